@@ -1,0 +1,109 @@
+"""The errors of napari-nic.
+
+Every error is a :class:`NicError` and a builtin type at once, so that a script can catch the family
+(``except NicError``) or the kind (``except FileNotFoundError``). Its text says which file, what was
+expected, what was found and what to do.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class NicError(Exception):
+    """Base of all errors that napari-nic raises on purpose.
+
+    Parameters
+    ----------
+    problem : str
+        One sentence that says what went wrong.
+    path : str or Path, optional
+        The file or folder concerned.
+    expected, found : str, optional
+        What should have been there, and what was.
+    hint : str, optional
+        What the user can do about it.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        path: str | Path | None = None,
+        expected: str | None = None,
+        found: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        self.problem = problem
+        self.file = None if path is None else Path(path)
+        self.expected = expected
+        self.found = found
+        self.hint = hint
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        lines = [f"{self.file}: {self.problem}" if self.file else self.problem]
+        for label, text in (("expected", self.expected), ("found", self.found), ("what to do", self.hint)):
+            if text:
+                lines.append(f"  {label}: {text}")
+        return "\n".join(lines)
+
+
+class SlideNotFoundError(NicError, FileNotFoundError):
+    """The slide, or a file that belongs to it, is not there."""
+
+
+class UnreadableSlideError(NicError, ValueError):
+    """No reader could open the file; the text lists each reader's reason."""
+
+
+class DamagedSlideError(NicError, OSError):
+    """The slide opened, but a part of it cannot be decoded (truncated, corrupt)."""
+
+
+class MissingPixelSizeError(NicError, ValueError):
+    """The slide states no micrometres per pixel, or an absurd value."""
+
+
+class OutOfBoundsError(NicError, IndexError):
+    """A level, cell or channel that does not exist was asked for."""
+
+
+class InvalidParameterError(NicError, ValueError):
+    """An argument is outside its meaningful range."""
+
+
+class UnknownNameError(NicError, LookupError):
+    """A name (encoder, reader, model) is not registered; the text lists the known ones."""
+
+
+class MissingDependencyError(NicError, ImportError):
+    """An optional package is needed; the text holds the install line."""
+
+
+class WeightsError(NicError, ValueError):
+    """A weights file is damaged, of another architecture or of another checksum."""
+
+
+class DeviceError(NicError, RuntimeError):
+    """The device asked for is not there, or ran out of memory at the smallest batch."""
+
+
+class StoreError(NicError, OSError):
+    """A compressed slide cannot be read or written (damaged, read-only folder, full disk)."""
+
+
+class StoreMismatchError(NicError, ValueError):
+    """A store belongs to another slide, encoder or grid than the one in use."""
+
+
+class BundleError(NicError, ValueError):
+    """A model bundle is damaged, or was trained on another encoder's codes."""
+
+
+class AnnotationError(NicError, ValueError):
+    """An annotation file is damaged or of an unknown format."""
+
+
+class CancelledError(NicError, RuntimeError):
+    """The work was cancelled through its :class:`~napari_nic.jobs.CancellationToken`."""

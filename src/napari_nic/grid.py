@@ -1,0 +1,210 @@
+"""The grid of patches laid over a slide: cell <-> pixel of a level <-> micrometre.
+
+A grid is planned once per slide and encoder and stored with the embeddings. It is whole-numbered in the
+pixels of the level that is read, so that cutting a patch never interpolates a position: the patch side and
+the stride, given in pixels at the target resolution, are rounded to whole pixels of that level, and the
+resolution that results is recorded as :attr:`PatchGrid.mpp`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from napari_nic.errors import InvalidParameterError
+from napari_nic.geometry import LevelGeometry, PixelSize, Placement, RegionPx
+
+MPP_TOLERANCE = 0.05
+"""A level within 5 % of the target resolution is read as it is, without resampling."""
+
+
+@dataclass(frozen=True)
+class PatchGrid:
+    """Cells of `stride_px` x `stride_px` level pixels, each the anchor of one square patch.
+
+    Attributes
+    ----------
+    rows, cols : int
+        Number of cells; floor(level size / stride), at least 1.
+    level : int
+        Pyramid level that is read.
+    patch_px, stride_px : int
+        Patch side and stride in pixels **of that level**, before resampling.
+    patch_size : int
+        Patch side P in pixels at the encoder's resolution.
+    downsample : (float, float)
+        (y, x) level-0 pixels per pixel of `level`.
+    pixel_size : PixelSize
+        Size of a level-0 pixel.
+
+    Notes
+    -----
+    Patch (r, c) covers level pixels [r * stride_px, r * stride_px + patch_px) x the same in columns; where
+    it passes the slide's edge it is filled with the slide's background. With P = S = 128 at 0.5 um/px this
+    is the grid of Tellez et al. 2019, section 3.
+    """
+
+    rows: int
+    cols: int
+    level: int
+    patch_px: int
+    stride_px: int
+    patch_size: int
+    downsample: tuple[float, float]
+    pixel_size: PixelSize
+
+    @classmethod
+    def plan(
+        cls,
+        levels: Sequence[LevelGeometry],
+        pixel_size: PixelSize,
+        *,
+        patch_size: int = 128,
+        stride: int | None = None,
+        mpp: float = 0.5,
+        tolerance: float = MPP_TOLERANCE,
+    ) -> PatchGrid:
+        """Choose the cheapest sufficient level and lay the grid over it.
+
+        Parameters
+        ----------
+        levels : sequence of LevelGeometry
+            The slide's pyramid, finest first.
+        pixel_size : PixelSize
+            Size of a level-0 pixel.
+        patch_size, stride : int
+            Patch side P and stride S in pixels at `mpp`; S defaults to P.
+        mpp : float
+            Target resolution in um/px.
+        tolerance : float
+            Relative deviation up to which a level is read without resampling.
+
+        Raises
+        ------
+        InvalidParameterError
+            If a size is not positive or the slide is coarser than `mpp` by more than a factor of 2
+            (patches would be made of invented pixels).
+        """
+        stride = patch_size if stride is None else stride
+        if patch_size < 1 or stride < 1 or not mpp > 0:
+            raise InvalidParameterError(
+                "patch size, stride and mpp must be positive", found=f"{patch_size}, {stride}, {mpp}"
+            )
+        level = _cheapest_level(levels, pixel_size, mpp * (1 + tolerance))
+        geometry = levels[level]
+        level_mpp = pixel_size.mean * math.sqrt(geometry.downsample_y * geometry.downsample_x)
+        factor = mpp / level_mpp
+        if factor < 0.5:
+            raise InvalidParameterError(
+                "the slide is too coarse for this encoder",
+                expected=f"at most {2 * mpp:g} um/px",
+                found=f"{level_mpp:g} um/px at its finest level",
+                hint="check the slide's um/px (--mpp), or use an encoder of a lower magnification",
+            )
+        if abs(factor - 1) <= tolerance:
+            factor = 1.0
+        patch_px, stride_px = max(1, round(patch_size * factor)), max(1, round(stride * factor))
+        return cls(
+            rows=max(1, geometry.height // stride_px),
+            cols=max(1, geometry.width // stride_px),
+            level=level,
+            patch_px=patch_px,
+            stride_px=stride_px,
+            patch_size=patch_size,
+            downsample=(geometry.downsample_y, geometry.downsample_x),
+            pixel_size=pixel_size,
+        )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, cols) of cells."""
+        return self.rows, self.cols
+
+    @property
+    def level_mpp(self) -> float:
+        """Resolution of the level that is read, um/px."""
+        return self.pixel_size.mean * math.sqrt(self.downsample[0] * self.downsample[1])
+
+    @property
+    def mpp(self) -> float:
+        """Resolution that the patches really have at `patch_size`, um/px."""
+        return self.level_mpp * self.patch_px / self.patch_size
+
+    @property
+    def stride_um(self) -> tuple[float, float]:
+        """(y, x) distance between neighbouring cells in micrometres."""
+        return (
+            self.stride_px * self.downsample[0] * self.pixel_size.y,
+            self.stride_px * self.downsample[1] * self.pixel_size.x,
+        )
+
+    @property
+    def placement(self) -> Placement:
+        """Where the raster of cells lies: each cell is centred on its patch, also when patches overlap."""
+        inset = (self.patch_px - self.stride_px) / 2
+        return Placement(
+            origin_um=(
+                inset * self.downsample[0] * self.pixel_size.y,
+                inset * self.downsample[1] * self.pixel_size.x,
+            ),
+            step_um=self.stride_um,
+        )
+
+    def patch_region(self, row: int, col: int) -> RegionPx:
+        """Pixels of :attr:`level` that patch (row, col) covers; may pass the level's edge."""
+        return RegionPx(row * self.stride_px, col * self.stride_px, self.patch_px, self.patch_px)
+
+    def patch_corner_px(self, row: int, col: int) -> tuple[float, float]:
+        """(y, x) of the top left corner of patch (row, col) in level-0 pixels."""
+        return row * self.stride_px * self.downsample[0], col * self.stride_px * self.downsample[1]
+
+    def cells_region(self, rows: slice, cols: slice) -> RegionPx:
+        """Pixels of :attr:`level` that the patches of a block of cells cover together."""
+        if rows.stop <= rows.start or cols.stop <= cols.start:
+            return RegionPx(rows.start * self.stride_px, cols.start * self.stride_px, 0, 0)
+        height = (rows.stop - rows.start - 1) * self.stride_px + self.patch_px
+        width = (cols.stop - cols.start - 1) * self.stride_px + self.patch_px
+        return RegionPx(rows.start * self.stride_px, cols.start * self.stride_px, height, width)
+
+    def cell_at(self, y_px: float, x_px: float) -> tuple[int, int] | None:
+        """Cell whose square of the raster holds a level-0 point; None outside the grid."""
+        row, col = self.placement.index_at(y_px * self.pixel_size.y, x_px * self.pixel_size.x)
+        if 0 <= row < self.rows and 0 <= col < self.cols:
+            return math.floor(row), math.floor(col)
+        return None
+
+    def cells_within(self, region: RegionPx) -> tuple[slice, slice]:
+        """(rows, cols) slices of the cells that touch a rectangle of level-0 pixels, clipped to the grid."""
+        top, left = self.placement.index_at(region.y * self.pixel_size.y, region.x * self.pixel_size.x)
+        bottom, right = self.placement.index_at(
+            region.bottom * self.pixel_size.y, region.right * self.pixel_size.x
+        )
+        return _clip(top, bottom, self.rows), _clip(left, right, self.cols)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form; read back by :meth:`from_dict`."""
+        return asdict(self) | {"downsample": list(self.downsample)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> PatchGrid:
+        """Inverse of :meth:`to_dict`."""
+        fields = dict(data)
+        fields["downsample"] = tuple(fields["downsample"])
+        fields["pixel_size"] = PixelSize(**fields["pixel_size"])
+        return cls(**fields)
+
+
+def _cheapest_level(levels: Sequence[LevelGeometry], pixel_size: PixelSize, mpp_limit: float) -> int:
+    """Return the coarsest level that is still at least as fine as `mpp_limit`; level 0 if none is."""
+    chosen = 0
+    for index, level in enumerate(levels):
+        if pixel_size.mean * math.sqrt(level.downsample_y * level.downsample_x) <= mpp_limit:
+            chosen = index
+    return chosen
+
+
+def _clip(start: float, stop: float, size: int) -> slice:
+    first = min(max(0, math.floor(start)), size)
+    return slice(first, max(first, min(size, math.ceil(stop))))
