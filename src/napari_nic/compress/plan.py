@@ -1,0 +1,162 @@
+"""What is left to do, and in which order.
+
+The unit of work is a *block* of :data:`~napari_nic.compressed.BLOCK` x ``BLOCK`` cells. Which cells form a
+block, and which patches form a batch inside it, follows from the grid and the coverage alone, never from the
+order of work: that is what makes a run that was interrupted, or that began in the visible region, end with
+the same bits.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from napari_nic.compressed import BLOCK
+from napari_nic.geometry import RegionPx
+from napari_nic.grid import PatchGrid
+
+STRIP_BYTES = 16 * 2**20
+"""A block is read in strips of whole cell rows of at most this many bytes of pixels (at least one row)."""
+
+
+@dataclass(frozen=True, order=True)
+class Block:
+    """Position of a block in the raster of blocks."""
+
+    row: int
+    col: int
+
+    def cells(self, grid: PatchGrid) -> tuple[slice, slice]:
+        """(rows, cols) slices of the block's cells, clipped to the grid."""
+        top, left = self.row * BLOCK, self.col * BLOCK
+        return slice(top, min(grid.rows, top + BLOCK)), slice(left, min(grid.cols, left + BLOCK))
+
+
+def pending_blocks(done: np.ndarray, coverage: np.ndarray) -> list[Block]:
+    """List the blocks that have covered cells and are not done, row by row, every other row backwards.
+
+    Parameters
+    ----------
+    done : ndarray of bool, (block_rows, block_cols)
+    coverage : ndarray of bool, (rows, cols)
+    """
+    blocks = []
+    for row, col in np.argwhere(~done):
+        if coverage[row * BLOCK : (row + 1) * BLOCK, col * BLOCK : (col + 1) * BLOCK].any():
+            blocks.append(Block(int(row), int(col)))
+    return sorted(blocks, key=lambda b: (b.row, -b.col if b.row % 2 else b.col))
+
+
+def blocks_within(grid: PatchGrid, region: RegionPx) -> set[Block]:
+    """Blocks that touch a rectangle of level-0 pixels."""
+    rows, cols = grid.cells_within(region)
+    return {
+        Block(row, col)
+        for row in range(rows.start // BLOCK, math.ceil(rows.stop / BLOCK))
+        for col in range(cols.start // BLOCK, math.ceil(cols.stop / BLOCK))
+    }
+
+
+class WorkOrder:
+    """The blocks still to be handed out; the visible ones first, from their centre outwards.
+
+    Safe to use from several threads; the viewer may move the :meth:`focus` while workers take blocks.
+    """
+
+    def __init__(self, blocks: Iterable[Block], grid: PatchGrid, first: RegionPx | None = None) -> None:
+        self._grid = grid
+        self._lock = threading.Lock()
+        self._waiting = list(blocks)
+        self._total = len(self._waiting)
+        if first is not None:
+            self.focus(first)
+
+    def __len__(self) -> int:
+        return self._total
+
+    def focus(self, region: RegionPx) -> None:
+        """Move the waiting blocks that touch `region` (level-0 pixels) to the front, nearest first."""
+        inside = blocks_within(self._grid, region)
+        step = BLOCK * self._grid.stride_px
+        centre_y = (region.y + region.height / 2) / (step * self._grid.downsample[0]) - 0.5
+        centre_x = (region.x + region.width / 2) / (step * self._grid.downsample[1]) - 0.5
+        with self._lock:
+            seen = [b for b in self._waiting if b in inside]
+            rest = [b for b in self._waiting if b not in inside]
+            seen.sort(key=lambda b: (math.hypot(b.row - centre_y, b.col - centre_x), b))
+            self._waiting = seen + rest
+
+    def take(self) -> Block | None:
+        """Hand out the next block; None when there is none left."""
+        with self._lock:
+            return self._waiting.pop(0) if self._waiting else None
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Whole cell rows of a block that are cut from one window of pixels.
+
+    Attributes
+    ----------
+    rows, cols : slice
+        Cells of the grid; the columns are trimmed to the covered ones.
+    region : RegionPx
+        Pixels of the grid's level that the covered patches need.
+    """
+
+    rows: slice
+    cols: slice
+    region: RegionPx
+
+    def tiles(self, tile: tuple[int, int], level_shape: tuple[int, int]) -> Iterator[tuple[int, int]]:
+        """Yield (tile_row, tile_col) of the level's tiles that the window touches, in storage order."""
+        bounds = self.region.intersect(RegionPx(0, 0, *level_shape))
+        if bounds.is_empty:
+            return
+        for row in range(bounds.y // tile[0], (bounds.bottom - 1) // tile[0] + 1):
+            for col in range(bounds.x // tile[1], (bounds.right - 1) // tile[1] + 1):
+                yield row, col
+
+
+def strips(block: Block, grid: PatchGrid, coverage: np.ndarray) -> list[Strip]:
+    """Cut a block into strips that hold covered cells, each trimmed to them.
+
+    Parameters
+    ----------
+    coverage : ndarray of bool, (rows, cols)
+        Of the whole grid.
+    """
+    rows, cols = block.cells(grid)
+    row_bytes = 3 * grid.stride_px * (BLOCK * grid.stride_px + grid.patch_px)
+    height = max(1, min(BLOCK, STRIP_BYTES // row_bytes))
+    result = []
+    for top in range(rows.start, rows.stop, height):
+        covered = coverage[top : min(top + height, rows.stop), cols]
+        if not covered.any():
+            continue
+        used_rows, used_cols = np.flatnonzero(covered.any(1)), np.flatnonzero(covered.any(0))
+        strip_rows = slice(top + int(used_rows[0]), top + int(used_rows[-1]) + 1)
+        strip_cols = slice(cols.start + int(used_cols[0]), cols.start + int(used_cols[-1]) + 1)
+        result.append(Strip(strip_rows, strip_cols, grid.cells_region(strip_rows, strip_cols)))
+    return result
+
+
+def count_tile_uses(
+    blocks: Iterable[Block],
+    grid: PatchGrid,
+    coverage: np.ndarray,
+    *,
+    tile: tuple[int, int],
+    level_shape: tuple[int, int],
+) -> Counter[tuple[int, int]]:
+    """Count for every tile how many strips will ask for it, so that it is kept just as long as needed."""
+    uses: Counter[tuple[int, int]] = Counter()
+    for block in blocks:
+        for strip in strips(block, grid, coverage):
+            uses.update(strip.tiles(tile, level_shape))
+    return uses
