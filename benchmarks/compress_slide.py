@@ -1,0 +1,220 @@
+"""How fast is a slide compressed, against what the machine allows and against the plain way?
+
+    python benchmarks/compress_slide.py --sides 30000 60000
+    python benchmarks/compress_slide.py --slide my.svs --device cuda
+
+For each slide a fresh process measures, with all cores and in the same run:
+
+* decode only: every tile that the tissue needs, once;
+* encode only: the same number of patches, already cut, in the pipeline's batches and threads;
+* the whole: open, find tissue, decode, cut, encode, write the store;
+* peak memory growth over the process with encoder and slide loaded.
+
+The *floor* is decode + encode where both need the CPU, and the larger of the two with a GPU. The plain way
+is OpenSlide ``read_region`` for each patch in a PyTorch DataLoader with a worker per core, float32.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from gigapixel import make_gigapixel
+
+DATA = Path(os.environ.get("NAPARI_NIC_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+SOURCE = DATA / "slides" / "CMU-1-Small-Region.svs"
+
+
+def peak_mb() -> float:
+    """Largest resident size of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def measure_pipeline(args: argparse.Namespace) -> dict[str, float]:
+    """Measure the parts, then the whole, in this process."""
+    from napari_nic.compress import compress, prepare_store, usable_cores
+    from napari_nic.encoders import load_encoder
+    from napari_nic.slides import open_slide
+
+    encoder = load_encoder(args.encoder, device=args.device, precision=args.precision)
+    cores = usable_cores()
+    with open_slide(args.slide) as slide:
+        store_path = Path(args.work) / "whole.nic.zarr"
+        warm = np.zeros((encoder.batch_size, *[encoder.spec.input_size] * 2, 3), np.uint8)
+        encoder.encode(warm)
+        before = peak_mb()
+        start = time.perf_counter()
+        store = prepare_store(slide, encoder, path=store_path)
+        prepared = time.perf_counter() - start
+        for _ in compress(slide, encoder, store):
+            pass
+        wall = time.perf_counter() - start
+        growth = peak_mb() - before
+        patches = int(store.coverage.sum())
+        decode = decode_seconds(slide, store, cores)
+        encode = encode_seconds(encoder, patches, cores)
+    floor = decode + encode if encoder.device == "cpu" else max(decode, encode)
+    return {
+        "patches": patches,
+        "tissue_s": prepared,
+        "wall_s": wall,
+        "patches_per_s": patches / wall,
+        "decode_s": decode,
+        "encode_s": encode,
+        "floor_s": floor,
+        "wall_over_floor": wall / floor,
+        "memory_growth_mb": growth,
+        "precision": encoder.precision,
+        "device": encoder.device,
+    }
+
+
+def decode_seconds(slide, store, cores: int) -> float:
+    """Decode once each tile that the covered patches touch, in storage order, with a thread per core."""
+    from napari_nic.compress.plan import count_tile_uses, pending_blocks
+
+    level = slide.levels[store.grid.level]
+    blocks = pending_blocks(np.zeros_like(store.done), store.coverage)
+    uses = count_tile_uses(blocks, store.grid, store.coverage, tile=level.tile, level_shape=level.shape)
+    tiles = sorted(uses)
+    start = time.perf_counter()
+    with ThreadPoolExecutor(cores) as executor:
+        list(executor.map(lambda i: _decode_share(slide, store.grid.level, tiles[i::cores]), range(cores)))
+    return time.perf_counter() - start
+
+
+def _decode_share(slide, level: int, tiles: list[tuple[int, int]]) -> None:
+    for row, col in tiles:
+        slide.read_tile(level, row, col)
+
+
+def encode_seconds(encoder, patches: int, cores: int) -> float:
+    """Encode as many random patches as the slide has, in the pipeline's batches."""
+    size = encoder.spec.input_size
+    pool = np.random.default_rng(0).integers(0, 256, (4 * encoder.batch_size, size, size, 3), np.uint8)
+    threads = cores if encoder.device == "cpu" else 1
+    batches = -(-patches // encoder.batch_size)
+
+    def work(index: int) -> None:
+        encoder.prepare_thread()
+        for number in range(index, batches, threads):
+            at = number % 4 * encoder.batch_size
+            encoder.encode(pool[at : at + encoder.batch_size])
+
+    start = time.perf_counter()
+    with ThreadPoolExecutor(threads) as executor:
+        list(executor.map(work, range(threads)))
+    return time.perf_counter() - start
+
+
+def measure_plain(args: argparse.Namespace) -> dict[str, float]:
+    """Encode the same patches the plain way; `--plain-patches` evenly spread ones."""
+    import torch
+
+    from napari_nic.compressed import CompressedSlide
+    from napari_nic.encoders import load_encoder
+
+    store = CompressedSlide.open(Path(args.work) / "whole.nic.zarr")
+    cells = np.argwhere(store.coverage)
+    if args.plain_patches:
+        cells = cells[np.linspace(0, len(cells) - 1, min(len(cells), args.plain_patches)).astype(int)]
+    encoder = load_encoder(args.encoder, device=args.device, precision="float32")
+    dataset = PlainPatches(args.slide, cells, store.grid, encoder.spec.input_size)
+    loader = torch.utils.data.DataLoader(dataset, batch_size=64, num_workers=os.cpu_count() or 1)
+    start = time.perf_counter()
+    count = 0
+    for batch in loader:
+        encoder.encode(batch.numpy())
+        count += len(batch)
+    seconds = time.perf_counter() - start
+    return {"plain_patches": count, "plain_s": seconds, "plain_patches_per_s": count / seconds}
+
+
+class PlainPatches:
+    """One OpenSlide ``read_region`` a patch, as most pipelines do."""
+
+    def __init__(self, slide: str, cells: np.ndarray, grid, input_size: int) -> None:
+        self.slide, self.cells, self.grid, self.input_size = slide, cells, grid, input_size
+        self.handle = None
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        import cv2
+        import openslide
+
+        if self.handle is None:  # opened in the loader's own process
+            self.handle = openslide.OpenSlide(self.slide)
+        y, x = self.grid.patch_corner_px(*self.cells[index])
+        side = self.grid.patch_px
+        patch = self.handle.read_region((round(x), round(y)), self.grid.level, (side, side)).convert("RGB")
+        size = (self.input_size, self.input_size)
+        return cv2.resize(np.asarray(patch), size, interpolation=cv2.INTER_AREA)
+
+
+def run_child(mode: str, slide: Path, work: Path, args: argparse.Namespace) -> dict[str, float]:
+    """Measure in a fresh process, so that one measurement's memory and caches do not help the next."""
+    command = [sys.executable, __file__, "--child", mode, "--slide", str(slide), "--work", str(work)]
+    command += ["--encoder", args.encoder, "--device", args.device, "--precision", args.precision]
+    command += ["--plain-patches", str(args.plain_patches)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def report(slide: Path, args: argparse.Namespace) -> None:
+    """Measure one slide and print a table."""
+    work = Path(tempfile.mkdtemp(prefix="nic-bench-"))
+    try:
+        rows = run_child("pipeline", slide, work, args)
+        if not args.no_plain:
+            rows |= run_child("plain", slide, work, args)
+            rows["times_faster_than_plain"] = rows["patches_per_s"] / rows["plain_patches_per_s"]
+    finally:
+        shutil.rmtree(work)
+    print(f"\n{slide.name}")
+    for name, value in rows.items():
+        print(f"  {name:<26}{value if isinstance(value, (str, int)) else format(value, '.2f')}")
+
+
+def main() -> None:
+    """Parse the command line; make the slides that were asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sides", type=int, nargs="*", default=[30000, 60000])
+    parser.add_argument("--slide", type=Path, help="measure this slide instead of made ones")
+    parser.add_argument("--source", type=Path, default=SOURCE, help="small slide whose tiles are copied")
+    parser.add_argument("--encoder", default="nic-default")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--no-plain", action="store_true", help="leave the plain way out")
+    parser.add_argument("--plain-patches", type=int, default=0, help="a sample for the plain way; 0 is all")
+    parser.add_argument("--child", choices=["pipeline", "plain"], help=argparse.SUPPRESS)
+    parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.child:
+        measure = {"pipeline": measure_pipeline, "plain": measure_plain}[args.child]
+        print(json.dumps(measure(args)))
+    elif args.slide:
+        report(args.slide, args)
+    else:
+        with tempfile.TemporaryDirectory(prefix="nic-bench-") as folder:
+            for side in args.sides:
+                slide = Path(folder) / f"tissue-{side}.tif"
+                make_gigapixel(args.source, slide, side)
+                report(slide, args)
+                slide.unlink()
+
+
+if __name__ == "__main__":
+    main()
