@@ -1,0 +1,17 @@
+"""The compressed slide: a versioned Zarr store of patch codes, and the formats of others."""
+
+from napari_nic.compressed.header import StoreHeader
+from napari_nic.compressed.layout import BLOCK, SHARD, blocks_with_cells, cells_of_blocks
+from napari_nic.compressed.paths import default_store_path, find_stores
+from napari_nic.compressed.store import CompressedSlide
+
+__all__ = [
+    "BLOCK",
+    "SHARD",
+    "CompressedSlide",
+    "StoreHeader",
+    "blocks_with_cells",
+    "cells_of_blocks",
+    "default_store_path",
+    "find_stores",
+]

@@ -1,0 +1,85 @@
+"""Write so that a kill, a power cut or a second writer never leaves a store that lies."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from napari_nic.errors import StoreError
+
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_NO_LOCKS_HERE = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.ENOSYS, errno.EINVAL)
+
+
+@contextmanager
+def writing_to(path: Path) -> Iterator[None]:
+    """Turn the file system's refusals into a :class:`StoreError` that says what to do."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except OSError as error:
+        raise explain(path, error) from error
+
+
+def explain(path: Path, error: OSError) -> StoreError:
+    """Say what an error of the file system means for the one who writes `path`."""
+    if error.errno in _NO_SPACE:
+        problem, hint = "no space left on the disk", "free some space or choose another output folder"
+    elif error.errno in _NOT_ALLOWED:
+        problem, hint = "not allowed to write here", "choose another output folder, or change its permissions"
+    else:
+        problem, hint = "writing failed", "check the disk and the path"
+    return StoreError(
+        problem,
+        path=path,
+        found=str(error),
+        hint=f"{hint}; what was stored before is kept",
+    )
+
+
+def sync_files(paths: Iterable[Path]) -> None:
+    """Return when the content of the files is on the disk, not just in the system's memory."""
+    for path in paths:
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    @contextmanager
+    def exclusive(folder: Path) -> Iterator[None]:
+        """Keep other processes that write to `folder` waiting; freed by the system if we are killed."""
+        with (folder / ".lock").open("ab") as file:
+            file.seek(0)
+            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+            try:
+                yield
+            finally:
+                file.seek(0)
+                msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
+
+else:
+    import fcntl
+
+    @contextmanager
+    def exclusive(folder: Path) -> Iterator[None]:
+        """Keep other processes that write to `folder` waiting; freed by the system if we are killed."""
+        # The folder itself is locked, so that no lock file is left beside the data.
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            except OSError as error:
+                # Some network file systems have no locks; a single writer is safe there too.
+                if error.errno not in _NO_LOCKS_HERE:
+                    raise
+            yield
+        finally:
+            os.close(handle)

@@ -1,0 +1,128 @@
+"""What a compressed slide says about itself: which slide, grid, encoder and settings made it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from napari_nic.grid import PatchGrid
+
+IDENTITY_KEYS = ("architecture", "code_size", "patch_size", "mpp", "input_size", "weights_sha256")
+"""Entries of an encoder's description that determine the codes; the others describe it for people."""
+
+
+@dataclass(frozen=True)
+class StoreHeader:
+    """The description stored with the embeddings of a slide.
+
+    Attributes
+    ----------
+    slide_name : str
+        File stem of the slide.
+    slide_fingerprint : str
+        ``"sha256:..."``, see :attr:`napari_nic.slides.Slide.fingerprint`.
+    slide_shape : (int, int)
+        (height, width) in level-0 pixels.
+    reader : str
+        Reader that gave the pixels.
+    color : dict
+        ``{"profile": name or None, "applied": bool}`` of the ICC profile.
+    grid : PatchGrid
+        Cells, level, strides; holds the pixel size and where it came from.
+    encoder : dict
+        The encoder's full description; its ``code_size`` is C.
+    precision : str
+        Arithmetic of the encoder, ``"float32"`` or ``"bfloat16"``.
+    batch_size : int
+        Patches a batch; changes codes by rounding only.
+    tissue : dict
+        How the covered cells were chosen.
+    software, created : str
+        Program and version; time of creation (ISO 8601, UTC).
+    """
+
+    slide_name: str
+    slide_fingerprint: str
+    slide_shape: tuple[int, int]
+    reader: str
+    color: Mapping[str, Any]
+    grid: PatchGrid
+    encoder: Mapping[str, Any]
+    precision: str
+    batch_size: int
+    tissue: Mapping[str, Any]
+    software: str
+    created: str
+
+    @property
+    def code_size(self) -> int:
+        """Number of channels C of the codes."""
+        return int(self.encoder["code_size"])
+
+    @property
+    def encoder_name(self) -> str:
+        """Name of the encoder, for people."""
+        return str(self.encoder.get("name", "unnamed encoder"))
+
+    def differences(self, other: StoreHeader) -> list[str]:
+        """List what would make the codes of `other` differ from ours by more than rounding.
+
+        Returns
+        -------
+        list of str
+            ``"what: ours -> theirs"``, empty when a run for `other` may go on in our store.
+        """
+        ours, theirs = _identity(self), _identity(other)
+        return [
+            f"{name}: {_short(ours[name])} -> {_short(theirs[name])}"
+            for name in ours
+            if ours[name] != theirs[name]
+        ]
+
+    def matches(self, other: StoreHeader) -> bool:
+        """Whether a run described by `other` may resume a store described by this header."""
+        return not self.differences(other)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form; read back by :meth:`from_dict`."""
+        return asdict(self) | {"slide_shape": list(self.slide_shape), "grid": self.grid.to_dict()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> StoreHeader:
+        """Inverse of :meth:`to_dict`; entries of later versions that are unknown here are ignored.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            If an entry is missing or of the wrong kind.
+        """
+        fields = {name: data[name] for name in cls.__dataclass_fields__}
+        height, width = fields["slide_shape"]
+        fields["slide_shape"] = (int(height), int(width))
+        fields["grid"] = PatchGrid.from_dict(fields["grid"])
+        return cls(**fields)
+
+
+def _identity(header: StoreHeader) -> dict[str, Any]:
+    """Flatten what determines the codes, in the form that it has after a round trip through JSON."""
+    grid = header.grid.to_dict()
+    # Where the pixel size was read does not change a patch, only its value does.
+    grid["pixel_size"] = [header.grid.pixel_size.y, header.grid.pixel_size.x]
+    flat = {
+        "slide": header.slide_fingerprint,
+        "slide shape": list(header.slide_shape),
+        "colour profile applied": header.color.get("applied"),
+        "precision": header.precision,
+    }
+    flat |= {f"grid {name}": value for name, value in grid.items()}
+    flat |= {f"encoder {name}": header.encoder.get(name) for name in IDENTITY_KEYS}
+    return dict(json.loads(json.dumps(flat)))
+
+
+def _short(value: object) -> str:
+    """Shorten a checksum so that a message stays readable."""
+    text = str(value)
+    limit = 24
+    return text if len(text) <= limit else f"{text[:limit]}..."

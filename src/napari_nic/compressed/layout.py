@@ -1,0 +1,203 @@
+"""How a compressed slide lies on disk: names, shapes, codecs, and what file-system errors mean.
+
+::
+
+    {slide}.nic.zarr/            Zarr v3 group
+      zarr.json                  attributes: napari_nic {schema, status, header}, ome {preview}
+      embeddings/                (rows, cols, C) float16, 0 where nothing is encoded
+      coverage/                  (rows, cols) bool, cells that are wanted (tissue)
+      done/                      (block_rows, block_cols) bool, blocks whose codes are on disk
+      preview/0..n               (c, y, x) uint8, PCA-RGB picture
+
+One shard file of `embeddings` holds ``SHARD`` x ``SHARD`` cells in inner chunks of ``BLOCK`` x ``BLOCK``, so
+that a block is the unit of work, of reading and of resuming, while the number of files stays small.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.codecs import ZstdCodec
+from zarr.storage import LocalStore
+
+from napari_nic.compressed.header import StoreHeader
+from napari_nic.errors import StoreError
+
+BLOCK = 16
+"""Side of a block in cells: the unit of work and the inner chunk."""
+
+SHARD = 64
+"""Side of a shard in cells: one file."""
+
+BLOCKS_PER_SHARD = SHARD // BLOCK
+
+SCHEMA_VERSION = 1
+"""Raised when a store of this version cannot be read by the previous one."""
+
+ATTRIBUTES_KEY = "napari_nic"
+SUFFIX = ".nic.zarr"
+PARTIAL, COMPLETE = "partial", "complete"
+
+CODEC = ZstdCodec(level=1, checksum=True)
+"""Level 1 saves 8 % of the covered cells (float16 mantissas are noise; higher levels save nothing more) for
+1 ms a shard of C = 128, and its checksum finds bit rot."""
+
+
+def block_shape(rows: int, cols: int) -> tuple[int, int]:
+    """(block_rows, block_cols) of a grid."""
+    return math.ceil(rows / BLOCK), math.ceil(cols / BLOCK)
+
+
+def blocks_with_cells(cells: np.ndarray) -> np.ndarray:
+    """Tell which blocks hold at least one marked cell.
+
+    Parameters
+    ----------
+    cells : ndarray of bool, (rows, cols)
+
+    Returns
+    -------
+    ndarray of bool, (block_rows, block_cols)
+    """
+    block_rows, block_cols = block_shape(*cells.shape)
+    padded = np.zeros((block_rows * BLOCK, block_cols * BLOCK), bool)
+    padded[: cells.shape[0], : cells.shape[1]] = cells
+    return np.asarray(padded.reshape(block_rows, BLOCK, block_cols, BLOCK).any(axis=(1, 3)))
+
+
+def cells_of_blocks(blocks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Spread a raster of blocks over the cells; the inverse of :func:`blocks_with_cells`."""
+    return blocks.repeat(BLOCK, axis=0).repeat(BLOCK, axis=1)[: shape[0], : shape[1]]
+
+
+def create_arrays(root: Path, header: StoreHeader, coverage: np.ndarray, done: np.ndarray) -> None:
+    """Write an empty store into a folder of its own; see the module's text for the layout."""
+    attributes = {ATTRIBUTES_KEY: describe(header, COMPLETE if done.all() else PARTIAL)}
+    group = zarr.create_group(LocalStore(root), attributes=attributes)
+    code_size = header.code_size
+    group.create_array(
+        "embeddings",
+        shape=(*header.grid.shape, code_size),
+        dtype="float16",
+        chunks=(BLOCK, BLOCK, code_size),
+        shards=(SHARD, SHARD, code_size),
+        compressors=CODEC,
+        fill_value=0,
+        dimension_names=("y", "x", "channel"),
+    )
+    for name, values in (("coverage", coverage), ("done", done)):
+        array = group.create_array(
+            name,
+            shape=values.shape,
+            dtype="bool",
+            chunks=values.shape,
+            compressors=CODEC,
+            fill_value=False,
+            dimension_names=("y", "x"),
+            # So that a file that got lost is told from one that holds no True.
+            config={"write_empty_chunks": True},
+        )
+        array[:] = values
+
+
+def describe(header: StoreHeader, status: str) -> dict[str, Any]:
+    """Our entry among the root attributes."""
+    return {"schema": SCHEMA_VERSION, "status": status, **header.to_dict()}
+
+
+def read_header(group: zarr.Group, path: Path) -> tuple[StoreHeader, str]:
+    """Read (header, status) from the root attributes.
+
+    Raises
+    ------
+    StoreError
+        If the group is no compressed slide, of a later schema, or lacks an entry.
+    """
+    data = group.attrs.get(ATTRIBUTES_KEY)
+    if not isinstance(data, dict):
+        raise StoreError(
+            "this Zarr group is not a compressed slide",
+            path=path,
+            expected=f"an attribute {ATTRIBUTES_KEY!r}",
+            found=f"attributes {sorted(group.attrs)}",
+        )
+    schema = data.get("schema")
+    if schema != SCHEMA_VERSION:
+        raise StoreError(
+            "the store has another schema version",
+            path=path,
+            expected=f"{SCHEMA_VERSION}",
+            found=f"{schema}, written by {data.get('software', 'an unknown program')}",
+            hint="install a version of napari-nic that fits, or compress the slide again",
+        )
+    try:
+        header = StoreHeader.from_dict(data)
+    except (KeyError, TypeError, ValueError) as error:
+        raise damaged(path, f"the header: {type(error).__name__}: {error}") from error
+    return header, str(data.get("status"))
+
+
+def open_group(path: Path, *, writable: bool = False) -> zarr.Group:
+    """Open the root group.
+
+    Raises
+    ------
+    StoreError
+        If there is none.
+    """
+    if not path.exists():
+        raise StoreError("there is no such store", path=path, hint="compress the slide first")
+    if not (path / "zarr.json").is_file():
+        raise StoreError(
+            "this is not a compressed slide",
+            path=path,
+            expected=f"a folder *{SUFFIX} (Zarr v3)",
+            found="a file" if path.is_file() else "a folder without zarr.json",
+        )
+    try:
+        return zarr.open_group(
+            LocalStore(path, read_only=not writable), mode="r+" if writable else "r", zarr_format=3
+        )
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise damaged(path, f"zarr.json: {type(error).__name__}: {error}") from error
+
+
+def get_array(group: zarr.Group, name: str, shape: tuple[int, ...], path: Path) -> zarr.Array[Any]:
+    """Get one of our arrays and check that it has the shape that the header promises."""
+    try:
+        array = group[name]
+    except (KeyError, ValueError, TypeError, OSError) as error:
+        raise damaged(path, f"array {name!r}: {type(error).__name__}: {error}") from error
+    if not isinstance(array, zarr.Array) or array.shape != shape:
+        raise damaged(path, f"array {name!r} has shape {getattr(array, 'shape', None)}, not {shape}")
+    return array
+
+
+def read_flags(group: zarr.Group, name: str, shape: tuple[int, int], path: Path) -> np.ndarray:
+    """Read `coverage` or `done`; both always have exactly one chunk file."""
+    array = get_array(group, name, shape, path)
+    if not (path / name / "c" / "0" / "0").is_file():
+        raise damaged(path, f"array {name!r} has no data")
+    try:
+        return np.asarray(array[:], bool)
+    except (ValueError, RuntimeError, OSError) as error:
+        raise damaged(path, f"array {name!r}: {error}") from error
+
+
+def writable_array(group: zarr.Group, name: str) -> zarr.Array[Any]:
+    """Open one of our arrays so that zeros are written too: a lost file is then told from an empty one."""
+    return zarr.open_array(group.store, path=name, mode="r+", config={"write_empty_chunks": True})
+
+
+def damaged(path: Path, found: str) -> StoreError:
+    """Build the error for a store that cannot be trusted."""
+    return StoreError(
+        "the store is damaged",
+        path=path,
+        found=found,
+        hint="restore it from a copy, or compress the slide again with --overwrite",
+    )
