@@ -1,0 +1,41 @@
+"""How coarse a pyramid level is: whole factors where the shapes allow them, ratios otherwise."""
+
+from __future__ import annotations
+
+from napari_nic.slides.model import Level
+
+
+def downsample_of(full: tuple[int, int], coarse: tuple[int, int]) -> tuple[float, float]:
+    """Return (y, x) level-0 pixels per pixel of a level.
+
+    Writers halve and round, so that a level of factor 16 is rarely 16 times smaller to the pixel. A whole
+    factor is taken for an axis when rounding the division down or up gives the level's size, and the same
+    one for both axes when it fits both; else the ratio of the sizes is all that is known.
+
+    Parameters
+    ----------
+    full, coarse : (int, int)
+        (rows, cols) of level 0 and of the level.
+    """
+    ratios = full[0] / coarse[0], full[1] / coarse[1]
+    for ratio in ratios:
+        factor = round(ratio)
+        if all(_fits(size, small, factor) for size, small in zip(full, coarse, strict=True)):
+            return float(factor), float(factor)
+    y, x = (
+        float(round(ratio)) if _fits(size, small, round(ratio)) else ratio
+        for ratio, size, small in zip(ratios, full, coarse, strict=True)
+    )
+    return y, x
+
+
+def _fits(full: int, coarse: int, factor: int) -> bool:
+    return factor >= 1 and coarse in (full // factor, -(-full // factor))
+
+
+def build_levels(shapes: list[tuple[int, int]], tiles: list[tuple[int, int]]) -> tuple[Level, ...]:
+    """Make levels of shapes and tiles, (rows, cols) each, finest first."""
+    return tuple(
+        Level(*shape, *downsample_of(shapes[0], shape), tile=tile)
+        for shape, tile in zip(shapes, tiles, strict=True)
+    )

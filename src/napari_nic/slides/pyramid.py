@@ -1,0 +1,77 @@
+"""The lazy pyramid that a viewer shows: the file's levels as Dask arrays, and coarser ones made on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import dask.array as da
+import numpy as np
+
+from napari_nic.geometry import RegionPx
+from napari_nic.slides.model import Level, RgbArray
+
+if TYPE_CHECKING:
+    from napari_nic.slides.slide import Slide
+
+CHUNK_MIN, CHUNK_MAX = 512, 1024
+"""Side of a chunk in pixels. Smaller ones cost a viewer more calls than pixels, larger ones stall it."""
+
+
+def chunk_side(tile: tuple[int, int]) -> int:
+    """Return the side of square chunks over tiles (rows, cols).
+
+    The largest whole multiple of the tile between 512 and 1024 px, so that no tile is decoded for two
+    chunks; 1024 where the tiles are not square, or no multiple of them fits.
+    """
+    height, width = tile
+    if height != width or height > CHUNK_MAX:
+        return CHUNK_MAX
+    return CHUNK_MAX // height * height
+
+
+def slide_pyramid(slide: Slide) -> list[da.Array]:
+    """Return a slide's own levels and its computed ones; see :meth:`~napari_nic.slides.Slide.pyramid`."""
+    own = [
+        _level_array(slide, level, partial(slide.read_region, index))
+        for index, level in enumerate(slide.levels)
+    ]
+    coarser = slide.coarser
+    computed = [
+        _level_array(slide, level, partial(coarser.read, index)) for index, level in enumerate(coarser.levels)
+    ]
+    return own + computed
+
+
+def _level_array(slide: Slide, level: Level, read: Callable[[RegionPx], RgbArray]) -> da.Array:
+    side = chunk_side(level.tile)
+    # Named by content: the same pixels get the same name, and Dask need not hash anything to find one.
+    name = (
+        f"slide-{slide.fingerprint}-{level.height}x{level.width}-{'srgb' if slide.color.applied else 'raw'}"
+    )
+    return da.from_array(
+        _Indexable(level, read),
+        chunks=(side, side, 3),
+        name=name,
+        asarray=False,
+        fancy=False,
+        meta=np.empty((0, 0, 0), np.uint8),
+    )
+
+
+class _Indexable:
+    """What Dask needs of an array: shape, dtype and slicing."""
+
+    dtype = np.dtype(np.uint8)
+    ndim = 3
+
+    def __init__(self, level: Level, read: Callable[[RegionPx], RgbArray]) -> None:
+        self.shape = (level.height, level.width, 3)
+        self._read = read
+
+    def __getitem__(self, index: tuple[slice, slice, slice]) -> RgbArray:
+        rows, cols, samples = index
+        top, bottom, _ = rows.indices(self.shape[0])
+        left, right, _ = cols.indices(self.shape[1])
+        return self._read(RegionPx(top, left, bottom - top, right - left))[..., samples]

@@ -1,0 +1,1 @@
+"""One module per reader. Each opens a file, or says in one sentence why it is none of its own."""

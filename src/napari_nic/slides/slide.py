@@ -1,0 +1,252 @@
+"""The open slide: levels, pixels, pixel size, colours, and nothing of how the file holds them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from napari_nic.errors import MissingPixelSizeError, OutOfBoundsError
+from napari_nic.geometry import MPP_MAX, MPP_MIN, LevelGeometry, PixelSize, RegionPx
+from napari_nic.slides.cache import TileCache
+from napari_nic.slides.coarse import CoarserLevels
+from napari_nic.slides.color import plan_color
+from napari_nic.slides.compose import compose
+from napari_nic.slides.counter import ReadCounter
+from napari_nic.slides.fingerprint import fingerprint_files
+from napari_nic.slides.gate import Gate
+from napari_nic.slides.model import ColorInfo, Level, Rgb, RgbArray, SlideSource
+from napari_nic.slides.pixel_size import choose_pixel_size
+
+if TYPE_CHECKING:
+    import dask.array
+
+
+class Slide:
+    """A whole-slide image, read lazily; safe to use from several threads.
+
+    Made by :func:`~napari_nic.slides.open_slide`. A context manager; :meth:`close` waits for reads that
+    are under way.
+
+    Frame: level-0 pixels, (y, x), corner-based. The frame is always the whole of level 0; OpenSlide's
+    `bounds` are for information and move nothing.
+
+    Attributes
+    ----------
+    path : Path
+        The file or folder.
+    name : str
+        Its name without the suffix.
+    reader : str
+        Name of the reader in :data:`~napari_nic.slides.READERS`.
+    vendor : str
+        Who made the file.
+    levels : tuple of Level
+        The file's own pyramid, finest first; computed levels are not among them.
+    pixel_size : PixelSize or None
+        Size of a level-0 pixel and its source; None where the file says nothing sensible.
+    background : (int, int, int)
+        RGB of missing tiles, of what transparent pixels lie on, and of everything outside a level. White
+        unless the file names a colour.
+    color : ColorInfo
+        The embedded colour profile, and whether it was applied.
+    properties : mapping of str to str
+        The file's metadata.
+    bounds : RegionPx or None
+        Level-0 rectangle of the scanned area where the file names one.
+    associated_images : tuple of str
+        Names for :meth:`read_associated`.
+    reads : ReadCounter
+        Counts decoded tiles by level.
+    """
+
+    def __init__(
+        self, path: Path, reader: str, source: SlideSource, *, to_srgb: bool = True, mpp: float | None = None
+    ) -> None:
+        info = source.info
+        self.path = path
+        self.name = path.stem
+        self.reader = reader
+        self.vendor = info.vendor
+        self.levels: tuple[Level, ...] = info.levels
+        self.background: Rgb = info.background
+        self.properties: Mapping[str, str] = info.properties
+        self.bounds: RegionPx | None = info.bounds
+        self.associated_images: tuple[str, ...] = info.associated
+        self.reads = ReadCounter()
+        self._source = source
+        self._gate = Gate()
+        self._tiles = TileCache()
+        self.color: ColorInfo
+        self.color, self._transform = plan_color(info.icc_profile, to_srgb=to_srgb)
+        self.pixel_size, self._pixel_size_note = choose_pixel_size(info.pixel_sizes)
+        if mpp is not None:
+            self.pixel_size = PixelSize(mpp, mpp, "user")
+        coarsest = len(self.levels) - 1
+        self._coarser = CoarserLevels(
+            self.levels[coarsest], partial(self.read_region, coarsest), self.background
+        )
+        self._fingerprint: str | None = None
+
+    def __repr__(self) -> str:
+        height, width = self.levels[0].shape
+        return f"<Slide {self.path.name}: {width} x {height} px, {len(self.levels)} levels, {self.reader}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file once running reads have ended; later reads raise InvalidParameterError."""
+        if self._gate.close():
+            self._source.close()
+            self._tiles.clear()
+            self._coarser.clear()
+
+    @property
+    def level_geometries(self) -> tuple[LevelGeometry, ...]:
+        """The file's own pyramid as plain geometry, finest first."""
+        return self.levels
+
+    @property
+    def fingerprint(self) -> str:
+        """``"sha256:..."`` of size, head, middle and tail of the slide's files; the same after a move."""
+        if self._fingerprint is None:
+            self._fingerprint = fingerprint_files(self._source.info.fingerprint_files)
+        return self._fingerprint
+
+    def require_pixel_size(self) -> PixelSize:
+        """Return the size of a level-0 pixel.
+
+        Raises
+        ------
+        MissingPixelSizeError
+            If the file states none, or an absurd one; the text says which.
+        """
+        if self.pixel_size is None:
+            raise MissingPixelSizeError(
+                "the size of a pixel is not known",
+                path=self.path,
+                expected=f"{MPP_MIN:g} to {MPP_MAX:g} micrometres per pixel in the file's metadata",
+                found=self._pixel_size_note,
+                hint="state it with --mpp, for instance --mpp 0.25 for a 40x scan, --mpp 0.5 for 20x",
+            )
+        return self.pixel_size
+
+    def with_pixel_size(self, mpp: float) -> Slide:
+        """Return the same open slide with the user's um per level-0 pixel; closing one closes both.
+
+        Raises
+        ------
+        InvalidParameterError
+            If `mpp` is below 0.05 or above 20.
+        """
+        twin = copy.copy(self)
+        twin.pixel_size = PixelSize(mpp, mpp, "user")
+        return twin
+
+    def read_tile(self, level: int, tile_row: int, tile_col: int) -> RgbArray:
+        """Decode one native tile, past the cache; meant for those who walk all tiles once.
+
+        Returns
+        -------
+        ndarray
+            (rows, cols, 3) uint8, cropped at the level's edge. A tile that the file leaves out comes in
+            the background colour.
+
+        Raises
+        ------
+        OutOfBoundsError
+            If there is no such level or tile.
+        DamagedSlideError
+            If the tile cannot be decoded.
+        """
+        rows, cols = self._level(level).tile_grid
+        if not (0 <= tile_row < rows and 0 <= tile_col < cols):
+            raise OutOfBoundsError(
+                f"no tile ({tile_row}, {tile_col}) on level {level}",
+                path=self.path,
+                expected=f"rows 0 to {rows - 1}, columns 0 to {cols - 1}",
+            )
+        with self._gate.reading():
+            pixels = self._source.read_tile(level, tile_row, tile_col)
+        self.reads.add(level)
+        if pixels is None:
+            frame = self.levels[level].tile_region(tile_row, tile_col)
+            return np.full((frame.height, frame.width, 3), self.background, np.uint8)
+        return pixels if self._transform is None else self._transform.apply(pixels)
+
+    def read_region(self, level: int, region: RegionPx) -> RgbArray:
+        """Return any rectangle of a level; decoded tiles are kept in a bounded cache.
+
+        Parameters
+        ----------
+        level : int
+            Index into :attr:`levels`.
+        region : RegionPx
+            Pixels **of that level**; may pass its edges or lie outside.
+
+        Returns
+        -------
+        ndarray
+            (height, width, 3) uint8; what lies outside the level is in the background colour.
+
+        Raises
+        ------
+        OutOfBoundsError
+            If there is no such level.
+        DamagedSlideError
+            If a tile cannot be decoded.
+        """
+        geometry = self._level(level)
+        return compose(geometry, region, partial(self._cached_tile, level), self.background)
+
+    def _cached_tile(self, level: int, row: int, col: int) -> RgbArray:
+        return self._tiles.get((level, row, col), lambda: self.read_tile(level, row, col))
+
+    def _level(self, level: int) -> Level:
+        if not 0 <= level < len(self.levels):
+            raise OutOfBoundsError(
+                f"no level {level}", path=self.path, expected=f"0 to {len(self.levels) - 1}"
+            )
+        return self.levels[level]
+
+    def read_associated(self, name: str) -> RgbArray:
+        """Return an associated image (label, macro, thumbnail), (rows, cols, 3) uint8.
+
+        Raises
+        ------
+        OutOfBoundsError
+            If the slide has none of that name.
+        """
+        if name not in self.associated_images:
+            known = ", ".join(self.associated_images) or "none"
+            raise OutOfBoundsError(f"no associated image {name!r}", path=self.path, expected=known)
+        with self._gate.reading():
+            return self._source.read_associated(name)
+
+    @property
+    def coarser(self) -> CoarserLevels:
+        """Levels below the file's coarsest one, averaged on demand and kept in a bounded cache."""
+        return self._coarser
+
+    def pyramid(self) -> list[dask.array.Array]:
+        """Return the levels as lazy Dask arrays (rows, cols, 3) uint8, finest first; reads no pixel.
+
+        The file's own levels come first. Where the coarsest of them has a side of more than 1024 px,
+        halvings of it follow until one has not: these are averaged from the file's coarsest level when they
+        are first looked at. Chunks are squares of 512 to 1024 px, whole multiples of the file's tiles where
+        those are square.
+        """
+        from napari_nic.slides.pyramid import slide_pyramid  # here, since Dask costs 0.2 s to import
+
+        return slide_pyramid(self)

@@ -1,0 +1,108 @@
+"""Fixtures shared by all rooms: slides and pictures made by code, and the folder of real data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from skimage.filters import gaussian
+from skimage.transform import downscale_local_mean
+
+GLASS = np.array([243, 243, 243], np.float32)
+STROMA = np.array([225, 170, 205], np.float32)
+NUCLEI = np.array([95, 60, 140], np.float32)
+
+
+def tissue_image(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """Return an H&E-like picture (height, width, 3) uint8: an ellipse of tissue in the middle of glass."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    radius = ((y - height / 2) / (0.36 * height)) ** 2 + ((x - width / 2) / (0.36 * width)) ** 2
+    noise = gaussian(rng.random((height, width), np.float32), 3)
+    nuclei = (noise > np.quantile(noise, 0.8)).astype(np.float32)[..., None]
+    inside = (radius < 1).astype(np.float32)[..., None]
+    color = (STROMA * (1 - nuclei) + NUCLEI * nuclei) * inside + GLASS * (1 - inside)
+    color += rng.normal(0, 2, (height, width, 1))
+    return np.clip(color, 0, 255).astype(np.uint8)
+
+
+def write_tiff(
+    path: Path,
+    image: np.ndarray,
+    *,
+    factors: tuple[int, ...] = (1, 4),
+    tile: int | None = 256,
+    compression: str | None = "jpeg",
+    mpp: float | None = 0.5,
+    **options: object,
+) -> Path:
+    """Write a tiled pyramid; `factors` are its levels, `options` go to tifffile for every level."""
+    if compression == "jpeg":
+        options = {"compressionargs": {"level": 90}} | options
+    if tile is not None:
+        options["tile"] = (tile, tile)
+    with tifffile.TiffWriter(path) as tif:
+        for factor in factors:
+            height, width = image.shape[0] // factor, image.shape[1] // factor
+            level = downscale_local_mean(image[: height * factor, : width * factor], (factor, factor, 1))
+            resolution = {} if mpp is None else {"resolution": (1e4 / mpp / factor,) * 2}
+            tif.write(
+                np.rint(level).astype(image.dtype),
+                photometric="rgb",
+                compression=compression,
+                subfiletype=int(factor > 1),
+                resolutionunit="CENTIMETER",
+                metadata=None,
+                **resolution,
+                **options,
+            )
+    return path
+
+
+@pytest.fixture(scope="session")
+def make_tissue() -> Callable[..., np.ndarray]:
+    """``make_tissue(height, width, seed=0)`` -> H&E-like picture, tissue in the middle of glass."""
+    return tissue_image
+
+
+@pytest.fixture(scope="session")
+def make_tiff() -> Callable[..., Path]:
+    """``make_tiff(path, image, factors=(1, 4), tile=256, compression="jpeg", mpp=0.5)`` -> path."""
+    return write_tiff
+
+
+@pytest.fixture(scope="session")
+def slide_image() -> np.ndarray:
+    """The picture in `slide_path` before compression, (1100, 1500, 3)."""
+    return tissue_image(1100, 1500)
+
+
+@pytest.fixture(scope="session")
+def slide_path(tmp_path_factory: pytest.TempPathFactory, slide_image: np.ndarray) -> Path:
+    """A tiled JPEG TIFF of levels 1, 4 and 16 at 0.5 um/px; 1100 x 1500 px,
+    256 px tiles. Do not change it.
+    """
+    return write_tiff(tmp_path_factory.mktemp("slide") / "made.tif", slide_image, factors=(1, 4, 16))
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Folder of real data, $NAPARI_NIC_TEST_DATA or ../shared/data; the test is skipped without it."""
+    default = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("NAPARI_NIC_TEST_DATA", default))
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}; set NAPARI_NIC_TEST_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cmu_path(data_dir: Path) -> Path:
+    """CMU-1-Small-Region.svs: 2967 x 2220 px (rows x cols), 0.499 um/px, one level, 240 px JPEG tiles."""
+    path = data_dir / "slides" / "CMU-1-Small-Region.svs"
+    if not path.is_file():
+        pytest.skip(f"{path} is not there")
+    return path
