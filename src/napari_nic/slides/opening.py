@@ -37,6 +37,15 @@ register_reader(
     "napari_nic.slides.readers.tiff:open_tiff",
     (".svs", ".ndpi", ".scn", ".tif", ".tiff", ".btf", ".tf8", ".qptiff"),
 )
+register_reader(
+    "openslide",
+    "napari_nic.slides.readers.openslide:open_openslide",
+    (".mrxs", ".bif", ".dcm", ".vms", ".vmu", ".svslide", ".czi", ".svs", ".ndpi", ".scn", ".tif", ".tiff"),
+)
+register_reader("omezarr", "napari_nic.slides.readers.omezarr:open_omezarr", (".zarr",))
+register_reader(
+    "plain", "napari_nic.slides.readers.plain:open_plain", (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+)
 
 
 def slide_suffixes() -> tuple[str, ...]:

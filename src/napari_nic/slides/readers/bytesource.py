@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
+import weakref
 from pathlib import Path
 
 from napari_nic.errors import DamagedSlideError
 
-_HAS_PREAD = hasattr(os, "pread")  # Windows has none
-
 
 class ByteSource:
-    """A file opened for reading at given offsets; no position is shared between threads."""
+    """A file opened for reading at given offsets; no position is shared between threads.
+
+    Closed by :meth:`close`, or when nobody holds it any more: a viewer drops its layers without a word.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = path.open("rb", buffering=0)
+        self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        self._close = weakref.finalize(self, os.close, self._descriptor)
         self._lock = threading.Lock()
 
     def read(self, offset: int, size: int) -> bytes:
@@ -27,12 +31,7 @@ class ByteSource:
         DamagedSlideError
             If the file ends before.
         """
-        if _HAS_PREAD:
-            data = os.pread(self._file.fileno(), size, offset)
-        else:
-            with self._lock:
-                self._file.seek(offset)
-                data = self._file.read(size)
+        data = self._read(offset, size)
         if len(data) != size:
             raise DamagedSlideError(
                 "the file ends within a tile",
@@ -43,6 +42,13 @@ class ByteSource:
             )
         return data
 
+    def _read(self, offset: int, size: int) -> bytes:
+        if sys.platform != "win32":
+            return os.pread(self._descriptor, size, offset)
+        with self._lock:  # Windows has no pread
+            os.lseek(self._descriptor, offset, os.SEEK_SET)
+            return os.read(self._descriptor, size)
+
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the file; a second time does nothing."""
+        self._close()
