@@ -102,7 +102,10 @@ class StoreHeader:
         height, width = fields["slide_shape"]
         fields["slide_shape"] = (int(height), int(width))
         fields["grid"] = PatchGrid.from_dict(fields["grid"])
-        return cls(**fields)
+        header = cls(**fields)
+        if header.code_size < 1:  # also raises where there is none
+            raise ValueError(f"code_size is {header.code_size}")
+        return header
 
 
 def _identity(header: StoreHeader) -> dict[str, Any]:

@@ -16,8 +16,9 @@ that a block is the unit of work, of reading and of resuming, while the number o
 from __future__ import annotations
 
 import math
+import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import zarr
@@ -45,6 +46,28 @@ PARTIAL, COMPLETE = "partial", "complete"
 CODEC = ZstdCodec(level=1, checksum=True)
 """Level 1 saves 8 % of the covered cells (float16 mantissas are noise; higher levels save nothing more) for
 1 ms a shard of C = 128, and its checksum finds bit rot."""
+
+
+class Description(NamedTuple):
+    """What the root attributes say of a store.
+
+    Attributes
+    ----------
+    header : StoreHeader
+    status : str
+        ``"partial"`` or ``"complete"``.
+    store_id : str
+        Tells a store from one that replaced it under the same name.
+    """
+
+    header: StoreHeader
+    status: str
+    store_id: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Our entry among the root attributes."""
+        own = {"schema": SCHEMA_VERSION, "status": self.status, "id": self.store_id}
+        return own | self.header.to_dict()
 
 
 def block_shape(rows: int, cols: int) -> tuple[int, int]:
@@ -76,8 +99,8 @@ def cells_of_blocks(blocks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 def create_arrays(root: Path, header: StoreHeader, coverage: np.ndarray, done: np.ndarray) -> None:
     """Write an empty store into a folder of its own; see the module's text for the layout."""
-    attributes = {ATTRIBUTES_KEY: describe(header, COMPLETE if done.all() else PARTIAL)}
-    group = zarr.create_group(LocalStore(root), attributes=attributes)
+    description = Description(header, COMPLETE if done.all() else PARTIAL, uuid.uuid4().hex)
+    group = zarr.create_group(LocalStore(root), attributes={ATTRIBUTES_KEY: description.to_dict()})
     code_size = header.code_size
     group.create_array(
         "embeddings",
@@ -104,13 +127,8 @@ def create_arrays(root: Path, header: StoreHeader, coverage: np.ndarray, done: n
         array[:] = values
 
 
-def describe(header: StoreHeader, status: str) -> dict[str, Any]:
-    """Our entry among the root attributes."""
-    return {"schema": SCHEMA_VERSION, "status": status, **header.to_dict()}
-
-
-def read_header(group: zarr.Group, path: Path) -> tuple[StoreHeader, str]:
-    """Read (header, status) from the root attributes.
+def read_description(group: zarr.Group, path: Path) -> Description:
+    """Read our entry among the root attributes.
 
     Raises
     ------
@@ -135,10 +153,9 @@ def read_header(group: zarr.Group, path: Path) -> tuple[StoreHeader, str]:
             hint="install a version of napari-nic that fits, or compress the slide again",
         )
     try:
-        header = StoreHeader.from_dict(data)
+        return Description(StoreHeader.from_dict(data), str(data["status"]), str(data["id"]))
     except (KeyError, TypeError, ValueError) as error:
         raise damaged(path, f"the header: {type(error).__name__}: {error}") from error
-    return header, str(data.get("status"))
 
 
 def open_group(path: Path, *, writable: bool = False) -> zarr.Group:
@@ -188,9 +205,9 @@ def read_flags(group: zarr.Group, name: str, shape: tuple[int, int], path: Path)
         raise damaged(path, f"array {name!r}: {error}") from error
 
 
-def writable_array(group: zarr.Group, name: str) -> zarr.Array[Any]:
-    """Open one of our arrays so that zeros are written too: a lost file is then told from an empty one."""
-    return zarr.open_array(group.store, path=name, mode="r+", config={"write_empty_chunks": True})
+def writable_array(group: zarr.Group, name: str, shape: tuple[int, ...], path: Path) -> zarr.Array[Any]:
+    """Get one of our arrays so that zeros are written too: a lost file is then told from an empty one."""
+    return get_array(group, name, shape, path).with_config({"write_empty_chunks": True})
 
 
 def damaged(path: Path, found: str) -> StoreError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from napari_nic.compressed.layout import SUFFIX, open_group, read_header
+from napari_nic.compressed.layout import SUFFIX, open_group, read_description
 from napari_nic.errors import StoreError
 
 
@@ -55,7 +55,7 @@ def find_stores(slide_path: Path | str, folder: Path | str | None = None) -> lis
 
 def _slide_name(path: Path) -> str | None:
     try:
-        return read_header(open_group(path), path)[0].slide_name
+        return read_description(open_group(path), path).header.slide_name
     except StoreError:
         return None
 

@@ -12,67 +12,32 @@ How the pieces stay consistent:
 from __future__ import annotations
 
 import os
-import shutil
 import threading
-import uuid
-from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+from typing import Literal, Self
 
 import numpy as np
 
-from napari_nic.compressed import layout
-from napari_nic.compressed.disk import exclusive, sync_files, writing_to
+from napari_nic.compressed import checks, layout
+from napari_nic.compressed.creating import create_store
+from napari_nic.compressed.disk import exclusive, writing_to
 from napari_nic.compressed.header import StoreHeader
-from napari_nic.compressed.layout import COMPLETE, PARTIAL
 from napari_nic.compressed.preview import write_preview
 from napari_nic.compressed.shards import (
     ShardBuffer,
     ShardKey,
     block_cells,
     shard_blocks,
-    shard_cells,
     shard_of,
     shards_touching,
 )
+from napari_nic.compressed.stored import StoredCodes
 from napari_nic.errors import InvalidParameterError, StoreError, StoreMismatchError
 from napari_nic.grid import PatchGrid
 
-if TYPE_CHECKING:
-    import zarr
-
 BUFFER_BYTES = 256 * 2**20
 """Unfinished shards beyond this are written and dropped, so that memory stays bounded."""
-
-READ_ATTEMPTS = 20
-"""A shard that a writer replaces while it is read is read again, at most so often."""
-
-_UNDECODABLE = (ValueError, RuntimeError, KeyError, TypeError, OSError)
-"""What zarr and its codecs raise on bytes that are not what they should be."""
-
-
-class SlideLike(Protocol):
-    """What :meth:`CompressedSlide.check_slide` needs of a slide."""
-
-    @property
-    def name(self) -> str:
-        """File stem."""
-
-    @property
-    def fingerprint(self) -> str:
-        """``"sha256:..."``."""
-
-
-class SpecLike(Protocol):
-    """What :meth:`CompressedSlide.check_encoder` needs of an encoder's specification."""
-
-    @property
-    def name(self) -> str:
-        """Name of the encoder."""
-
-    def identity(self) -> dict[str, Any]:
-        """What determines the codes."""
 
 
 class CompressedSlide:
@@ -94,12 +59,12 @@ class CompressedSlide:
         self._lock = threading.RLock()
         self._buffers: dict[ShardKey, ShardBuffer] = {}
         self._group = layout.open_group(path, writable=writable)
-        self.header, self._status = layout.read_header(self._group, path)
+        self.header, self._status, self._id = layout.read_description(self._group, path)
         self._block_shape = layout.block_shape(*self.grid.shape)
         self.coverage = layout.read_flags(self._group, "coverage", self.grid.shape, path)
         self.coverage.setflags(write=False)
         self._done = layout.read_flags(self._group, "done", self._block_shape, path)
-        self._codes = layout.get_array(self._group, "embeddings", self.shape, path)
+        self._stored = StoredCodes(path, self._group, self.shape)
 
     # -- making and opening ------------------------------------------------------------------------------
 
@@ -130,22 +95,7 @@ class CompressedSlide:
             If something is in the way, the disk is full or the folder is read-only.
         """
         path = Path(path)
-        if coverage.shape != header.grid.shape:
-            raise InvalidParameterError(
-                "the coverage does not fit the grid",
-                expected=f"{header.grid.shape}",
-                found=f"{coverage.shape}",
-            )
-        _check_free(path, overwrite)
-        coverage = np.array(coverage, bool)
-        temporary = path.parent / f".{path.name}.{uuid.uuid4().hex}.partial"
-        with writing_to(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                layout.create_arrays(temporary, header, coverage, ~layout.blocks_with_cells(coverage))
-                _move_into_place(temporary, path)
-            finally:
-                shutil.rmtree(temporary, ignore_errors=True)
+        create_store(path, header, coverage, overwrite=overwrite)
         return cls(path, writable=True)
 
     @classmethod
@@ -226,45 +176,28 @@ class CompressedSlide:
 
     def reload(self) -> None:
         """Learn what another process has finished since."""
+        with self._lock:
+            self._done |= self._refresh()
+
+    def _refresh(self) -> np.ndarray:
+        """Read the status anew and return `done` as it is on disk."""
         group = layout.open_group(self.path)
-        header, status = layout.read_header(group, self.path)
-        if not self.header.matches(header):
+        _, self._status, store_id = layout.read_description(group, self.path)
+        if store_id != self._id:
             raise StoreMismatchError(
-                "the store was replaced by another one",
+                "the store was replaced by another one while it was open",
                 path=self.path,
-                found="; ".join(self.header.differences(header)),
                 hint="open it again",
             )
-        done = layout.read_flags(group, "done", self._block_shape, self.path)
-        with self._lock:
-            self._status = status
-            self._done |= done
+        return layout.read_flags(group, "done", self._block_shape, self.path)
 
-    def check_slide(self, slide: SlideLike) -> None:
+    def check_slide(self, slide: checks.SlideLike) -> None:
         """Raise :class:`StoreMismatchError` unless the store was made from this slide."""
-        if slide.fingerprint != self.header.slide_fingerprint:
-            raise StoreMismatchError(
-                "the store belongs to another slide",
-                path=self.path,
-                expected=f"slide {slide.name} ({slide.fingerprint})",
-                found=f"made from {self.header.slide_name} ({self.header.slide_fingerprint})",
-                hint="choose another output, or overwrite the store (--overwrite)",
-            )
+        checks.check_slide(self.path, self.header, slide)
 
-    def check_encoder(self, spec: SpecLike) -> None:
+    def check_encoder(self, spec: checks.SpecLike) -> None:
         """Raise :class:`StoreMismatchError` unless the store's codes come from this encoder."""
-        wanted = spec.identity()
-        found = {name: self.header.encoder.get(name) for name in wanted}
-        different = [name for name in wanted if wanted[name] != found[name]]
-        if different:
-            raise StoreMismatchError(
-                f"the store's codes come from another encoder than {spec.name}",
-                path=self.path,
-                expected=f"{spec.name}: " + ", ".join(f"{name}={wanted[name]}" for name in different),
-                found=f"{self.header.encoder_name}: "
-                + ", ".join(f"{name}={found[name]}" for name in different),
-                hint="use that encoder, or compress the slide again into another store",
-            )
+        checks.check_encoder(self.path, self.header, spec)
 
     # -- reading -----------------------------------------------------------------------------------------
 
@@ -293,58 +226,12 @@ class CompressedSlide:
         rows, cols = _bounded(rows, self.grid.rows), _bounded(cols, self.grid.cols)
         with self._lock:
             encoded = self.encoded()
-            codes = self._read_stored(rows, cols, encoded)
+            codes = self._stored.read(rows, cols, encoded, elsewhere=self._buffers)
             for key in shards_touching(rows, cols):
                 if key in self._buffers:
                     self._buffers[key].copy_into(codes, rows, cols, self.grid.shape)
         codes[~encoded[rows, cols]] = 0
         return codes
-
-    def _read_stored(self, rows: slice, cols: slice, wanted: np.ndarray) -> np.ndarray:
-        """Read codes from disk, shard by shard; only the shards that hold `wanted` cells."""
-        codes = np.zeros((rows.stop - rows.start, cols.stop - cols.start, self.code_size), np.float16)
-        for key in shards_touching(rows, cols):
-            shard_rows, shard_cols = shard_cells(key, self.grid.shape)
-            inner_rows = slice(max(rows.start, shard_rows.start), min(rows.stop, shard_rows.stop))
-            inner_cols = slice(max(cols.start, shard_cols.start), min(cols.stop, shard_cols.stop))
-            if not wanted[inner_rows, inner_cols].any():
-                continue
-            file = self._shard_file(key)
-            if not file.exists():
-                if key not in self._buffers:
-                    raise layout.damaged(self.path, f"{file.relative_to(self.path)} is missing")
-                continue
-            codes[
-                inner_rows.start - rows.start : inner_rows.stop - rows.start,
-                inner_cols.start - cols.start : inner_cols.stop - cols.start,
-            ] = self._read_shard(file, inner_rows, inner_cols)
-        return codes
-
-    def _read_shard(self, file: Path, rows: slice, cols: slice) -> np.ndarray:
-        """Read cells of one shard file.
-
-        zarr reads a part of a shard in several steps. When another process replaces the file in between,
-        the parts do not fit together: this is seen by the file's identity, and it is read again.
-        """
-        for _ in range(READ_ATTEMPTS):
-            before = _identity_of(file)
-            try:
-                codes = np.asarray(self._codes[rows, cols])
-            except _UNDECODABLE as error:
-                if _identity_of(file) == before:
-                    found = f"{file.relative_to(self.path)}: {type(error).__name__}: {error}"
-                    raise layout.damaged(self.path, found) from error
-                continue
-            if _identity_of(file) == before:
-                return codes
-        raise StoreError(
-            "the store is being rewritten too fast to be read",
-            path=self.path,
-            hint="wait for the other run to end",
-        )
-
-    def _shard_file(self, key: ShardKey) -> Path:
-        return self.path / "embeddings" / "c" / str(key[0]) / str(key[1]) / "0"
 
     # -- writing -----------------------------------------------------------------------------------------
 
@@ -399,8 +286,8 @@ class CompressedSlide:
         self.flush()
         with self._lock:
             self.reload()
-            if self.is_complete and self._status != COMPLETE:
-                self._set_status(COMPLETE)
+            if self.is_complete and self._status != layout.COMPLETE:
+                self._set_status(layout.COMPLETE)
 
     def write_preview(self, rgb: np.ndarray) -> None:
         """Store a picture of the codes, so that any OME-Zarr viewer shows something sensible.
@@ -417,26 +304,25 @@ class CompressedSlide:
                 found=f"{rgb.dtype} {rgb.shape}",
             )
         with self._lock, writing_to(self.path), exclusive(self.path):
-            write_preview(self._fresh_group(), rgb, self.grid, self.header.slide_name)
+            # Opened anew: another process may have changed the attributes since.
+            group = layout.open_group(self.path, writable=True)
+            write_preview(group, rgb, self.grid, self.header.slide_name)
 
-    def _write(self, keys: Iterable[ShardKey]) -> None:
+    def _write(self, keys: list[ShardKey]) -> None:
         """Write shards and then `done`, as one transaction; see the module's text."""
-        keys = list(keys)
+        buffers = {key: self._buffers[key] for key in keys}
         with writing_to(self.path), exclusive(self.path):
-            stored = layout.read_flags(self._group, "done", self._block_shape, self.path)
-            array = layout.writable_array(self._group, "embeddings")
-            for key in keys:
-                buffer = self._buffers[key]
+            stored = self._refresh()
+            for key, buffer in buffers.items():
                 self._merge(key, buffer, stored)
-                array[buffer.rows, buffer.cols] = buffer.codes
-            sync_files(self._shard_file(key) for key in keys)
-            for key in keys:
-                for block in self._buffers[key].present:
+            self._stored.write(buffers)
+            for buffer in buffers.values():
+                for block in buffer.present:
                     stored[block] = True
-            layout.writable_array(self._group, "done")[:] = stored
+            layout.writable_array(self._group, "done", self._block_shape, self.path)[:] = stored
         self._done |= stored
-        for key in keys:
-            self._buffers[key].dirty = False
+        for key, buffer in buffers.items():
+            buffer.dirty = False
             if self._done[shard_blocks(key)].all():
                 del self._buffers[key]
 
@@ -447,17 +333,14 @@ class CompressedSlide:
             block = (rows.start + int(offset[0]), cols.start + int(offset[1]))
             cells = self._cells_of(block)
             if block not in buffer.present and self.coverage[cells].any():
-                buffer.put(block, *cells, self._read_shard(self._shard_file(key), *cells))
+                buffer.put(block, *cells, self._stored.read_shard(key, *cells))
 
     def _set_status(self, status: str) -> None:
         with writing_to(self.path), exclusive(self.path):
-            group = self._fresh_group()
-            group.attrs[layout.ATTRIBUTES_KEY] = layout.describe(self.header, status)
+            group = layout.open_group(self.path, writable=True)
+            description = layout.Description(self.header, status, self._id)
+            group.attrs[layout.ATTRIBUTES_KEY] = description.to_dict()
         self._status = status
-
-    def _fresh_group(self) -> zarr.Group:
-        """Open the root group anew: its attributes may have been changed by another process."""
-        return layout.open_group(self.path, writable=True)
 
     def _require_writable(self) -> None:
         if not self.writable:
@@ -498,53 +381,3 @@ def _bounded(part: slice, size: int) -> slice:
     if step != 1:
         raise InvalidParameterError("cells are read without a step", found=f"{part}")
     return slice(start, max(start, stop))
-
-
-def _identity_of(file: Path) -> tuple[int, int, int]:
-    """Tell one version of a file from the next: a replaced file has another inode or time."""
-    status = file.stat()
-    return status.st_ino, status.st_mtime_ns, status.st_size
-
-
-def _check_free(path: Path, overwrite: bool) -> None:
-    if not path.exists():
-        return
-    if not overwrite:
-        raise StoreError(
-            "a store of this name exists", path=path, hint="open it to go on, or overwrite it (--overwrite)"
-        )
-    if not _is_ours(path):
-        raise StoreError(
-            "something that is not a compressed slide is in the way",
-            path=path,
-            hint="it is not overwritten; choose another output",
-        )
-
-
-def _is_ours(path: Path) -> bool:
-    """Whether a folder may be replaced: named like a store of ours, or readable as one, or empty."""
-    if not path.is_dir():
-        return False
-    if path.name.endswith(layout.SUFFIX) and (path / "zarr.json").is_file():
-        return True
-    if not any(path.iterdir()):
-        return True
-    try:
-        layout.read_header(layout.open_group(path), path)
-    except StoreError:
-        return False
-    return True
-
-
-def _move_into_place(temporary: Path, path: Path) -> None:
-    """Rename a finished store; an older one gives way to it and is then removed."""
-    if not path.exists():
-        temporary.rename(path)
-        return
-    old = path.parent / f".{path.name}.{uuid.uuid4().hex}.old"
-    path.rename(old)
-    temporary.rename(path)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-__all__ = ["COMPLETE", "PARTIAL", "CompressedSlide"]

@@ -1,0 +1,59 @@
+"""Whether a store fits the slide and the encoder in use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+from napari_nic.compressed.header import StoreHeader
+from napari_nic.errors import StoreMismatchError
+
+
+class SlideLike(Protocol):
+    """What :func:`check_slide` needs of a slide."""
+
+    @property
+    def name(self) -> str:
+        """File stem."""
+
+    @property
+    def fingerprint(self) -> str:
+        """``"sha256:..."``."""
+
+
+class SpecLike(Protocol):
+    """What :func:`check_encoder` needs of an encoder's specification."""
+
+    @property
+    def name(self) -> str:
+        """Name of the encoder."""
+
+    def identity(self) -> dict[str, Any]:
+        """Return what determines the codes."""
+
+
+def check_slide(path: Path, header: StoreHeader, slide: SlideLike) -> None:
+    """Raise :class:`StoreMismatchError` unless `header` is of this slide."""
+    if slide.fingerprint != header.slide_fingerprint:
+        raise StoreMismatchError(
+            "the store belongs to another slide",
+            path=path,
+            expected=f"slide {slide.name} ({slide.fingerprint})",
+            found=f"made from {header.slide_name} ({header.slide_fingerprint})",
+            hint="choose another output, or overwrite the store (--overwrite)",
+        )
+
+
+def check_encoder(path: Path, header: StoreHeader, spec: SpecLike) -> None:
+    """Raise :class:`StoreMismatchError` unless the codes come from this encoder."""
+    wanted = spec.identity()
+    found = {name: header.encoder.get(name) for name in wanted}
+    different = [name for name in wanted if wanted[name] != found[name]]
+    if different:
+        raise StoreMismatchError(
+            f"the store's codes come from another encoder than {spec.name}",
+            path=path,
+            expected=f"{spec.name}: " + ", ".join(f"{name}={wanted[name]}" for name in different),
+            found=f"{header.encoder_name}: " + ", ".join(f"{name}={found[name]}" for name in different),
+            hint="use that encoder, or compress the slide again into another store",
+        )
