@@ -233,7 +233,7 @@ def _run(job: _Job, total: int, workers: int) -> Iterator[BlocksDone]:
                 yield BlocksDone(done, total, "compressing", blocks=(result,), rate=meter.add(finished))
         finally:
             job.stop.set()
-            job.room.release(running)
+            job.room.release(len(targets))
             executor.shutdown(wait=True)
             job.store.flush()
 

@@ -1,0 +1,255 @@
+import threading
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from napari_nic.compress import GridOptions, compress, prepare_store
+from napari_nic.compress.pipeline import BlocksDone, encode_padded
+from napari_nic.compressed import CompressedSlide
+from napari_nic.errors import CancelledError, DamagedSlideError, StoreMismatchError
+from napari_nic.geometry import RegionPx
+from napari_nic.jobs import CancellationToken
+from napari_nic.slides import open_slide
+from napari_nic.slides.slide import Slide
+from napari_nic.tissue import TissueMask
+
+ALL_CELLS = GridOptions(min_tissue=0)
+
+
+@pytest.fixture
+def slide(noise_slide):
+    with open_slide(noise_slide) as slide:
+        yield slide
+
+
+def expected_codes(slide, store, encoder):
+    """The plain way: one read_region and one encode for each patch."""
+    import cv2
+
+    grid, size = store.grid, encoder.spec.input_size
+    codes = np.zeros(store.shape, np.float16)
+    for row, col in np.argwhere(store.coverage):
+        patch = slide.read_region(grid.level, grid.patch_region(int(row), int(col)))
+        if patch.shape[0] != size:
+            patch = cv2.resize(patch, (size, size), interpolation=cv2.INTER_AREA)
+        codes[row, col] = encoder.encode(patch[None])[0]
+    return codes
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ALL_CELLS,
+        GridOptions(min_tissue=0, stride=96),
+        GridOptions(min_tissue=0, mpp=1.0),
+        GridOptions(min_tissue=0, mpp=0.8, patch_size=100),
+        GridOptions(min_tissue=0, mpp=2.0),
+        GridOptions(),
+    ],
+)
+@pytest.mark.parametrize("input_size", [64, 128])
+def test_codes_equal_reading_each_patch_alone(slide, moment_encoder, tmp_path, options, input_size):
+    encoder = moment_encoder(input_size=input_size)
+    store = prepare_store(slide, encoder, path=tmp_path / "a.nic.zarr", options=options)
+    reports = list(compress(slide, encoder, store, workers=3))
+    assert store.is_complete
+    assert reports[-1].done == reports[-1].total == store.coverage.sum() > 0
+    assert np.array_equal(store.read(), expected_codes(slide, store, encoder))
+
+
+def test_progress_counts_up_and_carries_the_codes_that_were_stored(slide, moment_encoder, tmp_path):
+    encoder = moment_encoder()
+    store = prepare_store(slide, encoder, path=tmp_path / "a.nic.zarr", options=ALL_CELLS)
+    reports = list(compress(slide, encoder, store, workers=2))
+    assert all(isinstance(report, BlocksDone) and report.unit == "patches" for report in reports)
+    assert reports[0].done == 0
+    assert reports[0].seconds_left is None
+    assert all(a.done < b.done for a, b in pairwise(reports))
+    seen = np.zeros(store.shape, np.float16)
+    for report in reports:
+        for block in report.blocks:
+            seen[block.rows, block.cols] = block.codes
+    assert np.array_equal(seen, store.read())
+
+
+def test_each_tile_is_decoded_once(slide, moment_encoder, tmp_path):
+    encoder = moment_encoder()
+    store = prepare_store(slide, encoder, path=tmp_path / "a.nic.zarr", options=ALL_CELLS)
+    before = slide.reads.tiles.get(store.grid.level, 0)
+    list(compress(slide, encoder, store, workers=2))
+    rows, cols = slide.levels[store.grid.level].tile_grid
+    grid = store.grid
+    tile = slide.levels[grid.level].tile
+    used_rows = -(-grid.rows * grid.stride_px // tile[0])
+    used_cols = -(-grid.cols * grid.stride_px // tile[1])
+    assert slide.reads.tiles[grid.level] - before == min(rows, used_rows) * min(cols, used_cols)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_the_order_and_the_number_of_workers_change_no_bit(slide, moment_encoder, tmp_path, workers):
+    encoder = moment_encoder()
+    stores = [tmp_path / "plain.nic.zarr", tmp_path / "centre.nic.zarr"]
+    for path, first in zip(stores, [None, RegionPx(2000, 1500, 900, 900)], strict=True):
+        store = prepare_store(slide, encoder, path=path, options=ALL_CELLS)
+        list(compress(slide, encoder, store, first=first, workers=workers))
+    one, other = (CompressedSlide.open(path).read() for path in stores)
+    assert one.tobytes() == other.tobytes()
+
+
+def test_cancelled_half_way_and_resumed_gives_the_same_bits(slide, moment_encoder, tmp_path):
+    encoder = moment_encoder()
+    whole = prepare_store(slide, encoder, path=tmp_path / "whole.nic.zarr", options=ALL_CELLS)
+    list(compress(slide, encoder, whole))
+    token = CancellationToken()
+    store = prepare_store(slide, encoder, path=tmp_path / "part.nic.zarr", options=ALL_CELLS)
+    run = compress(slide, encoder, store, token=token, workers=1)
+    next(run)
+    assert next(run).blocks
+    token.cancel()
+    with pytest.raises(CancelledError):
+        list(run)
+    again = prepare_store(slide, encoder, path=tmp_path / "part.nic.zarr", options=ALL_CELLS)
+    assert again.status == "partial"
+    assert 0 < again.encoded().sum() < again.coverage.sum()
+    resumed = list(compress(slide, encoder, again))
+    assert resumed[0].total == again.coverage.sum() - (whole.coverage.sum() - resumed[0].total)
+    assert again.read().tobytes() == whole.read().tobytes()
+    assert list(compress(slide, encoder, again)) == [BlocksDone(0, 0, "compressing")]
+
+
+def test_closing_the_generator_stops_the_threads_and_keeps_what_is_finished(slide, moment_encoder, tmp_path):
+    encoder = moment_encoder()
+    store = prepare_store(slide, encoder, path=tmp_path / "a.nic.zarr", options=ALL_CELLS)
+    run = compress(slide, encoder, store, workers=2)
+    next(run)
+    next(run)
+    run.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("nic-worker")]
+    assert CompressedSlide.open(tmp_path / "a.nic.zarr").encoded().any()
+
+
+def test_a_paused_run_waits_and_goes_on(slide, moment_encoder, tmp_path):
+    encoder = moment_encoder()
+    store = prepare_store(slide, encoder, path=tmp_path / "a.nic.zarr", options=ALL_CELLS)
+    token = CancellationToken()
+    token.pause()
+    finished = threading.Event()
+
+    def consume():
+        list(compress(slide, encoder, store, token=token))
+        finished.set()
+
+    thread = threading.Thread(target=consume)
+    thread.start()
+    assert not finished.wait(0.2)
+    assert not encoder.batches
+    token.resume()
+    thread.join(30)
+    assert store.is_complete
+
+
+def test_visible_only_stops_after_the_blocks_it_touches(slide, moment_encoder, tmp_path):
+    encoder = moment_encoder()
+    store = prepare_store(slide, encoder, path=tmp_path / "a.nic.zarr", options=ALL_CELLS)
+    list(compress(slide, encoder, store, first=RegionPx(10, 10, 100, 100), only_first=True))
+    assert store.encoded()[:16, :16].all()
+    assert store.encoded().sum() == 16 * 16
+    assert store.status == "partial"
+
+
+def test_a_damaged_tile_ends_the_run_with_its_error_and_keeps_the_rest(
+    slide, moment_encoder, tmp_path, monkeypatch
+):
+    encoder = moment_encoder()
+    store = prepare_store(slide, encoder, path=tmp_path / "a.nic.zarr", options=ALL_CELLS)
+    last = tuple(n - 1 for n in slide.levels[store.grid.level].tile_grid)
+    read_tile = Slide.read_tile
+
+    def broken(self, level, row, col):
+        if (row, col) == (last[0] - 1, last[1] - 1):
+            raise DamagedSlideError("tile cannot be decoded", path=self.path)
+        return read_tile(self, level, row, col)
+
+    monkeypatch.setattr(Slide, "read_tile", broken)
+    with pytest.raises(DamagedSlideError):
+        list(compress(slide, encoder, store, workers=2))
+    assert CompressedSlide.open(store.path).encoded().any()
+    monkeypatch.undo()
+    list(compress(slide, encoder, store))
+    assert store.is_complete
+
+
+def test_a_bug_in_a_worker_is_never_swallowed(slide, moment_encoder, tmp_path):
+    encoder = moment_encoder()
+    encoder.encode = lambda batch: batch.no_such_attribute
+    store = prepare_store(slide, encoder, path=tmp_path / "a.nic.zarr", options=ALL_CELLS)
+    with pytest.raises(AttributeError):
+        list(compress(slide, encoder, store))
+
+
+def test_a_device_is_fed_by_one_thread_with_batches_of_several_blocks(slide, moment_encoder, tmp_path):
+    on_cpu, on_device = moment_encoder(), moment_encoder(device="cuda:0", batch_size=512)
+    reference = prepare_store(slide, on_cpu, path=tmp_path / "cpu.nic.zarr", options=ALL_CELLS)
+    list(compress(slide, on_cpu, reference))
+    store = prepare_store(slide, on_device, path=tmp_path / "device.nic.zarr", options=ALL_CELLS)
+    list(compress(slide, on_device, store, workers=3))
+    assert not [n for n in on_device.batches if n % 256]
+    assert store.read().tobytes() == reference.read().tobytes()
+
+
+def test_a_device_that_fails_ends_the_run(slide, moment_encoder, tmp_path):
+    encoder = moment_encoder(device="cuda:0")
+
+    def fail(batch):
+        raise RuntimeError("device lost")
+
+    encoder.encode = fail
+    store = prepare_store(slide, encoder, path=tmp_path / "a.nic.zarr", options=ALL_CELLS)
+    with pytest.raises(RuntimeError, match="device lost"):
+        list(compress(slide, encoder, store, workers=2))
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("nic-worker")]
+
+
+def test_the_last_batch_is_padded_and_cut_again(moment_encoder):
+    encoder = moment_encoder(batch_size=32)
+    patches = np.random.default_rng(0).integers(0, 256, (70, 64, 64, 3), np.uint8)
+    codes = encode_padded(encoder, patches, step=16)
+    assert encoder.batches == [32, 32, 16]
+    assert np.array_equal(codes, moment_encoder().encode(patches))
+
+
+def test_a_store_made_otherwise_is_not_resumed(slide, moment_encoder, tmp_path):
+    encoder = moment_encoder()
+    path = tmp_path / "a.nic.zarr"
+    prepare_store(slide, encoder, path=path, options=ALL_CELLS)
+    for options in (
+        GridOptions(min_tissue=0, mpp=1.0),
+        GridOptions(min_tissue=0, stride=64),
+        GridOptions(min_tissue=0.5),
+    ):
+        with pytest.raises(StoreMismatchError):
+            prepare_store(slide, encoder, path=path, options=options)
+    other = moment_encoder()
+    other.precision = "bfloat16"
+    with pytest.raises(StoreMismatchError, match="precision"):
+        prepare_store(slide, other, path=path, options=ALL_CELLS)
+    assert (
+        prepare_store(slide, other, path=path, options=ALL_CELLS, overwrite=True).header.precision
+        == "bfloat16"
+    )
+
+
+def test_an_edited_tissue_mask_decides_the_cells(slide, moment_encoder, tmp_path):
+    encoder = moment_encoder()
+    found = prepare_store(slide, encoder, path=tmp_path / "a.nic.zarr", options=ALL_CELLS)
+    grid = found.grid
+    painted = np.zeros(grid.shape, bool)
+    painted[2, 3] = True
+    mask = TissueMask(mask=painted, placement=grid.placement, method="edited")
+    store = prepare_store(slide, encoder, path=tmp_path / "b.nic.zarr", tissue=mask)
+    assert np.argwhere(store.coverage).tolist() == [[2, 3]]
+    assert store.header.tissue["method"] == "edited"
+    other = TissueMask(mask=np.roll(painted, 1), placement=grid.placement, method="edited")
+    with pytest.raises(StoreMismatchError, match="tissue"):
+        prepare_store(slide, encoder, path=tmp_path / "b.nic.zarr", tissue=other)
