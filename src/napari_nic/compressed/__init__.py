@@ -1,17 +1,31 @@
 """The compressed slide: a versioned Zarr store of patch codes, and the formats of others."""
 
 from napari_nic.compressed.header import StoreHeader
+from napari_nic.compressed.interchange import (
+    EXPORTERS,
+    IMPORTERS,
+    ImportHints,
+    export_store,
+    export_target,
+    import_store,
+)
 from napari_nic.compressed.layout import BLOCK, SHARD, blocks_with_cells, cells_of_blocks
 from napari_nic.compressed.paths import default_store_path, find_stores
 from napari_nic.compressed.store import CompressedSlide
 
 __all__ = [
     "BLOCK",
+    "EXPORTERS",
+    "IMPORTERS",
     "SHARD",
     "CompressedSlide",
+    "ImportHints",
     "StoreHeader",
     "blocks_with_cells",
     "cells_of_blocks",
     "default_store_path",
+    "export_store",
+    "export_target",
     "find_stores",
+    "import_store",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,6 +42,19 @@ def explain(path: Path, error: OSError) -> StoreError:
         found=str(error),
         hint=f"{hint}; what was stored before is kept",
     )
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary name to write to, which becomes `path` only if all went well."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+    with writing_to(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def sync_files(paths: Iterable[Path]) -> None:

@@ -1,0 +1,21 @@
+"""Others' formats, both ways: :func:`export_store` and :func:`import_store`."""
+
+from napari_nic.compressed.interchange.registry import (
+    EXPORTERS,
+    IMPORTERS,
+    export_store,
+    export_target,
+    import_store,
+)
+from napari_nic.compressed.interchange.table import CodeTable, ForeignCodes, ImportHints
+
+__all__ = [
+    "EXPORTERS",
+    "IMPORTERS",
+    "CodeTable",
+    "ForeignCodes",
+    "ImportHints",
+    "export_store",
+    "export_target",
+    "import_store",
+]

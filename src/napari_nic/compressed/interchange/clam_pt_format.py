@@ -1,0 +1,30 @@
+"""Patch features as CLAM trains on them: ``pt_files/{slide}.pt``, a tensor (N, D) and no coordinates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from napari_nic.compressed.disk import replacing
+from napari_nic.compressed.header import StoreHeader
+from napari_nic.compressed.interchange.registry import Exporter
+from napari_nic.compressed.interchange.table import CodeTable
+from napari_nic.compressed.store import CompressedSlide
+
+
+def write(store: CompressedSlide, path: Path) -> None:
+    """Write the features of the encoded cells, float32, row by row."""
+    import torch  # the only format that needs it
+
+    features = CodeTable.of(store).features.astype(np.float32)
+    with replacing(path) as temporary:
+        torch.save(torch.from_numpy(features), temporary)
+
+
+def default_name(header: StoreHeader) -> Path:
+    """``pt_files/{slide}.pt``."""
+    return Path("pt_files", f"{header.slide_name}.pt")
+
+
+EXPORTER = Exporter("CLAM features (.pt, without coordinates)", ".pt", default_name, write)

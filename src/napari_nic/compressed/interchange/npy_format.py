@@ -1,0 +1,144 @@
+"""Arrays as the authors of Neural Image Compression keep them.
+
+``{name}_features.npy`` is float16 **(C, rows, cols)** with background cells 0;
+``{name}_features_distance_map.npy`` the probability by which training draws crops. Neither says where the
+cells lie on the slide, so ``{name}_features.json`` is written beside them with our header.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from napari_nic.compressed.disk import replacing
+from napari_nic.compressed.header import StoreHeader
+from napari_nic.compressed.interchange.registry import Exporter, Importer
+from napari_nic.compressed.interchange.table import (
+    ForeignCodes,
+    ImportHints,
+    header_from_text,
+    header_to_text,
+)
+from napari_nic.compressed.store import CompressedSlide
+from napari_nic.errors import StoreError
+from napari_nic.geometry import PixelSize
+
+NPY_MAGIC = b"\x93NUMPY"
+
+
+def to_channels_first(codes: np.ndarray) -> np.ndarray:
+    """Convert our (rows, cols, C) to the authors' (C, rows, cols); the only place where this is done."""
+    return np.ascontiguousarray(np.moveaxis(codes, -1, 0))
+
+
+def from_channels_first(codes: np.ndarray) -> np.ndarray:
+    """Inverse of :func:`to_channels_first`."""
+    return np.ascontiguousarray(np.moveaxis(codes, 0, -1))
+
+
+def distance_map(occupied: np.ndarray) -> np.ndarray:
+    """Probability of each cell to be the centre of a training crop.
+
+    Euclidean distance of each occupied cell to the nearest empty one, divided by the largest, squared, and
+    normalised to sum 1, as in the published code of Tellez et al. 2019 (TPAMI, section 4).
+
+    Parameters
+    ----------
+    occupied : ndarray of bool, (rows, cols)
+
+    Returns
+    -------
+    ndarray of float64, (rows, cols)
+        Uniform where no cell is empty, 0 where all are.
+    """
+    if occupied.all() or not occupied.any():
+        return occupied / max(1, occupied.size)
+    distance = cv2.distanceTransform(occupied.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    squared = np.square(distance.astype(np.float64) / distance.max())
+    return np.asarray(squared / squared.sum())
+
+
+def write(store: CompressedSlide, path: Path) -> None:
+    """Write the array, its distance map and our header."""
+    map_path, header_path = companions(path)
+    for target, array in (
+        (map_path, distance_map(store.encoded())),
+        (path, to_channels_first(store.read())),
+    ):
+        with replacing(target) as temporary, temporary.open("wb") as file:
+            np.save(file, array, allow_pickle=False)
+    with replacing(header_path) as temporary:
+        temporary.write_text(header_to_text(store.header), encoding="utf-8")
+
+
+def companions(path: Path) -> tuple[Path, ...]:
+    """(distance map, header) that belong to an array."""
+    return path.with_name(f"{path.stem}_distance_map.npy"), path.with_suffix(".json")
+
+
+def default_name(header: StoreHeader) -> Path:
+    """``{slide}_features.npy``."""
+    return Path(f"{header.slide_name}_features.npy")
+
+
+def recognises(path: Path) -> bool:
+    """Whether the file is a NumPy array."""
+    with path.open("rb") as file:
+        return file.read(len(NPY_MAGIC)) == NPY_MAGIC
+
+
+def read(path: Path, hints: ImportHints) -> ForeignCodes:
+    """Read an array; cells whose code is all 0 are background.
+
+    Without our header beside it, the grid is the one of `hints`: 128 px at 0.5 um/px unless said otherwise.
+    """
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise StoreError("not a readable NumPy array", path=path, found=f"{error}") from error
+    if array.ndim != 3 or array.dtype.kind != "f":
+        raise StoreError(
+            "not an array of codes",
+            path=path,
+            expected="float (C, rows, cols)",
+            found=f"{array.dtype} {array.shape}",
+        )
+    codes = from_channels_first(array)
+    cells = np.argwhere(codes.any(axis=-1))
+    _, header_path = companions(path)
+    header = None
+    if header_path.is_file():
+        header = header_from_text(header_path.read_text(encoding="utf-8"), header_path)
+    return _located(codes[tuple(cells.T)], cells, header, hints, codes.shape[:2])
+
+
+def _located(
+    features: np.ndarray,
+    cells: np.ndarray,
+    header: StoreHeader | None,
+    hints: ImportHints,
+    shape: tuple[int, int],
+) -> ForeignCodes:
+    pixel = hints.pixel_size or PixelSize(hints.mpp, hints.mpp, "assumed resolution of the codes")
+    factor = hints.mpp / pixel.mean
+    patch, stride = hints.patch_size * factor, hints.stride * factor
+    step: np.ndarray | float = round(stride)
+    if header is not None:
+        step = header.grid.stride_px * np.array(header.grid.downsample)
+    return ForeignCodes(
+        features=features,
+        corners_px=cells * step,
+        patch_px=patch,
+        stride_px=stride,
+        patch_size=hints.patch_size,
+        pixel_size=pixel,
+        encoder_name="unknown (NIC array)",
+        slide_shape=(shape[0] * round(stride), shape[1] * round(stride)),
+        header=header,
+    )
+
+
+EXPORTER = Exporter("NIC array (.npy)", ".npy", default_name, write, companions)
+IMPORTER = Importer("NIC array (.npy)", recognises, read)

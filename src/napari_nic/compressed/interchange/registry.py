@@ -1,0 +1,206 @@
+"""Formats by name, and the two functions that use them.
+
+A format is a module with an :class:`Exporter`, an :class:`Importer` or both; registering it here (or from
+another package) is all that the menus, the command line and the contract tests need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_nic.compressed.disk import writing_to
+from napari_nic.compressed.header import StoreHeader
+from napari_nic.compressed.interchange.table import ForeignCodes, ImportHints, build_store
+from napari_nic.compressed.layout import SUFFIX
+from napari_nic.compressed.store import CompressedSlide
+from napari_nic.errors import StoreError
+from napari_nic.registry import Registry
+
+
+@dataclass(frozen=True)
+class Exporter:
+    """How a store is written in another format.
+
+    Attributes
+    ----------
+    label : str
+        For menus ("NIC array").
+    suffix : str
+        Of the main file.
+    default_name : callable
+        ``default_name(header) -> Path`` relative to an output folder, as the format's own tools name it.
+    write : callable
+        ``write(store, path)``; must replace its files only when they are whole.
+    companions : callable
+        ``companions(path) -> tuple of Path``: the further files written beside `path`.
+    """
+
+    label: str
+    suffix: str
+    default_name: Callable[[StoreHeader], Path]
+    write: Callable[[CompressedSlide, Path], None]
+    companions: Callable[[Path], tuple[Path, ...]] = lambda _path: ()
+
+
+@dataclass(frozen=True)
+class Importer:
+    """How another format is read.
+
+    Attributes
+    ----------
+    label : str
+    recognises : callable
+        ``recognises(path) -> bool``, cheap and without raising.
+    read : callable
+        ``read(path, hints) -> ForeignCodes``; raises :class:`~napari_nic.errors.StoreError`.
+    """
+
+    label: str
+    recognises: Callable[[Path], bool]
+    read: Callable[[Path, ImportHints], ForeignCodes]
+
+
+EXPORTERS: Registry[Exporter] = Registry("export format")
+IMPORTERS: Registry[Importer] = Registry("import format")
+
+_HERE = "napari_nic.compressed.interchange"
+for _name in ("zarr", "npy", "trident", "clam", "clam-pt", "stamp"):
+    EXPORTERS.register(_name, f"{_HERE}.{_name.replace('-', '_')}_format:EXPORTER")
+for _name in ("npy", "trident", "clam", "stamp"):
+    IMPORTERS.register(_name, f"{_HERE}.{_name}_format:IMPORTER")
+
+
+def export_target(header: StoreHeader, path: Path | str, format: str) -> Path:  # noqa: A002 - the user's word
+    """Main file that :func:`export_store` will write for `path`: itself, or inside it if it is a folder.
+
+    Raises
+    ------
+    StoreError
+        If `path` is no folder and has another suffix than the format's.
+    """
+    exporter, path = EXPORTERS.get(format), Path(path)
+    if path.name.endswith(exporter.suffix) and not (path.is_dir() and exporter.suffix != SUFFIX):
+        return path
+    if path.is_dir() or not path.suffix:
+        return path / exporter.default_name(header)
+    raise StoreError(
+        f"the output's name does not fit the format {format!r}",
+        path=path,
+        expected=f"a name that ends in {exporter.suffix}, or a folder",
+        found=path.suffix,
+    )
+
+
+def export_store(
+    store: CompressedSlide,
+    path: Path | str,
+    format: str,  # noqa: A002 - the user's word
+    *,
+    allow_partial: bool = False,
+    overwrite: bool = False,
+) -> tuple[Path, ...]:
+    """Write the encoded cells of a store in another format.
+
+    Parameters
+    ----------
+    store : CompressedSlide
+    path : Path or str
+        File with the format's suffix, or a folder in which the format's own naming is used.
+    format : str
+        A name in :data:`EXPORTERS`.
+    allow_partial : bool
+        Export what is there although cells are missing.
+    overwrite : bool
+        Replace files that exist.
+
+    Returns
+    -------
+    tuple of Path
+        The files written, the main one first.
+
+    Raises
+    ------
+    StoreError
+        If the store is not complete, a file exists, or it cannot be written.
+    UnknownNameError
+        If there is no such format.
+    """
+    exporter = EXPORTERS.get(format)
+    target = export_target(store.header, path, format)
+    files = (target, *exporter.companions(target))
+    _check_exportable(store, allow_partial)
+    existing = [file for file in files if file.exists()]
+    if existing and not overwrite:
+        raise StoreError("the output exists", path=existing[0], hint="choose another name, or --overwrite")
+    with writing_to(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        exporter.write(store, target)
+    return files
+
+
+def import_store(
+    path: Path | str,
+    target: Path | str,
+    *,
+    format: str | None = None,  # noqa: A002 - the user's word
+    hints: ImportHints | None = None,
+    overwrite: bool = False,
+) -> CompressedSlide:
+    """Make a store of codes that another program wrote.
+
+    Parameters
+    ----------
+    path : Path or str
+        The other program's file.
+    target : Path or str
+        Store to make.
+    format : str, optional
+        A name in :data:`IMPORTERS`; recognised from the file by default.
+    hints : ImportHints, optional
+        What the file does not say: slide, pixel size, encoder.
+    overwrite : bool
+        Replace an older store.
+
+    Returns
+    -------
+    CompressedSlide
+        Complete, opened for writing; its codes are rounded to float16.
+
+    Raises
+    ------
+    StoreError
+        If the format is not recognised, the file is damaged, or its patches form no regular grid.
+    """
+    path, hints = Path(path), hints or ImportHints()
+    if not path.is_file():
+        raise StoreError("there is no such file", path=path)
+    importer = IMPORTERS.get(format or _recognise(path))
+    return build_store(importer.read(path, hints), path, Path(target), hints, overwrite=overwrite)
+
+
+def _recognise(path: Path) -> str:
+    for name in IMPORTERS:
+        if IMPORTERS.get(name).recognises(path):
+            return name
+    raise StoreError(
+        "the format is not recognised",
+        path=path,
+        expected="one of " + ", ".join(IMPORTERS.get(name).label for name in IMPORTERS),
+        hint="name the format if you know it",
+    )
+
+
+def _check_exportable(store: CompressedSlide, allow_partial: bool) -> None:
+    wanted, encoded = int(store.coverage.sum()), int(store.encoded().sum())
+    if encoded == 0:
+        raise StoreError("there is nothing to export: no cell is encoded", path=store.path)
+    if encoded < wanted and not allow_partial:
+        raise StoreError(
+            "the store is not complete",
+            path=store.path,
+            expected=f"{wanted} cells",
+            found=f"{encoded} encoded",
+            hint="finish the compression, or allow a partial export (--allow-partial)",
+        )

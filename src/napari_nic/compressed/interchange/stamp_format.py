@@ -1,0 +1,93 @@
+"""Patch features as STAMP keeps them: ``feats`` (N, D) float16, ``coords`` (N, 2) (x, y) in micrometres."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from napari_nic.compressed.header import StoreHeader
+from napari_nic.compressed.interchange.hdf5 import (
+    existing_file,
+    has_datasets,
+    new_file,
+    read_attribute,
+    read_coords,
+    read_matrix,
+)
+from napari_nic.compressed.interchange.registry import Exporter, Importer
+from napari_nic.compressed.interchange.table import (
+    HEADER_ATTRIBUTE,
+    CodeTable,
+    ForeignCodes,
+    ImportHints,
+    header_from_text,
+    header_to_text,
+)
+from napari_nic.compressed.store import CompressedSlide
+from napari_nic.errors import StoreError
+from napari_nic.geometry import PixelSize
+
+FORMAT_VERSION = "2.5.0"
+"""Version of STAMP whose files these are like."""
+
+
+def write(store: CompressedSlide, path: Path) -> None:
+    """Write features and coordinates of the encoded cells."""
+    table, header = CodeTable.of(store), store.header
+    grid = header.grid
+    pixel = np.array([grid.pixel_size.x, grid.pixel_size.y])
+    with new_file(path) as file:
+        file.create_dataset("feats", data=table.features)
+        file.create_dataset("coords", data=table.corners_px[:, ::-1] * pixel)
+        file.attrs.update(
+            {
+                "extractor": header.encoder_name,
+                "unit": "um",
+                "tile_size_um": grid.mpp * grid.patch_size,
+                "tile_size_px": grid.patch_size,
+                "stamp_version": FORMAT_VERSION,
+                "code_hash": header.software,
+                "feat_type": "tile",
+                HEADER_ATTRIBUTE: header_to_text(header),
+            }
+        )
+
+
+def default_name(header: StoreHeader) -> Path:
+    """``{encoder}/{slide}.h5``."""
+    return Path(header.encoder_name, f"{header.slide_name}.h5")
+
+
+def recognises(path: Path) -> bool:
+    """Whether the file holds STAMP's datasets."""
+    return has_datasets(path, "feats", "coords")
+
+
+def read(path: Path, hints: ImportHints) -> ForeignCodes:
+    """Read features; the pixel size is the one of the tiles unless the slide's is given."""
+    with existing_file(path) as file:
+        header = header_from_text(file.attrs.get(HEADER_ATTRIBUTE), path)
+        if file.attrs.get("unit", "um") != "um":
+            raise StoreError(
+                "coordinates in an unknown unit", path=path, expected="um", found=str(file.attrs["unit"])
+            )
+        tile_um = float(read_attribute(file.attrs, "tile_size_um", path))
+        tile_px = int(read_attribute(file.attrs, "tile_size_px", path))
+        tile_mpp = tile_um / tile_px
+        pixel = header.grid.pixel_size if header else hints.pixel_size
+        pixel = pixel or PixelSize(tile_mpp, tile_mpp, "stamp tile size")
+        return ForeignCodes(
+            features=read_matrix(file, "feats", path),
+            corners_px=read_coords(file, path) / np.array([pixel.y, pixel.x]),
+            patch_px=tile_um / pixel.mean,
+            stride_px=tile_um / pixel.mean,
+            patch_size=tile_px,
+            pixel_size=pixel,
+            encoder_name=str(file.attrs.get("extractor", "unknown")),
+            header=header,
+        )
+
+
+EXPORTER = Exporter("STAMP features (.h5)", ".h5", default_name, write)
+IMPORTER = Importer("STAMP features (.h5)", recognises, read)

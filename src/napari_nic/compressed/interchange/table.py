@@ -1,0 +1,276 @@
+"""Codes as a table of patches, which is how other programs keep them, and back to a grid."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+import napari_nic
+from napari_nic.compressed.checks import SlideLike
+from napari_nic.compressed.header import StoreHeader
+from napari_nic.compressed.layout import BLOCK
+from napari_nic.compressed.store import CompressedSlide
+from napari_nic.errors import StoreError
+from napari_nic.geometry import PixelSize
+from napari_nic.grid import PatchGrid
+
+HEADER_ATTRIBUTE = "napari_nic"
+"""Our whole header travels under this name where a format has room for it, so that nothing is guessed."""
+
+ROUNDING_PX = 0.5 + 1e-6
+"""Coordinates are whole level-0 pixels, so they may lie off the grid by their rounding."""
+
+UM_PER_PX_AT_1X = 10.0
+"""Usual meaning of a magnification: 10x is 1 um/px, 20x is 0.5, 40x is 0.25."""
+
+
+@dataclass(frozen=True, eq=False)
+class CodeTable:
+    """The encoded cells of a store, row by row.
+
+    Attributes
+    ----------
+    features : ndarray of float16, (N, C)
+    cells : ndarray of int64, (N, 2)
+        (row, col).
+    corners_px : ndarray of float64, (N, 2)
+        (y, x) of each patch's top left corner in level-0 pixels.
+    """
+
+    features: np.ndarray
+    cells: np.ndarray
+    corners_px: np.ndarray
+
+    @classmethod
+    def of(cls, store: CompressedSlide) -> Self:
+        """Take the encoded cells of a store."""
+        encoded = store.encoded()
+        cells = np.argwhere(encoded)
+        step = store.grid.stride_px * np.array(store.grid.downsample)
+        return cls(store.read()[encoded], cells, cells * step)
+
+    @property
+    def coords_xy(self) -> np.ndarray:
+        """Corners as other programs keep them: ndarray of int64, (N, 2), **(x, y)**, level-0 pixels."""
+        return np.rint(self.corners_px[:, ::-1]).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class ImportHints:
+    """What a file may not say of itself.
+
+    Attributes
+    ----------
+    slide_name, slide_fingerprint, slide_shape
+        As in :class:`~napari_nic.compressed.StoreHeader`.
+    pixel_size : PixelSize, optional
+        Of level 0.
+    patch_size, stride : int
+        In pixels at the codes' resolution, for files that say neither (NIC arrays).
+    mpp : float
+        That resolution, um/px.
+    encoder : mapping, optional
+        The encoder's full description.
+    """
+
+    slide_name: str | None = None
+    slide_fingerprint: str = "unknown"
+    slide_shape: tuple[int, int] | None = None
+    pixel_size: PixelSize | None = None
+    patch_size: int = 128
+    stride: int = 128
+    mpp: float = 0.5
+    encoder: Mapping[str, Any] | None = None
+
+    @classmethod
+    def of_slide(cls, slide: _SlideWithSize, **others: Any) -> Self:
+        """Take what the slide itself says."""
+        return cls(
+            slide_name=slide.name,
+            slide_fingerprint=slide.fingerprint,
+            slide_shape=slide.level_geometries[0].shape,
+            pixel_size=slide.pixel_size,
+            **others,
+        )
+
+
+class _SlideWithSize(SlideLike):
+    """What :meth:`ImportHints.of_slide` needs of a slide."""
+
+    pixel_size: PixelSize | None
+    level_geometries: tuple[Any, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class ForeignCodes:
+    """What an importer found.
+
+    Attributes
+    ----------
+    features : ndarray of float, (N, C)
+    corners_px : ndarray of float64, (N, 2)
+        (y, x) of the patches' top left corners, level-0 pixels.
+    patch_px, stride_px : float
+        Patch side and stride in level-0 pixels.
+    patch_size : int
+        Patch side in pixels that the encoder saw.
+    pixel_size : PixelSize
+        Of level 0.
+    encoder_name : str
+    slide_name : str, optional
+    slide_shape : (int, int), optional
+        (height, width) of level 0.
+    header : StoreHeader, optional
+        If the file was written by us; it then overrides all of the above but the features.
+    """
+
+    features: np.ndarray
+    corners_px: np.ndarray
+    patch_px: float
+    stride_px: float
+    patch_size: int
+    pixel_size: PixelSize
+    encoder_name: str = "unknown"
+    slide_name: str | None = None
+    slide_shape: tuple[int, int] | None = None
+    header: StoreHeader | None = field(default=None)
+
+
+def header_to_text(header: StoreHeader) -> str:
+    """Our header as a format's attribute."""
+    return json.dumps(header.to_dict())
+
+
+def header_from_text(text: object, path: Path) -> StoreHeader | None:
+    """Inverse of :func:`header_to_text`; None where another program wrote the file."""
+    if text is None:
+        return None
+    try:
+        return StoreHeader.from_dict(json.loads(str(text)))
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            f"attribute {HEADER_ATTRIBUTE!r} is damaged", path=path, found=f"{error}", hint="remove it"
+        ) from error
+
+
+def pixel_size_from_magnification(magnification: float, path: Path) -> PixelSize:
+    """Guess the pixel size as such files mean it; the guess is recorded as its source."""
+    if not magnification > 0:
+        raise StoreError("the file states no magnification", path=path, hint="give the slide's um/px")
+    mpp = UM_PER_PX_AT_1X / magnification
+    return PixelSize(mpp, mpp, f"magnification {magnification:g}x")
+
+
+def magnification_of(mpp: float) -> int:
+    """Whole magnification that a resolution is called by; at least 1."""
+    return max(1, round(UM_PER_PX_AT_1X / mpp))
+
+
+def build_store(
+    found: ForeignCodes, source: Path, target: Path, hints: ImportHints, *, overwrite: bool
+) -> CompressedSlide:
+    """Lay imported codes on a grid and write them as a store.
+
+    Raises
+    ------
+    StoreError
+        If the patches form no regular grid that starts at the slide's corner, or two share a cell.
+    """
+    if len(found.features) == 0 or len(found.features) != len(found.corners_px):
+        raise StoreError(
+            "features and coordinates do not fit together",
+            path=source,
+            found=f"{len(found.features)} features, {len(found.corners_px)} coordinates",
+        )
+    header = found.header or _make_header(found, source, hints)
+    cells = _cells_of(found.corners_px, header.grid, source)
+    coverage = np.zeros(header.grid.shape, bool)
+    coverage[tuple(cells.T)] = True
+    codes = np.zeros((*header.grid.shape, header.code_size), found.features.dtype)
+    codes[tuple(cells.T)] = found.features
+    store = CompressedSlide.create(target, header, coverage, overwrite=overwrite)
+    for row, col in np.argwhere(~store.done).tolist():
+        part = codes[row * BLOCK : (row + 1) * BLOCK, col * BLOCK : (col + 1) * BLOCK]
+        store.write_block(row, col, part)
+    store.finish()
+    return store
+
+
+def _cells_of(corners_px: np.ndarray, grid: PatchGrid, source: Path) -> np.ndarray:
+    """Map corners to cells (N, 2) and make sure that they are where the grid has its patches."""
+    step = grid.stride_px * np.array(grid.downsample)
+    cells = np.rint(corners_px / step).astype(np.int64)
+    offset = np.abs(corners_px - cells * step)
+    if (offset > ROUNDING_PX).any():
+        raise StoreError(
+            "the patches do not lie on one regular grid",
+            path=source,
+            expected=f"corners at multiples of {step[1]:g} x {step[0]:g} level-0 pixels",
+            found=f"{int((offset > ROUNDING_PX).any(axis=1).sum())} of {len(cells)} patches elsewhere",
+            hint="cut the patches without snapping them to tissue outlines",
+        )
+    if (cells < 0).any() or (cells >= grid.shape).any():
+        raise StoreError("patches lie outside of the slide", path=source, expected=f"{grid.shape} cells")
+    if len(np.unique(cells, axis=0)) != len(cells):
+        raise StoreError("two patches share a place", path=source)
+    return cells
+
+
+def _make_header(found: ForeignCodes, source: Path, hints: ImportHints) -> StoreHeader:
+    stride = max(1, round(found.stride_px))
+    shape = hints.slide_shape or found.slide_shape
+    last = np.rint(found.corners_px.max(axis=0) / stride).astype(int) + 1
+    rows, cols = (int(n) for n in last)
+    if shape is not None:
+        rows, cols = max(rows, shape[0] // stride), max(cols, shape[1] // stride)
+    grid = PatchGrid(
+        rows=rows,
+        cols=cols,
+        level=0,
+        patch_px=max(1, round(found.patch_px)),
+        stride_px=stride,
+        patch_size=found.patch_size,
+        downsample=(1.0, 1.0),
+        pixel_size=found.pixel_size,
+    )
+    return StoreHeader(
+        slide_name=hints.slide_name or found.slide_name or source.stem,
+        slide_fingerprint=hints.slide_fingerprint,
+        slide_shape=shape or (rows * stride, cols * stride),
+        reader="imported",
+        color={"profile": None, "applied": False},
+        grid=grid,
+        encoder=_encoder(found, grid, hints),
+        precision="unknown",
+        batch_size=0,
+        tissue={"method": f"imported from {source.name}"},
+        software=f"napari-nic {napari_nic.__version__}",
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _encoder(found: ForeignCodes, grid: PatchGrid, hints: ImportHints) -> dict[str, Any]:
+    code_size = int(found.features.shape[1])
+    if hints.encoder is not None:
+        if hints.encoder["code_size"] != code_size:
+            raise StoreError(
+                "the codes are not those of the encoder named",
+                expected=f"code size {hints.encoder['code_size']}",
+                found=f"{code_size}",
+            )
+        return dict(hints.encoder)
+    return {
+        "name": found.encoder_name,
+        "architecture": "unknown",
+        "code_size": code_size,
+        "patch_size": found.patch_size,
+        "mpp": grid.mpp,
+        "input_size": found.patch_size,
+        "weights_sha256": None,
+    }

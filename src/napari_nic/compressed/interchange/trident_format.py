@@ -1,0 +1,113 @@
+"""Patch features as TRIDENT keeps them: one HDF5 file a slide.
+
+``features`` (N, D) float32 and ``coords`` (N, 2) int64, **(x, y)** in level-0 pixels, with the attributes
+that its tools look for. Only the format was looked at, none of its code.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from napari_nic.compressed.header import StoreHeader
+from napari_nic.compressed.interchange.hdf5 import (
+    existing_file,
+    has_datasets,
+    new_file,
+    read_attribute,
+    read_coords,
+    read_matrix,
+)
+from napari_nic.compressed.interchange.registry import Exporter, Importer
+from napari_nic.compressed.interchange.table import (
+    HEADER_ATTRIBUTE,
+    CodeTable,
+    ForeignCodes,
+    ImportHints,
+    header_from_text,
+    header_to_text,
+    magnification_of,
+    pixel_size_from_magnification,
+)
+from napari_nic.compressed.store import CompressedSlide
+from napari_nic.grid import PatchGrid
+
+
+def write(store: CompressedSlide, path: Path) -> None:
+    """Write features and coordinates of the encoded cells."""
+    table, header = CodeTable.of(store), store.header
+    place = {"name": header.slide_name, "savetodir": str(path.parent)}
+    with new_file(path) as file:
+        features = file.create_dataset("features", data=table.features.astype(np.float32))
+        features.attrs.update(place | {"encoder": header.encoder_name})
+        coords = file.create_dataset("coords", data=table.coords_xy)
+        coords.attrs.update(place | _geometry(header))
+        file.attrs[HEADER_ATTRIBUTE] = header_to_text(header)
+
+
+def _geometry(header: StoreHeader) -> dict[str, Any]:
+    grid = header.grid
+    return {
+        "patch_size": grid.patch_size,
+        "patch_size_level0": round(grid.patch_px * grid.downsample[1]),
+        "level0_magnification": magnification_of(grid.pixel_size.mean),
+        "target_magnification": magnification_of(grid.mpp),
+        "overlap": overlap_of(grid),
+        "level0_width": header.slide_shape[1],
+        "level0_height": header.slide_shape[0],
+    }
+
+
+def overlap_of(grid: PatchGrid) -> int:
+    """Overlap of neighbouring patches in pixels that the encoder sees; negative where there are gaps."""
+    return round((grid.patch_px - grid.stride_px) * grid.patch_size / grid.patch_px)
+
+
+def default_name(header: StoreHeader) -> Path:
+    """Path inside a TRIDENT job folder."""
+    grid = header.grid
+    cut = f"{magnification_of(grid.mpp)}x_{grid.patch_size}px_{overlap_of(grid)}px_overlap"
+    return Path(cut, f"features_{header.encoder_name}", f"{header.slide_name}.h5")
+
+
+def recognises(path: Path) -> bool:
+    """Whether the file holds features and TRIDENT's description of the coordinates."""
+    if not has_datasets(path, "features", "coords"):
+        return False
+    with h5py.File(path, "r") as file:
+        return "patch_size_level0" in file["coords"].attrs
+
+
+def read(path: Path, hints: ImportHints) -> ForeignCodes:
+    """Read features, and the grid from the coordinates' attributes."""
+    with existing_file(path) as file:
+        attributes = dict(file["coords"].attrs)
+        patch_size = int(read_attribute(attributes, "patch_size", path))
+        patch_px = float(read_attribute(attributes, "patch_size_level0", path))
+        overlap = float(attributes.get("overlap", 0))
+        pixel = hints.pixel_size
+        if pixel is None:
+            magnification = read_attribute(attributes, "level0_magnification", path)
+            pixel = pixel_size_from_magnification(float(magnification), path)
+        shape = None
+        if {"level0_width", "level0_height"} <= attributes.keys():
+            shape = int(attributes["level0_height"]), int(attributes["level0_width"])
+        return ForeignCodes(
+            features=read_matrix(file, "features", path),
+            corners_px=read_coords(file, path),
+            patch_px=patch_px,
+            stride_px=patch_px * (patch_size - overlap) / patch_size,
+            patch_size=patch_size,
+            pixel_size=pixel,
+            encoder_name=str(file["features"].attrs.get("encoder", "unknown")),
+            slide_name=str(attributes["name"]) if "name" in attributes else None,
+            slide_shape=shape,
+            header=header_from_text(file.attrs.get(HEADER_ATTRIBUTE), path),
+        )
+
+
+EXPORTER = Exporter("TRIDENT features (.h5)", ".h5", default_name, write)
+IMPORTER = Importer("TRIDENT features (.h5)", recognises, read)
