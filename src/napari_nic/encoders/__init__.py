@@ -1,0 +1,7 @@
+"""Patch encoders: what they are (specs), where they live, and how they are loaded."""
+
+from napari_nic.encoders.loading import load_encoder
+from napari_nic.encoders.spec import Encoder, EncoderSpec
+from napari_nic.encoders.store import DEFAULT_ENCODER, get_spec, list_encoders
+
+__all__ = ["DEFAULT_ENCODER", "Encoder", "EncoderSpec", "get_spec", "list_encoders", "load_encoder"]

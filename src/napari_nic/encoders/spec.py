@@ -1,0 +1,114 @@
+"""What an encoder is, apart from its weights: a value that is stored with every code it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Protocol
+
+import numpy as np
+
+from napari_nic.errors import WeightsError
+
+
+@dataclass(frozen=True)
+class EncoderSpec:
+    """Description of an encoder.
+
+    Attributes
+    ----------
+    name : str
+        How users call it.
+    code_size : int
+        Length C of the embedding.
+    patch_size : int
+        Patch side P in pixels at `mpp`.
+    mpp : float
+        Resolution that the encoder was made for, um/px.
+    input_size : int
+        Side of the network's input; patches are area-averaged to it.
+    architecture : str
+        Name of the network, see :mod:`napari_nic.encoders.networks`; ``"mean-rgb"`` has none.
+    weights_sha256 : str or None
+        Of the safetensors file; None for an encoder without weights.
+    licence, summary, citation : str
+    training : mapping
+        Data, duration and results, for the card.
+    """
+
+    name: str
+    code_size: int
+    patch_size: int
+    mpp: float
+    input_size: int
+    architecture: str
+    weights_sha256: str | None = None
+    licence: str = ""
+    summary: str = ""
+    citation: str = ""
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form; read back by :meth:`from_dict`."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> EncoderSpec:
+        """Inverse of :meth:`to_dict`.
+
+        Raises
+        ------
+        WeightsError
+            If fields are missing or unknown.
+        """
+        known = {f.name for f in fields(cls)}
+        required = {"name", "code_size", "patch_size", "mpp", "input_size", "architecture"}
+        if set(data) - known or required - set(data):
+            raise WeightsError(
+                "not an encoder description",
+                expected=f"the fields {', '.join(sorted(known))}",
+                found=", ".join(sorted(data)) or "nothing",
+            )
+        return cls(**data)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what determines the codes; two encoders with the same identity give the same codes."""
+        names = ("architecture", "code_size", "patch_size", "mpp", "input_size", "weights_sha256")
+        return {name: getattr(self, name) for name in names}
+
+
+class Encoder(Protocol):
+    """A loaded encoder on a device.
+
+    Attributes
+    ----------
+    spec : EncoderSpec
+    device : str
+        ``"cpu"``, ``"cuda:0"``, ``"mps"``.
+    precision : str
+        ``"float32"`` or ``"bfloat16"``.
+    batch_size : int
+        Patches in a full batch.
+    """
+
+    spec: EncoderSpec
+    device: str
+    precision: str
+    batch_size: int
+
+    def prepare_thread(self) -> None:
+        """Set the calling thread up for encoding; call it once in every worker thread."""
+        ...
+
+    def encode(self, batch: np.ndarray) -> np.ndarray:
+        """Encode patches.
+
+        Parameters
+        ----------
+        batch : ndarray of uint8, (B, input_size, input_size, 3), RGB
+
+        Returns
+        -------
+        ndarray of float32, (B, C)
+        """
+        ...

@@ -1,0 +1,120 @@
+"""Encoding with a PyTorch network, prepared for speed on a CPU and on a GPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from napari_nic.encoders.checks import check_batch
+from napari_nic.encoders.networks import FoldedNet, NicEncoderNet, build_network
+from napari_nic.encoders.spec import EncoderSpec
+from napari_nic.errors import DeviceError, WeightsError
+
+CPU_BATCH = 64
+"""Activations of a larger batch fall out of a core's cache."""
+
+GPU_BATCH = 2048
+
+_SIGN_BIT = np.uint8(0x80)
+
+
+class TorchEncoder:
+    """A NIC network on a device; see :class:`~napari_nic.encoders.Encoder` for the interface.
+
+    Notes
+    -----
+    Pixels reach the network as ``uint8 - 128``: flipping the sign bit and reading the bytes as int8 does
+    that without arithmetic, and the difference to [-1, 1] is folded into the first layer. The array keeps
+    its (row, column, channel) order, which is what ``channels_last`` means, so nothing is copied.
+    """
+
+    def __init__(
+        self, spec: EncoderSpec, net: NicEncoderNet, *, device: str = "cpu", precision: str = "float32"
+    ) -> None:
+        self.spec = spec
+        self.device = device
+        self.precision = precision
+        self.batch_size = CPU_BATCH if device == "cpu" else GPU_BATCH
+        self._dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
+        folded = FoldedNet(net.eval()).requires_grad_(requires_grad=False).eval()
+        # The code itself is summed and kept in float32: it costs little and halves the rounding.
+        folded.convs.to(device=device, dtype=self._dtype, memory_format=torch.channels_last)
+        folded.code.to(device=device, dtype=self._dtype)
+        self._net = folded
+
+    def prepare_thread(self) -> None:
+        """Use one kernel thread in the calling thread: parallel workers share the cores by themselves."""
+        if self.device == "cpu":
+            torch.set_num_threads(1)
+
+    def encode(self, batch: np.ndarray) -> np.ndarray:
+        """Encode patches; a GPU that runs out of memory gets smaller batches from then on.
+
+        Raises
+        ------
+        InvalidParameterError
+            If the batch has another shape or dtype.
+        DeviceError
+            If not even one patch fits into the device's memory.
+        """
+        check_batch(batch, self.spec)
+        if self.device == "cpu":
+            return self._forward(batch)
+        start, codes = 0, []
+        while start < len(batch):
+            part = batch[start : start + self.batch_size]
+            try:
+                codes.append(self._forward(part))
+            except torch.cuda.OutOfMemoryError as error:
+                self._halve_batch(len(part), error)
+                continue
+            start += len(part)
+        return np.concatenate(codes) if codes else np.empty((0, self.spec.code_size), np.float32)
+
+    def _halve_batch(self, size: int, error: Exception) -> None:
+        if size <= 1:
+            raise DeviceError(
+                f"{self.device} is out of memory even for a single patch",
+                hint="close other programs that use the GPU, or use --device cpu",
+            ) from error
+        self.batch_size = size // 2
+        torch.cuda.empty_cache()
+
+    def _forward(self, batch: np.ndarray) -> np.ndarray:
+        centred = (np.ascontiguousarray(batch) ^ _SIGN_BIT).view(np.int8)
+        with torch.inference_mode():
+            pixels = torch.from_numpy(centred)
+            if self.device.startswith("cuda"):
+                pixels = pixels.pin_memory().to(self.device, non_blocking=True)
+            elif self.device != "cpu":
+                pixels = pixels.to(self.device)
+            codes = self._net(pixels.permute(0, 3, 1, 2).to(self._dtype))
+            result: np.ndarray = codes.float().cpu().numpy()
+        return result
+
+
+def load_torch_encoder(spec: EncoderSpec, weights: Path, *, device: str, precision: str) -> TorchEncoder:
+    """Build the spec's network, load its weights and put it on a device.
+
+    Raises
+    ------
+    WeightsError
+        If the file does not hold the weights of this architecture.
+    """
+    net = build_network(spec)
+    state = load_file(weights)
+    expected = {name: tuple(value.shape) for name, value in net.state_dict().items() if value.ndim}
+    found = {name: tuple(value.shape) for name, value in state.items() if value.ndim}
+    if expected != found:
+        wrong = sorted(set(expected.items()) ^ set(found.items()))
+        raise WeightsError(
+            f"the weights do not fit architecture {spec.architecture!r}",
+            path=weights,
+            expected=f"{len(expected)} arrays of that network",
+            found=f"first difference at {wrong[0][0]} {wrong[0][1]}",
+        )
+    net.load_state_dict(state, strict=False)
+    return TorchEncoder(spec, net, device=device, precision=precision)
