@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import weakref
 from pathlib import Path
 
 from napari_nic.errors import DamagedSlideError
+
+_HAS_PREAD = hasattr(os, "pread")  # Windows has none
 
 
 class ByteSource:
@@ -43,9 +44,9 @@ class ByteSource:
         return data
 
     def _read(self, offset: int, size: int) -> bytes:
-        if sys.platform != "win32":
+        if _HAS_PREAD:
             return os.pread(self._descriptor, size, offset)
-        with self._lock:  # Windows has no pread
+        with self._lock:
             os.lseek(self._descriptor, offset, os.SEEK_SET)
             return os.read(self._descriptor, size)
 

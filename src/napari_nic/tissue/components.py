@@ -1,0 +1,55 @@
+"""Connected parts of a mask: drop small ones, fill small holes, grow from seeds."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+BoolArray = npt.NDArray[np.bool_]
+
+
+def drop_small(mask: BoolArray, min_pixels: float) -> BoolArray:
+    """Keep the parts (8-connected) of at least `min_pixels` pixels."""
+    labels, areas = _label(mask, connectivity=8)
+    keep = areas >= min_pixels
+    keep[0] = False
+    kept: BoolArray = keep[labels]
+    return kept
+
+
+def fill_holes(mask: BoolArray, max_pixels: float) -> BoolArray:
+    """Fill holes (4-connected, not touching the border) of at most `max_pixels` pixels."""
+    labels, areas = _label(~mask, connectivity=4)
+    fill = areas <= max_pixels
+    fill[0] = False
+    border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    fill[border] = False
+    filled: BoolArray = mask | fill[labels]
+    return filled
+
+
+def grow_within(seeds: BoolArray, mask: BoolArray) -> BoolArray:
+    """Return the parts (8-connected) of `mask` that hold a seed."""
+    labels, areas = _label(mask, connectivity=8)
+    keep = np.zeros(len(areas), np.bool_)
+    keep[labels[seeds]] = True
+    keep[0] = False
+    grown: BoolArray = keep[labels]
+    return grown
+
+
+def mean_by_part(mask: BoolArray, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Return an image that holds, on each part (8-connected), the mean of `values` over it; 0 elsewhere."""
+    labels, areas = _label(mask, connectivity=8)
+    sums = np.bincount(labels.ravel(), weights=values.ravel(), minlength=len(areas))
+    means = sums / np.maximum(areas, 1)
+    means[0] = 0
+    spread: npt.NDArray[np.float64] = means[labels]
+    return spread
+
+
+def _label(mask: BoolArray, *, connectivity: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    """Return labels (0 off the mask) and the area of each label."""
+    count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=connectivity)
+    return np.asarray(labels), np.bincount(labels.ravel(), minlength=count)
