@@ -1,0 +1,141 @@
+"""Arguments that several commands share, and the checks that argparse makes of them."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from napari_nic.cli.console import Console
+from napari_nic.errors import InvalidParameterError
+
+Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+Run: TypeAlias = Callable[[argparse.Namespace, Console], int]
+
+
+class UsageError(InvalidParameterError):
+    """Arguments that do not fit together; found after parsing, but wrong usage all the same."""
+
+
+def add_command(
+    commands: Subparsers, name: str, run: Run, summary: str, **options: Any
+) -> argparse.ArgumentParser:
+    """Add a command with the options that every command has.
+
+    Parameters
+    ----------
+    commands : action
+        What ``add_subparsers`` returned.
+    name : str
+    run : callable
+        ``(args, console) -> exit code``.
+    summary : str
+        One line, for the list of commands; ``description`` and other options go to the parser.
+    """
+    parser = commands.add_parser(name, help=summary, **({"description": f"{summary}."} | options))
+    parser.set_defaults(run=run)
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress bars and notes")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add ``--json``."""
+    parser.add_argument("--json", action="store_true", help="print one JSON document instead of text")
+
+
+def add_slides(parser: argparse.ArgumentParser) -> None:
+    """Add the slides, and how they are opened."""
+    parser.add_argument("slides", nargs="+", metavar="SLIDE", help="slide, folder of slides, or pattern")
+    add_slide_options(parser)
+
+
+def add_slide_options(parser: argparse.ArgumentParser) -> None:
+    """Add how slides are opened."""
+    parser.add_argument(
+        "--mpp",
+        type=positive,
+        metavar="UM",
+        help="micrometres per pixel of level 0, when the file is silent or wrong",
+    )
+    parser.add_argument("--raw-color", action="store_true", help="do not apply an embedded colour profile")
+
+
+def add_stores(parser: argparse.ArgumentParser) -> None:
+    """Add the compressed slides."""
+    parser.add_argument(
+        "stores",
+        nargs="+",
+        metavar="STORE",
+        help="compressed slide (.nic.zarr), its slide, a folder, or a pattern",
+    )
+
+
+def add_device(parser: argparse._ActionsContainer) -> None:
+    """Add where networks run, and in which precision."""
+    parser.add_argument(
+        "--device", type=device, default="auto", help="auto (default), cpu, cuda, cuda:N or mps"
+    )
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "float32", "bfloat16"),
+        default="auto",
+        help="of the encoder; auto takes bfloat16 where the processor has it",
+    )
+
+
+def add_out(parser: argparse.ArgumentParser, text: str, *, required: bool = False) -> None:
+    """Add ``--out``."""
+    parser.add_argument("-o", "--out", metavar="PATH", required=required, help=text)
+
+
+def require_folder(out: str | None, *, several: bool) -> None:
+    """Raise :class:`UsageError` if ``--out`` names one file for several inputs."""
+    if several and out is not None and Path(out).suffix and not Path(out).is_dir():
+        raise UsageError(
+            "one output file was named for several inputs",
+            path=out,
+            expected="a folder",
+            hint="give a folder to --out, or one input",
+        )
+
+
+def positive(text: str) -> float:
+    """Parse a number above 0."""
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
+    return value
+
+
+def positive_int(text: str) -> int:
+    """Parse a whole number above 0."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number above 0")
+    return value
+
+
+def natural(text: str) -> int:
+    """Parse a whole number, 0 or above."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is below 0")
+    return value
+
+
+def share(text: str) -> float:
+    """Parse a number from 0 to 1."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+def device(text: str) -> str:
+    """Parse the name of a device."""
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no device: choose auto, cpu, cuda, cuda:N or mps")
+    return text

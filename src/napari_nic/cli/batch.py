@@ -1,0 +1,69 @@
+"""Do the same with several files: go on after a bad one, and say at the end which failed."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from napari_nic.cli.console import Console
+from napari_nic.errors import CancelledError, NicError
+
+Work = Callable[[Path], dict[str, Any]]
+
+
+def run_each(paths: Sequence[Path], work: Work, console: Console, *, debug: bool = False) -> int:
+    """Call `work` for each path; print what failed, and the JSON document where one is asked for.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+    work : callable
+        ``path -> dict``: prints its own text and returns its part of the JSON document.
+    console : Console
+    debug : bool
+        Print tracebacks of errors.
+
+    Returns
+    -------
+    int
+        0, or 1 if any failed.
+
+    Raises
+    ------
+    CancelledError
+        If the user stopped; the JSON document is printed before.
+    """
+    records: list[dict[str, Any]] = []
+    failed: list[Path] = []
+    try:
+        for path in paths:
+            try:
+                records.append({"input": str(path), "ok": True} | work(path))
+            except CancelledError:
+                raise
+            except NicError as error:
+                if debug:
+                    traceback.print_exc()
+                console.error(error)
+                failed.append(path)
+                records.append({"input": str(path), "ok": False, "error": describe(error)})
+    finally:
+        if console.as_json:
+            console.json(records)
+    if failed and len(paths) > 1:
+        names = ", ".join(str(path) for path in failed)
+        console.error(f"{len(failed)} of {len(paths)} failed: {names}")
+    return 1 if failed else 0
+
+
+def describe(error: NicError) -> dict[str, Any]:
+    """Return an error's parts for JSON."""
+    return {
+        "type": type(error).__name__,
+        "problem": error.problem,
+        "expected": error.expected,
+        "found": error.found,
+        "hint": error.hint,
+    }

@@ -1,0 +1,136 @@
+"""``napari-nic compress``: slides in, embedding arrays out."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_nic.cli import arguments
+from napari_nic.cli.batch import run_each
+from napari_nic.cli.console import Console, count, duration
+from napari_nic.cli.info import store_record
+from napari_nic.cli.inputs import STORE_SUFFIX, find_slides, output_for
+from napari_nic.cli.interrupt import stoppable
+
+if TYPE_CHECKING:
+    from napari_nic.compress import BlocksDone, GridOptions
+    from napari_nic.compressed import CompressedSlide
+    from napari_nic.encoders import Encoder
+    from napari_nic.jobs import CancellationToken
+
+DESCRIPTION = """\
+Compress slides: each patch of tissue becomes one code of C numbers, stored in SLIDE.nic.zarr
+beside the slide. A run that was interrupted goes on where it stopped; a finished one has nothing to do."""
+
+
+def add_parser(commands: arguments.Subparsers) -> None:
+    """Add the command."""
+    parser = arguments.add_command(commands, "compress", run, "Compress slides", description=DESCRIPTION)
+    arguments.add_slides(parser)
+    arguments.add_out(
+        parser, f"folder, or for one slide a name ending in {STORE_SUFFIX}; default: beside the slide"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace a store instead of resuming it")
+    _add_encoder(parser)
+    _add_grid(parser)
+    arguments.add_json(parser)
+
+
+def _add_encoder(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("encoder")
+    group.add_argument("--encoder", metavar="NAME", help="name or folder; default: nic-default")
+    arguments.add_device(group)
+    group.add_argument(
+        "--workers", type=arguments.positive_int, metavar="N", help="threads; default: all cores"
+    )
+
+
+def _add_grid(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("grid", "what is not given comes from the encoder")
+    group.add_argument("--patch-size", type=arguments.positive_int, metavar="PX", help="side of a patch")
+    group.add_argument(
+        "--stride", type=arguments.positive_int, metavar="PX", help="distance of patches; default: their side"
+    )
+    group.add_argument(
+        "--target-mpp", type=arguments.positive, metavar="UM", help="um per pixel of patch and stride"
+    )
+    tissue = group.add_mutually_exclusive_group()
+    tissue.add_argument(
+        "--min-tissue", type=arguments.share, metavar="SHARE", help="least share of tissue in a patch"
+    )
+    tissue.add_argument("--no-tissue", action="store_true", help="take every cell, glass too")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Compress each slide with one encoder."""
+    paths = find_slides(args.slides)
+    stores = {path: output_for(path, args.out, suffix=STORE_SUFFIX, several=len(paths) > 1) for path in paths}
+    with stoppable(console) as token:
+        task = _Task(args, console, _load_encoder(args), token)
+        return run_each(
+            paths, lambda path: _compress_one(path, stores[path], task), console, debug=args.debug
+        )
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What the slides of one command share."""
+
+    args: argparse.Namespace
+    console: Console
+    encoder: Encoder
+    token: CancellationToken
+
+
+def _load_encoder(args: argparse.Namespace) -> Encoder:
+    from napari_nic.encoders import DEFAULT_ENCODER, load_encoder
+
+    return load_encoder(args.encoder or DEFAULT_ENCODER, device=args.device, precision=args.precision)
+
+
+def _grid_options(args: argparse.Namespace) -> GridOptions:
+    from napari_nic.compress import GridOptions
+
+    options = GridOptions(patch_size=args.patch_size, stride=args.stride, mpp=args.target_mpp)
+    if args.no_tissue:
+        return replace(options, min_tissue=0.0)
+    return options if args.min_tissue is None else replace(options, min_tissue=args.min_tissue)
+
+
+def _compress_one(path: Path, target: Path, task: _Task) -> dict[str, Any]:
+    from napari_nic.compress import compress, prepare_store
+    from napari_nic.slides import open_slide
+
+    args, console = task.args, task.console
+    options = _grid_options(args)
+    started = time.monotonic()
+    with (
+        open_slide(path, mpp=args.mpp, color="raw" if args.raw_color else "srgb") as slide,
+        prepare_store(slide, task.encoder, path=target, options=options, overwrite=args.overwrite) as store,
+    ):
+        reports = compress(slide, task.encoder, store, token=task.token, workers=args.workers)
+        patches = _last_done(console.follow(reports, slide.name))
+        return _report(store, patches, time.monotonic() - started, console)
+
+
+def _last_done(reports: Iterator[BlocksDone]) -> int:
+    done = 0
+    for report in reports:
+        done = report.done
+    return done
+
+
+def _report(store: CompressedSlide, patches: int, seconds: float, console: Console) -> dict[str, Any]:
+    """Print what one slide's run did, and return it for JSON."""
+    if patches:
+        console.result(
+            f"{store.path}: {patches:,} patches in {duration(seconds)} ({count(patches / seconds)}/s), "
+            f"{store.grid.rows} x {store.grid.cols} cells, C = {store.code_size}"
+        )
+    else:
+        console.result(f"{store.path}: complete already, nothing to do")
+    return store_record(store) | {"new_patches": patches, "seconds": round(seconds, 3)}

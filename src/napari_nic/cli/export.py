@@ -1,0 +1,52 @@
+"""``napari-nic export``: the embedding array in other programs' formats."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from napari_nic.cli import arguments
+from napari_nic.cli.batch import run_each
+from napari_nic.cli.console import Console
+from napari_nic.cli.inputs import find_stores, store_of
+
+DESCRIPTION = """\
+Write the embedding array of compressed slides in another format: npy (C, rows, cols), trident, clam, stamp
+(HDF5), clam-pt or zarr."""
+
+
+def add_parser(commands: arguments.Subparsers) -> None:
+    """Add the command."""
+    parser = arguments.add_command(
+        commands, "export", run, "Write embedding arrays in other formats", description=DESCRIPTION
+    )
+    arguments.add_stores(parser)
+    parser.add_argument(
+        "--format", required=True, metavar="NAME", help="npy, trident, clam, clam-pt, stamp or zarr"
+    )
+    arguments.add_out(parser, "folder, or for one slide a file; default: the folder of the compressed slide")
+    parser.add_argument("--allow-partial", action="store_true", help="export an unfinished compression")
+    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    arguments.add_json(parser)
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Export each store."""
+    from napari_nic.compressed import CompressedSlide
+    from napari_nic.compressed.interchange import export_store
+
+    paths = find_stores(args.stores)
+    arguments.require_folder(args.out, several=len(paths) > 1)
+
+    def export(path: Path) -> dict[str, Any]:
+        store = CompressedSlide.open(store_of(path))
+        out = store.path.parent if args.out is None else Path(args.out)
+        files = export_store(
+            store, out, args.format, allow_partial=args.allow_partial, overwrite=args.overwrite
+        )
+        for file in files:
+            console.result(str(file))
+        return {"files": [str(file) for file in files]}
+
+    return run_each(paths, export, console, debug=args.debug)

@@ -1,0 +1,155 @@
+"""``napari-nic info``: what a slide or a compressed slide is."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_nic.cli.arguments import Subparsers, add_command, add_json, add_slides
+from napari_nic.cli.batch import run_each
+from napari_nic.cli.console import Console
+from napari_nic.cli.inputs import find_slides, is_store
+
+if TYPE_CHECKING:
+    from napari_nic.compressed import CompressedSlide
+    from napari_nic.slides import Slide
+
+
+def add_parser(commands: Subparsers) -> None:
+    """Add the command."""
+    parser = add_command(commands, "info", run, "Show what a slide or a compressed slide is")
+    add_slides(parser)
+    parser.add_argument("--properties", action="store_true", help="also the file's own metadata")
+    add_json(parser)
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Describe each slide or store."""
+
+    def describe(path: Path) -> dict[str, Any]:
+        record = _describe_store(path) if is_store(path) else _describe_slide(path, args)
+        for line in _lines(record):
+            console.result(line)
+        return record
+
+    return run_each(find_slides(args.slides), describe, console, debug=args.debug)
+
+
+def _describe_slide(path: Path, args: argparse.Namespace) -> dict[str, Any]:
+    from napari_nic.compressed import find_stores
+    from napari_nic.slides import open_slide
+
+    with open_slide(path, mpp=args.mpp, color="raw" if args.raw_color else "srgb") as slide:
+        record = slide_record(slide)
+        record["stores"] = [str(store) for store in find_stores(path)]
+        if args.properties:
+            record["properties"] = dict(slide.properties)
+    return record
+
+
+def _describe_store(path: Path) -> dict[str, Any]:
+    from napari_nic.compressed import CompressedSlide
+
+    return store_record(CompressedSlide.open(path))
+
+
+def slide_record(slide: Slide) -> dict[str, Any]:
+    """Return what is known of a slide, for JSON."""
+    height, width = slide.levels[0].shape
+    return {
+        "kind": "slide",
+        "path": str(slide.path),
+        "vendor": slide.vendor,
+        "reader": slide.reader,
+        "width": width,
+        "height": height,
+        "mpp": slide.pixel_size.to_dict() if slide.pixel_size else None,
+        "levels": [
+            {
+                "width": level.width,
+                "height": level.height,
+                "downsample": level.downsample_y,
+                "tile": list(level.tile),
+            }
+            for level in slide.levels
+        ],
+        "background": list(slide.background),
+        "color": {"profile": slide.color.profile, "applied": slide.color.applied},
+        "associated_images": list(slide.associated_images),
+        "fingerprint": slide.fingerprint,
+    }
+
+
+def store_record(store: CompressedSlide) -> dict[str, Any]:
+    """Return what is known of a compressed slide, for JSON."""
+    return {
+        "kind": "store",
+        "path": str(store.path),
+        "status": "complete" if store.is_complete else "partial",
+        "rows": store.grid.rows,
+        "cols": store.grid.cols,
+        "code_size": store.code_size,
+        "covered_cells": int(store.coverage.sum()),
+        "encoded_cells": int(store.encoded().sum()),
+        "header": store.header.to_dict(),
+    }
+
+
+def _lines(record: dict[str, Any]) -> list[str]:
+    facts = _slide_facts(record) if record["kind"] == "slide" else _store_facts(record)
+    width = max(len(name) for name in facts)
+    lines = [record["path"], *(f"  {name.ljust(width)}  {value}" for name, value in facts.items())]
+    return lines + [f"  {name} = {value}" for name, value in sorted(record.get("properties", {}).items())]
+
+
+def _slide_facts(record: dict[str, Any]) -> dict[str, str]:
+    levels = [
+        f"{level['width']} x {level['height']} (1:{level['downsample']:g})" for level in record["levels"]
+    ]
+    tile = record["levels"][0]["tile"]
+    return {
+        "size": f"{record['width']} x {record['height']} px",
+        "pixel size": _pixel_size(record["mpp"]),
+        "format": f"{record['vendor']}, opened by {record['reader']}",
+        "levels": ", ".join(levels),
+        "tiles": f"{tile[1]} x {tile[0]} px",
+        "colour": _color(record["color"]),
+        "images": ", ".join(record["associated_images"]) or "none besides the slide",
+        "compressed": ", ".join(record["stores"]) or "not yet",
+        "fingerprint": record["fingerprint"],
+    }
+
+
+def _pixel_size(mpp: dict[str, Any] | None) -> str:
+    if mpp is None:
+        return "not known; state it with --mpp"
+    size = f"{mpp['y']:.4g}" if mpp["y"] == mpp["x"] else f"{mpp['x']:.4g} x {mpp['y']:.4g}"
+    return f"{size} um ({mpp['source']})"
+
+
+def _color(color: dict[str, Any]) -> str:
+    if color["profile"] is None:
+        return "no profile, taken as sRGB"
+    return f"{color['profile']}, " + ("converted to sRGB" if color["applied"] else "not applied")
+
+
+def _store_facts(record: dict[str, Any]) -> dict[str, str]:
+    header, grid = record["header"], record["header"]["grid"]
+    encoder = header["encoder"]
+    progress = f"{record['encoded_cells']:,} of {record['covered_cells']:,} cells encoded"
+    patches = f"{grid['patch_size']} px patches of level {grid['level']}"
+    return {
+        "slide": f"{header['slide_name']}, {header['slide_shape'][1]} x {header['slide_shape'][0]} px",
+        "status": f"{record['status']}: {progress}",
+        "grid": f"{record['rows']} x {record['cols']} cells, {patches}",
+        "pixel size": _pixel_size(grid["pixel_size"]),
+        "encoder": f"{encoder.get('name', 'unnamed')}, C = {record['code_size']}, {header['precision']}",
+        "tissue": _tissue(header["tissue"]),
+        "made": f"{header['created']} by {header['software']}",
+    }
+
+
+def _tissue(tissue: dict[str, Any]) -> str:
+    method = str(tissue.get("method", "unknown"))
+    return f"{method}; patches with at least {tissue.get('min_fraction', 0):.0%} of it"

@@ -1,0 +1,82 @@
+"""``napari-nic``: parse the arguments, run one command, turn errors into messages and exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import napari_nic
+from napari_nic.cli import compress, encoders, export, info
+from napari_nic.cli.arguments import UsageError
+from napari_nic.cli.console import Console
+from napari_nic.cli.interrupt import Interrupted
+from napari_nic.errors import NicError
+
+EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+
+COMMANDS = (info, compress, export, encoders)
+"""Modules of the commands, in the order of the help text."""
+
+EPILOG = """\
+examples:
+  napari-nic compress slides/*.svs --out stores/
+  napari-nic pca stores/a.nic.zarr --out a.png
+  napari-nic export stores/ --format npy --out arrays/
+
+exit codes:
+  0 all well, 1 something failed (the others were done), 2 wrong usage, 130 interrupted with Ctrl-C
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands; ``args.run`` is the chosen command's function."""
+    parser = argparse.ArgumentParser(
+        prog="napari-nic",
+        description="Neural Image Compression of whole-slide images: compress, look, predict, export.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"napari-nic {napari_nic.__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for module in COMMANDS:
+        module.add_parser(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments after the program's name; those of the process by default.
+
+    Returns
+    -------
+    int
+        The exit code. Wrong usage raises ``SystemExit(2)``, as argparse does.
+    """
+    args = build_parser().parse_args(argv)
+    console = Console(quiet=args.quiet, as_json=getattr(args, "json", False))
+    try:
+        code: int = args.run(args, console)
+        sys.stdout.flush()
+    except Interrupted as interrupt:
+        console.note(str(interrupt))
+        return interrupt.exit_code
+    except KeyboardInterrupt:
+        console.note("interrupted")
+        return Interrupted.exit_code
+    except BrokenPipeError:
+        # The reader of our output has gone (``| head``); the interpreter must not complain at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    except NicError as error:
+        if args.debug:
+            traceback.print_exc()
+        console.error(error)
+        return EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED
+    return code

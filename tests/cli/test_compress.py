@@ -1,0 +1,122 @@
+"""``napari-nic compress``."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_nic.cli.console import Console
+from napari_nic.compressed import CompressedSlide
+from napari_nic.jobs import Progress
+
+if TYPE_CHECKING:
+    import pytest
+
+FINE_GRID = ("--encoder", "mean-rgb", "--patch-size", "32", "--stride", "16", "--workers", "1")
+"""Some thirty blocks on the small slide, so that a run can be stopped in between."""
+
+
+BLOCKS_BEFORE_STOP = 3
+
+
+def test_makes_a_store_beside_the_slide(cli, slide: Path) -> None:
+    outcome = cli("compress", slide, "--encoder", "mean-rgb")
+    assert outcome.code == 0
+    assert outcome.err == ""
+    store = CompressedSlide.open(slide.with_name("made.nic.zarr"))
+    assert store.is_complete
+    assert f"{int(store.coverage.sum())} patches" in outcome.out
+
+
+def test_second_run_has_nothing_to_do(cli, slide: Path) -> None:
+    cli("compress", slide, "--encoder", "mean-rgb")
+    outcome = cli("compress", slide, "--encoder", "mean-rgb", "--json")
+    assert outcome.json[0]["new_patches"] == 0
+    assert "nothing to do" in cli("compress", slide, "--encoder", "mean-rgb").out
+
+
+def test_json_record(cli, slide: Path, tmp_path: Path) -> None:
+    (record,) = cli("compress", slide, "--encoder", "mean-rgb", "--json", "--out", tmp_path / "stores").json
+    assert record["path"] == str(tmp_path / "stores" / "made.nic.zarr")
+    assert record["status"] == "complete"
+    assert record["new_patches"] == record["encoded_cells"] > 0
+    assert record["code_size"] == 3
+
+
+def test_grid_options(cli, slide: Path, tmp_path: Path) -> None:
+    out = tmp_path / "x.nic.zarr"
+    options = ("--patch-size", "64", "--stride", "32", "--target-mpp", "1", "--no-tissue")
+    assert cli("compress", slide, "--encoder", "mean-rgb", "--out", out, *options).code == 0
+    grid = CompressedSlide.open(out).grid
+    assert (grid.patch_size, grid.mpp) == (64, 1.0)
+    assert CompressedSlide.open(out).coverage.all()
+
+
+def test_least_tissue(cli, slide: Path, tmp_path: Path) -> None:
+    covered = {}
+    for least in ("0.1", "0.9"):
+        out = tmp_path / f"{least}.nic.zarr"
+        cli("compress", slide, "--encoder", "mean-rgb", "--out", out, "--min-tissue", least)
+        covered[least] = int(CompressedSlide.open(out).coverage.sum())
+    assert covered["0.9"] < covered["0.1"]
+
+
+def test_several_slides_go_on_after_a_bad_one(cli, slide: Path, bad_slide: Path, tmp_path: Path) -> None:
+    outcome = cli("compress", slide.parent, "--encoder", "mean-rgb", "--out", tmp_path / "stores")
+    assert outcome.code == 1
+    assert CompressedSlide.open(tmp_path / "stores" / "made.nic.zarr").is_complete
+    assert "no reader can open this file" in outcome.err
+    assert f"1 of 2 failed: {bad_slide}" in outcome.err
+
+
+def test_missing_pixel_size_asks_for_mpp(cli, make_tiff, make_tissue, tmp_path: Path) -> None:
+    path = make_tiff(tmp_path / "silent.tif", make_tissue(300, 300), factors=(1,), mpp=None)
+    outcome = cli("compress", path, "--encoder", "mean-rgb")
+    assert outcome.code == 1
+    assert "--mpp" in outcome.err
+    assert cli("compress", path, "--encoder", "mean-rgb", "--mpp", "0.5").code == 0
+
+
+def test_store_made_otherwise_needs_overwrite(cli, slide: Path) -> None:
+    cli("compress", slide, "--encoder", "mean-rgb")
+    again = ("compress", slide, "--encoder", "mean-rgb", "--stride", "64")
+    outcome = cli(*again)
+    assert outcome.code == 1
+    assert "--overwrite" in outcome.err
+    assert cli(*again, "--overwrite").code == 0
+
+
+def test_unknown_encoder_stops_before_any_slide(cli, slide: Path) -> None:
+    outcome = cli("compress", slide, "--encoder", "none")
+    assert outcome.code == 1
+    assert "mean-rgb" in outcome.err
+    assert not slide.with_name("made.nic.zarr").exists()
+
+
+def test_interrupted_run_resumes_to_the_same_array(
+    cli, slide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, whole = tmp_path / "x.nic.zarr", tmp_path / "whole.nic.zarr"
+    follow = Console.follow
+
+    def press_ctrl_c(self: Console, reports: Iterable[Progress], title: str) -> Iterator[Progress]:
+        monkeypatch.setattr(Console, "follow", follow)
+        for index, report in enumerate(follow(self, reports, title)):
+            if index == BLOCKS_BEFORE_STOP:
+                signal.raise_signal(signal.SIGINT)
+            yield report
+
+    monkeypatch.setattr(Console, "follow", press_ctrl_c)
+    outcome = cli("compress", slide, "--out", out, *FINE_GRID)
+    assert outcome.code == 130
+    assert "goes on from there" in outcome.err
+    stopped = CompressedSlide.open(out)
+    assert 0 < stopped.encoded().sum() < stopped.coverage.sum()
+
+    assert cli("compress", slide, "--out", out, *FINE_GRID).code == 0
+    assert cli("compress", slide, "--out", whole, *FINE_GRID).code == 0
+    np.testing.assert_array_equal(CompressedSlide.open(out).read(), CompressedSlide.open(whole).read())

@@ -1,0 +1,32 @@
+"""Importing the library, or any room of its core, is light: no napari, no Qt, no torch."""
+
+from __future__ import annotations
+
+import json
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+
+import napari_nic
+
+HEAVY = {"napari", "qtpy", "PySide6", "PyQt6", "magicgui", "superqt", "vispy", "torch", "captum", "sklearn"}
+
+ROOMS = sorted(
+    f"napari_nic.{module.name}"
+    for module in pkgutil.iter_modules(napari_nic.__path__)
+    if module.name != "plugin"
+)
+
+
+def modules_after(statement: str) -> set[str]:
+    """Return the top-level packages that a fresh interpreter has loaded after a statement."""
+    program = f"{statement}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
+    answer = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)  # noqa: S603
+    return {name.partition(".")[0] for name in json.loads(answer.stdout.splitlines()[-1])}
+
+
+@pytest.mark.parametrize("room", ["napari_nic", *ROOMS])
+def test_room_loads_nothing_heavy(room: str) -> None:
+    assert modules_after(f"import {room}") & HEAVY == set()
