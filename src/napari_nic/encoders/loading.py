@@ -35,6 +35,4 @@ def load_encoder(name: str | Path, *, device: str = "auto", precision: str = "au
 
     from napari_nic.encoders.torch_encoder import load_torch_encoder
 
-    return load_torch_encoder(
-        spec, weights, device=device, precision=choose_precision(precision, device)
-    )
+    return load_torch_encoder(spec, weights, device=device, precision=choose_precision(precision, device))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -43,7 +44,7 @@ class NicEncoderNet(nn.Module):
         channels = [3, *[width] * depth]
         self.convs = nn.ModuleList(
             nn.Conv2d(before, after, 3, stride=2)
-            for before, after in zip(channels[:-1], channels[1:], strict=True)
+            for before, after in pairwise(channels)
         )
         self.norms = nn.ModuleList(nn.BatchNorm2d(width, eps=KERAS_BN_EPS) for _ in range(depth))
         self.code = nn.Linear(width * 3 * 3, code_size)

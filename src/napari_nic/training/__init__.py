@@ -1,0 +1,1 @@
+"""Training of patch encoders: patches, augmentation, losses and loops."""
