@@ -6,10 +6,7 @@ that any number of threads can decode at once (the codecs release the interprete
 
 from __future__ import annotations
 
-import math
 import struct
-from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,77 +16,41 @@ import tifffile
 
 from napari_nic.errors import DamagedSlideError, OutOfBoundsError, UnreadableSlideError
 from napari_nic.slides.levels import build_levels
-from napari_nic.slides.model import WHITE, Level, RgbArray, SourceInfo, to_rgb
+from napari_nic.slides.model import WHITE, RgbArray, SourceInfo, to_rgb
 from napari_nic.slides.readers.bytesource import ByteSource
 from napari_nic.slides.readers.tiff_metadata import TiffFacts, read_facts
+from napari_nic.slides.readers.tiff_page import (
+    JPEG_CODES,
+    Plane,
+    check_complete_chain,
+    check_planes,
+    choose_planes,
+    ycbcr_to_rgb,
+)
 
-_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_JPEG = frozenset({6, 7, 34892, 33007})  # old, new, lossy DNG, alternative
+_NDPI_MAGIC = b"II*\0"
+_MAGIC = (_NDPI_MAGIC, b"MM\0*", b"II+\0", b"MM\0+")
+_NDPI_TAG = 65420
 _APERIO_J2K_YCBCR = 33003
 _JPEG_END = b"\xff\xd9"
 _JPEG_END_WITHIN = 64  # writers pad tiles with a few zeros behind the end marker
-_STRIP_ROWS = 64  # strips lower than this are decoded several at once
-MAX_BLOCK_PIXELS = 2**25
-"""Images that can only be decoded in larger blocks than this (100 MB) are left to the plain reader."""
 
 _PARSE_ERRORS = (tifffile.TiffFileError, struct.error, ValueError, IndexError, KeyError, TypeError)
 _DECODE_ERRORS = (tifffile.TiffFileError, RuntimeError, ValueError, TypeError)
 
 
-@dataclass(frozen=True)
-class _Plane:
-    """One page, and where its segments lie in the file."""
-
-    page: Any
-    offsets: npt.NDArray[np.int64]
-    sizes: npt.NDArray[np.int64]
-    samples: int = 1
-
-    @classmethod
-    def of(cls, page: Any) -> _Plane:
-        page = page.aspage() if isinstance(page, tifffile.TiffFrame) else page
-        page.decode  # noqa: B018 - built while the file is open, since building it reads the first tile
-        return cls(
-            page,
-            np.asarray(page.dataoffsets, np.int64),
-            np.asarray(page.databytecounts, np.int64),
-            page.samplesperpixel if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE else 1,
-        )
-
-    @property
-    def block(self) -> tuple[int, int]:
-        """(rows, cols) decoded at once: a tile, or as many strips as make a sensible height."""
-        page = self.page
-        if page.is_tiled:
-            return page.tilelength, page.tilewidth
-        rows = min(page.rowsperstrip, page.imagelength)
-        return rows * max(1, _STRIP_ROWS // rows), page.imagewidth
-
-    def segments(self, row: int, col: int) -> list[list[int]]:
-        """Indices of the segments of block (row, col), top to bottom, one list per separate sample."""
-        page = self.page
-        if page.is_tiled:
-            across, down = -(-page.imagewidth // page.tilewidth), -(-page.imagelength // page.tilelength)
-            first, step = [row * across + col], across * down
-        else:
-            rows = min(page.rowsperstrip, page.imagelength)
-            step = -(-page.imagelength // rows)
-            per_block = self.block[0] // rows
-            first = list(range(row * per_block, min((row + 1) * per_block, step)))
-        return [[index + sample * step for index in first] for sample in range(self.samples)]
-
-
 class TiffSource:
     """An open TIFF slide. See :class:`~napari_nic.slides.model.SlideSource`."""
 
-    def __init__(self, path: Path, planes: list[list[_Plane]], facts: TiffFacts) -> None:
+    def __init__(self, path: Path, levels: list[list[Plane]], facts: TiffFacts) -> None:
         self.path = path
-        self._planes = planes
+        self._levels = levels
         self._series = facts.associated
         self._is_aperio = facts.vendor == "aperio"
+        shapes = [(planes[0].page.imagelength, planes[0].page.imagewidth) for planes in levels]
         self.info = SourceInfo(
             vendor=facts.vendor,
-            levels=_levels(planes, is_philips=facts.vendor == "philips"),
+            levels=build_levels(shapes, [planes[0].block for planes in levels]),
             pixel_sizes=facts.pixel_sizes,
             background=WHITE,  # no TIFF dialect names one
             icc_profile=facts.icc_profile,
@@ -102,25 +63,47 @@ class TiffSource:
     def read_tile(self, level: int, row: int, col: int) -> RgbArray | None:
         """Decode one tile; None where the file holds no bytes for it."""
         frame = self.info.levels[level].tile_region(row, col)
+        planes = self._levels[level]
+        segments = [self._read_segment(planes, index) for index in planes[0].segments(row, col)]
+        if all(segment is None for segment in segments):
+            return None
+        if (
+            len(segments) == 1
+            and segments[0] is not None
+            and segments[0].shape[:2] == (frame.height, frame.width)
+        ):
+            return segments[0]
+        pixels = np.empty((frame.height, frame.width, 3), np.uint8)
+        pixels[:] = self.info.background
+        height = planes[0].segment_shape[0]
+        for place, segment in enumerate(segments):
+            if segment is not None:
+                part = pixels[place * height : (place + 1) * height]
+                part[:] = segment[: part.shape[0], : part.shape[1]]
+        return pixels
+
+    def _read_segment(self, planes: list[Plane], index: int) -> RgbArray | None:
+        """Return one segment of the file as RGB; None if it is missing."""
         samples = []
-        for plane in self._planes[level]:
-            for indices in plane.segments(row, col):
-                parts = [part for index in indices if (part := self._decode(plane, index)) is not None]
-                if len(parts) < len(indices):
+        for plane in planes:
+            for number in plane.sample_segments(index):
+                decoded = self._decode(plane, number)
+                if decoded is None:
                     return None
-                samples.append(np.concatenate(parts) if len(parts) > 1 else parts[0])
-        pixels = samples[0] if len(samples) == 1 else np.concatenate(samples, axis=2)
-        rgb = to_rgb(pixels[: frame.height, : frame.width], self.info.background)
+                samples.append(decoded)
+        rgb = to_rgb(
+            np.concatenate(samples, axis=2) if len(samples) > 1 else samples[0], self.info.background
+        )
         return rgb if rgb.flags.writeable else rgb.copy()
 
-    def _decode(self, plane: _Plane, index: int) -> npt.NDArray[Any] | None:
+    def _decode(self, plane: Plane, index: int) -> npt.NDArray[Any] | None:
         """Return one segment, (rows, cols, samples); None if it is missing."""
         size, offset = int(plane.sizes[index]), int(plane.offsets[index])
         if size == 0 or offset == 0:
             return None
         page, data = plane.page, self._bytes.read(offset, size)
         tables = {}
-        if page.compression in _JPEG:
+        if page.compression in JPEG_CODES:
             self._check_end(page, index, data)
             tables = {"jpegtables": page.jpegtables, "jpegheader": page.jpegheader}
         try:
@@ -129,9 +112,9 @@ class TiffSource:
             raise self._damaged(page, index, str(error)) from error
         if pixels is None:
             return None
-        if page.compression == _APERIO_J2K_YCBCR and self._is_aperio:
-            return _ycbcr_to_rgb(pixels[0])
         decoded: npt.NDArray[Any] = pixels[0]
+        if page.compression == _APERIO_J2K_YCBCR and self._is_aperio:
+            return ycbcr_to_rgb(decoded)
         return decoded
 
     def _check_end(self, page: Any, index: int, data: bytes) -> None:
@@ -165,115 +148,41 @@ def open_tiff(path: Path) -> TiffSource:
     """Open a TIFF dialect; see :data:`~napari_nic.slides.model.OpenSource`."""
     if path.is_dir():
         raise UnreadableSlideError("a folder, not a TIFF file")
-    with path.open("rb") as stream:
-        magic = stream.read(4)
+    magic, is_ndpi = _sniff(path)
     if magic not in _MAGIC:
         raise UnreadableSlideError(f"not a TIFF file: it starts with {magic!r}")
     try:
-        with tifffile.TiffFile(path) as tif:
+        # tifffile would tell an NDPI by its suffix.
+        with tifffile.TiffFile(path, is_ndpi=is_ndpi) as tif:
             facts = read_facts(tif, path)
-            series = tif.series[facts.series]
-            _check_complete_chain(tif, path)
-            planes = [_choose_planes(level) for level in series.levels]
+            check_complete_chain(tif, path)
+            levels = [choose_planes(level) for level in tif.series[facts.series].levels]
+    except (UnreadableSlideError, DamagedSlideError):
+        raise
     except _PARSE_ERRORS as error:
-        if isinstance(error, UnreadableSlideError):
-            raise
         raise DamagedSlideError(
             "the TIFF directory cannot be read",
             path=path,
             found=str(error),
             hint="the file was cut off or damaged: copy it again",
         ) from error
-    _check_decodable(planes, path)
-    return TiffSource(path, planes, facts)
+    for planes in levels:
+        check_planes(planes, path)
+    return TiffSource(path, levels, facts)
 
 
-def _levels(planes: list[list[_Plane]], *, is_philips: bool) -> tuple[Level, ...]:
-    tiles = [level[0].block for level in planes]
-    shapes = [(level[0].page.imagelength, level[0].page.imagewidth) for level in planes]
-    if not is_philips:
-        return build_levels(shapes, tiles)
-    # Philips pads every level to whole tiles; the factors are powers of two by definition.
-    factors = [2.0 ** round(math.log2(shapes[0][1] / width)) for _, width in shapes]
-    return tuple(
-        Level(
-            min(height, math.ceil(shapes[0][0] / factor)),
-            min(width, math.ceil(shapes[0][1] / factor)),
-            factor,
-            factor,
-            tile,
-        )
-        for (height, width), factor, tile in zip(shapes, factors, tiles, strict=True)
-    )
+def _sniff(path: Path) -> tuple[bytes, bool]:
+    """Return the first four bytes, and whether the first directory is a Hamamatsu one.
 
-
-def _choose_planes(level: Any) -> list[_Plane]:
-    """Return the pages that make one RGB picture of a series' level: one, or three of a channel each."""
-    sizes = dict(zip(level.axes, level.shape, strict=True))
-    leading = [axis for axis in level.axes if axis not in "YXS"]
-    stray = [axis for axis in leading if axis not in "CZT" and sizes[axis] > 1]
-    channels = sizes.get("C", 1)
-    if "Y" not in sizes or "X" not in sizes or stray or channels not in (1, 3):
-        raise UnreadableSlideError(
-            f"axes {level.axes} of {level.shape} are not one brightfield picture (rows, cols, RGB)"
-        )
-    # Of a focus stack the middle plane is shown, of a time series the first.
-    fixed = {"Z": sizes.get("Z", 1) // 2}
-    shape = [sizes[axis] for axis in leading]
-    pages = []
-    for channel in range(channels):
-        at = [channel if axis == "C" else fixed.get(axis, 0) for axis in leading]
-        pages.append(level.pages[int(np.ravel_multi_index(at, shape)) if at else 0])
-    return [_Plane.of(page) for page in pages]
-
-
-def _check_complete_chain(tif: tifffile.TiffFile, path: Path) -> None:
-    """Refuse a file whose list of pages goes on behind its end: levels would be lost in silence."""
-    len(tif.pages)  # walks the chain
-    following = tif.pages.next_page_offset
-    if following >= tif.filehandle.size:
-        raise DamagedSlideError(
-            "the file ends before its last page",
-            path=path,
-            expected=f"a page at byte {following}",
-            found=f"{tif.filehandle.size} bytes",
-            hint="the file was cut off, for instance in copying: copy it again",
-        )
-
-
-def _check_decodable(levels: list[list[_Plane]], path: Path) -> None:
-    end = path.stat().st_size
-    for plane in (plane for level in levels for plane in level):
-        _check_page(plane)
-        needed = int((plane.offsets + plane.sizes).max(initial=0))
-        if needed > end:
-            raise DamagedSlideError(
-                "the file ends before its last tile",
-                path=path,
-                expected=f"at least {needed} bytes",
-                found=f"{end} bytes",
-                hint="the file was cut off, for instance in copying: copy it again",
-            )
-
-
-def _check_page(plane: _Plane) -> None:
-    page = plane.page
-    photometric, compression = page.photometric, page.compression
-    allowed: Iterable[Any] = (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.MINISBLACK)
-    is_lossy_ycbcr = photometric == tifffile.PHOTOMETRIC.YCBCR and (
-        compression in _JPEG or compression in tifffile.TIFF.IMAGE_COMPRESSIONS
-    )
-    if photometric not in allowed and not is_lossy_ycbcr:
-        raise UnreadableSlideError(f"{photometric.name} pixels with {compression.name} compression")
-    if page.dtype not in (np.dtype(np.uint8), np.dtype(np.uint16)):
-        raise UnreadableSlideError(f"samples are {page.dtype}, not 8 or 16 bit unsigned")
-    rows, cols = plane.block
-    if rows * cols > MAX_BLOCK_PIXELS:
-        raise UnreadableSlideError(f"not tiled: {rows} x {cols} px would be decoded at once")
-
-
-def _ycbcr_to_rgb(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Convert full-range YCbCr (ITU-R BT.601, as JFIF does), which Aperio's code 33003 stands for."""
-    y, cb, cr = np.moveaxis(pixels.astype(np.float32) - np.array([0, 128, 128], np.float32), -1, 0)
-    rgb = np.stack([y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb], axis=-1)
-    return np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
+    An NDPI is a classic TIFF whose directories lie at 64-bit offsets.
+    """
+    with path.open("rb") as stream:
+        header = stream.read(12)
+        offset = struct.unpack("<Q", header[4:].ljust(8, b"\xff"))[0]
+        if header[:4] != _NDPI_MAGIC or offset >= path.stat().st_size:
+            return header[:4], False
+        stream.seek(offset)
+        count = struct.unpack("<H", stream.read(2).ljust(2, b"\0"))[0]
+        entries = stream.read(12 * count)
+    codes = [struct.unpack_from("<H", entries, 12 * i)[0] for i in range(len(entries) // 12)]
+    return header[:4], _NDPI_TAG in codes
