@@ -1,0 +1,107 @@
+"""Paint synthetic tissue stained with haematoxylin and eosin, any rectangle of a slide at a time."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from napari_nic.errors import OutOfBoundsError
+from napari_nic.geometry import RegionPx
+from napari_nic.synthetic.layout import Layout, lesion_outlines, plan_layout
+from napari_nic.synthetic.painting import Painter
+from napari_nic.synthetic.spec import SyntheticSlideSpec
+from napari_nic.synthetic.stains import Stain
+
+TILE = 512
+"""Slides are painted in squares of this side, each with a margin; so every region gives equal pixels."""
+
+MARGIN = 8
+"""Pixels painted around a tile so that the blur of the optics has its neighbours."""
+
+BORDER_REACH_UM = 12.0
+"""The ragged border reaches at most so far beyond the plan's."""
+
+FRAME = 1024
+"""Side of the frames that the scanner stitches, in pixels."""
+
+OPTICS_UM = 0.22
+"""Sigma of the blur of a 20x lens with NA 0.75, about 0.61 * 0.55 um / 0.75 / 2."""
+
+
+class Scene:
+    """A synthetic slide that is painted on demand; safe to use from several threads.
+
+    Parameters
+    ----------
+    spec : SyntheticSlideSpec
+
+    Attributes
+    ----------
+    layout : Layout
+        Its plan at low resolution.
+    stain : Stain
+    """
+
+    def __init__(self, spec: SyntheticSlideSpec) -> None:
+        self.spec = spec
+        self.layout: Layout = plan_layout(spec)
+        self.stain = Stain.drawn(spec.seed, spec.stain_variation)
+        self._painter = Painter(self.layout, spec)
+        self._cached_tile = lru_cache(maxsize=4)(self._paint_tile)
+
+    def lesion_outlines(self) -> list[np.ndarray]:
+        """Closed polygons around the lesions, (n, 2) float64 (y, x) in level-0 pixels, largest first."""
+        return lesion_outlines(self.layout, self.spec.pixels_per_um)
+
+    def read(self, region: RegionPx) -> np.ndarray:
+        """Paint a rectangle of level-0 pixels.
+
+        Returns
+        -------
+        ndarray of uint8, (height, width, 3)
+            RGB; the same pixels whatever the rectangle they are asked in.
+
+        Raises
+        ------
+        OutOfBoundsError
+            If the rectangle passes the slide's edge.
+        """
+        inside = region.y >= 0 and region.x >= 0
+        if not inside or region.bottom > self.spec.height or region.right > self.spec.width:
+            raise OutOfBoundsError(
+                "the region passes the slide's edge",
+                expected=f"within {self.spec.height} x {self.spec.width} px",
+                found=f"{region}",
+            )
+        out = np.empty((region.height, region.width, 3), np.uint8)
+        for top in range(region.y // TILE * TILE, region.bottom, TILE):
+            for left in range(region.x // TILE * TILE, region.right, TILE):
+                common = region.intersect(RegionPx(top, left, TILE, TILE))
+                tile = self._cached_tile(top, left)
+                source = RegionPx(common.y - top, common.x - left, common.height, common.width)
+                target = RegionPx(common.y - region.y, common.x - region.x, common.height, common.width)
+                out[target.slices] = tile[source.slices]
+        return out
+
+    def _paint_tile(self, top: int, left: int) -> np.ndarray:
+        """Paint one aligned tile: (TILE, TILE, 3) uint8."""
+        region = RegionPx(top - MARGIN, left - MARGIN, TILE + 2 * MARGIN, TILE + 2 * MARGIN)
+        inner = RegionPx(top, left, TILE, TILE)
+        dyes = self._painter.dyes(region)
+        if dyes is None:
+            dyes = np.zeros((TILE, TILE, 2), np.float32)
+        else:
+            dyes = cv2.GaussianBlur(dyes, (0, 0), OPTICS_UM * self.spec.pixels_per_um)
+            dyes = np.ascontiguousarray(dyes[MARGIN:-MARGIN, MARGIN:-MARGIN])
+        rgb = self.stain.to_rgb(dyes, _light(inner))
+        noise = self._painter.texture(self._painter.textures.sensor, inner)
+        return cv2.add(rgb, noise, dtype=cv2.CV_8U)
+
+
+def _light(region: RegionPx) -> np.ndarray:
+    """Return the slight unevenness of the lamp over each frame that a scanner takes."""
+    y = np.arange(region.y, region.bottom, dtype=np.float32)[:, None] % FRAME / FRAME - 0.5
+    x = np.arange(region.x, region.right, dtype=np.float32)[None, :] % FRAME / FRAME - 0.5
+    return np.float32(1.003) - np.float32(0.016) * (y * y + x * x)

@@ -1,0 +1,115 @@
+"""From the plan to amounts of dye: stroma, fat, tumour, glands and nuclei of one region."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from napari_nic.geometry import RegionPx
+from napari_nic.synthetic.cells import CellField
+from napari_nic.synthetic.glands import GlandPainter
+from napari_nic.synthetic.layout import FIELD_UM, Layout
+from napari_nic.synthetic.noise import smoothstep
+from napari_nic.synthetic.nuclei import stamp
+from napari_nic.synthetic.spec import SyntheticSlideSpec
+from napari_nic.synthetic.textures import SIDE, make_textures
+
+BORDER_REACH_UM = 12.0
+"""Nothing is painted farther outside the tissue."""
+
+STROMA = (0.05, 0.64)
+FAT = (0.0, 0.015)
+TUMOUR = (0.22, 0.44)
+"""Haematoxylin and eosin of dense collagen, of fat (washed out) and of tumour cells' bodies."""
+
+TEXTURE_STREAM = 512
+
+
+class Painter:
+    """Paints the dyes of any region of a slide; safe to use from several threads.
+
+    Parameters
+    ----------
+    layout : Layout
+    spec : SyntheticSlideSpec
+    """
+
+    def __init__(self, layout: Layout, spec: SyntheticSlideSpec) -> None:
+        self._layout, self._scale = layout, spec.pixels_per_um
+        self.textures = make_textures(self._scale)
+        self._offset = np.random.default_rng((TEXTURE_STREAM, spec.seed)).integers(0, SIDE, 2)
+        self._cells = CellField(layout, spec, self.textures, self._offset)
+        self._glands = GlandPainter(layout.glands, self._scale)
+
+    def dyes(self, region: RegionPx) -> np.ndarray | None:
+        """Amounts of haematoxylin and eosin.
+
+        Returns
+        -------
+        ndarray of float32, (height, width, 2), or None
+            None where there is only glass.
+        """
+        tissue = self.field(self._layout.tissue, region)
+        if tissue.max() < -BORDER_REACH_UM:
+            return None
+        grain = self.texture(self.textures.grain, region)
+        clouds = self.texture(self.textures.clouds, region)
+        dyes = self._ground(region, grain, clouds)
+        self._glands.paint(dyes, region, grain)
+        dyes *= self.field(self._layout.thickness, region)[..., None]
+        self._add_nuclei(dyes, region)
+        dyes *= smoothstep(tissue + 1.5 * grain + 3 * clouds, -1.5, 2.5)[..., None]
+        return dyes
+
+    def _ground(self, region: RegionPx, grain: np.ndarray, clouds: np.ndarray) -> np.ndarray:
+        """Paint stroma, fat and the bodies of tumour cells."""
+        fibres = self._fibres(region)
+        haematoxylin = STROMA[0] + 0.03 * fibres
+        eosin = STROMA[1] * fibres * (1 + 0.08 * clouds)
+        lesion = smoothstep(self.field(self._layout.lesion_depth, region), -5, 5)
+        fat = smoothstep(self.field(self._layout.fat, region) + 0.02 * clouds, -0.04, 0.04) * (1 - lesion)
+        if fat.any():
+            walls = self.texture(self.textures.membranes, region)
+            haematoxylin += fat * (FAT[0] + 0.05 * walls - haematoxylin)
+            eosin += fat * (FAT[1] + 0.42 * walls - eosin)
+        if lesion.any():
+            nests = lesion * (1 - 0.85 * self.texture(self.textures.nests, region))
+            body = 1 + 0.10 * grain + 0.14 * clouds
+            haematoxylin += nests * (TUMOUR[0] * body - haematoxylin)
+            eosin += nests * (TUMOUR[1] * body - eosin)
+        return np.stack([haematoxylin, eosin], -1)
+
+    def _fibres(self, region: RegionPx) -> np.ndarray:
+        """Collagen along the plan's direction: a texture, turned and bent."""
+        cos, sin = np.float32(np.cos(self._layout.turn)), np.float32(np.sin(self._layout.turn))
+        y = np.arange(region.y, region.bottom, dtype=np.float32)[:, None]
+        x = np.arange(region.x, region.right, dtype=np.float32)[None, :]
+        along = cos * x + sin * y + self._scale * self.field(self._layout.warp_along, region)
+        across = cos * y - sin * x + self._scale * self.field(self._layout.warp_across, region)
+        along, across = (np.mod(value, np.float32(SIDE)) for value in (along, across))
+        return cv2.remap(self.textures.fibres, along, across, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+
+    def _add_nuclei(self, dyes: np.ndarray, region: RegionPx) -> None:
+        plane = np.zeros(dyes.shape[:2], np.float32)
+        stamp(plane, *self._cells.within(region))
+        dyes[..., 0] += plane
+        dyes[..., 1] *= 1 - 0.55 * np.minimum(plane, 1)
+
+    def field(self, field: np.ndarray, region: RegionPx) -> np.ndarray:
+        """Interpolate a field of the plan at every pixel centre of a region."""
+        step = FIELD_UM * self._scale
+        matrix = np.array(
+            [
+                [1 / step, 0, (region.x + 0.5) / step - 0.5],
+                [0, 1 / step, (region.y + 0.5) / step - 0.5],
+            ]
+        )
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        size = (region.width, region.height)
+        return cv2.warpAffine(field, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+
+    def texture(self, texture: np.ndarray, region: RegionPx) -> np.ndarray:
+        """Cut a region out of a repeating texture."""
+        rows = (np.arange(region.y, region.bottom) + self._offset[0]) % SIDE
+        cols = (np.arange(region.x, region.right) + self._offset[1]) % SIDE
+        return texture.take(rows, axis=0).take(cols, axis=1)
