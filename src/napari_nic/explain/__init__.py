@@ -1,0 +1,17 @@
+"""What codes and models see, as rasters over the slide; no torch until a network is asked for."""
+
+from napari_nic.explain.channel import channel_overlay
+from napari_nic.explain.colormaps import color_table
+from napari_nic.explain.overlay import Overlay, robust_limits, symmetric_limits
+from napari_nic.explain.pca import LivePca, PcaModel, pca_overlay
+
+__all__ = [
+    "LivePca",
+    "Overlay",
+    "PcaModel",
+    "channel_overlay",
+    "color_table",
+    "pca_overlay",
+    "robust_limits",
+    "symmetric_limits",
+]
