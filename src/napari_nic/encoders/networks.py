@@ -43,8 +43,7 @@ class NicEncoderNet(nn.Module):
         super().__init__()
         channels = [3, *[width] * depth]
         self.convs = nn.ModuleList(
-            nn.Conv2d(before, after, 3, stride=2)
-            for before, after in pairwise(channels)
+            nn.Conv2d(before, after, 3, stride=2) for before, after in pairwise(channels)
         )
         self.norms = nn.ModuleList(nn.BatchNorm2d(width, eps=KERAS_BN_EPS) for _ in range(depth))
         self.code = nn.Linear(width * 3 * 3, code_size)

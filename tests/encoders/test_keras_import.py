@@ -1,0 +1,157 @@
+import json
+
+import cv2
+import h5py
+import numpy as np
+import pytest
+from scipy.signal import correlate
+
+from napari_nic.encoders import get_spec, import_keras, list_encoders, load_encoder
+from napari_nic.errors import InvalidParameterError, WeightsError
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("NAPARI_NIC_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def layer(kind, name, **config):
+    return {"class_name": kind, "config": {"name": name, **config}}
+
+
+def write_keras(path, *, nested=False, padding="valid", width=128, code=20, seed=0):
+    """Write a file as Keras 2.0.9 does: the layers in JSON, the weights in groups by layer."""
+    rng = np.random.default_rng(seed)
+    layers, weights = [], {}
+    for index in range(4):
+        before = 3 if index == 0 else width
+        layers += [
+            layer(
+                "Conv2D",
+                f"conv_{index}",
+                kernel_size=[3, 3],
+                strides=[2, 2],
+                padding=padding,
+                activation="linear",
+            ),
+            layer("LeakyReLU", f"leak_{index}", alpha=0.2),
+            layer("BatchNormalization", f"norm_{index}", epsilon=1e-3),
+        ]
+        weights[f"conv_{index}"] = {
+            "kernel:0": rng.normal(0, (9 * before) ** -0.5, (3, 3, before, width)),
+            "bias:0": rng.normal(0, 0.1, width),
+        }
+        weights[f"norm_{index}"] = {
+            "gamma:0": rng.uniform(0.5, 1.5, width),
+            "beta:0": rng.normal(0, 0.2, width),
+            "moving_mean:0": rng.normal(0, 0.2, width),
+            "moving_variance:0": rng.uniform(0.2, 2, width),
+        }
+    layers += [layer("Flatten", "flat"), layer("Dense", "code", activation="linear")]
+    weights["code"] = {"kernel:0": rng.normal(0, 0.05, (9 * width, code)), "bias:0": rng.normal(0, 1, code)}
+    body = [{"class_name": "Sequential", "config": layers}] if nested else layers
+    config = {"class_name": "Model", "config": {"layers": [layer("InputLayer", "input"), *body]}}
+    with h5py.File(path, "w") as file:
+        file.attrs["model_config"] = json.dumps(config)
+        for name, arrays in weights.items():
+            for array, value in arrays.items():
+                file[f"model_weights/{'sequential' if nested else name}/{name}/{array}"] = value.astype(
+                    np.float32
+                )
+    return path
+
+
+def reference_forward(path, image):
+    """Run the network in float64 with SciPy, from the HDF5 arrays; `image` (64, 64, 3) in [-1, 1]."""
+    found = {}
+    with h5py.File(path) as file:
+        file["model_weights"].visititems(
+            lambda at, node: (
+                found.update({tuple(at.split("/")[-2:]): node[()].astype(np.float64)})
+                if isinstance(node, h5py.Dataset)
+                else None
+            )
+        )
+    kernels = sorted((at for at in found if at[1] == "kernel:0" and found[at].ndim == 4), key=_number)
+    norms = sorted((at for at in found if at[1] == "gamma:0"), key=_number)
+    for kernel, norm in zip(kernels, norms, strict=True):
+        weight, bias = found[kernel], found[kernel[0], "bias:0"]
+        image = np.stack(
+            [
+                sum(correlate(image[..., c], weight[..., c, k], "valid") for c in range(image.shape[2]))[
+                    ::2, ::2
+                ]
+                for k in range(weight.shape[3])
+            ],
+            axis=-1,
+        )
+        image = np.where(image + bias > 0, image + bias, 0.2 * (image + bias))
+        gamma, beta, mean, variance = (
+            found[norm[0], f"{n}:0"] for n in ("gamma", "beta", "moving_mean", "moving_variance")
+        )
+        image = (image - mean) / np.sqrt(variance + 1e-3) * gamma + beta
+    dense = next(at for at in found if at[1] == "kernel:0" and found[at].ndim == 2)
+    return image.ravel() @ found[dense] + found[dense[0], "bias:0"]
+
+
+def _number(at):
+    return int(at[0].rpartition("_")[2])
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_an_imported_network_equals_a_reference_forward_pass(tmp_path, nested):
+    file = write_keras(tmp_path / "a.h5", nested=nested, width=128)
+    spec = import_keras(file, name="mine")
+    assert spec.code_size == 20
+    assert get_spec("mine") == spec
+    assert spec in list_encoders()
+    patch = np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8)
+    code = load_encoder("mine", device="cpu", precision="float32").encode(patch[None])[0]
+    np.testing.assert_allclose(code, reference_forward(file, patch / 127.5 - 1), atol=1e-4)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(("name", "mean", "std"), [("bigan", 0.034, 0.70), ("multitask-4", 0.015, 0.94)])
+def test_the_authors_encoders_equal_a_reference_forward_pass(data_dir, name, mean, std):
+    folder = data_dir / "weights" / "nic-tellez"
+    file = folder / f"encoder_{name}.h5"
+    if not file.is_file():
+        pytest.skip(f"{file} is absent")
+    import_keras(file, name=name)
+    image = cv2.cvtColor(cv2.imread(str(folder / "example_128.jpg")), cv2.COLOR_BGR2RGB)
+    patch = cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA)
+    code = load_encoder(name, device="cpu", precision="float32").encode(patch[None])[0]
+    np.testing.assert_allclose(code, reference_forward(file, patch / 127.5 - 1), atol=1e-4)
+    assert code.mean() == pytest.approx(mean, abs=2e-3)
+    assert code.std() == pytest.approx(std, abs=1e-2)
+
+
+def test_a_file_that_is_no_keras_model_is_refused(tmp_path):
+    text = tmp_path / "text.h5"
+    text.write_text("no")
+    empty = tmp_path / "empty.h5"
+    h5py.File(empty, "w").close()
+    for file in (text, empty, tmp_path / "absent.h5"):
+        with pytest.raises(WeightsError, match="not a Keras model"):
+            import_keras(file, name="x")
+
+
+def test_another_network_is_refused(tmp_path):
+    with pytest.raises(WeightsError, match="another network"):
+        import_keras(write_keras(tmp_path / "a.h5", padding="same"), name="x")
+
+
+def test_the_mean_colour_model_points_to_the_built_in_encoder(tmp_path):
+    file = tmp_path / "mean.h5"
+    with h5py.File(file, "w") as h5:
+        h5.create_group("model_weights")
+        config = {"layers": [layer("InputLayer", "in"), layer("GlobalAveragePooling2D", "mean")]}
+        h5.attrs["model_config"] = json.dumps({"class_name": "Model", "config": config})
+    with pytest.raises(WeightsError, match="mean-rgb"):
+        import_keras(file, name="x")
+
+
+def test_a_name_cannot_leave_the_folder(tmp_path):
+    with pytest.raises(InvalidParameterError):
+        import_keras(write_keras(tmp_path / "a.h5"), name="../x")
