@@ -208,6 +208,5 @@ def _outside_fat_and_glass(cells: Nuclei, layout: Layout) -> Nuclei:
 
 
 def _joined(parts: list[Nuclei]) -> Nuclei:
-    return Nuclei(
-        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("y_um", "x_um", "angle", "kind"))
-    )
+    names = "y_um", "x_um", "angle", "kind"
+    return Nuclei(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))

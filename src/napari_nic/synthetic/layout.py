@@ -176,9 +176,7 @@ def _tissue(shape: tuple[int, int], spec: SyntheticSlideSpec, rng: np.random.Gen
     size_um = np.array([max(shape), min(shape)]) * FIELD_UM
     for index in range(spec.pieces):
         middle = (index + 0.5) / spec.pieces + rng.normal(0, 0.01), 0.5 + rng.normal(0, 0.01)
-        radius = np.hypot(
-            (along - middle[0]) / half_along[index], (across - middle[1]) / half_across[index]
-        )
+        radius = np.hypot((along - middle[0]) / half_along[index], (across - middle[1]) / half_across[index])
         shorter_um = min(half_along[index] * size_um[0], half_across[index] * size_um[1])
         depth = np.maximum(depth, (1 - radius) * shorter_um)
     reach = float(min(size_um)) / spec.pieces

@@ -78,7 +78,9 @@ def _sprite(kind: NucleusKind, angle: float, scale: float, rng: np.random.Genera
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1].astype(np.float64)
     along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
     theta = np.arctan2(across / half_short, along / half_long)
-    outline = 1 + sum(a / (k + 1) * np.cos((k + 2) * theta + p) for k, (a, p) in enumerate(zip(*waves, strict=True)))
+    outline = 1 + sum(
+        a / (k + 1) * np.cos((k + 2) * theta + p) for k, (a, p) in enumerate(zip(*waves, strict=True))
+    )
     depth = (outline - np.hypot(along / half_long, across / half_short)) * half_short
     body = 1 / (1 + np.exp(-2.6 * depth))
 

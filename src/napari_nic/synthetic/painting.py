@@ -65,7 +65,7 @@ class Painter:
         """Paint stroma, fat and the bodies of tumour cells."""
         fibres = self._fibres(region)
         haematoxylin = STROMA[0] + 0.03 * fibres
-        eosin = STROMA[1] * fibres * (1 + 0.08 * clouds)
+        eosin = STROMA[1] * fibres * (1 + 0.08 * clouds + 0.09 * grain)
         lesion = smoothstep(self.field(self._layout.lesion_depth, region), -5, 5)
         fat = smoothstep(self.field(self._layout.fat, region) + 0.02 * clouds, -0.04, 0.04) * (1 - lesion)
         if fat.any():
@@ -86,7 +86,8 @@ class Painter:
         x = np.arange(region.x, region.right, dtype=np.float32)[None, :]
         along = cos * x + sin * y + self._scale * self.field(self._layout.warp_along, region)
         across = cos * y - sin * x + self._scale * self.field(self._layout.warp_across, region)
-        along, across = (np.mod(value, np.float32(SIDE)) for value in (along, across))
+        for value in (along, across):  # a remainder, several times faster than np.mod
+            value -= SIDE * np.floor(value * np.float32(1 / SIDE))
         return cv2.remap(self.textures.fibres, along, across, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
 
     def _add_nuclei(self, dyes: np.ndarray, region: RegionPx) -> None:
