@@ -10,12 +10,6 @@ from napari_nic.encoders import get_spec, import_keras, list_encoders, load_enco
 from napari_nic.errors import InvalidParameterError, WeightsError
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("NAPARI_NIC_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
-
-
 def layer(kind, name, **config):
     return {"class_name": kind, "config": {"name": name, **config}}
 
