@@ -156,7 +156,7 @@ def _read_header(path: Path, plugin: Callable[..., Image.Image], kind: str) -> _
 
 def _read_tiff(path: Path) -> _Picture:
     with tifffile.TiffFile(path) as tif:
-        facts: TiffFacts = read_facts(tif, path)
+        facts: TiffFacts = read_facts(tif)
         page = tif.series[facts.series].levels[0].keyframe
         shape = page.imagelength, page.imagewidth
 

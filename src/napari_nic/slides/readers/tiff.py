@@ -154,7 +154,7 @@ def open_tiff(path: Path) -> TiffSource:
     try:
         # tifffile would tell an NDPI by its suffix.
         with tifffile.TiffFile(path, is_ndpi=is_ndpi) as tif:
-            facts = read_facts(tif, path)
+            facts = read_facts(tif)
             check_complete_chain(tif, path)
             levels = [choose_planes(level) for level in tif.series[facts.series].levels]
     except (UnreadableSlideError, DamagedSlideError):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import tifffile
@@ -22,6 +22,9 @@ _UM_PER_UNIT = {
 UM_PER_OME_UNIT = {"nm": 1e-3, "µm": 1.0, "\u03bcm": 1.0, "um": 1.0, "mm": 1e3, "cm": 1e4, "m": 1e6}
 _TEXT_TAGS = ("ImageDescription", "Make", "Model", "Software", "DateTime", "Artist", "HostComputer")
 _ICC_TAG = 34675
+_PHILIPS_SPACING = re.compile(
+    r'"PixelDataRepresentation".*?"DICOM_PIXEL_SPACING"[^>]*>\s*"([0-9.eE+-]+)"\s+"([0-9.eE+-]+)"', re.DOTALL
+)
 _ASSOCIATED_MAX_PIXELS = 2**26  # what is larger is no label
 
 
@@ -37,7 +40,7 @@ class TiffFacts:
     associated: Mapping[str, int]
 
 
-def read_facts(tif: tifffile.TiffFile, path: Path) -> TiffFacts:
+def read_facts(tif: tifffile.TiffFile) -> TiffFacts:
     """Read the metadata of an open TIFF file.
 
     Raises
@@ -49,7 +52,7 @@ def read_facts(tif: tifffile.TiffFile, path: Path) -> TiffFacts:
     if not tif.series:
         raise UnreadableSlideError("the TIFF file holds no picture")
     vendor, dialect = _VENDORS.get(_flag(tif), ("generic-tiff", _read_generic))
-    series, claims, properties = dialect(tif, path)
+    series, claims, properties = dialect(tif)
     page = tif.series[series].levels[0].keyframe
     profile = page.tags.valueof(_ICC_TAG)
     return TiffFacts(
@@ -63,11 +66,18 @@ def read_facts(tif: tifffile.TiffFile, path: Path) -> TiffFacts:
 
 
 def _refuse_stitched(tif: tifffile.TiffFile) -> None:
-    first = tif.pages.first
-    if tif.is_bif:
-        raise UnreadableSlideError("a Ventana BIF, whose overlapping tiles only OpenSlide puts together")
-    if str(first.tags.valueof("Software", "")).startswith("MedScan"):
-        raise UnreadableSlideError("a Trestle TIFF, whose overlapping tiles only OpenSlide puts together")
+    """Leave to OpenSlide what does not lie in one piece on the page.
+
+    A Leica SCN holds one or more areas; its frame is the whole glass, on which OpenSlide lays them.
+    """
+    kinds = {
+        "a Leica SCN, whose areas": tif.is_scn,
+        "a Ventana BIF, whose overlapping tiles": tif.is_bif,
+        "a Trestle TIFF, whose overlapping tiles": tif.pages.first.software.startswith("MedScan"),
+    }
+    for kind, is_one in kinds.items():
+        if is_one:
+            raise UnreadableSlideError(f"{kind} only OpenSlide puts together")
 
 
 def _flag(tif: tifffile.TiffFile) -> str:
@@ -77,7 +87,7 @@ def _flag(tif: tifffile.TiffFile) -> str:
 Dialect = tuple[int, tuple[PixelSizeClaim, ...], dict[str, str]]
 
 
-def _read_aperio(tif: tifffile.TiffFile, path: Path) -> Dialect:  # noqa: ARG001 - one signature for all dialects
+def _read_aperio(tif: tifffile.TiffFile) -> Dialect:
     text = tif.pages.first.description
     properties = {}
     for item in text.split("|")[1:]:
@@ -87,21 +97,16 @@ def _read_aperio(tif: tifffile.TiffFile, path: Path) -> Dialect:  # noqa: ARG001
     return 0, () if mpp is None else (PixelSizeClaim(mpp, mpp, "aperio.MPP"),), properties
 
 
-def _read_with_tiffslide(tif: tifffile.TiffFile, path: Path) -> Dialect:
-    """Leica and Philips keep their facts in XML that tiffslide knows how to read."""
-    from tiffslide import TiffSlide
-
-    with TiffSlide(path) as slide:
-        found = {key: str(value) for key, value in slide.properties.items() if value is not None}
-    series = int(found.get("tiffslide.series-index", 0))
-    if tif.is_scn and sum(len(s.levels) > 1 for s in tif.series) > 1:
-        raise UnreadableSlideError("a Leica SCN of several areas, which only OpenSlide puts together")
-    y, x = parse_float(found.get("tiffslide.mpp-y")), parse_float(found.get("tiffslide.mpp-x"))
-    claims = () if y is None or x is None else (PixelSizeClaim(y, x, "tiffslide.mpp-x"),)
-    return series, claims, found
+def _read_philips(tif: tifffile.TiffFile) -> Dialect:
+    """The levels' spacings in mm stand in the XML, finest first: ``"0.00025" "0.00025"`` (rows, columns)."""
+    found = _PHILIPS_SPACING.search(tif.philips_metadata or "")
+    if found is None:
+        return 0, (), {}
+    y, x = (1e3 * float(value) for value in found.groups())
+    return 0, (PixelSizeClaim(y, x, "philips DICOM_PIXEL_SPACING"),), {}
 
 
-def _read_ome(tif: tifffile.TiffFile, path: Path) -> Dialect:  # noqa: ARG001
+def _read_ome(tif: tifffile.TiffFile) -> Dialect:
     series = _largest(tif)
     images = tifffile.xml2dict(tif.ome_metadata or "").get("OME", {}).get("Image", [])
     images = images if isinstance(images, list) else [images]
@@ -113,15 +118,14 @@ def _read_ome(tif: tifffile.TiffFile, path: Path) -> Dialect:  # noqa: ARG001
     return series, claims, {f"ome.{key}": str(value) for key, value in pixels.items() if _is_plain(value)}
 
 
-def _read_generic(tif: tifffile.TiffFile, path: Path) -> Dialect:  # noqa: ARG001
+def _read_generic(tif: tifffile.TiffFile) -> Dialect:
     return _largest(tif), (), {}
 
 
 _VENDORS = {
     "svs": ("aperio", _read_aperio),
-    "scn": ("leica", _read_with_tiffslide),
     "ndpi": ("hamamatsu", _read_generic),
-    "philips": ("philips", _read_with_tiffslide),
+    "philips": ("philips", _read_philips),
     "ome": ("ome-tiff", _read_ome),
 }
 
