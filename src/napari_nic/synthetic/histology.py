@@ -6,10 +6,11 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
+import shapely
 
 from napari_nic.errors import OutOfBoundsError
 from napari_nic.geometry import RegionPx
-from napari_nic.synthetic.layout import Layout, lesion_outlines, plan_layout
+from napari_nic.synthetic.layout import FIELD_UM, Layout, lesion_polygons, plan_layout
 from napari_nic.synthetic.painting import Painter
 from napari_nic.synthetic.spec import SyntheticSlideSpec
 from napari_nic.synthetic.stains import Stain
@@ -51,9 +52,16 @@ class Scene:
         self._painter = Painter(self.layout, spec)
         self._cached_tile = lru_cache(maxsize=4)(self._paint_tile)
 
-    def lesion_outlines(self) -> list[np.ndarray]:
-        """Closed polygons around the lesions, (n, 2) float64 (y, x) in level-0 pixels, largest first."""
-        return lesion_outlines(self.layout, self.spec.pixels_per_um)
+    def lesion_polygons(self) -> list[shapely.Polygon]:
+        """Outlines of the lesions within the tissue: (x, y) in level-0 pixels, corner-based, largest first."""
+        return lesion_polygons(self.layout, self.spec.pixels_per_um)
+
+    def is_tissue(self, y_px: float, x_px: float) -> bool:
+        """Whether the plan has tissue at a level-0 point, up to the raggedness of its border."""
+        step = FIELD_UM * self.spec.pixels_per_um
+        tissue = self.layout.tissue
+        row, col = min(int(y_px / step), tissue.shape[0] - 1), min(int(x_px / step), tissue.shape[1] - 1)
+        return bool(tissue[row, col] > 0)
 
     def read(self, region: RegionPx) -> np.ndarray:
         """Paint a rectangle of level-0 pixels.

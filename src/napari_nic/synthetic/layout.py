@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from skimage.measure import approximate_polygon, find_contours, label
+import shapely
+from skimage.measure import find_contours, label
 
 from napari_nic.synthetic.noise import open_noise
 from napari_nic.synthetic.spec import Lesion, SyntheticSlideSpec
@@ -135,30 +136,32 @@ def plan_layout(spec: SyntheticSlideSpec) -> Layout:
     )
 
 
-def lesion_outlines(layout: Layout, pixels_per_um: float) -> list[np.ndarray]:
-    """Outlines of the lesions as they are seen, cut off where the tissue ends.
+def lesion_polygons(layout: Layout, pixels_per_um: float) -> list[shapely.Polygon]:
+    """Outlines of the lesions as they are seen: cut off where the tissue ends, with holes where it has any.
 
     Returns
     -------
-    list of ndarray of float64, (n, 2)
-        Closed polygons (first corner = last), (y, x) in level-0 pixels, corner-based, largest first.
+    list of shapely.Polygon
+        (x, y) in level-0 pixels, corner-based, valid, largest first.
     """
     scale = FIELD_UM * pixels_per_um
+    # A negative rim, so that no outline is left open at the slide's edge.
     padded = np.pad(layout.lesion_depth, 1, constant_values=-1.0)
-    outlines = []
+    rings = []
     for contour in find_contours(padded, 0.0):
         # Values belong to element centres, and the padding moved them by one.
-        corners = (contour - 1 + 0.5) * scale
-        corners = approximate_polygon(corners, OUTLINE_TOLERANCE_UM * pixels_per_um)
-        area = _signed_area(corners)
-        if abs(area) >= SMALLEST_OUTLINE_UM2 * pixels_per_um**2:
-            outlines.append((abs(area), corners))
-    return [corners for _, corners in sorted(outlines, key=lambda item: -item[0])]
-
-
-def _signed_area(corners: np.ndarray) -> float:
-    y, x = corners[:, 0], corners[:, 1]
-    return float((x[:-1] * y[1:] - x[1:] * y[:-1]).sum() / 2)
+        corners = (contour[:, ::-1] - 1 + 0.5) * scale
+        rings.append(shapely.make_valid(shapely.Polygon(corners)))
+    if not rings:
+        return []
+    # Rings never cross, so the even-odd rule makes rings within rings to holes.
+    area = rings[0]
+    for ring in rings[1:]:
+        area = area.symmetric_difference(ring)
+    area = area.simplify(OUTLINE_TOLERANCE_UM * pixels_per_um)
+    smallest = SMALLEST_OUTLINE_UM2 * pixels_per_um**2
+    parts = [part for part in shapely.get_parts(area) if part.area >= smallest]
+    return sorted(parts, key=lambda part: -part.area)
 
 
 def _tissue(shape: tuple[int, int], spec: SyntheticSlideSpec, rng: np.random.Generator) -> np.ndarray:

@@ -1,121 +1,125 @@
-"""Patches of synthetic tissue, to train and to probe encoders."""
+"""Patches of synthetic tissue, for training and trying encoders."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
+import shapely
 
 from napari_nic.errors import InvalidParameterError
 from napari_nic.geometry import RegionPx
-from napari_nic.synthetic.histology import TILE, Scene
-from napari_nic.synthetic.layout import FIELD_UM
+from napari_nic.synthetic.histology import Scene
 from napari_nic.synthetic.spec import Lesion, SyntheticSlideSpec
 
-PER_SCENE = 48
-"""Patches cut from one piece of tissue, so that many stains and textures come together."""
+SCENE_SIDES = 12
+"""Side of a scene that patches are cut from, in patches."""
 
-SCENE_SIDE = 2 * TILE
-LEAST_SHARE = 0.5
-"""A patch is lesion when at least this share of it is; healthy ones hold none at all."""
+SMALLEST_SCENE = 1024
+PATCHES_PER_SCENE = 48
+"""Patches that share one scene, and so one stain and one tissue."""
 
-LEAST_TISSUE = 0.3
-BORDER_CHANCE = 0.3
-"""How often a scene has glass around its tissue."""
+SCENE_COVERAGE = 0.72
+"""Leaves some glass, so that borders of the tissue are among the patches."""
 
-PATCH_STREAM = 13
-MAX_TRIES = 60
+SCENE_LESION = 0.35
 
 
-class Patches(NamedTuple):
-    """Patches and what they show.
+@dataclass(frozen=True, eq=False)
+class PatchSet:
+    """Patches and what is known about them.
 
     Attributes
     ----------
     images : ndarray of uint8, (n, size, size, 3)
-        RGB at 0.5 um/px.
-    labels : ndarray of int64, (n,)
-        0 healthy, 1 lesion.
+        RGB.
+    lesion : ndarray of float32, (n,)
+        Share of each patch that lies in a lesion.
+    scene : ndarray of int, (n,)
+        Patches of the same number come from the same scene: split by it, never within it.
     """
 
     images: np.ndarray
-    labels: np.ndarray
+    lesion: np.ndarray
+    scene: np.ndarray
+
+    @property
+    def labels(self) -> np.ndarray:
+        """1 where at least half of the patch is lesion, else 0: ndarray of int64, (n,)."""
+        return (self.lesion >= 0.5).astype(np.int64)
 
 
-def synthetic_patches(n: int, size: int = 128, seed: int = 0, *, mpp: float = 0.5) -> Patches:
-    """Cut patches from many small pieces of synthetic tissue of different stains.
+def synthetic_patches(n: int, size: int = 128, seed: int = 0, *, mpp: float = 0.5) -> np.ndarray:
+    """Return patches of synthetic tissue: ndarray of uint8, (n, size, size, 3).
+
+    See :func:`synthetic_patch_set`.
+    """
+    return synthetic_patch_set(n, size, seed, mpp=mpp).images
+
+
+def synthetic_patch_set(n: int, size: int = 128, seed: int = 0, *, mpp: float = 0.5) -> PatchSet:
+    """Cut patches at random from many scenes, each with its own stain.
 
     Parameters
     ----------
     n : int
-        Number of patches; half of them lesion, in random order.
+        Number of patches.
     size : int
-        Side in pixels.
+        Side in pixels at `mpp`.
     seed : int
-        Equal seeds give equal patches.
+        Equal seeds give equal patches; the first ones stay the same when `n` grows.
     mpp : float
         Micrometres per pixel.
-
-    Returns
-    -------
-    Patches
-        Unpacks into ``images, labels``.
 
     Raises
     ------
     InvalidParameterError
-        If `n` or `size` is not positive.
+        If `n` is negative or `size` is not positive.
     """
-    if n < 1 or size < 1:
-        raise InvalidParameterError("number and side of patches must be positive", found=f"{n}, {size}")
-    images = np.empty((n, size, size, 3), np.uint8)
-    labels = np.empty(n, np.int64)
-    for start, count, index in _batches(n):
-        rng = np.random.default_rng((PATCH_STREAM, seed, index))
-        scene = _scene(size, mpp, rng)
-        _cut(scene, size, images[start : start + count], labels[start : start + count], rng)
-    return Patches(images, labels)
+    if n < 0 or size < 1:
+        raise InvalidParameterError("no such patches", expected="n >= 0, size >= 1", found=f"{n}, {size}")
+    patches = np.empty((n, size, size, 3), np.uint8)
+    lesion = np.zeros(n, np.float32)
+    for start in range(0, n, PATCHES_PER_SCENE):
+        stop = min(n, start + PATCHES_PER_SCENE)
+        rng = np.random.default_rng((seed, start // PATCHES_PER_SCENE))
+        scene = _draw_scene(size, mpp, rng)
+        _cut_patches(scene, rng, patches[start:stop], lesion[start:stop])
+    return PatchSet(patches, lesion, np.arange(n) // PATCHES_PER_SCENE)
 
 
-def _batches(n: int) -> Iterator[tuple[int, int, int]]:
-    for index, start in enumerate(range(0, n, PER_SCENE)):
-        yield start, min(PER_SCENE, n - start), index
-
-
-def _scene(size: int, mpp: float, rng: np.random.Generator) -> Scene:
-    side = max(SCENE_SIDE, 3 * size)
+def _draw_scene(size: int, mpp: float, rng: np.random.Generator) -> Scene:
+    side = max(SMALLEST_SCENE, SCENE_SIDES * size)
     spec = SyntheticSlideSpec(
-        height=side,
-        width=side,
+        side,
+        side,
         mpp=mpp,
         seed=int(rng.integers(2**31)),
-        lesions=(Lesion(float(rng.uniform(0.35, 0.5))),),
-        coverage=0.66 if rng.random() < BORDER_CHANCE else 1.0,
-        fat=float(rng.uniform(0.05, 0.25)),
-        lymphoid=float(rng.uniform(0.02, 0.12)),
-        gland_spacing_um=float(rng.uniform(150, 300)),
+        lesions=(Lesion(SCENE_LESION),),
+        coverage=SCENE_COVERAGE,
+        fat=float(rng.uniform(0, 0.3)),
+        lymphoid=float(rng.uniform(0, 0.12)),
+        gland_spacing_um=float(rng.uniform(110, 220)),
     )
     return Scene(spec)
 
 
-def _cut(scene: Scene, size: int, images: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> None:
-    """Fill `images` and `labels` from one scene, which is painted once."""
-    spec = scene.spec
-    picture = scene.read(RegionPx(0, 0, spec.height, spec.width))
-    lesion, tissue = scene.layout.lesion_depth > 0, scene.layout.tissue > 0
-    scale = FIELD_UM * spec.pixels_per_um
-    for index in range(len(images)):
-        wanted = bool(rng.integers(2))
-        for _ in range(MAX_TRIES):
-            y, x = rng.integers(0, [spec.height - size + 1, spec.width - size + 1]).tolist()
-            window = (
-                slice(int(y / scale), int((y + size) / scale) + 1),
-                slice(int(x / scale), int((x + size) / scale) + 1),
-            )
-            share = float(lesion[window].mean())
-            fits = share >= LEAST_SHARE if wanted else share == 0
-            if fits and tissue[window].mean() >= LEAST_TISSUE:
-                break
-        images[index] = picture[y : y + size, x : x + size]
-        labels[index] = share >= LEAST_SHARE
+def _cut_patches(scene: Scene, rng: np.random.Generator, patches: np.ndarray, lesion: np.ndarray) -> None:
+    """Fill arrays with patches whose centre lies in tissue, and with the lesion's share of each."""
+    size, side = patches.shape[1], scene.spec.height
+    image = scene.read(RegionPx(0, 0, side, side))
+    area = shapely.union_all(scene.lesion_polygons())
+    shapely.prepare(area)
+    for index in range(len(patches)):
+        y, x = _tissue_corner(scene, size, rng)
+        patches[index] = image[y : y + size, x : x + size]
+        lesion[index] = area.intersection(shapely.box(x, y, x + size, y + size)).area / size**2
+
+
+def _tissue_corner(scene: Scene, size: int, rng: np.random.Generator) -> tuple[int, int]:
+    """Draw the corner of a patch whose centre lies in tissue."""
+    limit = scene.spec.height - size + 1
+    while True:
+        y, x = (int(value) for value in rng.integers(0, limit, 2))
+        if scene.is_tissue(y + size / 2, x + size / 2):
+            return y, x

@@ -1,9 +1,8 @@
-"""Write a synthetic slide as a tiled pyramid, as scanners do, with the outlines of its lesions."""
+"""Write synthetic slides as pyramidal TIFF files, with the outlines of their lesions beside them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,141 +10,174 @@ import cv2
 import numpy as np
 import tifffile
 
+from napari_nic.annotations import Annotation, AnnotationSet, write_annotations
 from napari_nic.geometry import RegionPx
-from napari_nic.synthetic.histology import TILE as SCENE_TILE
-from napari_nic.synthetic.histology import Scene
-from napari_nic.synthetic.spec import SyntheticSlideSpec
+from napari_nic.synthetic.histology import TILE, Scene
+from napari_nic.synthetic.spec import Lesion, SyntheticSlideSpec
 
-TILE = 256
-"""Side of the tiles of the file; a whole fraction of the squares in which a scene is painted."""
-
-LEVEL_FACTOR = 4
-"""Each level is this much coarser than the one before, as in Aperio's slides."""
-
+TIFF_TILE = 256
 JPEG_QUALITY = 85
-"""Between Aperio's 70 and Hamamatsu's 90."""
+LEVEL_FACTOR = 4
+"""Each level is so many times smaller than the one before, as scanners make them."""
 
-SMALLEST_LEVEL = 2 * TILE
-"""The pyramid ends with the first level whose longer side is at most this."""
-
-PAINTERS = 2
-"""Threads that paint; more of them would queue for the interpreter's lock."""
+SMALLEST_LEVEL = 512
+"""Levels are added until the longer side is at most this."""
 
 UM_PER_CM = 1e4
+BIGTIFF_BYTES = 2**31
+"""Slides of more raw bytes are written as BigTIFF, to be safe below the 4 GiB of a plain TIFF."""
+
+LESION_LABEL = "Lesion"
+LESION_COLOR = (214, 39, 40)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class SyntheticSlide:
-    """A slide on disk whose lesions are known.
+    """Files of a synthetic slide.
 
     Attributes
     ----------
     path : Path
-        The tiled pyramidal TIFF.
+        The slide, a tiled pyramidal TIFF with JPEG tiles.
+    annotation_path : Path
+        Outlines of its lesions as QuPath GeoJSON, in level-0 pixels; without shapes if there are none.
     spec : SyntheticSlideSpec
-    outlines : tuple of ndarray of float64, (n, 2)
-        Closed polygons (first corner = last) around the lesions, (y, x) in level-0 pixels, corner-based,
-        largest first; empty for normal tissue.
     """
 
     path: Path
+    annotation_path: Path
     spec: SyntheticSlideSpec
-    outlines: tuple[np.ndarray, ...]
+
+    @property
+    def has_lesion(self) -> bool:
+        """The slide's label."""
+        return bool(self.spec.lesions)
 
 
 def write_slide(path: Path | str, spec: SyntheticSlideSpec) -> SyntheticSlide:
-    """Paint a slide and write it as a tiled JPEG TIFF with levels of 1, 4, 16 ...
-
-    Pixels are painted and written strip by strip, so that memory holds a sixteenth of the slide at most.
+    """Paint a slide and write it; both files appear under their names only when they are whole.
 
     Parameters
     ----------
     path : Path or str
-        Of the TIFF; replaced if it exists. Its folder must exist.
+        Of the TIFF; the outlines go to the same name with ``.geojson``.
     spec : SyntheticSlideSpec
 
     Returns
     -------
     SyntheticSlide
+
+    Notes
+    -----
+    Levels below the first are kept in memory while level 0 is painted: a sixteenth of its raw size.
     """
-    path, scene = Path(path), Scene(spec)
-    shapes = level_shapes(spec.height, spec.width)
-    second = np.zeros((*(shapes[1] if len(shapes) > 1 else (0, 0)), 3), np.uint8)
-    with tifffile.TiffWriter(path, bigtiff=_needs_bigtiff(spec)) as tif:
-        _write_level(tif, _painted_tiles(scene, second), shapes[0], spec.mpp, 0)
-        image = second
-        for index, shape in enumerate(shapes[1:], start=1):
-            _write_level(tif, _cut_tiles(image), shape, spec.mpp * LEVEL_FACTOR**index, index)
-            image = _shrink(image)
-    return SyntheticSlide(path, spec, tuple(scene.lesion_outlines()))
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scene = Scene(spec)
+    annotation_path = path.with_suffix(".geojson")
+    write_annotations(lesion_annotations(scene), annotation_path)
+    temporary = path.with_name(f".{path.name}.partial")
+    try:
+        _write_pyramid(temporary, scene)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return SyntheticSlide(path, annotation_path, spec)
 
 
-def level_shapes(height: int, width: int) -> list[tuple[int, int]]:
-    """(rows, cols) of the levels, finest first; partial pixels at the far edges are dropped."""
-    shapes = [(height, width)]
-    while max(shapes[-1]) > SMALLEST_LEVEL and min(shapes[-1]) >= LEVEL_FACTOR:
-        rows, cols = shapes[-1]
-        shapes.append((rows // LEVEL_FACTOR, cols // LEVEL_FACTOR))
-    return shapes
+def make_test_slide(path: Path | str, *, seed: int = 0, side: int = 1536) -> SyntheticSlide:
+    """Write a small square slide with one lesion, in about a second."""
+    spec = SyntheticSlideSpec(side, side, seed=seed, lesions=(Lesion(0.3),), coverage=0.6)
+    return write_slide(path, spec)
 
 
-def _needs_bigtiff(spec: SyntheticSlideSpec) -> bool:
-    """Whether even a poorly compressed pyramid could pass the 4 GB of a classic TIFF."""
-    return spec.height * spec.width > 2**31
+def lesion_annotations(scene: Scene) -> AnnotationSet:
+    """Outlines of a scene's lesions as annotations in level-0 pixels."""
+    annotations = tuple(
+        Annotation(LESION_LABEL, "polygon", polygon, name=f"{LESION_LABEL} {number}")
+        for number, polygon in enumerate(scene.lesion_polygons(), start=1)
+    )
+    return AnnotationSet(annotations, {LESION_LABEL: LESION_COLOR}, source="synthetic histology")
+
+
+def _write_pyramid(path: Path, scene: Scene) -> None:
+    spec = scene.spec
+    strips = _Strips(scene)
+    big = spec.width * spec.height * 3 > BIGTIFF_BYTES
+    with tifffile.TiffWriter(path, bigtiff=big) as tif:
+        _write_level(tif, strips.tiles(), (spec.height, spec.width), spec.mpp, reduced=False)
+        level, mpp = strips.smaller, spec.mpp
+        while level.shape[0] > 0 and level.shape[1] > 0:
+            mpp *= LEVEL_FACTOR
+            height, width = level.shape[:2]
+            _write_level(tif, _cut(level), (height, width), mpp, reduced=True)
+            if max(height, width) <= SMALLEST_LEVEL:
+                break
+            level = _shrink(level)
 
 
 def _write_level(
-    tif: tifffile.TiffWriter, tiles: Iterator[np.ndarray], shape: tuple[int, int], mpp: float, index: int
+    tif: tifffile.TiffWriter,
+    tiles: Iterator[np.ndarray],
+    shape: tuple[int, int],
+    mpp: float,
+    *,
+    reduced: bool,
 ) -> None:
     tif.write(
         tiles,
         shape=(*shape, 3),
         dtype=np.uint8,
-        photometric="rgb",
-        tile=(TILE, TILE),
+        tile=(TIFF_TILE, TIFF_TILE),
+        photometric="ycbcr",
         compression="jpeg",
         compressionargs={"level": JPEG_QUALITY},
-        subfiletype=int(index > 0),
+        subfiletype=1 if reduced else 0,
         resolution=(UM_PER_CM / mpp, UM_PER_CM / mpp),
         resolutionunit="CENTIMETER",
-        software="napari-nic synthetic",
+        software="napari-nic synthetic histology",
         metadata=None,
     )
 
 
-def _painted_tiles(scene: Scene, second: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the tiles of level 0 in the file's order, and fill in level 1 as it goes."""
-    spec = scene.spec
-    with ThreadPoolExecutor(PAINTERS) as pool:
-        for top in range(0, spec.height, SCENE_TILE):
-            height = min(SCENE_TILE, spec.height - top)
-            regions = [
-                RegionPx(top, left, height, min(SCENE_TILE, spec.width - left))
-                for left in range(0, spec.width, SCENE_TILE)
-            ]
-            strip = np.concatenate(list(pool.map(scene.read, regions)), axis=1)
-            if second.size:
-                small = _shrink(strip)
-                row = top // LEVEL_FACTOR
-                second[row : row + len(small)] = small[: len(second) - row]
-            yield from _cut_tiles(strip)
+class _Strips:
+    """Level 0 as TIFF tiles, painted strip by strip; the next level is gathered on the way.
+
+    Attributes
+    ----------
+    smaller : ndarray of uint8, (height // 4, width // 4, 3)
+        Complete once all tiles were taken.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        height, width = scene.spec.height, scene.spec.width
+        self.smaller = np.empty((height // LEVEL_FACTOR, width // LEVEL_FACTOR, 3), np.uint8)
+
+    def tiles(self) -> Iterator[np.ndarray]:
+        """Tiles of level 0 in the order of the file."""
+        spec = self._scene.spec
+        for top in range(0, spec.height, TILE):
+            strip = self._scene.read(RegionPx(top, 0, min(TILE, spec.height - top), spec.width))
+            small = _shrink(strip)
+            first = top // LEVEL_FACTOR
+            self.smaller[first : first + len(small)] = small
+            yield from _cut(strip)
 
 
-def _cut_tiles(image: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield tiles row by row; those at the far edges are filled up with their last pixels."""
-    for top in range(0, image.shape[0], TILE):
-        for left in range(0, image.shape[1], TILE):
-            tile = image[top : top + TILE, left : left + TILE]
-            missing = TILE - tile.shape[0], TILE - tile.shape[1]
-            if any(missing):
-                tile = np.pad(tile, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="edge")
-            yield np.ascontiguousarray(tile)
+def _cut(image: np.ndarray) -> Iterator[np.ndarray]:
+    """Tiles of an image, row by row; those at its edges repeat the last pixels, as scanners do."""
+    pad = [(0, -side % TIFF_TILE) for side in image.shape[:2]]
+    padded = np.pad(image, (*pad, (0, 0)), mode="edge")
+    for top in range(0, padded.shape[0], TIFF_TILE):
+        for left in range(0, padded.shape[1], TIFF_TILE):
+            yield np.ascontiguousarray(padded[top : top + TIFF_TILE, left : left + TIFF_TILE])
 
 
 def _shrink(image: np.ndarray) -> np.ndarray:
-    """Average squares of ``LEVEL_FACTOR`` pixels; what is left over at the far edges is dropped."""
-    rows, cols = image.shape[0] // LEVEL_FACTOR, image.shape[1] // LEVEL_FACTOR
-    if rows == 0 or cols == 0:
-        return np.zeros((rows, cols, 3), np.uint8)
-    whole = image[: rows * LEVEL_FACTOR, : cols * LEVEL_FACTOR]
-    return cv2.resize(whole, (cols, rows), interpolation=cv2.INTER_AREA)
+    """Average blocks of 4 x 4 pixels; what is left over at the edges is dropped."""
+    height, width = image.shape[0] // LEVEL_FACTOR, image.shape[1] // LEVEL_FACTOR
+    if height == 0 or width == 0:
+        return np.empty((height, width, 3), np.uint8)
+    whole = np.ascontiguousarray(image[: height * LEVEL_FACTOR, : width * LEVEL_FACTOR])
+    return np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA))
