@@ -129,7 +129,7 @@ def _write_level(
         shape=(*shape, 3),
         dtype=np.uint8,
         tile=(TIFF_TILE, TIFF_TILE),
-        photometric="ycbcr",
+        photometric="rgb",
         compression="jpeg",
         compressionargs={"level": JPEG_QUALITY},
         subfiletype=1 if reduced else 0,
