@@ -63,7 +63,7 @@ class VaeOptions:
     batch_size: int = 64
     learning_rate: float = 1e-3
     final_learning_rate: float = 1e-5
-    patience: int = 1500
+    patience: int = 500
     gamma: float = 5e-5
     decoder_width: int = 128
     seed: int = 0
