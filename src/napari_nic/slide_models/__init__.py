@@ -1,0 +1,27 @@
+"""Models of whole slides on their embeddings: networks, bundles, training, prediction.
+
+Importing this room loads no torch; it comes when a network is built.
+"""
+
+from napari_nic.slide_models.bundle import ModelBundle, list_bundles, user_models_folder
+from napari_nic.slide_models.card import BundleCard
+from napari_nic.slide_models.config import SlideNetConfig
+from napari_nic.slide_models.inputs import LabelledSlide, Standardiser
+from napari_nic.slide_models.predict import Prediction, predict, predict_codes
+from napari_nic.slide_models.train import EpochDone, TrainingSettings, train
+
+__all__ = [
+    "BundleCard",
+    "EpochDone",
+    "LabelledSlide",
+    "ModelBundle",
+    "Prediction",
+    "SlideNetConfig",
+    "Standardiser",
+    "TrainingSettings",
+    "list_bundles",
+    "predict",
+    "predict_codes",
+    "train",
+    "user_models_folder",
+]

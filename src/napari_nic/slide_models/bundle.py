@@ -1,0 +1,257 @@
+"""A model bundle: a folder with ``model.json`` and ``weights.safetensors``, and where bundles live."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from platformdirs import user_data_dir
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from napari_nic.compressed import CompressedSlide, StoreHeader
+from napari_nic.compressed.header import IDENTITY_KEYS
+from napari_nic.errors import BundleError, NicError, StoreError, UnknownNameError
+from napari_nic.slide_models.card import BundleCard
+from napari_nic.slide_models.inputs import Standardiser
+
+if TYPE_CHECKING:
+    from napari_nic.slide_models.network import SlideNet
+
+CARD_FILE, WEIGHTS_FILE = "model.json", "weights.safetensors"
+FORMAT = 1
+BUILT_IN = Path(__file__).parent / "bundles"
+_MEAN, _STD = "input.mean", "input.std"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class ModelBundle:
+    """A slide-level model with all that is needed to use it.
+
+    Attributes
+    ----------
+    card : BundleCard
+    weights : mapping of str to ndarray
+        The network's arrays by their PyTorch names.
+    standardiser : Standardiser
+        How codes are scaled before the network sees them.
+    folder : Path or None
+        Where it was loaded from.
+    """
+
+    card: BundleCard
+    weights: Mapping[str, np.ndarray]
+    standardiser: Standardiser
+    folder: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """How users call it."""
+        return self.card.name
+
+    @classmethod
+    def load(cls, name_or_path: str | Path) -> Self:
+        """Load a bundle by its folder, or by name: the user's hide the package's.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is none; the text lists those that are there.
+        BundleError
+            If a file is missing or damaged.
+        """
+        folder = find_bundle(name_or_path)
+        card, digest = _read_card(folder / CARD_FILE)
+        arrays = _read_weights(folder / WEIGHTS_FILE, digest)
+        standardiser = Standardiser(arrays.pop(_MEAN), arrays.pop(_STD))
+        bundle = cls(card, arrays, standardiser, folder)
+        bundle._check_sizes()
+        return bundle
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the bundle's two files into `folder`, which is made; older ones are replaced.
+
+        Raises
+        ------
+        StoreError
+            If the folder cannot be written.
+        """
+        folder = Path(folder)
+        arrays = dict(self.weights) | {_MEAN: self.standardiser.mean, _STD: self.standardiser.std}
+        content = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+        card = {"format": FORMAT, "weights_sha256": _sha256(content), **self.card.to_dict()}
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _replace(folder / WEIGHTS_FILE, content)
+            text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
+            _replace(folder / CARD_FILE, text.encode())
+        except OSError as error:
+            raise StoreError(
+                "the model cannot be written", path=folder, found=str(error), hint="choose another folder"
+            ) from error
+        return folder
+
+    def check_header(self, header: StoreHeader) -> None:
+        """Raise :class:`BundleError` unless `header` names the encoder that the model was trained on."""
+        ours, theirs = self.card.encoder, header.encoder
+        different = [key for key in IDENTITY_KEYS if ours.get(key) != theirs.get(key)]
+        if different:
+            raise BundleError(
+                f"model {self.name!r} was trained on another encoder's codes",
+                path=self.folder,
+                expected=f"{self.card.encoder_name}: "
+                + ", ".join(f"{key}={ours.get(key)}" for key in different),
+                found=f"{header.encoder_name}: " + ", ".join(f"{key}={theirs.get(key)}" for key in different),
+                hint=f"compress the slide with encoder {self.card.encoder_name!r}, or choose another model",
+            )
+
+    def check_store(self, store: CompressedSlide) -> None:
+        """Raise :class:`BundleError` unless the store's codes come from the model's encoder."""
+        self.check_header(store.header)
+
+    def network(self) -> SlideNet:
+        """Build the network, ready to judge (dropout off, running means used).
+
+        Raises
+        ------
+        BundleError
+            If the weights are not those of the network that the card describes.
+        """
+        import torch
+
+        from napari_nic.slide_models.network import SlideNet
+
+        # Building draws random weights; the caller's random numbers must not be moved by that.
+        with torch.random.fork_rng(devices=[]):
+            net = SlideNet(self.card.network)
+        expected = {name: tuple(value.shape) for name, value in net.state_dict().items()}
+        found = {name: tuple(value.shape) for name, value in self.weights.items()}
+        if expected != found:
+            wrong = sorted(set(expected.items()) ^ set(found.items()))
+            raise BundleError(
+                "the weights do not fit the network that the model describes",
+                path=self.folder,
+                expected=f"{len(expected)} arrays of that network",
+                found=f"first difference at {wrong[0][0]} {wrong[0][1]}",
+            )
+        net.load_state_dict({name: torch.from_numpy(np.array(a)) for name, a in self.weights.items()})
+        return net.eval()
+
+    def _check_sizes(self) -> None:
+        shape = (self.card.network.code_size,)
+        if self.standardiser.mean.shape != shape or self.standardiser.std.shape != shape:
+            raise BundleError(
+                "the model's scaling of codes does not fit its encoder",
+                path=self.folder,
+                expected=f"{shape[0]} channels",
+                found=f"{self.standardiser.mean.shape} and {self.standardiser.std.shape}",
+            )
+
+
+def user_models_folder(home: str | Path | None = None) -> Path:
+    """Return the folder of the user's bundles (it need not exist)."""
+    base = home or os.environ.get("NAPARI_NIC_HOME") or user_data_dir("napari-nic", appauthor=False)
+    return Path(base) / "models"
+
+
+def list_bundles() -> tuple[ModelBundle, ...]:
+    """Load the package's and the user's bundles, by name; a damaged one is logged and left out."""
+    bundles: dict[str, ModelBundle] = {}
+    for folder in (*_folders(BUILT_IN), *_folders(user_models_folder())):
+        try:
+            bundles[folder.name] = ModelBundle.load(folder)
+        except NicError as error:
+            _log.warning("left out a model: %s", error)
+    return tuple(bundles[name] for name in sorted(bundles))
+
+
+def find_bundle(name_or_path: str | Path) -> Path:
+    """Return the folder of a bundle.
+
+    Raises
+    ------
+    UnknownNameError
+    """
+    given = Path(name_or_path)
+    for folder in (user_models_folder() / given, BUILT_IN / given):
+        if (folder / CARD_FILE).is_file():
+            return folder
+    if given.is_dir():
+        return given
+    names = sorted({folder.name for base in (BUILT_IN, user_models_folder()) for folder in _folders(base)})
+    raise UnknownNameError(
+        f"unknown model {str(name_or_path)!r}",
+        expected=f"one of {', '.join(names) or 'none'}, or a folder that holds {CARD_FILE}",
+        hint="list them with: napari-nic models list",
+    )
+
+
+def _folders(base: Path) -> list[Path]:
+    if not base.is_dir():
+        return []
+    return sorted(folder for folder in base.iterdir() if (folder / CARD_FILE).is_file())
+
+
+def _read_card(file: Path) -> tuple[BundleCard, str]:
+    try:
+        data: Any = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise BundleError("this folder holds no model", path=file, expected=CARD_FILE) from error
+    except (OSError, ValueError) as error:
+        raise BundleError(
+            "the model's description cannot be read", path=file, expected="JSON", found=str(error)
+        ) from error
+    if not isinstance(data, dict) or data.pop("format", None) != FORMAT:
+        raise BundleError(
+            "not a model description that this version reads",
+            path=file,
+            expected=f'a JSON object with "format": {FORMAT}',
+        )
+    digest = str(data.pop("weights_sha256", ""))
+    try:
+        return BundleCard.from_dict(data), digest
+    except (NicError, TypeError, ValueError) as error:
+        raise BundleError("the model's description is damaged", path=file, found=str(error)) from error
+
+
+def _read_weights(file: Path, digest: str) -> dict[str, np.ndarray]:
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise BundleError(
+            "the model's weights cannot be read", path=file, expected=WEIGHTS_FILE, found=str(error)
+        ) from error
+    if _sha256(content) != digest:
+        raise BundleError(
+            "these are not the weights that the model's description names",
+            path=file,
+            expected=f"SHA-256 {digest or 'in the description'}",
+            found=_sha256(content),
+            hint="the file was changed or damaged; get the model again",
+        )
+    try:
+        arrays = load(content)
+    except SafetensorError as error:
+        raise BundleError("the model's weights are damaged", path=file, found=str(error)) from error
+    if _MEAN not in arrays or _STD not in arrays:
+        raise BundleError("the weights lack the scaling of codes", path=file, expected=f"{_MEAN}, {_STD}")
+    return dict(arrays)
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _replace(file: Path, content: bytes) -> None:
+    """Write a file under a temporary name and rename it, so that it is never seen half-written."""
+    temporary = file.with_name(f".{file.name}.tmp")
+    temporary.write_bytes(content)
+    temporary.replace(file)

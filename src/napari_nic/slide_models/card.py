@@ -1,0 +1,136 @@
+"""What a model bundle says about itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, Self, get_args
+
+from napari_nic.errors import InvalidParameterError
+from napari_nic.slide_models.config import SlideNetConfig
+
+Rgb = tuple[int, int, int]
+Task = Literal["classification", "regression"]
+
+SAFE_COLORS: tuple[Rgb, ...] = (
+    (0, 114, 178),
+    (213, 94, 0),
+    (0, 158, 115),
+    (204, 121, 167),
+    (240, 228, 66),
+    (86, 180, 233),
+    (230, 159, 0),
+)
+"""Colours that colour-blind eyes tell apart (Okabe and Ito 2008)."""
+
+
+@dataclass(frozen=True)
+class BundleCard:
+    """Description of a slide-level model.
+
+    Attributes
+    ----------
+    name : str
+        How users call it; also the folder's name.
+    task : {"classification", "regression"}
+    class_names : tuple of str
+        Classes in the order of their numbers, or the names of the regressed values.
+    encoder : mapping
+        Full description of the encoder whose codes the model was trained on.
+    network : SlideNetConfig
+    class_colors : tuple of (int, int, int)
+        One per class; by default a palette that colour-blind eyes tell apart.
+    summary, intended_use, not_for, licence : str
+        For people.
+    training : mapping
+        Data and settings.
+    metrics : mapping
+        Results, with the data that they were measured on.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the numbers of classes, colours, outputs and channels disagree.
+    """
+
+    name: str
+    task: Task
+    class_names: tuple[str, ...]
+    encoder: Mapping[str, Any]
+    network: SlideNetConfig
+    class_colors: tuple[Rgb, ...] = ()
+    summary: str = ""
+    intended_use: str = ""
+    not_for: str = ""
+    licence: str = ""
+    training: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.task not in get_args(Task):
+            raise InvalidParameterError(
+                "unknown task", expected=" or ".join(get_args(Task)), found=repr(self.task)
+            )
+        count = len(self.class_names)
+        if not self.class_colors:
+            palette = tuple(SAFE_COLORS[i % len(SAFE_COLORS)] for i in range(count))
+            object.__setattr__(self, "class_colors", palette)
+        wanted = outputs_for(self.task, count)
+        if len(self.class_colors) != count or self.network.outputs != wanted:
+            raise InvalidParameterError(
+                "classes, colours and outputs of the model disagree",
+                expected=f"{count} colours and {wanted} outputs for {', '.join(self.class_names)}",
+                found=f"{len(self.class_colors)} colours and {self.network.outputs} outputs",
+            )
+        if self.encoder.get("code_size") != self.network.code_size:
+            raise InvalidParameterError(
+                "the network does not fit the encoder",
+                expected=f"{self.encoder.get('code_size')} channels",
+                found=f"{self.network.code_size}",
+            )
+
+    @property
+    def crop_size(self) -> int:
+        """Side R of the crops in cells."""
+        return self.network.crop_size
+
+    @property
+    def encoder_name(self) -> str:
+        """Name of the encoder, for people."""
+        return str(self.encoder.get("name", "unnamed encoder"))
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form; read back by :meth:`from_dict`."""
+        return asdict(self) | {"network": self.network.to_dict()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Inverse of :meth:`to_dict`.
+
+        Raises
+        ------
+        InvalidParameterError
+            If fields are missing, unknown or do not fit together.
+        """
+        known = {f.name for f in fields(cls)}
+        required = {"name", "task", "class_names", "encoder", "network"}
+        if set(data) - known or required - set(data):
+            raise InvalidParameterError(
+                "not the description of a model",
+                expected=f"the fields {', '.join(sorted(known))}",
+                found=", ".join(sorted(data)) or "nothing",
+            )
+        colors = tuple((int(r), int(g), int(b)) for r, g, b in data.get("class_colors", ()))
+        return cls(
+            **dict(data)
+            | {
+                "class_names": tuple(data["class_names"]),
+                "class_colors": colors,
+                "network": SlideNetConfig.from_dict(data["network"]),
+            }
+        )
+
+
+def outputs_for(task: Task, count: int) -> int:
+    """Count the network's outputs: two classes share one (a sigmoid), as in the paper."""
+    return 1 if task == "classification" and count == 2 else count

@@ -1,0 +1,109 @@
+"""The slide-level network as a value: what is stored in a bundle and built again from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+from napari_nic.errors import InvalidParameterError
+from napari_nic.slide_models.features import FeatureGrid
+
+PAPER_CROP = 400
+PAPER_STRIDES = (2, 2, 2, 2, 2, 2, 1, 1)
+COMPACT_STRIDES = (1, 2, 1, 1)
+"""Every fourth cell in the last feature map; sees 13 x 13 cells at once, fits grids from 13 cells."""
+
+
+@dataclass(frozen=True)
+class SlideNetConfig:
+    """Shape of the CNN on embeddings of Tellez et al. 2019 (arXiv v2, appendix).
+
+    Attributes
+    ----------
+    code_size : int
+        Channels C of the codes.
+    outputs : int
+        1 for two classes (a sigmoid follows) and for one regression target; else one per class or target.
+    crop_size : int
+        Side R of the crops in cells.
+    width : int
+        Channels of every layer, and of the dense layer.
+    strides : tuple of int
+        One per convolution 3 x 3 with valid padding.
+    dropout : float
+        Share of feature maps that are dropped whole while training.
+
+    Notes
+    -----
+    The last feature map is averaged over its locations. At R = 400 and the paper's strides it has exactly
+    one (400, 199, 99, 49, 24, 11, 5, 3, 1), so this *is* the paper's network; with other sizes it is the
+    same with adaptive pooling.
+    """
+
+    code_size: int
+    outputs: int
+    crop_size: int = PAPER_CROP
+    width: int = 128
+    strides: tuple[int, ...] = PAPER_STRIDES
+    dropout: float = 0.2
+
+    def __post_init__(self) -> None:
+        numbers = (self.code_size, self.outputs, self.crop_size, self.width, *self.strides)
+        if min(numbers) < 1 or not self.strides or not 0 <= self.dropout < 1:
+            raise InvalidParameterError("sizes of a slide model must be positive", found=f"{self}")
+        if self.crop_size < self.least_size:
+            raise InvalidParameterError(
+                "the crops are too small for these strides",
+                expected=f"at least {self.least_size} cells",
+                found=f"{self.crop_size} cells",
+                hint="use fewer layers or smaller strides (SlideNetConfig.compact)",
+            )
+
+    @classmethod
+    def compact(cls, code_size: int, outputs: int, crop_size: int = 32, *, width: int = 64) -> Self:
+        """Make a small network for grids of 16 to 64 cells; its first layer has stride 1."""
+        return cls(code_size, outputs, crop_size, width, COMPACT_STRIDES)
+
+    @property
+    def least_size(self) -> int:
+        """Smallest input side in cells that leaves one feature."""
+        return self.features().field
+
+    def features(self, layer: int = -1) -> FeatureGrid:
+        """Where the features of a layer lie on the cells; the last layer by default.
+
+        Raises
+        ------
+        InvalidParameterError
+            If there is no such layer.
+        """
+        if not -len(self.strides) <= layer < len(self.strides):
+            raise InvalidParameterError(
+                "no such layer", expected=f"0 to {len(self.strides) - 1}", found=str(layer)
+            )
+        return FeatureGrid.after(self.strides[: layer % len(self.strides) + 1])
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form; read back by :meth:`from_dict`."""
+        return asdict(self) | {"strides": list(self.strides)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Inverse of :meth:`to_dict`.
+
+        Raises
+        ------
+        InvalidParameterError
+            If fields are missing, unknown or of another type.
+        """
+        known = {f.name: f.type for f in fields(cls)}
+        if set(data) != set(known) or not isinstance(data["strides"], list | tuple):
+            raise InvalidParameterError(
+                "not the description of a slide model",
+                expected=f"the fields {', '.join(known)}",
+                found=", ".join(data) or "nothing",
+            )
+        whole = {name: int(data[name]) for name in ("code_size", "outputs", "crop_size", "width")}
+        strides = tuple(int(stride) for stride in data["strides"])
+        return cls(**whole, strides=strides, dropout=float(data["dropout"]))

@@ -1,0 +1,66 @@
+"""Running the network on standardised codes; only imported when a model is used."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from napari_nic.encoders.device import choose_device
+from napari_nic.slide_models.bundle import ModelBundle
+from napari_nic.slide_models.inputs import TURNS, frame, turned
+from napari_nic.slide_models.network import SlideNet
+
+_BATCH_CELLS = 400 * 400
+"""Cells in one batch of crops: beyond this, larger batches are not faster and need memory."""
+
+
+class Judge:
+    """A bundle's network on a device.
+
+    Parameters
+    ----------
+    bundle : ModelBundle
+    device : str
+        ``"auto"``, ``"cpu"``, ``"cuda"``, ``"mps"``.
+    """
+
+    def __init__(self, bundle: ModelBundle, *, device: str = "auto") -> None:
+        self.card = bundle.card
+        self.device = torch.device(choose_device(device))
+        self.net: SlideNet = bundle.network().to(self.device).to(memory_format=torch.channels_last)
+
+    def tensor(self, windows: np.ndarray) -> torch.Tensor:
+        """Bring windows (B, rows, cols, C) to the device as (B, C, rows, cols), without moving them about."""
+        return torch.from_numpy(np.ascontiguousarray(windows)).permute(0, 3, 1, 2).to(self.device)
+
+    def crop_outputs(self, window: np.ndarray) -> np.ndarray:
+        """Judge a square crop (R, R, C) in its eight positions: ndarray of float32, (8, outputs)."""
+        size = max(1, min(TURNS, _BATCH_CELLS // (window.shape[0] * window.shape[1])))
+        outputs = []
+        with torch.inference_mode():
+            for start in range(0, TURNS, size):
+                batch = np.stack([turned(window, turn) for turn in range(start, start + size)])
+                outputs.append(self.net(self.tensor(batch)).cpu().numpy())
+        return np.concatenate(outputs)
+
+    def location_outputs(self, values: np.ndarray) -> np.ndarray:
+        """Apply the head at every location of the last feature map, brought to cells.
+
+        Parameters
+        ----------
+        values : ndarray of float32, (rows, cols, C)
+            Standardised codes of a whole slide.
+
+        Returns
+        -------
+        ndarray of float32, (h, w, outputs)
+            Location i is centred on cell ``i * step`` of the last layer's feature grid: the slide is padded
+            with zeros by half the field that a location sees.
+        """
+        grid = self.card.network.features()
+        shape = grid.covering(values.shape[0]), grid.covering(values.shape[1])
+        padded = frame(values, -grid.start, -grid.start, shape)
+        with torch.inference_mode():
+            outputs = self.net.at_locations(self.net.features(self.tensor(padded[None])))
+        result: np.ndarray = outputs[0].cpu().numpy()
+        return result

@@ -1,0 +1,156 @@
+"""From codes to what the network sees: standardised, padded with zeros, cropped, turned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from napari_nic.compressed import CompressedSlide
+from napari_nic.compressed.interchange.npy_format import distance_map
+from napari_nic.errors import InvalidParameterError
+
+TURNS = 8
+"""Rotations by 90 degrees, each with and without a mirror."""
+_LEAST_STD = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Standardiser:
+    """Mean and spread of every channel over the training slides' cells.
+
+    Attributes
+    ----------
+    mean, std : ndarray of float32, (C,)
+    """
+
+    mean: np.ndarray
+    std: np.ndarray
+
+    @classmethod
+    def fit(cls, slides: list[tuple[np.ndarray, np.ndarray]]) -> Self:
+        """Measure the cells of (codes, mask) pairs, every cell with the same weight."""
+        count, total, squares = 0, np.zeros(1), np.zeros(1)
+        for codes, mask in slides:
+            cells = codes[mask].astype(np.float64)
+            count += len(cells)
+            total = total + cells.sum(axis=0)
+            squares = squares + np.square(cells).sum(axis=0)
+        if count == 0:
+            raise InvalidParameterError("the slides have no encoded cell to learn from")
+        mean = total / count
+        variance = np.maximum(squares / count - mean**2, 0)
+        std = np.where(variance > _LEAST_STD**2, np.sqrt(variance), 1)
+        return cls(mean.astype(np.float32), std.astype(np.float32))
+
+    def apply(self, codes: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """Return float32 (rows, cols, C): standardised cells, and 0 where the mask has none.
+
+        Raises
+        ------
+        InvalidParameterError
+            If the codes have another number of channels, or another shape than the mask.
+        """
+        if codes.shape != (*mask.shape, len(self.mean)):
+            raise InvalidParameterError(
+                "these codes do not fit the model",
+                expected=f"(rows, cols, {len(self.mean)}) with a mask of the same rows and columns",
+                found=f"codes {codes.shape}, mask {mask.shape}",
+            )
+        values = codes.astype(np.float32)
+        values -= self.mean
+        values /= self.std
+        values[~mask] = 0
+        return values
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledSlide:
+    """A compressed slide in memory with the label of the whole slide.
+
+    Attributes
+    ----------
+    name : str
+    codes : ndarray of float16, (rows, cols, C)
+    mask : ndarray of bool, (rows, cols)
+        Encoded cells.
+    label : int or float
+        Class number, or the value to be regressed.
+    """
+
+    name: str
+    codes: np.ndarray
+    mask: np.ndarray
+    label: float
+
+    @classmethod
+    def from_store(cls, store: CompressedSlide, label: float) -> Self:
+        """Read a store."""
+        return cls(store.header.slide_name, store.read(), store.encoded(), label)
+
+
+def frame(values: np.ndarray, top: int, left: int, shape: tuple[int, int]) -> np.ndarray:
+    """Cut a window out of (rows, cols, ...) values; it may pass the edges, where it is filled with 0."""
+    rows, cols = values.shape[:2]
+    if (top, left, *shape) == (0, 0, rows, cols):
+        return values
+    window = np.zeros((*shape, *values.shape[2:]), values.dtype)
+    first_row, last_row = max(0, top), min(rows, top + shape[0])
+    first_col, last_col = max(0, left), min(cols, left + shape[1])
+    if first_row < last_row and first_col < last_col:
+        window[first_row - top : last_row - top, first_col - left : last_col - left] = values[
+            first_row:last_row, first_col:last_col
+        ]
+    return window
+
+
+def corner(shape: tuple[int, int], centre: tuple[int, int], side: int) -> tuple[int, int]:
+    """Return where the crop around a cell starts; along an axis that fits whole, the slide is centred."""
+    first, second = (
+        (size - side) // 2 if size <= side else at - side // 2 for size, at in zip(shape, centre, strict=True)
+    )
+    return first, second
+
+
+def draw_corner(odds: np.ndarray, side: int, rng: np.random.Generator) -> tuple[int, int]:
+    """Draw where a training crop starts: around a cell drawn by `odds` (rows, cols)."""
+    chosen = int(rng.choice(odds.size, p=odds.ravel()))
+    return corner((odds.shape[0], odds.shape[1]), divmod(chosen, odds.shape[1]), side)
+
+
+def crop_odds(mask: np.ndarray) -> np.ndarray:
+    """Probability of each cell to be the centre of a crop, see :func:`distance_map`.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the slide has no encoded cell.
+    """
+    if not mask.any():
+        raise InvalidParameterError("the slide has no encoded cell", hint="compress the slide first")
+    return distance_map(mask)
+
+
+def judging_corners(mask: np.ndarray, side: int, count: int) -> list[tuple[int, int]]:
+    """Return corners of the crops that judge a slide: centred on `count` evenly spaced encoded cells.
+
+    Cells are counted in reading order. A slide that fits into one crop gets one.
+    """
+    cells = np.argwhere(mask)
+    if not len(cells):
+        return []
+    picks = np.unique(np.linspace(0, len(cells) - 1, count).round().astype(int))
+    shape = (mask.shape[0], mask.shape[1])
+    corners = [corner(shape, (int(cells[i][0]), int(cells[i][1])), side) for i in picks]
+    return list(dict.fromkeys(corners))
+
+
+def turned(crop: np.ndarray, turn: int) -> np.ndarray:
+    """Rotate by ``turn % 4`` quarter turns, and mirror if ``turn >= 4``.
+
+    Only the places of cells move; their codes stay those of the patches as they lay on the slide. (The
+    published method encodes the turned patches anew.)
+    """
+    rotated = np.rot90(crop, turn % 4)
+    return rotated[:, ::-1] if turn >= TURNS // 2 else rotated

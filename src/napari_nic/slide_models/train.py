@@ -1,0 +1,145 @@
+"""Training a slide-level model on labels of whole slides: settings and entry; the loop is in ``loop.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from napari_nic.errors import InvalidParameterError
+from napari_nic.jobs import CancellationToken, Progress
+from napari_nic.slide_models.bundle import ModelBundle
+from napari_nic.slide_models.card import BundleCard
+from napari_nic.slide_models.inputs import LabelledSlide
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How to train; the defaults are those of Tellez et al. 2019 (arXiv v2, appendix).
+
+    Attributes
+    ----------
+    epochs : int
+        At most; training stops earlier when the rate has reached its least and nothing improves.
+    batch_size : int
+        Crops a step, drawn with replacement, every class with the same odds.
+    steps : int or None
+        Steps an epoch; by default as many as the slides fill batches.
+    rate, least_rate : float
+        Learning rate of Adam at the start, and where it stops falling.
+    patience : int
+        Epochs without a lower validation loss before the rate falls to a tenth.
+    l2 : float
+        Penalty factor of squared weights (not of batch norm or offsets).
+    seed : int
+    """
+
+    epochs: int = 100
+    batch_size: int = 16
+    steps: int | None = None
+    rate: float = 1e-2
+    least_rate: float = 1e-5
+    patience: int = 4
+    l2: float = 1e-5
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class EpochDone(Progress):
+    """A finished epoch.
+
+    Attributes
+    ----------
+    loss, validation_loss : float
+        Mean of the training batches (without the penalty); over the validation slides.
+    metric : float
+        On the validation slides: mean AUC over classes, or Spearman's correlation; nan if undefined.
+    rate : float
+        Learning rate of the epoch.
+    is_best : bool
+        Whether this epoch is the best so far: highest metric, then lowest validation loss.
+    best : ModelBundle or None
+        The bundle of the best epoch so far; that of the last report is the result.
+    """
+
+    loss: float = 0.0
+    validation_loss: float = 0.0
+    metric: float = 0.0
+    rate: float = 0.0
+    is_best: bool = False
+    best: ModelBundle | None = None
+
+
+def train(
+    card: BundleCard,
+    slides: Sequence[LabelledSlide],
+    validation: Sequence[LabelledSlide],
+    *,
+    settings: TrainingSettings | None = None,
+    device: str = "auto",
+    token: CancellationToken | None = None,
+) -> Iterator[EpochDone]:
+    """Train the network that `card` describes.
+
+    Parameters
+    ----------
+    card : BundleCard
+        Settings and validation results are added to its ``training`` and ``metrics``.
+    slides, validation : sequence of LabelledSlide
+        Held in memory. `validation` chooses the epoch; it is no test set.
+    settings : TrainingSettings, optional
+    device : str
+    token : CancellationToken, optional
+        Checked at every step; what the last report holds is the best model so far.
+
+    Yields
+    ------
+    EpochDone
+
+    Raises
+    ------
+    InvalidParameterError
+        If a class has no training slide, a label is no class, or codes have another length.
+    CancelledError
+
+    Notes
+    -----
+    Crops are centred on cells drawn by the distance map and padded with zeros; each is turned and mirrored
+    at random (places only). The same seed, data, machine and number of threads give the same model.
+    """
+    settings = settings or TrainingSettings()
+    check_slides(card, slides, name="training")
+    check_slides(card, validation, name="validation", every_class=False)
+
+    from napari_nic.slide_models.loop import TrainingLoop
+
+    return TrainingLoop(card, slides, validation, settings, device=device).run(token or CancellationToken())
+
+
+def check_slides(
+    card: BundleCard, slides: Sequence[LabelledSlide], *, name: str, every_class: bool = True
+) -> None:
+    """Raise :class:`InvalidParameterError` unless the slides can be learned from."""
+    if not slides:
+        raise InvalidParameterError(f"there is no {name} slide")
+    for slide in slides:
+        if slide.codes.shape != (*slide.mask.shape, card.network.code_size) or not slide.mask.any():
+            raise InvalidParameterError(
+                f"slide {slide.name!r} cannot be used",
+                expected=f"codes (rows, cols, {card.network.code_size}) with at least one encoded cell",
+                found=f"codes {slide.codes.shape}, {int(slide.mask.sum())} encoded cells",
+            )
+    if card.task == "regression":
+        if len(card.class_names) != 1:
+            raise InvalidParameterError(
+                "training regresses one value", found=f"{len(card.class_names)} values in the card"
+            )
+        return
+    classes = set(range(len(card.class_names)))
+    labels = {slide.label for slide in slides}
+    if labels - classes or (every_class and classes - labels):
+        raise InvalidParameterError(
+            f"the labels of the {name} slides do not fit the model's classes",
+            expected="at least one slide of each: "
+            + ", ".join(f"{number} ({text})" for number, text in enumerate(card.class_names)),
+            found=", ".join(f"{label:g}" for label in sorted(labels)),
+        )
