@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import cv2
+import pytest
+
+from napari_nic.training import recipe
+
 
 def test_list_for_people_and_scripts(cli) -> None:
     assert "mean-rgb" in cli("encoders", "list").out
@@ -19,3 +26,39 @@ def test_unknown_encoder(cli) -> None:
     outcome = cli("encoders", "show", "none")
     assert outcome.code == 1
     assert "napari-nic encoders list" in outcome.err
+
+
+def test_import_of_the_published_weights(cli, data_dir: Path) -> None:
+    (file,) = (data_dir / "weights" / "nic-tellez").glob("*bigan*.h5")
+    outcome = cli("encoders", "import", file, "--out", "bigan", "--json")
+    assert outcome.code == 0
+    assert outcome.json["code_size"] == 128
+    assert "bigan" in [spec["name"] for spec in cli("encoders", "list", "--json").json]
+
+
+def test_import_of_something_else(cli, slide: Path) -> None:
+    outcome = cli("encoders", "import", slide, "--out", "mine")
+    assert outcome.code == 1
+    assert outcome.err.startswith(f"error: {slide}")
+
+
+def test_train_and_use(
+    cli, slide: Path, make_tissue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recipe, "HELD_OUT_PATCHES", 8)
+    tiles = tmp_path / "tiles"
+    tiles.mkdir()
+    for seed in range(2):
+        cv2.imwrite(str(tiles / f"{seed}.png"), make_tissue(200, 200, seed))
+    options = ("--steps", "2", "--batch-size", "2", "--code-size", "4", "--device", "cpu")
+    outcome = cli("encoders", "train", "vae", "--tiles", f"{tiles}=0.5", "--name", "mine", *options)
+    assert outcome.code == 0, outcome.err
+    assert "--encoder mine" in outcome.out
+    assert "method: VAE" in cli("encoders", "show", "mine").out
+    (record,) = cli("compress", slide, "--encoder", "mine", "--json").json
+    assert record["code_size"] == 4
+
+
+@pytest.mark.parametrize("tiles", ["folder", "folder=zero", "folder=0"])
+def test_tiles_need_their_resolution(cli, tiles: str) -> None:
+    assert cli("encoders", "train", "vae", "--name", "mine", "--tiles", tiles).code == 2

@@ -14,6 +14,9 @@ from napari_nic.errors import InvalidParameterError
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 Run: TypeAlias = Callable[[argparse.Namespace, Console], int]
 
+CELL_PX = 8
+"""Side of a cell in a picture: a grid of 100 x 100 cells then fills a screen."""
+
 
 class UsageError(InvalidParameterError):
     """Arguments that do not fit together; found after parsing, but wrong usage all the same."""
@@ -89,6 +92,17 @@ def add_device(parser: argparse._ActionsContainer) -> None:
 def add_out(parser: argparse.ArgumentParser, text: str, *, required: bool = False) -> None:
     """Add ``--out``."""
     parser.add_argument("-o", "--out", metavar="PATH", required=required, help=text)
+
+
+def add_cell_px(parser: argparse.ArgumentParser) -> None:
+    """Add the size of a cell in pictures."""
+    parser.add_argument(
+        "--cell-px",
+        type=positive_int,
+        default=CELL_PX,
+        metavar="PX",
+        help="side of a cell in the picture; default: %(default)s",
+    )
 
 
 def require_folder(out: str | None, *, several: bool) -> None:

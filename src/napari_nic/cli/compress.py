@@ -26,6 +26,8 @@ DESCRIPTION = """\
 Compress slides: each patch of tissue becomes one code of C numbers, stored in SLIDE.nic.zarr
 beside the slide. A run that was interrupted goes on where it stopped; a finished one has nothing to do."""
 
+WHITE = 255
+
 
 def add_parser(commands: arguments.Subparsers) -> None:
     """Add the command."""
@@ -114,6 +116,8 @@ def _compress_one(path: Path, target: Path, task: _Task) -> dict[str, Any]:
     ):
         reports = compress(slide, task.encoder, store, token=task.token, workers=args.workers)
         patches = _last_done(console.follow(reports, slide.name))
+        if patches:
+            _write_preview(store)
         return _report(store, patches, time.monotonic() - started, console)
 
 
@@ -122,6 +126,16 @@ def _last_done(reports: Iterator[BlocksDone]) -> int:
     for report in reports:
         done = report.done
     return done
+
+
+def _write_preview(store: CompressedSlide) -> None:
+    """Store the picture that other programs show of the codes; glass is white."""
+    from napari_nic.explain import PcaModel
+
+    codes, mask = store.read(), store.encoded()
+    rgb = PcaModel.fit(codes, mask).to_rgb(codes, mask)[..., :3]
+    rgb[~mask] = WHITE
+    store.write_preview(rgb)
 
 
 def _report(store: CompressedSlide, patches: int, seconds: float, console: Console) -> dict[str, Any]:

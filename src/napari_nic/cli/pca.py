@@ -1,0 +1,58 @@
+"""``napari-nic pca``: the embedding as a colour picture, or one of its channels."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_nic.cli import arguments
+from napari_nic.cli.batch import run_each
+from napari_nic.cli.console import Console
+from napari_nic.cli.inputs import find_stores, output_for, store_of
+from napari_nic.cli.pictures import SUFFIX, save_overlay
+
+if TYPE_CHECKING:
+    from napari_nic.compressed import CompressedSlide
+    from napari_nic.explain import Overlay
+
+DESCRIPTION = """\
+Write a picture of the embedding array, one square per cell: the first three principal components of the
+tissue cells as red, green and blue, or one channel. Glass is transparent."""
+
+
+def add_parser(commands: arguments.Subparsers) -> None:
+    """Add the command."""
+    parser = arguments.add_command(
+        commands, "pca", run, "Write embedding arrays as pictures", description=DESCRIPTION
+    )
+    arguments.add_stores(parser)
+    arguments.add_out(parser, "PNG file, or folder; default: beside the compressed slide")
+    parser.add_argument("--channel", type=arguments.natural, metavar="K", help="this channel, counted from 0")
+    arguments.add_cell_px(parser)
+    arguments.add_json(parser)
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Draw each store."""
+    from napari_nic.compressed import CompressedSlide
+
+    paths = find_stores(args.stores)
+    targets = {path: output_for(path, args.out, suffix=SUFFIX, several=len(paths) > 1) for path in paths}
+
+    def draw(path: Path) -> dict[str, Any]:
+        overlay = _overlay(CompressedSlide.open(store_of(path)), args.channel)
+        save_overlay(overlay, targets[path], cell_px=args.cell_px)
+        console.result(str(targets[path]))
+        return {"files": [str(targets[path])]}
+
+    return run_each(paths, draw, console, debug=args.debug)
+
+
+def _overlay(store: CompressedSlide, channel: int | None) -> Overlay:
+    from napari_nic.explain import channel_overlay, pca_overlay
+
+    codes, mask, placement = store.read(), store.encoded(), store.grid.placement
+    if channel is None:
+        return pca_overlay(codes, mask, placement)
+    return channel_overlay(codes, mask, placement, channel)
