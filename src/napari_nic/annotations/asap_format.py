@@ -1,0 +1,221 @@
+"""ASAP's XML, both ways.
+
+A group is a class; "None" stands for no group. ASAP has no holes and no outlines of several parts: an area
+with holes is cut into pieces without any, which cover exactly the same cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from operator import itemgetter
+from pathlib import Path
+from xml.sax.saxutils import quoteattr
+
+import shapely
+
+from napari_nic.annotations.building import Drawn, build
+from napari_nic.annotations.colors import RGB, UNCLASSIFIED, from_hex, to_hex
+from napari_nic.annotations.model import Annotation, AnnotationSet, Kind
+from napari_nic.annotations.registry import AnnotationFormat
+from napari_nic.annotations.xml_stream import need, parse, root_tag, xy
+
+NO_GROUP = "None"
+
+_KIND_OF_TYPE: dict[str, Kind] = {
+    "Polygon": "polygon",
+    "Spline": "spline",
+    "Rectangle": "rectangle",
+    "Dot": "points",
+    "PointSet": "points",
+    "Measurement": "measurement",
+}
+_LINES = ("line", "measurement")
+_TYPE_OF_AREA = {"polygon": "Polygon", "spline": "Spline", "rectangle": "Rectangle"}
+_AREA_CORNERS, _LINE_POINTS = 3, 2
+
+
+def recognises(head: bytes) -> bool:
+    """Whether a file that begins with `head` is ASAP's."""
+    return root_tag(head) == "ASAP_Annotations"
+
+
+class _Handler:
+    """Collects annotations and groups while the file is read."""
+
+    def __init__(self) -> None:
+        self.drawn: list[Drawn] = []
+        self.group_colors: dict[str, RGB] = {}
+        self.groups: set[str] = set()
+        self._open: Drawn | None = None
+        self._type = ""
+        self._points: list[tuple[float, float]] = []
+        self._orders: list[str | None] = []
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        if tag == "Coordinate":
+            self._points.append(xy(attributes, tag))
+            self._orders.append(attributes.get("Order"))
+        elif tag == "Annotation":
+            group = attributes.get("PartOfGroup", NO_GROUP)
+            name = attributes.get("Name", "")
+            self._type = attributes.get("Type", NO_GROUP)
+            label = UNCLASSIFIED if group == NO_GROUP else group
+            where = f"annotation {len(self.drawn)} ({name!r})"
+            self._open = Drawn(where, label, "polygon", [], name)
+            self._points, self._orders = [], []
+        elif tag == "Group":
+            group = need(attributes, "Name", tag)
+            self.groups.add(group)
+            color = from_hex(attributes.get("Color"))
+            if color is not None:
+                self.group_colors[group] = color
+
+    def end(self, tag: str) -> None:
+        if tag == "Annotation" and self._open is not None:
+            points = self._ordered_points()
+            self._open.kind = _kind(self._type, len(points))
+            self._open.parts = _parts(self._open.kind, points)
+            self.drawn.append(self._open)
+            self._open = None
+
+    def _ordered_points(self) -> list[tuple[float, float]]:
+        """Points by their order; as they are where one has none."""
+        if None in self._orders:
+            return self._points
+        ranks = [float(order) for order in self._orders if order is not None]
+        if all(a <= b for a, b in pairwise(ranks)):
+            return self._points
+        return [point for _, point in sorted(zip(ranks, self._points, strict=True), key=itemgetter(0))]
+
+
+def _kind(type_name: str, n_points: int) -> Kind:
+    """Our kind of ASAP's type; a type that is "None" or unknown is told by the number of points."""
+    kind = _KIND_OF_TYPE.get(type_name)
+    if kind is None:
+        kind = "polygon" if n_points >= _AREA_CORNERS else "line" if n_points == _LINE_POINTS else "points"
+    return "point" if kind == "points" and n_points == 1 else kind
+
+
+def _parts(kind: Kind, points: list[tuple[float, float]]) -> list[object]:
+    if kind in ("point", "points"):
+        return list(points)
+    return [points] if kind in ("line", "measurement") else [[points]]
+
+
+def read(path: Path) -> AnnotationSet:
+    """Read a file; see the module's text.
+
+    Raises
+    ------
+    AnnotationError
+        If it is damaged; names the line or the annotation.
+    """
+    handler = _Handler()
+    parse(path, handler)
+    annotations, notes = build(handler.drawn, path)
+    labels = {annotation.label for annotation in annotations} - {UNCLASSIFIED}
+    unknown = sorted(labels - handler.groups)
+    if unknown:
+        notes.append(f"groups that the file does not declare: {', '.join(unknown)}")
+    return AnnotationSet(annotations, handler.group_colors, path.name, tuple(notes))
+
+
+def write(annotations: AnnotationSet, path: Path) -> tuple[str, ...]:
+    """Write a file that ASAP opens.
+
+    Returns
+    -------
+    tuple of str
+        What had to be written differently, because ASAP does not know it.
+    """
+    cut = lines = written = 0
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.write('<?xml version="1.0"?>\n<ASAP_Annotations>\n\t<Annotations>\n')
+        for annotation in annotations.annotations:
+            pieces = _pieces(annotation)
+            cut += len(pieces) > 1
+            lines += annotation.kind in _LINES and any(kind == "PointSet" for kind, _ in pieces)
+            for kind, points in pieces:
+                file.write(_shape_text(annotation, kind, points, annotations.colors, written))
+                written += 1
+        file.write("\t</Annotations>\n\t<AnnotationGroups>\n")
+        file.writelines(_group_texts(annotations))
+        file.write("\t</AnnotationGroups>\n</ASAP_Annotations>\n")
+    notes = []
+    if cut:
+        notes.append(f"{cut} shapes with holes or several parts were cut into pieces: ASAP knows neither")
+    if lines:
+        notes.append(f"{lines} lines of more than two points were written as point sets: ASAP has no lines")
+    return tuple(notes)
+
+
+def _shape_text(
+    annotation: Annotation,
+    kind: str,
+    points: list[tuple[float, float]],
+    colors: Mapping[str, RGB],
+    index: int,
+) -> str:
+    group = NO_GROUP if annotation.label == UNCLASSIFIED else annotation.label
+    name = annotation.name or f"Annotation {index}"
+    head = (
+        f"\t\t<Annotation Name={quoteattr(name)} Type={quoteattr(kind)} PartOfGroup={quoteattr(group)}"
+        f" Color={quoteattr(to_hex(colors[annotation.label]))}>\n\t\t\t<Coordinates>\n"
+    )
+    body = [
+        f'\t\t\t\t<Coordinate Order="{order}" X="{x!r}" Y="{y!r}" />\n' for order, (x, y) in enumerate(points)
+    ]
+    return "".join([head, *body, "\t\t\t</Coordinates>\n\t\t</Annotation>\n"])
+
+
+def _group_texts(annotations: AnnotationSet) -> Iterator[str]:
+    # Every group must be declared: at an unknown one ASAP drops the whole file.
+    for label in annotations.labels():
+        if label != UNCLASSIFIED:
+            color = quoteattr(to_hex(annotations.colors[label]))
+            name = quoteattr(label)
+            yield f'\t\t<Group Name={name} PartOfGroup="{NO_GROUP}" Color={color}>\n'
+            yield "\t\t\t<Attributes />\n\t\t</Group>\n"
+
+
+def _pieces(annotation: Annotation) -> list[tuple[str, list[tuple[float, float]]]]:
+    """(ASAP type, points) of the shapes that stand for one annotation."""
+    geometry = annotation.geometry
+    parts = list(geometry.geoms) if hasattr(geometry, "geoms") else [geometry]
+    if annotation.is_area:
+        simple = [piece for part in parts for piece in without_holes(part)]
+        type_name = _TYPE_OF_AREA[annotation.kind] if len(simple) == 1 else "Polygon"
+        return [(type_name, _points(piece.exterior)[:-1]) for piece in simple]
+    if annotation.kind in ("point", "points"):
+        points = [point for part in parts for point in _points(part)]
+        return [("Dot" if len(points) == 1 else "PointSet", points)]
+    lines = [_points(part) for part in parts]
+    return [("Measurement" if len(line) == _LINE_POINTS else "PointSet", line) for line in lines]
+
+
+def without_holes(polygon: shapely.Geometry) -> list[shapely.Geometry]:
+    """Cut a polygon into pieces without holes that cover the same area.
+
+    It is cut upright through the middle of its first hole, and the pieces again, until none has a hole.
+    """
+    if not polygon.interiors:
+        return [polygon]
+    left, bottom, right, top = polygon.bounds
+    hole_left, _, hole_right, _ = polygon.interiors[0].bounds
+    middle = (hole_left + hole_right) / 2
+    halves = shapely.box(left, bottom, middle, top), shapely.box(middle, bottom, right, top)
+    pieces: list[shapely.Geometry] = []
+    for half in halves:
+        common = polygon.intersection(half)
+        for part in common.geoms if hasattr(common, "geoms") else [common]:
+            if part.geom_type == "Polygon" and not part.is_empty:
+                pieces.extend(without_holes(part))
+    return pieces
+
+
+def _points(geometry: shapely.Geometry) -> list[tuple[float, float]]:
+    return [(float(point[0]), float(point[1])) for point in geometry.coords]
+
+
+FORMAT = AnnotationFormat("ASAP XML", (".xml",), recognises, read, write)

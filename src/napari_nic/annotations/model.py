@@ -1,0 +1,109 @@
+"""Annotations of a slide: frozen values in level-0 pixels."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+import shapely
+
+from napari_nic.annotations.colors import RGB, UNCLASSIFIED, label_colors
+
+Kind = Literal["polygon", "rectangle", "spline", "line", "measurement", "point", "points"]
+
+AREA_KINDS = ("polygon", "rectangle", "spline")
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """One shape and its class.
+
+    Attributes
+    ----------
+    label : str
+        Its class; :data:`~napari_nic.annotations.UNCLASSIFIED` if it has none.
+    kind : str
+        As what it was drawn: polygon, rectangle, spline (areas), line, measurement, point, points.
+    geometry : shapely geometry
+        In level-0 pixels, corner-based, **(x, y)** as shapely has it; valid. Areas are Polygon or
+        MultiPolygon and may have holes.
+    name, id : str
+        As the file gives them; empty if it does not.
+    """
+
+    label: str
+    kind: Kind
+    geometry: shapely.Geometry
+    name: str = ""
+    id: str = ""
+
+    @property
+    def is_area(self) -> bool:
+        """Whether it covers an area."""
+        return self.kind in AREA_KINDS
+
+
+@dataclass(frozen=True)
+class AnnotationSet:
+    """The annotations of one slide, in the order of the file.
+
+    Attributes
+    ----------
+    annotations : tuple of Annotation
+    colors : mapping of label to (r, g, b)
+        Of every label; what is not given is chosen by :func:`label_colors`.
+    source : str
+        File name or program.
+    notes : tuple of str
+        What a reader had to repair or leave out, for the user to see.
+    """
+
+    annotations: tuple[Annotation, ...] = ()
+    colors: Mapping[str, RGB] = field(default_factory=dict)
+    source: str = ""
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "colors", label_colors(self.labels(), self.colors))
+
+    def __len__(self) -> int:
+        return len(self.annotations)
+
+    def labels(self) -> tuple[str, ...]:
+        """Labels in the order of their first shape."""
+        return tuple(dict.fromkeys(annotation.label for annotation in self.annotations))
+
+    def counts(self) -> dict[str, int]:
+        """Number of shapes of each label."""
+        return dict(Counter(annotation.label for annotation in self.annotations))
+
+    def polygons(self, label: str | Iterable[str] | None = None) -> list[shapely.Geometry]:
+        """Areas (Polygon or MultiPolygon) of one label, of several, or of all."""
+        wanted = None if label is None else {label} if isinstance(label, str) else set(label)
+        return [
+            annotation.geometry
+            for annotation in self.annotations
+            if annotation.is_area and (wanted is None or annotation.label in wanted)
+        ]
+
+    def shifted(self, dx_px: float, dy_px: float) -> AnnotationSet:
+        """Return the set moved by level-0 pixels.
+
+        QuPath writes coordinates of the slide cropped to its bounds; moving by the bounds' corner brings
+        them to our frame, which is the whole of level 0.
+        """
+        moved = shapely.transform(
+            [annotation.geometry for annotation in self.annotations],
+            lambda points: points + np.array([dx_px, dy_px]),
+        )
+        annotations = tuple(
+            replace(annotation, geometry=geometry)
+            for annotation, geometry in zip(self.annotations, moved, strict=True)
+        )
+        return replace(self, annotations=annotations)
+
+
+__all__ = ["AREA_KINDS", "UNCLASSIFIED", "Annotation", "AnnotationSet", "Kind"]
