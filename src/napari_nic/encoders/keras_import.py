@@ -2,23 +2,71 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
+from napari_nic.encoders.mean_rgb import MEAN_RGB
 from napari_nic.encoders.spec import EncoderSpec
-from napari_nic.encoders.store import CARD_FILE, SPEC_FILE, WEIGHTS_FILE, file_sha256, user_encoders_folder
+from napari_nic.encoders.store import (
+    BUILT_IN,
+    CARD_FILE,
+    DEFAULT_ENCODER,
+    SPEC_FILE,
+    WEIGHTS_FILE,
+    file_sha256,
+    user_encoders_folder,
+)
 from napari_nic.errors import InvalidParameterError, WeightsError
 
-DEPTH = 4
+DEPTH, WIDTH, FLAT = 4, 128, 3 * 3 * 128
+"""The published network: convolutions, their channels, and what is left of 64 px to flatten."""
+
 EXPECTED = [*["Conv2D", "LeakyReLU", "BatchNormalization"] * DEPTH, "Flatten", "Dense"]
 
+_SETTINGS: dict[str, dict[str, Any]] = {
+    "Conv2D": {"kernel_size": [3, 3], "strides": [2, 2]},
+    "LeakyReLU": {"alpha": 0.2},
+}
+"""What a layer must state, because Keras assumes something else of a layer that does not."""
+
+_KERAS_DEFAULTS: dict[str, dict[str, Any]] = {
+    "Conv2D": {"padding": "valid", "data_format": "channels_last", "activation": "linear"},
+    "BatchNormalization": {"epsilon": 1e-3},
+    "Dense": {"activation": "linear"},
+}
+"""What a layer may leave unsaid."""
+
+_NORM_NAMES = {
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+}
+"""Keras' names of a batch normalisation's arrays to PyTorch's."""
+
 _PUBLIC_HOME = "github.com/davidtellez/neural-image-compression"
+
+_NIC_PAPER = "Tellez et al., TPAMI 2019, doi:10.1109/TPAMI.2019.2936841"
+
+_PUBLISHED = {
+    "15cf687f29121aeb500c88a4e406ab0919a5f939187ad618517a04a81130569b": (
+        "BiGAN encoder published by Tellez et al. 2019.",
+        _NIC_PAPER,
+    ),
+    "714684a5aacbc4b2dc3718db5e91f4222ffbcdaa7df81d6daa31a006a9a1da0b": (
+        "Encoder trained on four supervised tasks (multitask-4), published by Tellez et al.",
+        f"Tellez et al., MIDL 2020; network: {_NIC_PAPER}",
+    ),
+}
+"""Summary and citation of the authors' files, by SHA-256; these are under the MIT licence."""
 
 
 def import_keras(path: Path | str, *, name: str, home: Path | str | None = None) -> EncoderSpec:
@@ -40,35 +88,63 @@ def import_keras(path: Path | str, *, name: str, home: Path | str | None = None)
     Raises
     ------
     WeightsError
-        If the file is no Keras model or another network than the published one.
+        If the file is no Keras model or another network than the published one, or the encoder cannot be
+        written.
     InvalidParameterError
-        If `name` cannot be a folder's name.
+        If `name` cannot be a folder's name, or is an encoder of the package.
     """
     path = Path(path)
-    if not name or Path(name).name != name:
-        raise InvalidParameterError("an encoder's name cannot hold a path", found=repr(name))
+    _check_name(name)
     layers, arrays = _read_model(path)
     _check_network(layers, path)
     state = _to_network(layers, arrays, path)
+    weights = save(state)
+    spec = _describe(path, name, code_size=len(state["code.bias"]), weights=weights)
     folder = user_encoders_folder(home) / name
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file(state, folder / WEIGHTS_FILE)
-    spec = EncoderSpec(
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # Without its description a folder is no encoder; so one that is half replaced is never loaded.
+        (folder / SPEC_FILE).unlink(missing_ok=True)
+        (folder / WEIGHTS_FILE).write_bytes(weights)
+        (folder / CARD_FILE).write_text(_card(spec), encoding="utf-8")
+        (folder / SPEC_FILE).write_text(json.dumps(spec.to_dict(), indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise WeightsError(
+            "the imported encoder cannot be saved",
+            path=folder,
+            found=str(error),
+            hint="free the disk or make the folder writable, or choose another with NAPARI_NIC_HOME",
+        ) from error
+    return spec
+
+
+def _check_name(name: str) -> None:
+    if Path(name).name != name or name in ("", ".."):
+        raise InvalidParameterError("an encoder's name cannot hold a path", found=repr(name))
+    if name in (MEAN_RGB.name, DEFAULT_ENCODER) or (BUILT_IN / name).exists():
+        raise InvalidParameterError(
+            f"{name!r} is an encoder of napari-nic itself", hint="import it under another name"
+        )
+
+
+def _describe(path: Path, name: str, *, code_size: int, weights: bytes) -> EncoderSpec:
+    source = file_sha256(path)
+    summary, citation = _PUBLISHED.get(
+        source, (f"Imported from {path.name}: the network published by Tellez et al.", _NIC_PAPER)
+    )
+    return EncoderSpec(
         name=name,
-        code_size=len(state["code.bias"]),
+        code_size=code_size,
         patch_size=128,
         mpp=0.5,
         input_size=64,
         architecture="nic-64",
-        weights_sha256=file_sha256(folder / WEIGHTS_FILE),
-        licence=f"MIT if published at {_PUBLIC_HOME}",
-        summary=f"Imported from {path.name}: the network published by Tellez et al.",
-        citation="Tellez et al., TPAMI 2019, doi:10.1109/TPAMI.2019.2936841",
-        training={"source": path.name, "source_sha256": file_sha256(path)},
+        weights_sha256=hashlib.sha256(weights).hexdigest(),
+        licence="MIT" if source in _PUBLISHED else f"not known; MIT if published at {_PUBLIC_HOME}",
+        summary=summary,
+        citation=citation,
+        training={"source": path.name, "source_sha256": source},
     )
-    (folder / SPEC_FILE).write_text(json.dumps(spec.to_dict(), indent=2) + "\n", encoding="utf-8")
-    (folder / CARD_FILE).write_text(_card(spec), encoding="utf-8")
-    return spec
 
 
 def _read_model(path: Path) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
@@ -85,7 +161,7 @@ def _read_model(path: Path) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]
             config = json.loads(file.attrs["model_config"])
             file["model_weights"].visititems(collect)
         layers = [layer for layer in _flatten(config) if layer["class_name"] != "InputLayer"]
-    except (OSError, KeyError, ValueError, TypeError) as error:
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise WeightsError(
             "not a Keras model",
             path=path,
@@ -113,23 +189,28 @@ def _check_network(layers: list[dict[str, Any]], path: Path) -> None:
         raise WeightsError(
             "this model averages colours and has no weights", path=path, hint="use the encoder 'mean-rgb'"
         )
-    settings = [layer["config"] for layer in layers]
-    fits = kinds == EXPECTED and all(
-        config.get("padding", "valid") == "valid"
-        and tuple(config.get("kernel_size", (3, 3))) == (3, 3)
-        and tuple(config.get("strides", (2, 2))) == (2, 2)
-        and np.isclose(config.get("alpha", 0.2), 0.2)
-        and np.isclose(config.get("epsilon", 1e-3), 1e-3)
-        and config.get("activation", "linear") == "linear"
-        for config in settings
-    )
-    if not fits:
+    odd = _odd_settings(layers) if kinds == EXPECTED else ", ".join(kinds) or "no layers"
+    if odd:
         raise WeightsError(
             "this Keras model is another network than the published encoders",
             path=path,
             expected="4 x (Conv2D 3 x 3 stride 2 valid, LeakyReLU 0.2, BatchNormalization), Flatten, Dense",
-            found=", ".join(kinds) or "no layers",
+            found=odd,
         )
+
+
+def _odd_settings(layers: list[dict[str, Any]]) -> str:
+    """Name the settings that differ from the published network's; empty when none does."""
+    odd = []
+    for layer in layers:
+        kind, config = layer["class_name"], layer["config"]
+        defaults = _KERAS_DEFAULTS.get(kind, {})
+        for key, wanted in (_SETTINGS.get(kind, {}) | defaults).items():
+            value = config.get(key, defaults.get(key, "not stated"))
+            both_numbers = isinstance(wanted, float) and isinstance(value, float)
+            if not (math.isclose(value, wanted, rel_tol=1e-6) if both_numbers else value == wanted):
+                odd.append(f"{config.get('name', kind)}: {key} {value}")
+    return ", ".join(odd)
 
 
 def _to_network(
@@ -137,12 +218,6 @@ def _to_network(
 ) -> dict[str, np.ndarray]:
     """Name and order the arrays as :class:`~napari_nic.encoders.networks.NicEncoderNet` has them."""
     state: dict[str, np.ndarray] = {}
-    renamed = {
-        "gamma": "weight",
-        "beta": "bias",
-        "moving_mean": "running_mean",
-        "moving_variance": "running_var",
-    }
     counts = {"Conv2D": 0, "BatchNormalization": 0}
     try:
         for layer in layers:
@@ -153,15 +228,40 @@ def _to_network(
                 state[f"convs.{index}.bias"] = arrays[f"{name}/bias"]
                 counts[kind] += 1
             elif kind == "BatchNormalization":
-                for theirs, ours in renamed.items():
+                for theirs, ours in _NORM_NAMES.items():
                     state[f"norms.{counts[kind]}.{ours}"] = arrays[f"{name}/{theirs}"]
                 counts[kind] += 1
             elif kind == "Dense":
                 # Both flatten in (row, column, channel) order, so the matrix is only transposed.
                 state["code.weight"], state["code.bias"] = arrays[f"{name}/kernel"].T, arrays[f"{name}/bias"]
-    except KeyError as error:
-        raise WeightsError("weights are missing from the Keras model", path=path, found=str(error)) from error
-    return {name: np.ascontiguousarray(value, np.float32) for name, value in state.items()}
+        state = {name: np.ascontiguousarray(value, np.float32) for name, value in state.items()}
+    except (KeyError, ValueError) as error:
+        raise WeightsError(
+            "weights are missing from the Keras model, or damaged", path=path, found=str(error)
+        ) from error
+    _check_arrays(state, path)
+    return state
+
+
+def _check_arrays(state: dict[str, np.ndarray], path: Path) -> None:
+    for name, shape in _shapes(state["code.bias"].size).items():
+        if state[name].shape != shape or not np.isfinite(state[name]).all():
+            raise WeightsError(
+                "this Keras model is another network than the published encoders, or damaged",
+                path=path,
+                expected=f"finite numbers of shape {shape} for {name}",
+                found=f"shape {state[name].shape}",
+            )
+
+
+def _shapes(code_size: int) -> dict[str, tuple[int, ...]]:
+    """Shapes of the network's arrays by name."""
+    shapes: dict[str, tuple[int, ...]] = {"code.weight": (code_size, FLAT), "code.bias": (code_size,)}
+    for index in range(DEPTH):
+        shapes[f"convs.{index}.weight"] = (WIDTH, WIDTH if index else 3, 3, 3)
+        shapes[f"convs.{index}.bias"] = (WIDTH,)
+        shapes |= {f"norms.{index}.{name}": (WIDTH,) for name in _NORM_NAMES.values()}
+    return shapes
 
 
 def _card(spec: EncoderSpec) -> str:
