@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from napari_nic.slides.model import Level
 
 
@@ -10,7 +12,8 @@ def downsample_of(full: tuple[int, int], coarse: tuple[int, int]) -> tuple[float
 
     Writers halve and round, so that a level of factor 16 is rarely 16 times smaller to the pixel. A whole
     factor is taken for an axis when rounding the division down or up gives the level's size, and the same
-    one for both axes when it fits both; else the ratio of the sizes is all that is known.
+    one for both axes when it fits both (a power of two first, since of a small level several fit); else the
+    ratio of the sizes is all that is known.
 
     Parameters
     ----------
@@ -18,8 +21,7 @@ def downsample_of(full: tuple[int, int], coarse: tuple[int, int]) -> tuple[float
         (rows, cols) of level 0 and of the level.
     """
     ratios = full[0] / coarse[0], full[1] / coarse[1]
-    for ratio in ratios:
-        factor = round(ratio)
+    for factor in (2 ** round(math.log2(ratios[0])), *(round(ratio) for ratio in ratios)):
         if all(_fits(size, small, factor) for size, small in zip(full, coarse, strict=True)):
             return float(factor), float(factor)
     y, x = (

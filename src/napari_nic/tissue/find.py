@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
-from skimage.filters import threshold_otsu
 
 from napari_nic.jobs import CancellationToken
 from napari_nic.slides import Slide, read_overview
@@ -156,6 +155,8 @@ def segment_tissue(
 
 
 def _threshold(amount: FloatArray) -> float:
+    from skimage.filters import threshold_otsu  # here, since scikit-image costs half a second to import
+
     logarithm = np.log10(amount + np.float32(_OTSU_OFFSET))
     if logarithm.min() == logarithm.max():  # an empty picture has no two classes
         return THRESHOLD_MAX

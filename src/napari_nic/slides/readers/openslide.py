@@ -22,6 +22,7 @@ from napari_nic.slides.pixel_size import parse_float
 _DEFAULT_TILE = 512  # where OpenSlide names none; it then decodes whatever lies below
 _TILE_MIN, _TILE_MAX = 64, 4096  # what is outside is a strip or a whole picture, not a tile
 _DICM = b"DICM", 128
+_VMS = b"[Virtual Microscope Specimen]"
 _SERIES_UID = re.compile(rb"\x20\x00\x0e\x00UI(..)([0-9.]+)", re.DOTALL)
 _HEADER_BYTES = 2**16  # the series' identifier stands among the first elements of a DICOM file
 
@@ -123,16 +124,30 @@ def _series_uid(file: Path) -> bytes | None:
 
 
 def _check_companions(file: Path) -> None:
-    """A MIRAX file alone is a small JPEG: without its folder there is no slide."""
-    folder = file.with_suffix("")
-    if file.suffix.lower() == ".mrxs" and not (folder / "Slidedat.ini").is_file():
-        raise SlideNotFoundError(
-            "the folder that belongs to this MIRAX slide is missing",
-            path=file,
-            expected=f"{folder / 'Slidedat.ini'}",
-            found="no such folder" if not folder.is_dir() else "the folder, without its Slidedat.ini",
-            hint="copy the folder of the same name beside the .mrxs file",
-        )
+    """Name the missing file: a MIRAX file alone is a small JPEG, a VMS file a list of others."""
+    if file.suffix.lower() == ".mrxs":
+        folder = file.with_suffix("")
+        needed = [folder / "Slidedat.ini"]
+        hint = "copy the folder of the same name beside the .mrxs file"
+    else:
+        needed = [file.parent / name for name in _listed_in_vms(file)]
+        hint = "copy all files of the slide into one folder"
+    for companion in needed:
+        if not companion.is_file():
+            raise SlideNotFoundError(
+                "a file that belongs to this slide is missing", path=file, expected=f"{companion}", hint=hint
+            )
+
+
+def _listed_in_vms(file: Path) -> list[str]:
+    """Return the image files that a Hamamatsu VMS names."""
+    with file.open("rb") as stream:
+        if stream.read(len(_VMS)) != _VMS:
+            return []
+        text = stream.read(_HEADER_BYTES).decode("latin-1")
+    return [
+        name.strip() for name in re.findall(r"^(?:ImageFile|MapFile)[^=\n]*=([^\n]+)$", text, re.MULTILINE)
+    ]
 
 
 def _files_of(file: Path) -> Iterator[Path]:
