@@ -4,14 +4,20 @@ from napari_nic.explain.channel import channel_overlay
 from napari_nic.explain.colormaps import color_table
 from napari_nic.explain.overlay import Overlay, robust_limits, symmetric_limits
 from napari_nic.explain.pca import LivePca, PcaModel, pca_overlay
+from napari_nic.explain.prediction import prediction_overlay
+from napari_nic.explain.saliency import SaliencyMap, grad_cam, saliency_overlay
 
 __all__ = [
     "LivePca",
     "Overlay",
     "PcaModel",
+    "SaliencyMap",
     "channel_overlay",
     "color_table",
+    "grad_cam",
     "pca_overlay",
+    "prediction_overlay",
     "robust_limits",
+    "saliency_overlay",
     "symmetric_limits",
 ]

@@ -1,0 +1,79 @@
+"""A model's scores of cells as a raster: one class, or the class that wins."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from napari_nic.errors import OutOfBoundsError
+from napari_nic.explain.colormaps import SCORES
+from napari_nic.explain.overlay import Overlay, robust_limits
+from napari_nic.slide_models import Prediction
+
+
+def prediction_overlay(prediction: Prediction, *, target: int | None = None) -> Overlay:
+    """Show scores of cells.
+
+    Parameters
+    ----------
+    prediction : Prediction
+    target : int, optional
+        Class or regressed value to show; by default every cell has the colour of its best class (of a
+        regression, the first value is shown).
+
+    Raises
+    ------
+    OutOfBoundsError
+        If there is no such class.
+    """
+    card = prediction.card
+    count = len(card.class_names)
+    if target is not None and not 0 <= target < count:
+        raise OutOfBoundsError("no such class", expected=f"0 to {count - 1}", found=str(target))
+    if target is None and card.task == "classification":
+        return _winners(prediction)
+    return _scores(prediction, target or 0)
+
+
+def _winners(prediction: Prediction) -> Overlay:
+    card = prediction.card
+    palette = np.array(card.class_colors, np.uint8)
+    return Overlay(
+        name="Prediction",
+        kind="prediction",
+        data=palette[prediction.cell_scores.argmax(axis=-1)],
+        mask=prediction.mask,
+        placement=prediction.placement,
+        legend=tuple(zip(card.class_names, card.class_colors, strict=True)),
+        note=f"The class with the highest score in each cell. {_about(prediction)}",
+    )
+
+
+def _scores(prediction: Prediction, target: int) -> Overlay:
+    card = prediction.card
+    name = card.class_names[target]
+    values = prediction.cell_scores[..., target]
+    classes = card.task == "classification"
+    return Overlay(
+        name=f"Prediction: {name}",
+        kind="prediction",
+        data=values,
+        mask=prediction.mask,
+        placement=prediction.placement,
+        unit="score" if classes else "",
+        limits=(0.0, 1.0) if classes else robust_limits(values[prediction.mask]),
+        colormap=SCORES,
+        legend=((name, card.class_colors[target]),) if classes else (),
+        note=(
+            f"Score of {name!r}: bright is high"
+            + (", from 0 to 1. " if classes else ", percentiles 1 to 99 of this slide. ")
+            + _about(prediction)
+        ),
+    )
+
+
+def _about(prediction: Prediction) -> str:
+    card = prediction.card
+    return (
+        f"Model {card.name!r} judges the surroundings of each cell ({card.network.least_size} cells across); "
+        f"no calibrated probability of the cell. Whole slide: {prediction.summary}."
+    )
