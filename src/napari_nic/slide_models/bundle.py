@@ -86,7 +86,7 @@ class ModelBundle:
         """
         folder = Path(folder)
         arrays = dict(self.weights) | {_MEAN: self.standardiser.mean, _STD: self.standardiser.std}
-        content = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+        content = save({name: np.asarray(array, order="C") for name, array in arrays.items()})
         card = {"format": FORMAT, "weights_sha256": _sha256(content), **self.card.to_dict()}
         try:
             folder.mkdir(parents=True, exist_ok=True)
