@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_nic.geometry import RegionPx
 from napari_nic.synthetic.glands import gland_nuclei
-from napari_nic.synthetic.layout import FIELD_UM, Gland, Layout
+from napari_nic.synthetic.layout import FIELD_UM, Gland, Layout, is_fat
 from napari_nic.synthetic.noise import smoothstep
 from napari_nic.synthetic.nuclei import KINDS, ORIENTATIONS, VARIANTS, sprite_bank
 from napari_nic.synthetic.spec import SyntheticSlideSpec
@@ -25,6 +25,12 @@ BUCKET = 512
 FIBROBLAST_SPACING_UM = 20.0
 LYMPHOCYTE_SPACING_UM = 8.5
 TUMOUR_SPACING_UM = 11.5
+JITTER = 0.46
+"""Largest displacement from the lattice, in units of the spacing."""
+
+WALL = 0.5
+"""Nuclei lie in the walls of fat cells, where their texture is above this."""
+
 SCATTERED_LYMPHOCYTES = 0.012
 """Share of the lattice of lymphocytes that is taken in plain stroma."""
 
@@ -74,7 +80,7 @@ class CellField:
             _tumour(layout, textures, offset, self._scale, rng),
             *(_in_gland(gland) for gland in layout.glands),
         ]
-        cells = _outside_fat_and_glass(_joined(parts), layout)
+        cells = _outside_fat_and_glass(_joined(parts), layout, textures, offset, self._scale)
         self._variant = rng.integers(0, VARIANTS, len(cells.kind))
         self._sort_into_buckets(cells)
 
@@ -94,7 +100,8 @@ class CellField:
         chosen = self._indices(region, reach)
         cells = self.nuclei.take(chosen)
         centers = np.stack([cells.y_um, cells.x_um], -1) * self._scale - (region.y, region.x)
-        near = ((centers > -reach) & (centers < (region.height + reach, region.width + reach))).all(axis=1)
+        limits = region.height + reach, region.width + reach
+        near = np.flatnonzero(((centers > -reach) & (centers < limits)).all(axis=1))
         cells, centers, variants = cells.take(near), centers[near], self._variant[chosen[near]]
         turns = np.round(cells.angle * ORIENTATIONS / np.pi).astype(int) % ORIENTATIONS
         banks = [sprite_bank(name, self._scale) for name in KIND_NAMES]
@@ -122,7 +129,7 @@ def _lattice(layout: Layout, spacing: float, rng: np.random.Generator) -> tuple[
     """Points about `spacing` apart all over the slide, (y, x) in micrometres."""
     height, width = (size * FIELD_UM for size in layout.tissue.shape)
     rows, cols = np.mgrid[: int(height / spacing), : int(width / spacing)].astype(np.float32)
-    jitter = rng.uniform(-0.42, 0.42, (2, *rows.shape)).astype(np.float32)
+    jitter = rng.uniform(-JITTER, JITTER, (2, *rows.shape)).astype(np.float32)
     cols = cols + 0.5 * (rows % 2)
     y, x = (rows + 0.5 + jitter[0]) * spacing, (cols + 0.25 + jitter[1]) * spacing
     inside = (x >= 0) & (x < width)
@@ -198,13 +205,17 @@ def _covered_by_gland(layout: Layout, y: np.ndarray, x: np.ndarray) -> np.ndarra
     return _at(covered, y, x)
 
 
-def _outside_fat_and_glass(cells: Nuclei, layout: Layout) -> Nuclei:
-    """Drop what lies on glass, and in fat all but the few at its walls."""
+def _outside_fat_and_glass(
+    cells: Nuclei, layout: Layout, textures: Textures, offset: np.ndarray, scale: float
+) -> Nuclei:
+    """Drop what lies on glass or in the inside of fat cells."""
     keep = _at(layout.tissue, cells.y_um, cells.x_um) > 3
-    fat = (_at(layout.fat, cells.y_um, cells.x_um) > 0) & (
-        _at(layout.lesion_depth, cells.y_um, cells.x_um) < 0
-    )
-    return cells.take(keep & ~fat)
+    y_px, x_px = np.floor(cells.y_um * scale), np.floor(cells.x_um * scale)
+    rows, cols = (y_px.astype(int) + offset[0]) % SIDE, (x_px.astype(int) + offset[1]) % SIDE
+    # From the pixel's centre, exactly as the painter does it: both must agree on every cell.
+    shift = textures.to_fat_cell[rows, cols]
+    fat = is_fat(layout, (y_px + 0.5 + shift[:, 0]) / scale, (x_px + 0.5 + shift[:, 1]) / scale)
+    return cells.take(keep & ~(fat & (textures.membranes[rows, cols] < WALL)))
 
 
 def _joined(parts: list[Nuclei]) -> Nuclei:

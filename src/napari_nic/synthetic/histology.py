@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import shapely
 
 from napari_nic.errors import OutOfBoundsError
 from napari_nic.geometry import RegionPx
@@ -14,6 +14,9 @@ from napari_nic.synthetic.layout import FIELD_UM, Layout, lesion_polygons, plan_
 from napari_nic.synthetic.painting import Painter
 from napari_nic.synthetic.spec import SyntheticSlideSpec
 from napari_nic.synthetic.stains import Stain
+
+if TYPE_CHECKING:
+    import shapely
 
 TILE = 512
 """Slides are painted in squares of this side, each with a margin; so every region gives equal pixels."""
@@ -52,8 +55,13 @@ class Scene:
         self._painter = Painter(self.layout, spec)
         self._cached_tile = lru_cache(maxsize=4)(self._paint_tile)
 
+    @property
+    def region(self) -> RegionPx:
+        """The whole of level 0."""
+        return RegionPx(0, 0, self.spec.height, self.spec.width)
+
     def lesion_polygons(self) -> list[shapely.Polygon]:
-        """Outlines of the lesions within the tissue: (x, y) in level-0 pixels, corner-based, largest first."""
+        """Outline the lesions within the tissue: (x, y) in level-0 pixels, corner-based, largest first."""
         return lesion_polygons(self.layout, self.spec.pixels_per_um)
 
     def is_tissue(self, y_px: float, x_px: float) -> bool:
@@ -112,4 +120,4 @@ def _light(region: RegionPx) -> np.ndarray:
     """Return the slight unevenness of the lamp over each frame that a scanner takes."""
     y = np.arange(region.y, region.bottom, dtype=np.float32)[:, None] % FRAME / FRAME - 0.5
     x = np.arange(region.x, region.right, dtype=np.float32)[None, :] % FRAME / FRAME - 0.5
-    return np.float32(1.003) - np.float32(0.016) * (y * y + x * x)
+    return np.float32(1.001) - np.float32(0.006) * (y * y + x * x)

@@ -8,6 +8,7 @@ import numpy as np
 import shapely
 from skimage.measure import find_contours, label
 
+from napari_nic.errors import InvalidParameterError
 from napari_nic.synthetic.noise import open_noise
 from napari_nic.synthetic.spec import Lesion, SyntheticSlideSpec
 
@@ -164,6 +165,13 @@ def lesion_polygons(layout: Layout, pixels_per_um: float) -> list[shapely.Polygo
     return sorted(parts, key=lambda part: -part.area)
 
 
+def is_fat(layout: Layout, y_um: np.ndarray, x_um: np.ndarray) -> np.ndarray:
+    """Whether fat cells lie at the given centres: bool, of the shape of `y_um` and `x_um` together."""
+    rows = np.clip((y_um / FIELD_UM).astype(np.int32), 0, layout.fat.shape[0] - 1)
+    cols = np.clip((x_um / FIELD_UM).astype(np.int32), 0, layout.fat.shape[1] - 1)
+    return np.asarray((layout.fat[rows, cols] > 0) & (layout.lesion[rows, cols] < 0))
+
+
 def _tissue(shape: tuple[int, int], spec: SyntheticSlideSpec, rng: np.random.Generator) -> np.ndarray:
     """Signed distance to the tissue's border: ellipses side by side, made ragged."""
     if spec.coverage == 1:
@@ -174,8 +182,8 @@ def _tissue(shape: tuple[int, int], spec: SyntheticSlideSpec, rng: np.random.Gen
     along, across = (x, y) if wide else (y, x)
     depth = np.full(shape, -np.inf, np.float32)
     # An ellipse that fills `coverage` of its share of the slide, not wider than its share.
-    half_along = 0.47 / spec.pieces * rng.uniform(0.86, 1.0, spec.pieces)
-    half_across = np.minimum(0.46, spec.coverage / spec.pieces / (np.pi * half_along))
+    half_along = 0.44 / spec.pieces * rng.uniform(0.86, 1.0, spec.pieces)
+    half_across = np.minimum(0.44, spec.coverage / spec.pieces / (np.pi * half_along))
     size_um = np.array([max(shape), min(shape)]) * FIELD_UM
     for index in range(spec.pieces):
         middle = (index + 0.5) / spec.pieces + rng.normal(0, 0.01), 0.5 + rng.normal(0, 0.01)
@@ -205,21 +213,28 @@ def _lesions(
     depth = np.full(tissue.shape, -1e4, np.float32)
     y, x = (np.mgrid[: tissue.shape[0], : tissue.shape[1]].astype(np.float32) + 0.5) * FIELD_UM
     inside = tissue > 0
+    if lesions and not inside.any():
+        raise InvalidParameterError("the slide has no tissue that could hold a lesion", hint="make it larger")
     for lesion in lesions:
-        area_um2 = lesion.share * inside.sum() * FIELD_UM**2
-        radius = np.sqrt(area_um2 / np.pi)
-        if lesion.center_px is None:
-            candidates = np.argwhere(tissue > min(radius, 0.6 * float(tissue.max())))
-            row, col = candidates[rng.integers(len(candidates))]
-            center = (row + 0.5) * FIELD_UM, (col + 0.5) * FIELD_UM
-        else:
-            center = tuple((value / step) * FIELD_UM for value in lesion.center_px)
+        radius = float(np.sqrt(lesion.share * inside.sum() / np.pi)) * FIELD_UM
+        center = _lesion_center(lesion, tissue, radius, step, rng)
         bumps = 0.28 * radius * open_noise(tissue.shape, max(1.5, 0.45 * radius / FIELD_UM), rng)
         bumps += 6 * open_noise(tissue.shape, 24 / FIELD_UM, rng)
         grown = bumps - np.hypot(y - center[0], x - center[1])
         own = _grow(grown, inside, lesion.share)
         depth = np.maximum(depth, own)
     return depth
+
+
+def _lesion_center(
+    lesion: Lesion, tissue: np.ndarray, radius: float, step: float, rng: np.random.Generator
+) -> tuple[float, float]:
+    """(y, x) in micrometres: as asked for, or drawn from where the tissue is deep enough."""
+    if lesion.center_px is not None:
+        return lesion.center_px[0] / step * FIELD_UM, lesion.center_px[1] / step * FIELD_UM
+    candidates = np.argwhere(tissue > min(radius, 0.6 * float(tissue.max())))
+    row, col = candidates[rng.integers(len(candidates))]
+    return (float(row) + 0.5) * FIELD_UM, (float(col) + 0.5) * FIELD_UM
 
 
 def _grow(depth: np.ndarray, inside: np.ndarray, share: float) -> np.ndarray:
@@ -255,7 +270,7 @@ def _glands(
             outer = 34 + 40 * shape[0] ** 1.5
             at = min(int(y / FIELD_UM), tissue.shape[0] - 1), min(int(x / FIELD_UM), tissue.shape[1] - 1)
             room = tissue[at] > outer + 15 and lesion[at] < -outer - 10 and fat[at] < -0.1
-            if room and zones[at] > -0.1:
+            if room and zones[at] > -0.5:
                 radii = outer, outer * (0.55 + 0.4 * shape[1])
                 glands.append(Gland(y, x, radii, float(shape[2] * np.pi), seed))
     return tuple(glands)

@@ -22,7 +22,7 @@ def smooth_noise(
     ndarray of float32, (rows, cols)
         Mean 0, standard deviation 1.
     """
-    grain_y, grain_x = (grain, grain) if np.isscalar(grain) else grain
+    grain_y, grain_x = grain if isinstance(grain, tuple) else (grain, grain)
     white = rng.standard_normal(shape, dtype=np.float32)
     fy = np.fft.fftfreq(shape[0])[:, None]
     fx = np.fft.rfftfreq(shape[1])[None, :]

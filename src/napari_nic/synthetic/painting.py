@@ -8,7 +8,7 @@ import numpy as np
 from napari_nic.geometry import RegionPx
 from napari_nic.synthetic.cells import CellField
 from napari_nic.synthetic.glands import GlandPainter
-from napari_nic.synthetic.layout import FIELD_UM, Layout
+from napari_nic.synthetic.layout import FIELD_UM, Layout, is_fat
 from napari_nic.synthetic.noise import smoothstep
 from napari_nic.synthetic.nuclei import stamp
 from napari_nic.synthetic.spec import SyntheticSlideSpec
@@ -17,10 +17,13 @@ from napari_nic.synthetic.textures import SIDE, make_textures
 BORDER_REACH_UM = 12.0
 """Nothing is painted farther outside the tissue."""
 
-STROMA = (0.05, 0.64)
+STROMA = (0.045, 0.53)
 FAT = (0.0, 0.015)
-TUMOUR = (0.22, 0.44)
+TUMOUR = (0.16, 0.40)
 """Haematoxylin and eosin of dense collagen, of fat (washed out) and of tumour cells' bodies."""
+
+FAT_MARGIN = 1.0
+"""Where the plan's field of fat is below this, no fat cell reaches."""
 
 TEXTURE_STREAM = 512
 
@@ -58,23 +61,23 @@ class Painter:
         self._glands.paint(dyes, region, grain)
         dyes *= self.field(self._layout.thickness, region)[..., None]
         self._add_nuclei(dyes, region)
-        dyes *= smoothstep(tissue + 1.5 * grain + 3 * clouds, -1.5, 2.5)[..., None]
+        dyes *= smoothstep(tissue + 0.4 * grain + 3 * clouds, -1.5, 1.5)[..., None]
         return dyes
 
     def _ground(self, region: RegionPx, grain: np.ndarray, clouds: np.ndarray) -> np.ndarray:
         """Paint stroma, fat and the bodies of tumour cells."""
         fibres = self._fibres(region)
         haematoxylin = STROMA[0] + 0.03 * fibres
-        eosin = STROMA[1] * fibres * (1 + 0.08 * clouds + 0.09 * grain)
+        eosin = STROMA[1] * fibres * (1 + 0.08 * clouds + 0.05 * grain)
         lesion = smoothstep(self.field(self._layout.lesion_depth, region), -5, 5)
-        fat = smoothstep(self.field(self._layout.fat, region) + 0.02 * clouds, -0.04, 0.04) * (1 - lesion)
-        if fat.any():
+        if self.field(self._layout.fat, region).max() > -FAT_MARGIN:
+            fat = self._fat(region)
             walls = self.texture(self.textures.membranes, region)
-            haematoxylin += fat * (FAT[0] + 0.05 * walls - haematoxylin)
-            eosin += fat * (FAT[1] + 0.42 * walls - eosin)
+            haematoxylin += fat * (FAT[0] + 0.04 * walls - haematoxylin)
+            eosin += fat * (FAT[1] + 0.30 * walls - eosin)
         if lesion.any():
             nests = lesion * (1 - 0.85 * self.texture(self.textures.nests, region))
-            body = 1 + 0.10 * grain + 0.14 * clouds
+            body = 1 + 0.07 * grain + 0.14 * clouds
             haematoxylin += nests * (TUMOUR[0] * body - haematoxylin)
             eosin += nests * (TUMOUR[1] * body - eosin)
         return np.stack([haematoxylin, eosin], -1)
@@ -90,11 +93,18 @@ class Painter:
             value -= SIDE * np.floor(value * np.float32(1 / SIDE))
         return cv2.remap(self.textures.fibres, along, across, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
 
+    def _fat(self, region: RegionPx) -> np.ndarray:
+        """1 in fat cells, 0 elsewhere: a cell is there as a whole or not at all."""
+        shift = self.texture(self.textures.to_fat_cell, region)
+        y = np.arange(region.y, region.bottom, dtype=np.float32)[:, None] + 0.5 + shift[..., 0]
+        x = np.arange(region.x, region.right, dtype=np.float32)[None, :] + 0.5 + shift[..., 1]
+        return is_fat(self._layout, y / self._scale, x / self._scale).astype(np.float32)
+
     def _add_nuclei(self, dyes: np.ndarray, region: RegionPx) -> None:
         plane = np.zeros(dyes.shape[:2], np.float32)
         stamp(plane, *self._cells.within(region))
         dyes[..., 0] += plane
-        dyes[..., 1] *= 1 - 0.55 * np.minimum(plane, 1)
+        dyes[..., 1] *= 1 - 0.35 * np.minimum(plane, 1)
 
     def field(self, field: np.ndarray, region: RegionPx) -> np.ndarray:
         """Interpolate a field of the plan at every pixel centre of a region."""

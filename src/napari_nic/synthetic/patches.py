@@ -12,7 +12,7 @@ from napari_nic.geometry import RegionPx
 from napari_nic.synthetic.histology import Scene
 from napari_nic.synthetic.spec import Lesion, SyntheticSlideSpec
 
-SCENE_SIDES = 12
+SCENE_SIDES = 8
 """Side of a scene that patches are cut from, in patches."""
 
 SMALLEST_SCENE = 1024

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,9 @@ LEVEL_FACTOR = 4
 
 SMALLEST_LEVEL = 512
 """Levels are added until the longer side is at most this."""
+
+PAINTERS = 2
+"""Threads that paint; more of them would queue for the interpreter's lock."""
 
 UM_PER_CM = 1e4
 BIGTIFF_BYTES = 2**31
@@ -157,12 +161,18 @@ class _Strips:
     def tiles(self) -> Iterator[np.ndarray]:
         """Tiles of level 0 in the order of the file."""
         spec = self._scene.spec
-        for top in range(0, spec.height, TILE):
-            strip = self._scene.read(RegionPx(top, 0, min(TILE, spec.height - top), spec.width))
-            small = _shrink(strip)
-            first = top // LEVEL_FACTOR
-            self.smaller[first : first + len(small)] = small
-            yield from _cut(strip)
+        with ThreadPoolExecutor(PAINTERS) as pool:
+            for top in range(0, spec.height, TILE):
+                height = min(TILE, spec.height - top)
+                regions = [
+                    RegionPx(top, left, height, min(TILE, spec.width - left))
+                    for left in range(0, spec.width, TILE)
+                ]
+                strip = np.concatenate(list(pool.map(self._scene.read, regions)), axis=1)
+                small = _shrink(strip)
+                first = top // LEVEL_FACTOR
+                self.smaller[first : first + len(small)] = small
+                yield from _cut(strip)
 
 
 def _cut(image: np.ndarray) -> Iterator[np.ndarray]:
