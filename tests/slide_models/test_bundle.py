@@ -1,0 +1,137 @@
+"""Bundles: round trip, everything that can be wrong with one, and where they are found."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from napari_nic.errors import BundleError, InvalidParameterError, StoreError, UnknownNameError
+from napari_nic.slide_models import BundleCard, ModelBundle, SlideNetConfig, list_bundles, predict
+from napari_nic.slide_models.bundle import CARD_FILE, WEIGHTS_FILE
+
+
+@pytest.fixture
+def bundle(toys: Any) -> ModelBundle:
+    return toys.untrained(toys.card())
+
+
+@pytest.fixture
+def folder(bundle: ModelBundle, tmp_path: Path) -> Path:
+    return bundle.save(tmp_path / "toy-lesion")
+
+
+def test_a_bundle_comes_back_as_it_was(bundle: ModelBundle, folder: Path) -> None:
+    again = ModelBundle.load(folder)
+    assert again.card == bundle.card
+    x = torch.randn(2, bundle.card.network.code_size, 24, 24)
+    with torch.inference_mode():
+        torch.testing.assert_close(again.network()(x), bundle.network()(x), rtol=0, atol=0)
+    np.testing.assert_array_equal(again.standardiser.mean, bundle.standardiser.mean)
+    np.testing.assert_array_equal(again.standardiser.std, bundle.standardiser.std)
+
+
+def test_codes_of_another_encoder_are_refused(bundle: ModelBundle, toys: Any, tmp_path: Path) -> None:
+    planted = toys.plant(1, seed=0)[0].slide
+    same = toys.store(tmp_path / "a.nic.zarr", planted.codes, planted.mask, name="renamed")
+    bundle.check_store(same)
+    other = toys.store(tmp_path / "b.nic.zarr", planted.codes, planted.mask, weights_sha256="1" * 64)
+    with pytest.raises(BundleError, match="another encoder") as caught:
+        bundle.check_store(other)
+    assert "1" * 64 in str(caught.value)
+    assert "0" * 64 in str(caught.value)
+    assert "compress the slide with encoder 'toy'" in str(caught.value)
+    with pytest.raises(BundleError):
+        predict(bundle, other, device="cpu")
+
+
+@pytest.mark.parametrize("name", [CARD_FILE, WEIGHTS_FILE])
+def test_a_missing_file_is_an_error(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(BundleError, match=name):
+        ModelBundle.load(folder)
+
+
+def test_changed_weights_are_an_error(folder: Path) -> None:
+    file = folder / WEIGHTS_FILE
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(BundleError, match="SHA-256"):
+        ModelBundle.load(folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"format": 99},
+        {"task": "guessing"},
+        {"class_names": ["a", "b", "c"]},
+        {"network": {"width": 3}},
+        {"extra": 1},
+        {"class_names": 5},
+    ],
+)
+def test_a_damaged_description_is_an_error(folder: Path, change: dict[str, Any]) -> None:
+    file = folder / CARD_FILE
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    with pytest.raises(BundleError):
+        ModelBundle.load(folder)
+    file.write_text("{")
+    with pytest.raises(BundleError, match="JSON"):
+        ModelBundle.load(folder)
+
+
+def test_weights_of_another_network_are_an_error(bundle: ModelBundle, toys: Any) -> None:
+    wider = toys.card(SlideNetConfig.compact(toys.code_size, 1, 24, width=17))
+    with pytest.raises(BundleError, match="do not fit"):
+        ModelBundle(wider, bundle.weights, bundle.standardiser).network()
+
+
+def test_building_a_network_leaves_random_numbers_alone(bundle: ModelBundle) -> None:
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    bundle.network()
+    torch.testing.assert_close(torch.rand(3), expected, rtol=0, atol=0)
+
+
+def test_users_bundles_are_listed_and_found_by_name(
+    bundle: ModelBundle,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv("NAPARI_NIC_HOME", str(tmp_path))
+    bundle.save(tmp_path / "models" / "mine")
+    bundle.save(tmp_path / "models" / "broken")
+    (tmp_path / "models" / "broken" / WEIGHTS_FILE).unlink()
+    with caplog.at_level(logging.WARNING):
+        folders = [found.folder for found in list_bundles()]
+    assert tmp_path / "models" / "mine" in folders
+    assert tmp_path / "models" / "broken" not in folders
+    assert "broken" in caplog.text
+    assert ModelBundle.load("mine").card == bundle.card
+    with pytest.raises(UnknownNameError, match="mine"):
+        ModelBundle.load("yours")
+
+
+def test_a_folder_that_cannot_be_written_is_an_error(bundle: ModelBundle, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot be written"):
+        bundle.save(tmp_path / "file" / "model")
+
+
+def test_a_card_must_fit_together(toys: Any) -> None:
+    with pytest.raises(InvalidParameterError, match="disagree"):
+        toys.card(class_names=("a", "b", "c"))
+    with pytest.raises(InvalidParameterError, match="does not fit the encoder"):
+        toys.card(encoder={"code_size": 3})
+    three = toys.card(SlideNetConfig.compact(toys.code_size, 3, 24), class_names=("a", "b", "c"))
+    assert len(set(three.class_colors)) == 3
+    assert BundleCard.from_dict(json.loads(json.dumps(three.to_dict()))) == three
