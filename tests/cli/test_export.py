@@ -6,15 +6,8 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import pytest
 
 from napari_nic.compressed import CompressedSlide
-
-
-@pytest.fixture
-def store(cli, slide: Path) -> Path:
-    cli("compress", slide, "--encoder", "mean-rgb")
-    return slide.with_name("made.nic.zarr")
 
 
 def test_npy_beside_the_store(cli, store: Path) -> None:

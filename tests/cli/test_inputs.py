@@ -71,3 +71,10 @@ def test_output_of_a_store_takes_the_name_of_its_slide() -> None:
 def test_one_output_file_for_several_inputs_is_refused() -> None:
     with pytest.raises(UsageError, match="one output file"):
         output_for(Path("a.svs"), "b.png", suffix=".png", several=True)
+
+
+def test_label_marks_names_that_are_ours_to_choose() -> None:
+    a = Path("x/a.nic.zarr")
+    assert output_for(a, None, suffix=".png", several=False, label="pca") == Path("x/a.pca.png")
+    assert output_for(a, "y", suffix=".png", several=False, label="pca") == Path("y/a.pca.png")
+    assert output_for(a, "b.png", suffix=".png", several=False, label="pca") == Path("b.png")

@@ -5,17 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
 import zarr
 from PIL import Image
 
 from napari_nic.compressed import CompressedSlide
-
-
-@pytest.fixture
-def store(cli, slide: Path) -> Path:
-    cli("compress", slide, "--encoder", "mean-rgb")
-    return slide.with_name("made.nic.zarr")
 
 
 def picture(path: Path) -> np.ndarray:
@@ -26,9 +19,9 @@ def picture(path: Path) -> np.ndarray:
 def test_picture_beside_the_store_is_transparent_on_glass(cli, store: Path) -> None:
     outcome = cli("pca", store, "--cell-px", "1")
     assert outcome.code == 0
-    assert outcome.out == f"{store.with_name('made.png')}\n"
+    assert outcome.out == f"{store.with_name('made.pca.png')}\n"
     encoded = CompressedSlide.open(store).encoded()
-    rgba = picture(store.with_name("made.png"))
+    rgba = picture(store.with_name("made.pca.png"))
     np.testing.assert_array_equal(rgba[..., 3] > 0, encoded)
 
 

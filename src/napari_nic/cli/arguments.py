@@ -105,6 +105,11 @@ def add_cell_px(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add the slide-level model."""
+    parser.add_argument("--model", required=True, metavar="NAME", help="name or folder of a model")
+
+
 def require_folder(out: str | None, *, several: bool) -> None:
     """Raise :class:`UsageError` if ``--out`` names one file for several inputs."""
     if several and out is not None and Path(out).suffix and not Path(out).is_dir():

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_nic.cli import arguments
+from napari_nic.cli.cards import card_lines
 from napari_nic.cli.console import Console
 from napari_nic.cli.interrupt import stoppable
 
@@ -87,29 +88,15 @@ def run_import(args: argparse.Namespace, console: Console) -> int:
 
 
 def _card(spec: EncoderSpec) -> list[str]:
-    lines = [
-        f"{spec.name}: {spec.summary}",
-        f"  code size     {spec.code_size}",
-        f"  patches       {spec.patch_size} px at {spec.mpp:g} um/px, averaged to {spec.input_size} px",
-        f"  architecture  {spec.architecture}",
-        f"  weights       {spec.weights_sha256 or 'none'}",
-        f"  licence       {spec.licence or 'not stated'}",
-        f"  cite          {spec.citation or 'nothing'}",
-    ]
-    return lines + [f"  {line}" for line in _entries(spec.training)]
-
-
-def _entries(values: Any, indent: str = "") -> list[str]:
-    """Lay a nested description out as indented lines."""
-    lines = []
-    for name, value in dict(values).items():
-        if isinstance(value, dict):
-            lines += [f"{indent}{name}", *_entries(value, indent + "  ")]
-        elif isinstance(value, list | tuple):
-            lines += [f"{indent}{name}", *(f"{indent}  {entry}" for entry in value)]
-        else:
-            lines.append(f"{indent}{name}: {value}")
-    return lines
+    facts = {
+        "code size": spec.code_size,
+        "patches": f"{spec.patch_size} px at {spec.mpp:g} um/px, averaged to {spec.input_size} px",
+        "architecture": spec.architecture,
+        "weights": spec.weights_sha256 or "none",
+        "licence": spec.licence or "not stated",
+        "cite": spec.citation or "nothing",
+    }
+    return card_lines(f"{spec.name}: {spec.summary}", facts, {"training": spec.training})
 
 
 def _add_train(actions: arguments.Subparsers) -> None:

@@ -33,8 +33,7 @@ def add_parser(commands: arguments.Subparsers) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Export each store."""
-    from napari_nic.compressed import CompressedSlide
-    from napari_nic.compressed.interchange import export_store
+    from napari_nic.compressed import CompressedSlide, export_store
 
     paths = find_stores(args.stores)
     arguments.require_folder(args.out, several=len(paths) > 1)

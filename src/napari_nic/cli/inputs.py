@@ -68,9 +68,7 @@ def is_store(path: Path) -> bool:
     return path.name.endswith(STORE_SUFFIX)
 
 
-def output_for(
-    path: Path, out: str | None, *, suffix: str, several: bool, default_beside: bool = True
-) -> Path:
+def output_for(path: Path, out: str | None, *, suffix: str, several: bool, label: str = "") -> Path:
     """Return where the output for an input goes.
 
     Parameters
@@ -83,17 +81,17 @@ def output_for(
         Of the output file, with its dot.
     several : bool
         Whether there are several inputs.
-    default_beside : bool
-        Without `out`, beside the input; in the current folder otherwise.
+    label : str
+        Set between name and suffix where the name is ours to choose: ``slide.pca.png``.
 
     Raises
     ------
     UsageError
         If `out` names one file for several inputs.
     """
-    name = _stem(path) + suffix
+    name = _stem(path) + (f".{label}" if label else "") + suffix
     if out is None:
-        return (path.parent if default_beside else Path()) / name
+        return path.parent / name
     target = Path(out)
     if not target.name.endswith(suffix) or (target.is_dir() and not is_store(target)):
         return target / name

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from napari_nic.cli import arguments
 from napari_nic.cli.batch import run_each
 from napari_nic.cli.console import Console
+from napari_nic.cli.files import PICTURE, save_overlay
 from napari_nic.cli.inputs import find_stores, output_for, store_of
-from napari_nic.cli.pictures import SUFFIX, save_overlay
 
 if TYPE_CHECKING:
     from napari_nic.compressed import CompressedSlide
@@ -38,7 +38,10 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from napari_nic.compressed import CompressedSlide
 
     paths = find_stores(args.stores)
-    targets = {path: output_for(path, args.out, suffix=SUFFIX, several=len(paths) > 1) for path in paths}
+    targets = {
+        path: output_for(path, args.out, suffix=PICTURE, several=len(paths) > 1, label="pca")
+        for path in paths
+    }
 
     def draw(path: Path) -> dict[str, Any]:
         overlay = _overlay(CompressedSlide.open(store_of(path)), args.channel)

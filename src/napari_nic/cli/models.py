@@ -1,0 +1,119 @@
+"""``napari-nic models``: list, show and train slide-level models."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from napari_nic.cli import arguments
+from napari_nic.cli.cards import card_lines
+from napari_nic.cli.console import Console
+from napari_nic.cli.interrupt import stoppable
+
+if TYPE_CHECKING:
+    from napari_nic.demo import DemoTraining
+    from napari_nic.slide_models import BundleCard
+
+
+def add_parser(commands: arguments.Subparsers) -> None:
+    """Add the command and its own commands."""
+    parser = commands.add_parser("models", help="List, show and train slide-level models")
+    actions = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_list(actions)
+    _add_show(actions)
+    _add_train_demo(actions)
+
+
+def _add_list(actions: arguments.Subparsers) -> None:
+    parser = arguments.add_command(actions, "list", run_list, "List the models at hand")
+    arguments.add_json(parser)
+
+
+def _add_show(actions: arguments.Subparsers) -> None:
+    parser = arguments.add_command(actions, "show", run_show, "Show a model's card")
+    parser.add_argument("model", metavar="NAME", help="name or folder")
+    arguments.add_json(parser)
+
+
+def run_list(args: argparse.Namespace, console: Console) -> int:
+    """Print one line per model."""
+    from napari_nic.slide_models import list_bundles
+
+    cards = [bundle.card for bundle in list_bundles()]
+    if args.json:
+        console.json([card.to_dict() for card in cards])
+        return 0
+    rows = [
+        (card.name, card.task, ", ".join(card.class_names), card.encoder_name, card.summary) for card in cards
+    ]
+    console.table(("name", "task", "classes", "encoder", "what it is"), rows)
+    return 0
+
+
+def run_show(args: argparse.Namespace, console: Console) -> int:
+    """Print all that is known of a model."""
+    from napari_nic.slide_models import ModelBundle
+
+    card = ModelBundle.load(args.model).card
+    if args.json:
+        console.json(card.to_dict())
+        return 0
+    for line in _card(card):
+        console.result(line)
+    return 0
+
+
+def _card(card: BundleCard) -> list[str]:
+    facts = {
+        "task": f"{card.task}: {', '.join(card.class_names)}",
+        "encoder": f"{card.encoder_name}, C = {card.network.code_size}",
+        "crops": f"{card.crop_size} x {card.crop_size} cells",
+        "meant for": card.intended_use or "not stated",
+        "not for": card.not_for or "not stated",
+        "licence": card.licence or "not stated",
+    }
+    return card_lines(
+        f"{card.name}: {card.summary}", facts, {"training": card.training, "results": card.metrics}
+    )
+
+
+def _add_train_demo(actions: arguments.Subparsers) -> None:
+    parser = arguments.add_command(
+        actions,
+        "train-demo",
+        run_train_demo,
+        "Train the demonstration model on synthetic slides",
+        description=(
+            "Paint synthetic slides, compress them, train a model on their labels, and judge it on slides "
+            "held out. The model shows that the program works; it says nothing about real tissue."
+        ),
+    )
+    arguments.add_out(parser, "folder to write the model to", required=True)
+    parser.add_argument("--encoder", metavar="NAME", help="name or folder; default: nic-default")
+    for part, use in (("train", "to learn from"), ("validation", "to choose by"), ("test", "to judge by")):
+        parser.add_argument(f"--{part}", type=arguments.positive_int, metavar="N", help=f"slides {use}")
+    parser.add_argument("--epochs", type=arguments.positive_int, metavar="N", help="at most")
+    parser.add_argument("--seed", type=arguments.natural, metavar="N")
+    arguments.add_json(parser)
+
+
+def run_train_demo(args: argparse.Namespace, console: Console) -> int:
+    """Train and save the demonstration model."""
+    options = _demo_training(args)
+    with stoppable(console) as token:
+        from napari_nic.demo import train_demo_bundle
+
+        for _ in console.follow(train_demo_bundle(args.out, options, token), "demonstration model"):
+            pass
+    return run_show(argparse.Namespace(model=args.out, json=args.json), console)
+
+
+def _demo_training(args: argparse.Namespace) -> DemoTraining:
+    from napari_nic.demo import DemoTraining
+
+    given = {name: getattr(args, name) for name in ("encoder", "train", "validation", "test", "seed")}
+    options = DemoTraining(**{name: value for name, value in given.items() if value is not None})
+    if args.epochs is None:
+        return options
+    return replace(options, settings=replace(options.settings, epochs=args.epochs))

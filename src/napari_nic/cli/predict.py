@@ -1,0 +1,108 @@
+"""``napari-nic predict``: what a slide-level model says about compressed slides."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_nic.cli import arguments
+from napari_nic.cli.batch import run_each
+from napari_nic.cli.console import Console
+from napari_nic.cli.files import ARRAY, save_array
+from napari_nic.cli.inputs import find_stores, output_for, store_of
+from napari_nic.cli.interrupt import stoppable
+
+if TYPE_CHECKING:
+    from napari_nic.jobs import CancellationToken
+    from napari_nic.slide_models import ModelBundle, Prediction
+
+DESCRIPTION = """\
+Print the score of each compressed slide: mean and spread over crops and their turns. With --out the scores of
+the cells are written as an array (rows, cols, classes), float32, not-a-number where nothing is encoded."""
+
+
+def add_parser(commands: arguments.Subparsers) -> None:
+    """Add the command."""
+    parser = arguments.add_command(
+        commands, "predict", run, "Score slides with a slide-level model", description=DESCRIPTION
+    )
+    arguments.add_stores(parser)
+    arguments.add_model(parser)
+    arguments.add_out(parser, f"file ending in {ARRAY}, or folder, for the scores of the cells")
+    parser.add_argument("--device", type=arguments.device, default="auto", help="as in compress")
+    arguments.add_json(parser)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What the slides of one command share."""
+
+    console: Console
+    bundle: ModelBundle
+    device: str
+    token: CancellationToken
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Score each store."""
+    paths = find_stores(args.stores)
+    several = len(paths) > 1
+    targets = {
+        p: output_for(p, args.out, suffix=ARRAY, several=several, label="cells") for p in paths if args.out
+    }
+    with stoppable(console) as token:
+        from napari_nic.slide_models import ModelBundle
+
+        task = _Task(console, ModelBundle.load(args.model), args.device, token)
+        return run_each(
+            paths, lambda path: _predict_one(path, targets.get(path), task), console, debug=args.debug
+        )
+
+
+def _predict_one(path: Path, target: Path | None, task: _Task) -> dict[str, Any]:
+    from napari_nic.compressed import CompressedSlide
+    from napari_nic.slide_models import predict
+
+    store = CompressedSlide.open(store_of(path))
+    prediction = predict(task.bundle, store, device=task.device, token=task.token)
+    task.console.result(f"{store.path}: {prediction.summary}")
+    record = prediction_record(prediction, int(store.coverage.sum()))
+    if record["encoded_cells"] < record["covered_cells"]:
+        task.console.note(f"note: {store.path} is not complete: {_progress(record)}")
+    if target is not None:
+        save_array(_cell_scores(prediction), target)
+        task.console.result(str(target))
+        record["files"] = [str(target)]
+    return record
+
+
+def prediction_record(prediction: Prediction, covered: int) -> dict[str, Any]:
+    """Return a prediction for JSON."""
+    card = prediction.card
+    scores = {
+        name: {"mean": float(mean), "std": float(std)}
+        for name, mean, std in zip(prediction.class_names, prediction.mean, prediction.std, strict=True)
+    }
+    best = prediction.class_names[prediction.best] if card.task == "classification" else None
+    return {
+        "model": card.name,
+        "task": card.task,
+        "class": best,
+        "scores": scores,
+        "crops": prediction.n_crops,
+        "views": prediction.n_views,
+        "encoded_cells": int(prediction.mask.sum()),
+        "covered_cells": covered,
+    }
+
+
+def _progress(record: dict[str, Any]) -> str:
+    return f"{record['encoded_cells']:,} of {record['covered_cells']:,} cells encoded"
+
+
+def _cell_scores(prediction: Prediction) -> Any:
+    scores = prediction.cell_scores.copy()
+    scores[~prediction.mask] = float("nan")
+    return scores

@@ -1,0 +1,174 @@
+"""``napari-nic saliency``: where on compressed slides a model finds what speaks for a target."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_nic.cli import arguments
+from napari_nic.cli.batch import run_each
+from napari_nic.cli.console import Console
+from napari_nic.cli.files import ARRAY, PICTURE, save_array, save_overlay
+from napari_nic.cli.inputs import find_stores, output_for, store_of
+from napari_nic.errors import AnnotationError
+
+if TYPE_CHECKING:
+    from napari_nic.annotations import Agreement
+    from napari_nic.compressed import CompressedSlide
+    from napari_nic.explain import SaliencyMap
+    from napari_nic.slide_models import BundleCard, ModelBundle
+
+INSIDE = 0.5
+"""A cell counts as annotated when at least this share of it is."""
+
+DESCRIPTION = """\
+Write signed Grad-CAM maps: what speaks for (+, red) and against (-, blue) a class, as a picture (.png) or as
+raw values (.npy, not-a-number where nothing is encoded). With --annotation, print how well map and annotation
+agree."""
+
+
+def add_parser(commands: arguments.Subparsers) -> None:
+    """Add the command."""
+    parser = arguments.add_command(
+        commands, "saliency", run, "Write maps of what a model looks at", description=DESCRIPTION
+    )
+    arguments.add_stores(parser)
+    arguments.add_model(parser)
+    parser.add_argument("--target", metavar="CLASS", help="name or number; default: the model's last class")
+    parser.add_argument(
+        "--layer",
+        type=arguments.natural,
+        default=0,
+        metavar="N",
+        help="convolution, from 0 (default), the finest",
+    )
+    parser.add_argument("--method", choices=("Grad-CAM", "LayerCAM", "HiResCAM"), default="Grad-CAM")
+    arguments.add_out(parser, "file ending in .png or .npy, or folder; default: beside the compressed slide")
+    arguments.add_cell_px(parser)
+    parser.add_argument(
+        "--annotation", metavar="PATH", help="annotation file, or folder of files called like the slides"
+    )
+    parser.add_argument("--label", action="append", help="only annotations of this label; may be repeated")
+    parser.add_argument("--device", type=arguments.device, default="auto", help="as in compress")
+    arguments.add_json(parser)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What the slides of one command share."""
+
+    args: argparse.Namespace
+    console: Console
+    bundle: ModelBundle
+    target: int
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Explain the model's output for each store."""
+    from napari_nic.slide_models import ModelBundle
+
+    paths = find_stores(args.stores)
+    several = len(paths) > 1
+    suffix = ARRAY if (args.out or "").endswith(ARRAY) else PICTURE
+    targets = {
+        path: output_for(path, args.out, suffix=suffix, several=several, label="saliency") for path in paths
+    }
+    bundle = ModelBundle.load(args.model)
+    task = _Task(args, console, bundle, target_number(bundle.card, args.target))
+    return run_each(paths, lambda path: _explain_one(path, targets[path], task), console, debug=args.debug)
+
+
+def target_number(card: BundleCard, text: str | None) -> int:
+    """Return the number of a class given by name or number.
+
+    Raises
+    ------
+    UsageError
+        If the model has no such class.
+    """
+    names = card.class_names
+    if text is None:
+        return len(names) - 1
+    if text in names:
+        return names.index(text)
+    if text.isdecimal() and int(text) < len(names):
+        return int(text)
+    raise arguments.UsageError(
+        f"model {card.name!r} has no class {text!r}",
+        expected=", ".join(f"{number} ({name})" for number, name in enumerate(names)),
+    )
+
+
+def _explain_one(path: Path, target: Path, task: _Task) -> dict[str, Any]:
+    from napari_nic.compressed import CompressedSlide
+    from napari_nic.explain import grad_cam
+
+    args = task.args
+    store = CompressedSlide.open(store_of(path))
+    task.bundle.check_store(store)
+    saliency = grad_cam(
+        task.bundle,
+        store.read(),
+        store.encoded(),
+        target=task.target,
+        layer=args.layer,
+        method=args.method,
+        device=args.device,
+    )
+    _save(saliency, store, target, args.cell_px)
+    task.console.result(str(target))
+    record = {
+        "model": saliency.model,
+        "target": saliency.target,
+        "method": saliency.method,
+        "layer": saliency.layer,
+        "files": [str(target)],
+    }
+    if args.annotation:
+        found, labels = _compare(saliency, store, args)
+        task.console.result(_agreement_line(saliency, found, labels))
+        record["agreement"] = asdict(found) | {"labels": labels}
+    return record
+
+
+def _save(saliency: SaliencyMap, store: CompressedSlide, target: Path, cell_px: int) -> None:
+    if target.suffix == ARRAY:
+        values = saliency.values.copy()
+        values[~saliency.mask] = float("nan")
+        save_array(values, target)
+        return
+    from napari_nic.explain import saliency_overlay
+
+    save_overlay(saliency_overlay(saliency, store.grid.placement), target, cell_px=cell_px)
+
+
+def _compare(
+    saliency: SaliencyMap, store: CompressedSlide, args: argparse.Namespace
+) -> tuple[Agreement, list[str]]:
+    from napari_nic.annotations import agreement, rasterise, read_annotations
+
+    annotations = read_annotations(_annotation_of(store, Path(args.annotation)))
+    labels = args.label or list(annotations.labels())
+    area = rasterise(annotations, store.grid, labels) >= INSIDE
+    return agreement(saliency.values, area, saliency.mask), labels
+
+
+def _annotation_of(store: CompressedSlide, given: Path) -> Path:
+    """Return the annotation file itself, or the one in a folder that is called like the slide."""
+    if not given.is_dir():
+        return given
+    name = store.header.slide_name
+    files = [file for file in sorted(given.iterdir()) if file.is_file() and file.stem == name]
+    if not files:
+        raise AnnotationError("no annotation of this slide", path=given, expected=f"a file called {name}.*")
+    return files[0]
+
+
+def _agreement_line(saliency: SaliencyMap, found: Agreement, labels: list[str]) -> str:
+    what = f"{saliency.method} for {saliency.target!r} against {', '.join(labels)}"
+    return (
+        f"  {what}: pixel AUC {found.auc:.3f}, Jaccard {found.jaccard:.3f} at the best threshold (optimistic), "
+        f"{found.n_inside:,} of {found.n_cells:,} cells annotated"
+    )

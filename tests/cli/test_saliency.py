@@ -1,0 +1,78 @@
+"""``napari-nic saliency``, with a small network of random weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import shapely
+from PIL import Image
+
+from napari_nic.annotations import Annotation, AnnotationSet, write_annotations
+from napari_nic.compressed import CompressedSlide
+
+
+@pytest.fixture
+def outline(slide: Path) -> Path:
+    """A rectangle in the middle of the slide, and another label, beside the slide under its name."""
+    shapes = (
+        Annotation("Lesion", "polygon", shapely.box(500, 300, 900, 800)),
+        Annotation("Fold", "polygon", shapely.box(600, 300, 700, 400)),
+    )
+    path = slide.with_suffix(".geojson")
+    write_annotations(AnnotationSet(shapes, {}, source="test"), path)
+    return path
+
+
+def test_array_is_signed_and_empty_on_glass(cli, store: Path, tiny_model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "x.npy"
+    outcome = cli("saliency", store, "--model", "tiny", "--out", out)
+    assert outcome.code == 0
+    assert outcome.out == f"{out}\n"
+    encoded = CompressedSlide.open(store).encoded()
+    np.testing.assert_array_equal(np.isnan(np.load(out)), ~encoded)
+
+
+def test_two_classes_are_opposite(cli, store: Path, tiny_model: Path, tmp_path: Path) -> None:
+    for target in ("healthy", "lesion", "0"):
+        out = tmp_path / f"{target}.npy"
+        assert cli("saliency", store, "--model", "tiny", "--target", target, "--out", out).code == 0
+    healthy, lesion, first = (np.load(tmp_path / f"{name}.npy") for name in ("healthy", "lesion", "0"))
+    np.testing.assert_allclose(healthy, -lesion, rtol=1e-5, atol=1e-7)
+    np.testing.assert_array_equal(healthy, first)
+
+
+def test_picture_beside_the_store(cli, store: Path, tiny_model: Path) -> None:
+    assert cli("saliency", store, "--model", "tiny", "--cell-px", "1").code == 0
+    with Image.open(store.with_name("made.saliency.png")) as image:
+        assert image.size == CompressedSlide.open(store).grid.shape[::-1]
+
+
+def test_unknown_target_is_wrong_usage(cli, store: Path, tiny_model: Path) -> None:
+    for target in ("tumour", "2", "-1"):
+        outcome = cli("saliency", store, "--model", "tiny", f"--target={target}")
+        assert outcome.code == 2
+        assert "0 (healthy), 1 (lesion)" in outcome.err
+
+
+@pytest.mark.parametrize("as_folder", [False, True])
+def test_agreement_with_an_annotation(
+    cli, store: Path, tiny_model: Path, outline: Path, *, as_folder: bool
+) -> None:
+    command = ("saliency", store, "--model", "tiny", "--annotation", outline.parent if as_folder else outline)
+    outcome = cli(*command, "--label", "Lesion")
+    assert outcome.code == 0
+    assert "against Lesion: pixel AUC " in outcome.out
+    found = cli(*command, "--label", "Lesion", "--json").json[0]["agreement"]
+    assert 0 <= found["auc"] <= 1
+    assert 0 < found["jaccard"] <= 1
+    assert found["labels"] == ["Lesion"]
+    assert cli(*command, "--json").json[0]["agreement"]["labels"] == ["Lesion", "Fold"]
+
+
+def test_annotation_that_is_none(cli, store: Path, tiny_model: Path, slide: Path, tmp_path: Path) -> None:
+    for path, problem in ((slide, "not recognised"), (tmp_path, "no annotation of this slide")):
+        outcome = cli("saliency", store, "--model", "tiny", "--annotation", path)
+        assert outcome.code == 1
+        assert problem in outcome.err
