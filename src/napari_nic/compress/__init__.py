@@ -1,9 +1,10 @@
 """Slide + encoder -> compressed slide: the pipeline, as a generator of progress."""
 
 from napari_nic.compress.pipeline import BlockCodes, BlocksDone, compress, encode_padded, usable_cores
-from napari_nic.compress.prepare import GridOptions, plan_coverage, plan_grid, prepare_store
+from napari_nic.compress.prepare import MIN_TISSUE, GridOptions, plan_coverage, plan_grid, prepare_store
 
 __all__ = [
+    "MIN_TISSUE",
     "BlockCodes",
     "BlocksDone",
     "GridOptions",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -134,7 +135,7 @@ def prepare_store(
     return CompressedSlide.create(path, header, coverage, overwrite=overwrite)
 
 
-def _make_header(slide: Slide, encoder: Encoder, grid: PatchGrid, tissue: dict[str, Any]) -> StoreHeader:
+def _make_header(slide: Slide, encoder: Encoder, grid: PatchGrid, tissue: Mapping[str, Any]) -> StoreHeader:
     return StoreHeader(
         slide_name=slide.name,
         slide_fingerprint=slide.fingerprint,
@@ -145,7 +146,7 @@ def _make_header(slide: Slide, encoder: Encoder, grid: PatchGrid, tissue: dict[s
         encoder=encoder.spec.to_dict(),
         precision=encoder.precision,
         batch_size=encoder.batch_size,
-        tissue=tissue,
+        tissue=dict(tissue),
         software=f"napari-nic {napari_nic.__version__}",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )

@@ -40,9 +40,7 @@ class TorchEncoder:
         self.batch_size = CPU_BATCH if device == "cpu" else GPU_BATCH
         self._dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
         folded = FoldedNet(net.eval()).requires_grad_(requires_grad=False).eval()
-        # The code itself is summed and kept in float32: it costs little and halves the rounding.
-        folded.convs.to(device=device, dtype=self._dtype, memory_format=torch.channels_last)
-        folded.code.to(device=device, dtype=self._dtype)
+        folded.to(device=device, dtype=self._dtype).to(memory_format=torch.channels_last)
         self._net = folded
 
     def prepare_thread(self) -> None:
