@@ -188,7 +188,7 @@ class _Trainer:
         torch.manual_seed(options.seed)
         self.options, self.device, self.precision = options, device, precision
         self.vae = Vae(options.code_size, decoder_width=options.decoder_width)
-        self.vae.to(device=device, memory_format=torch.channels_last)
+        self.vae.to(device).to(memory_format=torch.channels_last)
         self.optimiser = torch.optim.Adam(self.vae.parameters(), lr=options.learning_rate)
         self.step, self.smoothed, self.best, self.best_step = 0, float("nan"), float("inf"), 0
 
