@@ -34,9 +34,9 @@ class TissueMask:
     method: str
 
     def __post_init__(self) -> None:
-        if self.mask.ndim != 2 or self.mask.dtype != np.bool_:
+        if self.mask.ndim != 2 or self.mask.dtype != np.bool_ or self.mask.size == 0:
             raise InvalidParameterError(
-                "a tissue mask is a two-dimensional array of bool",
+                "a tissue mask is a two-dimensional array of bool, not empty",
                 found=f"{self.mask.dtype} of shape {self.mask.shape}",
             )
 
