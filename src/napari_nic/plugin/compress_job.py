@@ -1,0 +1,139 @@
+"""The compression as a job of the plugin: it prepares, compresses and paints, and reports in between."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from napari_nic.compress import BlocksDone, GridOptions, compress, prepare_store
+from napari_nic.compressed import CompressedSlide
+from napari_nic.encoders import Encoder, load_encoder
+from napari_nic.geometry import RegionPx
+from napari_nic.jobs import CancellationToken
+from napari_nic.plugin.painting import Painter, Picture
+from napari_nic.plugin.worker import throttled
+from napari_nic.slides import Slide
+from napari_nic.tissue import TissueMask
+
+
+@dataclass(frozen=True)
+class CompressOptions:
+    """How to compress, besides the encoder.
+
+    Attributes
+    ----------
+    device, precision : str
+        See :func:`napari_nic.encoders.load_encoder`.
+    overlap : float
+        Share by which neighbouring patches overlap, 0 to 0.75.
+    min_tissue : float, optional
+        Least share of a patch that must be tissue; None for the pipeline's own.
+    """
+
+    device: str = "auto"
+    precision: str = "auto"
+    overlap: float = 0.0
+    min_tissue: float | None = None
+
+    def grid(self, patch_size: int) -> GridOptions | None:
+        """Options of the grid; None where they are all the default, so that any store can be resumed."""
+        changes: dict[str, Any] = {}
+        if self.overlap > 0:
+            changes["stride"] = max(1, round(patch_size * (1 - self.overlap)))
+        if self.min_tissue is not None:
+            changes["min_tissue"] = self.min_tissue
+        return GridOptions(**changes) if changes else None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Report: what is being done before the first patch."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Report: the store is there."""
+
+    store: CompressedSlide
+
+
+@dataclass(frozen=True)
+class Painted:
+    """Report: cells have arrived.
+
+    Attributes
+    ----------
+    progress : BlocksDone
+        Of this run.
+    encoded : int
+        Cells of the store that are encoded, those of earlier runs too.
+    pictures : tuple of Picture
+        PCA colours that changed.
+    """
+
+    progress: BlocksDone
+    encoded: int
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
+class CompressRequest:
+    """All that the worker thread needs; made in the main thread and not changed after."""
+
+    slide: Slide
+    encoder: str
+    path: Path
+    options: CompressOptions
+    tissue: TissueMask | None
+    overwrite: bool
+    first: RegionPx | None
+    only_first: bool
+
+
+def compress_painted(request: CompressRequest, token: CancellationToken) -> Generator[object, None, None]:
+    """Run in the worker thread: prepare, compress, and paint what arrives."""
+    yield Stage("loading the encoder")
+    options = request.options
+    encoder = load_encoder(request.encoder, device=options.device, precision=_precision(request))
+    token.checkpoint()
+    yield Stage("finding tissue")
+    store = prepare_store(
+        request.slide,
+        encoder,
+        path=request.path,
+        options=options.grid(encoder.spec.patch_size),
+        tissue=request.tissue,
+        overwrite=request.overwrite,
+    )
+    token.checkpoint()
+    yield Ready(store)
+    yield from _paint_reports(request, encoder, store, token)
+
+
+def _precision(request: CompressRequest) -> str:
+    """Go on in the precision that a store was begun in, unless the user asks for another."""
+    precision = request.options.precision
+    if precision == "auto" and request.path.exists() and not request.overwrite:
+        return CompressedSlide.open(request.path).header.precision
+    return precision
+
+
+def _paint_reports(
+    request: CompressRequest, encoder: Encoder, store: CompressedSlide, token: CancellationToken
+) -> Generator[object, None, None]:
+    painter = Painter(store)
+    reports = compress(
+        request.slide, encoder, store, first=request.first, only_first=request.only_first, token=token
+    )
+    for progress in throttled(reports, _merge):
+        finished = progress.done == progress.total
+        pictures = painter.finish() if finished else painter.paint(progress.blocks)
+        yield Painted(progress, int(store.encoded().sum()), pictures)
+
+
+def _merge(older: BlocksDone, newer: BlocksDone) -> BlocksDone:
+    return replace(newer, blocks=older.blocks + newer.blocks)

@@ -1,0 +1,32 @@
+"""Questions and bad news for the user; the widgets ask in dialogs, tests answer in code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from napari_nic.slides import Slide
+
+
+class Asking(Protocol):
+    """What controllers may ask."""
+
+    def tell_error(self, error: Exception) -> None:
+        """Show what went wrong: file, expected, found, what to do."""
+        ...
+
+    def tell(self, message: str) -> None:
+        """Show a short notice that needs no answer."""
+        ...
+
+    def pixel_size(self, slide: Slide, reason: str) -> float | None:
+        """Ask for micrometres per pixel; None when the user does not know."""
+        ...
+
+    def confirm(self, title: str, text: str, *, yes: str, no: str) -> bool:
+        """Ask a yes-or-no question whose buttons say what happens."""
+        ...
+
+    def folder(self, title: str) -> Path | None:
+        """Ask for a folder to write to; None when cancelled."""
+        ...

@@ -1,0 +1,325 @@
+"""The Compress button: what it would do, what runs, what is done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+from psygnal import Signal
+
+from napari_nic.compress.plan import blocks_within, pending_blocks
+from napari_nic.compressed import CompressedSlide
+from napari_nic.errors import StoreError, StoreMismatchError
+from napari_nic.geometry import RegionPx
+from napari_nic.plugin.compress_job import (
+    CompressOptions,
+    CompressRequest,
+    Painted,
+    Ready,
+    Stage,
+    compress_painted,
+)
+from napari_nic.plugin.controllers.session import Session
+from napari_nic.plugin.controllers.tissue import TissueController
+from napari_nic.plugin.layers import tag_of, visible_region
+from napari_nic.plugin.legend import UM
+from napari_nic.plugin.worker import Callbacks, Job, Runner
+from napari_nic.slides import Slide
+
+Region = Literal["visible", "whole"]
+Phase = Literal["idle", "running", "paused", "stopping"]
+
+REGION_SETTING = "region"
+CELLS = "tissue cells"
+
+
+@dataclass(frozen=True)
+class CompressState:
+    """What the section shows.
+
+    Attributes
+    ----------
+    phase : str
+    stage : str
+        What is being done just now.
+    done, total : int
+        Tissue cells encoded, and in all; 0 while the tissue is not known.
+    rate : float
+        Patches per second; 0 when unknown.
+    seconds_left : float or None
+    """
+
+    phase: Phase = "idle"
+    stage: str = ""
+    done: int = 0
+    total: int = 0
+    rate: float = 0.0
+    seconds_left: float | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every tissue cell is encoded."""
+        return self.total > 0 and self.done == self.total
+
+    @property
+    def busy(self) -> bool:
+        """Whether a run is on, paused ones too."""
+        return self.phase != "idle"
+
+
+@dataclass(eq=False)
+class _Run:
+    """A run that is on; it goes on when the user looks at another slide."""
+
+    slide: Slide
+    job: Job = field(init=False)
+    store: CompressedSlide | None = None
+    state: CompressState = field(default_factory=lambda: CompressState("running", "starting"))
+    replace_wanted: bool = False
+
+
+class CompressController:
+    """Runs the compression of the session's slide and tells how far it is.
+
+    Parameters
+    ----------
+    session : Session
+    runner : Runner
+    tissue : TissueController
+        Knows whether the user painted a tissue mask.
+    """
+
+    changed = Signal()
+    painted = Signal(tuple)
+    ended = Signal()
+
+    def __init__(self, session: Session, runner: Runner, tissue: TissueController) -> None:
+        self.session = session
+        self.options = CompressOptions()
+        self._tissue = tissue
+        self._runner = runner
+        self._run: _Run | None = None
+        self._at_rest = CompressState()
+        session.slides_changed.connect(self._on_slides)
+        session.slide_changed.connect(self.changed.emit)
+        session.store_changed.connect(self._on_store)
+        tissue.changed.connect(self.changed.emit)
+
+    # -- what can be done --------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> CompressState:
+        """How far the session's slide is."""
+        run = self._run
+        return run.state if run is not None and run.slide is self.session.slide else self._at_rest
+
+    @property
+    def region(self) -> Region:
+        """What a click compresses."""
+        return "whole" if self.session.settings.get(REGION_SETTING) == "whole" else "visible"
+
+    @region.setter
+    def region(self, region: Region) -> None:
+        self.session.settings.set(REGION_SETTING, region)
+        self.changed.emit()
+
+    def why_not(self) -> str:
+        """Why Compress cannot be clicked; empty when it can."""
+        slide, run = self.session.slide, self._run
+        if slide is None:
+            return "Open a slide first"
+        if run is not None and run.slide is slide:
+            return "This slide is being compressed: pause or cancel it"
+        if run is not None:
+            return f"{run.slide.name} is being compressed: wait, or choose it above and cancel"
+        if slide.pixel_size is None:
+            return f"The {UM}/px of this slide is not known: enter it above"
+        if self.state.complete and not self._tissue.is_edited():
+            return (
+                f"All {self.state.total:,} {CELLS} are compressed with {self.session.spec.name}. "
+                "Choose another encoder, or edit the tissue mask, to compress anew"
+            )
+        return ""
+
+    def label(self) -> str:
+        """What the button says."""
+        state = self.state
+        if state.busy:
+            return "Compressing..."
+        if state.complete and not self._tissue.is_edited():
+            return "Slide compressed"
+        if 0 < state.done < state.total and not self._tissue.is_edited():
+            return f"&Compress the other {state.total - state.done:,} cells"
+        return "&Compress slide"
+
+    # -- the run -----------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Compress what is missing of the chosen region; a second click goes on where the first ended."""
+        slide, store = self.session.slide, self.session.store
+        if slide is None or self.why_not():
+            return
+        overwrite = store is not None and self._tissue.differs_from(store)
+        if store is not None and overwrite and not self._may_replace(store):
+            return
+        self._start(slide, overwrite=overwrite)
+
+    def _start(self, slide: Slide, *, overwrite: bool) -> None:
+        store = self.session.store
+        request = CompressRequest(
+            slide,
+            self.session.spec.name,
+            self.session.new_store_path() if store is None else store.path,
+            self.options,
+            self._tissue.edited(),
+            overwrite,
+            *self._region_to_do(store, overwrite=overwrite),
+        )
+        run = self._run = _Run(slide)
+        run.state = replace(run.state, done=self._at_rest.done, total=self._at_rest.total)
+        self.changed.emit()
+        run.job = self._runner.start(
+            f"Compressing {slide.name} (what is finished is kept)",
+            lambda token: compress_painted(request, token),
+            Callbacks(
+                yielded=lambda report: self._on_report(run, report),
+                failed=lambda error: self._on_failed(run, error),
+                finished=lambda: self._on_finished(run),
+            ),
+        )
+
+    def pause(self) -> None:
+        """Pause the run of this slide, or let it go on."""
+        run = self._run
+        if run is None or run.state.phase == "stopping":
+            return
+        if run.state.phase == "paused":
+            run.job.token.resume()
+            self._set(run, phase="running")
+        else:
+            run.job.token.pause()
+            self._set(run, phase="paused", rate=0.0, seconds_left=None)
+
+    def cancel(self) -> None:
+        """Stop the run; what is finished is kept."""
+        run = self._run
+        if run is not None:
+            self._set(run, phase="stopping", stage="storing what is finished")
+            run.job.cancel()
+
+    def _region_to_do(
+        self, store: CompressedSlide | None, *, overwrite: bool
+    ) -> tuple[RegionPx | None, bool]:
+        """What is visible, and whether to stop after it; goes on to the rest when that is done already."""
+        visible = self._visible()
+        if self.region == "whole" or visible is None:
+            return visible, False
+        if store is not None and not overwrite:
+            left = pending_blocks(store.done, store.coverage)
+            inside = blocks_within(store.grid, visible)
+            if left and not any(block in inside for block in left):
+                self.session.asking.tell("The visible part is compressed already: going on with the rest")
+                return visible, False
+        return visible, True
+
+    def _visible(self) -> RegionPx | None:
+        layer, slide = self.session.layer, self.session.slide
+        if layer is None or slide is None:
+            return None
+        corners = np.asarray(layer.corner_pixels)[:, -2:]
+        region = visible_region(corners, layer.downsample_factors[layer.data_level][:2], slide)
+        return None if region.is_empty else region
+
+    def _on_report(self, run: _Run, report: object) -> None:
+        shown = run.slide is self.session.slide
+        if isinstance(report, Stage):
+            self._set(run, stage=report.text)
+        elif isinstance(report, Ready):
+            run.store = report.store
+            counts = _count(report.store)
+            self._set(run, stage="compressing", done=counts.done, total=counts.total)
+            if shown:
+                self.session.set_store(report.store)
+        elif isinstance(report, Painted):
+            going = run.state.phase == "running"
+            self._set(
+                run,
+                done=report.encoded,
+                rate=report.progress.rate if going else 0.0,
+                seconds_left=report.progress.seconds_left if going else None,
+            )
+            if shown:
+                self.painted.emit(report.pictures)
+
+    def _on_failed(self, run: _Run, error: Exception) -> None:
+        if isinstance(error, StoreMismatchError):
+            run.replace_wanted = self._may_replace_mismatch(error)
+            return
+        self.session.asking.tell_error(error)
+        if isinstance(error, StoreError) and run.store is None:
+            folder = self.session.asking.folder("Choose another folder for compressed slides")
+            if folder is not None:
+                self.session.set_store_folder(folder)
+
+    def _on_finished(self, run: _Run) -> None:
+        self._run = None
+        self._on_store()
+        self.ended.emit()
+        if run.replace_wanted and run.slide is self.session.slide:
+            self._start(run.slide, overwrite=True)
+
+    # -- another tissue mask or other settings than the store was made with -------------------------------
+
+    def _may_replace(self, store: CompressedSlide) -> bool:
+        return self.session.asking.confirm(
+            "Tissue mask changed",
+            f"{store.path.name} was made for another tissue mask. Compressing with the edited mask "
+            "replaces it and encodes all cells again.",
+            yes="Replace and compress",
+            no="Keep it",
+        )
+
+    def _may_replace_mismatch(self, error: StoreMismatchError) -> bool:
+        return self.session.asking.confirm(
+            "The store was made with other settings",
+            f"{error}\n\nReplace it? All its cells are encoded again.",
+            yes="Replace and compress",
+            no="Keep it",
+        )
+
+    # -- state -------------------------------------------------------------------------------------------
+
+    def _on_slides(self) -> None:
+        """Stop the run of a slide that was removed from the viewer."""
+        run = self._run
+        if run is not None and run.state.phase != "stopping" and run.slide not in self._slides_shown():
+            self.cancel()
+
+    def _slides_shown(self) -> list[Slide | None]:
+        tags = (tag_of(layer) for layer in self.session.slide_layers)
+        return [None if tag is None else tag.slide for tag in tags]
+
+    def _on_store(self) -> None:
+        run, session = self._run, self.session
+        if (
+            run is not None
+            and run.store is not None
+            and run.slide is session.slide
+            and session.store is not run.store
+        ):
+            # Back at the slide of the run: its own store knows what is finished but not yet written.
+            session.set_store(run.store)
+            return
+        self._at_rest = _count(session.store)
+        self.changed.emit()
+
+    def _set(self, run: _Run, **changes: Any) -> None:
+        run.state = replace(run.state, **changes)
+        self.changed.emit()
+
+
+def _count(store: CompressedSlide | None) -> CompressState:
+    if store is None:
+        return CompressState()
+    return CompressState(done=int(store.encoded().sum()), total=int(store.coverage.sum()))

@@ -1,0 +1,101 @@
+"""Export of the embedding array in the formats of others."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+
+from psygnal import Signal
+
+from napari_nic.compressed import EXPORTERS, CompressedSlide, export_store, export_target
+from napari_nic.errors import NicError
+from napari_nic.jobs import CancellationToken
+from napari_nic.plugin.controllers.compressing import CompressController
+from napari_nic.plugin.controllers.session import Session
+from napari_nic.plugin.worker import Callbacks, Runner
+
+
+class ExportController:
+    """Writes the session's store in another format, in the background."""
+
+    changed = Signal()
+
+    def __init__(self, session: Session, compressing: CompressController, runner: Runner) -> None:
+        self.session = session
+        self.busy = False
+        self._runner = runner
+        session.store_changed.connect(self.changed.emit)
+        compressing.ended.connect(self.changed.emit)
+
+    def why_not(self) -> str:
+        """Why nothing can be exported; empty when it can."""
+        if self.busy:
+            return "An export is running"
+        store = self.session.store
+        if store is None or not store.encoded().any():
+            return "Compress the slide first: there is no embedding array yet"
+        return ""
+
+    @staticmethod
+    def formats() -> dict[str, str]:
+        """Formats by name, with what menus call them."""
+        return {name: EXPORTERS.get(name).label for name in EXPORTERS}
+
+    def default_path(self, name: str) -> Path:
+        """Path that the format's own tools would choose, beside the store; never the store itself."""
+        store = self.session.store
+        if store is None:
+            return Path()
+        target = store.path.parent / EXPORTERS.get(name).default_name(store.header)
+        if target == store.path:
+            return target.with_name(f"{store.header.slide_name}-copy{EXPORTERS.get(name).suffix}")
+        return target
+
+    def export(self, path: Path, name: str) -> None:
+        """Write the array; asks before it replaces a file or leaves cells out, tells how it ended."""
+        store = self.session.store
+        if store is None or self.why_not():
+            return
+        try:
+            target = export_target(store.header, path, name)
+        except NicError as error:
+            self.session.asking.tell_error(error)
+            return
+        if not self._may(store, target):
+            return
+        self.busy = True
+        self.changed.emit()
+        self._runner.start(
+            f"Exporting {store.path.name}",
+            lambda token: _export(store, target, name, token),
+            Callbacks(
+                returned=lambda where: self.session.asking.tell(f"Exported {where}"),
+                failed=self.session.asking.tell_error,
+                finished=self._on_finished,
+            ),
+        )
+
+    def _may(self, store: CompressedSlide, target: Path) -> bool:
+        """Ask whether to leave missing cells out, and whether to replace a file."""
+        confirm = self.session.asking.confirm
+        done, total = int(store.encoded().sum()), int(store.coverage.sum())
+        partial = f"{done:,} of {total:,} tissue cells are compressed."
+        if done < total and not confirm(
+            "Not complete", f"Only {partial} Export these?", yes="Export these", no="Cancel"
+        ):
+            return False
+        return not target.exists() or confirm(
+            "File exists", f"{target} exists.", yes="Replace it", no="Keep it"
+        )
+
+    def _on_finished(self) -> None:
+        self.busy = False
+        self.changed.emit()
+
+
+def _export(
+    store: CompressedSlide, target: Path, name: str, token: CancellationToken
+) -> Generator[None, None, Path]:
+    yield
+    token.checkpoint()
+    return export_store(store, target, name, allow_partial=True, overwrite=True)[0]

@@ -1,0 +1,210 @@
+"""Which model judges the slide, what it says, and for which class or target that is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from psygnal import Signal
+
+from napari_nic.compressed import CompressedSlide
+from napari_nic.errors import BundleError, NicError
+from napari_nic.explain import Overlay
+from napari_nic.jobs import CancellationToken
+from napari_nic.plugin.controllers.session import Session
+from napari_nic.slide_models import ModelBundle, Prediction, list_bundles
+
+MODEL_SETTING = "model"
+ADDED_SETTING = "added_models"
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What a job on a model gives.
+
+    Attributes
+    ----------
+    overlay : Overlay
+    prediction : Prediction or None
+        Of the whole slide, where one was made.
+    """
+
+    overlay: Overlay
+    prediction: Prediction | None = None
+
+
+class ModelController:
+    """Holds the bundles, the chosen one, and its prediction of the session's store.
+
+    Attributes
+    ----------
+    bundles : list of ModelBundle
+    bundle : ModelBundle or None
+        The chosen one.
+    shown_class : int or None
+        Class whose scores are shown; None for the most likely class of each cell.
+    target : int
+        Class or value that saliency explains.
+    prediction : Prediction or None
+        Of the session's store as it was when last judged.
+    """
+
+    changed = Signal()
+    judged = Signal()
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.bundles = self._load_bundles()
+        self.bundle: ModelBundle | None = None
+        self.shown_class: int | None = None
+        self.target = 0
+        self.prediction: Prediction | None = None
+        session.store_changed.connect(self._on_store)
+        self._choose(self._fitting())
+
+    # -- choices -----------------------------------------------------------------------------------------
+
+    def select(self, bundle: ModelBundle) -> None:
+        """Judge with this model."""
+        if bundle is not self.bundle:
+            self.session.settings.set(MODEL_SETTING, bundle.name)
+            self._choose(bundle)
+            self.changed.emit()
+
+    def add(self, folder: Path) -> None:
+        """Add a bundle from a folder, remember it and choose it; a folder that is none is told."""
+        try:
+            bundle = ModelBundle.load(folder)
+        except NicError as error:
+            self.session.asking.tell_error(error)
+            return
+        known = [path for path in self._added() if path != str(folder)]
+        self.session.settings.set(ADDED_SETTING, [*known, str(folder)])
+        self.bundles = [b for b in self.bundles if b.name != bundle.name] + [bundle]
+        self.select(bundle)
+
+    def set_class(self, index: int | None) -> None:
+        """Show the scores of one class, or (None) the most likely class of each cell."""
+        if index != self.shown_class:
+            self.shown_class = index
+            self.changed.emit()
+
+    def set_target(self, index: int) -> None:
+        """Explain this class or value."""
+        if index != self.target:
+            self.target = index
+            self.changed.emit()
+
+    def why_not(self) -> str:
+        """Why the chosen model cannot judge the session's store; empty when it can."""
+        store = self.session.store
+        if self.bundle is None:
+            return "No model is here: add one with +"
+        if store is None:
+            return "Compress the slide first"
+        try:
+            self.bundle.check_store(store)
+        except BundleError as error:
+            return f"{error.problem}: {error.hint}" if error.hint else error.problem
+        return ""
+
+    # -- what it says ------------------------------------------------------------------------------------
+
+    def score(self) -> str:
+        """The slide's score with its spread, in one line; empty when it was not judged."""
+        return "" if self.prediction is None else self.prediction.summary
+
+    def describe_cell(self, row: int, col: int) -> str:
+        """Most likely class of a cell and its score."""
+        prediction = self.prediction
+        if prediction is None or not prediction.mask[row, col]:
+            return ""
+        scores = prediction.cell_scores[row, col]
+        best = int(scores.argmax())
+        return f"{prediction.class_names[best]} {scores[best]:.2f}"
+
+    def work(self, kind: str, store: CompressedSlide) -> Callable[[CancellationToken], Judged]:
+        """Return what a job has to compute; it touches nothing of this controller."""
+        if self.bundle is None:
+            raise LookupError("no model")  # why_not is asked before
+        if kind == "saliency":
+            return partial(_explain, self.bundle, store, self.target)
+        return partial(_judge, self.bundle, store, self.prediction, self.shown_class)
+
+    def take(self, judged: Judged) -> None:
+        """Keep what a job found."""
+        if judged.prediction is not None:
+            self.prediction = judged.prediction
+            self.judged.emit()
+
+    def forget(self) -> None:
+        """The store has other cells than when it was judged."""
+        self.prediction = None
+
+    # -- bundles -----------------------------------------------------------------------------------------
+
+    def _load_bundles(self) -> list[ModelBundle]:
+        bundles = {bundle.name: bundle for bundle in list_bundles()}
+        for folder in self._added():
+            try:
+                bundle = ModelBundle.load(folder)
+            except NicError:
+                continue  # moved or deleted since; it can be added again
+            bundles[bundle.name] = bundle
+        return list(bundles.values())
+
+    def _added(self) -> list[str]:
+        folders = self.session.settings.get(ADDED_SETTING, [])
+        return [str(folder) for folder in folders] if isinstance(folders, list) else []
+
+    def _choose(self, bundle: ModelBundle | None) -> None:
+        self.bundle = bundle
+        self.shown_class = None
+        # What people ask a two-class model is where the second class ("lesion", not "normal") is.
+        self.target = 0 if bundle is None else len(bundle.card.class_names) - 1
+        self.prediction = None
+
+    def _fitting(self) -> ModelBundle | None:
+        """The remembered bundle if it fits the store, else the first that fits, else the first."""
+        wanted = self.session.settings.get(MODEL_SETTING)
+        ranked = sorted(self.bundles, key=lambda bundle: bundle.name != wanted)
+        store = self.session.store
+        if store is not None:
+            for bundle in ranked:
+                try:
+                    bundle.check_store(store)
+                except BundleError:
+                    continue
+                return bundle
+        return ranked[0] if ranked else None
+
+    def _on_store(self) -> None:
+        self.prediction = None
+        if self.why_not() and self.session.store is not None:
+            self._choose(self._fitting())
+        self.judged.emit()
+
+
+def _judge(
+    bundle: ModelBundle,
+    store: CompressedSlide,
+    known: Prediction | None,
+    shown_class: int | None,
+    token: CancellationToken,
+) -> Judged:
+    from napari_nic.explain import prediction_overlay
+    from napari_nic.slide_models import predict
+
+    prediction = known or predict(bundle, store, token=token)
+    return Judged(prediction_overlay(prediction, target=shown_class), prediction)
+
+
+def _explain(bundle: ModelBundle, store: CompressedSlide, target: int, token: CancellationToken) -> Judged:
+    from napari_nic.explain import grad_cam, saliency_overlay
+
+    token.checkpoint()
+    bundle.check_store(store)
+    saliency = grad_cam(bundle, store.read(), store.encoded(), target=target)
+    return Judged(saliency_overlay(saliency, store.grid.placement))

@@ -1,0 +1,111 @@
+"""The overlay layers of the session's slide: found, put in place, kept in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_nic.explain import Overlay
+from napari_nic.plugin.controllers.session import Session
+from napari_nic.plugin.layers import overlay_layer, tag_of
+
+if TYPE_CHECKING:
+    from napari.layers import Image, Layer
+
+
+class OverlayStack:
+    """Layers by kind; the layer list itself is the state.
+
+    Parameters
+    ----------
+    session : Session
+    changed : callable
+        Called when the user shows, hides, fades or removes an overlay in napari's layer list.
+    """
+
+    def __init__(self, session: Session, changed: Callable[[], None]) -> None:
+        self._session = session
+        self._changed = changed
+
+    def layer(self, kind: str) -> Image | None:
+        """The layer of this kind on the session's slide."""
+        slide = self._session.slide
+        for layer in self._session.viewer.layers:
+            tag = tag_of(layer)
+            if (
+                tag is not None
+                and tag.kind == "overlay"
+                and tag.name == kind
+                and tag.slide is slide
+                and slide is not None
+            ):
+                return layer
+        return None
+
+    def shown(self, kind: str) -> bool:
+        """Whether there is such a layer and it is visible."""
+        layer = self.layer(kind)
+        return layer is not None and bool(layer.visible)
+
+    def put(self, overlay: Overlay, *, opacity: float) -> Image:
+        """Show an overlay: in its layer if it has one, else in a new one, under annotations."""
+        slide = self._session.slide
+        title = f"{overlay.name}" if slide is None else f"{overlay.name} ({slide.name})"
+        data, options, _ = overlay_layer(overlay, slide, title=title)
+        layer = self.layer(overlay.kind)
+        if layer is not None and layer.data.shape == data.shape and bool(layer.rgb) == overlay.is_picture:
+            _update(layer, data, options)
+            return layer
+        if layer is not None:
+            self._session.viewer.layers.remove(layer)
+        return self._add(data, options | {"opacity": opacity})
+
+    def remove(self, kind: str) -> None:
+        """Take the layer of this kind away, if there is one."""
+        layer = self.layer(kind)
+        if layer is not None:
+            self._session.viewer.layers.remove(layer)
+
+    def _add(self, data: np.ndarray, options: dict[str, Any]) -> Image:
+        from napari.layers import Image
+
+        viewer = self._session.viewer
+        active = viewer.layers.selection.active
+        layer = Image(data, **options)
+        viewer.layers.insert(self._place(), layer)
+        # What the user works on, an annotation for instance, stays the active layer.
+        viewer.layers.selection.active = active if active in viewer.layers else layer
+        for emitter in (layer.events.visible, layer.events.opacity):
+            emitter.connect(self._on_layer)
+        return layer
+
+    def _place(self) -> int:
+        """Index under the lowest annotation or tissue layer that lies above the slide."""
+        layers = list(self._session.viewer.layers)
+        slide = self._session.layer
+        start = layers.index(slide) + 1 if slide in layers else 0
+        for index in range(start, len(layers)):
+            if _stays_on_top(layers[index]):
+                return index
+        return len(layers)
+
+    def _on_layer(self, event: Any) -> None:  # noqa: ARG002 -- napari passes the event
+        self._changed()
+
+
+def _stays_on_top(layer: Layer) -> bool:
+    tag = tag_of(layer)
+    own = tag is not None and tag.kind in ("annotations", "tissue")
+    return own or type(layer).__name__ in ("Shapes", "Points")
+
+
+def _update(layer: Image, data: np.ndarray, options: dict[str, Any]) -> None:
+    layer.data = data
+    layer.name = options["name"]
+    layer.scale, layer.translate = options["scale"], options["translate"]
+    if "contrast_limits" in options:
+        layer.contrast_limits_range = options["contrast_limits"]
+        layer.contrast_limits = options["contrast_limits"]
+        layer.colormap = options["colormap"]

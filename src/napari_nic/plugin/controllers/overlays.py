@@ -1,0 +1,300 @@
+"""PCA, channel, prediction and saliency of the session's store: toggles, choices, legend, pointer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+from psygnal import Signal
+
+from napari_nic.errors import NicError
+from napari_nic.explain import Overlay
+from napari_nic.jobs import CancellationToken
+from napari_nic.plugin.controllers.compressing import CompressController
+from napari_nic.plugin.controllers.models import Judged, ModelController
+from napari_nic.plugin.controllers.overlay_stack import OverlayStack
+from napari_nic.plugin.controllers.session import Session
+from napari_nic.plugin.layers import to_slide_um
+from napari_nic.plugin.legend import UM, Legend, format_value, legend_of
+from napari_nic.plugin.overlay_jobs import job, store_channel, store_pca
+from napari_nic.plugin.painting import Picture
+from napari_nic.plugin.worker import Callbacks, Runner
+
+Kind = Literal["pca", "channel", "prediction", "saliency"]
+KINDS: tuple[Kind, ...] = ("pca", "channel", "prediction", "saliency")
+TITLES: dict[Kind, str] = {
+    "pca": "PCA",
+    "channel": "Channel",
+    "prediction": "Prediction",
+    "saliency": "Saliency",
+}
+OPACITY: dict[Kind, float] = {"pca": 0.6, "channel": 0.6, "prediction": 0.5, "saliency": 0.6}
+"""At first: the tissue stays legible under the colours."""
+
+
+@dataclass(frozen=True)
+class OverlayState:
+    """What a row of the section shows.
+
+    Attributes
+    ----------
+    shown, busy : bool
+        Wanted on the screen; being computed.
+    opacity : float
+    why_not : str
+        Why it cannot be shown; empty when it can.
+    """
+
+    shown: bool
+    busy: bool
+    opacity: float
+    why_not: str
+
+
+class OverlayController:
+    """Shows overlays of the session's store as layers.
+
+    Parameters
+    ----------
+    session : Session
+    compressing : CompressController
+        Gives the colours of cells that arrive, and tells when a run has ended.
+    models : ModelController
+        Gives predictions and saliency.
+    runner : Runner
+    """
+
+    changed = Signal()
+    pointed = Signal(str)
+
+    def __init__(
+        self, session: Session, compressing: CompressController, models: ModelController, runner: Runner
+    ) -> None:
+        self.session = session
+        self.models = models
+        self.stack = OverlayStack(session, self.changed.emit)
+        self.channel = 0
+        self._runner = runner
+        self._opacity = dict(OPACITY)
+        self._wanted: dict[Kind, bool] = {}
+        self._busy: dict[Kind, int] = {}
+        self._overlays: dict[Kind, Overlay] = {}
+        self._generation = 0
+        session.store_changed.connect(self._on_store)
+        compressing.painted.connect(self._on_painted)
+        compressing.ended.connect(self._on_ended)
+        models.changed.connect(self._on_model)
+        session.viewer.layers.events.removed.connect(self._on_removed)
+        session.viewer.mouse_move_callbacks.append(self._on_mouse)
+
+    def close(self) -> None:
+        """Stop following the viewer."""
+        self.session.viewer.layers.events.removed.disconnect(self._on_removed)
+        self.session.viewer.mouse_move_callbacks.remove(self._on_mouse)
+
+    # -- rows --------------------------------------------------------------------------------------------
+
+    def state(self, kind: Kind) -> OverlayState:
+        """What the row of this overlay shows."""
+        layer = self.stack.layer(kind)
+        why_not = self._why_not(kind)
+        busy = kind in self._busy
+        shown = not why_not and ((busy and self._wanted.get(kind, False)) or self.stack.shown(kind))
+        opacity = self._opacity[kind] if layer is None else float(layer.opacity)
+        return OverlayState(shown, busy, opacity, why_not)
+
+    def overlay(self, kind: Kind) -> Overlay | None:
+        """The overlay that was computed last, shown or not; None when there is none of this store."""
+        return self._overlays.get(kind)
+
+    def show(self, kind: Kind, on: bool) -> None:
+        """Show or hide an overlay; it is computed if it is not there yet."""
+        self._wanted[kind] = on
+        layer = self.stack.layer(kind)
+        if not on:
+            if layer is not None:
+                layer.visible = False
+        elif layer is not None and kind in self._overlays:
+            layer.visible = True
+        else:
+            self._compute(kind)
+        self.changed.emit()
+
+    def set_opacity(self, kind: Kind, opacity: float) -> None:
+        """Fade an overlay, 0 to 1."""
+        self._opacity[kind] = opacity
+        layer = self.stack.layer(kind)
+        if layer is not None:
+            layer.opacity = opacity
+
+    def set_channel(self, channel: int) -> None:
+        """Choose the channel; it is shown if the channel row is on."""
+        if channel != self.channel:
+            self.channel = channel
+            self._overlays.pop("channel", None)
+            if self.stack.shown("channel"):
+                self._compute("channel")
+
+    def legend(self) -> Legend | None:
+        """Meaning of the topmost overlay that is shown."""
+        overlay = self._topmost()
+        return None if overlay is None else legend_of(overlay)
+
+    def _topmost(self) -> Overlay | None:
+        layers = list(self.session.viewer.layers)
+        shown = [(layers.index(self.stack.layer(kind)), kind) for kind in KINDS if self.stack.shown(kind)]
+        kinds = [kind for _, kind in sorted(shown, reverse=True) if kind in self._overlays]
+        return self._overlays[kinds[0]] if kinds else None
+
+    def _why_not(self, kind: Kind) -> str:
+        if self.session.slide is None:
+            return "Open a slide first"
+        store = self.session.store
+        if store is None or not store.encoded().any():
+            return "Compress the slide first"
+        return self.models.why_not() if kind in ("prediction", "saliency") else ""
+
+    # -- computing ---------------------------------------------------------------------------------------
+
+    def _compute(self, kind: Kind) -> None:
+        if self._why_not(kind) or self._busy.get(kind) == self._generation:
+            return
+        generation = self._busy[kind] = self._generation
+        slide = self.session.slide
+        self._runner.start(
+            f"{TITLES[kind]} of {'' if slide is None else slide.name}",
+            job(self._work(kind)),
+            Callbacks(
+                returned=partial(self._on_judged, kind, generation),
+                failed=partial(self._on_failed, kind, generation),
+                finished=partial(self._on_finished, kind, generation),
+            ),
+        )
+        self.changed.emit()
+
+    def _work(self, kind: Kind) -> Callable[[CancellationToken], Judged]:
+        store = self.session.store
+        if store is None:
+            raise LookupError(kind)  # _why_not is asked before
+        if kind == "pca":
+            return lambda _: Judged(store_pca(store))
+        if kind == "channel":
+            channel = min(self.channel, store.code_size - 1)
+            return lambda _: Judged(store_channel(store, channel))
+        return self.models.work(kind, store)
+
+    def _on_judged(self, kind: Kind, generation: int, judged: Judged) -> None:
+        if generation != self._generation:
+            return  # of another store, or overtaken by new cells
+        self.models.take(judged)
+        overlay = self._overlays[kind] = judged.overlay
+        if self._wanted.get(kind, False):
+            self.stack.put(overlay, opacity=self._opacity[kind]).visible = True
+
+    def _on_failed(self, kind: Kind, generation: int, error: Exception) -> None:
+        if generation == self._generation:
+            self._wanted[kind] = False
+            self.session.asking.tell_error(error)
+
+    def _on_finished(self, kind: Kind, generation: int) -> None:
+        if self._busy.get(kind) == generation:
+            del self._busy[kind]
+        self.changed.emit()
+
+    def _renew(self, kinds: tuple[Kind, ...]) -> None:
+        """Compute anew what is shown; the rest when it is asked for."""
+        self._generation += 1
+        self._busy.clear()
+        for kind in kinds:
+            self._overlays.pop(kind, None)
+            if self.stack.shown(kind):
+                self._wanted[kind] = True
+                self._compute(kind)
+        self.changed.emit()
+
+    # -- what others tell --------------------------------------------------------------------------------
+
+    def _on_store(self) -> None:
+        for kind in KINDS:
+            if self._why_not(kind):
+                self.stack.remove(kind)
+        self._renew(KINDS)
+
+    def _on_model(self) -> None:
+        """Another model, class or target."""
+        for kind in ("prediction", "saliency"):
+            self._overlays.pop(kind, None)
+        self._renew(("prediction", "saliency"))
+
+    def _on_painted(self, pictures: tuple[Picture, ...]) -> None:
+        """Put new colours into the picture that is on the screen, and only there."""
+        store = self.session.store
+        if store is None or not pictures:
+            return
+        layer = self.stack.layer("pca")
+        if layer is None or layer.data.shape[:2] != store.grid.shape:
+            if not self._wanted.get("pca", True):
+                return
+            layer = self._blank_pca()
+        for picture in pictures:
+            layer.data[picture.rows, picture.cols] = picture.rgba
+        layer.refresh(thumbnail=False, highlight=False, extent=False)
+
+    def _blank_pca(self) -> Any:
+        store = self.session.store
+        if store is None:
+            raise LookupError("no store")
+        blank = Overlay(
+            name=TITLES["pca"],
+            kind="pca",
+            data=np.zeros((*store.grid.shape, 4), np.uint8),
+            mask=np.zeros(store.grid.shape, bool),
+            placement=store.grid.placement,
+        )
+        layer = self.stack.put(blank, opacity=self._opacity["pca"])
+        layer.visible = True
+        self._wanted["pca"] = True
+        self.changed.emit()
+        return layer
+
+    def _on_ended(self) -> None:
+        if self.session.store is not None:
+            self.models.forget()
+            self._renew(KINDS)
+
+    def _on_removed(self, event: Any) -> None:  # noqa: ARG002 -- napari passes the event
+        for kind in KINDS:
+            if kind in self._wanted and kind not in self._busy and self.stack.layer(kind) is None:
+                self._wanted[kind] = False
+        self.changed.emit()
+
+    # -- pointer -----------------------------------------------------------------------------------------
+
+    def _on_mouse(self, viewer: Any, event: Any) -> None:  # noqa: ARG002 -- napari's signature
+        self.pointed.emit(self.describe(viewer.cursor.position))
+
+    def describe(self, world: tuple[float, ...]) -> str:
+        """Say what lies under a point of napari's world: cell, place in um, value of the overlay."""
+        slide, store = self.session.slide, self.session.store
+        if slide is None or store is None or slide.pixel_size is None:
+            return ""
+        y_um, x_um = to_slide_um(world, slide)
+        cell = store.grid.cell_at(y_um / slide.pixel_size.y, x_um / slide.pixel_size.x)
+        if cell is None:
+            return ""
+        place = f"cell {cell[0]}, {cell[1]} at {x_um:,.0f}, {y_um:,.0f} {UM}"
+        overlay = self._topmost()
+        if overlay is None:
+            return place
+        value = overlay.value_at(*cell)
+        if value is None:
+            what = self.models.describe_cell(*cell) if overlay.kind == "prediction" else ""
+        else:
+            what = f"{format_value(value)} {overlay.unit}".strip()
+        return f"{what}   {place}" if what else place
+
+
+__all__ = ["KINDS", "OPACITY", "TITLES", "Kind", "NicError", "OverlayController", "OverlayState"]

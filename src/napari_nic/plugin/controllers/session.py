@@ -1,0 +1,290 @@
+"""Which slide, encoder and store the dock works on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from psygnal import Signal
+
+from napari_nic.compressed import CompressedSlide, default_store_path, find_stores
+from napari_nic.encoders import DEFAULT_ENCODER, EncoderSpec, get_spec, list_encoders
+from napari_nic.errors import (
+    InvalidParameterError,
+    MissingPixelSizeError,
+    NicError,
+    StoreMismatchError,
+)
+from napari_nic.plugin.controllers.asking import Asking
+from napari_nic.plugin.layers import LayerTag, annotation_frame, frame, pixel_of, tag_of
+from napari_nic.plugin.legend import UM
+from napari_nic.plugin.settings import Settings
+from napari_nic.slides import Slide
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
+FALLBACK_ENCODER = "mean-rgb"
+"""Needs no weights, so it is always there."""
+
+ENCODER_SETTING = "encoder"
+FOLDER_SETTING = "store_folder"
+
+
+class Session:
+    """Follows the viewer's slides and finds the store of the chosen slide and encoder.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+    settings : Settings
+    asking : Asking
+    """
+
+    slides_changed = Signal()
+    slide_changed = Signal()
+    encoder_changed = Signal()
+    store_changed = Signal()
+    pixel_size_wanted = Signal()
+
+    def __init__(self, viewer: ViewerModel, settings: Settings, asking: Asking) -> None:
+        self.viewer = viewer
+        self.settings = settings
+        self.asking = asking
+        self.layer: Layer | None = None
+        self.store: CompressedSlide | None = None
+        self.store_note = ""
+        self.specs = self._list_encoders()
+        self.spec = self._remembered_spec()
+        viewer.layers.events.inserted.connect(self._on_inserted)
+        viewer.layers.events.removed.connect(self._on_removed)
+        viewer.layers.events.renamed.connect(self._on_renamed)
+        viewer.layers.selection.events.active.connect(self._on_active)
+        if self.slide_layers:
+            self.select(self.slide_layers[-1])
+
+    def close(self) -> None:
+        """Stop following the viewer."""
+        events = self.viewer.layers.events
+        events.inserted.disconnect(self._on_inserted)
+        events.removed.disconnect(self._on_removed)
+        events.renamed.disconnect(self._on_renamed)
+        self.viewer.layers.selection.events.active.disconnect(self._on_active)
+
+    # -- slides ------------------------------------------------------------------------------------------
+
+    @property
+    def slide_layers(self) -> list[Layer]:
+        """The viewer's slides, in the order of the layer list."""
+        return [layer for layer in self.viewer.layers if _is_slide(layer)]
+
+    @property
+    def slide(self) -> Slide | None:
+        """The chosen slide."""
+        tag = None if self.layer is None else tag_of(self.layer)
+        return None if tag is None else tag.slide
+
+    def describe_slide(self) -> str:
+        """Size, um/px and where it comes from, in one line."""
+        slide = self.slide
+        if slide is None:
+            return ""
+        height, width = slide.levels[0].shape
+        size = f"{width:,} x {height:,} px"
+        if slide.pixel_size is None:
+            return f"{size}, {UM}/px not known"
+        return f"{size}, {slide.pixel_size.mean:.3g} {UM}/px ({slide.pixel_size.source})"
+
+    def select(self, layer: Layer | None) -> None:
+        """Work on this slide; its store, if it has one, is opened."""
+        if layer is self.layer:
+            return
+        self.layer = layer
+        self.slide_changed.emit()
+        self.find_store(any_encoder=True)
+        if self.slide is not None and self.slide.pixel_size is None:
+            self.pixel_size_wanted.emit()
+
+    def set_pixel_size(self, mpp: float) -> None:
+        """Take the user's um/px for the chosen slide and remember it.
+
+        Raises
+        ------
+        InvalidParameterError
+            If it is absurd.
+        """
+        slide, layer = self.slide, self.layer
+        if slide is None or layer is None:
+            return
+        known = slide.with_pixel_size(mpp)
+        self.settings.remember_pixel_size(slide.fingerprint, mpp)
+        for other in self.viewer.layers:
+            tag = tag_of(other)
+            if tag is not None and tag.slide is slide:
+                _replace(other, tag, known)
+        self.slide_changed.emit()
+        self.find_store(any_encoder=True)
+
+    def ask_pixel_size(self, *, again: bool = False) -> None:
+        """Ask for the um/px of the chosen slide if it is not known; only once a layer unless `again`."""
+        slide, tag = self.slide, None if self.layer is None else tag_of(self.layer)
+        if slide is None or tag is None or slide.pixel_size is not None or (tag.asked and not again):
+            return
+        tag.asked = True
+        try:
+            reason = _reason_of_unknown(slide)
+            mpp = self.asking.pixel_size(slide, reason)
+            if mpp is not None:
+                self.set_pixel_size(mpp)
+        except InvalidParameterError as error:
+            self.asking.tell_error(error)
+
+    def _on_inserted(self, event: Any) -> None:
+        if _is_slide(event.value):
+            self.slides_changed.emit()
+            self.select(event.value)
+
+    def _on_removed(self, event: Any) -> None:
+        if not _is_slide(event.value):
+            return
+        self.slides_changed.emit()
+        if event.value is self.layer:
+            left = self.slide_layers
+            self.select(left[-1] if left else None)
+
+    def _on_renamed(self, event: Any) -> None:  # noqa: ARG002 -- napari passes the event
+        self.slides_changed.emit()
+
+    def _on_active(self, event: Any) -> None:
+        if event.value is not None and _is_slide(event.value):
+            self.select(event.value)
+
+    # -- encoders ----------------------------------------------------------------------------------------
+
+    def select_encoder(self, name: str) -> None:
+        """Work with this encoder; its store of the chosen slide, if there is one, is opened.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such encoder.
+        """
+        if name == self.spec.name:
+            return
+        self._set_spec(get_spec(name))
+        self.settings.set(ENCODER_SETTING, name)
+        self.find_store(any_encoder=False)
+
+    def reload_encoders(self) -> None:
+        """List the encoders anew, after one was imported."""
+        self.specs = self._list_encoders()
+        self.encoder_changed.emit()
+
+    def _list_encoders(self) -> tuple[EncoderSpec, ...]:
+        try:
+            return list_encoders()
+        except NicError as error:
+            # One damaged folder of the user's must not shut the whole dock.
+            self.asking.tell_error(error)
+            return (get_spec(FALLBACK_ENCODER),)
+
+    def _remembered_spec(self) -> EncoderSpec:
+        by_name = {spec.name: spec for spec in self.specs}
+        for name in (self.settings.get(ENCODER_SETTING), DEFAULT_ENCODER):
+            if name in by_name:
+                return by_name[name]
+        return self.specs[0]
+
+    def _set_spec(self, spec: EncoderSpec) -> None:
+        self.spec = spec
+        self.encoder_changed.emit()
+
+    # -- stores ------------------------------------------------------------------------------------------
+
+    @property
+    def store_folder(self) -> Path | None:
+        """Folder for stores that the user chose; None for beside the slide."""
+        folder = self.settings.get(FOLDER_SETTING)
+        return Path(folder) if folder else None
+
+    def set_store_folder(self, folder: Path | None) -> None:
+        """Choose where stores are written and looked for."""
+        self.settings.set(FOLDER_SETTING, None if folder is None else str(folder))
+        self.find_store(any_encoder=False)
+
+    def set_store(self, store: CompressedSlide | None) -> None:
+        """Work on this store of the chosen slide."""
+        self.store = store
+        self.store_changed.emit()
+
+    def find_store(self, *, any_encoder: bool) -> None:
+        """Open the chosen slide's store: of the chosen encoder, or else (if `any_encoder`) any it has.
+
+        With a store of another encoder that encoder becomes the chosen one.
+        """
+        self.store_note = ""
+        stores = self._stores_of_slide()
+        chosen = next((s for s in stores if _is_of(s, self.spec)), None)
+        if chosen is None and any_encoder:
+            chosen, spec = next(((s, p) for s in stores for p in self.specs if _is_of(s, p)), (None, None))
+            if spec is not None:
+                self._set_spec(spec)
+        self.set_store(chosen)
+
+    def new_store_path(self) -> Path:
+        """Where a new store of the chosen slide and encoder goes; never on one of another encoder."""
+        slide = self.slide
+        if slide is None:
+            raise InvalidParameterError("no slide is open", hint="open a slide first")
+        plain = default_store_path(slide.path, self.store_folder)
+        if plain.exists():
+            return default_store_path(slide.path, self.store_folder, self.spec.name)
+        return plain
+
+    def _stores_of_slide(self) -> list[CompressedSlide]:
+        slide = self.slide
+        if slide is None:
+            return []
+        folders = [self.store_folder, None] if self.store_folder else [None]
+        found, notes = [], []
+        for path in (path for folder in folders for path in find_stores(slide.path, folder)):
+            try:
+                store = CompressedSlide.open(path)
+                store.check_slide(slide)
+                found.append(store)
+            except NicError as error:
+                notes.append(f"{path.name}: {error.problem}")
+        self.store_note = "; ".join(notes)
+        return found
+
+
+def _is_slide(layer: Layer) -> bool:
+    tag = tag_of(layer)
+    return tag is not None and tag.kind == "slide"
+
+
+def _is_of(store: CompressedSlide, spec: EncoderSpec) -> bool:
+    try:
+        store.check_encoder(spec)
+    except StoreMismatchError:
+        return False
+    return True
+
+
+def _reason_of_unknown(slide: Slide) -> str:
+    try:
+        slide.require_pixel_size()
+    except MissingPixelSizeError as error:
+        return error.found or error.problem
+    return ""
+
+
+def _replace(layer: Layer, tag: LayerTag, slide: Slide) -> None:
+    """Give a layer of a slide the slide's new pixel size; only pixel-frame layers can exist before it."""
+    tag.slide = slide
+    place = annotation_frame(slide) if tag.kind == "annotations" else frame(pixel_of(slide))
+    if tag.kind in ("slide", "annotations"):
+        layer.scale = place["scale"]
+        layer.translate = place["translate"]
+        layer.units = place["units"]

@@ -1,0 +1,88 @@
+"""The tissue mask as a layer to paint in before compressing."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from psygnal import Signal
+
+from napari_nic.compressed import CompressedSlide
+from napari_nic.jobs import CancellationToken
+from napari_nic.plugin.controllers.session import Session
+from napari_nic.plugin.layers import tag_of, tissue_layer, tissue_of
+from napari_nic.plugin.worker import Callbacks, Runner
+from napari_nic.slides import Slide
+from napari_nic.tissue import TissueMask, find_tissue
+
+if TYPE_CHECKING:
+    from napari.layers import Labels
+
+
+class TissueController:
+    """Finds the tissue of the session's slide and reads back what the user painted."""
+
+    changed = Signal()
+
+    def __init__(self, session: Session, runner: Runner) -> None:
+        self.session = session
+        self._runner = runner
+
+    def edit(self) -> None:
+        """Put the tissue mask on the screen as a layer to paint in; it is found first if there is none."""
+        slide, layer = self.session.slide, self.layer()
+        if layer is not None:
+            layer.visible = True
+            self.session.viewer.layers.selection.active = layer
+        elif slide is not None:
+            self._runner.start(
+                f"Finding tissue on {slide.name}",
+                lambda token: _find(slide, token),
+                Callbacks(
+                    returned=lambda mask: self._show(slide, mask), failed=self.session.asking.tell_error
+                ),
+            )
+
+    def layer(self) -> Labels | None:
+        """The layer with the chosen slide's mask, if it is on the screen."""
+        for layer in self.session.viewer.layers:
+            tag = tag_of(layer)
+            if tag is not None and tag.kind == "tissue" and tag.slide is self.session.slide:
+                return layer
+        return None
+
+    def edited(self) -> TissueMask | None:
+        """The mask as it is on the screen; None when it is not there."""
+        layer, slide = self.layer(), self.session.slide
+        return None if layer is None or slide is None else tissue_of(layer, slide)
+
+    def differs_from(self, store: CompressedSlide) -> bool:
+        """Whether the mask on the screen asks for other cells than a store holds."""
+        tissue = self.edited()
+        if tissue is None:
+            return False
+        share = float(store.header.tissue.get("min_fraction", 0.0))
+        return not np.array_equal(tissue.cells(store.grid, min_fraction=share), store.coverage)
+
+    def is_edited(self) -> bool:
+        """Whether the mask on the screen asks for other cells than the session's store holds."""
+        store = self.session.store
+        return store is not None and self.differs_from(store)
+
+    def _show(self, slide: Slide, mask: TissueMask) -> None:
+        if slide is not self.session.slide:
+            return
+        viewer = self.session.viewer
+        data, options, _ = tissue_layer(mask, slide)
+        layer = viewer.add_labels(data, **options)
+        layer.selected_label = 1
+        layer.events.paint.connect(lambda _: self.changed.emit())
+        viewer.layers.selection.active = layer
+        self.changed.emit()
+
+
+def _find(slide: Slide, token: CancellationToken) -> Generator[None, None, TissueMask]:
+    token.checkpoint()
+    yield
+    return find_tissue(slide)

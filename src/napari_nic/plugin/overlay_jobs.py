@@ -1,0 +1,32 @@
+"""Overlays as jobs of the plugin: what reads codes or runs a model, in a worker thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+
+from napari_nic.compressed import CompressedSlide
+from napari_nic.explain import Overlay, channel_overlay, pca_overlay
+from napari_nic.jobs import CancellationToken
+
+
+def store_pca(store: CompressedSlide) -> Overlay:
+    """PCA picture of what a store holds."""
+    return pca_overlay(store.read(), store.encoded(), store.grid.placement)
+
+
+def store_channel(store: CompressedSlide, channel: int) -> Overlay:
+    """One channel of what a store holds."""
+    return channel_overlay(store.read(), store.encoded(), store.grid.placement, channel)
+
+
+def job(
+    compute: Callable[[CancellationToken], object],
+) -> Callable[[CancellationToken], Generator[None, None, object]]:
+    """Make a job of one computation, which looks at the token when it can."""
+
+    def run(token: CancellationToken) -> Generator[None, None, object]:
+        yield
+        token.checkpoint()
+        return compute(token)
+
+    return run

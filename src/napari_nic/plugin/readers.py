@@ -1,0 +1,163 @@
+"""The reader of napari's manifest: one command that looks at the path and hands it to the right room."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_nic.errors import NicError
+from napari_nic.plugin.layers import LayerData, overlay_layer, slide_layer, tag_of
+from napari_nic.plugin.settings import Settings
+from napari_nic.slides import Slide, open_slide, slide_suffixes
+
+if TYPE_CHECKING:
+    from napari_nic.compressed import CompressedSlide
+
+STORE_SUFFIX = ".nic.zarr"
+ANNOTATION_SUFFIXES = (".geojson", ".xml")
+COLOR_SETTING = "color"
+"""Setting: ``"srgb"`` applies a slide's colour profile, ``"raw"`` leaves its pixels alone."""
+
+ZARR_FILES = ("zarr.json", ".zattrs")
+
+NO_LAYER = (None,)
+"""What napari takes for "read, and there is nothing to show"."""
+
+Reader = Callable[[str | Sequence[str]], list[Any]]
+
+
+def get_reader(path: str | Sequence[str]) -> Reader | None:
+    """Return the function that reads this path, or None if nothing of ours does.
+
+    Looks at names only; whether the content fits is found out when it is read, and then told in words.
+    """
+    paths = [path] if isinstance(path, str) else list(path)
+    readers = [_reader_of(Path(p)) for p in paths]
+    if not paths or any(reader is None for reader in readers):
+        return None
+    return partial(_read_all, [reader for reader in readers if reader is not None])
+
+
+def read_slide(path: Path) -> list[LayerData]:
+    """Open a slide as a layer; a remembered um/px is applied.
+
+    Raises
+    ------
+    NicError
+        What :func:`napari_nic.slides.open_slide` raises.
+    """
+    return [slide_layer(open_remembered(path, Settings()))]
+
+
+def open_remembered(path: Path, settings: Settings) -> Slide:
+    """Open a slide with what the user said before: its um/px, and whether to apply colour profiles."""
+    raw = settings.get(COLOR_SETTING) == "raw"
+    return settings.apply_to(open_slide(path, color="raw" if raw else "srgb"))
+
+
+def read_store(path: Path) -> list[LayerData]:
+    """Open a compressed slide: its slide, when that lies beside it, and its PCA picture.
+
+    Raises
+    ------
+    NicError
+        If it is no store, or nothing is encoded yet.
+    """
+    from napari_nic.compressed import CompressedSlide
+    from napari_nic.plugin.overlay_jobs import store_pca
+
+    store = CompressedSlide.open(path)
+    slide = slide_beside(store)
+    picture = overlay_layer(
+        store_pca(store), slide, title=f"PCA ({store.header.slide_name})", pixel=store.grid.pixel_size
+    )
+    return [picture] if slide is None else [slide_layer(slide), picture]
+
+
+def slide_beside(store: CompressedSlide) -> Slide | None:
+    """Open the slide that a store was made of, if it lies in the same folder; None otherwise."""
+    settings = Settings()
+    for path in sorted(store.path.parent.glob(f"{glob.escape(store.header.slide_name)}*")):
+        if path == store.path or _reader_of(path) is not read_slide:
+            continue
+        try:
+            slide = open_remembered(path, settings)
+        except NicError:
+            continue  # some other file of that name; the store can be shown without its slide
+        if slide.fingerprint == store.header.slide_fingerprint:
+            # The store knows the pixel size that its grid was laid with.
+            known = slide.pixel_size is not None
+            return slide if known else slide.with_pixel_size(store.grid.pixel_size.mean)
+        slide.close()
+    return None
+
+
+def read_annotation_file(path: Path) -> list[LayerData]:
+    """Open annotations on the slide that the viewer shows, or in pixels when it shows none.
+
+    Raises
+    ------
+    NicError
+        If the file is no annotation file that we know.
+    """
+    from napari_nic.annotations import read_annotations
+    from napari_nic.plugin.annotation_layers import annotation_layers
+
+    return annotation_layers(read_annotations(path), current_slide(), path.stem)
+
+
+def current_slide() -> Slide | None:
+    """The topmost slide of the current viewer."""
+    from napari import current_viewer
+
+    viewer = current_viewer()
+    if viewer is None:
+        return None
+    for layer in reversed(viewer.layers):
+        tag = tag_of(layer)
+        if tag is not None and tag.kind == "slide":
+            return tag.slide
+    return None
+
+
+def _reader_of(path: Path) -> Callable[[Path], list[LayerData]] | None:
+    name = path.name.lower()
+    if name.endswith(STORE_SUFFIX):
+        return read_store
+    if path.is_dir():
+        return read_slide if _is_slide_folder(path) else None
+    if name.endswith(ANNOTATION_SUFFIXES):
+        return read_annotation_file
+    return read_slide if name.endswith(slide_suffixes()) else None
+
+
+def _is_slide_folder(path: Path) -> bool:
+    if any((path / name).is_file() for name in ZARR_FILES):
+        return True
+    return next(path.glob("*.dcm"), None) is not None
+
+
+def _read_all(readers: list[Callable[[Path], list[LayerData]]], path: str | Sequence[str]) -> list[Any]:
+    """Read all paths; in a window a file that cannot be read is told in a dialog, not in a traceback."""
+    paths = [path] if isinstance(path, str) else list(path)
+    layers: list[Any] = []
+    try:
+        for reader, single in zip(readers, paths, strict=True):
+            layers += reader(Path(single))
+    except NicError as error:
+        if not _tell_in_window(error):
+            raise
+    return layers or [NO_LAYER]
+
+
+def _tell_in_window(error: NicError) -> bool:
+    from napari import current_viewer
+
+    if current_viewer() is None:
+        return False
+    from napari_nic.plugin.widgets.dialogs import tell_soon
+
+    return tell_soon(error)

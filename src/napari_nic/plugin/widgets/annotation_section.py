@@ -1,0 +1,79 @@
+"""Open and save annotations, see their classes and how well the overlay agrees with one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qtpy.QtCore import QSignalBlocker
+from qtpy.QtWidgets import QFileDialog, QPushButton
+
+from napari_nic.plugin.controllers.annotating import AnnotationController
+from napari_nic.plugin.controllers.session import Session
+from napari_nic.plugin.widgets.colour_bar import Swatches
+from napari_nic.plugin.widgets.rows import Section, narrow_combo, quiet_label, row, set_enabled
+
+OPEN_FILTER = "Annotations (*.geojson *.json *.xml);;All files (*)"
+SAVE_FILTER = "QuPath GeoJSON (*.geojson);;ASAP XML (*.xml)"
+
+NO_ANNOTATIONS = "Open annotations first, or draw them in a shapes layer that was opened here"
+
+
+class AnnotationSection(Section):
+    """The expert's view beside the model's."""
+
+    def __init__(self, session: Session, annotating: AnnotationController) -> None:
+        super().__init__("Annotations")
+        self._session, self._annotating = session, annotating
+        self.open = QPushButton("Open &annotations...")
+        self.open.clicked.connect(self._open)
+        self.save = QPushButton("Save...")
+        self.save.clicked.connect(self._save)
+        self.classes = Swatches()
+        self.compared = narrow_combo()
+        self.compared.setAccessibleName("Class that the overlay is compared with")
+        self.compared.currentIndexChanged.connect(self._refresh_agreement)
+        self.compare_row = row(self.compared, label="Compare")
+        self.agreement = quiet_label()
+        for widget in (row(self.open, self.save), self.classes, self.compare_row, self.agreement):
+            self.body.addWidget(widget)
+        annotating.changed.connect(self.refresh_soon)
+        session.slide_changed.connect(self.refresh_soon)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show classes, counts and agreement."""
+        no_slide = "" if self._session.slide is not None else "Open a slide first: annotations lie on it"
+        set_enabled(self.open, no_slide, "QuPath GeoJSON, ASAP XML or ImageScope XML")
+        annotations = self._annotating.annotations()
+        set_enabled(self.save, "" if len(annotations) else NO_ANNOTATIONS, "QuPath GeoJSON or ASAP XML")
+        counts = annotations.counts()
+        self.classes.set_entries(
+            tuple((f"{label} {count:,}", annotations.colors[label]) for label, count in counts.items())
+        )
+        labels = list(self._annotating.labels())
+        with QSignalBlocker(self.compared):
+            if [self.compared.itemText(i) for i in range(self.compared.count())] != labels:
+                self.compared.clear()
+                self.compared.addItems(labels)
+        self._refresh_agreement()
+
+    def _refresh_agreement(self) -> None:
+        label = self.compared.currentText()
+        text = self._annotating.agreement(label) if label else ""
+        self.agreement.setText(text)
+        self.agreement.setVisible(bool(text))
+        self.compare_row.setVisible(bool(text) and self.compared.count() > 1)
+
+    def _open(self) -> None:
+        start = str(self._session.slide.path.parent) if self._session.slide is not None else ""
+        path, _ = QFileDialog.getOpenFileName(self, "Open annotations", start, OPEN_FILTER)
+        if path:
+            self._annotating.open(Path(path))
+
+    def _save(self) -> None:
+        slide = self._session.slide
+        start = "" if slide is None else str(slide.path.with_name(f"{slide.name}.geojson"))
+        path, chosen = QFileDialog.getSaveFileName(self, "Save annotations", start, SAVE_FILTER)
+        if path:
+            suffix = ".xml" if "xml" in chosen else ".geojson"
+            self._annotating.save(Path(path) if Path(path).suffix else Path(path + suffix))

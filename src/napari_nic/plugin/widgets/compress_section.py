@@ -1,0 +1,146 @@
+"""The Compress button, its progress, and the options that are seldom needed."""
+
+from __future__ import annotations
+
+from magicgui.widgets import CheckBox, ComboBox, Container, FloatSlider, SpinBox
+from qtpy.QtWidgets import QProgressBar, QPushButton
+from superqt import QCollapsible
+
+from napari_nic.compress.prepare import MIN_TISSUE
+from napari_nic.plugin.compress_job import CompressOptions
+from napari_nic.plugin.controllers.compressing import CELLS, CompressController, CompressState
+from napari_nic.plugin.controllers.session import Session
+from napari_nic.plugin.widgets.glyphs import GlyphButton
+from napari_nic.plugin.widgets.rows import Section, quiet_label, row, set_enabled
+
+CANCEL = "Cancel; what is finished is kept (Esc)"
+PERCENT = 100
+MAX_OVERLAP = 75
+THOUSAND = 1000
+
+
+class CompressSection(Section):
+    """One button, pause, cancel, a bar, a sentence."""
+
+    def __init__(self, session: Session, compressing: CompressController) -> None:
+        super().__init__("")
+        self._session, self._compressing = session, compressing
+        self.button = QPushButton("&Compress slide")
+        self.button.setObjectName("nic-compress")
+        self.button.clicked.connect(compressing.start)
+        self.pause = GlyphButton("pause", "Pause")
+        self.pause.clicked.connect(compressing.pause)
+        self.stop = GlyphButton("cross", CANCEL)
+        self.stop.clicked.connect(compressing.cancel)
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(True)
+        self.text = quiet_label()
+        self.options = OptionsForm(compressing)
+        for widget in (row(self.button, self.pause, self.stop), self.bar, self.text, self.options):
+            self.body.addWidget(widget)
+        compressing.changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show how far the compression is."""
+        state = self._compressing.state
+        why_not = self._compressing.why_not()
+        self.button.setText(self._compressing.label())
+        set_enabled(self.button, why_not, "Encode the tissue of this slide, patch by patch (C)")
+        running = state.phase in ("running", "paused")
+        set_enabled(self.pause, "" if running else "Nothing is running", pause_name(state))
+        self.pause.set_glyph("play" if state.phase == "paused" else "pause")
+        set_enabled(self.stop, "" if running else "Nothing is running", CANCEL)
+        self.bar.setVisible(state.busy or 0 < state.done < state.total)
+        if state.busy and state.total == 0:
+            self.bar.setRange(0, 0)
+        else:
+            self.bar.setRange(0, max(1, state.total))
+            self.bar.setValue(state.done)
+        self.bar.setFormat(bar_text(state))
+        self.text.setText(self._sentence(state))
+        self.text.setVisible(bool(self.text.text()))
+
+    def _sentence(self, state: CompressState) -> str:
+        if state.phase == "stopping" or (state.busy and state.total == 0):
+            return f"{state.stage[:1].upper()}{state.stage[1:]}..."
+        if state.total:
+            paused = " (paused)" if state.phase == "paused" else ""
+            return f"{state.done:,} of {state.total:,} {CELLS}{paused}"
+        if self._session.store_note:
+            return self._session.store_note
+        return "Not compressed yet" if self._session.slide is not None else ""
+
+
+class OptionsForm(QCollapsible):
+    """Overlap, tissue share, device and precision; closed at first."""
+
+    def __init__(self, compressing: CompressController) -> None:
+        super().__init__("Options", expandedIcon="-", collapsedIcon="+")
+        self._compressing = compressing
+        self.overlap = SpinBox(
+            label="Overlap (%)",
+            max=MAX_OVERLAP,
+            step=25,
+            tooltip="Of neighbouring patches; 0 is NIC's own grid",
+        )
+        self.own_share = CheckBox(label="Set the tissue share", value=False)
+        self.min_tissue = FloatSlider(
+            label="Least tissue",
+            max=1.0,
+            step=0.05,
+            value=MIN_TISSUE,
+            tooltip="Share of a patch that must be tissue",
+        )
+        self.device = ComboBox(label="Device", choices=["auto", "cpu", "cuda", "mps"])
+        self.precision = ComboBox(
+            label="Precision",
+            choices=["auto", "float32", "bfloat16"],
+            tooltip="auto takes bfloat16 where the processor has it: faster, rounds codes by up to 2 %",
+        )
+        form = Container(
+            widgets=[self.overlap, self.own_share, self.min_tissue, self.device, self.precision], labels=True
+        )
+        form.changed.connect(self._apply)
+        self.form = form
+        self.setDuration(0)
+        self.addWidget(form.native)
+        for layout in (self.layout(), self.content().layout()):
+            layout.setContentsMargins(0, 0, 0, 0)
+        self._apply()
+
+    def _apply(self) -> None:
+        self.min_tissue.enabled = self.own_share.value
+        self._compressing.options = CompressOptions(
+            device=self.device.value,
+            precision=self.precision.value,
+            overlap=self.overlap.value / PERCENT,
+            min_tissue=self.min_tissue.value if self.own_share.value else None,
+        )
+
+
+def pause_name(state: CompressState) -> str:
+    """What the pause button would do."""
+    return "Go on" if state.phase == "paused" else "Pause"
+
+
+def bar_text(state: CompressState) -> str:
+    """Percent, rate and time left, as far as they are known."""
+    parts = [f"{int(PERCENT * state.done / state.total)} %" if state.total else ""]
+    if state.rate > 0:
+        parts.append(f"{rate_text(state.rate)} patches/s")
+    if state.seconds_left is not None:
+        parts.append(f"{clock_text(state.seconds_left)} left")
+    return "   ".join(part for part in parts if part)
+
+
+def rate_text(rate: float) -> str:
+    """4.1k, 830."""
+    return f"{rate / THOUSAND:.1f}k" if rate >= THOUSAND else f"{rate:.0f}"
+
+
+def clock_text(seconds: float) -> str:
+    """0:23, 12:05, 1:02:03."""
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

@@ -1,0 +1,109 @@
+"""Dialogs: the answers that controllers ask for."""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+
+from napari.utils.notifications import show_info
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QApplication, QFileDialog, QInputDialog, QMessageBox, QWidget
+
+from napari_nic.errors import NicError
+from napari_nic.geometry import MPP_MAX, MPP_MIN
+from napari_nic.slides import Slide
+
+TYPICAL_MPP = 0.25
+"""Offered first: a 40x scan, which most scanners make."""
+
+
+class Dialogs:
+    """Asks and tells in dialogs over a widget's window; see :class:`~..controllers.asking.Asking`."""
+
+    def __init__(self, parent: QWidget) -> None:
+        self._parent = parent
+
+    def tell_error(self, error: Exception) -> None:
+        """Show an error: what is wrong in bold, then file, expected, found and what to do."""
+        show_error(error, self._parent)
+
+    def tell(self, message: str) -> None:
+        """Show a notice in napari's corner."""
+        show_info(message)
+
+    def pixel_size(self, slide: Slide, reason: str) -> float | None:
+        """Ask for um/px."""
+        text = (
+            f"{slide.path.name} does not say how large its pixels are"
+            + (f" ({reason})" if reason else "")
+            + ".\n\nMicrometres per pixel (0.25 for a 40x scan, 0.5 for 20x):"
+        )
+        mpp, given = QInputDialog.getDouble(
+            self._parent, "Pixel size", text, TYPICAL_MPP, MPP_MIN, MPP_MAX, 4
+        )
+        return mpp if given else None
+
+    def confirm(self, title: str, text: str, *, yes: str, no: str) -> bool:
+        """Ask; the harmless answer is the default."""
+        box = QMessageBox(QMessageBox.Icon.Question, title, text, parent=self._parent)
+        agree = box.addButton(yes, QMessageBox.ButtonRole.AcceptRole)
+        refuse = box.addButton(no, QMessageBox.ButtonRole.RejectRole)
+        box.setDefaultButton(refuse)
+        box.exec()
+        return box.clickedButton() is agree
+
+    def folder(self, title: str) -> Path | None:
+        """Ask for a folder."""
+        chosen = QFileDialog.getExistingDirectory(self._parent, title)
+        return Path(chosen) if chosen else None
+
+
+def show_error(error: Exception, parent: QWidget | None) -> None:
+    """Show an error in a dialog and wait until it is read."""
+    box = QMessageBox(parent)
+    box.setIcon(QMessageBox.Icon.Warning)
+    box.setWindowTitle("NIC")
+    box.setTextFormat(Qt.TextFormat.RichText)
+    box.setText(error_text(error))
+    box.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    box.exec()
+
+
+def tell_soon(error: Exception) -> bool:
+    """Show an error once the present event is dealt with; False where there is no window to show it in.
+
+    Readers run inside drop events, where a dialog would hold up the desktop.
+    """
+    if QApplication.instance() is None:
+        return False
+    QTimer.singleShot(0, lambda: show_error(error, QApplication.activeWindow()))
+    return True
+
+
+def error_text(error: Exception) -> str:
+    """Rich text of an error; one that is not ours is named by its type."""
+    if not isinstance(error, NicError):
+        return f"<b>{html.escape(type(error).__name__)}</b><p>{html.escape(str(error))}</p>"
+    lines = [f"<b>{html.escape(_sentence(error.problem))}</b>"]
+    parts = (
+        ("File", str(error.file) if error.file else None),
+        ("Expected", error.expected),
+        ("Found", error.found),
+        ("What to do", error.hint),
+    )
+    rows = "".join(
+        f"<tr><td style='padding-right:8px'>{name}</td><td>{_escape_lines(text)}</td></tr>"
+        for name, text in parts
+        if text
+    )
+    if rows:
+        lines.append(f"<table>{rows}</table>")
+    return "<br><br>".join(lines)
+
+
+def _escape_lines(text: str) -> str:
+    return html.escape(text.strip()).replace("\n", "<br>")
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

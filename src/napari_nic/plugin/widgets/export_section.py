@@ -1,0 +1,65 @@
+"""The last button of the dock: the embedding array, for other programs."""
+
+from __future__ import annotations
+
+from magicgui.widgets import ComboBox, Container, FileEdit
+from qtpy.QtWidgets import QDialog, QDialogButtonBox, QPushButton, QVBoxLayout, QWidget
+
+from napari_nic.plugin.controllers.exporting import ExportController
+from napari_nic.plugin.widgets.rows import Section, set_enabled
+
+FORMAT_WIDTH = 460
+
+
+class ExportSection(Section):
+    """Asks for format and place, then exports in the background."""
+
+    def __init__(self, exporting: ExportController) -> None:
+        super().__init__("")
+        self._exporting = exporting
+        self.button = QPushButton("E&xport embedding array...")
+        self.button.clicked.connect(self.ask)
+        self.body.addWidget(self.button)
+        exporting.changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Enable the button when there is something to export."""
+        set_enabled(
+            self.button,
+            self._exporting.why_not(),
+            "Zarr, NIC .npy, TRIDENT, CLAM or STAMP h5, for other programs",
+        )
+
+    def ask(self) -> None:
+        """Ask, and export."""
+        dialog = ExportDialog(self._exporting, self)
+        if dialog.exec():
+            self._exporting.export(dialog.path.value, dialog.format.value)
+
+
+class ExportDialog(QDialog):
+    """Format and file; the file's name follows the format until the user changes it."""
+
+    def __init__(self, exporting: ExportController, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Export embedding array")
+        self.setMinimumWidth(FORMAT_WIDTH)
+        self._exporting = exporting
+        choices = [(label, name) for name, label in exporting.formats().items()]
+        self.format = ComboBox(label="Format", choices=choices)
+        self.path = FileEdit(label="File", mode="w", value=exporting.default_path(self.format.value))
+        self.format.changed.connect(self._on_format)
+        form = Container(widgets=[self.format, self.path], labels=True)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
+        export = buttons.addButton("&Export", QDialogButtonBox.ButtonRole.AcceptRole)
+        export.setDefault(True)
+        buttons.accepted.connect(self.accept)
+        buttons.rejected.connect(self.reject)
+        layout = QVBoxLayout(self)
+        layout.addWidget(form.native)
+        layout.addWidget(buttons)
+        self._form = form
+
+    def _on_format(self, name: str) -> None:
+        self.path.value = self._exporting.default_path(name)

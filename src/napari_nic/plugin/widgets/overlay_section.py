@@ -1,0 +1,193 @@
+"""Toggles with opacity for the overlays, the model, its score, the legend and the value under the pointer."""
+
+from __future__ import annotations
+
+import html
+
+from qtpy.QtCore import QSignalBlocker, Qt
+from qtpy.QtWidgets import QCheckBox, QComboBox, QMessageBox, QSlider, QSpinBox, QWidget
+
+from napari_nic.plugin.controllers.models import ModelController
+from napari_nic.plugin.controllers.overlays import KINDS, TITLES, Kind, OverlayController
+from napari_nic.plugin.controllers.session import Session
+from napari_nic.plugin.widgets.colour_bar import LegendBox
+from napari_nic.plugin.widgets.glyphs import GlyphButton
+from napari_nic.plugin.widgets.rows import Section, narrow_combo, quiet_label, row, set_enabled
+from napari_nic.slide_models import BundleCard
+
+PERCENT = 100
+TOGGLE_WIDTH = 90
+CHOICE_WIDTH = 118
+
+ACCELERATORS: dict[Kind, str] = {
+    "pca": "&PCA",
+    "channel": "C&hannel",
+    "prediction": "P&rediction",
+    "saliency": "&Saliency",
+}
+TOOLTIPS: dict[Kind, str] = {
+    "pca": "Similar colours, similar tissue (P)",
+    "channel": "One number of each cell's code",
+    "prediction": "What the model says of each cell (R)",
+    "saliency": "What speaks for and against the target, cell by cell (S)",
+}
+
+
+class OverlayRow(QWidget):
+    """Check box, opacity, and a place for a choice."""
+
+    def __init__(self, kind: Kind, controller: OverlayController, choice: QWidget | None) -> None:
+        super().__init__()
+        self._kind, self._controller = kind, controller
+        self.toggle = QCheckBox(ACCELERATORS[kind])
+        self.toggle.setFixedWidth(TOGGLE_WIDTH)
+        self.toggle.clicked.connect(lambda on: controller.show(kind, on))
+        self.opacity = QSlider(Qt.Orientation.Horizontal)
+        self.opacity.setRange(0, PERCENT)
+        self.opacity.setMinimumWidth(40)
+        self.opacity.setAccessibleName(f"Opacity of {TITLES[kind]}")
+        self.opacity.valueChanged.connect(lambda value: controller.set_opacity(kind, value / PERCENT))
+        self.choice = choice or QWidget()
+        self.choice.setFixedWidth(CHOICE_WIDTH)
+        box = row(self.opacity, self.choice)
+        outer = box.layout()
+        outer.insertWidget(0, self.toggle)
+        self.setLayout(outer)
+
+    def refresh(self) -> None:
+        """Show the overlay's state."""
+        state = self._controller.state(self._kind)
+        with QSignalBlocker(self.toggle):
+            self.toggle.setChecked(state.shown)
+        busy = " (computing...)" if state.busy else ""
+        set_enabled(self.toggle, state.why_not, TOOLTIPS[self._kind] + busy)
+        set_enabled(self.choice, state.why_not, self.choice.accessibleName())
+        value = round(PERCENT * state.opacity)
+        with QSignalBlocker(self.opacity):
+            self.opacity.setValue(value)
+        set_enabled(self.opacity, state.why_not, f"Opacity {value} %")
+
+
+class OverlaySection(Section):
+    """What the codes and the model see."""
+
+    def __init__(self, session: Session, overlays: OverlayController, models: ModelController) -> None:
+        super().__init__("Overlays")
+        self._session, self._overlays, self._models = session, overlays, models
+        self._build_choices()
+        choices = {"channel": self.channel, "prediction": self.classes, "saliency": self.targets}
+        self.rows = {kind: OverlayRow(kind, overlays, choices.get(kind)) for kind in KINDS}
+        for kind in KINDS:
+            self.body.addWidget(self.rows[kind])
+        self._build_model()
+        self.legend = LegendBox()
+        self.pointer = quiet_label(" ", wrap=False)
+        self.pointer.setAccessibleName("Value under the pointer")
+        self.body.addWidget(self.legend)
+        self.body.addWidget(self.pointer)
+        overlays.pointed.connect(self.pointer.setText)
+        for signal in (overlays.changed, models.changed, models.judged, session.store_changed):
+            signal.connect(self.refresh_soon)
+        self.refresh()
+
+    def _build_choices(self) -> None:
+        self.channel = QSpinBox()
+        self.channel.setAccessibleName("Channel of the code")
+        self.channel.setKeyboardTracking(False)
+        self.channel.valueChanged.connect(self._overlays.set_channel)
+        self.classes, self.targets = narrow_combo(), narrow_combo()
+        self.classes.setAccessibleName("Class that the prediction shows")
+        self.targets.setAccessibleName("Target that saliency explains")
+        self.classes.currentIndexChanged.connect(
+            lambda index: self._models.set_class(None if index <= 0 else index - 1)
+        )
+        self.targets.currentIndexChanged.connect(lambda index: self._models.set_target(max(0, index)))
+
+    def _build_model(self) -> None:
+        self.models = narrow_combo()
+        self.models.setAccessibleName("Model")
+        self.models.currentIndexChanged.connect(self._on_model)
+        self.about = GlyphButton("info", "About this model: data, results, what it is not for")
+        self.about.clicked.connect(self._show_card)
+        self.add = GlyphButton("plus", "Add a model bundle (a folder with model.json)")
+        self.add.clicked.connect(self._add_model)
+        self.score = quiet_label()
+        self.score.setAccessibleName("Score of the slide")
+        self.body.addWidget(row(self.models, self.about, self.add, label="&Model"))
+        self.body.addWidget(self.score)
+
+    def refresh(self) -> None:
+        """Show what the controllers hold."""
+        for overlay_row in self.rows.values():
+            overlay_row.refresh()
+        self._refresh_channel()
+        self._refresh_models()
+        self.legend.set_legend(self._overlays.legend())
+        self.pointer.setVisible(self._session.store is not None)
+
+    def _refresh_channel(self) -> None:
+        store = self._session.store
+        if store is not None:
+            with QSignalBlocker(self.channel):
+                self.channel.setRange(0, store.code_size - 1)
+                self.channel.setValue(self._overlays.channel)
+
+    def _refresh_models(self) -> None:
+        bundles, bundle = self._models.bundles, self._models.bundle
+        names = [b.name for b in bundles]
+        _fill(self.models, names or ["none"], names.index(bundle.name) if bundle is not None else 0)
+        set_enabled(self.models, "" if bundles else "No model is here: add one with +", "")
+        set_enabled(self.about, "" if bundle else "No model is here", self.about.accessibleName())
+        classes = list(bundle.card.class_names) if bundle is not None else []
+        shown = self._models.shown_class
+        _fill(self.classes, ["best class", *classes], 0 if shown is None else shown + 1)
+        _fill(self.targets, classes, self._models.target)
+        self.score.setText(self._models.score())
+        self.score.setVisible(bool(self._models.score()))
+
+    def _on_model(self, index: int) -> None:
+        if 0 <= index < len(self._models.bundles):
+            self._models.select(self._models.bundles[index])
+
+    def _add_model(self) -> None:
+        folder = self._session.asking.folder("Folder of a model bundle")
+        if folder is not None:
+            self._models.add(folder)
+
+    def _show_card(self) -> None:
+        if self._models.bundle is None:
+            return
+        box = QMessageBox(self)
+        box.setWindowTitle(self._models.bundle.name)
+        box.setTextFormat(Qt.TextFormat.RichText)
+        box.setText(model_card(self._models.bundle.card))
+        box.exec()
+
+
+def model_card(card: BundleCard) -> str:
+    """Rich text of what a user should know of a model before believing it."""
+    rows = {
+        "Task": f"{card.task}: {', '.join(card.class_names)}",
+        "Encoder": card.encoder_name,
+        "Meant for": card.intended_use,
+        "Not for": card.not_for,
+        **{f"Trained: {name}": str(value) for name, value in card.training.items()},
+        **{f"Result: {name}": str(value) for name, value in card.metrics.items()},
+        "Licence": card.licence,
+    }
+    cells = "".join(
+        f"<tr><td style='padding-right:8px'>{html.escape(name.replace('_', ' '))}</td>"
+        f"<td>{html.escape(text)}</td></tr>"
+        for name, text in rows.items()
+        if text
+    )
+    return f"<b>{html.escape(card.name)}</b><p>{html.escape(card.summary)}</p><table>{cells}</table>"
+
+
+def _fill(combo: QComboBox, entries: list[str], index: int) -> None:
+    """Put entries into a combo box without telling anybody, and only when they differ."""
+    with QSignalBlocker(combo):
+        if [combo.itemText(i) for i in range(combo.count())] != entries:
+            combo.clear()
+            combo.addItems(entries)
+        combo.setCurrentIndex(index)

@@ -1,0 +1,94 @@
+"""Building blocks that the sections share: headed groups, labelled rows, quiet labels."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from superqt import QElidingLabel
+
+LABEL_WIDTH = 62
+"""Width of the labels at the left; with it all controls of the dock stand in one column at 320 px."""
+
+SPACING = 4
+
+
+class Section(QFrame):
+    """A group of rows under a heading, with a line above it."""
+
+    def __init__(self, title: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(0)
+        self._soon.timeout.connect(self.refresh)
+        self.body = QVBoxLayout(self)
+        self.body.setContentsMargins(0, 0, 0, SPACING)
+        self.body.setSpacing(SPACING)
+        if title:
+            heading = QLabel(f"<b>{title}</b>")
+            heading.setContentsMargins(0, SPACING, 0, 0)
+            self.body.addWidget(_line())
+            self.body.addWidget(heading)
+
+    def refresh(self) -> None:
+        """Show what the controllers hold."""
+
+    def refresh_soon(self) -> None:
+        """Refresh once when the event loop comes round: opening a slide changes many things at once."""
+        self._soon.start()
+
+
+def row(*widgets: QWidget, label: str = "", buddy: QWidget | None = None) -> QWidget:
+    """Put widgets side by side, the first one stretched, behind a label of the common width.
+
+    `label` may hold an ``&`` accelerator for `buddy` (the first widget by default).
+    """
+    box = QWidget()
+    layout = QHBoxLayout(box)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(SPACING)
+    if label:
+        text = QLabel(label)
+        text.setFixedWidth(LABEL_WIDTH)
+        text.setBuddy(buddy or widgets[0])
+        layout.addWidget(text)
+    for index, widget in enumerate(widgets):
+        layout.addWidget(widget, 1 if index == 0 else 0)
+    return box
+
+
+def quiet_label(text: str = "", *, wrap: bool = True) -> QLabel:
+    """Return a label for explanations: wrapped, or on one line and elided, its tooltip the whole text."""
+    label: QLabel
+    if wrap:
+        label = QLabel(text)
+        label.setWordWrap(True)
+        label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    else:
+        label = QElidingLabel(text)
+        label.setElideMode(Qt.TextElideMode.ElideMiddle)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    return label
+
+
+def narrow_combo() -> QComboBox:
+    """Return a combo box that shrinks below its longest entry instead of widening the dock."""
+    combo = QComboBox()
+    combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    combo.setMinimumContentsLength(6)
+    combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    return combo
+
+
+def set_enabled(widget: QWidget, why_not: str, tooltip: str) -> None:
+    """Enable a control, or disable it and say why in its tooltip."""
+    widget.setEnabled(not why_not)
+    widget.setToolTip(why_not or tooltip)
+
+
+def _line() -> QFrame:
+    line = QFrame()
+    line.setFrameShape(QFrame.Shape.HLine)
+    line.setFixedHeight(1)
+    line.setObjectName("nic-line")
+    return line

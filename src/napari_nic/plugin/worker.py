@@ -1,0 +1,213 @@
+"""Background work for the screen: the only place of the plugin that starts threads.
+
+A job is a generator made by a function of one :class:`~napari_nic.jobs.CancellationToken`. It runs in a
+thread of napari's ``create_worker``; what it yields arrives in the main thread. :class:`Runner` is what the
+controllers see of it, so that their tests run jobs in place, without Qt and without threads.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from napari_nic.errors import CancelledError
+from napari_nic.jobs import CancellationToken
+
+MakeJob = Callable[[CancellationToken], Generator[Any, None, Any]]
+
+UPDATE_SECONDS = 0.13
+"""Reports reach the screen at most this often: seven to eight times a second look fluent, and replacing a
+large overlay costs about 30 ms of the main thread."""
+
+SHUTDOWN_MS = 30_000
+"""How long a closing window waits for jobs to store what they finished."""
+
+
+def _ignore(*_: Any) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """What happens in the main thread; `finished` comes last, however the job ended."""
+
+    yielded: Callable[[Any], None] = _ignore
+    returned: Callable[[Any], None] = _ignore
+    failed: Callable[[Exception], None] = _ignore
+    finished: Callable[[], None] = _ignore
+
+
+@dataclass(eq=False)
+class Job:
+    """A job that was started."""
+
+    title: str
+    token: CancellationToken = field(default_factory=CancellationToken)
+    running: bool = True
+
+    def cancel(self) -> None:
+        """Ask the job to stop at its next checkpoint."""
+        self.token.cancel()
+
+
+class Runner(Protocol):
+    """Starts jobs."""
+
+    def start(self, title: str, make: MakeJob, callbacks: Callbacks) -> Job:
+        """Start the generator that ``make(token)`` returns; `title` is what the user reads."""
+        ...
+
+    def shutdown(self) -> None:
+        """Cancel all jobs and wait until they have ended."""
+        ...
+
+
+def throttled(
+    reports: Iterable[Any],
+    merge: Callable[[Any, Any], Any],
+    *,
+    seconds: float = UPDATE_SECONDS,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[Any]:
+    """Pass reports on at most every `seconds`; those between are merged, none is lost.
+
+    Parameters
+    ----------
+    reports : iterable
+        The first one is passed on at once.
+    merge : callable
+        ``merge(older, newer)`` returns one report that says what both said.
+    """
+    waiting: Any = None
+    last = -float("inf")
+    for report in reports:
+        waiting = report if waiting is None else merge(waiting, report)
+        if clock() - last >= seconds:
+            yield waiting
+            waiting, last = None, clock()
+    if waiting is not None:
+        yield waiting
+
+
+class _Titled(functools.partial):
+    """A generator function that prints as its title: napari shows it when it asks whether to close."""
+
+    title: str
+
+    def __str__(self) -> str:
+        return self.title
+
+    def __format__(self, spec: str) -> str:
+        return format(self.title, spec)
+
+
+@dataclass(frozen=True)
+class _Failed:
+    error: Exception
+
+
+def _run(make: MakeJob, token: CancellationToken) -> Generator[Any, None, Any]:
+    """Run a job; being cancelled is an ordinary end."""
+    try:
+        return (yield from make(token))
+    except CancelledError:
+        return None
+    except RuntimeError as error:
+        # The worker takes every RuntimeError for its own deletion and ends without a word; a missing GPU
+        # is one too and must be told.
+        return _Failed(error)
+
+
+class ThreadRunner:
+    """Runs jobs in napari's worker threads and tells the main thread about them."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[Job, Any] = {}
+        self._closed = False
+
+    @property
+    def jobs(self) -> tuple[Job, ...]:
+        """Jobs that have not ended."""
+        return tuple(self._jobs)
+
+    def start(self, title: str, make: MakeJob, callbacks: Callbacks) -> Job:
+        """See :class:`Runner`."""
+        from napari.qt.threading import create_worker
+
+        job = Job(title)
+        function = _Titled(_run, make, job.token)
+        function.title = title
+
+        def report(value: Any) -> None:
+            if not self._closed:
+                callbacks.yielded(value)
+
+        def fail(error: Exception) -> None:
+            if not self._closed:
+                callbacks.failed(error)
+
+        def return_value(value: Any) -> None:
+            if isinstance(value, _Failed):
+                fail(value.error)
+            elif not (self._closed or job.token.cancelled):
+                callbacks.returned(value)
+
+        def finish() -> None:
+            job.running = False
+            self._jobs.pop(job, None)
+            if not self._closed:
+                callbacks.finished()
+
+        worker = create_worker(
+            function, _start_thread=False, _ignore_errors=True, _worker_class=_worker_class()
+        )
+        worker.token = job.token
+        worker.yielded.connect(report)
+        worker.returned.connect(return_value)
+        worker.errored.connect(fail)
+        worker.finished.connect(finish)
+        self._jobs[job] = worker
+        worker.start()
+        return job
+
+    def shutdown(self) -> None:
+        """Cancel all jobs and wait until they have stored what they finished; none reports any more."""
+        from qtpy.QtCore import QThreadPool
+
+        self._closed = True
+        workers = list(self._jobs.values())
+        for worker in workers:
+            worker.quit()
+        if workers:
+            QThreadPool.globalInstance().waitForDone(SHUTDOWN_MS)
+
+
+@functools.cache
+def _worker_class() -> type:
+    """Make the worker class at first use: Qt is imported only when a job starts.
+
+    It derives from superqt's worker and not from napari's, which shows every error as a traceback.
+    """
+    from superqt.utils import GeneratorWorker
+
+    class TokenWorker(GeneratorWorker):
+        """A worker whose ``quit``, which napari calls when its window closes, reaches the token."""
+
+        token: CancellationToken
+
+        def quit(self) -> None:
+            self.token.cancel()
+            super().quit()
+
+        def work(self) -> Any:
+            try:
+                return super().work()
+            finally:
+                # An abandoned generator still holds its threads and unwritten results: end it here, in the
+                # thread that ran it, and not whenever the garbage collector comes by.
+                self._gen.close()
+
+    return TokenWorker
