@@ -84,7 +84,7 @@ def points_of(ring: Any, shape: Drawn, path: Path) -> np.ndarray:
         points = np.asarray(ring, np.float64)
     except (ValueError, TypeError) as error:
         raise malformed(path, shape.where, f"coordinates that are no numbers: {error}") from error
-    if len(points) == 0:
+    if points.size == 0:
         return np.empty((0, 2))
     if points.ndim != 2 or points.shape[1] not in (2, 3):
         raise malformed(path, shape.where, f"coordinates of shape {points.shape}, not (n, 2)")
@@ -172,9 +172,8 @@ def _repair(geometries: np.ndarray, areas: Sequence[int]) -> list[str]:
 def _only_areas(geometry: shapely.Geometry) -> shapely.Geometry | None:
     """Keep the polygons of a repaired outline."""
     polygons = [part for part in _flatten([geometry]) if part.geom_type == "Polygon" and not part.is_empty]
-    if not polygons:
-        return None
-    return polygons[0] if len(polygons) == 1 else shapely.MultiPolygon(polygons)
+    # The parts of a repaired outline may overlap by a sliver (GEOS 3.14), which merging settles.
+    return shapely.union_all(polygons) if polygons else None
 
 
 def _flatten(geometries: Iterable[shapely.Geometry]) -> list[shapely.Geometry]:

@@ -13,7 +13,7 @@ from napari_nic.errors import AnnotationError
 CHUNK_BYTES = 2**20
 
 _ROOT = re.compile(rb"<\s*([A-Za-z_][\w.-]*)")
-_PROLOG = re.compile(rb"<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>]*>", re.DOTALL)
+_PROLOG = re.compile(rb"<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>\[]*(\[.*?\]\s*)?>", re.DOTALL)
 
 
 class ElementHandler(Protocol):

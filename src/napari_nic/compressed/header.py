@@ -47,12 +47,12 @@ class StoreHeader:
     slide_fingerprint: str
     slide_shape: tuple[int, int]
     reader: str
-    color: Mapping[str, Any]
+    color: dict[str, Any]
     grid: PatchGrid
-    encoder: Mapping[str, Any]
+    encoder: dict[str, Any]
     precision: str
     batch_size: int
-    tissue: Mapping[str, Any]
+    tissue: dict[str, Any]
     software: str
     created: str
 
