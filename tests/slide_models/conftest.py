@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import torch
 
 from napari_nic.compressed import BLOCK, CompressedSlide, StoreHeader
 from napari_nic.geometry import LevelGeometry, PixelSize, Placement
@@ -27,8 +28,7 @@ ENCODER: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True)
-class Planted:
+class Planted(NamedTuple):
     """A labelled slide and where its lesion lies."""
 
     slide: LabelledSlide
@@ -127,3 +127,12 @@ class Toys:
 @pytest.fixture(scope="session")
 def toys() -> type[Toys]:
     return Toys
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> Iterator[None]:
+    """Networks this small are faster on one thread, and many on a machine that has other work to do."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
