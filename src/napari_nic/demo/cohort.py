@@ -52,15 +52,22 @@ class CohortSlide:
     label: int
 
 
-def cohort_specs(count: int, seed: int) -> tuple[SyntheticSlideSpec, ...]:
-    """Draw slides, every second one with a lesion; each has a stain of its own."""
+def cohort_specs(count: int, seed: int, *, sides: tuple[int, int] = SIDES) -> tuple[SyntheticSlideSpec, ...]:
+    """Draw slides, every second one with a lesion; each has a stain of its own.
+
+    Parameters
+    ----------
+    count, seed : int
+    sides : (int, int)
+        Least and largest side in cells of 128 px.
+    """
     rng = np.random.default_rng((COHORT_STREAM, seed))
-    return tuple(_draw(with_lesion=index % 2 == 1, rng=rng) for index in range(count))
+    return tuple(_draw(sides, with_lesion=index % 2 == 1, rng=rng) for index in range(count))
 
 
-def _draw(*, with_lesion: bool, rng: np.random.Generator) -> SyntheticSlideSpec:
+def _draw(sides: tuple[int, int], *, with_lesion: bool, rng: np.random.Generator) -> SyntheticSlideSpec:
     # Everything but the lesion is drawn alike for both classes, in the same order.
-    height, width = (int(side) * CELL_PX for side in rng.integers(SIDES[0], SIDES[1] + 1, 2))
+    height, width = (int(side) * CELL_PX for side in rng.integers(sides[0], sides[1] + 1, 2))
     share = float(np.exp(rng.uniform(*np.log(LESION_SHARES))))
     return SyntheticSlideSpec(
         height=height,

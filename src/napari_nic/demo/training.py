@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_nic.annotations import agreement
 from napari_nic.demo.card import write_card
-from napari_nic.demo.cohort import CohortSlide, cohort_specs, compress_cohort
+from napari_nic.demo.cohort import SIDES, CohortSlide, cohort_specs, compress_cohort
 from napari_nic.encoders import DEFAULT_ENCODER, EncoderSpec, load_encoder
 from napari_nic.errors import InvalidParameterError
 from napari_nic.explain import grad_cam
@@ -51,6 +51,8 @@ class DemoTraining:
     train, validation, test : int
         Slides of each part; every second one has a lesion. Parts are drawn from streams of their own.
     seed : int
+    sides : (int, int)
+        Least and largest side of a slide in cells.
     settings : TrainingSettings
     """
 
@@ -59,6 +61,7 @@ class DemoTraining:
     validation: int = 30
     test: int = 60
     seed: int = 2019
+    sides: tuple[int, int] = SIDES
     settings: TrainingSettings = SETTINGS
 
     def __post_init__(self) -> None:
@@ -106,7 +109,9 @@ def train_demo_bundle(
     encoder = load_encoder(options.encoder)
     counts = options.train, options.validation, options.test
     # One cohort of even parts keeps the alternation of labels within each of them.
-    specs = tuple(spec for i, n in enumerate(counts) for spec in cohort_specs(n, options.seed + i))
+    specs = tuple(
+        spec for i, n in enumerate(counts) for spec in cohort_specs(n, options.seed + i, sides=options.sides)
+    )
     slides = yield from compress_cohort(specs, encoder, token=token)
     first, second = counts[0], counts[0] + counts[1]
     bundle = yield from _train(options, encoder.spec, slides[:first], slides[first:second], token)
