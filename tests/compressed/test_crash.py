@@ -131,9 +131,23 @@ def test_full_disk_at_any_moment_loses_nothing(store, codes, toy, monkeypatch):
     assert fatal > 8, "the loop has tried every write"
 
 
+def _fail_to_create(monkeypatch, code: int) -> None:
+    """Let the third file that is written fail with an error of the operating system."""
+    written: list[Path] = []
+    original = Path.write_bytes
+
+    def failing(path, content):
+        written.append(path)
+        if len(written) == 3:
+            raise OSError(code, os.strerror(code), str(path))
+        return original(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", failing)
+
+
 @pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS])
 def test_read_only_folder_is_said_at_creation_and_nothing_is_left(tmp_path, coverage, toy, monkeypatch, code):
-    _fail_at(monkeypatch, 2, code)
+    _fail_to_create(monkeypatch, code)
     with pytest.raises(StoreError, match=r"(?s)not allowed to write.*choose another output"):
         CompressedSlide.create(tmp_path / "a.nic.zarr", toy.header(), coverage)
     assert list(tmp_path.iterdir()) == []
@@ -146,7 +160,7 @@ def test_read_only_store_is_said_when_it_is_opened_for_writing(store, monkeypatc
 
 
 def test_another_system_error_is_passed_on_in_words(tmp_path, coverage, toy, monkeypatch):
-    _fail_at(monkeypatch, 1, errno.EIO)
+    _fail_to_create(monkeypatch, errno.EIO)
     with pytest.raises(StoreError, match=os.strerror(errno.EIO)) as caught:
         CompressedSlide.create(tmp_path / "a.nic.zarr", toy.header(), coverage)
     assert isinstance(caught.value.__cause__, OSError)

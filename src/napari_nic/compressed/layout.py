@@ -18,15 +18,18 @@ from __future__ import annotations
 import math
 import uuid
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import zarr
 from zarr.codecs import ZstdCodec
-from zarr.storage import LocalStore
+from zarr.storage import LocalStore, MemoryStore
 
 from napari_nic.compressed.header import StoreHeader
 from napari_nic.errors import StoreError
+
+if TYPE_CHECKING:
+    from zarr.core.buffer import Buffer
 
 BLOCK = 16
 """Side of a block in cells: the unit of work and the inner chunk."""
@@ -99,8 +102,11 @@ def cells_of_blocks(blocks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 def create_arrays(root: Path, header: StoreHeader, coverage: np.ndarray, done: np.ndarray) -> None:
     """Write an empty store into a folder of its own; see the module's text for the layout."""
+    # It is made in memory and written from there file by file: zarr itself writes several files at once, and
+    # when one fails the others may still appear after the folder was cleaned up.
+    files: dict[str, Buffer] = {}
     description = Description(header, COMPLETE if done.all() else PARTIAL, uuid.uuid4().hex)
-    group = zarr.create_group(LocalStore(root), attributes={ATTRIBUTES_KEY: description.to_dict()})
+    group = zarr.create_group(MemoryStore(files), attributes={ATTRIBUTES_KEY: description.to_dict()})
     code_size = header.code_size
     group.create_array(
         "embeddings",
@@ -112,19 +118,27 @@ def create_arrays(root: Path, header: StoreHeader, coverage: np.ndarray, done: n
         fill_value=0,
         dimension_names=("y", "x", "channel"),
     )
-    for name, values in (("coverage", coverage), ("done", done)):
-        array = group.create_array(
-            name,
-            shape=values.shape,
-            dtype="bool",
-            chunks=values.shape,
-            compressors=CODEC,
-            fill_value=False,
-            dimension_names=("y", "x"),
-            # So that a file that got lost is told from one that holds no True.
-            config={"write_empty_chunks": True},
-        )
-        array[:] = values
+    _create_flags(group, "coverage", coverage)
+    _create_flags(group, "done", done)
+    for key, content in files.items():
+        target = root / key
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content.to_bytes())
+
+
+def _create_flags(group: zarr.Group, name: str, values: np.ndarray) -> None:
+    array = group.create_array(
+        name,
+        shape=values.shape,
+        dtype="bool",
+        chunks=values.shape,
+        compressors=CODEC,
+        fill_value=False,
+        dimension_names=("y", "x"),
+        # So that a file that got lost is told from one that holds no True.
+        config={"write_empty_chunks": True},
+    )
+    array[:] = values
 
 
 def read_description(group: zarr.Group, path: Path) -> Description:
