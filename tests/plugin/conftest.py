@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+import json
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from napari.components import ViewerModel
+from shapely.geometry import Point, box, mapping
 
+from napari_nic.compress import GridOptions, compress, prepare_store
+from napari_nic.compressed import CompressedSlide
+from napari_nic.encoders import get_spec, load_encoder
 from napari_nic.errors import CancelledError
+from napari_nic.geometry import RegionPx
+from napari_nic.plugin.controllers.session import ENCODER_SETTING, Session
+from napari_nic.plugin.layers import tag_of
+from napari_nic.plugin.readers import read_slide
 from napari_nic.plugin.settings import HOME_VARIABLE, Settings
 from napari_nic.plugin.worker import Callbacks, Job, MakeJob
-from napari_nic.slides import Slide
+from napari_nic.slide_models import BundleCard, ModelBundle, SlideNetConfig, Standardiser
+from napari_nic.slides import Slide, open_slide
 
 THIRD_PARTY = (
     # napari 0.9 deprecates, and still uses itself, parts of its own and of its dependencies' interfaces.
@@ -150,3 +163,128 @@ def collected() -> Iterator[None]:
     """Collect garbage after a test with windows, so that leaks show up in it and not in the next one."""
     yield
     gc.collect()
+
+
+@pytest.fixture
+def viewer() -> ViewerModel:
+    """A viewer without a window."""
+    return ViewerModel()
+
+
+@pytest.fixture
+def slide_file(tmp_path: Path, slide_path: Path) -> Path:
+    """The made slide, 1100 x 1500 px at 0.5 um/px, alone in a folder that may be written to."""
+    folder = tmp_path / "slides"
+    folder.mkdir()
+    return Path(shutil.copy(slide_path, folder / "made.tif"))
+
+
+@pytest.fixture
+def unscaled_file(tmp_path: Path, make_tiff, make_tissue) -> Path:
+    """A slide that does not say how large its pixels are."""
+    return make_tiff(tmp_path / "unscaled.tif", make_tissue(300, 400), factors=(1,), mpp=None)
+
+
+@pytest.fixture
+def add_slide() -> Iterator[Callable[[Any, Path], Any]]:
+    """``add_slide(viewer, path)`` opens a slide as the reader does and returns its layer."""
+    slides = []
+
+    def add(viewer: Any, path: Path) -> Any:
+        ((data, options, _),) = read_slide(path)
+        layer = viewer.add_image(data, **options)
+        slides.append(tag_of(layer).slide)
+        return layer
+
+    yield add
+    for slide in slides:
+        slide.close()
+
+
+@pytest.fixture
+def session(viewer: ViewerModel, settings: Settings, answers: Answers) -> Iterator[Session]:
+    """A session without slides, mean-RGB chosen."""
+    settings.set(ENCODER_SETTING, "mean-rgb")
+    made = Session(viewer, settings, answers)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def opened(session: Session, slide_file: Path, add_slide: Callable[[Any, Path], Any]) -> Session:
+    """A session with the made slide open."""
+    add_slide(session.viewer, slide_file)
+    return session
+
+
+@pytest.fixture
+def compress_file() -> Callable[..., CompressedSlide]:
+    """``compress_file(path, first=None, options=None)`` makes the store of mean-RGB that a run would make."""
+
+    def run(
+        path: Path, *, first: RegionPx | None = None, options: GridOptions | None = None
+    ) -> CompressedSlide:
+        with open_slide(path) as slide:
+            loaded = load_encoder("mean-rgb")
+            store = prepare_store(slide, loaded, options=options)
+            for _ in compress(slide, loaded, store, first=first, only_first=first is not None, workers=1):
+                pass
+        return store
+
+    return run
+
+
+@pytest.fixture
+def bundle_folder(tmp_path: Path) -> Path:
+    """A model of two classes on mean-RGB codes; its weights are drawn, not trained."""
+    import torch
+
+    from napari_nic.slide_models.network import SlideNet
+
+    config = SlideNetConfig.compact(3, 1, crop_size=16, width=8)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        weights = {name: value.numpy() for name, value in SlideNet(config).state_dict().items()}
+    card = BundleCard(
+        name="made-model",
+        task="classification",
+        class_names=("normal", "lesion"),
+        encoder=get_spec("mean-rgb").to_dict(),
+        network=config,
+        not_for="anything",
+    )
+    standardiser = Standardiser(np.full(3, 0.5, np.float32), np.full(3, 0.25, np.float32))
+    return ModelBundle(card, weights, standardiser).save(tmp_path / "made-model")
+
+
+@pytest.fixture
+def outlines_file(tmp_path: Path) -> Path:
+    """Annotations of the made slide: a tumour with a hole, a strip of stroma, one mark."""
+    tumour = box(400, 300, 900, 700).difference(box(500, 400, 600, 500))
+    return write_geojson(
+        tmp_path / "outlines.geojson",
+        [
+            ("Tumour", tumour, (213, 94, 0)),
+            ("Stroma", box(950, 300, 1100, 800), None),
+            ("Mark", Point(50, 60), None),
+        ],
+    )
+
+
+def write_geojson(path: Path, shapes: list[tuple[str, Any, tuple[int, int, int] | None]]) -> Path:
+    """Write QuPath GeoJSON."""
+    features = []
+    for label, geometry, color in shapes:
+        classification: dict[str, Any] = {"name": label}
+        if color is not None:
+            classification["color"] = list(color)
+        features.append(
+            {
+                "type": "Feature",
+                "id": f"id-{label}",
+                "geometry": mapping(geometry),
+                "properties": {"objectType": "annotation", "classification": classification},
+            }
+        )
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}), "utf-8")
+    return path

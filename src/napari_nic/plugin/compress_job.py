@@ -133,6 +133,8 @@ def _paint_reports(
         finished = progress.done == progress.total
         pictures = painter.finish() if finished else painter.paint(progress.blocks)
         yield Painted(progress, int(store.encoded().sum()), pictures)
+    if store.is_complete:
+        painter.write_preview()
 
 
 def _merge(older: BlocksDone, newer: BlocksDone) -> BlocksDone:

@@ -61,6 +61,12 @@ class Painter:
         return (_whole(PcaModel.fit(codes, encoded), codes, encoded),)
 
 
+    def write_preview(self) -> None:
+        """Put the picture of all cells into the store, for other viewers of OME-Zarr."""
+        for picture in self.finish():
+            self._store.write_preview(np.ascontiguousarray(picture.rgba[..., :3]))
+
+
 def _whole(model: PcaModel, codes: np.ndarray, encoded: np.ndarray) -> Picture:
     rows, cols = encoded.shape
     return Picture(slice(0, rows), slice(0, cols), model.to_rgb(codes, encoded))

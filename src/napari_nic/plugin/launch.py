@@ -1,0 +1,248 @@
+"""Open the window from outside napari: for the command line and for the demonstration."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from napari_nic.annotations import AnnotationSet, read_annotations
+from napari_nic.demo import DEMO_BUNDLE, demo_slide
+from napari_nic.errors import NicError
+from napari_nic.plugin.annotation_layers import annotation_layers
+from napari_nic.plugin.controllers.overlays import KINDS, Kind
+from napari_nic.plugin.layers import LayerData, slide_layer
+from napari_nic.plugin.readers import read_store
+from napari_nic.plugin.settings import Settings
+from napari_nic.slide_models import ModelBundle
+from napari_nic.slides import Slide, open_slide
+
+if TYPE_CHECKING:
+    import napari
+
+    from napari_nic.plugin.widgets.nic_dock import NicDock
+
+STORE_SUFFIX = ".nic.zarr"
+PICTURE_SIZE = (1500, 950)
+"""Of the window in pictures; fits a full-HD screen."""
+
+WAIT_SECONDS = 600.0
+"""Longest wait for the demonstration to be compressed, on the slowest machine."""
+
+TURN_MS = 50
+"""Longest sleep between two looks at whether something is finished."""
+
+PICTURED: tuple[Kind, ...] = ("pca", "prediction", "saliency")
+
+
+@dataclass(frozen=True)
+class ViewRequest:
+    """What to show.
+
+    Attributes
+    ----------
+    paths : tuple of Path
+        Slides and compressed slides.
+    model : str or Path, optional
+        Bundle that judges them, by name or folder.
+    annotations : tuple of Path
+        Shown on the last slide.
+    mpp : float, optional
+        The user's um/px of the slides.
+    color : {"srgb", "raw"}
+    """
+
+    paths: tuple[Path, ...]
+    model: str | Path | None = None
+    annotations: tuple[Path, ...] = ()
+    mpp: float | None = None
+    color: Literal["srgb", "raw"] = "srgb"
+
+
+def open_viewer(request: ViewRequest, *, show: bool = True) -> tuple[napari.Viewer, NicDock]:
+    """Open a window with slides, annotations and the NIC dock, and the overlays that are at hand.
+
+    Raises
+    ------
+    NicError
+        If something cannot be opened; this is found out before there is a window.
+    """
+    bundle = None if request.model is None else ModelBundle.load(request.model)
+    annotations = [(f"Annotations ({path.stem})", read_annotations(path)) for path in request.annotations]
+    opened = [_open(path, request) for path in request.paths]
+
+    import napari
+
+    viewer = napari.Viewer(title="napari-nic", show=show)
+    for layer in (layer for layers in opened for layer in layers):
+        _add(viewer, layer)
+    dock: NicDock = viewer.window.add_plugin_dock_widget("napari-nic", "NIC")[1]
+    for name, found in annotations:
+        _add_annotations(viewer, found, dock.session.slide, name)
+    if bundle is not None:
+        dock.models.select(bundle)
+    show_overlays(dock, ("pca",) if bundle is None else ("prediction", "saliency"))
+    viewer.reset_view()
+    return viewer, dock
+
+
+def view(request: ViewRequest) -> None:
+    """Open a window and return when it is closed."""
+    import napari
+
+    open_viewer(request)
+    napari.run()
+
+
+def open_demo(
+    samples: Path | None = None, *, model: str | Path = DEMO_BUNDLE, show: bool = True
+) -> tuple[napari.Viewer, NicDock]:
+    """Open the sample slide with its outlines, and start to compress it unless that was done before.
+
+    Parameters
+    ----------
+    samples : Path, optional
+        Folder of the sample slide; see :func:`napari_nic.demo.demo_slide`.
+    model : str or Path
+        Bundle, by name or folder; the slide is compressed with its encoder.
+    """
+    bundle = ModelBundle.load(model)
+    slide, outlines = demo_slide(samples)
+    request = ViewRequest((slide,), model=model, annotations=(outlines,))
+    viewer, dock = open_viewer(request, show=show)
+    if dock.session.spec.name != bundle.card.encoder_name:
+        dock.session.select_encoder(bundle.card.encoder_name)
+    show_overlays(dock, ("pca",))
+    if not dock.compressing.state.complete:
+        dock.overlays.show("pca", on=True)
+        _compress_whole(dock)
+    return viewer, dock
+
+
+def run_demo_window() -> None:
+    """Show the demonstration and return when its window is closed."""
+    import napari
+
+    open_demo()
+    napari.run()
+
+
+def demo_window_pictures(out: Path, *, model: str | Path = DEMO_BUNDLE) -> tuple[Path, ...]:
+    """Take the demonstration's way through the real window and keep pictures of it.
+
+    Parameters
+    ----------
+    out : Path
+        Folder for pictures, sample slide and store; made if need be.
+    model : str or Path
+        Bundle, by name or folder.
+
+    Returns
+    -------
+    tuple of Path
+        One PNG per overlay.
+
+    Raises
+    ------
+    NicError
+        What the user would have been told in a dialog.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    viewer, dock = open_demo(out, model=model)
+    unattended = dock.session.asking = Unattended()
+    try:
+        viewer.window._qt_window.resize(*PICTURE_SIZE)
+        _wait_until(lambda: dock.compressing.state.complete and not dock.compressing.state.busy, unattended)
+        viewer.reset_view()
+        return tuple(_picture(viewer, dock, kind, out, unattended) for kind in PICTURED)
+    finally:
+        dock.shut_down()
+        viewer.close()
+
+
+def show_overlays(dock: NicDock, kinds: tuple[Kind, ...]) -> None:
+    """Show these overlays and hide the others; those that cannot be shown yet are left out."""
+    for kind in KINDS:
+        wanted = kind in kinds and not dock.overlays.state(kind).why_not
+        if wanted or dock.overlays.state(kind).shown:
+            dock.overlays.show(kind, on=wanted)
+
+
+class Unattended:
+    """Nobody is there to answer: errors are kept for the caller, questions get the harmless answer."""
+
+    def __init__(self) -> None:
+        self.errors: list[Exception] = []
+
+    def tell_error(self, error: Exception) -> None:
+        """Keep the error."""
+        self.errors.append(error)
+
+    def tell(self, message: str) -> None:
+        """Notices need no answer."""
+
+    def pixel_size(self, slide: Slide, reason: str) -> float | None:  # noqa: ARG002 - the protocol's names
+        """Nobody knows."""
+        return None
+
+    def confirm(self, title: str, text: str, *, yes: str, no: str) -> bool:  # noqa: ARG002 - as above
+        """No."""
+        return False
+
+    def folder(self, title: str) -> Path | None:  # noqa: ARG002 - as above
+        """None."""
+        return None
+
+
+def _open(path: Path, request: ViewRequest) -> list[LayerData]:
+    if path.name.endswith(STORE_SUFFIX):
+        return read_store(path)
+    slide = open_slide(path, mpp=request.mpp, color=request.color)
+    return [slide_layer(Settings().apply_to(slide))]
+
+
+def _add(viewer: napari.Viewer, layer: LayerData) -> None:
+    data, options, kind = layer
+    add: Callable[..., Any] = getattr(viewer, f"add_{kind}")
+    add(data, **options)
+
+
+def _add_annotations(
+    viewer: napari.Viewer, annotations: AnnotationSet, slide: Slide | None, name: str
+) -> None:
+    for layer in annotation_layers(annotations, slide, name):
+        _add(viewer, layer)
+
+
+def _compress_whole(dock: NicDock) -> None:
+    """Click Compress for the whole slide; the user's own choice of the region is kept."""
+    region = dock.compressing.region
+    dock.compressing.region = "whole"
+    dock.compressing.start()
+    dock.compressing.region = region
+
+
+def _picture(viewer: napari.Viewer, dock: NicDock, kind: Kind, out: Path, unattended: Unattended) -> Path:
+    show_overlays(dock, (kind,))
+    _wait_until(lambda: dock.overlays.state(kind).shown and not dock.overlays.state(kind).busy, unattended)
+    path = out / f"window-{kind}.png"
+    viewer.screenshot(path, canvas_only=False, flash=False)
+    return path
+
+
+def _wait_until(done: Callable[[], bool], unattended: Unattended) -> None:
+    """Let the window live until something is finished."""
+    from qtpy.QtCore import QEventLoop, QTimer
+    from qtpy.QtWidgets import QApplication
+
+    alarm = QTimer()
+    alarm.start(TURN_MS)  # wakes the loop below where nothing else does
+    end = time.monotonic() + WAIT_SECONDS
+    while not done():
+        if unattended.errors:
+            raise unattended.errors[0]
+        if time.monotonic() > end:
+            raise NicError("the demonstration did not finish", found=f"after {WAIT_SECONDS:g} s")
+        QApplication.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)

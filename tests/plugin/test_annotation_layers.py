@@ -1,0 +1,114 @@
+"""Annotations become shapes and points in level-0 pixels, and come back as they were drawn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.layers import Points, Shapes
+from shapely.geometry import LineString, MultiPolygon, Point, box
+
+from napari_nic.annotations import UNCLASSIFIED, Annotation, AnnotationSet, read_annotations
+from napari_nic.plugin import annotation_layers as module
+from napari_nic.plugin.annotation_layers import annotation_layers, annotations_of
+from napari_nic.plugin.writers import write_annotation_layers
+from napari_nic.slides import open_slide
+
+KINDS = {"shapes": Shapes, "points": Points}
+
+
+def layers_of(annotations: AnnotationSet, slide=None) -> list:
+    return [
+        KINDS[kind](data, **options) for data, options, kind in annotation_layers(annotations, slide, "x")
+    ]
+
+
+@pytest.fixture
+def annotations() -> AnnotationSet:
+    ring = box(10, 20, 110, 90).difference(box(30, 40, 50, 60))
+    two = MultiPolygon([box(200, 0, 240, 30), box(260, 0, 300, 30)])
+    return AnnotationSet(
+        (
+            Annotation("Tumour", "polygon", ring, "first", "id-1"),
+            Annotation("Stroma", "polygon", two, id="id-2"),
+            Annotation("Vessel", "line", LineString([(0, 0), (10, 0), (10, 5)])),
+            Annotation("Mitosis", "point", Point(33, 44), id="id-3"),
+            Annotation(UNCLASSIFIED, "spline", box(0, 0, 5, 5)),
+        ),
+        colors={"Tumour": (200, 0, 0)},
+    )
+
+
+def test_round_trip(annotations):
+    back = annotations_of(layers_of(annotations))
+    assert dict(back.colors) == dict(annotations.colors)
+    by_label = {a.label: a for a in back.annotations}
+    assert len(back) == len(annotations)
+    for original in annotations.annotations:
+        found = by_label[original.label]
+        assert found.geometry.equals(original.geometry)
+        assert (found.kind, found.name, found.id) == (original.kind, original.name, original.id)
+
+
+def test_vertices_lie_where_the_pixels_are(slide_file):
+    """Pixel (y, x) of the slide is centred on y * mpp in napari; its corner is half a pixel before."""
+    with open_slide(slide_file) as slide:
+        one_pixel = AnnotationSet((Annotation("A", "polygon", box(7, 3, 8, 4)),))
+        (layer,) = layers_of(one_pixel, slide)
+        corners = np.array([layer.data_to_world(v) for v in layer.data[0]])
+    assert corners.min(axis=0) == pytest.approx([2.5 * 0.5, 6.5 * 0.5])
+    assert corners.max(axis=0) == pytest.approx([3.5 * 0.5, 7.5 * 0.5])
+    assert str(layer.units[0]) == "micrometer"
+
+
+def test_class_colours_are_on_the_screen(annotations):
+    shapes, points = layers_of(annotations)
+    assert shapes.edge_color[0, :3] * 255 == pytest.approx([200, 0, 0])
+    assert (shapes.face_color[:, 3] < 0.2).all()
+    assert points.face_color[0, :3] * 255 == pytest.approx(annotations.colors["Mitosis"])
+
+
+def test_drawn_shapes_have_no_class_yet(annotations):
+    shapes, points = layers_of(annotations)
+    shapes.add_polygons(np.array([(0, 0), (0, 50), (50, 50)]))
+    shapes.add_ellipses(np.array([(0, 0), (0, 40), (20, 40), (20, 0)]))
+    back = annotations_of([shapes, points])
+    triangle, ellipse = back.annotations[-3], back.annotations[-2]
+    assert (triangle.label, triangle.id) == (UNCLASSIFIED, "")
+    assert triangle.geometry.area == 1250
+    assert ellipse.geometry.area == pytest.approx(np.pi * 20 * 10, rel=0.01)
+
+
+def test_moved_vertex_is_kept(annotations):
+    shapes, points = layers_of(annotations)
+    data = shapes.data
+    data[1] = data[1] + 5
+    shapes.data = data
+    moved = {a.label: a for a in annotations_of([shapes, points]).annotations}["Stroma"]
+    assert moved.geometry.bounds == (205, 5, 305, 35)
+
+
+def test_very_many_shapes_become_points_and_are_not_lost(annotations, monkeypatch):
+    monkeypatch.setattr(module, "MAX_SHAPES", 2)
+    (layer,) = layers_of(annotations)
+    assert isinstance(layer, Points)
+    assert len(layer.data) == len(annotations)
+    assert annotations_of([layer]).annotations == annotations.annotations
+
+
+def test_empty_set_gives_a_layer_to_draw_in():
+    (layer,) = layers_of(AnnotationSet())
+    assert isinstance(layer, Shapes)
+    assert len(annotations_of([layer])) == 0
+
+
+@pytest.mark.parametrize("suffix", [".geojson", ".xml"])
+def test_napari_saves_shapes(annotations, tmp_path, suffix):
+    path = tmp_path / f"saved{suffix}"
+    layers = [layer.as_layer_data_tuple() for layer in layers_of(annotations)]
+    assert write_annotation_layers(str(path), layers) == [str(path)]
+    back = read_annotations(path)
+    assert {"Tumour", "Stroma", "Mitosis"} <= set(back.labels())
+    if suffix == ".geojson":
+        assert {a.label: a for a in back.annotations}["Tumour"].geometry.equals(
+            annotations.annotations[0].geometry
+        )

@@ -1,0 +1,260 @@
+"""The Compress button: what it says, what it does, what a second click does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_nic.compressed import CompressedSlide
+from napari_nic.errors import DamagedSlideError, StoreError
+from napari_nic.plugin import compress_job
+from napari_nic.plugin.compress_job import CompressOptions, Painted, Ready
+from napari_nic.plugin.controllers.compressing import CompressController
+from napari_nic.plugin.controllers.tissue import TissueController
+
+
+@pytest.fixture
+def tissue(opened, runner) -> TissueController:
+    return TissueController(opened, runner)
+
+
+@pytest.fixture
+def compressing(opened, runner, tissue) -> CompressController:
+    return CompressController(opened, runner, tissue)
+
+
+def look_at(session, *, top: int, left: int, bottom: int, right: int) -> None:
+    """Make a rectangle of level-0 pixels the visible part of the slide."""
+    session.layer.locked_data_level = 0
+    session.layer.corner_pixels = np.array([[top, left], [bottom - 1, right - 1]])
+
+
+def test_without_a_slide(session, runner):
+    compressing = CompressController(session, runner, TissueController(session, runner))
+    assert "Open a slide" in compressing.why_not()
+    compressing.start()
+    compressing.pause()
+    compressing.cancel()
+    assert runner.titles == []
+
+
+def test_whole_slide(opened, compressing, runner):
+    compressing.region = "whole"
+    assert compressing.label() == "&Compress slide"
+    compressing.start()
+    assert compressing.state.complete
+    assert opened.store.is_complete
+    assert opened.store.path.name == "made.nic.zarr"
+    assert compressing.label() == "Slide compressed"
+    assert "All" in compressing.why_not()
+    compressing.start()
+    assert len(runner.titles) == 1, "a second click has nothing to do"
+
+
+def test_finished_store_has_a_preview(opened, compressing):
+    compressing.region = "whole"
+    compressing.start()
+    assert (opened.store.path / "preview").is_dir()
+
+
+def test_visible_part_then_the_rest(opened, compressing, answers):
+    look_at(opened, top=0, left=0, bottom=600, right=700)
+    compressing.region = "visible"
+    options = compressing.options = CompressOptions(overlap=0.75)
+    compressing.start()
+    state = compressing.state
+    assert 0 < state.done < state.total
+    assert compressing.label() == f"&Compress the other {state.total - state.done:,} cells"
+    assert not compressing.why_not()
+    compressing.start()
+    assert "visible part" in answers.notices[0]
+    assert compressing.state.complete
+    assert compressing.options is options
+
+
+def test_reports_tell_the_way(opened, compressing, runner):
+    runner.hold = True
+    compressing.region = "whole"
+    seen = []
+    compressing.changed.connect(lambda: seen.append(compressing.state))
+    compressing.start()
+    assert compressing.state.phase == "running"
+    assert "being compressed" in compressing.why_not()
+    while not isinstance(runner.step(), Ready):
+        pass
+    assert opened.store is not None
+    assert compressing.state.total == int(opened.store.coverage.sum())
+    runner.finish()
+    assert compressing.state.phase == "idle"
+    done = [state.done for state in seen]
+    assert done == sorted(done)
+    assert {"loading the encoder", "finding tissue", "compressing"} <= {state.stage for state in seen}
+
+
+def test_pause_and_go_on(compressing, runner):
+    runner.hold = True
+    compressing.start()
+    job = runner.waiting[0][0]
+    compressing.pause()
+    assert job.token.paused
+    assert compressing.state.phase == "paused"
+    compressing.pause()
+    assert not job.token.paused
+    assert compressing.state.phase == "running"
+
+
+def test_cancel_keeps_what_is_finished(opened, compressing, runner):
+    runner.hold = True
+    compressing.options = CompressOptions(overlap=0.75)
+    compressing.region = "whole"
+    compressing.start()
+    while not (isinstance(report := runner.step(), Painted) and report.encoded):
+        pass
+    compressing.cancel()
+    assert compressing.state.phase == "stopping"
+    compressing.pause()
+    assert compressing.state.phase == "stopping"
+    runner.finish()
+    done = compressing.state.done
+    assert 0 < done < compressing.state.total
+    assert CompressedSlide.open(opened.store.path).encoded().sum() == done
+    runner.hold = False
+    compressing.start()
+    assert compressing.state.complete
+
+
+def test_run_goes_on_behind_another_slide(
+    opened, compressing, runner, slide_file, add_slide, make_tiff, make_tissue
+):
+    runner.hold = True
+    compressing.region = "whole"
+    compressing.start()
+    while not isinstance(runner.step(), Ready):
+        pass
+    first, store = opened.layer, opened.store
+    other = make_tiff(slide_file.with_name("other.tif"), make_tissue(400, 500, seed=2), factors=(1,))
+    second = add_slide(opened.viewer, other)
+    assert opened.layer is second
+    assert compressing.state.phase == "idle"
+    assert "made is being compressed" in compressing.why_not()
+    opened.select(first)
+    assert compressing.state.phase == "running"
+    assert opened.store is store
+    runner.finish()
+    assert compressing.state.complete
+
+
+def test_run_of_a_removed_slide_is_cancelled(opened, compressing, runner):
+    runner.hold = True
+    compressing.start()
+    job = runner.waiting[0][0]
+    opened.viewer.layers.remove(opened.layer)
+    assert job.token.cancelled
+
+
+def test_unknown_pixel_size_blocks(opened, compressing, unscaled_file, add_slide):
+    add_slide(opened.viewer, unscaled_file)
+    assert "not known" in compressing.why_not()
+
+
+def test_edited_tissue_is_used(opened, compressing, tissue, answers):
+    tissue.edit()
+    layer = tissue.layer()
+    assert opened.viewer.layers.selection.active is layer
+    before = layer.data.any()
+    assert before
+    layer.data = np.zeros_like(layer.data)
+    layer.data[: layer.data.shape[0] // 2] = 1
+    compressing.region = "whole"
+    compressing.start()
+    coverage = opened.store.coverage
+    assert coverage[0].all()
+    assert not coverage[-1].any()
+    assert opened.store.header.tissue["method"] == "edited"
+
+    layer.data[:] = 1
+    assert compressing.label() == "&Compress slide"
+    compressing.start()
+    assert "Tissue mask changed" in answers.questions[-1]
+    assert not opened.store.coverage.all(), "the answer was no"
+    answers.agree = True
+    compressing.start()
+    assert opened.store.coverage.all()
+    assert compressing.state.complete
+
+
+def test_tissue_is_shown_once(opened, tissue):
+    tissue.edit()
+    tissue.layer().visible = False
+    tissue.edit()
+    assert tissue.layer().visible
+    assert len(opened.viewer.layers) == 2
+
+
+def test_other_settings_ask_before_they_replace(opened, compressing, answers):
+    compressing.region = "whole"
+    look_at(opened, top=0, left=0, bottom=10, right=10)
+    compressing.region = "visible"
+    compressing.options = CompressOptions(overlap=0.5)
+    compressing.start()
+    shape = opened.store.grid.shape
+    compressing.options = CompressOptions(overlap=0.75)
+    compressing.region = "whole"
+    compressing.start()
+    assert "other settings" in answers.questions[-1]
+    assert opened.store.grid.shape == shape
+    answers.agree = True
+    compressing.start()
+    assert opened.store.grid.shape != shape
+    assert compressing.state.complete
+
+
+def test_unwritable_folder_is_told_and_another_one_asked_for(
+    opened, compressing, answers, tmp_path, monkeypatch
+):
+    def refuse(*_, **__):
+        raise StoreError("not allowed to write here", path=opened.new_store_path(), hint="choose another")
+
+    answers.chosen_folder = tmp_path / "elsewhere"
+    with monkeypatch.context() as patch:
+        patch.setattr(compress_job, "prepare_store", refuse)
+        compressing.start()
+    assert isinstance(answers.errors[0], StoreError)
+    assert compressing.state.phase == "idle"
+    compressing.region = "whole"
+    compressing.start()
+    assert opened.store.path.parent == tmp_path / "elsewhere"
+
+
+def test_error_in_the_middle_is_told_and_the_rest_kept(opened, compressing, answers, monkeypatch):
+    def fail(*_, **__):
+        raise DamagedSlideError("tile (3, 4) cannot be decoded", path=opened.slide.path)
+
+    monkeypatch.setattr(type(opened.slide), "read_tile", fail)
+    compressing.start()
+    assert isinstance(answers.errors[0], DamagedSlideError)
+    assert compressing.state.phase == "idle"
+    assert not compressing.why_not()
+
+
+def test_options_of_the_grid():
+    assert CompressOptions().grid(128) is None
+    assert CompressOptions(overlap=0.5).grid(128).stride == 64
+    assert CompressOptions(min_tissue=0.6).grid(128).min_tissue == 0.6
+
+
+def test_store_is_resumed_in_its_own_precision(opened, compressing, slide_file, compress_file, monkeypatch):
+    look_at(opened, top=0, left=0, bottom=10, right=10)
+    compressing.start()
+    asked = []
+    load = compress_job.load_encoder
+
+    def remember(name, **options):
+        asked.append(options["precision"])
+        return load(name, **options)
+
+    monkeypatch.setattr(compress_job, "load_encoder", remember)
+    compressing.region = "whole"
+    compressing.options = CompressOptions()
+    compressing.start()
+    assert asked in ([], [opened.store.header.precision])

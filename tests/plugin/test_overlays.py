@@ -1,0 +1,304 @@
+"""Toggles, opacity, choices, legend and pointer of the overlays."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_nic.errors import StoreError
+from napari_nic.explain import PcaModel
+from napari_nic.plugin.compress_job import Painted
+from napari_nic.plugin.controllers import overlays as module
+from napari_nic.plugin.controllers.annotating import AnnotationController
+from napari_nic.plugin.controllers.compressing import CompressController
+from napari_nic.plugin.controllers.models import ModelController
+from napari_nic.plugin.controllers.overlays import KINDS, OverlayController
+from napari_nic.plugin.controllers.tissue import TissueController
+from napari_nic.plugin.legend import legend_of
+
+
+class Desk:
+    """The controllers of a dock."""
+
+    def __init__(self, session, runner) -> None:
+        self.session, self.runner = session, runner
+        self.tissue = TissueController(session, runner)
+        self.compressing = CompressController(session, runner, self.tissue)
+        self.compressing.region = "whole"
+        self.models = ModelController(session)
+        self.overlays = OverlayController(session, self.compressing, self.models, runner)
+        self.annotating = AnnotationController(session, self.overlays)
+
+    def close(self) -> None:
+        self.annotating.close()
+        self.overlays.close()
+
+
+@pytest.fixture
+def desk(opened, runner):
+    made = Desk(opened, runner)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def judged(desk, bundle_folder) -> Desk:
+    """The slide compressed and a model added."""
+    desk.compressing.start()
+    desk.models.add(bundle_folder)
+    return desk
+
+
+def test_nothing_to_show_yet(desk):
+    for kind in KINDS:
+        state = desk.overlays.state(kind)
+        assert not state.shown
+        assert "Compress" in state.why_not
+        desk.overlays.show(kind, True)
+        assert not desk.overlays.state(kind).shown
+    assert len(desk.session.viewer.layers) == 1
+    assert desk.overlays.legend() is None
+
+
+def test_pca_fills_in_while_cells_arrive(desk):
+    desk.runner.hold = True
+    desk.compressing.start()
+    while not isinstance(desk.runner.step(), Painted):
+        pass
+    seen = []
+    while desk.compressing.state.busy:
+        desk.runner.step()
+        layer = desk.overlays.stack.layer("pca")
+        if layer is not None:
+            seen.append(int((layer.data[..., 3] > 0).sum()))
+    desk.runner.finish()
+    store = desk.session.store
+    assert seen == sorted(seen)
+    assert desk.overlays.state("pca").shown
+    final = desk.overlays.stack.layer("pca").data
+    expected = PcaModel.fit(store.read(), store.encoded()).to_rgb(store.read(), store.encoded())
+    assert np.array_equal(final, expected), "the last picture depends on the codes alone"
+
+
+def test_overlay_lies_on_the_slide_and_under_annotations(desk, outlines_file):
+    desk.annotating.open(outlines_file)
+    desk.compressing.start()
+    names = [layer.name for layer in desk.session.viewer.layers]
+    assert names == ["made", "PCA (made)", "outlines", "outlines (points)"]
+    layer = desk.overlays.stack.layer("pca")
+    assert tuple(layer.scale) == (64, 64)
+    assert tuple(layer.translate) == (31.75, 31.75)
+    assert desk.session.viewer.layers.selection.active.name.startswith("outlines")
+
+
+def test_hidden_pca_stays_hidden(desk):
+    desk.overlays.show("pca", False)
+    desk.compressing.start()
+    assert desk.overlays.stack.layer("pca") is None
+
+
+def test_toggle_and_opacity_are_the_layers(desk):
+    desk.compressing.start()
+    layer = desk.overlays.stack.layer("pca")
+    desk.overlays.show("pca", False)
+    assert not layer.visible
+    desk.overlays.show("pca", True)
+    assert layer.visible
+    told = []
+    desk.overlays.changed.connect(lambda: told.append(1))
+    layer.visible = False
+    assert told
+    assert not desk.overlays.state("pca").shown
+    desk.overlays.set_opacity("pca", 0.25)
+    assert layer.opacity == 0.25
+    layer.opacity = 0.75
+    assert desk.overlays.state("pca").opacity == 0.75
+
+
+def test_removed_layer_can_be_shown_again(desk):
+    desk.compressing.start()
+    desk.session.viewer.layers.remove(desk.overlays.stack.layer("pca"))
+    assert not desk.overlays.state("pca").shown
+    desk.overlays.show("pca", True)
+    assert desk.overlays.state("pca").shown
+
+
+def test_channel(desk):
+    desk.compressing.start()
+    desk.overlays.set_channel(1)
+    assert desk.overlays.stack.layer("channel") is None, "on demand only"
+    desk.overlays.show("channel", True)
+    codes = desk.session.store.read().astype(np.float32)
+    encoded = desk.session.store.encoded()
+    assert desk.overlays.stack.layer("channel").data[encoded] == pytest.approx(codes[..., 1][encoded])
+    desk.overlays.set_channel(2)
+    assert desk.overlays.stack.layer("channel").data[encoded] == pytest.approx(codes[..., 2][encoded])
+    legend = desk.overlays.legend()
+    assert legend.title == "Channel 2"
+    assert legend.bar.low < legend.bar.high
+
+
+def test_no_model_says_how_to_get_one(desk):
+    desk.models.bundles, desk.models.bundle = [], None
+    desk.compressing.start()
+    assert "add one" in desk.overlays.state("prediction").why_not
+
+
+def test_prediction_score_and_classes(judged):
+    judged.overlays.show("prediction", True)
+    assert "\N{PLUS-MINUS SIGN}" in judged.models.score()
+    legend = judged.overlays.legend()
+    assert [name for name, _ in legend.swatches] == ["normal", "lesion"]
+    assert legend.bar is None
+    judged.models.set_class(1)
+    layer = judged.overlays.stack.layer("prediction")
+    assert layer.data.ndim == 2
+    assert tuple(layer.contrast_limits) == (0.0, 1.0)
+    assert judged.overlays.legend().bar.ticks() == (0.0, 1.0)
+    judged.models.set_class(None)
+    assert judged.overlays.stack.layer("prediction").rgb
+
+
+def test_saliency_names_its_target_and_direction(judged):
+    judged.overlays.show("saliency", True)
+    bar = judged.overlays.legend().bar
+    assert bar.ticks()[1] == 0.0
+    assert bar.low == -bar.high
+    assert (bar.low_means, bar.high_means) == ("against lesion", "for lesion")
+    first = judged.overlays.stack.layer("saliency").data.copy()
+    judged.models.set_target(0)
+    assert judged.overlays.legend().bar.high_means == "for normal"
+    assert not np.array_equal(first, judged.overlays.stack.layer("saliency").data, equal_nan=True)
+
+
+def test_model_of_another_encoder_is_refused_in_words(judged, bundle_folder):
+    judged.session.store.header.encoder["input_size"] = 7
+    assert "another encoder" in judged.overlays.state("saliency").why_not
+
+
+def test_folder_that_is_no_model_is_told(desk, tmp_path, answers):
+    desk.models.add(tmp_path)
+    assert len(answers.errors) == 1
+    assert desk.models.bundle is None or desk.models.bundle.folder != tmp_path
+
+
+def test_added_model_is_remembered(judged, runner):
+    again = ModelController(judged.session)
+    assert again.bundle.name == "made-model"
+
+
+def test_pointer_tells_cell_place_and_value(judged):
+    store = judged.session.store
+    row, col = np.argwhere(store.encoded())[3]
+    # The middle of the cell in micrometres, and where napari has that point: half a pixel before.
+    world = tuple((index + 0.5) * 64 - 0.25 for index in (row, col))
+    place = f"cell {row}, {col} at {(col + 0.5) * 64:,.0f}, {(row + 0.5) * 64:,.0f} \N{MICRO SIGN}m"
+    assert judged.overlays.describe(world) == place
+    judged.overlays.show("saliency", True)
+    value = judged.overlays.overlay("saliency").data[row, col]
+    assert f"{value:.2g}"[:3] in judged.overlays.describe(world)
+    judged.overlays.show("saliency", False)
+    judged.overlays.show("prediction", True)
+    assert judged.overlays.describe(world).startswith(("normal 0.", "lesion 0.", "normal 1.", "lesion 1."))
+    assert judged.overlays.describe((-500.0, 0.0)) == ""
+
+
+def test_new_cells_renew_what_is_shown(desk, bundle_folder):
+    desk.runner.hold = True
+    desk.models.add(bundle_folder)
+    desk.compressing.start()
+    while desk.compressing.state.busy:
+        desk.runner.step()
+    desk.runner.finish()
+    desk.overlays.show("prediction", True)
+    desk.runner.finish()
+    before = desk.models.prediction
+    desk.compressing.ended.emit()
+    desk.runner.finish()
+    assert desk.models.prediction is not before
+
+
+def test_late_result_of_another_slide_is_dropped(judged, slide_file, add_slide, make_tiff, make_tissue):
+    judged.runner.hold = True
+    judged.overlays.show("saliency", True)
+    other = make_tiff(slide_file.with_name("other.tif"), make_tissue(400, 500, seed=2), factors=(1,))
+    add_slide(judged.session.viewer, other)
+    judged.runner.finish()
+    assert judged.overlays.overlay("saliency") is None
+    assert judged.overlays.stack.layer("saliency") is None
+
+
+def test_failing_overlay_is_told_and_unticked(desk, answers, monkeypatch):
+    desk.compressing.start()
+
+    def fail(*_):
+        raise StoreError("a shard is damaged")
+
+    monkeypatch.setattr(module, "store_channel", fail)
+    desk.overlays.show("channel", True)
+    assert isinstance(answers.errors[0], StoreError)
+    assert not desk.overlays.state("channel").shown
+
+
+def test_reopened_slide_offers_its_overlays(session, runner, slide_file, add_slide, compress_file):
+    compress_file(slide_file)
+    desk = Desk(session, runner)
+    add_slide(session.viewer, slide_file)
+    assert desk.overlays.state("pca").why_not == ""
+    assert not desk.overlays.state("pca").shown
+    desk.overlays.show("pca", True)
+    assert desk.overlays.state("pca").shown
+    desk.close()
+
+
+def test_agreement_with_saliency(judged, outlines_file):
+    judged.annotating.open(outlines_file)
+    assert judged.annotating.summary() == "Tumour 1, Stroma 1, Mark 1"
+    assert judged.annotating.labels() == ("Tumour", "Stroma")
+    assert judged.annotating.agreement("Tumour") == "", "nothing to compare with is shown"
+    judged.overlays.show("saliency", True)
+    text = judged.annotating.agreement("Tumour")
+    assert "Jaccard" in text
+    assert "AUC" in text
+
+
+def test_agreement_says_why_not(judged, outlines_file):
+    judged.annotating.open(outlines_file)
+    judged.overlays.show("saliency", True)
+    assert "no valid cell" in judged.annotating.agreement("absent")
+
+
+def test_annotations_are_saved_as_they_are_on_the_screen(desk, outlines_file, tmp_path, answers):
+    desk.annotating.open(outlines_file)
+    shapes = desk.annotating.layers()[0]
+    shapes.add_polygons(np.array([(0, 0), (0, 50), (50, 50)]))
+    desk.annotating.save(tmp_path / "saved.geojson")
+    assert "Saved saved.geojson" in answers.notices[-1]
+    from napari_nic.annotations import read_annotations
+
+    assert len(read_annotations(tmp_path / "saved.geojson")) == 4
+
+
+def test_bad_annotation_file_is_told(desk, tmp_path, answers):
+    path = tmp_path / "bad.geojson"
+    path.write_text("{")
+    desk.annotating.open(path)
+    assert answers.errors[0].file == path
+    desk.annotating.save(tmp_path / "absent" / "x.geojson")
+    assert len(answers.errors) == 2
+
+
+def test_annotations_before_the_slide_are_laid_on_it(session, runner, outlines_file, slide_file, add_slide):
+    desk = Desk(session, runner)
+    desk.annotating.open(outlines_file)
+    layer = session.viewer.layers[0]
+    assert tuple(layer.scale) == (1.0, 1.0)
+    add_slide(session.viewer, slide_file)
+    assert tuple(layer.scale) == (0.5, 0.5)
+    assert layer in desk.annotating.layers()
+    desk.close()
+
+
+def test_legend_of_a_picture_has_no_bar(judged):
+    judged.overlays.show("pca", True)
+    assert legend_of(judged.overlays.overlay("pca")).bar is None

@@ -1,0 +1,138 @@
+"""One command reads slides, stores and annotations, and leaves the rest alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from npe2 import PluginManifest
+
+import napari_nic
+from napari_nic.compressed import CompressedSlide
+from napari_nic.errors import NicError, UnreadableSlideError
+from napari_nic.plugin import readers
+from napari_nic.plugin.layers import METADATA_KEY
+from napari_nic.plugin.readers import get_reader
+from napari_nic.slides import slide_suffixes
+
+MANIFEST = Path(napari_nic.__file__).with_name("napari.yaml")
+
+
+@pytest.fixture
+def store_path(slide_file, compress_file):
+    """A finished store beside the made slide."""
+    return compress_file(slide_file).path
+
+
+def close(layers):
+    for _, options, _ in layers:
+        options["metadata"][METADATA_KEY].slide.close()
+
+
+def test_slide(slide_file):
+    layers = get_reader(str(slide_file))(str(slide_file))
+    assert [kind for _, _, kind in layers] == ["image"]
+    close(layers)
+
+
+def test_several_slides_at_once(slide_file):
+    paths = [str(slide_file), str(slide_file)]
+    layers = get_reader(paths)(paths)
+    assert len(layers) == 2
+    close(layers)
+
+
+def test_dicom_folder(data_dir):
+    folder = str(data_dir / "slides" / "CMU-1-Small-Region-dicom")
+    layers = get_reader(folder)(folder)
+    assert layers[0][0][0].shape[1] == 2220
+    close(layers)
+
+
+def test_store_brings_its_slide(store_path):
+    slide, picture = get_reader(str(store_path))(str(store_path))
+    assert slide[1]["name"] == "made"
+    assert picture[1]["name"] == "PCA (made)"
+    assert picture[1]["units"] == ("um", "um")
+    assert picture[0].shape[2] == 4
+    assert picture[0][..., 3].any()
+    close([slide, picture])
+
+
+def test_store_without_its_slide_shows_its_picture(store_path, slide_file):
+    slide_file.unlink()
+    (picture,) = get_reader(str(store_path))(str(store_path))
+    assert picture[1]["translate"] == pytest.approx((31.75, 31.75))
+
+
+def test_another_file_of_the_same_name_is_not_taken_for_the_slide(
+    store_path, slide_file, make_tiff, make_tissue
+):
+    make_tiff(slide_file, make_tissue(400, 500, seed=9), factors=(1,))
+    assert len(get_reader(str(store_path))(str(store_path))) == 1
+
+
+def test_annotations_without_a_slide_are_in_pixels(outlines_file):
+    layers = get_reader(str(outlines_file))(str(outlines_file))
+    assert [kind for _, _, kind in layers] == ["shapes", "points"]
+    assert layers[0][1]["units"] == ("pixel", "pixel")
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "movie.avi", "table.csv"])
+def test_other_files_are_left_to_others(tmp_path, name):
+    path = tmp_path / name
+    path.write_text("x")
+    assert get_reader(str(path)) is None
+
+
+def test_other_folders_are_left_to_others(tmp_path):
+    assert get_reader(str(tmp_path)) is None
+    assert get_reader([]) is None
+
+
+def test_mixed_list_is_left_to_others(slide_file, tmp_path):
+    assert get_reader([str(slide_file), str(tmp_path / "notes.txt")]) is None
+
+
+def test_bad_file_raises_without_a_window(tmp_path):
+    path = tmp_path / "bad.svs"
+    path.write_bytes(b"not a slide at all")
+    with pytest.raises(UnreadableSlideError) as caught:
+        get_reader(str(path))(str(path))
+    assert caught.value.hint
+
+
+def test_bad_file_is_told_in_a_window(tmp_path, monkeypatch):
+    path = tmp_path / "bad.svs"
+    path.write_bytes(b"not a slide at all")
+    told: list[NicError] = []
+    monkeypatch.setattr(readers, "_tell_in_window", lambda error: told.append(error) or True)
+    assert get_reader(str(path))(str(path)) == [(None,)]
+    assert told[0].file == path
+
+
+def test_raw_colours_are_a_setting(slide_file, settings):
+    settings.set(readers.COLOR_SETTING, "raw")
+    (layer,) = readers.read_slide(slide_file)
+    assert not layer[1]["metadata"][METADATA_KEY].slide.color.applied
+    close([layer])
+
+
+def test_manifest_names_every_suffix_and_is_linked():
+    manifest = PluginManifest.from_file(MANIFEST)
+    patterns = manifest.contributions.readers[0].filename_patterns
+    assert {f"*{suffix}" for suffix in slide_suffixes()} <= set(patterns)
+    assert Path(__file__).parents[2].joinpath("napari.yaml").resolve() == MANIFEST.resolve()
+
+
+def test_manifest_commands_can_be_imported():
+    manifest = PluginManifest.from_file(MANIFEST)
+    manifest.validate_imports()
+
+
+def test_alpha_of_store_follows_the_coverage(store_path):
+    store = CompressedSlide.open(store_path)
+    layers = get_reader(str(store_path))(str(store_path))
+    assert np.array_equal(layers[-1][0][..., 3] > 0, store.encoded())
+    close(layers)

@@ -1,0 +1,147 @@
+"""Reports are thinned out, threads end, errors are told."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator
+from functools import partial
+
+import pytest
+
+from napari_nic.errors import DeviceError, StoreError
+from napari_nic.jobs import CancellationToken
+from napari_nic.plugin.worker import Callbacks, ThreadRunner, throttled
+
+
+class Clock:
+    """Advances by one step at every look."""
+
+    def __init__(self, step: float) -> None:
+        self.now, self.step = 0.0, step
+
+    def __call__(self) -> float:
+        self.now += self.step
+        return self.now
+
+
+def merge(older: list[int], newer: list[int]) -> list[int]:
+    return older + newer
+
+
+def test_first_report_comes_at_once_and_none_is_lost():
+    reports = [[n] for n in range(10)]
+    passed = list(throttled(iter(reports), merge, seconds=1.0, clock=Clock(0.4)))
+    assert passed[0] == [0]
+    assert [n for report in passed for n in report] == list(range(10))
+    assert len(passed) < 6
+
+
+def test_slow_reports_are_passed_on_one_by_one():
+    reports = [[n] for n in range(4)]
+    assert list(throttled(iter(reports), merge, seconds=0.1, clock=Clock(1.0))) == reports
+
+
+def test_no_report():
+    assert list(throttled(iter([]), merge)) == []
+
+
+class Log:
+    """What reached the main thread, and whether it did so there."""
+
+    def __init__(self) -> None:
+        self.main = threading.get_ident()
+        self.events: list[tuple[str, object]] = []
+
+    def note(self, what: str, value: object = None) -> None:
+        assert threading.get_ident() == self.main
+        self.events.append((what, value))
+
+    def callbacks(self) -> Callbacks:
+        return Callbacks(
+            yielded=partial(self.note, "yielded"),
+            returned=partial(self.note, "returned"),
+            failed=partial(self.note, "failed"),
+            finished=partial(self.note, "finished"),
+        )
+
+    @property
+    def ended(self) -> bool:
+        return ("finished", None) in self.events
+
+
+@pytest.fixture
+def log() -> Log:
+    return Log()
+
+
+@pytest.mark.gui
+def test_reports_arrive_in_the_main_thread(qtbot, log):
+    def make(token: CancellationToken) -> Generator[int, None, str]:
+        assert threading.get_ident() != log.main
+        yield 1
+        yield 2
+        return "done"
+
+    ThreadRunner().start("count", make, log.callbacks())
+    qtbot.waitUntil(lambda: log.ended)
+    assert log.events == [("yielded", 1), ("yielded", 2), ("returned", "done"), ("finished", None)]
+
+
+@pytest.mark.gui
+@pytest.mark.parametrize("error", [StoreError("disk full"), DeviceError("no GPU"), RuntimeError("odd")])
+def test_every_error_is_told(qtbot, log, error):
+    def make(token: CancellationToken) -> Generator[int, None, None]:
+        yield 1
+        raise error
+
+    ThreadRunner().start("fail", make, log.callbacks())
+    qtbot.waitUntil(lambda: log.ended)
+    assert log.events[1:] == [("failed", error), ("finished", None)]
+
+
+def endless(closed: threading.Event, token: CancellationToken) -> Generator[int, None, None]:
+    """Count until the token stops it; `closed` tells that it was really ended."""
+    try:
+        count = 0
+        while True:
+            token.checkpoint()
+            yield (count := count + 1)
+    finally:
+        closed.set()
+
+
+@pytest.mark.gui
+def test_cancelling_is_no_error(qtbot, log):
+    closed = threading.Event()
+    runner = ThreadRunner()
+    job = runner.start("endless", partial(endless, closed), log.callbacks())
+    qtbot.waitUntil(lambda: len(log.events) > 2)
+    job.cancel()
+    qtbot.waitUntil(lambda: log.ended)
+    assert closed.is_set()
+    assert {what for what, _ in log.events} == {"yielded", "finished"}
+    assert runner.jobs == ()
+
+
+@pytest.mark.gui
+def test_shutdown_waits_and_is_silent(qtbot, log):
+    closed = threading.Event()
+    runner = ThreadRunner()
+    runner.start("endless", partial(endless, closed), log.callbacks())
+    qtbot.waitUntil(lambda: len(log.events) > 2)
+    runner.shutdown()
+    assert closed.is_set()
+    told = len(log.events)
+    qtbot.wait(20)
+    assert len(log.events) == told
+
+
+@pytest.mark.gui
+def test_paused_job_shuts_down(qtbot, log):
+    closed = threading.Event()
+    runner = ThreadRunner()
+    job = runner.start("endless", partial(endless, closed), log.callbacks())
+    qtbot.waitUntil(lambda: len(log.events) > 2)
+    job.token.pause()
+    runner.shutdown()
+    assert closed.is_set()
