@@ -22,5 +22,5 @@ def _entries(values: Mapping[str, Any]) -> list[str]:
         elif isinstance(value, list | tuple):
             lines += [label, *(f"  {entry}" for entry in value)]
         else:
-            lines.append(f"{label}: {value}")
+            lines.append(f"{label}: {value:.4g}" if isinstance(value, float) else f"{label}: {value}")
     return lines

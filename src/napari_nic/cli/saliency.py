@@ -169,6 +169,7 @@ def _annotation_of(store: CompressedSlide, given: Path) -> Path:
 def _agreement_line(saliency: SaliencyMap, found: Agreement, labels: list[str]) -> str:
     what = f"{saliency.method} for {saliency.target!r} against {', '.join(labels)}"
     return (
-        f"  {what}: pixel AUC {found.auc:.3f}, Jaccard {found.jaccard:.3f} at the best threshold (optimistic), "
+        f"  {what}: pixel AUC {found.auc:.3f}, "
+        f"Jaccard {found.jaccard:.3f} at the best threshold (optimistic), "
         f"{found.n_inside:,} of {found.n_cells:,} cells annotated"
     )
