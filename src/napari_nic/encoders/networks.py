@@ -85,8 +85,12 @@ class FoldedNet(nn.Module):
         """Map (B, 3, 64, 64) of ``uint8 - 128`` to codes (B, C)."""
         for conv in self.convs:
             x = nn.functional.leaky_relu_(conv(x), LEAK)
-        codes: torch.Tensor = self.code(x.permute(0, 2, 3, 1).flatten(1))
+        codes: torch.Tensor = self.code(x.permute(0, 2, 3, 1).flatten(1).to(self.code.weight.dtype))
         return codes
+
+    def convolutions(self) -> list[nn.Conv2d]:
+        """Return the convolutions in order."""
+        return [conv for conv in self.convs if isinstance(conv, nn.Conv2d)]
 
 
 def _batch_norm_as_affine(norm: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 from napari_nic.encoders.checks import check_batch
 from napari_nic.encoders.networks import FoldedNet, NicEncoderNet, build_network
+from napari_nic.encoders.rounding import round_to_bfloat16
 from napari_nic.encoders.spec import EncoderSpec
 from napari_nic.errors import DeviceError, WeightsError
 
@@ -40,7 +41,11 @@ class TorchEncoder:
         self.batch_size = CPU_BATCH if device == "cpu" else GPU_BATCH
         self._dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
         folded = FoldedNet(net.eval()).requires_grad_(requires_grad=False).eval()
-        folded.to(device=device, dtype=self._dtype).to(memory_format=torch.channels_last)
+        if self._dtype == torch.bfloat16:
+            round_to_bfloat16(folded.convolutions(), folded.code)
+        # The code itself is summed and kept in float32: it costs little, and halves the largest error.
+        folded.convs.to(dtype=self._dtype)
+        folded.to(device=device).to(memory_format=torch.channels_last)
         self._net = folded
 
     def prepare_thread(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ from napari_nic.encoders.spec import EncoderSpec
 from napari_nic.encoders.store import user_encoders_folder
 from napari_nic.jobs import CancellationToken
 from napari_nic.training.patches import PatchSampler, TileFolder, load_tiles
-from napari_nic.training.vae import TrainingProgress, VaeOptions, load_vae, train_vae
+from napari_nic.training.vae import TrainingProgress, VaeOptions, load_vae, train_vae, training_minutes
 
 INPUT_SIZE, INPUT_MPP = 64, 1.0
 """The network sees 64 px at 1 um/px: patches of 128 px at 0.5 um/px, averaged 2 x 2."""
@@ -82,7 +81,7 @@ def train_encoder(recipe: VaeRecipe, *, token: CancellationToken | None = None) 
     device = choose_device(recipe.device)
     precision = choose_precision("auto", device)
     sampler = PatchSampler(kept or tiles.images, INPUT_SIZE, seed=recipe.options.seed)
-    started, steps = time.monotonic(), 0
+    steps = 0
     for progress in train_vae(
         sampler, recipe.checkpoint, recipe.options, device=device, precision=precision, token=token
     ):
@@ -101,7 +100,7 @@ def train_encoder(recipe: VaeRecipe, *, token: CancellationToken | None = None) 
         "folders": {folder.path.name: folder.mpp for folder in recipe.folders},
         "steps": steps,
         "batch_size": recipe.options.batch_size,
-        "minutes_of_last_run": round((time.monotonic() - started) / 60, 1),
+        "minutes": training_minutes(recipe.checkpoint),
         "device": device,
         "precision": precision,
     } | measured
@@ -151,8 +150,8 @@ def _card(recipe: VaeRecipe, spec: EncoderSpec, training: dict[str, Any]) -> str
     facts = "\n".join(f"- {name.replace('_', ' ')}: {value}" for name, value in training.items())
     return f"""# {spec.name}
 
-{spec.summary} C = {spec.code_size}, patches of {spec.patch_size} px at {spec.mpp} um/px, averaged to
-{spec.input_size} px.
+{spec.summary}
+C = {spec.code_size}, patches of {spec.patch_size} px at {spec.mpp} um/px, averaged to {spec.input_size} px.
 
 Licence of the weights: {spec.licence}
 

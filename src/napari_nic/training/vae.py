@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -51,6 +52,8 @@ class VaeOptions:
     steps, batch_size : int
     learning_rate, final_learning_rate : float
         The rate falls by 10 when the smoothed loss stops falling for `patience` steps, down to the final one.
+    cooldown : float
+        Share of the steps, at the end, that are trained with a tenth of the rate.
     gamma : float
         Weight of the KL term.
     decoder_width : int
@@ -64,6 +67,7 @@ class VaeOptions:
     learning_rate: float = 1e-3
     final_learning_rate: float = 1e-5
     patience: int = 500
+    cooldown: float = 0.1
     gamma: float = 5e-5
     decoder_width: int = 128
     seed: int = 0
@@ -191,21 +195,27 @@ class _Trainer:
         self.vae.to(device).to(memory_format=torch.channels_last)
         self.optimiser = torch.optim.Adam(self.vae.parameters(), lr=options.learning_rate)
         self.step, self.smoothed, self.best, self.best_step = 0, float("nan"), float("inf"), 0
+        self.plateau_rate, self.seconds = options.learning_rate, 0.0
 
     @property
     def rate(self) -> float:
-        return float(self.optimiser.param_groups[0]["lr"])
+        """Learning rate of the next step."""
+        cooling = self.step >= (1 - self.options.cooldown) * self.options.steps
+        return self.plateau_rate / 10 if cooling else self.plateau_rate
 
     @property
     def finished(self) -> bool:
         """Whether the loss stopped falling at the smallest learning rate too."""
-        return self.rate < self.options.final_learning_rate * 0.99
+        return self.plateau_rate < self.options.final_learning_rate * 0.99
 
     def train_step(self, batch: np.ndarray) -> dict[str, float]:
+        started = time.monotonic()
         rng = np.random.default_rng((self.options.seed, self.step))
         torch.manual_seed(self.options.seed + 1 + self.step)
         batch = augment(batch, rng, self.options.augmentation)
         x = torch.from_numpy(batch).permute(0, 3, 1, 2).to(self.device).float() / 127.5 - 1
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rate
         self.vae.train()
         with torch.autocast(
             self.device.partition(":")[0], torch.bfloat16, enabled=self.precision == "bfloat16"
@@ -217,6 +227,7 @@ class _Trainer:
         self.optimiser.step()
         self.step += 1
         self._follow(float(loss.detach()))
+        self.seconds += time.monotonic() - started
         return terms | {"learning_rate": self.rate}
 
     def _follow(self, loss: float) -> None:
@@ -227,14 +238,14 @@ class _Trainer:
             self.best, self.best_step = self.smoothed, self.step
         elif self.step - self.best_step > self.options.patience:
             self.best_step = self.step
-            for group in self.optimiser.param_groups:
-                group["lr"] /= 10
+            self.plateau_rate /= 10
 
     def save(self, folder: Path) -> None:
         tensors = {f"net.{name}": value for name, value in self.vae.state_dict().items()}
         for index, state in self.optimiser.state_dict()["state"].items():
             tensors |= {f"adam.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
-        counters = {n: getattr(self, n) for n in ("step", "smoothed", "best", "best_step", "rate")}
+        names = ("step", "smoothed", "best", "best_step", "plateau_rate", "seconds")
+        counters = {name: getattr(self, name) for name in names}
         record = {"options": asdict(self.options), "counters": counters}
         temporary = folder / f"{CHECKPOINT_WEIGHTS}.new"
         save_file({name: value.contiguous() for name, value in tensors.items()}, temporary)
@@ -255,10 +266,7 @@ class _Trainer:
                 states.setdefault(int(index), {})[key] = value
         groups = self.optimiser.state_dict()["param_groups"]
         self.optimiser.load_state_dict({"state": states, "param_groups": groups})
-        counters = dict(record["counters"])
-        for group in self.optimiser.param_groups:
-            group["lr"] = counters.pop("rate", group["lr"])
-        for name, value in counters.items():
+        for name, value in record["counters"].items():
             setattr(self, name, value)
 
 
@@ -275,6 +283,12 @@ def _check_options(stored: dict[str, Any], options: VaeOptions, folder: Path) ->
             found=", ".join(f"{name}={asked[name]}" for name in wrong),
             hint="choose another folder, or the same options",
         )
+
+
+def training_minutes(folder: Path) -> float:
+    """Minutes spent in training steps, over all runs of a training folder."""
+    record = json.loads((folder / CHECKPOINT_STATE).read_text(encoding="utf-8"))
+    return round(float(record["counters"]["seconds"]) / 60, 1)
 
 
 def load_vae(folder: Path) -> Vae:
