@@ -152,9 +152,10 @@ def fat_net(seed: int = 0) -> np.ndarray:
     subdivision.insert([(float(x), float(y)) for y, x in points])
     facets, _ = subdivision.getVoronoiFacetList([])
     walls = np.zeros(SHAPE, np.uint8)
-    cv2.polylines(walls, [facet.astype(np.int32) for facet in facets], True, 255, 1, cv2.LINE_AA)
+    for facet in facets:  # walls seen edge-on are dark, others hardly there
+        cv2.polylines(walls, [facet.astype(np.int32)], True, int(rng.integers(0, 256)), 1, cv2.LINE_AA)
     pixels = glass(seed=seed)
-    pixels -= (walls / 255.0 * where)[..., None] * (5, 10, 7)
+    pixels -= (walls / 255.0 * where)[..., None] * (14, 28, 20)
     return as_image(pixels), where
 
 

@@ -39,17 +39,17 @@ def grow_within(seeds: BoolArray, mask: BoolArray) -> BoolArray:
     return grown
 
 
-def mean_by_part(mask: BoolArray, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """Return an image that holds, on each part (8-connected), the mean of `values` over it; 0 elsewhere."""
+def drop_parts_below(mask: BoolArray, values: npt.NDArray[np.float32], least: float) -> BoolArray:
+    """Keep the parts (8-connected) over which the mean of `values` is at least `least`."""
     labels, areas = _label(mask, connectivity=8)
-    sums = np.bincount(labels.ravel(), weights=values.ravel(), minlength=len(areas))
-    means = sums / np.maximum(areas, 1)
-    means[0] = 0
-    spread: npt.NDArray[np.float64] = means[labels]
-    return spread
+    sums = np.bincount(labels[mask], weights=values[mask], minlength=len(areas))
+    keep = sums / np.maximum(areas, 1) >= least
+    keep[0] = False
+    kept: BoolArray = keep[labels]
+    return kept
 
 
-def _label(mask: BoolArray, *, connectivity: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+def _label(mask: BoolArray, *, connectivity: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """Return labels (0 off the mask) and the area of each label."""
-    count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=connectivity)
-    return np.asarray(labels), np.bincount(labels.ravel(), minlength=count)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=connectivity)
+    return np.asarray(labels), np.asarray(stats[:, cv2.CC_STAT_AREA])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -11,10 +12,11 @@ import numpy.typing as npt
 from napari_nic.jobs import CancellationToken
 from napari_nic.slides import Slide, read_overview
 from napari_nic.slides.model import RgbArray
-from napari_nic.tissue.components import drop_small, fill_holes, mean_by_part
+from napari_nic.slides.shrink import shrink
+from napari_nic.tissue.components import drop_parts_below, drop_small, fill_holes
 from napari_nic.tissue.mask import TissueMask
 from napari_nic.tissue.pen import find_pen
-from napari_nic.tissue.stain import FloatArray, glass_color, stain, texture, white_balance
+from napari_nic.tissue.stain import FloatArray, glass_color, measure_stain, texture, white_balance
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -32,6 +34,10 @@ TEXTURE_OVER_GLASS = 2.0
 COLOR_MIN = 0.012
 """Mean colour of a part of the mask below which it is grey: dust, a bubble's rim, the edge of the glass."""
 
+_COARSE_UM = 16.0
+_OPENING = 3  # px of the coarse picture
+_OTSU_BINS = 256
+_NO_SPREAD = 1e-6
 _OTSU_OFFSET = 0.005  # keeps the logarithm finite on clean glass
 _BLUR_UM = 5.0
 _TEXTURE_WINDOW_UM = 120.0  # a few fat cells
@@ -139,28 +145,78 @@ def segment_tissue(
         Least stain of tissue, optical density.
     """
     options = options or TissueOptions()
-    balanced = white_balance(image, glass_color(image))
-    amount, color = stain(balanced)
-    amount = cv2.GaussianBlur(amount, (0, 0), max(_BLUR_UM / um_per_px, 0.5))
+    glass = glass_color(image)
+    stain = measure_stain(image, glass)
+    amount = cv2.GaussianBlur(stain.amount, (0, 0), max(_BLUR_UM / um_per_px, 0.5))
     threshold = _threshold(amount)
-    dark = amount > threshold
-    stained = _drop_grey(dark, color)
-    pen = find_pen(balanced, um_per_px) if options.drop_pen else np.zeros_like(stained)
-    mask = stained & ~pen
+    mask = _drop_grey(amount > threshold, stain.color)
+    factor = max(1, round(_COARSE_UM / um_per_px))
+    coarse = _Coarse(shrink(image, factor), glass, um_per_px * factor, threshold)
+    pen = coarse.find_pen() if options.drop_pen else np.zeros(coarse.image.shape[:2], np.bool_)
     if options.fat:
-        mask |= _find_fat(balanced, stained, dark | pen, um_per_px)
+        mask |= _enlarge(coarse.find_fat(_reduce(mask, factor), pen), factor, mask.shape)
+    clear = ~_enlarge(pen, factor, mask.shape)
     # Holes first, so that a net of thin walls is not dropped as so many specks.
-    mask = fill_holes(mask, options.max_hole_um2 / um_per_px**2) & ~pen
+    mask = fill_holes(mask & clear, options.max_hole_um2 / um_per_px**2) & clear
     return drop_small(mask, options.min_area_um2 / um_per_px**2), threshold
+
+
+@dataclass(frozen=True, eq=False)
+class _Coarse:
+    """The picture at about 16 um/px, which is enough for pen and fat and four times quicker."""
+
+    image: RgbArray
+    glass: FloatArray
+    um_per_px: float
+    threshold: float
+
+    def find_pen(self) -> BoolArray:
+        return find_pen(white_balance(self.image, self.glass), self.um_per_px)
+
+    def find_fat(self, stained: BoolArray, pen: BoolArray) -> BoolArray:
+        """Find the fine net of fat where nothing dark is; the gap between it and tissue is closed."""
+        window = _TEXTURE_WINDOW_UM / self.um_per_px
+        reach = 2 * max(1, round(_REACH * window)) + 1
+        dark = measure_stain(self.image, self.glass).amount > self.threshold
+        # Walls of fat that pass the threshold are texture too; solid tissue, dirt and ink are not.
+        tissue = _dilate(_erode(dark & stained, _OPENING), _OPENING)
+        ignore = _dilate(tissue | (dark & ~stained) | pen, reach)
+        if ignore.all():
+            return np.zeros_like(ignore)
+        rough = texture(self.image, self.glass, ignore, window)
+        glass = float(np.percentile(rough[~ignore], 25))
+        fat = rough > max(TEXTURE_MIN, TEXTURE_OVER_GLASS * glass)
+        fat = drop_small(fat, _FAT_MIN_UM2 / self.um_per_px**2)
+        # Around what is dark nothing was measured: close the gap to tissue, and around specks within fat.
+        closed = fat | (ignore & _dilate(fat, reach + 2) & _dilate(tissue, reach)) | tissue
+        closed = fill_holes(closed, _FAT_HOLE_UM2 / self.um_per_px**2)
+        # The window reaches over the edge of fat: shrink it there, but not where it meets tissue.
+        return _erode(closed, reach) & ~tissue
+
+
+def _reduce(mask: BoolArray, factor: int) -> BoolArray:
+    """Return a coarser mask of what holds any True."""
+    rows, cols = (-(-side // factor) for side in mask.shape)
+    padded = np.zeros((rows * factor, cols * factor), np.bool_)
+    padded[: mask.shape[0], : mask.shape[1]] = mask
+    return np.asarray(padded.reshape(rows, factor, cols, factor).any(axis=(1, 3)))
+
+
+def _enlarge(mask: BoolArray, factor: int, shape: tuple[int, int]) -> BoolArray:
+    """Repeat each element, cut to `shape`."""
+    return mask.repeat(factor, axis=0).repeat(factor, axis=1)[: shape[0], : shape[1]]
 
 
 def _threshold(amount: FloatArray) -> float:
     from skimage.filters import threshold_otsu  # here, since scikit-image costs half a second to import
 
-    logarithm = np.log10(amount + np.float32(_OTSU_OFFSET))
-    if logarithm.min() == logarithm.max():  # an empty picture has no two classes
+    logarithm = cv2.log(amount + np.float32(_OTSU_OFFSET))
+    low, high = float(logarithm.min()), float(logarithm.max())
+    if high - low < _NO_SPREAD:  # an empty picture has no two classes
         return THRESHOLD_MAX
-    found = 10 ** float(threshold_otsu(logarithm)) - _OTSU_OFFSET
+    edges = np.linspace(low, high, _OTSU_BINS + 1)
+    counts = cv2.calcHist([logarithm], [0], None, [_OTSU_BINS], [low, high + _NO_SPREAD]).ravel()
+    found = math.exp(float(threshold_otsu(hist=(counts, (edges[:-1] + edges[1:]) / 2)))) - _OTSU_OFFSET
     return min(max(found, THRESHOLD_MIN), THRESHOLD_MAX)
 
 
@@ -168,25 +224,7 @@ def _drop_grey(mask: BoolArray, color: FloatArray) -> BoolArray:
     """Drop the parts without colour, unless nothing on the slide has any (a grey scan)."""
     if not mask.any() or float(color[mask].mean()) < COLOR_MIN:
         return mask
-    return mask & (mean_by_part(mask, color) >= COLOR_MIN)
-
-
-def _find_fat(balanced: FloatArray, tissue: BoolArray, known: BoolArray, um_per_px: float) -> BoolArray:
-    """Find the fine net of fat where nothing is known yet; the gap between it and tissue is closed."""
-    window = _TEXTURE_WINDOW_UM / um_per_px
-    reach = 2 * max(1, round(_REACH * window)) + 1
-    ignore = _dilate(known, reach)
-    if ignore.all():
-        return np.zeros_like(ignore)
-    rough = texture(balanced, ignore, window)
-    glass = float(np.percentile(rough[~ignore], 25))
-    fat = rough > max(TEXTURE_MIN, TEXTURE_OVER_GLASS * glass)
-    fat = drop_small(fat, _FAT_MIN_UM2 / um_per_px**2)
-    # Around what is dark nothing was measured: close the gap to tissue, and around specks within the fat.
-    closed = fat | (ignore & _dilate(fat, reach + 2) & _dilate(tissue, reach)) | tissue
-    closed = fill_holes(closed, _FAT_HOLE_UM2 / um_per_px**2)
-    # The window reaches over the edge of fat: shrink it there, but not where it meets tissue.
-    return _erode(closed, reach) & ~tissue
+    return drop_parts_below(mask, color, COLOR_MIN)
 
 
 def _dilate(mask: BoolArray, side: int) -> BoolArray:

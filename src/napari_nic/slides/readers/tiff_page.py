@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ class Plane:
             page.samplesperpixel if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE else 1,
         )
 
-    @property
+    @cached_property
     def segment_shape(self) -> tuple[int, int]:
         """(rows, cols) of a segment."""
         page = self.page
@@ -62,18 +63,18 @@ class Plane:
             return page.tilelength, page.tilewidth
         return min(page.rowsperstrip, page.imagelength), page.imagewidth
 
-    @property
+    @cached_property
     def block(self) -> tuple[int, int]:
         """(rows, cols) decoded at once: a segment, or as many low ones as make a sensible height."""
         height, width = self.segment_shape
         return height * self._segments_per_block, width
 
-    @property
+    @cached_property
     def _segments_per_block(self) -> int:
         height = self.segment_shape[0]
         return -(-BLOCK_ROWS // height) if height < LOW_SEGMENT else 1
 
-    @property
+    @cached_property
     def _grid(self) -> tuple[int, int]:
         height, width = self.segment_shape
         return -(-self.page.imagelength // height), -(-self.page.imagewidth // width)
