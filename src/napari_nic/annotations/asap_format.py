@@ -7,7 +7,7 @@ with holes is cut into pieces without any, which cover exactly the same cells.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import pairwise
+from functools import lru_cache
 from operator import itemgetter
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
@@ -81,12 +81,16 @@ class _Handler:
 
     def _ordered_points(self) -> list[tuple[float, float]]:
         """Points by their order; as they are where one has none."""
-        if None in self._orders:
+        if self._orders == _counted(len(self._orders)) or None in self._orders:
             return self._points
         ranks = [float(order) for order in self._orders if order is not None]
-        if all(a <= b for a, b in pairwise(ranks)):
-            return self._points
         return [point for _, point in sorted(zip(ranks, self._points, strict=True), key=itemgetter(0))]
+
+
+@lru_cache(maxsize=256)
+def _counted(n: int) -> list[str]:
+    """The orders that nearly all shapes have: "0", "1", ..."""
+    return [str(order) for order in range(n)]
 
 
 def _kind(type_name: str, n_points: int) -> Kind:
