@@ -82,7 +82,7 @@ def open_viewer(request: ViewRequest, *, show: bool = True) -> tuple[napari.View
     for name, found in annotations:
         _add_annotations(viewer, found, dock.session.slide, name)
     if bundle is not None:
-        dock.models.select(bundle)
+        _choose(dock, bundle)
     show_overlays(dock, ("pca",) if bundle is None else ("prediction", "saliency"))
     viewer.reset_view()
     return viewer, dock
@@ -214,6 +214,12 @@ def _add_annotations(
 ) -> None:
     for layer in annotation_layers(annotations, slide, name):
         _add(viewer, layer)
+
+
+def _choose(dock: NicDock, bundle: ModelBundle) -> None:
+    """Judge with a bundle, which may be one that the chooser does not know; it is not remembered."""
+    dock.models.bundles = [b for b in dock.models.bundles if b.name != bundle.name] + [bundle]
+    dock.models.select(bundle)
 
 
 def _compress_whole(dock: NicDock) -> None:
