@@ -25,14 +25,14 @@ def run(generator):
 def test_judging_tells_a_good_model_from_a_blind_one(mean_rgb_model, coded_slides):
     good = run(judge(mean_rgb_model, coded_slides[16:]))
     assert good["slides"] == 8
-    assert good["slides_with_lesion"] == good["saliency"]["slides"] == 4
+    assert good["slides_with_lesion"] == good["localisation"]["Grad-CAM"]["slides"] == 4
     assert good["auc"] == 1.0
-    assert good["cell_scores"]["pixel_auc"] > 0.8
+    assert good["localisation"]["cell scores"]["pixel_auc"] > 0.8
 
     blind_slides = [replace(slide, codes=np.zeros_like(slide.codes)) for slide in coded_slides[16:]]
     blind = run(judge(mean_rgb_model, blind_slides))
     assert blind["auc"] == 0.5
-    assert blind["cell_scores"]["pixel_auc"] < 0.7
+    assert blind["localisation"]["cell scores"]["pixel_auc"] < 0.7
 
 
 def test_a_bundle_is_trained_saved_and_described(tmp_path):

@@ -36,25 +36,33 @@ fills 2 to 40 % of the tissue. The network was told only whether a slide has a l
 |---|---|
 | AUC of the slides' scores | {auc:.3f} |
 | right at a threshold of 0.5 | {accuracy:.1%} |
-| saliency: AUC of the cells in the lesion, mean (least) of {found} slides | {s_auc:.3f} ({s_least:.3f}) |
-| saliency: Jaccard index at each slide's best threshold (optimistic) | {s_jaccard:.2f} |
-| cell scores: AUC of the cells in the lesion, mean (least) | {c_auc:.3f} ({c_least:.3f}) |
-| cell scores: Jaccard index at each slide's best threshold (optimistic) | {c_jaccard:.2f} |
+
+Where the network looks, compared with the true outlines of {found} lesions that it was never shown:
+
+| map | AUC of the cells, mean | least | Jaccard index at each slide's best threshold (optimistic) |
+|---|---|---|---|
+{localisation}
 
 Training and test slides come from the same generator, and its lesions are far easier to tell than real ones.
 The numbers show that the program works from end to end. They say nothing about real tissue.
 
 ## Make it again
 
-`python -c "from napari_nic.demo import train_demo_bundle; list(train_demo_bundle('lesion-demo'))"`
-paints, compresses, trains and judges in some minutes (seed {seed}). Licence: {licence}.
+`napari-nic models train-demo --out lesion-demo` paints, compresses, trains and judges in
+some minutes (seed {seed}). Licence: {licence}.
 """
 
 
 def write_card(folder: Path, card: BundleCard) -> Path:
     """Write ``CARD.md`` beside a trained and judged bundle."""
     test = card.metrics["test"]
-    saliency, cells = test["saliency"], test["cell_scores"]
+    maps = test["localisation"]
+    rows = [
+        f"| {name} | {found['pixel_auc']:.3f} | {found['least_pixel_auc']:.3f} "
+        f"| {found['best_jaccard']:.2f} |"
+        for name, found in maps.items()
+        if found["slides"]
+    ]
     text = _TEXT.format(
         name=card.name,
         summary=card.summary,
@@ -71,13 +79,8 @@ def write_card(folder: Path, card: BundleCard) -> Path:
         test_slides=test["slides"],
         auc=test["auc"],
         accuracy=test["accuracy_at_half"],
-        found=saliency["slides"],
-        s_auc=saliency["pixel_auc"],
-        s_least=saliency["least_pixel_auc"],
-        s_jaccard=saliency["best_jaccard"],
-        c_auc=cells["pixel_auc"],
-        c_least=cells["least_pixel_auc"],
-        c_jaccard=cells["best_jaccard"],
+        found=test["slides_with_lesion"],
+        localisation="\n".join(rows),
         seed=card.training["seed"],
         licence=card.licence,
     )

@@ -22,7 +22,7 @@ SIDES = (20, 28)
 """Least and largest side of a slide in cells."""
 
 LESION_SHARES = (0.02, 0.40)
-"""Least and largest lesion as a share of the tissue; log-uniform, so that small ones are not rare."""
+"""Least and largest lesion as a share of the tissue; all sizes are as likely."""
 
 COHORT_STREAM = 17
 
@@ -68,7 +68,7 @@ def cohort_specs(count: int, seed: int, *, sides: tuple[int, int] = SIDES) -> tu
 def _draw(sides: tuple[int, int], *, with_lesion: bool, rng: np.random.Generator) -> SyntheticSlideSpec:
     # Everything but the lesion is drawn alike for both classes, in the same order.
     height, width = (int(side) * CELL_PX for side in rng.integers(sides[0], sides[1] + 1, 2))
-    share = float(np.exp(rng.uniform(*np.log(LESION_SHARES))))
+    share = float(rng.uniform(*LESION_SHARES))
     return SyntheticSlideSpec(
         height=height,
         width=width,
@@ -76,7 +76,7 @@ def _draw(sides: tuple[int, int], *, with_lesion: bool, rng: np.random.Generator
         lesions=(Lesion(share),) if with_lesion else (),
         coverage=float(rng.uniform(0.45, 0.65)),
         fat=float(rng.uniform(0.0, 0.25)),
-        lymphoid=float(rng.uniform(0.0, 0.08)),
+        lymphoid=float(rng.uniform(0.0, 0.05)),
         gland_spacing_um=float(rng.uniform(160, 320)),
     )
 
