@@ -115,9 +115,9 @@ def _run(make: MakeJob, token: CancellationToken) -> Generator[Any, None, Any]:
         return (yield from make(token))
     except CancelledError:
         return None
-    except RuntimeError as error:
-        # The worker takes every RuntimeError for its own deletion and ends without a word; a missing GPU
-        # is one too and must be told.
+    except Exception as error:  # noqa: BLE001 -- whatever ends a job is told to the user, none is swallowed
+        # Not through the worker: it takes every RuntimeError (a missing GPU is one) for its own deletion and
+        # ends without a word, and napari 0.9 connects to its `errored` a callback that cannot be called.
         return _Failed(error)
 
 
