@@ -162,7 +162,7 @@ def fat_net(seed: int = 0) -> np.ndarray:
 def test_pale_fat_is_found_by_its_texture():
     image, where = fat_net()
     mask, _ = segment_tissue(image, UM)
-    assert iou(mask, where) > 0.85  # the net has no sharp edge
+    assert iou(mask, where) > 0.8  # the net has no sharp edge
     without, _ = segment_tissue(image, UM, TissueOptions(fat=False))
     assert without.sum() < 0.5 * where.sum()
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -16,7 +18,7 @@ from napari_nic.slides.shrink import shrink
 from napari_nic.tissue.components import drop_parts_below, drop_small, fill_holes
 from napari_nic.tissue.mask import TissueMask
 from napari_nic.tissue.pen import find_pen
-from napari_nic.tissue.stain import FloatArray, glass_color, measure_stain, texture, white_balance
+from napari_nic.tissue.stain import FloatArray, Stain, glass_color, measure_stain, texture, white_balance
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -36,7 +38,6 @@ COLOR_MIN = 0.012
 
 _COARSE_UM = 16.0
 _OPENING = 3  # px of the coarse picture
-_OTSU_BINS = 256
 _NO_SPREAD = 1e-6
 _OTSU_OFFSET = 0.005  # keeps the logarithm finite on clean glass
 _BLUR_UM = 5.0
@@ -146,19 +147,36 @@ def segment_tissue(
     """
     options = options or TissueOptions()
     glass = glass_color(image)
-    stain = measure_stain(image, glass)
-    amount = cv2.GaussianBlur(stain.amount, (0, 0), max(_BLUR_UM / um_per_px, 0.5))
-    threshold = _threshold(amount)
-    mask = _drop_grey(amount > threshold, stain.color)
+    mask, threshold = _find_stained(image, glass, um_per_px)
     factor = max(1, round(_COARSE_UM / um_per_px))
-    coarse = _Coarse(shrink(image, factor), glass, um_per_px * factor, threshold)
-    pen = coarse.find_pen() if options.drop_pen else np.zeros(coarse.image.shape[:2], np.bool_)
+    coarse = _Coarse(shrink(image, factor), glass, um_per_px * factor)
+    stained = coarse.drop_grey(_reduce(mask, factor))
+    pen = coarse.find_pen() if options.drop_pen else np.zeros_like(stained)
+    mask &= _enlarge(stained, factor, mask.shape)
     if options.fat:
-        mask |= _enlarge(coarse.find_fat(_reduce(mask, factor), pen), factor, mask.shape)
+        mask |= _enlarge(coarse.find_fat(stained, pen, threshold), factor, mask.shape)
     clear = ~_enlarge(pen, factor, mask.shape)
     # Holes first, so that a net of thin walls is not dropped as so many specks.
     mask = fill_holes(mask & clear, options.max_hole_um2 / um_per_px**2) & clear
     return drop_small(mask, options.min_area_um2 / um_per_px**2), threshold
+
+
+def _find_stained(image: RgbArray, glass: FloatArray, um_per_px: float) -> tuple[BoolArray, float]:
+    amount = measure_stain(image, glass).amount
+    amount = cv2.GaussianBlur(amount, (0, 0), max(_BLUR_UM / um_per_px, 0.5), dst=amount)
+    threshold = _threshold(amount)
+    return amount > threshold, threshold
+
+
+def _threshold(amount: FloatArray) -> float:
+    logarithm = cv2.log(amount + np.float32(_OTSU_OFFSET))
+    low, high = float(logarithm.min()), float(logarithm.max())
+    if high - low < _NO_SPREAD:  # an empty picture has no two classes
+        return THRESHOLD_MAX
+    grey = cv2.normalize(logarithm, None, 0, 255, cv2.NORM_MINMAX, cv2.CV_8U)
+    level, _ = cv2.threshold(grey, 0, 255, cv2.THRESH_OTSU)
+    found = math.exp(low + (level + 0.5) / 255 * (high - low)) - _OTSU_OFFSET
+    return min(max(found, THRESHOLD_MIN), THRESHOLD_MAX)
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,16 +186,26 @@ class _Coarse:
     image: RgbArray
     glass: FloatArray
     um_per_px: float
-    threshold: float
+
+    @cached_property
+    def stain(self) -> Stain:
+        return measure_stain(self.image, self.glass)
+
+    def drop_grey(self, mask: BoolArray) -> BoolArray:
+        """Drop the parts without colour, unless nothing on the slide has any (a grey scan)."""
+        color = self.stain.color
+        if not mask.any() or float(color[mask].mean()) < COLOR_MIN:
+            return mask
+        return drop_parts_below(mask, color, COLOR_MIN)
 
     def find_pen(self) -> BoolArray:
         return find_pen(white_balance(self.image, self.glass), self.um_per_px)
 
-    def find_fat(self, stained: BoolArray, pen: BoolArray) -> BoolArray:
+    def find_fat(self, stained: BoolArray, pen: BoolArray, threshold: float) -> BoolArray:
         """Find the fine net of fat where nothing dark is; the gap between it and tissue is closed."""
         window = _TEXTURE_WINDOW_UM / self.um_per_px
         reach = 2 * max(1, round(_REACH * window)) + 1
-        dark = measure_stain(self.image, self.glass).amount > self.threshold
+        dark = self.stain.amount > threshold
         # Walls of fat that pass the threshold are texture too; solid tissue, dirt and ink are not.
         tissue = _dilate(_erode(dark & stained, _OPENING), _OPENING)
         ignore = _dilate(tissue | (dark & ~stained) | pen, reach)
@@ -199,32 +227,13 @@ def _reduce(mask: BoolArray, factor: int) -> BoolArray:
     rows, cols = (-(-side // factor) for side in mask.shape)
     padded = np.zeros((rows * factor, cols * factor), np.bool_)
     padded[: mask.shape[0], : mask.shape[1]] = mask
-    return np.asarray(padded.reshape(rows, factor, cols, factor).any(axis=(1, 3)))
+    shifts = itertools.product(range(factor), repeat=2)
+    return np.logical_or.reduce([padded[y::factor, x::factor] for y, x in shifts])
 
 
 def _enlarge(mask: BoolArray, factor: int, shape: tuple[int, int]) -> BoolArray:
     """Repeat each element, cut to `shape`."""
     return mask.repeat(factor, axis=0).repeat(factor, axis=1)[: shape[0], : shape[1]]
-
-
-def _threshold(amount: FloatArray) -> float:
-    from skimage.filters import threshold_otsu  # here, since scikit-image costs half a second to import
-
-    logarithm = cv2.log(amount + np.float32(_OTSU_OFFSET))
-    low, high = float(logarithm.min()), float(logarithm.max())
-    if high - low < _NO_SPREAD:  # an empty picture has no two classes
-        return THRESHOLD_MAX
-    edges = np.linspace(low, high, _OTSU_BINS + 1)
-    counts = cv2.calcHist([logarithm], [0], None, [_OTSU_BINS], [low, high + _NO_SPREAD]).ravel()
-    found = math.exp(float(threshold_otsu(hist=(counts, (edges[:-1] + edges[1:]) / 2)))) - _OTSU_OFFSET
-    return min(max(found, THRESHOLD_MIN), THRESHOLD_MAX)
-
-
-def _drop_grey(mask: BoolArray, color: FloatArray) -> BoolArray:
-    """Drop the parts without colour, unless nothing on the slide has any (a grey scan)."""
-    if not mask.any() or float(color[mask].mean()) < COLOR_MIN:
-        return mask
-    return drop_parts_below(mask, color, COLOR_MIN)
 
 
 def _dilate(mask: BoolArray, side: int) -> BoolArray:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -57,8 +59,7 @@ class TissueMask:
         is bilinear between their corners, so interpolating the integral image makes no error. What of a
         patch lies outside the mask (over the slide's edge) counts as not tissue.
         """
-        integral = np.zeros((self.mask.shape[0] + 1, self.mask.shape[1] + 1))
-        np.cumsum(np.cumsum(self.mask, axis=0), axis=1, out=integral[1:, 1:])
+        integral = cv2.integral(np.ascontiguousarray(self.mask).view(np.uint8))
         rows, cols = self._patch_edges(grid, 0), self._patch_edges(grid, 1)
         strips = _interpolate(integral, rows[1]) - _interpolate(integral, rows[0])
         areas = _interpolate(strips.T, cols[1]) - _interpolate(strips.T, cols[0])
@@ -93,7 +94,7 @@ class TissueMask:
         return (share > 0) & (share >= np.float32(min_fraction))
 
 
-def _interpolate(integral: FloatArray, at: FloatArray) -> FloatArray:
+def _interpolate(integral: npt.NDArray[Any], at: FloatArray) -> FloatArray:
     """Read an integral image between its rows, (n + 1, m) -> (len(at), m); constant beyond both ends."""
     at = np.clip(at, 0, integral.shape[0] - 1)
     below = np.minimum(at.astype(np.intp), integral.shape[0] - 2)
