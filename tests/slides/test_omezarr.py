@@ -99,6 +99,13 @@ def test_what_is_no_brightfield_picture(tmp_path, axes, shape, dtype, reason):
         open_slide(tmp_path / "other.zarr")
 
 
+def test_a_compressed_slide_is_no_slide(tmp_path, small_image, make_ome_zarr):
+    path = make_ome_zarr(tmp_path / "made.nic.zarr", small_image)
+    zarr.open_group(path, mode="a").attrs["napari_nic"] = {"schema": 1}
+    with pytest.raises(UnreadableSlideError, match="omezarr: a compressed slide"):
+        open_slide(path)
+
+
 def test_a_zarr_that_is_not_ome(tmp_path):
     zarr.open_group(tmp_path / "plain.zarr", mode="w").create_array("a", data=np.ones(3))
     with pytest.raises(UnreadableSlideError, match="without OME multiscale metadata"):

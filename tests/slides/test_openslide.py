@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
-from napari_nic.errors import SlideNotFoundError, UnreadableSlideError
+from napari_nic.errors import DamagedSlideError, SlideNotFoundError, UnreadableSlideError
 from napari_nic.geometry import RegionPx
 from napari_nic.slides import open_slide
 from napari_nic.slides.readers.openslide import _background, _tile
@@ -109,3 +110,19 @@ def test_background_color(text, color):
 def test_tiles_that_are_none(height, width, tile):
     sizes = {"openslide.level[0].tile-height": height, "openslide.level[0].tile-width": width}
     assert _tile({key: value for key, value in sizes.items() if value}, 0) == tile
+
+
+def test_a_damaged_tile_is_named(tmp_path, small_image):
+    path = tmp_path / "damaged.tif"
+    tifffile.imwrite(path, small_image, tile=(256, 256), compression="zlib", photometric="rgb", metadata=None)
+    with tifffile.TiffFile(path) as tif:
+        offset, size = tif.pages[0].dataoffsets[1], tif.pages[0].databytecounts[1]
+    data = bytearray(path.read_bytes())
+    data[offset : offset + size] = b"\xaa" * size
+    path.write_bytes(data)
+    with open_slide(path, reader="openslide") as slide:
+        slide.read_tile(0, 0, 0)
+        with pytest.raises(
+            DamagedSlideError, match=r"(?s)damaged\.tif: tile \(0, 1\) of level 0.*copy it again"
+        ):
+            slide.read_tile(0, 0, 1)

@@ -24,6 +24,7 @@ _UM_PER_UNIT = {
 }
 _METADATA_NAMES = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
 _MAX_FINGERPRINT_CHUNKS = 64
+_STORE_KEY = "napari_nic"  # by which the compressed room marks its stores
 _OPEN_ERRORS = (zarr.errors.BaseZarrError, ValueError, KeyError, OSError, TypeError)
 
 
@@ -104,6 +105,8 @@ def open_omezarr(path: Path) -> OmeZarrSource:
 def _multiscale(group: zarr.Group) -> tuple[zarr.Group, Mapping[str, Any], str]:
     """Return the group that holds the first multiscale picture, its metadata and their version."""
     attributes: Mapping[str, Any] = group.attrs.asdict()
+    if _STORE_KEY in attributes:
+        raise UnreadableSlideError("a compressed slide (its picture is a preview of codes), not a slide")
     ome = attributes.get("ome", attributes)  # 0.5 keeps everything under "ome", 0.4 at the top
     if "multiscales" in ome:
         multiscale = ome["multiscales"][0]
