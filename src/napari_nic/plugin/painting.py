@@ -11,6 +11,8 @@ from napari_nic.compress import BlockCodes
 from napari_nic.compressed import CompressedSlide
 from napari_nic.explain import LivePca, PcaModel
 
+WHITE = 255
+
 
 @dataclass(frozen=True, eq=False)
 class Picture:
@@ -60,11 +62,11 @@ class Painter:
         codes = self._store.read()
         return (_whole(PcaModel.fit(codes, encoded), codes, encoded),)
 
-
     def write_preview(self) -> None:
-        """Put the picture of all cells into the store, for other viewers of OME-Zarr."""
+        """Put the picture of all cells into the store, for other viewers; glass is white there."""
         for picture in self.finish():
-            self._store.write_preview(np.ascontiguousarray(picture.rgba[..., :3]))
+            rgb = np.where(picture.rgba[..., 3:] > 0, picture.rgba[..., :3], WHITE)
+            self._store.write_preview(np.ascontiguousarray(rgb, np.uint8))
 
 
 def _whole(model: PcaModel, codes: np.ndarray, encoded: np.ndarray) -> Picture:

@@ -183,6 +183,9 @@ class ThreadRunner:
             worker.quit()
         if workers:
             QThreadPool.globalInstance().waitForDone(SHUTDOWN_MS)
+        for job in self._jobs:
+            job.running = False
+        self._jobs.clear()
 
 
 @functools.cache

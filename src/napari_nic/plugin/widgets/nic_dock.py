@@ -154,6 +154,9 @@ class NicDock(QWidget):
         self.annotating.close()
         self.overlays.close()
         self.session.close()
+        if self._window is not None:
+            self._window.removeEventFilter(self)
+            self._window = None
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 -- Qt's name
         """Watch the window that the dock now stands in."""

@@ -1,0 +1,353 @@
+"""The dock in a window: clicks, threads, the end of the viewer."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt, QThreadPool
+from qtpy.QtWidgets import QApplication, QCheckBox, QComboBox, QMessageBox, QPushButton, QWidget
+
+from napari_nic.compressed import CompressedSlide
+from napari_nic.plugin.compress_job import CompressOptions
+from napari_nic.plugin.controllers.session import ENCODER_SETTING
+from napari_nic.plugin.settings import Settings
+from napari_nic.plugin.widgets import dialogs
+from napari_nic.plugin.widgets.compress_section import bar_text, clock_text, rate_text
+from napari_nic.plugin.widgets.export_section import ExportDialog
+from napari_nic.plugin.widgets.nic_dock import WIDTH, NicDock
+
+pytestmark = pytest.mark.gui
+
+TIMEOUT_MS = 60_000
+
+
+@pytest.fixture
+def window(make_napari_viewer, qtbot):
+    """A viewer and its dock."""
+    Settings().set(ENCODER_SETTING, "mean-rgb")
+    viewer = make_napari_viewer()
+    dock = NicDock(viewer)
+    viewer.window.add_dock_widget(dock, name="NIC")
+    yield viewer, dock
+    dock.shut_down()
+
+
+@pytest.fixture
+def with_slide(window, slide_file, add_slide):
+    """The same with the made slide open."""
+    viewer, dock = window
+    add_slide(viewer, slide_file)
+    QApplication.processEvents()
+    return viewer, dock
+
+
+def finish(dock: NicDock, qtbot) -> None:
+    """Wait until nothing runs and everything is shown."""
+    qtbot.waitUntil(lambda: not dock.runner.jobs, timeout=TIMEOUT_MS)
+    QApplication.processEvents()
+
+
+def click(button: QWidget, qtbot) -> None:
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def test_empty_state_says_what_to_do(window):
+    _, dock = window
+    section = dock.slide_section
+    assert not section.empty.isHidden()
+    assert section.slide_row.isHidden()
+    for button in (
+        dock.compress_section.button,
+        dock.overlay_section.rows["pca"].toggle,
+        dock.annotation_section.open,
+        dock.export_section.button,
+        section.edit_tissue,
+    ):
+        assert not button.isEnabled()
+        assert button.toolTip().startswith(("Open a slide", "Compress the slide"))
+
+
+def test_sample_button_opens_the_sample(window, qtbot, monkeypatch):
+    viewer, dock = window
+    opened = []
+    monkeypatch.setattr(type(viewer), "open_sample", lambda _, *names: opened.append(names))
+    click(dock.slide_section.sample_button, qtbot)
+    assert opened == [("napari-nic", "synthetic")]
+
+
+def test_open_button_opens_the_chosen_file(window, qtbot, monkeypatch, slide_file):
+    viewer, dock = window
+    opened = []
+    monkeypatch.setattr(
+        "napari_nic.plugin.widgets.nic_dock.QFileDialog.getOpenFileName", lambda *_: (str(slide_file), "")
+    )
+    monkeypatch.setattr(type(viewer), "open", lambda _, path, plugin: opened.append((path, plugin)))
+    click(dock.slide_section.open_button, qtbot)
+    assert opened == [(str(slide_file), "napari-nic")]
+
+
+def test_slide_appears(with_slide):
+    viewer, dock = with_slide
+    section = dock.slide_section
+    assert section.empty.isHidden()
+    assert section.slides.currentText() == "made"
+    assert section.about.text().startswith("1,500 x 1,100 px")
+    assert dock.compress_section.button.isEnabled()
+    assert viewer.canvas.overlays.scale_bar.visible
+
+
+def test_choosing_a_slide_and_an_encoder(with_slide, slide_file, add_slide):
+    viewer, dock = with_slide
+    first = dock.session.layer
+    add_slide(viewer, slide_file)
+    section = dock.slide_section
+    assert section.slides.count() == 2
+    section.slides.setCurrentIndex(0)
+    assert dock.session.layer is first
+    names = [section.encoders.itemData(i) for i in range(section.encoders.count())]
+    assert "mean-rgb" in names
+    section.encoders.setCurrentIndex(0)
+    assert dock.session.spec.name == names[0]
+
+
+def test_click_compresses_in_the_background(with_slide, qtbot):
+    _, dock = with_slide
+    main = threading.get_ident()
+    threads = []
+    dock.compressing.changed.connect(lambda: threads.append(threading.get_ident()))
+    click(dock.slide_section.whole, qtbot)
+    click(dock.compress_section.button, qtbot)
+    assert not dock.compress_section.button.isEnabled()
+    assert dock.compress_section.stop.isEnabled()
+    finish(dock, qtbot)
+    assert set(threads) == {main}
+    state = dock.compressing.state
+    assert state.complete
+    assert dock.compress_section.text.text() == f"{state.total} of {state.total} tissue cells"
+    assert dock.compress_section.button.text() == "Slide compressed"
+    assert "All" in dock.compress_section.button.toolTip()
+    assert dock.overlay_section.rows["pca"].toggle.isChecked()
+    assert dock.export_section.button.isEnabled()
+    assert not dock.overlay_section.legend.isHidden()
+
+
+def compress_slowly(dock: NicDock, qtbot) -> None:
+    """Start a run of many blocks and wait for its first cells."""
+    dock.compressing.options = CompressOptions(overlap=0.96)
+    dock.compressing.region = "whole"
+    dock.compressing.start()
+    qtbot.waitUntil(lambda: dock.compressing.state.done > 0, timeout=TIMEOUT_MS)
+
+
+def test_closing_the_viewer_leaves_a_resumable_store_and_no_thread(with_slide, qtbot, slide_file):
+    viewer, dock = with_slide
+    viewer.window._qt_window.show()
+    compress_slowly(dock, qtbot)
+    viewer.close()
+    assert dock._closed
+    assert not [t for t in threading.enumerate() if t.name.startswith("nic-worker")]
+    assert QThreadPool.globalInstance().activeThreadCount() == 0
+    store = CompressedSlide.open(slide_file.with_name("made.nic.zarr"))
+    assert 0 < store.encoded().sum() < store.coverage.sum()
+
+
+def test_taking_the_dock_out_ends_its_work(with_slide, qtbot):
+    viewer, dock = with_slide
+    viewer.window._qt_window.show()
+    compress_slowly(dock, qtbot)
+    viewer.window.remove_dock_widget(dock)
+    assert dock._closed
+    assert dock.runner.jobs == ()
+    assert QThreadPool.globalInstance().activeThreadCount() == 0
+
+
+def test_pause_and_cancel_by_click(with_slide, qtbot):
+    _, dock = with_slide
+    compress_slowly(dock, qtbot)
+    section = dock.compress_section
+    click(section.pause, qtbot)
+    assert dock.compressing.state.phase == "paused"
+    assert "(paused)" in section.text.text()
+    assert section.pause.toolTip() == "Go on"
+    click(section.pause, qtbot)
+    assert dock.compressing.state.phase == "running"
+    click(section.stop, qtbot)
+    finish(dock, qtbot)
+    state = dock.compressing.state
+    assert 0 < state.done < state.total
+    assert section.button.text().startswith("&Compress the other")
+
+
+def test_prediction_and_saliency_by_click(with_slide, qtbot, bundle_folder):
+    _, dock = with_slide
+    dock.compressing.region = "whole"
+    dock.compressing.start()
+    finish(dock, qtbot)
+    dock.models.add(bundle_folder)
+    QApplication.processEvents()
+    section = dock.overlay_section
+    for kind in ("prediction", "saliency"):
+        click_box(section.rows[kind].toggle)
+        finish(dock, qtbot)
+        assert dock.overlays.stack.shown(kind)
+    assert "lesion" in section.score.text() or "normal" in section.score.text()
+    assert section.legend.title.text() == "Saliency: lesion"
+    section.targets.setCurrentIndex(0)
+    finish(dock, qtbot)
+    assert section.legend.title.text() == "Saliency: normal"
+    section.rows["saliency"].opacity.setValue(30)
+    assert dock.overlays.stack.layer("saliency").opacity == 0.3
+    picture = section.legend.grab().toImage()
+    colors = {picture.pixelColor(x, 40).name() for x in range(picture.width())}
+    assert len(colors) > 1
+
+
+def click_box(box: QCheckBox) -> None:
+    box.click()
+    QApplication.processEvents()
+
+
+def test_annotations_by_click(with_slide, qtbot, outlines_file, tmp_path, monkeypatch):
+    _, dock = with_slide
+    module = "napari_nic.plugin.widgets.annotation_section.QFileDialog"
+    monkeypatch.setattr(f"{module}.getOpenFileName", lambda *_: (str(outlines_file), ""))
+    click(dock.annotation_section.open, qtbot)
+    QApplication.processEvents()
+    assert dock.annotation_section.classes.accessibleName() == "Classes: Tumour 1, Stroma 1, Mark 1"
+    target = tmp_path / "saved"
+    monkeypatch.setattr(f"{module}.getSaveFileName", lambda *_: (str(target), "ASAP XML (*.xml)"))
+    click(dock.annotation_section.save, qtbot)
+    assert target.with_name("saved.xml").exists()
+
+
+def test_export_dialog_follows_the_format(with_slide, qtbot):
+    _, dock = with_slide
+    dock.compressing.region = "whole"
+    dock.compressing.start()
+    finish(dock, qtbot)
+    dialog = ExportDialog(dock.exporting, dock)
+    dialog.format.value = "npy"
+    assert dialog.path.value.suffix == ".npy"
+    dialog.format.value = "trident"
+    assert dialog.path.value.suffix == ".h5"
+    dialog.deleteLater()
+
+
+def test_keys_work_in_the_dock(with_slide, qtbot):
+    viewer, dock = with_slide
+    viewer.window._qt_window.show()
+    dock.activateWindow()
+    dock.slide_section.whole.setFocus()
+    dock.slide_section.whole.click()
+    qtbot.waitUntil(dock.slide_section.whole.hasFocus)
+    qtbot.keyClick(dock.slide_section.whole, Qt.Key.Key_C)
+    assert dock.compressing.state.busy
+    finish(dock, qtbot)
+    shown = dock.overlays.stack.shown("pca")
+    qtbot.keyClick(dock.slide_section.whole, Qt.Key.Key_P)
+    assert dock.overlays.stack.shown("pca") is not shown
+
+
+def test_every_control_is_reached_by_tab_and_named(with_slide):
+    _, dock = with_slide
+    for kind in (QPushButton, QCheckBox, QComboBox):
+        for widget in dock.findChildren(kind):
+            if isinstance(widget, QPushButton) and not widget.text():
+                continue  # napari's and magicgui's own icon buttons
+            assert widget.focusPolicy() & Qt.FocusPolicy.TabFocus
+    for combo in (dock.slide_section.slides, dock.slide_section.encoders, dock.overlay_section.models):
+        assert combo.accessibleName()
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_fits_320_pixels(with_slide, theme):
+    viewer, dock = with_slide
+    viewer.theme = theme
+    dock.resize(WIDTH, 900)
+    QApplication.processEvents()
+    for section in dock.sections:
+        assert section.minimumSizeHint().width() <= WIDTH
+    picture = dock.grab().toImage()
+    assert picture.width() == WIDTH * picture.devicePixelRatio()
+
+
+def test_options_form_is_applied(with_slide):
+    _, dock = with_slide
+    form = dock.compress_section.options
+    form.overlap.value = 50
+    form.own_share.value = True
+    form.min_tissue.value = 0.6
+    form.precision.value = "float32"
+    assert dock.compressing.options == CompressOptions("auto", "float32", 0.5, 0.6)
+
+
+def test_pointer_is_shown(with_slide, qtbot):
+    viewer, dock = with_slide
+    dock.compressing.region = "whole"
+    dock.compressing.start()
+    finish(dock, qtbot)
+    viewer.cursor.position = (100.0, 200.0)
+    for callback in viewer.mouse_move_callbacks:
+        callback(viewer, None)
+    assert "cell 1, 3" in dock.overlay_section.pointer.text()
+
+
+class Boxes:
+    """Stands in for message boxes: remembers their texts, answers as told."""
+
+    def __init__(self, monkeypatch) -> None:
+        self.texts: list[str] = []
+        monkeypatch.setattr(QMessageBox, "exec", self.exec)
+
+    def exec(self, *box) -> int:
+        self.texts.append(box[0].text() if box else "")
+        return 0
+
+
+def test_unknown_pixel_size_is_asked_in_a_dialog(window, unscaled_file, add_slide, monkeypatch, qtbot):
+    viewer, dock = window
+    monkeypatch.setattr(dialogs.QInputDialog, "getDouble", lambda *_: (0.5, True))
+    add_slide(viewer, unscaled_file)
+    qtbot.waitUntil(lambda: dock.session.slide.pixel_size is not None)
+    assert not dock.slide_section.set_mpp.isVisible()
+    assert dock.compress_section.button.isEnabled()
+
+
+def test_error_texts_say_file_expected_found_and_hint():
+    from napari_nic.errors import UnreadableSlideError
+
+    error = UnreadableSlideError(
+        "no <reader> opens it", path=Path("/a/b.svs"), expected="a slide", hint="look"
+    )
+    text = dialogs.error_text(error)
+    for part in ("No &lt;reader&gt; opens it", "b.svs", "Expected", "What to do"):
+        assert part in text
+    assert "KeyError" in dialogs.error_text(KeyError("x"))
+
+
+def test_texts_of_the_bar():
+    from napari_nic.plugin.controllers.compressing import CompressState
+
+    assert (rate_text(830), rate_text(4123)) == ("830", "4.1k")
+    assert (clock_text(23), clock_text(725), clock_text(3723)) == ("0:23", "12:05", "1:02:03")
+    state = CompressState("running", "", 1204, 1973, 4100.0, 23.0)
+    assert bar_text(state) == "61 %   4.1k patches/s   0:23 left"
+    assert bar_text(CompressState()) == ""
+
+
+def test_bar_is_painted(qtbot):
+    from napari_nic.plugin.legend import Bar
+    from napari_nic.plugin.widgets.colour_bar import ColourBar
+
+    bar = ColourBar()
+    qtbot.addWidget(bar)
+    colors = np.zeros((2, 3), np.uint8)
+    colors[0, 0] = colors[1, 2] = 255
+    bar.set_bar(Bar(colors, -1, 1, "raw", "against", "for"))
+    bar.resize(200, bar.sizeHint().height())
+    picture = bar.grab().toImage()
+    assert picture.pixelColor(5, 5).red() > 200
+    assert picture.pixelColor(190, 5).blue() > 200
