@@ -289,6 +289,19 @@ def test_a_file_that_was_cut_off_does_not_open(tmp_path, slide_path, share):
         open_slide(path)
 
 
+def test_a_file_cut_off_between_pages_does_not_open(tmp_path, slide_path):
+    """Level 0 is whole; the coarser levels would be lost without a word."""
+    with tifffile.TiffFile(slide_path) as tif:
+        page = tif.pages[0]
+        end = max(o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=True))
+        second = tif.pages[1].offset
+    for size in (end, second + 1):
+        path = tmp_path / "cut.tif"
+        path.write_bytes(slide_path.read_bytes()[:size])
+        with pytest.raises(DamagedSlideError, match=r"cut\.tif"):
+            open_slide(path)
+
+
 def test_a_file_cut_off_while_open(tmp_path, slide_path):
     path = Path(shutil.copy(slide_path, tmp_path / "shrinking.tif"))
     with open_slide(path) as slide:

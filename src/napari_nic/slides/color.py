@@ -3,7 +3,7 @@
 LittleCMS converts 20-60 million pixels a second and thread, less than JPEG decoding delivers. So the first
 pixels go through it, and once :data:`TABLE_AFTER_PIXELS` have gone, a table of all 2**24 colours is made
 with the very same transform. Both ways give identical bytes, so that it does not matter which one a tile
-met; the table does 150-290 million pixels a second and costs 64 MiB per profile in use.
+met; the table does 100-290 million pixels a second and costs 64 MiB per profile in use.
 """
 
 from __future__ import annotations

@@ -125,10 +125,12 @@ def check_complete_chain(tif: tifffile.TiffFile, path: Path) -> None:
     DamagedSlideError
         If the file ends before its last page.
     """
-    len(tif.pages)  # walks the chain
-    following = tif.pages.next_page_offset
-    if following >= tif.filehandle.size:
-        raise _cut_off(path, "the file ends before its last page", following)
+    len(tif.pages)  # walks the chain; tifffile stops at the first page that is not there, and only logs it
+    at, size = tif.pages.next_page_offset, tif.tiff.offsetsize
+    tif.filehandle.seek(at)
+    link = tif.filehandle.read(size)
+    if any(link) or len(link) < size:
+        raise _cut_off(path, f"page {len(tif.pages)} of the file is not there", at + size)
 
 
 def check_planes(planes: list[Plane], path: Path) -> None:
