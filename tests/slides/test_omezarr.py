@@ -35,7 +35,7 @@ def test_units_are_converted(tmp_path, small_image, make_ome_zarr, unit, mpp):
     path = make_ome_zarr(tmp_path / "picture.zarr", small_image, unit=unit)
     with open_slide(path) as slide:
         assert slide.pixel_size is None  # absurd in these units, and the note says the value
-        assert f"{mpp:g} x {mpp:g} um/px" in slide._pixel_size_note
+        assert f"{mpp:g} x {mpp:g} um/px" in slide.pixel_size_note
 
 
 def test_missing_chunks_are_background(tmp_path, small_image, make_ome_zarr):

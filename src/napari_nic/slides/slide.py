@@ -50,6 +50,8 @@ class Slide:
         The file's own pyramid, finest first; computed levels are not among them.
     pixel_size : PixelSize or None
         Size of a level-0 pixel and its source; None where the file says nothing sensible.
+    pixel_size_note : str
+        What the file claims that was passed over as absurd, or that it claims nothing; for messages.
     background : (int, int, int)
         RGB of missing tiles, of what transparent pixels lie on, and of everything outside a level. White
         unless the file names a colour.
@@ -84,7 +86,7 @@ class Slide:
         self._tiles = TileCache()
         self.color: ColorInfo
         self.color, self._transform = plan_color(info.icc_profile, to_srgb=to_srgb)
-        self.pixel_size, self._pixel_size_note = choose_pixel_size(info.pixel_sizes)
+        self.pixel_size, self.pixel_size_note = choose_pixel_size(info.pixel_sizes)
         if mpp is not None:
             self.pixel_size = PixelSize(mpp, mpp, "user")
         coarsest = len(self.levels) - 1
@@ -137,7 +139,7 @@ class Slide:
                 "the size of a pixel is not known",
                 path=self.path,
                 expected=f"{MPP_MIN:g} to {MPP_MAX:g} micrometres per pixel in the file's metadata",
-                found=self._pixel_size_note,
+                found=self.pixel_size_note,
                 hint="state it with --mpp, for instance --mpp 0.25 for a 40x scan, --mpp 0.5 for 20x",
             )
         return self.pixel_size
