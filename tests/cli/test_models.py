@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from napari_nic import demo
 from napari_nic.compressed import CompressedSlide
+from napari_nic.jobs import Progress
+from napari_nic.slide_models import ModelBundle
 
 
 def test_list_and_show(cli, tiny_model: Path) -> None:
@@ -51,3 +55,25 @@ def test_model_of_another_encoder(cli, slide: Path, tiny_model: Path, other_enco
     outcome = cli("predict", slide, "--model", "tiny")
     assert outcome.code == 1
     assert "compress the slide with encoder 'mean-rgb'" in outcome.err
+
+
+def test_train_demo_hands_its_options_on_and_shows_the_card(
+    cli, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def train(folder: Path | str, options: Any, _token: Any) -> Any:
+        asked.append(options)
+        yield Progress(1, 1)
+        ModelBundle.load(tiny_model).save(folder)
+
+    monkeypatch.setattr(demo, "train_demo_bundle", train)
+    numbers = ("--train", "4", "--validation", "2", "--test", "2", "--epochs", "3", "--seed", "0")
+    outcome = cli("models", "train-demo", "--out", tmp_path / "made", "--encoder", "mean-rgb", *numbers)
+    assert outcome.code == 0
+    assert "classification: healthy, lesion" in outcome.out
+    (options,) = asked
+    assert (options.encoder, options.train, options.test, options.seed) == ("mean-rgb", 4, 2, 0)
+    assert options.settings.epochs == 3
+    assert cli("models", "train-demo", "--out", tmp_path / "made", "--json").json["name"] == "tiny"
+    assert asked[1] == demo.DemoTraining()
