@@ -71,7 +71,8 @@ def legend_of(overlay: Overlay) -> Legend:
         bar = Bar(
             colormap_colors(overlay.colormap), float(low), float(high), overlay.unit, *_meanings(overlay)
         )
-    return Legend(overlay.name, tuple(overlay.legend), bar, overlay.note)
+    title = "PCA: like colours, like tissue" if overlay.kind == "pca" else overlay.name
+    return Legend(title, tuple(overlay.legend), bar, overlay.note)
 
 
 def _meanings(overlay: Overlay) -> tuple[str, str]:

@@ -15,10 +15,12 @@ from napari_nic.geometry import RegionPx
 from napari_nic.plugin.compress_job import (
     CompressOptions,
     CompressRequest,
+    EncoderCache,
     Painted,
     Ready,
     Stage,
     compress_painted,
+    load_ahead,
 )
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.controllers.tissue import TissueController
@@ -99,6 +101,7 @@ class CompressController:
         self.options = CompressOptions()
         self._tissue = tissue
         self._runner = runner
+        self._encoders = EncoderCache()
         self._run: _Run | None = None
         self._at_rest = CompressState()
         session.slides_changed.connect(self._on_slides)
@@ -170,6 +173,7 @@ class CompressController:
         request = CompressRequest(
             slide,
             self.session.spec.name,
+            self._encoders,
             self.session.new_store_path() if store is None else store.path,
             self.options,
             self._tissue.edited(),
@@ -188,6 +192,16 @@ class CompressController:
                 finished=lambda: self._on_finished(run),
             ),
         )
+
+    def load_ahead(self) -> None:
+        """Load the chosen encoder while the user still looks at the slide; failing is told at the click."""
+        if self.session.slide is not None and self._run is None:
+            name, options = self.session.spec.name, self.options
+            self._runner.start(
+                f"Loading encoder {name}",
+                lambda token: load_ahead(self._encoders, name, options, token),
+                Callbacks(),
+            )
 
     def pause(self) -> None:
         """Pause the run of this slide, or let it go on."""

@@ -105,6 +105,7 @@ class OptionsForm(QCollapsible):
         self.form = form
         self.setDuration(0)
         self.addWidget(form.native)
+        self.toggleButton().setStyleSheet("text-align: left; border: none; background: transparent;")
         for layout in (self.layout(), self.content().layout()):
             layout.setContentsMargins(0, 0, 0, 0)
         self._apply()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtGui import QKeySequence, QShortcut, QShowEvent
 from qtpy.QtWidgets import QFileDialog, QFrame, QScrollArea, QVBoxLayout, QWidget
@@ -102,14 +103,27 @@ class NicDock(QWidget):
         self.slide_section.open_clicked.connect(self._open_slide)
         self.slide_section.sample_clicked.connect(self._open_sample)
         self.session.slide_changed.connect(self._show_scale_bar)
+        self.session.slide_changed.connect(self.compressing.load_ahead)
+        self.session.encoder_changed.connect(self.compressing.load_ahead)
         self.session.pixel_size_wanted.connect(self._ask_pixel_size_soon)
+        self._viewer.events.theme.connect(self._on_theme)
+        self._paint_main_button()
         for keys, action in self._shortcuts().items():
             shortcut = QShortcut(QKeySequence(keys), self)
             shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
             shortcut.activated.connect(action)
         if self.session.slide is not None:
             self._show_scale_bar()
+            self.compressing.load_ahead()
             self._ask_pixel_size_soon()
+
+    def _paint_main_button(self) -> None:
+        """The one button of the daily work stands out in the theme's accent colour."""
+        theme = get_theme(self._viewer.theme)
+        self.compress_section.button.setStyleSheet(
+            f"QPushButton:enabled {{ background-color: {theme.current.as_hex()}; font-weight: bold; }}"
+            f"QPushButton:enabled:hover {{ background-color: {theme.highlight.as_hex()}; }}"
+        )
 
     def _shortcuts(self) -> dict[str, Any]:
         """Keys that work while the dock has the focus; the canvas keeps its own."""
@@ -123,6 +137,9 @@ class NicDock(QWidget):
             "S": rows["saliency"].toggle.click,
             "E": self.export_section.button.click,
         }
+
+    def _on_theme(self, event: Any) -> None:  # noqa: ARG002 -- napari passes the event
+        self._paint_main_button()
 
     # -- what needs the window ---------------------------------------------------------------------------
 
@@ -154,6 +171,7 @@ class NicDock(QWidget):
         self.annotating.close()
         self.overlays.close()
         self.session.close()
+        self._viewer.events.theme.disconnect(self._on_theme)
         if self._window is not None:
             self._window.removeEventFilter(self)
             self._window = None
