@@ -70,6 +70,7 @@ def test_a_window_is_the_level_with_background_around_it(y, x, height, width):
         touched,
         lambda at: level[at[0] * 240 : (at[0] + 1) * 240, at[1] * 200 : (at[1] + 1) * 200],
         tile=tile,
+        level=RegionPx(0, 0, 700, 600),
         background=(9, 9, 9),
     )
     assert np.array_equal(window, padded[1000 + y : 1000 + y + height, 1000 + x : 1000 + x + width])

@@ -18,16 +18,18 @@ def compose_window(
     get_tile: Callable[[tuple[int, int]], np.ndarray],
     *,
     tile: tuple[int, int],
+    level: RegionPx,
     background: tuple[int, int, int],
 ) -> np.ndarray:
-    """Paste tiles into a window; what no tile covers keeps the slide's background colour.
+    """Paste the tiles that a window touches; what lies outside the level gets the background colour.
 
     Returns
     -------
     ndarray of uint8, (region.height, region.width, 3)
     """
     window = np.empty((region.height, region.width, 3), np.uint8)
-    window[:] = background
+    if region.intersect(level) != region:  # else the tiles cover all of it, and filling would cost as much
+        window[:] = background
     for row, col in tiles:
         pixels = get_tile((row, col))
         place = RegionPx(row * tile[0], col * tile[1], pixels.shape[0], pixels.shape[1])

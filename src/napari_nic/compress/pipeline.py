@@ -45,7 +45,7 @@ BLOCKS_WAITING = 8
 RATE_SECONDS = 5.0
 """The rate shown is the mean over this last time."""
 
-CPU_BATCH_STEP = 16
+CPU_BATCH_STEP = 4
 """On a CPU the last batch of a block is padded to a multiple of this, not to a whole batch."""
 
 DEVICE_BATCH_STEP = 256
@@ -307,7 +307,12 @@ def _prepared_blocks(job: _Job) -> Iterator[_Prepared]:
             job.checkpoint()
             tiles = list(strip.tiles(level.tile, level.shape))
             window = compose_window(
-                strip.region, tiles, job.pool.get, tile=level.tile, background=job.slide.background
+                strip.region,
+                tiles,
+                job.pool.get,
+                tile=level.tile,
+                level=level.region,
+                background=job.slide.background,
             )
             covered = coverage[strip.rows, strip.cols]
             pieces.append(cut_patches(window, covered, grid, job.encoder.spec.input_size))
