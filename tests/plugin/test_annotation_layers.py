@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from napari.layers import Points, Shapes
-from shapely.geometry import LineString, MultiPolygon, Point, box
+from shapely.geometry import LineString, MultiLineString, MultiPolygon, Point, box
 
 from napari_nic.annotations import UNCLASSIFIED, Annotation, AnnotationSet, read_annotations
 from napari_nic.plugin import annotation_layers as module
@@ -112,3 +112,30 @@ def test_napari_saves_shapes(annotations, tmp_path, suffix):
         assert {a.label: a for a in back.annotations}["Tumour"].geometry.equals(
             annotations.annotations[0].geometry
         )
+
+
+def test_what_lies_beyond_the_slide_is_cut_off_on_the_screen_only(slide_file):
+    reaching_out = AnnotationSet(
+        (
+            Annotation("A", "polygon", box(-500, 100, 700, 9000)),
+            Annotation("B", "polygon", box(-900, -900, -800, -800)),
+        )
+    )
+    with open_slide(slide_file) as slide:
+        (layer,) = layers_of(reaching_out, slide)
+        assert layer.data[0].min(axis=0).tolist() == [100, 0]
+        assert layer.data[0].max(axis=0).tolist() == [1100, 700]
+        assert layer.data[1].min() == -900, "what lies outside as a whole belongs to another slide: show that"
+        back = annotations_of([layer])
+        assert back.annotations[0].geometry.equals(reaching_out.annotations[0].geometry)
+        data = layer.data
+        data[0] = data[0] + 1
+        layer.data = data
+        assert annotations_of([layer]).annotations[0].geometry.bounds == (1, 101, 701, 1101)
+
+
+def test_line_of_several_parts(slide_file):
+    lines = AnnotationSet((Annotation("V", "line", MultiLineString([[(0, 0), (9, 9)], [(20, 0), (20, 9)]])),))
+    (layer,) = layers_of(lines)
+    assert len(layer.data) == 2
+    assert [a.geometry.length for a in annotations_of([layer]).annotations] == pytest.approx([9 * 2**0.5, 9])

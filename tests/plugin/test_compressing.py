@@ -103,7 +103,8 @@ def test_pause_and_go_on(compressing, runner):
     assert compressing.state.phase == "running"
 
 
-def test_cancel_keeps_what_is_finished(opened, compressing, runner):
+def test_cancel_keeps_what_is_finished(opened, compressing, runner, monkeypatch):
+    monkeypatch.setattr(compress_job, "throttled", lambda reports, _: reports)
     runner.hold = True
     compressing.options = CompressOptions(overlap=0.75)
     compressing.region = "whole"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from shapely.geometry import LineString, MultiPoint, MultiPolygon, Point, Polygon
+from shapely.geometry import LineString, MultiPoint, MultiPolygon, Point, Polygon, box
 
 from napari_nic.annotations import RGB, UNCLASSIFIED, Annotation, AnnotationSet
 from napari_nic.annotations.model import AREA_KINDS, Kind
@@ -31,7 +31,12 @@ FACE_ALPHA = 0.12
 """Areas are tinted just enough to be told apart; what lies under them is what matters."""
 
 COLUMNS = ("label", "name", "id", "kind")
-"""Features of the layers; a shape that the user draws has none of them yet."""
+ROW = "row"
+"""Features of the layers, and the number of the annotation that a shape shows; what the user draws has none
+of them yet."""
+
+SAME_PX = 1e-3
+"""Vertices that moved by less were not moved: napari keeps some of them in single precision."""
 
 
 @dataclass(eq=False)
@@ -41,8 +46,8 @@ class AnnotationTag(LayerTag):
     Attributes
     ----------
     annotations : AnnotationSet
-        As they were read. Their colours are kept when the layer is read back; the shapes themselves only
-        if they are too many to be shown.
+        As they were read. Shapes that nobody touched are read back as these, whole and exact; so are all of
+        them if they are too many to be shown.
     is_summary : bool
         Whether the layer shows centres only.
     """
@@ -53,6 +58,8 @@ class AnnotationTag(LayerTag):
 
 def annotation_layers(annotations: AnnotationSet, slide: Slide | None, name: str) -> list[LayerData]:
     """Show annotations: areas and lines as shapes, points as points, each with its class colour.
+
+    What lies beyond the slide is not shown, but read back all the same unless its shape is edited.
 
     Parameters
     ----------
@@ -67,8 +74,9 @@ def annotation_layers(annotations: AnnotationSet, slide: Slide | None, name: str
     list of layer data
         At most one shapes and one points layer, with the features :data:`COLUMNS`.
     """
-    points = [a for a in annotations.annotations if isinstance(a.geometry, Point | MultiPoint)]
-    shapes = [a for a in annotations.annotations if not isinstance(a.geometry, Point | MultiPoint)]
+    numbered = list(enumerate(annotations.annotations))
+    points = [(n, a) for n, a in numbered if isinstance(a.geometry, Point | MultiPoint)]
+    shapes = [(n, a) for n, a in numbered if not isinstance(a.geometry, Point | MultiPoint)]
     is_summary = len(shapes) > MAX_SHAPES
     if is_summary:
         points, shapes = points + shapes, []
@@ -76,10 +84,10 @@ def annotation_layers(annotations: AnnotationSet, slide: Slide | None, name: str
     base = {"metadata": {METADATA_KEY: tag}, **annotation_frame(slide)}
     layers = []
     if shapes or not points:
-        layers.append(_shapes_layer(shapes, annotations, base | {"name": name}))
+        layers.append(_shapes_layer(shapes, tag, base | {"name": name}))
     if points:
         title = f"{name} (points)" if shapes else name
-        layers.append(_points_layer(points, annotations, base | {"name": title}))
+        layers.append(_points_layer(points, tag, base | {"name": title}))
     return layers
 
 
@@ -101,36 +109,41 @@ def annotations_of(layers: Iterable[Layer]) -> AnnotationSet:
 
 
 def _shapes_layer(
-    shapes: Sequence[Annotation], annotations: AnnotationSet, base: dict[str, Any]
+    shapes: Sequence[tuple[int, Annotation]], tag: AnnotationTag, base: dict[str, Any]
 ) -> LayerData:
-    drawn = [(vertices, kind, a) for a in shapes for vertices, kind in _vertices(a.geometry)]
-    rows = [annotation for _, _, annotation in drawn]
-    data = [vertices for vertices, _, _ in drawn]
-    edge = _colors(rows, annotations)
+    drawn = [
+        (vertices, kind, number, annotation)
+        for number, annotation in shapes
+        for vertices, kind in _vertices(annotation.geometry, tag.slide)
+    ]
+    data = [vertices for vertices, _, _, _ in drawn]
+    rows = [(number, annotation) for _, _, number, annotation in drawn]
+    edge = _colors(rows, tag.annotations)
     face = edge.copy()
     face[:, 3] = FACE_ALPHA
     options = base | {
         "features": _features(rows),
-        "feature_defaults": dict.fromkeys(COLUMNS, ""),
+        "feature_defaults": dict.fromkeys((*COLUMNS, ROW), ""),
         "edge_width": _edge_width(data),
         "opacity": 1.0,
     }
     if drawn:
-        options |= {"shape_type": [kind for _, kind, _ in drawn], "edge_color": edge, "face_color": face}
+        options |= {"shape_type": [kind for _, kind, _, _ in drawn], "edge_color": edge, "face_color": face}
     return data or None, options, "shapes"
 
 
 def _points_layer(
-    points: Sequence[Annotation], annotations: AnnotationSet, base: dict[str, Any]
+    points: Sequence[tuple[int, Annotation]], tag: AnnotationTag, base: dict[str, Any]
 ) -> LayerData:
-    placed = [(point, a) for a in points for point in _centres(a.geometry)]
-    rows = [annotation for _, annotation in placed]
-    coordinates = np.array([(point.y, point.x) for point, _ in placed])
+    placed = [(point, number, a) for number, a in points for point in _centres(a.geometry)]
+    rows = [(number, annotation) for _, number, annotation in placed]
+    coordinates = np.array([(point.y, point.x) for point, _, _ in placed])
     options = base | {
-        "face_color": _colors(rows, annotations),
+        "face_color": _colors(rows, tag.annotations),
         "border_color": "black",
         "size": POINT_EDGES * _edge_width([coordinates]),
         "features": _features(rows),
+        "feature_defaults": dict.fromkeys((*COLUMNS, ROW), ""),
     }
     return coordinates, options, "points"
 
@@ -139,22 +152,28 @@ def _centres(geometry: Any) -> list[Point]:
     return list(geometry.geoms) if isinstance(geometry, MultiPoint) else [geometry.centroid]
 
 
-def _vertices(geometry: Any) -> list[tuple[np.ndarray, str]]:
-    if geometry.is_empty:
-        return []
-    if isinstance(geometry, Polygon | MultiPolygon):
-        return [(to_loop(geometry), "polygon")]
-    parts = getattr(geometry, "geoms", (geometry,))
-    return [(np.asarray(part.coords)[:, 1::-1], "path") for part in parts if isinstance(part, LineString)]
+def _vertices(geometry: Any, slide: Slide | None) -> list[tuple[np.ndarray, str]]:
+    """Vertices of the part of a geometry that lies on the slide; all of it if nothing does."""
+    if slide is not None and not geometry.is_empty:
+        height, width = slide.levels[0].shape
+        on_slide = geometry.intersection(box(0, 0, width, height))
+        geometry = geometry if on_slide.is_empty else on_slide
+    parts = list(getattr(geometry, "geoms", (geometry,)))
+    areas = [part for part in parts if isinstance(part, Polygon) and not part.is_empty]
+    lines = [part for part in parts if isinstance(part, LineString) and not part.is_empty]
+    loops = [(to_loop(areas[0] if len(areas) == 1 else MultiPolygon(areas)), "polygon")] if areas else []
+    return loops + [(np.asarray(line.coords)[:, 1::-1], "path") for line in lines if not areas]
 
 
-def _colors(rows: Sequence[Annotation], annotations: AnnotationSet) -> np.ndarray:
-    rgb = np.reshape([annotations.colors[row.label] for row in rows], (-1, 3)) / 255
+def _colors(rows: Sequence[tuple[int, Annotation]], annotations: AnnotationSet) -> np.ndarray:
+    rgb = np.reshape([annotations.colors[row.label] for _, row in rows], (-1, 3)) / 255
     return np.c_[rgb, np.ones(len(rgb))]
 
 
-def _features(rows: Sequence[Annotation]) -> dict[str, np.ndarray]:
-    return {key: np.array([getattr(row, key) for row in rows], object) for key in COLUMNS}
+def _features(rows: Sequence[tuple[int, Annotation]]) -> dict[str, np.ndarray]:
+    columns = {key: [getattr(row, key) for _, row in rows] for key in COLUMNS}
+    columns[ROW] = [str(number) for number, _ in rows]
+    return {key: np.array(values, object) for key, values in columns.items()}
 
 
 def _edge_width(data: Sequence[np.ndarray]) -> float:
@@ -167,15 +186,31 @@ def _read_shapes(layer: Any) -> list[Annotation]:
     rows = layer.features.reset_index(drop=True)
     found = []
     for index, (vertices, drawn_as) in enumerate(zip(layer.data, layer.shape_type, strict=True)):
-        shape = _read_shape(np.asarray(vertices)[:, -2:], drawn_as)
+        place = np.asarray(vertices)[:, -2:]
+        texts = _texts(rows, index)
+        untouched = _untouched(layer, rows, index, place)
+        shape = untouched or _read_shape(place, drawn_as)
         if shape.geometry.is_empty:
             continue
-        texts = _texts(rows, index)
         kind = texts.pop("kind", "")
-        if (kind in AREA_KINDS) == shape.is_area and kind:
+        if kind and (kind in AREA_KINDS) == shape.is_area:
             texts["kind"] = kind
         found.append(replace(shape, **texts))
     return found
+
+
+def _untouched(layer: Any, rows: Any, index: int, place: np.ndarray) -> Annotation | None:
+    """Return the annotation that a shape shows, if the shape is still where it was put."""
+    tag = layer.metadata.get(METADATA_KEY)
+    number = rows[ROW].iloc[index] if ROW in rows else ""
+    if not isinstance(tag, AnnotationTag) or not str(number).isdigit():
+        return None
+    original = tag.annotations.annotations[int(number)]
+    shown = _vertices(original.geometry, tag.slide)
+    # A line of several parts is several shapes; they are read back one by one.
+    if len(shown) != 1 or shown[0][0].shape != place.shape:
+        return None
+    return original if np.allclose(shown[0][0], place, rtol=0, atol=SAME_PX) else None
 
 
 def _read_shape(place: np.ndarray, drawn_as: str) -> Annotation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from magicgui.widgets import CheckBox, ComboBox, Container, FloatSlider, SpinBox
+from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QProgressBar, QPushButton
 from superqt import QCollapsible
 
@@ -14,6 +15,7 @@ from napari_nic.plugin.widgets.glyphs import GlyphButton
 from napari_nic.plugin.widgets.rows import Section, quiet_label, row, set_enabled
 
 CANCEL = "Cancel; what is finished is kept (Esc)"
+OPTIONS_CLOSED, OPTIONS_OPEN = "+ Options", "\N{MINUS SIGN} Options"
 PERCENT = 100
 MAX_OVERLAP = 75
 THOUSAND = 1000
@@ -76,7 +78,9 @@ class OptionsForm(QCollapsible):
     """Overlap, tissue share, device and precision; closed at first."""
 
     def __init__(self, compressing: CompressController) -> None:
-        super().__init__("Options", expandedIcon="-", collapsedIcon="+")
+        # The icons that this widget paints itself keep the colours of the desktop, not of the theme.
+        super().__init__(OPTIONS_CLOSED, expandedIcon=QIcon(), collapsedIcon=QIcon())
+        self.toggled.connect(lambda on: self.setText(OPTIONS_OPEN if on else OPTIONS_CLOSED))
         self._compressing = compressing
         self.overlap = SpinBox(
             label="Overlap (%)",
