@@ -65,6 +65,7 @@ def reader_files(
     return {
         "tiff": tiff,
         "openslide": tiff,
+        "tiffslide": tiff,
         "omezarr": write_ome_zarr(folder / "folder.ome.zarr", small_image),
         "plain": folder / "plain.png",
     }

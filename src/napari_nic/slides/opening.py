@@ -46,6 +46,7 @@ register_reader("omezarr", "napari_nic.slides.readers.omezarr:open_omezarr", (".
 register_reader(
     "plain", "napari_nic.slides.readers.plain:open_plain", (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 )
+register_reader("tiffslide", "napari_nic.slides.readers.tiffslide:open_tiffslide", (".svs", ".tif", ".tiff"))
 
 
 def slide_suffixes() -> tuple[str, ...]:
