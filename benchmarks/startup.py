@@ -1,6 +1,6 @@
 """How long ``napari-nic --help`` and ``import napari_nic`` take, each in a fresh process.
 
-    python benchmarks/startup.py [--runs 20]
+python benchmarks/startup.py [--runs 20]
 """
 
 from __future__ import annotations
