@@ -278,7 +278,6 @@ def test_options_form_is_applied(with_slide):
     _, dock = with_slide
     form = dock.compress_section.options
     form.overlap.value = 50
-    form.own_share.value = True
     form.min_tissue.value = 0.6
     form.precision.value = "float32"
     assert dock.compressing.options == CompressOptions("auto", "float32", 0.5, 0.6)

@@ -302,3 +302,12 @@ def test_annotations_before_the_slide_are_laid_on_it(session, runner, outlines_f
 def test_legend_of_a_picture_has_no_bar(judged):
     judged.overlays.show("pca", True)
     assert legend_of(judged.overlays.overlay("pca")).bar is None
+
+
+def test_pca_that_came_by_itself_gives_way(judged):
+    assert judged.overlays.state("pca").shown
+    judged.overlays.show("saliency", True)
+    assert not judged.overlays.state("pca").shown
+    judged.overlays.show("pca", True)
+    judged.overlays.show("prediction", True)
+    assert all(judged.overlays.state(kind).shown for kind in ("pca", "saliency", "prediction"))

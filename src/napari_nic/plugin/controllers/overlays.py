@@ -83,6 +83,7 @@ class OverlayController:
         self._busy: dict[Kind, int] = {}
         self._overlays: dict[Kind, Overlay] = {}
         self._generation = 0
+        self._pca_came_by_itself = False
         session.store_changed.connect(self._on_store)
         compressing.painted.connect(self._on_painted)
         compressing.ended.connect(self._on_ended)
@@ -111,7 +112,14 @@ class OverlayController:
         return self._overlays.get(kind)
 
     def show(self, kind: Kind, on: bool) -> None:
-        """Show or hide an overlay; it is computed if it is not there yet."""
+        """Show or hide an overlay; it is computed if it is not there yet.
+
+        A PCA picture that came by itself, while the slide was compressed, gives way to what is asked for:
+        two pictures over each other say nothing. One that was asked for stays.
+        """
+        if on and kind != "pca" and self._pca_came_by_itself:
+            self.show("pca", on=False)
+        self._pca_came_by_itself = False
         self._wanted[kind] = on
         layer = self.stack.layer(kind)
         if not on:
@@ -256,7 +264,7 @@ class OverlayController:
         )
         layer = self.stack.put(blank, opacity=self._opacity["pca"])
         layer.visible = True
-        self._wanted["pca"] = True
+        self._wanted["pca"] = self._pca_came_by_itself = True
         self.changed.emit()
         return layer
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from magicgui.widgets import CheckBox, ComboBox, Container, FloatSlider, SpinBox
-from qtpy.QtGui import QIcon
+from magicgui.widgets import ComboBox, FloatSpinBox, SpinBox
 from qtpy.QtWidgets import QProgressBar, QPushButton
 from superqt import QCollapsible
 
@@ -12,7 +11,7 @@ from napari_nic.plugin.compress_job import CompressOptions
 from napari_nic.plugin.controllers.compressing import CELLS, CompressController, CompressState
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.widgets.glyphs import GlyphButton
-from napari_nic.plugin.widgets.rows import Section, quiet_label, row, set_enabled
+from napari_nic.plugin.widgets.rows import Section, form, quiet_label, row, set_enabled
 
 CANCEL = "Cancel; what is finished is kept (Esc)"
 OPTIONS_CLOSED, OPTIONS_OPEN = "+ Options", "\N{MINUS SIGN} Options"
@@ -79,7 +78,7 @@ class OptionsForm(QCollapsible):
 
     def __init__(self, compressing: CompressController) -> None:
         # The icons that this widget paints itself keep the colours of the desktop, not of the theme.
-        super().__init__(OPTIONS_CLOSED, expandedIcon=QIcon(), collapsedIcon=QIcon())
+        super().__init__(OPTIONS_CLOSED, expandedIcon=" ", collapsedIcon=" ")
         self.toggled.connect(lambda on: self.setText(OPTIONS_OPEN if on else OPTIONS_CLOSED))
         self._compressing = compressing
         self.overlap = SpinBox(
@@ -88,13 +87,12 @@ class OptionsForm(QCollapsible):
             step=25,
             tooltip="Of neighbouring patches; 0 is NIC's own grid",
         )
-        self.own_share = CheckBox(label="Set the tissue share", value=False)
-        self.min_tissue = FloatSlider(
+        self.min_tissue = FloatSpinBox(
             label="Least tissue",
             max=1.0,
             step=0.05,
             value=MIN_TISSUE,
-            tooltip="Share of a patch that must be tissue",
+            tooltip="Share of a patch that must be tissue; 0 takes every cell",
         )
         self.device = ComboBox(label="Device", choices=["auto", "cpu", "cuda", "mps"])
         self.precision = ComboBox(
@@ -102,25 +100,24 @@ class OptionsForm(QCollapsible):
             choices=["auto", "float32", "bfloat16"],
             tooltip="auto takes bfloat16 where the processor has it: faster, rounds codes by up to 2 %",
         )
-        form = Container(
-            widgets=[self.overlap, self.own_share, self.min_tissue, self.device, self.precision], labels=True
-        )
-        form.changed.connect(self._apply)
-        self.form = form
+        widgets = [self.overlap, self.min_tissue, self.device, self.precision]
+        for widget in widgets:
+            widget.changed.connect(self._apply)
         self.setDuration(0)
-        self.addWidget(form.native)
+        self.addWidget(form(widgets))
         self.toggleButton().setStyleSheet("text-align: left; border: none; background: transparent;")
         for layout in (self.layout(), self.content().layout()):
             layout.setContentsMargins(0, 0, 0, 0)
         self._apply()
 
     def _apply(self) -> None:
-        self.min_tissue.enabled = self.own_share.value
+        share = self.min_tissue.value
         self._compressing.options = CompressOptions(
             device=self.device.value,
             precision=self.precision.value,
             overlap=self.overlap.value / PERCENT,
-            min_tissue=self.min_tissue.value if self.own_share.value else None,
+            # What was not changed is not asked for, so that a store of any other share can be resumed.
+            min_tissue=None if share == MIN_TISSUE else share,
         )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from magicgui.widgets import ComboBox, Container, FileEdit
+from magicgui.widgets import ComboBox, FileEdit
 from qtpy.QtWidgets import QDialog, QDialogButtonBox, QPushButton, QVBoxLayout, QWidget
 
 from napari_nic.plugin.controllers.exporting import ExportController
-from napari_nic.plugin.widgets.rows import Section, set_enabled
+from napari_nic.plugin.widgets.rows import Section, form, set_enabled
 
 FORMAT_WIDTH = 460
 
@@ -50,16 +50,14 @@ class ExportDialog(QDialog):
         self.format = ComboBox(label="Format", choices=choices)
         self.path = FileEdit(label="File", mode="w", value=exporting.default_path(self.format.value))
         self.format.changed.connect(self._on_format)
-        form = Container(widgets=[self.format, self.path], labels=True)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
         export = buttons.addButton("&Export", QDialogButtonBox.ButtonRole.AcceptRole)
         export.setDefault(True)
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
         layout = QVBoxLayout(self)
-        layout.addWidget(form.native)
+        layout.addWidget(form([self.format, self.path]))
         layout.addWidget(buttons)
-        self._form = form
 
     def _on_format(self, name: str) -> None:
         self.path.value = self._exporting.default_path(name)

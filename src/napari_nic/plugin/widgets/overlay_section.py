@@ -12,7 +12,7 @@ from napari_nic.plugin.controllers.overlays import KINDS, TITLES, Kind, OverlayC
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.widgets.colour_bar import LegendBox
 from napari_nic.plugin.widgets.glyphs import GlyphButton
-from napari_nic.plugin.widgets.rows import Section, narrow_combo, quiet_label, row, set_enabled
+from napari_nic.plugin.widgets.rows import Section, card_table, narrow_combo, quiet_label, row, set_enabled
 from napari_nic.slide_models import BundleCard
 
 PERCENT = 100
@@ -171,17 +171,11 @@ def model_card(card: BundleCard) -> str:
         "Encoder": card.encoder_name,
         "Meant for": card.intended_use,
         "Not for": card.not_for,
-        **{f"Trained: {name}": str(value) for name, value in card.training.items()},
-        **{f"Result: {name}": str(value) for name, value in card.metrics.items()},
+        **{f"Trained: {name}": value for name, value in card.training.items()},
+        **{f"Result: {name}": value for name, value in card.metrics.items()},
         "Licence": card.licence,
     }
-    cells = "".join(
-        f"<tr><td style='padding-right:8px'>{html.escape(name.replace('_', ' '))}</td>"
-        f"<td>{html.escape(text)}</td></tr>"
-        for name, text in rows.items()
-        if text
-    )
-    return f"<b>{html.escape(card.name)}</b><p>{html.escape(card.summary)}</p><table>{cells}</table>"
+    return f"<b>{html.escape(card.name)}</b><p>{html.escape(card.summary)}</p>{card_table(rows)}"
 
 
 def _fill(combo: QComboBox, entries: list[str], index: int) -> None:

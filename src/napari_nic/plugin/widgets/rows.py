@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+import html
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFormLayout,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 from superqt import QElidingLabel
+
+if TYPE_CHECKING:
+    from magicgui.widgets import Widget
 
 LABEL_WIDTH = 62
 """Width of the labels at the left; with it all controls of the dock stand in one column at 320 px."""
@@ -57,6 +73,41 @@ def row(*widgets: QWidget, label: str = "", buddy: QWidget | None = None) -> QWi
     return box
 
 
+def card_table(rows: Mapping[str, object]) -> str:
+    """Rich text of names and values for a card; what is empty is left out, what is nested is spelt out."""
+    cells = "".join(
+        f"<tr><td style='padding-right:8px'>{html.escape(_words(name))}</td>"
+        f"<td>{html.escape(_spell(value))}</td></tr>"
+        for name, value in rows.items()
+        if value not in ("", None, {}, ())
+    )
+    return f"<table>{cells}</table>"
+
+
+def _words(name: str) -> str:
+    text = name.replace("_", " ")
+    return text[:1].upper() + text[1:]
+
+
+def _spell(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{str(name).replace('_', ' ')}: {_spell(part)}" for name, part in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_spell(part) for part in value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def form(widgets: Sequence[Widget]) -> QWidget:
+    """Lay magicgui widgets out behind their labels, in two straight columns."""
+    box = QWidget()
+    layout = QFormLayout(box)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(SPACING)
+    for widget in widgets:
+        layout.addRow(widget.label, widget.native)
+    return box
+
+
 def quiet_label(text: str = "", *, wrap: bool = True) -> QLabel:
     """Return a label for explanations: wrapped, or on one line and elided, its tooltip the whole text."""
     label: QLabel
@@ -66,7 +117,7 @@ def quiet_label(text: str = "", *, wrap: bool = True) -> QLabel:
         label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
     else:
         label = QElidingLabel(text)
-        label.setElideMode(Qt.TextElideMode.ElideMiddle)
+        label.setElideMode(Qt.TextElideMode.ElideRight)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     return label
 

@@ -13,7 +13,7 @@ from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.controllers.tissue import TissueController
 from napari_nic.plugin.legend import UM
 from napari_nic.plugin.widgets.glyphs import GlyphButton
-from napari_nic.plugin.widgets.rows import Section, narrow_combo, quiet_label, row, set_enabled
+from napari_nic.plugin.widgets.rows import Section, card_table, narrow_combo, quiet_label, row, set_enabled
 
 
 class SlideSection(Section):
@@ -154,13 +154,8 @@ def encoder_card(spec: EncoderSpec) -> str:
         "Patch": f"{spec.patch_size} px at {spec.mpp:g} {UM}/px ({spec.patch_size * spec.mpp:g} {UM})",
         "Network": f"{spec.architecture}, input {spec.input_size} px",
         "Licence": spec.licence or "not stated",
-        **{str(name).replace("_", " ").capitalize(): str(value) for name, value in spec.training.items()},
+        **spec.training,
         "Cite": spec.citation,
         "Weights": f"SHA-256 {spec.weights_sha256[:16]}..." if spec.weights_sha256 else "none",
     }
-    cells = "".join(
-        f"<tr><td style='padding-right:8px'>{html.escape(name)}</td><td>{html.escape(text)}</td></tr>"
-        for name, text in rows.items()
-        if text
-    )
-    return f"<b>{html.escape(spec.name)}</b><p>{html.escape(spec.summary)}</p><table>{cells}</table>"
+    return f"<b>{html.escape(spec.name)}</b><p>{html.escape(spec.summary)}</p>{card_table(rows)}"
