@@ -1,3 +1,5 @@
+import os
+import sys
 import threading
 from itertools import pairwise
 
@@ -209,6 +211,24 @@ def test_a_device_that_fails_ends_the_run(slide, moment_encoder, tmp_path):
     with pytest.raises(RuntimeError, match="device lost"):
         list(compress(slide, encoder, store, workers=2))
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("nic-worker")]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have a priority of their own on Linux only")
+def test_background_workers_step_back_and_others_do_not(slide, moment_encoder, tmp_path):
+    encoder, seen = moment_encoder(), []
+    prepare = encoder.prepare_thread
+
+    def record():
+        prepare()
+        seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+
+    encoder.prepare_thread = record
+    before = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    for name, background in (("a", True), ("b", False)):
+        store = prepare_store(slide, encoder, path=tmp_path / f"{name}.nic.zarr", options=ALL_CELLS)
+        list(compress(slide, encoder, store, workers=1, background=background))
+    assert seen == [19, before]
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before
 
 
 def test_the_last_batch_is_padded_and_cut_again(moment_encoder):

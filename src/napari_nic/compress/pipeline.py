@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -41,6 +42,8 @@ FLUSH_SECONDS = 5.0
 
 BLOCKS_WAITING = 8
 """Blocks that may be prepared or encoded ahead, besides one in each worker's hands."""
+
+LOWEST_PRIORITY = 19
 
 RATE_SECONDS = 5.0
 """The rate shown is the mean over this last time."""
@@ -134,6 +137,7 @@ def compress(
     only_first: bool = False,
     token: CancellationToken | None = None,
     workers: int | None = None,
+    background: bool = False,
 ) -> Iterator[BlocksDone]:
     """Encode what a store still lacks.
 
@@ -151,6 +155,9 @@ def compress(
         To pause and cancel from another thread.
     workers : int, optional
         Threads; by default one per core that this process may use.
+    background : bool
+        Let the operating system prefer every other thread, such as the one that draws the window, to the
+        workers (Linux only; elsewhere it changes nothing).
 
     Yields
     ------
@@ -184,7 +191,7 @@ def compress(
     total = _count_cells(blocks, store)
     yield BlocksDone(0, total, "compressing")
     if blocks:
-        yield from _run(job, total, workers)
+        yield from _run(job, total, workers, background=background)
     if store.is_complete:
         store.finish()
 
@@ -207,13 +214,14 @@ def _count_cells(blocks: list[Block], store: CompressedSlide) -> int:
     return sum(int(store.coverage[block.cells(store.grid)].sum()) for block in blocks)
 
 
-def _run(job: _Job, total: int, workers: int) -> Iterator[BlocksDone]:
+def _run(job: _Job, total: int, workers: int, *, background: bool) -> Iterator[BlocksDone]:
     """Start the threads, store and yield what they finish, and take them down whatever happens."""
     targets = _targets(job, workers)
     running = len(targets)
     meter = _RateMeter()
     done, flushed = 0, time.monotonic()
-    with ThreadPoolExecutor(running, thread_name_prefix="nic-worker") as executor:
+    step_back = _step_back if background else None
+    with ThreadPoolExecutor(running, thread_name_prefix="nic-worker", initializer=step_back) as executor:
         for target in targets:
             executor.submit(target).add_done_callback(job.results.put)
         try:
@@ -236,6 +244,12 @@ def _run(job: _Job, total: int, workers: int) -> Iterator[BlocksDone]:
             job.room.release(len(targets))
             executor.shutdown(wait=True)
             job.store.flush()
+
+
+def _step_back() -> None:
+    """Give the calling thread the lowest priority. Linux takes a thread for what POSIX calls a process."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST_PRIORITY)
 
 
 def _targets(job: _Job, workers: int) -> list[Callable[[], None]]:

@@ -164,7 +164,13 @@ def _paint_reports(
 ) -> Generator[object, None, None]:
     painter = Painter(store)
     reports = compress(
-        request.slide, encoder, store, first=request.first, only_first=request.only_first, token=token
+        request.slide,
+        encoder,
+        store,
+        first=request.first,
+        only_first=request.only_first,
+        token=token,
+        background=True,
     )
     for progress in throttled(reports, _merge):
         finished = progress.done == progress.total
