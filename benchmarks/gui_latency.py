@@ -80,9 +80,9 @@ class Probe:
         times = []
         for number in range(frames):
             start = time.perf_counter()
-            z, y, x = self.viewer.camera.center
+            z, y, x = self.viewer.scene.camera.center
             direction = 1 if number // 50 % 2 == 0 else -1
-            self.viewer.camera.center = (z, y, x + direction * step)
+            self.viewer.scene.camera.center = (z, y, x + direction * step)
             self.next_frame()
             times.append((time.perf_counter() - start) * 1e3)
         return np.array(times)
@@ -105,9 +105,9 @@ def measure(slide: Path, encoder: str | None) -> dict[str, float]:
     _, dock = probe.viewer.window.add_plugin_dock_widget("napari-nic", "NIC")
     if encoder:
         dock.session.select_encoder(encoder)
-    probe.viewer.camera.zoom *= 12
+    probe.viewer.scene.camera.zoom *= 12
     probe.settle(3)
-    step = PAN_STEP_PX / probe.viewer.camera.zoom
+    step = PAN_STEP_PX / probe.viewer.scene.camera.zoom
     probe.pan(FRAMES, step)  # both runs then pan over the same, already cached ground
     idle = probe.pan(FRAMES, step)
 
