@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import dask.array as da
 import numpy as np
+import openslide
 import pytest
 from skimage.transform import downscale_local_mean
 
+from napari_nic.compress import plan_grid
+from napari_nic.encoders import get_spec
 from napari_nic.geometry import LevelGeometry, PixelSize, Placement
-from napari_nic.plugin.layers import align_levels, frame
+from napari_nic.plugin.layers import align_levels, frame, slide_layer
+from napari_nic.slides import open_slide
 
 pytestmark = pytest.mark.gui
 
@@ -92,3 +96,36 @@ def test_exact_levels_are_left_alone():
     levels = [image, image[::2, ::2]]
     geometries = [LevelGeometry(64, 128), LevelGeometry(32, 64, 2.0, 2.0)]
     assert all(a is b for a, b in zip(align_levels(levels, geometries, (0, 0, 0)), levels, strict=True))
+
+
+@pytest.mark.data
+def test_known_cell_covers_its_own_pixels(make_napari_viewer, cmu_path):
+    """What lies under a cell of the overlay, on the screen, is the patch that OpenSlide reads there."""
+    with open_slide(cmu_path) as slide, openslide.OpenSlide(cmu_path) as reference:
+        grid = plan_grid(slide, get_spec("mean-rgb"))
+        row, col = 9, 8
+        viewer = make_napari_viewer(show=True)
+        viewer.window.resize(1300, 900)
+        data, options, _ = slide_layer(slide)
+        shown = viewer.add_image(data, **options)
+        cells = np.zeros((*grid.shape, 4), np.uint8)
+        cells[row, col] = (0, 255, 0, 255)
+        mark = viewer.add_image(cells, rgb=True, **frame(slide.pixel_size, grid.placement))
+        zoom = 4  # screen pixels a level-0 pixel: the cell is 512 pixels wide and fits the canvas
+        centre = grid.placement.corner_um(row + 0.5, col + 0.5)
+        viewer.scene.camera.center = tuple(c - slide.pixel_size.mean / 2 for c in centre)
+        viewer.scene.camera.zoom = zoom / slide.pixel_size.mean
+
+        screen = viewer.screenshot(canvas_only=True, flash=False)
+        green = (screen[..., 1] == 255) & (screen[..., 0] == 0)
+        top, left = np.flatnonzero(green.any(1))[0], np.flatnonzero(green.any(0))[0]
+        assert (green.any(1).sum(), green.any(0).sum()) == pytest.approx((512, 512), abs=1)
+        mark.visible = False
+        under = viewer.screenshot(canvas_only=True, flash=False)
+        middle = slice(zoom // 2, 512, zoom)
+        pixels = under[top : top + 512, left : left + 512, :3][middle, middle]
+
+        y, x = grid.patch_corner_px(row, col)
+        patch = reference.read_region((round(x), round(y)), 0, (128, 128)).convert("RGB")
+        assert shown.data_level == 0
+        assert np.array_equal(pixels, np.asarray(patch))
