@@ -139,3 +139,13 @@ def test_line_of_several_parts(slide_file):
     (layer,) = layers_of(lines)
     assert len(layer.data) == 2
     assert [a.geometry.length for a in annotations_of([layer]).annotations] == pytest.approx([9 * 2**0.5, 9])
+
+
+def test_outlines_are_thin_lines_at_any_size(slide_file):
+    large = AnnotationSet((Annotation("A", "polygon", box(0, 0, 1500, 1000)),))
+    nuclei = AnnotationSet(
+        tuple(Annotation("N", "polygon", box(x, 0, x + 12, 12)) for x in range(0, 900, 30))
+    )
+    with open_slide(slide_file) as slide:
+        assert 3 < layers_of(large, slide)[0].edge_width[0] < 6
+        assert layers_of(nuclei, slide)[0].edge_width[0] == 1

@@ -21,11 +21,14 @@ if TYPE_CHECKING:
 MAX_SHAPES = 10_000
 """Above this many, napari's shapes take seconds to build and to pan; a point at each centre is shown."""
 
-EDGE_SHARE = 1 / 600
-"""Width of outlines as a share of the extent of all annotations: two to three pixels on a full screen."""
+EDGE_OF_SLIDE = 1 / 350
+"""Width of outlines as a share of the slide's longer side: two to three pixels when all of it is shown."""
 
-POINT_EDGES = 6
-"""Diameter of a point in widths of an outline."""
+EDGE_OF_SHAPE = 1 / 15
+"""But no wider than this share of the middle one of the shapes, so that outlines of nuclei stay outlines."""
+
+POINT_PX, POINT_OF_SLIDE = 10.0, 1 / 200
+"""Diameter of a point: in level-0 pixels at least, and as a share of the slide's longer side."""
 
 FACE_ALPHA = 0.12
 """Areas are tinted just enough to be told apart; what lies under them is what matters."""
@@ -124,7 +127,7 @@ def _shapes_layer(
     options = base | {
         "features": _features(rows),
         "feature_defaults": dict.fromkeys((*COLUMNS, ROW), ""),
-        "edge_width": _edge_width(data),
+        "edge_width": _edge_width(data, tag.slide),
         "opacity": 1.0,
     }
     if drawn:
@@ -141,7 +144,7 @@ def _points_layer(
     options = base | {
         "face_color": _colors(rows, tag.annotations),
         "border_color": "black",
-        "size": POINT_EDGES * _edge_width([coordinates]),
+        "size": _point_size(tag),
         "features": _features(rows),
         "feature_defaults": dict.fromkeys((*COLUMNS, ROW), ""),
     }
@@ -176,10 +179,19 @@ def _features(rows: Sequence[tuple[int, Annotation]]) -> dict[str, np.ndarray]:
     return {key: np.array(values, object) for key, values in columns.items()}
 
 
-def _edge_width(data: Sequence[np.ndarray]) -> float:
-    if not data:
+def _edge_width(data: Sequence[np.ndarray], slide: Slide | None) -> float:
+    if len(data) == 0:
         return 1.0
-    return max(1.0, float(np.ptp(np.concatenate(data), axis=0).max()) * EDGE_SHARE)
+    everything = float(np.ptp(np.concatenate(data), axis=0).max())
+    side = everything if slide is None else max(slide.levels[0].shape)
+    typical = float(np.median([np.ptp(vertices, axis=0).max() for vertices in data]))
+    return max(1.0, min(side * EDGE_OF_SLIDE, typical * EDGE_OF_SHAPE))
+
+
+def _point_size(tag: AnnotationTag) -> float:
+    if tag.slide is None:
+        return POINT_PX
+    return max(POINT_PX, max(tag.slide.levels[0].shape) * POINT_OF_SLIDE)
 
 
 def _read_shapes(layer: Any) -> list[Annotation]:
