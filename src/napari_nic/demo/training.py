@@ -37,8 +37,12 @@ CROP = 32
 METHODS: tuple[Method, ...] = get_args(Method)
 CELL_SCORES = "cell scores"
 
-SETTINGS = TrainingSettings(epochs=60, steps=20, rate=3e-3)
-"""A gentler start than the paper's 1e-2: the cohort is small."""
+WIDTH, DROPOUT = 32, 0.5
+SETTINGS = TrainingSettings(epochs=60, steps=20, rate=3e-3, l2=1e-2)
+"""A small network, held back hard: with 64 channels, dropout 0.2 and the paper's l2 of 1e-5 it told new
+slides apart as well, but learned the training slides by heart, and its saliency missed the lesions (pixel AUC 0.3).
+Chosen on a part of the training slides, with neither validation nor test slides.
+"""
 
 INSIDE = 0.5
 """A cell belongs to the lesion when at least this share of it does."""
@@ -61,7 +65,7 @@ class DemoTraining:
     """
 
     encoder: str = DEFAULT_ENCODER
-    train: int = 140
+    train: int = 156
     validation: int = 24
     test: int = 60
     seed: int = 2019
@@ -129,13 +133,13 @@ def train_demo_bundle(
 
 def demo_card(encoder: EncoderSpec, options: DemoTraining) -> BundleCard:
     """Describe the model before it is trained."""
-    network = SlideNetConfig.compact(encoder.code_size, outputs=1, crop_size=CROP)
+    network = SlideNetConfig.compact(encoder.code_size, outputs=1, crop_size=CROP, width=WIDTH)
     return BundleCard(
         name=DEMO_BUNDLE,
         task="classification",
         class_names=CLASSES,
         encoder=encoder.to_dict(),
-        network=network,
+        network=replace(network, dropout=DROPOUT),
         summary="Tells synthetic slides with a lesion from those without; made to show the program at work.",
         intended_use="Demonstration and tests on synthetic slides of this package.",
         not_for="Real tissue, patients, diagnosis, or any statement about a stain, organ or disease.",
