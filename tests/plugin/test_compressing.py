@@ -174,7 +174,7 @@ def test_edited_tissue_is_used(opened, compressing, tissue, answers):
     assert opened.store.header.tissue["method"] == "edited"
 
     layer.data[:] = 1
-    assert compressing.label() == "&Compress slide"
+    assert compressing.label() == "&Compress anew"
     compressing.start()
     assert "Tissue mask changed" in answers.questions[-1]
     assert not opened.store.coverage.all(), "the answer was no"
@@ -208,6 +208,21 @@ def test_other_settings_ask_before_they_replace(opened, compressing, answers):
     compressing.start()
     assert opened.store.grid.shape != shape
     assert compressing.state.complete
+
+
+@pytest.mark.parametrize(
+    "options",
+    [CompressOptions(overlap=0.5), CompressOptions(min_tissue=0.6), CompressOptions(precision="bfloat16")],
+)
+def test_other_options_offer_a_finished_slide_again(compressing, options):
+    compressing.region = "whole"
+    compressing.start()
+    assert compressing.why_not()
+    compressing.set_options(options)
+    assert not compressing.why_not()
+    assert compressing.label() == "&Compress anew"
+    compressing.set_options(CompressOptions(device="cpu"))
+    assert compressing.label() == "Slide compressed"
 
 
 def test_unwritable_folder_is_told_and_another_one_asked_for(

@@ -8,9 +8,10 @@ from typing import Any, Literal
 import numpy as np
 from psygnal import Signal
 
+from napari_nic.compress import plan_grid
 from napari_nic.compress.plan import blocks_within, pending_blocks
 from napari_nic.compressed import CompressedSlide
-from napari_nic.errors import StoreError, StoreMismatchError
+from napari_nic.errors import NicError, StoreError, StoreMismatchError
 from napari_nic.geometry import RegionPx
 from napari_nic.plugin.compress_job import (
     CompressOptions,
@@ -138,10 +139,10 @@ class CompressController:
             return f"{run.slide.name} is being compressed: wait, or choose it above and cancel"
         if slide.pixel_size is None:
             return f"The {UM}/px of this slide is not known: enter it above"
-        if self.state.complete and not self._tissue.is_edited():
+        if self.state.complete and not self._asks_anew():
             return (
                 f"All {self.state.total:,} {CELLS} are compressed with {self.session.spec.name}. "
-                "Choose another encoder, or edit the tissue mask, to compress anew"
+                "Choose another encoder or options, or edit the tissue mask, to compress anew"
             )
         return ""
 
@@ -150,11 +151,38 @@ class CompressController:
         state = self.state
         if state.busy:
             return "Compressing..."
-        if state.complete and not self._tissue.is_edited():
+        if state.total and self._asks_anew():
+            return "&Compress anew"
+        if state.complete:
             return "Slide compressed"
-        if 0 < state.done < state.total and not self._tissue.is_edited():
+        if state.done:
             return f"&Compress the other {state.total - state.done:,} cells"
         return "&Compress slide"
+
+    def set_options(self, options: CompressOptions) -> None:
+        """Compress in another way from now on."""
+        self.options = options
+        self.changed.emit()
+
+    def _asks_anew(self) -> bool:
+        """Whether mask or options ask for other cells or codes than the store holds."""
+        return self._tissue.is_edited() or self._options_differ()
+
+    def _options_differ(self) -> bool:
+        slide, store = self.session.slide, self.session.store
+        if slide is None or store is None:
+            return False
+        if self.options.precision not in ("auto", store.header.precision):
+            return True
+        grid = self.options.grid(self.session.spec.patch_size)
+        if grid is None:
+            return False
+        if self.options.min_tissue not in (None, store.header.tissue.get("min_fraction")):
+            return True
+        try:
+            return plan_grid(slide, self.session.spec, grid) != store.grid
+        except NicError:
+            return True  # the click tells what is wrong with it
 
     # -- the run -----------------------------------------------------------------------------------------
 

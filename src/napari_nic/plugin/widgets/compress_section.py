@@ -112,12 +112,14 @@ class OptionsForm(QCollapsible):
 
     def _apply(self) -> None:
         share = self.min_tissue.value
-        self._compressing.options = CompressOptions(
-            device=self.device.value,
-            precision=self.precision.value,
-            overlap=self.overlap.value / PERCENT,
-            # What was not changed is not asked for, so that a store of any other share can be resumed.
-            min_tissue=None if share == MIN_TISSUE else share,
+        self._compressing.set_options(
+            CompressOptions(
+                device=self.device.value,
+                precision=self.precision.value,
+                overlap=self.overlap.value / PERCENT,
+                # What was not changed is not asked for, so that a store of any other share can be resumed.
+                min_tissue=None if share == MIN_TISSUE else share,
+            )
         )
 
 
