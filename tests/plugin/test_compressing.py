@@ -202,7 +202,8 @@ def test_other_settings_ask_before_they_replace(opened, compressing, answers):
     compressing.options = CompressOptions(overlap=0.75)
     compressing.region = "whole"
     compressing.start()
-    assert "other settings" in answers.questions[-1]
+    assert "made with other settings" in answers.questions[-1]
+    assert "grid" in answers.questions[-1]
     assert opened.store.grid.shape == shape
     answers.agree = True
     compressing.start()

@@ -164,6 +164,29 @@ def test_taking_the_dock_out_ends_its_work(with_slide, qtbot):
     assert QThreadPool.globalInstance().activeThreadCount() == 0
 
 
+def test_store_is_replaced_after_a_dialog(with_slide, qtbot, monkeypatch):
+    """The run ends while its dialog is open: the answer counts all the same."""
+    _, dock = with_slide
+    dock.compressing.region = "whole"
+    dock.compressing.start()
+    finish(dock, qtbot)
+    asked = []
+
+    def agree(_, title, text, *, yes, no):
+        asked.append(yes)
+        finish(dock, qtbot)
+        return True
+
+    monkeypatch.setattr(dialogs.Dialogs, "confirm", agree)
+    dock.compressing.set_options(CompressOptions(overlap=0.5))
+    dock.compressing.start()
+    qtbot.waitUntil(lambda: bool(asked), timeout=TIMEOUT_MS)
+    finish(dock, qtbot)
+    assert asked == ["Replace and compress"]
+    assert dock.session.store.grid.stride_px == 64
+    assert dock.compressing.state.complete
+
+
 def test_pause_and_cancel_by_click(with_slide, qtbot):
     _, dock = with_slide
     compress_slowly(dock, qtbot)
@@ -324,6 +347,7 @@ def test_error_texts_say_file_expected_found_and_hint():
     text = dialogs.error_text(error)
     for part in ("No &lt;reader&gt; opens it", "b.svs", "Expected", "What to do"):
         assert part in text
+    assert "--again" not in text
     assert "KeyError" in dialogs.error_text(KeyError("x"))
 
 

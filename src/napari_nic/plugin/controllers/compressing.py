@@ -296,7 +296,13 @@ class CompressController:
 
     def _on_failed(self, run: _Run, error: Exception) -> None:
         if isinstance(error, StoreMismatchError):
-            run.replace_wanted = self._may_replace_mismatch(error)
+            if not self._may_replace_mismatch(error):
+                return
+            if self._run is run:
+                run.replace_wanted = True
+            else:
+                # While the dialog was open, the event loop went on and told that the run had ended.
+                self._replace(run)
             return
         self.session.asking.tell_error(error)
         if isinstance(error, StoreError) and run.store is None:
@@ -308,7 +314,11 @@ class CompressController:
         self._run = None
         self._on_store()
         self.ended.emit()
-        if run.replace_wanted and run.slide is self.session.slide:
+        if run.replace_wanted:
+            self._replace(run)
+
+    def _replace(self, run: _Run) -> None:
+        if run.slide is self.session.slide and self._run is None:
             self._start(run.slide, overwrite=True)
 
     # -- another tissue mask or other settings than the store was made with -------------------------------
@@ -324,8 +334,9 @@ class CompressController:
 
     def _may_replace_mismatch(self, error: StoreMismatchError) -> bool:
         return self.session.asking.confirm(
-            "The store was made with other settings",
-            f"{error}\n\nReplace it? All its cells are encoded again.",
+            "Made with other settings",
+            f"{'' if error.file is None else error.file.name} was made with other settings "
+            f"({error.found}). Compressing now replaces it and encodes all cells again.",
             yes="Replace and compress",
             no="Keep it",
         )

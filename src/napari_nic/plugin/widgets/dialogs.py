@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from pathlib import Path
 
 from napari.utils.notifications import show_info
@@ -15,6 +16,9 @@ from napari_nic.slides import Slide
 
 TYPICAL_MPP = 0.25
 """Offered first: a 40x scan, which most scanners make."""
+
+_OPTION = re.compile(r"\s*\(--[\w-]+\)")
+"""Options of the command line in brackets, which mean nothing in a window."""
 
 
 class Dialogs:
@@ -89,7 +93,7 @@ def error_text(error: Exception) -> str:
         ("File", str(error.file) if error.file else None),
         ("Expected", error.expected),
         ("Found", error.found),
-        ("What to do", error.hint),
+        ("What to do", _OPTION.sub("", error.hint) if error.hint else None),
     )
     rows = "".join(
         f"<tr><td style='padding-right:8px'>{name}</td><td>{_escape_lines(text)}</td></tr>"
