@@ -13,11 +13,13 @@ from qtpy.QtWidgets import QApplication, QCheckBox, QComboBox, QMessageBox, QPus
 from napari_nic.compressed import CompressedSlide
 from napari_nic.plugin.compress_job import CompressOptions
 from napari_nic.plugin.controllers.session import ENCODER_SETTING
+from napari_nic.plugin.readers import get_reader
 from napari_nic.plugin.settings import Settings
 from napari_nic.plugin.widgets import dialogs
 from napari_nic.plugin.widgets.compress_section import bar_text, clock_text, rate_text
 from napari_nic.plugin.widgets.export_section import ExportDialog
 from napari_nic.plugin.widgets.nic_dock import WIDTH, NicDock
+from napari_nic.slides import open_slide
 
 pytestmark = pytest.mark.gui
 
@@ -317,16 +319,66 @@ def test_pointer_is_shown(with_slide, qtbot):
     assert "cell 1, 3" in dock.overlay_section.pointer.text()
 
 
-class Boxes:
-    """Stands in for message boxes: remembers their texts, answers as told."""
+def test_bad_file_is_told_in_a_dialog_of_the_window(with_slide, qtbot, tmp_path, monkeypatch):
+    viewer, _ = with_slide
+    viewer.window._qt_window.show()
+    path = tmp_path / "bad.svs"
+    path.write_bytes(b"not a slide at all")
+    told = []
+    monkeypatch.setattr(
+        dialogs,
+        "show_error",
+        lambda error, parent: told.append((error.file, parent.windowTitle())),
+    )
+    assert get_reader(str(path))(str(path)) == [(None,)]
+    assert not told, "the event that brought the file goes first"
+    qtbot.waitUntil(lambda: bool(told))
+    assert told == [(path, viewer.title)]
 
-    def __init__(self, monkeypatch) -> None:
-        self.texts: list[str] = []
-        monkeypatch.setattr(QMessageBox, "exec", self.exec)
 
-    def exec(self, *box) -> int:
-        self.texts.append(box[0].text() if box else "")
-        return 0
+def test_cards_are_shown_in_dialogs(with_slide, qtbot, bundle_folder, monkeypatch):
+    _, dock = with_slide
+    dock.models.add(bundle_folder)
+    QApplication.processEvents()
+    texts = []
+    monkeypatch.setattr(QMessageBox, "exec", lambda box: texts.append(box.text()))
+    click(dock.slide_section.card, qtbot)
+    click(dock.overlay_section.about, qtbot)
+    assert "mean-rgb" in texts[0]
+    assert "Licence" in texts[0]
+    assert "made-model" in texts[1]
+    assert "Not for" in texts[1]
+
+
+def test_questions_become_dialogs(window, monkeypatch, unscaled_file, tmp_path):
+    _, dock = window
+    asking = dialogs.Dialogs(dock)
+    monkeypatch.setattr(QMessageBox, "exec", lambda box: box.buttons()[0].click())
+    assert asking.confirm("t", "x", yes="Replace", no="Keep") in (True, False)
+    monkeypatch.setattr(dialogs.QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path))
+    assert asking.folder("t") == tmp_path
+    monkeypatch.setattr(dialogs.QFileDialog, "getExistingDirectory", lambda *_: "")
+    assert asking.folder("t") is None
+    monkeypatch.setattr(dialogs.QInputDialog, "getDouble", lambda *_: (0.3, False))
+    with open_slide(unscaled_file) as slide:
+        assert asking.pixel_size(slide, "reason") is None
+
+
+def test_export_button_exports(with_slide, qtbot, tmp_path, monkeypatch):
+    _, dock = with_slide
+    dock.compressing.region = "whole"
+    dock.compressing.start()
+    finish(dock, qtbot)
+
+    def accept(dialog):
+        dialog.format.value = "npy"
+        dialog.path.value = tmp_path / "out.npy"
+        return True
+
+    monkeypatch.setattr(ExportDialog, "exec", accept)
+    click(dock.export_section.button, qtbot)
+    finish(dock, qtbot)
+    assert np.load(tmp_path / "out.npy").shape[0] == 3
 
 
 def test_unknown_pixel_size_is_asked_in_a_dialog(window, unscaled_file, add_slide, monkeypatch, qtbot):

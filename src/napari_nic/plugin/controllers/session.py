@@ -123,6 +123,7 @@ class Session:
             tag = tag_of(other)
             if tag is not None and tag.slide is slide:
                 _replace(other, tag, known)
+        self.viewer.reset_view()  # the slide has another size in the viewer's world now
         self.slide_changed.emit()
         self.find_store(any_encoder=True)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from napari.utils.notifications import show_info
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QApplication, QFileDialog, QInputDialog, QMessageBox, QWidget
+from qtpy.QtWidgets import QApplication, QFileDialog, QInputDialog, QMainWindow, QMessageBox, QWidget
 
 from napari_nic.errors import NicError
 from napari_nic.geometry import MPP_MAX, MPP_MIN
@@ -80,8 +80,14 @@ def tell_soon(error: Exception) -> bool:
     """
     if QApplication.instance() is None:
         return False
-    QTimer.singleShot(0, lambda: show_error(error, QApplication.activeWindow()))
+    QTimer.singleShot(0, lambda: show_error(error, _main_window()))
     return True
+
+
+def _main_window() -> QWidget | None:
+    """Return napari's window, whose theme a dialog takes on; the active one may be none at all."""
+    windows = [w for w in QApplication.topLevelWidgets() if isinstance(w, QMainWindow) and w.isVisible()]
+    return next((w for w in windows if w.isActiveWindow()), windows[0] if windows else None)
 
 
 def error_text(error: Exception) -> str:
