@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from napari.components import ViewerModel
+from qtpy.QtWidgets import QDialog, QMessageBox
 from shapely.geometry import Point, box, mapping
 
 from napari_nic.compress import GridOptions, compress, prepare_store
@@ -46,6 +47,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if here in item.path.parents:
             for line in THIRD_PARTY:
                 item.add_marker(pytest.mark.filterwarnings(line))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_modal_dialogs() -> Iterator[None]:
+    """A dialog that nobody expects must fail a test; left to itself it would wait for a click for ever."""
+    with pytest.MonkeyPatch.context() as patch:
+
+        def refuse(dialog: Any) -> int:
+            text = dialog.text() if hasattr(dialog, "text") else ""
+            pytest.fail(f"an unexpected dialog opened: {dialog.windowTitle()} {text}")
+
+        for kind in (QDialog, QMessageBox):
+            patch.setattr(kind, "exec", refuse)
+        yield
 
 
 @pytest.fixture(autouse=True)
