@@ -219,6 +219,8 @@ def test_prediction_and_saliency_by_click(with_slide, qtbot, bundle_folder):
         finish(dock, qtbot)
         assert dock.overlays.stack.shown(kind)
     assert "lesion" in section.score.text() or "normal" in section.score.text()
+    assert section.caution.text() == "Not for: anything"
+    assert not section.caution.isHidden()
     assert section.legend.title.text() == "Saliency: lesion"
     section.targets.setCurrentIndex(0)
     finish(dock, qtbot)

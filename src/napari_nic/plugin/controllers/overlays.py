@@ -262,6 +262,7 @@ class OverlayController:
             mask=np.zeros(store.grid.shape, bool),
             placement=store.grid.placement,
         )
+        self._overlays["pca"] = blank  # for the legend, until the run has ended
         layer = self.stack.put(blank, opacity=self._opacity["pca"])
         layer.visible = True
         self._wanted["pca"] = self._pca_came_by_itself = True

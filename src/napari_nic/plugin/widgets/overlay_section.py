@@ -114,7 +114,9 @@ class OverlaySection(Section):
         self.score = quiet_label()
         self.score.setAccessibleName("Score of the slide")
         self.body.addWidget(row(self.models, self.about, self.add, label="&Model"))
+        self.caution = quiet_label(wrap=False)
         self.body.addWidget(self.score)
+        self.body.addWidget(self.caution)
 
     def refresh(self) -> None:
         """Show what the controllers hold."""
@@ -144,6 +146,10 @@ class OverlaySection(Section):
         _fill(self.targets, classes, self._models.target)
         self.score.setText(self._models.score())
         self.score.setVisible(bool(self._models.score()))
+        caution = f"Not for: {bundle.card.not_for}" if bundle is not None and bundle.card.not_for else ""
+        self.caution.setText(caution)
+        self.caution.setToolTip(f"<p>{html.escape(caution)}</p>")
+        self.caution.setVisible(bool(caution and self._models.score()))
 
     def _on_model(self, index: int) -> None:
         if 0 <= index < len(self._models.bundles):
