@@ -8,8 +8,9 @@ from napari_nic.encoders import load_encoder
 from napari_nic.errors import CancelledError, WeightsError
 from napari_nic.jobs import CancellationToken
 from napari_nic.training.patches import PatchSampler, TileFolder, load_tiles
+from napari_nic.training.publish import weigh_codes
 from napari_nic.training.recipe import VaeRecipe, reconstruction_quality, train_encoder
-from napari_nic.training.vae import VaeOptions, load_vae, train_vae, vae_loss
+from napari_nic.training.vae import Vae, VaeOptions, load_vae, train_vae, vae_loss
 
 OPTIONS = VaeOptions(code_size=16, steps=12, batch_size=8, decoder_width=16, checkpoint_every=4)
 
@@ -90,6 +91,35 @@ def test_the_recipe_makes_an_encoder_that_loads(tile_folder, tmp_path, monkeypat
     codes = encoder.encode(PatchSampler(images, 64, seed=5).draw(500))
     assert np.abs(codes.mean(0)).max() < 0.5
     assert 0.5 < codes.std(0).mean() < 1.5
+    assert encoder.spec.training["steps"] == OPTIONS.steps
+
+
+def test_distance_of_weighed_codes_is_distance_of_reconstructions():
+    torch.manual_seed(0)
+    vae = Vae(6, decoder_width=16).eval()
+    mixing = torch.randn(6, 3 * 64 * 64)
+    vae.decoder = LinearDecoder(mixing)
+    patches = np.random.default_rng(0).integers(0, 256, (40, 64, 64, 3), np.uint8)
+    x = torch.from_numpy(patches).permute(0, 3, 1, 2).float() / 127.5 - 1
+    with torch.inference_mode():
+        painted = vae.decoder(vae.encoder(x)).flatten(1)
+        weigh_codes(vae, patches)
+        codes = vae.encoder(x)
+    ratio = torch.pdist(codes) / torch.pdist(painted)
+    assert (ratio.max() - ratio.min()) / ratio.mean() < 1e-2
+    assert float(codes.std(0).mean()) == pytest.approx(1, abs=1e-3)
+    assert float(codes.mean(0).abs().max()) < 1e-3
+
+
+class LinearDecoder(torch.nn.Module):
+    """Paints a weighted sum of fixed pictures, so that its metric is known exactly."""
+
+    def __init__(self, pictures):
+        super().__init__()
+        self.pictures = pictures
+
+    def forward(self, code):
+        return (code @ self.pictures).view(-1, 3, 64, 64)
 
 
 def test_reconstruction_quality_is_peak_signal_to_noise():

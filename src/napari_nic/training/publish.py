@@ -15,28 +15,63 @@ from safetensors.torch import save_file
 from napari_nic.encoders.networks import NicEncoderNet
 from napari_nic.encoders.spec import EncoderSpec
 from napari_nic.encoders.store import CARD_FILE, SPEC_FILE, WEIGHTS_FILE, file_sha256
+from napari_nic.training.vae import Vae
+
+SENSITIVITY_PATCHES = 128
+_STEP = 0.05
+"""Step of the central differences, in units of a code whose prior has spread 1."""
 
 
-def standardise_codes(net: NicEncoderNet, patches: np.ndarray, *, batch_size: int = 256) -> None:
-    """Scale the last layer so that every dimension has mean 0 and spread 1 on `patches`, in place.
+def weigh_codes(vae: Vae, patches: np.ndarray, *, batch_size: int = 256) -> None:
+    """Fold a linear map into the encoder's last layer after which distance means visible difference.
 
-    Codes then fill the range of float16 evenly, and distances and principal components are not ruled by
-    the few dimensions that happen to be large.
+    A VAE spends its code evenly: every dimension varies about as much, whether the decoder paints the whole
+    patch with it or a single speck. Principal components and distances of such codes are noise. With J the
+    decoder's Jacobian and G the mean of J'J, the code ``G^(1/2) (z - mean)`` has distances that approximate
+    those of the reconstructions in pixels: the decoder's pull-back metric (Arvanitidis et al. 2018, Latent
+    space oddity), held constant. A common factor then brings the mean spread of a dimension to 1.
 
     Parameters
     ----------
+    vae : Vae
+        Its ``encoder.code`` is changed in place.
     patches : ndarray of uint8, (n, 64, 64, 3)
     """
-    net.eval()
+    vae.eval()
+    codes = _encode(vae.encoder, patches, batch_size)
+    root = _matrix_root(_sensitivity(vae, codes[:SENSITIVITY_PATCHES]))
+    mean = codes.double().mean(0)
+    root /= ((codes.double() - mean) @ root).std(0).mean()
+    code = vae.encoder.code
+    with torch.no_grad():
+        code.bias.copy_((root @ (code.bias.double() - mean)).float())
+        code.weight.copy_((root @ code.weight.double()).float())
+
+
+def _encode(net: NicEncoderNet, patches: np.ndarray, batch_size: int) -> torch.Tensor:
     codes = []
     with torch.inference_mode():
         for start in range(0, len(patches), batch_size):
             part = torch.from_numpy(patches[start : start + batch_size]).permute(0, 3, 1, 2)
             codes.append(net(part.float() / 127.5 - 1))
-    spread, mean = torch.std_mean(torch.cat(codes).double(), dim=0)
-    with torch.no_grad():
-        net.code.weight.copy_((net.code.weight.double() / spread[:, None]).float())
-        net.code.bias.copy_(((net.code.bias.double() - mean) / spread).float())
+    return torch.cat(codes)
+
+
+def _sensitivity(vae: Vae, codes: torch.Tensor) -> torch.Tensor:
+    """Return the mean of J'J over `codes`, (C, C) float64, by central differences."""
+    steps = torch.eye(codes.shape[1]) * _STEP
+    total = torch.zeros(codes.shape[1], codes.shape[1], dtype=torch.float64)
+    with torch.inference_mode():
+        for code in codes:
+            change = (vae.decoder(code + steps) - vae.decoder(code - steps)).flatten(1) / (2 * _STEP)
+            total += (change @ change.T).double()
+    return total / len(codes)
+
+
+def _matrix_root(matrix: torch.Tensor) -> torch.Tensor:
+    """Return the symmetric square root of a positive semi-definite matrix."""
+    values, vectors = torch.linalg.eigh(matrix)
+    return vectors * values.clamp(min=0).sqrt() @ vectors.T
 
 
 def save_encoder(

@@ -14,7 +14,7 @@ from napari_nic.encoders.spec import EncoderSpec
 from napari_nic.encoders.store import user_encoders_folder
 from napari_nic.jobs import CancellationToken
 from napari_nic.training.patches import PatchSampler, TileFolder, load_tiles
-from napari_nic.training.vae import TrainingProgress, VaeOptions, load_vae, train_vae, training_minutes
+from napari_nic.training.vae import TrainingProgress, VaeOptions, load_vae, train_vae, training_effort
 
 INPUT_SIZE, INPUT_MPP = 64, 1.0
 """The network sees 64 px at 1 um/px: patches of 128 px at 0.5 um/px, averaged 2 x 2."""
@@ -58,7 +58,7 @@ class VaeRecipe:
 
 
 def train_encoder(recipe: VaeRecipe, *, token: CancellationToken | None = None) -> Iterator[TrainingProgress]:
-    """Load tiles, train the VAE (going on from a checkpoint), standardise its codes and save the encoder.
+    """Load tiles, train the VAE (going on from a checkpoint), weigh its codes and save the encoder.
 
     Every tenth tile is held out; the card's reconstruction error is measured on patches of those.
 
@@ -73,7 +73,7 @@ def train_encoder(recipe: VaeRecipe, *, token: CancellationToken | None = None) 
     CancelledError
         The checkpoint is kept; run again to go on.
     """
-    from napari_nic.training.publish import save_encoder, standardise_codes
+    from napari_nic.training.publish import save_encoder, weigh_codes
 
     tiles = load_tiles(recipe.folders, mpp=INPUT_MPP, least_side=INPUT_SIZE)
     kept = [image for index, image in enumerate(tiles.images) if index % HELD_OUT_EVERY]
@@ -81,18 +81,14 @@ def train_encoder(recipe: VaeRecipe, *, token: CancellationToken | None = None) 
     device = choose_device(recipe.device)
     precision = choose_precision("auto", device)
     sampler = PatchSampler(kept or tiles.images, INPUT_SIZE, seed=recipe.options.seed)
-    steps = 0
-    for progress in train_vae(
+    yield from train_vae(
         sampler, recipe.checkpoint, recipe.options, device=device, precision=precision, token=token
-    ):
-        steps = progress.done
-        yield progress
+    )
+    steps, minutes = training_effort(recipe.checkpoint)
     vae = load_vae(recipe.checkpoint)
     evaluation = PatchSampler(held_out, INPUT_SIZE, seed=1).draw(HELD_OUT_PATCHES)
     measured = reconstruction_quality(vae, evaluation)
-    standardise_codes(
-        vae.encoder, PatchSampler(kept or tiles.images, INPUT_SIZE, seed=2).draw(HELD_OUT_PATCHES)
-    )
+    weigh_codes(vae, PatchSampler(kept or tiles.images, INPUT_SIZE, seed=2).draw(HELD_OUT_PATCHES))
     training = {
         "method": "VAE",
         "tiles": len(tiles.images),
@@ -100,7 +96,7 @@ def train_encoder(recipe: VaeRecipe, *, token: CancellationToken | None = None) 
         "folders": {folder.path.name: folder.mpp for folder in recipe.folders},
         "steps": steps,
         "batch_size": recipe.options.batch_size,
-        "minutes": training_minutes(recipe.checkpoint),
+        "minutes": minutes,
         "device": device,
         "precision": precision,
     } | measured
@@ -112,7 +108,7 @@ def train_encoder(recipe: VaeRecipe, *, token: CancellationToken | None = None) 
         input_size=INPUT_SIZE,
         architecture="nic-64",
         licence=recipe.licence,
-        summary="Variational autoencoder, the published NIC encoder network, codes standardised.",
+        summary="Variational autoencoder, the published NIC network; code distance is visible difference.",
         citation="Tellez et al., Neural Image Compression for Gigapixel Histopathology, TPAMI 2019",
     )
     save_encoder(vae.encoder, spec, recipe.folder, card=_card(recipe, spec, training), training=training)

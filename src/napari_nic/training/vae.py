@@ -285,10 +285,10 @@ def _check_options(stored: dict[str, Any], options: VaeOptions, folder: Path) ->
         )
 
 
-def training_minutes(folder: Path) -> float:
-    """Minutes spent in training steps, over all runs of a training folder."""
-    record = json.loads((folder / CHECKPOINT_STATE).read_text(encoding="utf-8"))
-    return round(float(record["counters"]["seconds"]) / 60, 1)
+def training_effort(folder: Path) -> tuple[int, float]:
+    """Return (steps, minutes spent in them) over all runs of a training folder."""
+    counters = json.loads((folder / CHECKPOINT_STATE).read_text(encoding="utf-8"))["counters"]
+    return int(counters["step"]), round(float(counters["seconds"]) / 60, 1)
 
 
 def load_vae(folder: Path) -> Vae:
