@@ -79,15 +79,20 @@ def test_strips_hold_every_covered_cell_once_and_their_window_holds_its_patch(
     assert seen.max(initial=0) <= 1
 
 
-def test_tile_uses_count_the_strips_that_touch_a_tile():
+def test_tile_uses_count_the_strips_that_touch_a_tile(monkeypatch):
     grid = make_grid(2 * 2048, 2048)
     coverage = np.ones(grid.shape, bool)
     blocks = pending_blocks(np.zeros((2, 1), bool), coverage)
-    uses = count_tile_uses(blocks, grid, coverage, tile=(240, 240), level_shape=(4096, 2048))
+    size = {"tile": (240, 240), "level_shape": (4096, 2048)}
+    monkeypatch.setattr("napari_nic.compress.plan.STRIP_BYTES", 2**40)  # a block is one strip
+    uses = count_tile_uses(blocks, grid, coverage, **size)
     assert len(uses) == 18 * 9
     boundary = 2048 // 240
-    assert all(uses[boundary, col] == 2 for col in range(9))
-    assert uses[0, 0] == 1
+    assert all(count == (2 if row == boundary else 1) for (row, _), count in uses.items())
+    monkeypatch.setattr("napari_nic.compress.plan.STRIP_BYTES", 1)  # a strip is one row of cells
+    uses = count_tile_uses(blocks, grid, coverage, **size)
+    for (row, _), count in uses.items():
+        assert count == len({y // 128 for y in range(row * 240, min(4096, row * 240 + 240))})
 
 
 @pytest.mark.parametrize("stride", [64, 128, 200])
