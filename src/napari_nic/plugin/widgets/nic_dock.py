@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 WIDTH = 320
 MARGIN = 6
+SIDE_MARGIN = 2
 PLUGIN = "napari-nic"
 SAMPLE = "synthetic"
 FOLDER_SETTING = "slide_folder"
@@ -73,7 +74,8 @@ class NicDock(QWidget):
         self.export_section = ExportSection(self.exporting)
         page = QWidget()
         column = QVBoxLayout(page)
-        column.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
+        # Narrow at the sides: in a low window a scroll bar takes its part of the 320 px too.
+        column.setContentsMargins(SIDE_MARGIN, MARGIN, SIDE_MARGIN, MARGIN)
         column.setSpacing(MARGIN)
         for section in self.sections:
             column.addWidget(section)
