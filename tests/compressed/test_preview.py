@@ -10,8 +10,6 @@ import zarr
 
 from napari_nic.compressed import CompressedSlide
 from napari_nic.errors import InvalidParameterError
-from napari_nic.geometry import RegionPx
-from napari_nic.slides import open_slide
 
 
 def _read_ngff(path):
@@ -45,14 +43,6 @@ def test_preview_is_found_through_its_metadata(store, picture):
     levels = _read_ngff(store.path)
     assert [array.shape for array, _ in levels] == [(3, 90, 75), (3, 45, 38)]
     np.testing.assert_array_equal(np.moveaxis(levels[0][0], 0, -1), picture)
-
-
-def test_our_own_reader_of_ome_zarr_finds_it_too(store, picture):
-    store.write_preview(picture)
-    with open_slide(store.path, reader="omezarr") as slide:
-        assert [level.shape for level in slide.levels] == [(90, 75), (45, 38)]
-        np.testing.assert_array_equal(slide.read_region(0, RegionPx(0, 0, 90, 75)), picture)
-        assert slide.require_pixel_size().mean == pytest.approx(store.grid.stride_um[0])
 
 
 def test_preview_lies_where_the_patches_are(store, picture):
