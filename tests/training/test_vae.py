@@ -7,7 +7,7 @@ import torch
 from napari_nic.encoders import load_encoder
 from napari_nic.errors import CancelledError, WeightsError
 from napari_nic.jobs import CancellationToken
-from napari_nic.training.patches import PatchSampler, TileFolder, load_tiles
+from napari_nic.patches import TileFolder, TileSet, load_tiles
 from napari_nic.training.publish import weigh_codes
 from napari_nic.training.recipe import VaeRecipe, reconstruction_quality, train_encoder
 from napari_nic.training.vae import Vae, VaeOptions, load_vae, train_vae, vae_loss
@@ -15,16 +15,8 @@ from napari_nic.training.vae import Vae, VaeOptions, load_vae, train_vae, vae_lo
 OPTIONS = VaeOptions(code_size=16, steps=12, batch_size=8, decoder_width=16, checkpoint_every=4)
 
 
-class RepeatablePatches:
-    """The n-th batch is always the same, wherever a run starts."""
-
-    def __init__(self, folder, start=0):
-        self.images = load_tiles([TileFolder(folder, 1.0)], mpp=1.0, least_side=64).images
-        self.number = start
-
-    def draw(self, count):
-        self.number += 1
-        return PatchSampler(self.images, 64, seed=self.number).draw(count)
+def patches_of(folder):
+    return TileSet(load_tiles([TileFolder(folder, 1.0)], mpp=1.0, least_side=64).tiles, 64, mpp=1.0)
 
 
 def weights_of(folder):
@@ -45,32 +37,32 @@ def test_the_loss_is_the_papers_with_the_usual_sign_of_the_divergence():
 
 def test_training_lowers_the_loss(tile_folder, tmp_path):
     options = replace(OPTIONS, steps=40)
-    errors = [p.terms["mse"] for p in train_vae(RepeatablePatches(tile_folder), tmp_path, options)]
+    errors = [p.terms["mse"] for p in train_vae(patches_of(tile_folder), tmp_path, options)]
     assert len(errors) == 40
     assert np.mean(errors[-10:]) < 0.7 * np.mean(errors[:5])
 
 
 def test_stopped_and_resumed_gives_the_same_weights(tile_folder, tmp_path):
-    list(train_vae(RepeatablePatches(tile_folder), tmp_path / "whole", OPTIONS))
-    run = train_vae(RepeatablePatches(tile_folder), tmp_path / "parts", OPTIONS)
+    list(train_vae(patches_of(tile_folder), tmp_path / "whole", OPTIONS))
+    run = train_vae(patches_of(tile_folder), tmp_path / "parts", OPTIONS)
     for _ in range(5):
         next(run)
     run.close()
-    rest = list(train_vae(RepeatablePatches(tile_folder, start=5), tmp_path / "parts", OPTIONS))
+    rest = list(train_vae(patches_of(tile_folder), tmp_path / "parts", OPTIONS))
     assert [p.done for p in rest] == list(range(6, 13))
     whole, parts = weights_of(tmp_path / "whole"), weights_of(tmp_path / "parts")
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
 def test_a_checkpoint_of_other_options_is_refused(tile_folder, tmp_path):
-    list(train_vae(RepeatablePatches(tile_folder), tmp_path, replace(OPTIONS, steps=1)))
+    list(train_vae(patches_of(tile_folder), tmp_path, replace(OPTIONS, steps=1)))
     with pytest.raises(WeightsError, match="gamma"):
-        list(train_vae(RepeatablePatches(tile_folder), tmp_path, replace(OPTIONS, gamma=1.0)))
+        list(train_vae(patches_of(tile_folder), tmp_path, replace(OPTIONS, gamma=1.0)))
 
 
 def test_cancelling_keeps_the_checkpoint(tile_folder, tmp_path):
     token = CancellationToken()
-    run = train_vae(RepeatablePatches(tile_folder), tmp_path, OPTIONS, token=token)
+    run = train_vae(patches_of(tile_folder), tmp_path, OPTIONS, token=token)
     next(run)
     token.cancel()
     with pytest.raises(CancelledError):
@@ -87,8 +79,7 @@ def test_the_recipe_makes_an_encoder_that_loads(tile_folder, tmp_path, monkeypat
     assert encoder.spec.code_size == 16
     assert encoder.spec.training["tiles"] == 12
     assert "PSNR" in (recipe.folder / "CARD.md").read_text()
-    images = load_tiles(recipe.folders, mpp=1.0, least_side=64).images
-    codes = encoder.encode(PatchSampler(images, 64, seed=5).draw(500))
+    codes = encoder.encode(patches_of(tile_folder).draw(500, np.random.default_rng(5)).images)
     assert np.abs(codes.mean(0)).max() < 0.5
     assert 0.5 < codes.std(0).mean() < 1.5
     assert encoder.spec.training["steps"] == OPTIONS.steps

@@ -150,7 +150,7 @@ def run_train(args: argparse.Namespace, console: Console) -> int:
 
 
 def _recipe(args: argparse.Namespace) -> VaeRecipe:
-    from napari_nic.training.patches import TileFolder
+    from napari_nic.patches import TileFolder
     from napari_nic.training.recipe import VaeRecipe
     from napari_nic.training.vae import VaeOptions
 

@@ -13,7 +13,7 @@ from napari_nic.encoders.device import choose_device, choose_precision
 from napari_nic.encoders.spec import EncoderSpec
 from napari_nic.encoders.store import user_encoders_folder
 from napari_nic.jobs import CancellationToken
-from napari_nic.training.patches import PatchSampler, TileFolder, load_tiles
+from napari_nic.patches import TileFolder, TileSet, load_tiles
 from napari_nic.training.vae import TrainingProgress, VaeOptions, load_vae, train_vae, training_effort
 
 INPUT_SIZE, INPUT_MPP = 64, 1.0
@@ -76,22 +76,22 @@ def train_encoder(recipe: VaeRecipe, *, token: CancellationToken | None = None) 
     from napari_nic.training.publish import save_encoder, weigh_codes
 
     tiles = load_tiles(recipe.folders, mpp=INPUT_MPP, least_side=INPUT_SIZE)
-    kept = [image for index, image in enumerate(tiles.images) if index % HELD_OUT_EVERY]
-    held_out = list(tiles.images[::HELD_OUT_EVERY])
+    kept = [tile for index, tile in enumerate(tiles.tiles) if index % HELD_OUT_EVERY]
+    held_out = TileSet(tiles.tiles[::HELD_OUT_EVERY], INPUT_SIZE, mpp=INPUT_MPP)
     device = choose_device(recipe.device)
     precision = choose_precision("auto", device)
-    sampler = PatchSampler(kept or tiles.images, INPUT_SIZE, seed=recipe.options.seed)
+    source = TileSet(kept or tiles.tiles, INPUT_SIZE, mpp=INPUT_MPP)
     yield from train_vae(
-        sampler, recipe.checkpoint, recipe.options, device=device, precision=precision, token=token
+        source, recipe.checkpoint, recipe.options, device=device, precision=precision, token=token
     )
     steps, minutes = training_effort(recipe.checkpoint)
     vae = load_vae(recipe.checkpoint)
-    evaluation = PatchSampler(held_out, INPUT_SIZE, seed=1).draw(HELD_OUT_PATCHES)
+    evaluation = held_out.draw(HELD_OUT_PATCHES, np.random.default_rng(1)).images
     measured = reconstruction_quality(vae, evaluation)
-    weigh_codes(vae, PatchSampler(kept or tiles.images, INPUT_SIZE, seed=2).draw(HELD_OUT_PATCHES))
+    weigh_codes(vae, source.draw(HELD_OUT_PATCHES, np.random.default_rng(2)).images)
     training = {
         "method": "VAE",
-        "tiles": len(tiles.images),
+        "tiles": len(tiles.tiles),
         "tiles_skipped": len(tiles.skipped),
         "folders": {folder.path.name: folder.mpp for folder in recipe.folders},
         "steps": steps,

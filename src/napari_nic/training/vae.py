@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,17 +29,10 @@ from torch import nn
 from napari_nic.encoders.networks import LEAK, NicEncoderNet
 from napari_nic.errors import WeightsError
 from napari_nic.jobs import CancellationToken, Progress
+from napari_nic.patches import PatchSource
 from napari_nic.training.augment import AugmentOptions, augment
 
 CHECKPOINT_WEIGHTS, CHECKPOINT_STATE = "checkpoint.safetensors", "checkpoint.json"
-
-
-class PatchSource(Protocol):
-    """Where training patches come from."""
-
-    def draw(self, count: int) -> np.ndarray:
-        """Return (count, 64, 64, 3) uint8."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -172,7 +165,7 @@ def train_vae(
     try:
         while trainer.step < options.steps and not trainer.finished:
             token.checkpoint()
-            terms = trainer.train_step(patches.draw(options.batch_size))
+            terms = trainer.train_step(patches)
             if trainer.step % options.checkpoint_every == 0:
                 trainer.save(folder)
             yield TrainingProgress(
@@ -208,11 +201,11 @@ class _Trainer:
         """Whether the loss stopped falling at the smallest learning rate too."""
         return self.plateau_rate < self.options.final_learning_rate * 0.99
 
-    def train_step(self, batch: np.ndarray) -> dict[str, float]:
+    def train_step(self, patches: PatchSource) -> dict[str, float]:
         started = time.monotonic()
         rng = np.random.default_rng((self.options.seed, self.step))
         torch.manual_seed(self.options.seed + 1 + self.step)
-        batch = augment(batch, rng, self.options.augmentation)
+        batch = augment(patches.draw(self.options.batch_size, rng).images, rng, self.options.augmentation)
         x = torch.from_numpy(batch).permute(0, 3, 1, 2).to(self.device).float() / 127.5 - 1
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate

@@ -1,0 +1,1 @@
+"""How good codes are: tasks on labelled patches with the encoder frozen."""
