@@ -18,7 +18,7 @@ def patches(make_tissue):
 
 def test_convolutions_hold_numbers_of_bfloat16(random_network):
     folded = FoldedNet(random_network)
-    round_to_bfloat16(folded.convolutions(), folded.code)
+    round_to_bfloat16(folded.convolutions(), folded.head)
     for conv in folded.convolutions():
         for values in (conv.weight, conv.bias):
             assert torch.equal(values, values.bfloat16().float())
@@ -27,7 +27,7 @@ def test_convolutions_hold_numbers_of_bfloat16(random_network):
 def test_the_errors_of_a_kernel_cancel(random_network):
     folded, exact = FoldedNet(random_network), FoldedNet(random_network)
     first = exact.convolutions()[0]
-    round_to_bfloat16(folded.convolutions(), folded.code)
+    round_to_bfloat16(folded.convolutions(), folded.head)
     scale = (folded.convolutions()[0].bias / first.bias)[:, None, None, None]
     plain = (first.weight.bfloat16().float() - first.weight).sum((2, 3)).abs().mean()
     handed_on = (folded.convolutions()[0].weight - first.weight * scale).sum((2, 3)).abs().mean()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from napari_nic.encoders.spec import EncoderSpec
 from napari_nic.errors import WeightsError
@@ -18,7 +22,53 @@ KERAS_BN_EPS = 1e-3
 """Epsilon of the authors' batch normalisation, Keras' default."""
 
 
-class NicEncoderNet(nn.Module):
+class EncoderNet(nn.Module):
+    """A network that ends in one linear layer, the code.
+
+    Attributes
+    ----------
+    code : Linear
+        From features to codes.
+    """
+
+    code: nn.Linear
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (B, 3, s, s) in [-1, 1] to (B, F), what the code is computed from."""
+        raise NotImplementedError
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (B, 3, s, s) in [-1, 1] to codes (B, C)."""
+        codes: torch.Tensor = self.code(self.features(x))
+        return codes
+
+
+class PreparedNet(nn.Module):
+    """An encoder for use: pixels as ``uint8 - 128``, convolutions in a chosen precision, codes in float32.
+
+    Attributes
+    ----------
+    convs : ModuleList of Conv2d
+        Each followed by a LeakyReLU.
+    head : Linear
+        The layer that sees the last convolution, flattened in (row, column, channel) order.
+    """
+
+    convs: nn.ModuleList
+    head: nn.Linear
+
+    def convolutions(self) -> list[nn.Conv2d]:
+        """Return the convolutions in order."""
+        return [conv for conv in self.convs if isinstance(conv, nn.Conv2d)]
+
+    def flat(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (B, 3, s, s) of ``uint8 - 128`` to the flattened last feature map, in float32."""
+        for conv in self.convs:
+            x = nn.functional.leaky_relu_(conv(x), LEAK)
+        return x.permute(0, 2, 3, 1).flatten(1).to(self.head.weight.dtype)
+
+
+class NicEncoderNet(EncoderNet):
     """The encoder that Tellez et al. published (BiGAN and multitask weights).
 
     ::
@@ -54,13 +104,8 @@ class NicEncoderNet(nn.Module):
             x = norm(nn.functional.leaky_relu(conv(x), LEAK))
         return x.permute(0, 2, 3, 1).flatten(1)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map (B, 3, 64, 64) in [-1, 1] to codes (B, C)."""
-        codes: torch.Tensor = self.code(self.features(x))
-        return codes
 
-
-class FoldedNet(nn.Module):
+class FoldedNet(PreparedNet):
     """The same function in fewer steps, for pixels that come as ``uint8 - 128``.
 
     Scaling to [-1, 1] and each batch normalisation are affine, and valid padding shows a convolution nothing
@@ -68,8 +113,9 @@ class FoldedNet(nn.Module):
     convolutions with an activation and one linear layer.
     """
 
-    def __init__(self, net: NicEncoderNet) -> None:
+    def __init__(self, net: EncoderNet) -> None:
         super().__init__()
+        net = cast(NicEncoderNet, net)
         scale: torch.Tensor = torch.full((3,), 1 / 127.5, dtype=torch.float64)
         shift: torch.Tensor = torch.full((3,), 0.5 / 127.5, dtype=torch.float64)
         convs = []
@@ -79,18 +125,85 @@ class FoldedNet(nn.Module):
             convs.append(_absorb_conv(conv, scale, shift))
             scale, shift = _batch_norm_as_affine(norm)
         self.convs = nn.ModuleList(convs)
-        self.code = _absorb_linear(net.code, scale, shift)
+        self.head = _absorb_linear(net.code, scale, shift)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (B, 3, 64, 64) of ``uint8 - 128`` to codes (B, C)."""
-        for conv in self.convs:
-            x = nn.functional.leaky_relu_(conv(x), LEAK)
-        codes: torch.Tensor = self.code(x.permute(0, 2, 3, 1).flatten(1).to(self.code.weight.dtype))
+        codes: torch.Tensor = self.head(self.flat(x))
         return codes
 
-    def convolutions(self) -> list[nn.Conv2d]:
-        """Return the convolutions in order."""
-        return [conv for conv in self.convs if isinstance(conv, nn.Conv2d)]
+
+class Nic128EncoderNet(EncoderNet):
+    """The encoder of the paper's appendix (VAE, contrastive and supervised training).
+
+    ::
+
+        (B, 3, 128, 128) in [-1, 1]
+          5 x [ conv 3 x 3, 32/64/128/256/512, stride 2 -> batch norm -> LeakyReLU 0.2 ]   64 ... 4 px
+          flatten in (row, column, channel) order                                         8192
+          linear 512 -> batch norm -> LeakyReLU 0.2
+          linear                                                                          C
+
+    Parameters
+    ----------
+    code_size : int
+        C.
+
+    Notes
+    -----
+    The picture is padded with the grey of the pixel value 128, which is 0 in ``uint8 - 128``: so the first
+    layer can be folded exactly. Appendix of Tellez et al. 2019.
+    """
+
+    WIDTHS = (32, 64, 128, 256, 512)
+    DENSE = 512
+    GREY = 128 / 127.5 - 1
+
+    def __init__(self, code_size: int = 128) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(
+            nn.Conv2d(before, after, 3, stride=2, padding=1 if before > 3 else 0, bias=False)
+            for before, after in pairwise((3, *self.WIDTHS))
+        )
+        self.norms = nn.ModuleList(nn.BatchNorm2d(width) for width in self.WIDTHS)
+        self.dense = nn.Linear(self.WIDTHS[-1] * 4 * 4, self.DENSE, bias=False)
+        self.dense_norm = nn.BatchNorm1d(self.DENSE)
+        self.code = nn.Linear(self.DENSE, code_size)
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (B, 3, 128, 128) in [-1, 1] to (B, 512)."""
+        x = nn.functional.pad(x, (1, 1, 1, 1), value=self.GREY)
+        for conv, norm in zip(self.convs, self.norms, strict=True):
+            x = nn.functional.leaky_relu(norm(conv(x)), LEAK)
+        flat = x.permute(0, 2, 3, 1).flatten(1)
+        return nn.functional.leaky_relu(self.dense_norm(self.dense(flat)), LEAK)
+
+
+class Folded128Net(PreparedNet):
+    """:class:`Nic128EncoderNet` with every batch normalisation folded into the layer before it."""
+
+    def __init__(self, net: EncoderNet) -> None:
+        super().__init__()
+        net = cast(Nic128EncoderNet, net).eval()
+        fused = [
+            fuse_conv_bn_eval(conv, norm)
+            for conv, norm in zip(net.convs, net.norms, strict=True)
+            if isinstance(conv, nn.Conv2d)
+        ]
+        fused[0] = _absorb_conv(
+            fused[0],
+            torch.full((3,), 1 / 127.5, dtype=torch.float64),
+            torch.full((3,), 0.5 / 127.5, dtype=torch.float64),
+            padding=1,
+        )
+        self.convs = nn.ModuleList(fused)
+        self.head = fuse_linear_bn_eval(net.dense, net.dense_norm)
+        self.code = copy.deepcopy(net.code)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (B, 3, 128, 128) of ``uint8 - 128`` to codes (B, C)."""
+        codes: torch.Tensor = self.code(nn.functional.leaky_relu(self.head(self.flat(x)), LEAK))
+        return codes
 
 
 def _batch_norm_as_affine(norm: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
@@ -101,10 +214,10 @@ def _batch_norm_as_affine(norm: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Ten
     return scale, norm.bias.detach().double() - norm.running_mean.double() * scale
 
 
-def _absorb_conv(conv: nn.Conv2d, scale: torch.Tensor, shift: torch.Tensor) -> nn.Conv2d:
+def _absorb_conv(conv: nn.Conv2d, scale: torch.Tensor, shift: torch.Tensor, *, padding: int = 0) -> nn.Conv2d:
     """Return a convolution that does ``conv(x * scale + shift)``."""
     weight = conv.weight.detach().double()
-    folded = nn.Conv2d(conv.in_channels, conv.out_channels, 3, stride=2)
+    folded = nn.Conv2d(conv.in_channels, conv.out_channels, 3, stride=2, padding=padding)
     bias = torch.zeros(conv.out_channels) if conv.bias is None else conv.bias.detach()
     folded.weight = nn.Parameter((weight * scale[None, :, None, None]).float())
     folded.bias = nn.Parameter((bias.double() + (weight.sum((2, 3)) * shift).sum(1)).float())
@@ -121,13 +234,58 @@ def _absorb_linear(linear: nn.Linear, scale: torch.Tensor, shift: torch.Tensor) 
     return folded
 
 
-NETWORKS: dict[str, Callable[[EncoderSpec], NicEncoderNet]] = {
-    "nic-64": lambda spec: NicEncoderNet(spec.code_size),
+@dataclass(frozen=True)
+class Architecture:
+    """A family of encoder networks.
+
+    Attributes
+    ----------
+    input_size : int
+        Side of the network's input, px.
+    input_mpp : float
+        Resolution of the input, um/px.
+    patch_size, mpp : int, float
+        Of the slide's patch that the input is averaged from.
+    build : callable
+        Maps a code size to a network with random weights.
+    prepare : callable
+        Maps a trained network to one that gives the same codes faster, for pixels as ``uint8 - 128``.
+    """
+
+    input_size: int
+    input_mpp: float
+    patch_size: int
+    mpp: float
+    build: Callable[[int], EncoderNet]
+    prepare: Callable[[EncoderNet], PreparedNet]
+
+
+NETWORKS: dict[str, Architecture] = {
+    "nic-64": Architecture(64, 1.0, 128, 0.5, NicEncoderNet, FoldedNet),
+    "nic-128": Architecture(128, 0.5, 128, 0.5, Nic128EncoderNet, Folded128Net),
 }
 """Architectures by the name that a spec gives."""
 
 
-def build_network(spec: EncoderSpec) -> NicEncoderNet:
+def get_architecture(name: str) -> Architecture:
+    """Return an architecture by name.
+
+    Raises
+    ------
+    WeightsError
+        If it is unknown.
+    """
+    if name not in NETWORKS:
+        raise WeightsError(
+            "unknown encoder architecture",
+            expected=f"one of {', '.join(NETWORKS)}",
+            found=name,
+            hint="it may need a newer napari-nic",
+        )
+    return NETWORKS[name]
+
+
+def build_network(spec: EncoderSpec) -> EncoderNet:
     """Return the network of a spec with random weights.
 
     Raises
@@ -135,11 +293,4 @@ def build_network(spec: EncoderSpec) -> NicEncoderNet:
     WeightsError
         If the architecture is unknown.
     """
-    if spec.architecture not in NETWORKS:
-        raise WeightsError(
-            f"encoder {spec.name!r} has an unknown architecture",
-            expected=f"one of {', '.join(NETWORKS)}",
-            found=spec.architecture,
-            hint="it may need a newer napari-nic",
-        )
-    return NETWORKS[spec.architecture](spec)
+    return get_architecture(spec.architecture).build(spec.code_size)

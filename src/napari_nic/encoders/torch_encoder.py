@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from napari_nic.encoders.checks import check_batch
-from napari_nic.encoders.networks import FoldedNet, NicEncoderNet, build_network
+from napari_nic.encoders.networks import EncoderNet, build_network, get_architecture
 from napari_nic.encoders.rounding import round_to_bfloat16
 from napari_nic.encoders.spec import EncoderSpec
 from napari_nic.errors import DeviceError, WeightsError
@@ -33,16 +33,17 @@ class TorchEncoder:
     """
 
     def __init__(
-        self, spec: EncoderSpec, net: NicEncoderNet, *, device: str = "cpu", precision: str = "float32"
+        self, spec: EncoderSpec, net: EncoderNet, *, device: str = "cpu", precision: str = "float32"
     ) -> None:
         self.spec = spec
         self.device = device
         self.precision = precision
         self.batch_size = CPU_BATCH if device == "cpu" else GPU_BATCH
         self._dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
-        folded = FoldedNet(net.eval()).requires_grad_(requires_grad=False).eval()
+        prepared = get_architecture(spec.architecture).prepare(net.eval())
+        folded = prepared.requires_grad_(requires_grad=False).eval()
         if self._dtype == torch.bfloat16:
-            round_to_bfloat16(folded.convolutions(), folded.code)
+            round_to_bfloat16(folded.convolutions(), folded.head)
         # The code itself is summed and kept in float32: it costs little, and halves the largest error.
         folded.convs.to(dtype=self._dtype)
         folded.to(device=device).to(memory_format=torch.channels_last)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from napari_nic.encoders.networks import NicEncoderNet
+from napari_nic.encoders.networks import EncoderNet
 from napari_nic.encoders.spec import EncoderSpec
 from napari_nic.encoders.store import CARD_FILE, SPEC_FILE, WEIGHTS_FILE, file_sha256
 from napari_nic.training.vae import Vae
@@ -48,7 +48,7 @@ def weigh_codes(vae: Vae, patches: np.ndarray, *, batch_size: int = 256) -> None
         code.weight.copy_((root @ code.weight.double()).float())
 
 
-def _encode(net: NicEncoderNet, patches: np.ndarray, batch_size: int) -> torch.Tensor:
+def _encode(net: EncoderNet, patches: np.ndarray, batch_size: int) -> torch.Tensor:
     codes = []
     with torch.inference_mode():
         for start in range(0, len(patches), batch_size):
@@ -75,7 +75,7 @@ def _matrix_root(matrix: torch.Tensor) -> torch.Tensor:
 
 
 def save_encoder(
-    net: NicEncoderNet, spec: EncoderSpec, folder: Path, *, card: str, training: Mapping[str, Any]
+    net: EncoderNet, spec: EncoderSpec, folder: Path, *, card: str, training: Mapping[str, Any]
 ) -> EncoderSpec:
     """Write ``encoder.json``, ``weights.safetensors`` and ``CARD.md``; return the spec with its checksum."""
     folder.mkdir(parents=True, exist_ok=True)
