@@ -60,8 +60,8 @@ def test_bfloat16_is_near_to_float32(case):
     spec, net, patches = case
     reference = TorchEncoder(spec, net).encode(patches)
     error = TorchEncoder(spec, net, precision="bfloat16").encode(patches) - reference
-    # Random weights hardly tell patches apart, so that rounding looms large; trained ones stay below 2e-2.
-    assert np.sqrt((error**2).mean()) < 5e-2 * reference.std(0).mean()
+    # Random weights hardly tell patches apart, so the codes' own size is the measure here.
+    assert np.sqrt((error**2).mean()) < 1e-2 * np.sqrt((reference**2).mean())
 
 
 def test_the_published_network_has_the_published_number_of_weights():

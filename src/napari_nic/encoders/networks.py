@@ -188,7 +188,7 @@ class Folded128Net(PreparedNet):
         fused = [
             fuse_conv_bn_eval(conv, norm)
             for conv, norm in zip(net.convs, net.norms, strict=True)
-            if isinstance(conv, nn.Conv2d)
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
         ]
         fused[0] = _absorb_conv(
             fused[0],
