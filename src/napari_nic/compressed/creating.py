@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import uuid
 from pathlib import Path
 
 import numpy as np
 
 from napari_nic.compressed import layout
-from napari_nic.compressed.disk import writing_to
+from napari_nic.compressed.disk import replacing_folder
 from napari_nic.compressed.header import StoreHeader
 from napari_nic.errors import InvalidParameterError, StoreError
 
@@ -22,14 +20,8 @@ def create_store(path: Path, header: StoreHeader, coverage: np.ndarray, *, overw
         )
     _check_free(path, overwrite)
     coverage = np.array(coverage, bool)
-    temporary = _sibling(path, "partial")
-    with writing_to(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            layout.create_arrays(temporary, header, coverage, ~layout.blocks_with_cells(coverage))
-            _move_into_place(temporary, path)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+    with replacing_folder(path) as temporary:
+        layout.create_arrays(temporary, header, coverage, ~layout.blocks_with_cells(coverage))
 
 
 def _check_free(path: Path, overwrite: bool) -> None:
@@ -60,18 +52,3 @@ def _is_ours(path: Path) -> bool:
     except StoreError:
         return False
     return True
-
-
-def _move_into_place(temporary: Path, path: Path) -> None:
-    """Rename a finished store; an older one gives way to it and is then removed."""
-    if not path.exists():
-        temporary.rename(path)
-        return
-    old = _sibling(path, "old")
-    path.rename(old)
-    temporary.rename(path)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _sibling(path: Path, suffix: str) -> Path:
-    return path.parent / f".{path.name}.{uuid.uuid4().hex}.{suffix}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sys
 import uuid
 from collections.abc import Iterable, Iterator
@@ -47,7 +48,7 @@ def explain(path: Path, error: OSError) -> StoreError:
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary name to write to, which becomes `path` only if all went well."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+    temporary = _sibling(path, "partial")
     with writing_to(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -55,6 +56,37 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary name for a folder, which becomes `path` only if all went well.
+
+    An older folder of that name gives way at the last moment; whether it may is for the caller to check.
+    """
+    temporary = _sibling(path, "partial")
+    with writing_to(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            _move_into_place(temporary, path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _move_into_place(temporary: Path, path: Path) -> None:
+    """Rename a finished folder; an older one gives way to it and is then removed."""
+    if not path.exists():
+        temporary.rename(path)
+        return
+    old = _sibling(path, "old")
+    path.rename(old)
+    temporary.rename(path)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _sibling(path: Path, suffix: str) -> Path:
+    return path.parent / f".{path.name}.{uuid.uuid4().hex}.{suffix}"
 
 
 def sync_files(paths: Iterable[Path]) -> None:

@@ -98,7 +98,7 @@ def load_tiles(folders: Iterable[TileFolder], *, mpp: float, least_side: int) ->
     skipped: list[tuple[Path, str]] = []
     for folder in folders:
         for file in tile_files(folder.path):
-            tile = _load(file, folder, mpp)
+            tile = load_tile(file, folder, mpp)
             if tile is None:
                 skipped.append((file, "not a readable picture"))
             elif min(tile.image.shape[:2]) < least_side:
@@ -121,7 +121,8 @@ def tile_files(folder: Path) -> list[Path]:
     return sorted(file for file in files if MASK_FOLDER not in file.relative_to(folder).parts)
 
 
-def _load(file: Path, folder: TileFolder, mpp: float) -> Tile | None:
+def load_tile(file: Path, folder: TileFolder, mpp: float) -> Tile | None:
+    """Read one tile, and its mask if there is one, at `mpp` um/px; None if either is no readable picture."""
     image = cv2.imread(str(file), cv2.IMREAD_COLOR)
     if image is None:
         return None
