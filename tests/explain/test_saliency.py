@@ -55,6 +55,26 @@ def test_two_classes_with_one_output_are_opposites(toys: Any) -> None:
     np.testing.assert_allclose(against.values, -speaks_for.values, rtol=1e-5)
 
 
+@pytest.mark.parametrize("task", ["regression", "survival"])
+def test_a_single_value_is_explained_by_its_own_sign(toys: Any, task: str) -> None:
+    value = toys.untrained(toys.card(task=task, class_names=("value",)))
+    classes = toys.untrained(toys.card())
+    codes, mask = values_of(toys, 20), np.ones((20, 20), bool)
+    heat = grad_cam(value, codes, mask, device="cpu").values
+    np.testing.assert_allclose(heat, grad_cam(classes, codes, mask, device="cpu").values, rtol=1e-5)
+
+
+def test_attention_is_explained_at_its_one_layer(toys: Any) -> None:
+    bundle = toys.untrained(toys.card(SlideNetConfig.attention(toys.code_size, 1, 24, width=8)))
+    codes, mask = values_of(toys, 20), np.ones((20, 20), bool)
+    mask[:5] = False
+    heat = grad_cam(bundle, codes, mask, device="cpu").values
+    assert not heat[~mask].any()
+    assert np.abs(heat[mask]).min() > 0
+    with pytest.raises(InvalidParameterError, match="no such layer"):
+        grad_cam(bundle, codes, mask, layer=1, device="cpu")
+
+
 def looking_at_one_channel(toys: Any, strides: tuple[int, ...], crop: int) -> ModelBundle:
     """A network that sums channel 0 over 3 x 3 cells in every layer and passes it through, all positive."""
     network = SlideNetConfig(toys.code_size, 1, crop, toys.code_size, strides)

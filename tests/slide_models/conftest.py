@@ -14,7 +14,7 @@ from napari_nic.compressed import BLOCK, CompressedSlide, StoreHeader
 from napari_nic.geometry import LevelGeometry, PixelSize, Placement
 from napari_nic.grid import PatchGrid
 from napari_nic.slide_models import BundleCard, LabelledSlide, ModelBundle, SlideNetConfig, Standardiser
-from napari_nic.slide_models.network import SlideNet
+from napari_nic.slide_models.architectures import build_network
 
 CODE_SIZE = 6
 ENCODER: dict[str, Any] = {
@@ -73,7 +73,7 @@ def untrained(card: BundleCard, seed: int = 0) -> ModelBundle:
     """A bundle of random weights and scaling, so that every part of them matters."""
     rng = np.random.default_rng(seed)
     weights = {}
-    for name, value in SlideNet(card.network).state_dict().items():
+    for name, value in build_network(card.network).state_dict().items():
         array = value.numpy()
         if array.dtype == np.float32:
             scale = 1 / np.sqrt(max(1, array[0].size))

@@ -135,3 +135,11 @@ def test_a_card_must_fit_together(toys: Any) -> None:
     three = toys.card(SlideNetConfig.compact(toys.code_size, 3, 24), class_names=("a", "b", "c"))
     assert len(set(three.class_colors)) == 3
     assert BundleCard.from_dict(json.loads(json.dumps(three.to_dict()))) == three
+
+
+def test_a_survival_model_gives_one_risk(toys: Any) -> None:
+    assert toys.card(task="survival", class_names=("risk",)).network.outputs == 1
+    with pytest.raises(InvalidParameterError, match="one risk"):
+        toys.card(
+            SlideNetConfig.compact(toys.code_size, 2, 24), task="survival", class_names=("risk", "more")
+        )

@@ -7,7 +7,7 @@ import torch
 
 from napari_nic.encoders.device import choose_device
 from napari_nic.slide_models import ModelBundle
-from napari_nic.slide_models.network import SlideNet
+from napari_nic.slide_models.gridnet import GridNet
 
 
 def features_and_gradients(
@@ -30,23 +30,25 @@ def features_and_gradients(
     features, gradients : ndarray of float32, (h, w, J)
     """
     place = torch.device(choose_device(device))
-    net: SlideNet = bundle.network().to(place).to(memory_format=torch.channels_last)
+    net: GridNet = bundle.network().to(place).to(memory_format=torch.channels_last)
     net.requires_grad_(requires_grad=False)
     codes = torch.from_numpy(np.ascontiguousarray(values)).permute(2, 0, 1)[None].to(place)
     with torch.no_grad():
         features = net.features(codes, last=layer + 1)
     features.requires_grad_()
     outputs = net.pooled(net.features(features, first=layer + 1))
-    (gradients,) = torch.autograd.grad(target_output(outputs, target), features)
+    classes = bundle.card.task == "classification"
+    (gradients,) = torch.autograd.grad(target_output(outputs, target, classes=classes), features)
     return _channels_last(features), _channels_last(gradients)
 
 
-def target_output(outputs: torch.Tensor, target: int) -> torch.Tensor:
+def target_output(outputs: torch.Tensor, target: int, *, classes: bool = True) -> torch.Tensor:
     """Return the output that speaks for `target`, before sigmoid or softmax.
 
-    One output for two classes speaks for class 1, and its negative for class 0.
+    One output for two classes speaks for class 1, and its negative for class 0; one that is no class
+    (`classes` is false: a regressed value, a risk) speaks for itself.
     """
-    if outputs.shape[1] > 1:
+    if outputs.shape[1] > 1 or not classes:
         return outputs[0, target]
     return outputs[0, 0] if target == 1 else -outputs[0, 0]
 

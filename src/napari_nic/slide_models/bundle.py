@@ -23,7 +23,7 @@ from napari_nic.slide_models.card import BundleCard
 from napari_nic.slide_models.inputs import Standardiser
 
 if TYPE_CHECKING:
-    from napari_nic.slide_models.network import SlideNet
+    from napari_nic.slide_models.gridnet import GridNet
 
 CARD_FILE, WEIGHTS_FILE = "model.json", "weights.safetensors"
 FORMAT = 1
@@ -117,7 +117,7 @@ class ModelBundle:
         """Raise :class:`BundleError` unless the store's codes come from the model's encoder."""
         self.check_header(store.header)
 
-    def network(self) -> SlideNet:
+    def network(self) -> GridNet:
         """Build the network, ready to judge (dropout off, running means used).
 
         Raises
@@ -127,11 +127,11 @@ class ModelBundle:
         """
         import torch
 
-        from napari_nic.slide_models.network import SlideNet
+        from napari_nic.slide_models.architectures import build_network
 
         # Building draws random weights; the caller's random numbers must not be moved by that.
         with torch.random.fork_rng(devices=[]):
-            net = SlideNet(self.card.network)
+            net = build_network(self.card.network)
         expected = {name: tuple(value.shape) for name, value in net.state_dict().items()}
         found = {name: tuple(value.shape) for name, value in self.weights.items()}
         if expected != found:

@@ -10,7 +10,7 @@ from napari_nic.errors import InvalidParameterError
 from napari_nic.slide_models.config import SlideNetConfig
 
 Rgb = tuple[int, int, int]
-Task = Literal["classification", "regression"]
+Task = Literal["classification", "regression", "survival"]
 
 SAFE_COLORS: tuple[Rgb, ...] = (
     (0, 114, 178),
@@ -32,9 +32,10 @@ class BundleCard:
     ----------
     name : str
         How users call it; also the folder's name.
-    task : {"classification", "regression"}
+    task : {"classification", "regression", "survival"}
     class_names : tuple of str
-        Classes in the order of their numbers, or the names of the regressed values.
+        Classes in the order of their numbers, the names of the regressed values, or the one name of a risk
+        (the logarithm of the hazard, up to a constant; higher means an earlier event).
     encoder : mapping
         Full description of the encoder whose codes the model was trained on.
     network : SlideNetConfig
@@ -75,6 +76,10 @@ class BundleCard:
         if not self.class_colors:
             palette = tuple(SAFE_COLORS[i % len(SAFE_COLORS)] for i in range(count))
             object.__setattr__(self, "class_colors", palette)
+        if self.task == "survival" and count != 1:
+            raise InvalidParameterError(
+                "a survival model gives one risk", expected="one name", found=", ".join(self.class_names)
+            )
         wanted = outputs_for(self.task, count)
         if len(self.class_colors) != count or self.network.outputs != wanted:
             raise InvalidParameterError(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args
 
 from napari_nic.errors import InvalidParameterError
 from napari_nic.slide_models.features import FeatureGrid
+
+Kind = Literal["cnn", "attention"]
 
 PAPER_CROP = 400
 PAPER_STRIDES = (2, 2, 2, 2, 2, 2, 1, 1)
@@ -17,22 +19,24 @@ COMPACT_STRIDES = (1, 2, 1, 1)
 
 @dataclass(frozen=True)
 class SlideNetConfig:
-    """Shape of the CNN on embeddings of Tellez et al. 2019 (arXiv v2, appendix).
+    """Shape of a network on embeddings: the CNN of Tellez et al. 2019 (arXiv v2, appendix), or attention.
 
     Attributes
     ----------
     code_size : int
         Channels C of the codes.
     outputs : int
-        1 for two classes (a sigmoid follows) and for one regression target; else one per class or target.
+        1 for two classes (a sigmoid follows), for one regression target and for a risk; else one per class
+        or target.
     crop_size : int
         Side R of the crops in cells.
     width : int
         Channels of every layer, and of the dense layer.
     strides : tuple of int
-        One per convolution 3 x 3 with valid padding.
+        One per convolution 3 x 3 with valid padding; empty for attention.
     dropout : float
         Share of feature maps that are dropped whole while training.
+    kind : {"cnn", "attention"}
 
     Notes
     -----
@@ -47,23 +51,57 @@ class SlideNetConfig:
     width: int = 128
     strides: tuple[int, ...] = PAPER_STRIDES
     dropout: float = 0.2
+    kind: Kind = "cnn"
 
     def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            raise InvalidParameterError(
+                "unknown kind of slide model", expected=" or ".join(get_args(Kind)), found=repr(self.kind)
+            )
         numbers = (self.code_size, self.outputs, self.crop_size, self.width, *self.strides)
-        if min(numbers) < 1 or not self.strides or not 0 <= self.dropout < 1:
+        if min(numbers) < 1 or bool(self.strides) != (self.kind == "cnn") or not 0 <= self.dropout < 1:
             raise InvalidParameterError("sizes of a slide model must be positive", found=f"{self}")
         if self.crop_size < self.least_size:
             raise InvalidParameterError(
                 "the crops are too small for these strides",
                 expected=f"at least {self.least_size} cells",
                 found=f"{self.crop_size} cells",
-                hint="use fewer layers or smaller strides (SlideNetConfig.compact)",
+                hint="use fewer layers or smaller strides (SlideNetConfig.adaptive)",
             )
 
     @classmethod
     def compact(cls, code_size: int, outputs: int, crop_size: int = 32, *, width: int = 64) -> Self:
         """Make a small network for grids of 16 to 64 cells; its first layer has stride 1."""
         return cls(code_size, outputs, crop_size, width, COMPACT_STRIDES)
+
+    @classmethod
+    def adaptive(cls, code_size: int, outputs: int, crop_size: int = PAPER_CROP, *, width: int = 128) -> Self:
+        """Make the paper's network for crops of any size, with adaptive pooling at its end.
+
+        It has as many of the paper's layers of stride 2 as the crops allow (all six from R = 383), and always
+        its two layers of stride 1: R = 400 gives the paper's network, R = 48 has three layers of stride 2.
+        """
+        strides: tuple[int, ...] = PAPER_STRIDES
+        while strides[0] > 1 and FeatureGrid.after(strides).field > crop_size:
+            strides = strides[1:]
+        return cls(code_size, outputs, crop_size, width, strides)
+
+    @classmethod
+    def attention(
+        cls, code_size: int, outputs: int, crop_size: int = PAPER_CROP, *, width: int = 128
+    ) -> Self:
+        """Make gated attention over the cells of a crop (Ilse et al. 2018)."""
+        return cls(code_size, outputs, crop_size, width, (), kind="attention")
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether a crop leaves one location in the last feature map, so that nothing is averaged."""
+        return self.kind == "cnn" and self.features().size(self.crop_size) == 1
+
+    @property
+    def layers(self) -> int:
+        """Count the layers whose features lie on the grid."""
+        return max(1, len(self.strides))
 
     @property
     def least_size(self) -> int:
@@ -78,11 +116,9 @@ class SlideNetConfig:
         InvalidParameterError
             If there is no such layer.
         """
-        if not -len(self.strides) <= layer < len(self.strides):
-            raise InvalidParameterError(
-                "no such layer", expected=f"0 to {len(self.strides) - 1}", found=str(layer)
-            )
-        return FeatureGrid.after(self.strides[: layer % len(self.strides) + 1])
+        if not -self.layers <= layer < self.layers:
+            raise InvalidParameterError("no such layer", expected=f"0 to {self.layers - 1}", found=str(layer))
+        return FeatureGrid.after(self.strides[: layer % self.layers + 1])
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form; read back by :meth:`from_dict`."""
@@ -90,7 +126,7 @@ class SlideNetConfig:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Inverse of :meth:`to_dict`.
+        """Inverse of :meth:`to_dict`; a description without a kind is that of a CNN.
 
         Raises
         ------
@@ -98,6 +134,7 @@ class SlideNetConfig:
             If fields are missing, unknown or of another type.
         """
         known = {f.name: f.type for f in fields(cls)}
+        data = {"kind": "cnn", **data}
         if set(data) != set(known) or not isinstance(data["strides"], list | tuple):
             raise InvalidParameterError(
                 "not the description of a slide model",
@@ -106,4 +143,4 @@ class SlideNetConfig:
             )
         whole = {name: int(data[name]) for name in ("code_size", "outputs", "crop_size", "width")}
         strides = tuple(int(stride) for stride in data["strides"])
-        return cls(**whole, strides=strides, dropout=float(data["dropout"]))
+        return cls(**whole, strides=strides, dropout=float(data["dropout"]), kind=data["kind"])

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import torch
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from napari_nic.slide_models.config import SlideNetConfig
 from napari_nic.slide_models.features import KERNEL
-
-LEAK = 0.2
-"""Negative slope of every LeakyReLU, as in the authors' encoders; the paper does not state it."""
-
-BN_EPS = 1e-3
-"""Keras' default, which the authors used."""
+from napari_nic.slide_models.gridnet import BN_EPS, LEAK, GridNet
 
 
 class SeparableBlock(nn.Module):
@@ -32,7 +30,7 @@ class SeparableBlock(nn.Module):
         return y
 
 
-class SlideNet(nn.Module):
+class SlideNet(GridNet):
     """The slide-level CNN of Tellez et al. 2019 (arXiv v2, appendix).
 
     ::
@@ -49,38 +47,23 @@ class SlideNet(nn.Module):
     """
 
     def __init__(self, config: SlideNetConfig) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         widths = [config.code_size, *[config.width] * len(config.strides)]
         self.blocks = nn.ModuleList(
             SeparableBlock(widths[i], widths[i + 1], stride, config.dropout)
             for i, stride in enumerate(config.strides)
         )
-        self.dense = nn.Linear(config.width, config.width, bias=False)
-        self.norm = nn.BatchNorm1d(config.width, eps=BN_EPS)
-        self.activation = nn.LeakyReLU(LEAK)
-        self.output = nn.Linear(config.width, config.outputs)
-
-    def features(self, x: torch.Tensor, *, first: int = 0, last: int | None = None) -> torch.Tensor:
-        """Run the blocks ``first`` up to (not including) ``last``: (B, c, h, w) to (B, width, h', w')."""
-        for block in self.blocks[first:last]:
-            x = block(x)
-        return x
-
-    def head(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Map feature vectors (N, width) to outputs (N, outputs)."""
-        y: torch.Tensor = self.output(self.activation(self.norm(self.dense(vectors))))
-        return y
+        self._add_head()
 
     def pooled(self, features: torch.Tensor) -> torch.Tensor:
         """Map the last feature map (B, width, h, w) to outputs (B, outputs)."""
         return self.head(features.mean(dim=(2, 3)))
 
-    def at_locations(self, features: torch.Tensor) -> torch.Tensor:
-        """Apply the head at every location: (B, width, h, w) to (B, h, w, outputs)."""
-        vectors = features.permute(0, 2, 3, 1)
-        return self.head(vectors.flatten(0, 2)).reshape(*vectors.shape[:3], -1)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map standardised codes (B, C, rows, cols) to outputs (B, outputs)."""
-        return self.pooled(self.features(x))
+    def folded(self) -> Self:
+        """Fold batch norms into the convolutions before them: the same function, fewer passes over maps."""
+        for block in self.blocks:
+            assert isinstance(block, SeparableBlock)  # noqa: S101 - tells the type checker what the list holds
+            block.pointwise = fuse_conv_bn_eval(block.pointwise, block.norm)
+            block.norm = nn.Identity()  # type: ignore[assignment]  # nothing is left to normalise
+            block.activation.inplace = True
+        return self

@@ -27,7 +27,7 @@ class Prediction:
     card : BundleCard
         The model that judged.
     mean, std : ndarray of float32, (K,)
-        Per class (probabilities) or regressed value, over all views of the slide.
+        Per class (probabilities), regressed value or risk, over all views of the slide.
     n_crops, n_views : int
         Crops, and crops times eight positions.
     cell_scores : ndarray of float32, (rows, cols, K)
@@ -61,7 +61,7 @@ class Prediction:
     def summary(self) -> str:
         """One line for people: ``"lesion: 0.93 +- 0.02 (10 crops x 8 turns)"``."""
         spread = f"({self.n_crops} crop{'s' * (self.n_crops != 1)} x {TURNS} turns)"
-        shown = range(len(self.mean)) if self.card.task == "regression" else (self.best,)
+        shown = (self.best,) if self.card.task == "classification" else range(len(self.mean))
         scores = ", ".join(f"{self.class_names[k]}: {self.mean[k]:.2f} ± {self.std[k]:.2f}" for k in shown)
         return f"{scores} {spread}"
 
@@ -156,10 +156,10 @@ def scores_of(outputs: np.ndarray, card: BundleCard) -> np.ndarray:
     """Turn the network's outputs (..., outputs) into scores (..., K), float32.
 
     Classification gives probabilities that sum to 1 (sigmoid of one output for two classes, softmax
-    otherwise); regression gives the outputs.
+    otherwise); regression and survival give the outputs.
     """
     values = outputs.astype(np.float64)
-    if card.task == "regression":
+    if card.task != "classification":
         return values.astype(np.float32)
     if values.shape[-1] == 1:
         values = np.concatenate([np.zeros_like(values), values], axis=-1)
