@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from napari_nic.cli import arguments
 from napari_nic.cli.cards import card_lines
 from napari_nic.cli.console import Console
+from napari_nic.cli.encoders_import import add_import
 from napari_nic.cli.interrupt import stoppable
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def add_parser(commands: arguments.Subparsers) -> None:
     actions = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_list(actions)
     _add_show(actions)
-    _add_import(actions)
+    add_import(actions)
     _add_train(actions)
 
 
@@ -34,19 +35,6 @@ def _add_list(actions: arguments.Subparsers) -> None:
 def _add_show(actions: arguments.Subparsers) -> None:
     parser = arguments.add_command(actions, "show", run_show, "Show an encoder's card")
     parser.add_argument("encoder", metavar="NAME", help="name or folder")
-    arguments.add_json(parser)
-
-
-def _add_import(actions: arguments.Subparsers) -> None:
-    parser = arguments.add_command(
-        actions,
-        "import",
-        run_import,
-        "Import published Keras weights",
-        description="Import an encoder of Tellez et al. from its Keras file (.h5), to be used by name.",
-    )
-    parser.add_argument("file", metavar="FILE.h5", help="Keras file of the encoder")
-    parser.add_argument("--out", metavar="NAME", required=True, help="name of the encoder from now on")
     arguments.add_json(parser)
 
 
@@ -73,17 +61,6 @@ def run_show(args: argparse.Namespace, console: Console) -> int:
         return 0
     for line in _card(spec):
         console.result(line)
-    return 0
-
-
-def run_import(args: argparse.Namespace, console: Console) -> int:
-    """Import weights under a name."""
-    from napari_nic.encoders import import_keras
-
-    spec = import_keras(args.file, name=args.out)
-    if args.json:
-        console.json(spec.to_dict())
-    console.result(f"{spec.name}: C = {spec.code_size}, use it with --encoder {spec.name}")
     return 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Protocol
 
-from napari_nic.compressed.header import StoreHeader
+from napari_nic.compressed.header import IDENTITY_KEYS, StoreHeader
 from napari_nic.errors import StoreMismatchError
 
 
@@ -46,9 +46,10 @@ def check_slide(path: Path, header: StoreHeader, slide: SlideLike) -> None:
 
 def check_encoder(path: Path, header: StoreHeader, spec: SpecLike) -> None:
     """Raise :class:`StoreMismatchError` unless the codes come from this encoder."""
-    wanted = spec.identity()
-    found = {name: header.encoder.get(name) for name in wanted}
-    different = [name for name in wanted if wanted[name] != found[name]]
+    identity = spec.identity()
+    wanted = {name: identity.get(name) for name in IDENTITY_KEYS}
+    found = {name: header.encoder.get(name) for name in IDENTITY_KEYS}
+    different = [name for name in IDENTITY_KEYS if wanted[name] != found[name]]
     if different:
         raise StoreMismatchError(
             f"the store's codes come from another encoder than {spec.name}",

@@ -9,7 +9,7 @@ from typing import Any
 
 from napari_nic.grid import PatchGrid
 
-IDENTITY_KEYS = ("architecture", "code_size", "patch_size", "mpp", "input_size", "weights_sha256")
+IDENTITY_KEYS = ("architecture", "code_size", "patch_size", "mpp", "input_size", "weights_sha256", "options")
 """Entries of an encoder's description that determine the codes; the others describe it for people."""
 
 

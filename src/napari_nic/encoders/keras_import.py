@@ -13,18 +13,9 @@ import h5py
 import numpy as np
 from safetensors.numpy import save
 
-from napari_nic.encoders.mean_rgb import MEAN_RGB
 from napari_nic.encoders.spec import EncoderSpec
-from napari_nic.encoders.store import (
-    BUILT_IN,
-    CARD_FILE,
-    DEFAULT_ENCODER,
-    SPEC_FILE,
-    WEIGHTS_FILE,
-    file_sha256,
-    user_encoders_folder,
-)
-from napari_nic.errors import InvalidParameterError, WeightsError
+from napari_nic.encoders.store import WEIGHTS_FILE, check_new_name, file_sha256, new_encoder, write_spec
+from napari_nic.errors import WeightsError
 
 DEPTH, WIDTH, FLAT = 4, 128, 3 * 3 * 128
 """The published network: convolutions, their channels, and what is left of 64 px to flatten."""
@@ -94,37 +85,16 @@ def import_keras(path: Path | str, *, name: str, home: Path | str | None = None)
         If `name` cannot be a folder's name, or is an encoder of the package.
     """
     path = Path(path)
-    _check_name(name)
+    check_new_name(name)
     layers, arrays = _read_model(path)
     _check_network(layers, path)
     state = _to_network(layers, arrays, path)
     weights = save(state)
     spec = _describe(path, name, code_size=len(state["code.bias"]), weights=weights)
-    folder = user_encoders_folder(home) / name
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        # Without its description a folder is no encoder; so one that is half replaced is never loaded.
-        (folder / SPEC_FILE).unlink(missing_ok=True)
+    with new_encoder(name, home) as folder:
         (folder / WEIGHTS_FILE).write_bytes(weights)
-        (folder / CARD_FILE).write_text(_card(spec), encoding="utf-8")
-        (folder / SPEC_FILE).write_text(json.dumps(spec.to_dict(), indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise WeightsError(
-            "the imported encoder cannot be saved",
-            path=folder,
-            found=str(error),
-            hint="free the disk or make the folder writable, or choose another with NAPARI_NIC_HOME",
-        ) from error
+        write_spec(folder, spec, _card(spec))
     return spec
-
-
-def _check_name(name: str) -> None:
-    if Path(name).name != name or name in ("", ".."):
-        raise InvalidParameterError("an encoder's name cannot hold a path", found=repr(name))
-    if name in (MEAN_RGB.name, DEFAULT_ENCODER) or (BUILT_IN / name).exists():
-        raise InvalidParameterError(
-            f"{name!r} is an encoder of napari-nic itself", hint="import it under another name"
-        )
 
 
 def _describe(path: Path, name: str, *, code_size: int, weights: bytes) -> EncoderSpec:

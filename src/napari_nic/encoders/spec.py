@@ -28,12 +28,16 @@ class EncoderSpec:
     input_size : int
         Side of the network's input; patches are area-averaged to it.
     architecture : str
-        Name of the network, see :mod:`napari_nic.encoders.networks`; ``"mean-rgb"`` has none.
+        Name of the network, see :mod:`napari_nic.encoders.networks`, or of what runs another's network, see
+        :mod:`napari_nic.encoders.external`; ``"mean-rgb"`` has none.
     weights_sha256 : str or None
-        Of the safetensors file; None for an encoder without weights.
+        Of the file of weights; None for an encoder without weights.
     licence, summary, citation : str
     training : mapping
         Data, duration and results, for the card.
+    options : mapping
+        What else determines the codes, as JSON values: how pixels are normalised, how tokens are pooled, a
+        projection. Empty for the networks of this package.
     """
 
     name: str
@@ -47,10 +51,11 @@ class EncoderSpec:
     summary: str = ""
     citation: str = ""
     training: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON form; read back by :meth:`from_dict`."""
-        return asdict(self)
+        """JSON form; read back by :meth:`from_dict`. Without options it is that of earlier versions."""
+        return {name: value for name, value in asdict(self).items() if name != "options" or value}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> EncoderSpec:
@@ -73,8 +78,9 @@ class EncoderSpec:
 
     def identity(self) -> dict[str, Any]:
         """Return what determines the codes; two encoders with the same identity give the same codes."""
-        names = ("architecture", "code_size", "patch_size", "mpp", "input_size", "weights_sha256")
-        return {name: getattr(self, name) for name in names}
+        names = ("architecture", "code_size", "patch_size", "mpp", "input_size", "weights_sha256", "options")
+        described = self.to_dict()
+        return {name: described[name] for name in names if name in described}
 
 
 class Encoder(Protocol):

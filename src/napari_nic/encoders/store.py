@@ -1,8 +1,8 @@
 """Where encoders live on disk, and how they are found by name.
 
-A folder holds one encoder: ``encoder.json`` (the spec), ``weights.safetensors`` and ``CARD.md``. Those of
-the package are beside this file; the user's are in the user's data folder, which the environment variable
-``NAPARI_NIC_HOME`` overrides.
+A folder holds one encoder: ``encoder.json`` (the spec), ``weights.safetensors`` (or the model file of
+another's network) and ``CARD.md``. Those of the package are beside this file; the user's are in the user's
+data folder, which the environment variable ``NAPARI_NIC_HOME`` overrides.
 """
 
 from __future__ import annotations
@@ -10,15 +10,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from platformdirs import user_data_dir
 
 from napari_nic.encoders.mean_rgb import MEAN_RGB
 from napari_nic.encoders.spec import EncoderSpec
-from napari_nic.errors import UnknownNameError, WeightsError
+from napari_nic.errors import InvalidParameterError, UnknownNameError, WeightsError
 
 SPEC_FILE, WEIGHTS_FILE, CARD_FILE = "encoder.json", "weights.safetensors", "CARD.md"
+MODEL_FILES = {"torchscript": "model.pt", "torch-export": "model.pt2", "onnx": "model.onnx"}
+"""What holds the weights of the architectures that are a file of their own."""
+
+TIMM_PREFIX = "timm:"
 BUILT_IN = Path(__file__).parent / "weights"
 DEFAULT_ENCODER = "nic-default"
 
@@ -57,7 +64,7 @@ def find_folder(name: str | Path) -> Path:
     ------
     UnknownNameError
     """
-    for folder in (user_encoders_folder() / str(name), BUILT_IN / str(name), Path(name)):
+    for folder in (user_encoders_folder() / folder_name(str(name)), BUILT_IN / str(name), Path(name)):
         if (folder / SPEC_FILE).is_file():
             return folder
     names = sorted({spec.name for spec in list_encoders()})
@@ -96,21 +103,92 @@ def checked_weights(folder: Path, spec: EncoderSpec) -> Path:
     WeightsError
         If the file is missing or is not the one that the spec names.
     """
-    file = folder / WEIGHTS_FILE
+    return checked_file(folder / weights_name(spec), spec.weights_sha256, spec)
+
+
+def checked_file(file: Path, sha256: str | None, spec: EncoderSpec) -> Path:
+    """Return a file of an encoder after comparing its checksum.
+
+    Raises
+    ------
+    WeightsError
+        If the file is missing or is another one.
+    """
     if not file.is_file():
         raise WeightsError(
             "the encoder's weights are missing", path=file, hint="import or train the encoder again"
         )
     found = file_sha256(file)
-    if found != spec.weights_sha256:
+    if found != sha256:
         raise WeightsError(
             f"these are not the weights of encoder {spec.name!r}",
             path=file,
-            expected=f"SHA-256 {spec.weights_sha256}",
+            expected=f"SHA-256 {sha256}",
             found=found,
             hint="the file was changed or damaged; import or train the encoder again",
         )
     return file
+
+
+def weights_name(spec: EncoderSpec) -> str:
+    """Return the name of the file that holds the weights in an encoder's folder."""
+    return MODEL_FILES.get(spec.architecture, WEIGHTS_FILE)
+
+
+def folder_name(name: str) -> str:
+    """Return the folder that holds an encoder of the user's: ``timm:a/b`` lies in ``timm--a--b``."""
+    return name.replace(":", "--").replace("/", "--") if name.startswith(TIMM_PREFIX) else name
+
+
+def check_new_name(name: str) -> None:
+    """Raise :class:`InvalidParameterError` unless an encoder of the user's may be called `name`."""
+    folder = folder_name(name)
+    if Path(folder).name != folder or folder in ("", ".."):
+        raise InvalidParameterError("an encoder's name cannot hold a path", found=repr(name))
+    if name in (MEAN_RGB.name, DEFAULT_ENCODER) or (BUILT_IN / name).exists():
+        raise InvalidParameterError(
+            f"{name!r} is an encoder of napari-nic itself", hint="import it under another name"
+        )
+
+
+@contextmanager
+def new_encoder(name: str, home: Path | str | None = None) -> Iterator[Path]:
+    """Give an empty folder for an encoder's files; at the end it takes its place among the user's encoders.
+
+    An encoder of this name is replaced, and only when the new one is complete; when the block raises, nothing
+    has changed.
+
+    Raises
+    ------
+    InvalidParameterError
+        See :func:`check_new_name`.
+    WeightsError
+        If the files cannot be written.
+    """
+    check_new_name(name)
+    base = user_encoders_folder(home)
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=base) as workshop:
+            made, target = Path(workshop) / "made", base / folder_name(name)
+            made.mkdir()
+            yield made
+            if target.exists():
+                target.rename(Path(workshop) / "replaced")
+            made.rename(target)
+    except OSError as error:
+        raise WeightsError(
+            "the encoder cannot be saved",
+            path=base / folder_name(name),
+            found=str(error),
+            hint="free the disk or make the folder writable, or choose another with NAPARI_NIC_HOME",
+        ) from error
+
+
+def write_spec(folder: Path, spec: EncoderSpec, card: str) -> None:
+    """Write ``encoder.json`` and ``CARD.md``."""
+    (folder / CARD_FILE).write_text(card, encoding="utf-8")
+    (folder / SPEC_FILE).write_text(json.dumps(spec.to_dict(), indent=2) + "\n", encoding="utf-8")
 
 
 def file_sha256(file: Path) -> str:
