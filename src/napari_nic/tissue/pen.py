@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_nic.tissue.components import drop_small, grow_within
+from napari_nic.tissue.stain import extremes
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -43,7 +44,8 @@ def find_pen(white_balanced: npt.NDArray[np.float32], um_per_px: float) -> BoolA
         Side of a pixel in micrometres.
     """
     hsv = cv2.cvtColor(white_balanced, cv2.COLOR_RGB2HSV)
-    chroma = white_balanced.max(axis=2) - white_balanced.min(axis=2)
+    lowest, highest = extremes(white_balanced)
+    chroma = highest - lowest
     ink = np.zeros(chroma.shape, np.bool_)
     for seeds, rim in (
         (_within(hsv, _INKS), _within(hsv, _RIM)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -36,8 +37,10 @@ def glass_color(image: RgbArray) -> FloatArray:
     """
     every = max(1, math.isqrt(image.shape[0] * image.shape[1] // _GLASS_SAMPLE))
     image = image[::every, ::every]
-    brightness = image.mean(axis=2).astype(np.uint8)
-    chroma = image.max(axis=2) - image.min(axis=2)
+    red, green, blue = cv2.split(image)
+    brightness = ((red.astype(np.uint16) + green + blue) // 3).astype(np.uint8)
+    lowest, highest = extremes(image)
+    chroma = highest - lowest
     could_be = (chroma < _GLASS_CHROMA) & (brightness >= _DARKEST_GLASS) & (brightness < _FILLER)
     if could_be.mean() < _LEAST_GLASS:
         return np.full(3, 255, np.float32)
@@ -75,9 +78,8 @@ def measure_stain(image: RgbArray, glass: FloatArray) -> Stain:
     color = np.empty(image.shape[:2], np.float32)
     for top in range(0, len(image), _BAND_ROWS):
         band = slice(top, top + _BAND_ROWS)
-        red, green, blue = cv2.split(cv2.LUT(image[band], table))
-        lowest = np.minimum(np.minimum(red, green), blue)
-        np.subtract(np.maximum(np.maximum(red, green), blue), lowest, out=color[band])
+        lowest, highest = extremes(cv2.LUT(image[band], table))
+        np.subtract(highest, lowest, out=color[band])
         np.add(color[band], np.float32(GREY_WEIGHT) * lowest, out=amount[band])
     return Stain(amount, color)
 
@@ -86,6 +88,24 @@ def _density_table(glass: FloatArray) -> FloatArray:
     """Density of each grey level of each channel, (1, 256, 3)."""
     levels = np.arange(256, dtype=np.float32)[:, None]
     return -np.log10(np.clip(levels / glass, 1 / 255, 1)).astype(np.float32)[None]
+
+
+def extremes(image: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return the lowest and the highest channel of each pixel.
+
+    By whole planes: NumPy's own ``min(axis=2)`` takes fifty times as long over an axis of three.
+
+    Parameters
+    ----------
+    image : ndarray of uint8 or float32, (rows, cols, 3)
+
+    Returns
+    -------
+    lowest, highest : ndarray, (rows, cols), of the same dtype
+    """
+    red, green, blue = cv2.split(image)
+    lowest = np.minimum(np.minimum(red, green), blue)
+    return lowest, np.maximum(np.maximum(red, green), blue)
 
 
 def white_balance(image: RgbArray, glass: FloatArray) -> FloatArray:
@@ -101,7 +121,8 @@ def texture(image: RgbArray, glass: FloatArray, ignore: BoolArray, sigma_px: flo
     outside `ignore` only, so that strong tissue casts no halo. Single dark specks are clipped, so that dust
     does not look like the fine net of fat.
     """
-    density = cv2.LUT(image, _density_table(glass)).mean(axis=2)
+    red, green, blue = cv2.split(cv2.LUT(image, _density_table(glass)))
+    density = (red + green + blue) / np.float32(3)
     density = cv2.GaussianBlur(density, (0, 0), _PRE_BLUR)
     weight = (~ignore).astype(np.float32)
     near = np.maximum(_blur(weight, sigma_px), np.float32(_LEAST_WEIGHT))
