@@ -109,9 +109,9 @@ def test_choosing_a_slide_and_an_encoder(with_slide, slide_file, add_slide):
     assert section.slides.count() == 2
     section.slides.setCurrentIndex(0)
     assert dock.session.layer is first
-    names = [section.encoders.itemData(i) for i in range(section.encoders.count())]
+    names = [section.chooser.encoders.itemData(i) for i in range(section.chooser.encoders.count())]
     assert "mean-rgb" in names
-    section.encoders.setCurrentIndex(0)
+    section.chooser.encoders.setCurrentIndex(0)
     assert dock.session.spec.name == names[0]
 
 
@@ -285,7 +285,11 @@ def test_every_control_is_reached_by_tab_and_named(with_slide):
             if isinstance(widget, QPushButton) and not widget.text():
                 continue  # napari's and magicgui's own icon buttons
             assert widget.focusPolicy() & Qt.FocusPolicy.TabFocus
-    for combo in (dock.slide_section.slides, dock.slide_section.encoders, dock.overlay_section.models):
+    for combo in (
+        dock.slide_section.slides,
+        dock.slide_section.chooser.encoders,
+        dock.overlay_section.models,
+    ):
         assert combo.accessibleName()
 
 
@@ -344,7 +348,7 @@ def test_cards_are_shown_in_dialogs(with_slide, qtbot, bundle_folder, monkeypatc
     QApplication.processEvents()
     texts = []
     monkeypatch.setattr(QMessageBox, "exec", lambda box: texts.append(box.text()))
-    click(dock.slide_section.card, qtbot)
+    click(dock.slide_section.chooser.card, qtbot)
     click(dock.overlay_section.about, qtbot)
     assert "mean-rgb" in texts[0]
     assert "Licence" in texts[0]

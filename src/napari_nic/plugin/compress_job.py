@@ -10,7 +10,7 @@ from typing import Any
 
 from napari_nic.compress import BlocksDone, GridOptions, compress, prepare_store
 from napari_nic.compressed import CompressedSlide
-from napari_nic.encoders import Encoder, load_encoder
+from napari_nic.encoders import Encoder, EncoderSpec, get_spec, load_encoder
 from napari_nic.geometry import RegionPx
 from napari_nic.jobs import CancellationToken
 from napari_nic.plugin.painting import Painter, Picture
@@ -57,7 +57,7 @@ class EncoderCache:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._held: tuple[tuple[str, str, str], Encoder] | None = None
+        self._held: tuple[tuple[EncoderSpec, str, str], Encoder] | None = None
 
     def get(self, name: str, *, device: str, precision: str) -> Encoder:
         """Return the encoder, loaded now or before.
@@ -67,7 +67,8 @@ class EncoderCache:
         NicError
             What :func:`napari_nic.encoders.load_encoder` raises.
         """
-        wanted = (name, device, precision)
+        # By what it is and not by its name: another one may have been imported under the same name since.
+        wanted = (get_spec(name), device, precision)
         with self._lock:
             if self._held is None or self._held[0] != wanted:
                 self._held = wanted, load_encoder(name, device=device, precision=precision)

@@ -16,6 +16,7 @@ from napari_nic.errors import (
     StoreMismatchError,
 )
 from napari_nic.plugin.controllers.asking import Asking
+from napari_nic.plugin.encoder_news import ENCODER_NEWS
 from napari_nic.plugin.layers import LayerTag, annotation_frame, frame, pixel_of, tag_of
 from napari_nic.plugin.legend import UM
 from napari_nic.plugin.settings import Settings
@@ -61,6 +62,7 @@ class Session:
         viewer.layers.events.removed.connect(self._on_removed)
         viewer.layers.events.renamed.connect(self._on_renamed)
         viewer.layers.selection.events.active.connect(self._on_active)
+        ENCODER_NEWS.changed.connect(self._on_encoder_news)
         if self.slide_layers:
             self.select(self.slide_layers[-1])
 
@@ -71,6 +73,7 @@ class Session:
         events.removed.disconnect(self._on_removed)
         events.renamed.disconnect(self._on_renamed)
         self.viewer.layers.selection.events.active.disconnect(self._on_active)
+        ENCODER_NEWS.changed.disconnect(self._on_encoder_news)
 
     # -- slides ------------------------------------------------------------------------------------------
 
@@ -178,9 +181,16 @@ class Session:
         self.find_store(any_encoder=False)
 
     def reload_encoders(self) -> None:
-        """List the encoders anew, after one was imported."""
+        """List the encoders anew; the chosen one may have been replaced by another of its name."""
         self.specs = self._list_encoders()
-        self.encoder_changed.emit()
+        chosen = next((spec for spec in self.specs if spec.name == self.spec.name), self.spec)
+        replaced = chosen.identity() != self.spec.identity()
+        self._set_spec(chosen)
+        if replaced:
+            self.find_store(any_encoder=False)
+
+    def _on_encoder_news(self, name: str) -> None:  # noqa: ARG002 -- the list says all there is to know
+        self.reload_encoders()
 
     def _list_encoders(self) -> tuple[EncoderSpec, ...]:
         try:

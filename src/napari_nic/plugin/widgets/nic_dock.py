@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QFileDialog, QFrame, QScrollArea, QVBoxLayout, QWidge
 
 from napari_nic.plugin.controllers.annotating import AnnotationController
 from napari_nic.plugin.controllers.compressing import CompressController
+from napari_nic.plugin.controllers.encoders import EncoderController
 from napari_nic.plugin.controllers.exporting import ExportController
 from napari_nic.plugin.controllers.models import ModelController
 from napari_nic.plugin.controllers.overlays import OverlayController
@@ -57,6 +58,7 @@ class NicDock(QWidget):
         self.session = Session(napari_viewer, Settings(), Dialogs(self))
         self.tissue = TissueController(self.session, self.runner)
         self.compressing = CompressController(self.session, self.runner, self.tissue)
+        self.encoders = EncoderController(self.session, self.runner)
         self.models = ModelController(self.session)
         self.overlays = OverlayController(self.session, self.compressing, self.models, self.runner)
         self.annotating = AnnotationController(self.session, self.overlays)
@@ -67,7 +69,7 @@ class NicDock(QWidget):
         self._connect()
 
     def _build(self) -> None:
-        self.slide_section = SlideSection(self.session, self.compressing, self.tissue)
+        self.slide_section = SlideSection(self.session, self.compressing, self.tissue, self.encoders)
         self.compress_section = CompressSection(self.session, self.compressing)
         self.overlay_section = OverlaySection(self.session, self.overlays, self.models)
         self.annotation_section = AnnotationSection(self.session, self.annotating)
