@@ -1,17 +1,32 @@
 """Patches for training and evaluation: where they come from, and how they are drawn."""
 
+from napari_nic.patches.extract import ExtractProgress, ExtractRecipe, extract_patches
 from napari_nic.patches.model import PairBatch, PatchBatch, PatchSource
+from napari_nic.patches.records import PatchOrigin, StoreRecord
+from napari_nic.patches.slide_patches import SlideOptions
+from napari_nic.patches.splits import split_by_group
+from napari_nic.patches.store import PatchStore
+from napari_nic.patches.stored import StoredPatches
 from napari_nic.patches.tiles import LoadedTiles, Tile, TileFolder, load_tiles, split_tiles
 from napari_nic.patches.tileset import TileSet
 
 __all__ = [
+    "ExtractProgress",
+    "ExtractRecipe",
     "LoadedTiles",
     "PairBatch",
     "PatchBatch",
+    "PatchOrigin",
     "PatchSource",
+    "PatchStore",
+    "SlideOptions",
+    "StoreRecord",
+    "StoredPatches",
     "Tile",
     "TileFolder",
     "TileSet",
+    "extract_patches",
     "load_tiles",
+    "split_by_group",
     "split_tiles",
 ]

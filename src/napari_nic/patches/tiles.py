@@ -126,8 +126,7 @@ def load_tile(file: Path, folder: TileFolder, mpp: float) -> Tile | None:
     image = cv2.imread(str(file), cv2.IMREAD_COLOR)
     if image is None:
         return None
-    match = re.search(folder.group, file.name) if folder.group else None
-    group = (match.group(1) if match.re.groups else match.group(0)) if match else file.stem
+    group = group_in(file.name, folder.group) or file.stem
     parts = file.relative_to(folder.path).parts
     tile = Tile(
         image=resample(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), folder.mpp / mpp),
@@ -144,6 +143,14 @@ def load_tile(file: Path, folder: TileFolder, mpp: float) -> Tile | None:
     height, width = tile.image.shape[:2]
     mask = cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA)
     return replace(tile, mask=mask >= MASK_LEVEL)
+
+
+def group_in(name: str, pattern: str) -> str | None:
+    """Return what the regular expression's first group, or all of it, finds in a file name, or None."""
+    match = re.search(pattern, name) if pattern else None
+    if match is None:
+        return None
+    return match.group(1) if match.re.groups else match.group(0)
 
 
 def resample(image: np.ndarray, factor: float) -> np.ndarray:
