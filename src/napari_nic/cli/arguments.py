@@ -158,3 +158,20 @@ def device(text: str) -> str:
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", text):
         raise argparse.ArgumentTypeError(f"{text!r} is no device: choose auto, cpu, cuda, cuda:N or mps")
     return text
+
+
+def tile_folder(text: str) -> tuple[str, float]:
+    """Parse ``FOLDER=UM``: a folder of tiles and their um per pixel."""
+    folder, separator, mpp = text.rpartition("=")
+    if not separator:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected FOLDER=UM, for instance tiles/=0.5")
+    return folder, positive(mpp)
+
+
+def regex(text: str) -> str:
+    """Parse a regular expression."""
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no regular expression: {error}") from None
+    return text

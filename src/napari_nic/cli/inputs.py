@@ -10,6 +10,7 @@ from napari_nic.cli.arguments import require_folder
 from napari_nic.errors import StoreError
 
 STORE_SUFFIX = ".nic.zarr"
+PATCHES_SUFFIX = ".patches.zarr"
 
 
 def find_slides(arguments: Sequence[str]) -> list[Path]:
@@ -127,7 +128,7 @@ def _slides_in(folder: Path) -> list[Path]:
         entry
         for entry in _listing(folder)
         if (entry.is_file() and entry.name.lower().endswith(suffixes))
-        or (entry.is_dir() and not is_store(entry) and (entry.suffix == ".zarr" or _holds(entry, ".dcm")))
+        or (entry.is_dir() and not _is_ours(entry) and (entry.suffix == ".zarr" or _holds(entry, ".dcm")))
     ]
 
 
@@ -135,6 +136,10 @@ def _stores_in(folder: Path) -> list[Path]:
     if is_store(folder) or folder.suffix == ".zarr" or _holds(folder, ".dcm"):
         return [folder]
     return [entry for entry in _listing(folder) if is_store(entry)]
+
+
+def _is_ours(path: Path) -> bool:
+    return path.name.endswith((STORE_SUFFIX, PATCHES_SUFFIX))
 
 
 def _holds(folder: Path, suffix: str) -> bool:

@@ -19,9 +19,18 @@ class Interrupted(Exception):  # noqa: N818 - an ordinary end that the user aske
     exit_code = 128 + signal.SIGINT
 
 
+RESUMABLE = "stopped; what is finished is kept: the same command goes on from there"
+
+
 @contextmanager
-def stoppable(console: Console) -> Iterator[CancellationToken]:
+def stoppable(console: Console, *, ending: str = RESUMABLE) -> Iterator[CancellationToken]:
     """Give a token that Ctrl-C, or a polite kill, cancels.
+
+    Parameters
+    ----------
+    console : Console
+    ending : str
+        What is said at the end of a command that was stopped.
 
     Raises
     ------
@@ -44,7 +53,7 @@ def stoppable(console: Console) -> Iterator[CancellationToken]:
     try:
         yield token
     except CancelledError:
-        raise Interrupted("stopped; what is finished is kept: the same command goes on from there") from None
+        raise Interrupted(ending) from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -9,7 +9,19 @@ import traceback
 from collections.abc import Sequence
 
 import napari_nic
-from napari_nic.cli import compress, demo, encoders, export, info, models, pca, predict, saliency, view
+from napari_nic.cli import (
+    compress,
+    demo,
+    encoders,
+    export,
+    info,
+    models,
+    patches,
+    pca,
+    predict,
+    saliency,
+    view,
+)
 from napari_nic.cli.arguments import UsageError
 from napari_nic.cli.console import Console
 from napari_nic.cli.interrupt import Interrupted
@@ -17,7 +29,7 @@ from napari_nic.errors import NicError
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 
-COMMANDS = (info, compress, export, pca, predict, saliency, view, demo, encoders, models)
+COMMANDS = (info, compress, export, pca, predict, saliency, view, demo, patches, encoders, models)
 """Modules of the commands, in the order of the help text."""
 
 EPILOG = """\
