@@ -6,8 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from napari_nic.compress import GridOptions, compress, prepare_store
-from napari_nic.compress.pipeline import BlocksDone, encode_padded
+from napari_nic.compress import BlocksDone, GridOptions, compress, encode_padded, prepare_store
 from napari_nic.compressed import CompressedSlide
 from napari_nic.errors import CancelledError, DamagedSlideError, StoreMismatchError
 from napari_nic.geometry import RegionPx

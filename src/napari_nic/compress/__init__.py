@@ -1,7 +1,9 @@
 """Slide + encoder -> compressed slide: the pipeline, as a generator of progress."""
 
-from napari_nic.compress.pipeline import BlockCodes, BlocksDone, compress, encode_padded, usable_cores
+from napari_nic.compress.pipeline import compress, usable_cores
 from napari_nic.compress.prepare import MIN_TISSUE, GridOptions, plan_coverage, plan_grid, prepare_store
+from napari_nic.compress.progress import BlockCodes, BlocksDone
+from napari_nic.compress.workers import encode_padded
 
 __all__ = [
     "MIN_TISSUE",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Self
 
 import cv2
 import numpy as np
@@ -12,9 +14,63 @@ from napari_nic.geometry import RegionPx
 from napari_nic.grid import PatchGrid
 
 
+@dataclass(frozen=True)
+class Cut:
+    """How patches are cut from pixels.
+
+    Attributes
+    ----------
+    patch_px, stride_px : int
+        Side and distance of patches, in the pixels they are cut from.
+    input_size : int
+        Side in pixels that patches are brought to.
+    """
+
+    patch_px: int
+    stride_px: int
+    input_size: int
+
+    @classmethod
+    def of(cls, grid: PatchGrid, input_size: int) -> Self:
+        """Describe cutting from the pixels of the grid's level."""
+        return cls(grid.patch_px, grid.stride_px, input_size)
+
+    @property
+    def factor(self) -> int:
+        """Whole factor by which pixels may be averaged before they are cut, without a difference; or 1."""
+        factor, remainder = divmod(self.patch_px, self.input_size)
+        return factor if remainder == 0 and self.stride_px % factor == 0 else 1
+
+    def shrunk(self, factor: int) -> Self:
+        """Describe the same on pixels averaged by a factor that divides patch and stride."""
+        return type(self)(self.patch_px // factor, self.stride_px // factor, self.input_size)
+
+
+def tile_factor(cut: Cut, tile: tuple[int, int]) -> int:
+    """Return the factor by which each tile may be averaged by itself; 1 where an average would span two."""
+    return 1 if tile[0] % cut.factor or tile[1] % cut.factor else cut.factor
+
+
+def shrink_tile(pixels: np.ndarray, factor: int, background: tuple[int, int, int]) -> np.ndarray:
+    """Average a tile (rows, cols, 3) by a whole factor; one that the level's edge cuts is filled up first."""
+    if factor == 1:
+        return pixels
+    bottom, right = -pixels.shape[0] % factor, -pixels.shape[1] % factor
+    if bottom or right:
+        pixels = cv2.copyMakeBorder(pixels, 0, bottom, 0, right, cv2.BORDER_CONSTANT, value=background)
+    return _average(pixels, factor)
+
+
+def shrink_region(region: RegionPx, factor: int) -> RegionPx:
+    """Return where a region lies among averaged pixels; its corner must be at a multiple of `factor`."""
+    return RegionPx(
+        region.y // factor, region.x // factor, -(-region.height // factor), -(-region.width // factor)
+    )
+
+
 def compose_window(
     region: RegionPx,
-    tiles: list[tuple[int, int]],
+    tiles: Iterable[tuple[int, int]],
     get_tile: Callable[[tuple[int, int]], np.ndarray],
     *,
     tile: tuple[int, int],
@@ -40,7 +96,7 @@ def compose_window(
     return window
 
 
-def cut_patches(window: np.ndarray, covered: np.ndarray, grid: PatchGrid, input_size: int) -> np.ndarray:
+def cut_patches(window: np.ndarray, covered: np.ndarray, cut: Cut, *, out: np.ndarray) -> None:
     """Cut the covered patches of a strip and bring them to the encoder's input size by area averaging.
 
     Parameters
@@ -49,34 +105,33 @@ def cut_patches(window: np.ndarray, covered: np.ndarray, grid: PatchGrid, input_
         The pixels of a :class:`~napari_nic.compress.plan.Strip`.
     covered : ndarray of bool, (rows, cols) of the strip
         Cells whose patches are wanted.
-    grid : PatchGrid
-    input_size : int
-        Side of the encoder's input in pixels.
-
-    Returns
-    -------
-    ndarray of uint8, (n_covered, input_size, input_size, 3), C-contiguous, cells in row-major order.
+    cut : Cut
+        Sizes in pixels of `window`.
+    out : ndarray of uint8, (n_covered, input_size, input_size, 3)
+        Takes the patches, cells in row-major order.
 
     Notes
     -----
     Where the factor is a whole number that divides the stride, the window is averaged once and then cut;
     this gives the same values as averaging each patch, because every average stays inside one patch.
     """
-    factor, remainder = divmod(grid.patch_px, input_size)
-    if remainder == 0 and grid.stride_px % factor == 0:
-        small = window
-        if factor > 1:
-            size = (window.shape[1] // factor, window.shape[0] // factor)
-            small = cv2.resize(window, size, interpolation=cv2.INTER_AREA)
-        return _windows(small, covered.shape, input_size, grid.stride_px // factor)[covered]
-    views = _windows(window, covered.shape, grid.patch_px, grid.stride_px)
-    patches = np.empty((int(covered.sum()), input_size, input_size, 3), np.uint8)
+    factor = cut.factor
+    if factor > 1:
+        window, cut = _average(window, factor), cut.shrunk(factor)
+    views = _windows(window, covered.shape, cut.patch_px, cut.stride_px)
+    if cut.patch_px == cut.input_size:
+        out[:] = views[covered]
+        return
     # Area averaging is for shrinking only; a slide slightly too coarse is enlarged linearly.
-    method = cv2.INTER_AREA if grid.patch_px > input_size else cv2.INTER_LINEAR
+    method = cv2.INTER_AREA if cut.patch_px > cut.input_size else cv2.INTER_LINEAR
     for index, (row, col) in enumerate(np.argwhere(covered)):
         patch = np.ascontiguousarray(views[row, col])
-        cv2.resize(patch, (input_size, input_size), dst=patches[index], interpolation=method)
-    return patches
+        cv2.resize(patch, (cut.input_size, cut.input_size), dst=out[index], interpolation=method)
+
+
+def _average(pixels: np.ndarray, factor: int) -> np.ndarray:
+    size = (pixels.shape[1] // factor, pixels.shape[0] // factor)
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
 
 
 def _windows(image: np.ndarray, shape: tuple[int, int], side: int, stride: int) -> np.ndarray:

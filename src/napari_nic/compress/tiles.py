@@ -95,6 +95,8 @@ class TilePool:
             self._bytes -= future.result().nbytes
 
     def _evict(self) -> None:
+        if self._bytes <= self._budget:
+            return  # nearly always, and the list below is long
         for position in list(self._held):
             if self._bytes <= self._budget:
                 return
