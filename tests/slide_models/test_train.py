@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,16 @@ from sklearn.metrics import roc_auc_score
 
 from napari_nic.errors import CancelledError, InvalidParameterError
 from napari_nic.jobs import CancellationToken
-from napari_nic.slide_models import EpochDone, SlideNetConfig, TrainingSettings, predict_codes, train
+from napari_nic.slide_models import (
+    EpochDone,
+    SlideNetConfig,
+    StoredSlide,
+    TrainingSettings,
+    predict_codes,
+    train,
+)
 from napari_nic.slide_models.loop import TrainingLoop
-from napari_nic.slide_models.metrics import auc, mean_class_auc, spearman
+from napari_nic.slide_models.metrics import auc, concordance, mean_class_auc, ranking, spearman
 
 QUICK = TrainingSettings(epochs=8, steps=6, seed=3)
 
@@ -75,15 +83,6 @@ def test_the_same_seed_gives_the_same_model_and_leaves_random_numbers_alone(toys
         np.testing.assert_array_equal(value, second[name])
 
 
-def test_batches_are_balanced_between_classes(toys: Any) -> None:
-    slides = [planted.slide for planted in toys.plant(20, seed=0)]
-    rare = [slide for slide in slides if not slide.label] + [slide for slide in slides if slide.label][:1]
-    loop = TrainingLoop(toys.card(), rare, rare, TrainingSettings(batch_size=200), device="cpu")
-    crops, labels = loop._batch()
-    assert crops.shape == (200, 24, 24, toys.code_size)
-    assert 80 < labels.sum() < 120
-
-
 def test_a_penalty_pulls_weights_by_twice_its_factor(toys: Any) -> None:
     slides = [planted.slide for planted in toys.plant(2, seed=0)]
     loop = TrainingLoop(toys.card(), slides, slides, TrainingSettings(l2=0.5), device="cpu")
@@ -128,6 +127,15 @@ def test_slides_that_cannot_teach_are_refused(toys: Any) -> None:
         train(card, slides, [replace(slides[0], label=7)])
     with pytest.raises(InvalidParameterError, match="slide 0"):
         train(card, [replace(slides[0], mask=np.zeros_like(slides[0].mask)), *slides], slides)
+    with pytest.raises(InvalidParameterError, match="do not fit its mask"):
+        replace(slides[0], mask=np.ones((3, 3), bool))
+    survival = toys.card(task="survival", class_names=("risk",))
+    with pytest.raises(InvalidParameterError, match="slide 0"):
+        train(survival, slides, slides)
+    with pytest.raises(InvalidParameterError, match="at least one event"):
+        train(survival, [replace(slide, label=1, event=False) for slide in slides], slides)
+    with pytest.raises(InvalidParameterError, match="out of range"):
+        TrainingSettings(batch_size=1)
     network = SlideNetConfig.compact(toys.code_size, 2, 24)
     two = toys.card(network, task="regression", class_names=("a", "b"))
     with pytest.raises(InvalidParameterError, match="one value"):
@@ -142,3 +150,40 @@ def test_metrics_are_those_of_scikit_learn() -> None:
     assert spearman(np.arange(9.0), np.arange(9.0) ** 3) == pytest.approx(1)
     assert np.isnan(spearman(np.ones(4), np.arange(4.0)))
     assert np.isnan(mean_class_auc(np.ones((3, 2)), np.zeros(3)))
+
+
+def test_slides_on_disk_teach_the_same_as_slides_in_memory(toys: Any, tmp_path: Path) -> None:
+    memory = [planted.slide for planted in toys.plant(4, seed=0)]
+    stores = [toys.store(tmp_path / f"{i}.nic.zarr", s.codes, s.mask) for i, s in enumerate(memory)]
+    disk = [StoredSlide.from_store(store, s.label) for store, s in zip(stores, memory, strict=True)]
+    settings = TrainingSettings(epochs=1, steps=2, batch_size=4)
+    ours, theirs = (
+        next(train(toys.card(), slides, slides, settings=settings, device="cpu")).best
+        for slides in (memory, disk)
+    )
+    assert ours is not None
+    assert theirs is not None
+    for name, value in ours.weights.items():
+        np.testing.assert_array_equal(value, theirs.weights[name])
+
+
+def test_half_precision_trains_too(toys: Any) -> None:
+    slides = [planted.slide for planted in toys.plant(4, seed=0)]
+    settings = TrainingSettings(epochs=1, steps=1, batch_size=4, precision="bfloat16")
+    report = next(train(toys.card(), slides, slides, settings=settings, device="cpu"))
+    assert np.isfinite(report.loss)
+    assert report.best is not None
+    assert all(value.dtype != np.float16 for value in report.best.weights.values())
+
+
+def test_concordance_counts_comparable_pairs() -> None:
+    times, events = np.array([1.0, 2, 2, 3]), np.array([True, True, False, False])
+    # Comparable: the first with all others, the second with the third (censored then) and the last.
+    assert concordance(np.array([4.0, 3, 2, 1]), times, events) == 1
+    assert concordance(np.array([1.0, 2, 3, 4]), times, events) == 0
+    assert concordance(np.ones(4), times, events) == 0.5
+    assert concordance(np.array([4.0, 2, 3, 1]), times, events) == 4 / 5
+    assert np.isnan(concordance(np.ones(4), times, np.zeros(4, bool)))
+    apart = np.array([0, 1, 0, 1])
+    assert concordance(np.array([4.0, 9, 2, 1]), times, events, apart) == 1
+    assert ranking("survival", np.ones((4, 1)), times, events) == 0.5

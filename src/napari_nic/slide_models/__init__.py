@@ -6,8 +6,9 @@ Importing this room loads no torch; it comes when a network is built.
 from napari_nic.slide_models.bundle import ModelBundle, list_bundles, user_models_folder
 from napari_nic.slide_models.card import BundleCard
 from napari_nic.slide_models.config import SlideNetConfig
-from napari_nic.slide_models.inputs import LabelledSlide, Standardiser
+from napari_nic.slide_models.inputs import Standardiser
 from napari_nic.slide_models.predict import Prediction, predict, predict_codes
+from napari_nic.slide_models.sources import LabelledSlide, StoredSlide, TrainingSlide
 from napari_nic.slide_models.train import EpochDone, TrainingSettings, train
 
 __all__ = [
@@ -18,7 +19,9 @@ __all__ = [
     "Prediction",
     "SlideNetConfig",
     "Standardiser",
+    "StoredSlide",
     "TrainingSettings",
+    "TrainingSlide",
     "list_bundles",
     "predict",
     "predict_codes",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 
-from napari_nic.compressed import CompressedSlide
 from napari_nic.compressed.interchange.npy_format import distance_map
 from napari_nic.errors import InvalidParameterError
 
@@ -29,7 +29,7 @@ class Standardiser:
     std: np.ndarray
 
     @classmethod
-    def fit(cls, slides: list[tuple[np.ndarray, np.ndarray]]) -> Self:
+    def fit(cls, slides: Iterable[tuple[np.ndarray, np.ndarray]]) -> Self:
         """Measure the cells of (codes, mask) pairs, every cell with the same weight."""
         count, total, squares = 0, np.zeros(1), np.zeros(1)
         for codes, mask in slides:
@@ -63,31 +63,6 @@ class Standardiser:
         values /= self.std
         values[~mask] = 0
         return values
-
-
-@dataclass(frozen=True, eq=False)
-class LabelledSlide:
-    """A compressed slide in memory with the label of the whole slide.
-
-    Attributes
-    ----------
-    name : str
-    codes : ndarray of float16, (rows, cols, C)
-    mask : ndarray of bool, (rows, cols)
-        Encoded cells.
-    label : int or float
-        Class number, or the value to be regressed.
-    """
-
-    name: str
-    codes: np.ndarray
-    mask: np.ndarray
-    label: float
-
-    @classmethod
-    def from_store(cls, store: CompressedSlide, label: float) -> Self:
-        """Read a store."""
-        return cls(store.header.slide_name, store.read(), store.encoded(), label)
 
 
 def frame(values: np.ndarray, top: int, left: int, shape: tuple[int, int]) -> np.ndarray:

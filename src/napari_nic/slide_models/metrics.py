@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from napari_nic.slide_models.card import Task
+
 
 def ranks(values: np.ndarray) -> np.ndarray:
     """Rank values from 1; equal values share the mean of their ranks. ndarray of float64, (N,)."""
@@ -47,3 +49,57 @@ def mean_class_auc(scores: np.ndarray, labels: np.ndarray) -> float:
     each = [auc(scores[:, k], labels == k) for k in range(scores.shape[1])]
     known = [value for value in each if not np.isnan(value)]
     return float(np.mean(known)) if known else float("nan")
+
+
+def concordance(
+    risks: np.ndarray, times: np.ndarray, events: np.ndarray, groups: np.ndarray | None = None
+) -> float:
+    """Harrell's concordance index: share of comparable pairs in which the earlier event has the higher risk.
+
+    Parameters
+    ----------
+    risks, times : ndarray of float, (N,)
+    events : ndarray of bool, (N,)
+    groups : ndarray of int, (N,), optional
+        Pairs are formed within a group only: risks of several models have no common scale.
+
+    Returns
+    -------
+    float
+        Equal risks count half; nan where no pair is comparable.
+
+    Notes
+    -----
+    A pair is comparable where the earlier time is an event, or where times are equal and one of both is an
+    event and the other is not (which then lasted longer).
+    """
+    groups = np.zeros(len(risks), int) if groups is None else groups
+    agree = pairs = 0.0
+    for i in np.flatnonzero(events):
+        later = (times > times[i]) | ((times == times[i]) & ~events)
+        others = risks[later & (groups == groups[i])]
+        pairs += len(others)
+        agree += np.count_nonzero(others < risks[i]) + np.count_nonzero(others == risks[i]) / 2
+    return float(agree / pairs) if pairs else float("nan")
+
+
+METRIC_NAMES: dict[Task, str] = {"classification": "auc", "regression": "spearman", "survival": "c_index"}
+"""What :func:`ranking` measures."""
+
+
+def ranking(task: Task, scores: np.ndarray, labels: np.ndarray, events: np.ndarray) -> float:
+    """Tell how well scores order slides; 1 is best, nan where it cannot be told.
+
+    Parameters
+    ----------
+    task : {"classification", "regression", "survival"}
+        Measured by the mean AUC over classes, Spearman's correlation, the concordance index.
+    scores : ndarray of float, (N, K)
+    labels : ndarray of float, (N,)
+    events : ndarray of bool, (N,)
+    """
+    if task == "classification":
+        return mean_class_auc(scores, labels)
+    if task == "regression":
+        return spearman(scores[:, 0], labels)
+    return concordance(scores[:, 0], labels, events)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from napari_nic.encoders.device import PRECISIONS
 from napari_nic.errors import InvalidParameterError
 from napari_nic.jobs import CancellationToken, Progress
 from napari_nic.slide_models.bundle import ModelBundle
 from napari_nic.slide_models.card import BundleCard
-from napari_nic.slide_models.inputs import LabelledSlide
+from napari_nic.slide_models.sources import TrainingSlide
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class TrainingSettings:
         Epochs without a lower validation loss before the rate falls to a tenth.
     l2 : float
         Penalty factor of squared weights (not of batch norm or offsets).
+    precision : {"float32", "bfloat16"}
+        Of the network's layers while training; weights and loss are always float32.
     seed : int
     """
 
@@ -40,7 +44,19 @@ class TrainingSettings:
     least_rate: float = 1e-5
     patience: int = 4
     l2: float = 1e-5
+    precision: str = "float32"
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        least = {"epochs": 1, "batch_size": 2, "patience": 0, "seed": 0}
+        wrong = [name for name, value in least.items() if getattr(self, name) < value]
+        if wrong or self.precision not in PRECISIONS or not 0 < self.least_rate <= self.rate:
+            raise InvalidParameterError(
+                "settings of the training are out of range",
+                expected="at least 1 epoch, batches of at least 2 crops, 0 < least rate <= rate, "
+                f"precision {' or '.join(PRECISIONS)}",
+                found=f"{self}",
+            )
 
 
 @dataclass(frozen=True)
@@ -50,9 +66,11 @@ class EpochDone(Progress):
     Attributes
     ----------
     loss, validation_loss : float
-        Mean of the training batches (without the penalty); over the validation slides.
+        Mean of the training batches (without the penalty); over the validation slides. Of a regression in
+        units of the training labels' variance.
     metric : float
-        On the validation slides: mean AUC over classes, or Spearman's correlation; nan if undefined.
+        On the validation slides: mean AUC over classes, Spearman's correlation, or concordance index; nan if
+        undefined.
     rate : float
         Learning rate of the epoch.
     is_best : bool
@@ -71,11 +89,12 @@ class EpochDone(Progress):
 
 def train(
     card: BundleCard,
-    slides: Sequence[LabelledSlide],
-    validation: Sequence[LabelledSlide],
+    slides: Sequence[TrainingSlide],
+    validation: Sequence[TrainingSlide],
     *,
     settings: TrainingSettings | None = None,
     device: str = "auto",
+    checkpoint: Path | None = None,
     token: CancellationToken | None = None,
 ) -> Iterator[EpochDone]:
     """Train the network that `card` describes.
@@ -84,10 +103,15 @@ def train(
     ----------
     card : BundleCard
         Settings and validation results are added to its ``training`` and ``metrics``.
-    slides, validation : sequence of LabelledSlide
-        Held in memory. `validation` chooses the epoch; it is no test set.
+    slides, validation : sequence of TrainingSlide
+        In memory (:class:`LabelledSlide`) or on disk (:class:`StoredSlide`). `validation` chooses the epoch;
+        it is no test set.
     settings : TrainingSettings, optional
     device : str
+    checkpoint : Path, optional
+        File that holds the state after each epoch. One that is there is gone on from: its epochs are
+        reported again, and the rest gives the weights that an undisturbed training gives (on a CPU to the
+        last bit).
     token : CancellationToken, optional
         Checked at every step; what the last report holds is the best model so far.
 
@@ -98,7 +122,10 @@ def train(
     Raises
     ------
     InvalidParameterError
-        If a class has no training slide, a label is no class, or codes have another length.
+        If a class has no training slide, a label is no class, there is no event, codes have another length,
+        or the checkpoint is that of another training.
+    WeightsError
+        If the checkpoint is damaged.
     CancelledError
 
     Notes
@@ -112,28 +139,44 @@ def train(
 
     from napari_nic.slide_models.loop import TrainingLoop
 
-    return TrainingLoop(card, slides, validation, settings, device=device).run(token or CancellationToken())
+    loop = TrainingLoop(card, slides, validation, settings, device=device, checkpoint=checkpoint)
+    return loop.run(token or CancellationToken())
 
 
 def check_slides(
-    card: BundleCard, slides: Sequence[LabelledSlide], *, name: str, every_class: bool = True
+    card: BundleCard, slides: Sequence[TrainingSlide], *, name: str, every_class: bool = True
 ) -> None:
-    """Raise :class:`InvalidParameterError` unless the slides can be learned from."""
+    """Raise :class:`InvalidParameterError` unless the slides can be learned from.
+
+    Parameters
+    ----------
+    card : BundleCard
+    slides : sequence of TrainingSlide
+    name : str
+        What the slides are for, in the error.
+    every_class : bool
+        Whether there must be a slide of each class, or an event.
+    """
     if not slides:
         raise InvalidParameterError(f"there is no {name} slide")
     for slide in slides:
-        if slide.codes.shape != (*slide.mask.shape, card.network.code_size) or not slide.mask.any():
+        if slide.code_size != card.network.code_size or not slide.mask.any():
             raise InvalidParameterError(
                 f"slide {slide.name!r} cannot be used",
                 expected=f"codes (rows, cols, {card.network.code_size}) with at least one encoded cell",
-                found=f"codes {slide.codes.shape}, {int(slide.mask.sum())} encoded cells",
+                found=f"{slide.code_size} channels, {int(slide.mask.sum())} encoded cells",
             )
-    if card.task == "regression":
-        if len(card.class_names) != 1:
-            raise InvalidParameterError(
-                "training regresses one value", found=f"{len(card.class_names)} values in the card"
-            )
-        return
+    if card.task == "classification":
+        _check_classes(card, slides, name, every_class)
+    elif card.task == "survival":
+        _check_times(slides, name, every_class)
+    elif len(card.class_names) != 1:
+        raise InvalidParameterError(
+            "training regresses one value", found=f"{len(card.class_names)} values in the card"
+        )
+
+
+def _check_classes(card: BundleCard, slides: Sequence[TrainingSlide], name: str, every_class: bool) -> None:
     classes = set(range(len(card.class_names)))
     labels = {slide.label for slide in slides}
     if labels - classes or (every_class and classes - labels):
@@ -142,4 +185,14 @@ def check_slides(
             expected="at least one slide of each: "
             + ", ".join(f"{number} ({text})" for number, text in enumerate(card.class_names)),
             found=", ".join(f"{label:g}" for label in sorted(labels)),
+        )
+
+
+def _check_times(slides: Sequence[TrainingSlide], name: str, any_event: bool) -> None:
+    wrong = [slide.name for slide in slides if not slide.label > 0]
+    if wrong or (any_event and not any(slide.event for slide in slides)):
+        raise InvalidParameterError(
+            f"the {name} slides cannot tell of survival",
+            expected="times above 0, and at least one event",
+            found=f"no event, or times of 0 or below ({', '.join(wrong) or 'none'})",
         )
