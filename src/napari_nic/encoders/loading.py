@@ -6,8 +6,8 @@ from pathlib import Path
 
 from napari_nic.encoders.device import choose_device, choose_precision
 from napari_nic.encoders.mean_rgb import MEAN_RGB, MeanRgbEncoder
-from napari_nic.encoders.spec import Encoder
-from napari_nic.encoders.store import checked_weights, find_folder, read_spec
+from napari_nic.encoders.spec import Encoder, EncoderSpec
+from napari_nic.encoders.store import MODEL_FILES, checked_weights, find_folder, read_spec
 
 
 def load_encoder(name: str | Path, *, device: str = "auto", precision: str = "auto") -> Encoder:
@@ -16,21 +16,36 @@ def load_encoder(name: str | Path, *, device: str = "auto", precision: str = "au
     Parameters
     ----------
     name : str or Path
-        Name of an encoder, or its folder.
+        Name of an encoder, or its folder. ``timm:<model>`` is one that was imported under that name.
     device : str
         ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
     precision : str
-        ``"auto"`` (bfloat16 where the device has it), ``"float32"`` or ``"bfloat16"``.
+        ``"auto"`` (bfloat16 where the device has it), ``"float32"`` or ``"bfloat16"``. The encoder's own
+        ``precision`` says which it is: some know one only.
 
     Raises
     ------
-    UnknownNameError, WeightsError, DeviceError
+    UnknownNameError, WeightsError, DeviceError, MissingDependencyError
     """
     if str(name) == MEAN_RGB.name:
         return MeanRgbEncoder()
     folder = find_folder(name)
-    spec = read_spec(folder)
+    return load_folder(folder, read_spec(folder), device=device, precision=precision)
+
+
+def load_folder(folder: Path, spec: EncoderSpec, *, device: str = "auto", precision: str = "auto") -> Encoder:
+    """Load the encoder that a folder holds, described by `spec`; see :func:`load_encoder`."""
+    if "projection" in spec.options:
+        from napari_nic.encoders.external.projection import ProjectedEncoder, Projection, inner_spec
+
+        projection = Projection.load(folder, spec)
+        inner = load_folder(folder, inner_spec(spec), device=device, precision=precision)
+        return ProjectedEncoder(spec, inner, projection)
     weights = checked_weights(folder, spec)
+    if spec.architecture == "timm" or spec.architecture in MODEL_FILES:
+        from napari_nic.encoders.external.opening import open_encoder
+
+        return open_encoder(folder, spec, weights, device=device, precision=precision)
     device = choose_device(device)
 
     from napari_nic.encoders.torch_encoder import load_torch_encoder

@@ -67,11 +67,25 @@ def find_folder(name: str | Path) -> Path:
     for folder in (user_encoders_folder() / folder_name(str(name)), BUILT_IN / str(name), Path(name)):
         if (folder / SPEC_FILE).is_file():
             return folder
+    if str(name).startswith(TIMM_PREFIX):
+        raise _not_imported(str(name))
     names = sorted({spec.name for spec in list_encoders()})
     raise UnknownNameError(
         f"unknown encoder {str(name)!r}",
         expected=f"one of {', '.join(names)}, or a folder that holds {SPEC_FILE}",
         hint="list them with: napari-nic encoders list",
+    )
+
+
+def _not_imported(name: str) -> UnknownNameError:
+    from napari_nic.encoders.external.hub_models import known_hub_model
+
+    known = known_hub_model(name.removeprefix(TIMM_PREFIX))
+    return UnknownNameError(
+        f"{name} is not among your encoders yet" + (f". {known.terms}" if known else ""),
+        expected="a network of timm that was imported once: nothing is downloaded unasked",
+        hint=f"napari-nic encoders import {name} with --weights FILE.safetensors, --allow-download or "
+        "--random-weights SEED",
     )
 
 

@@ -1,0 +1,208 @@
+"""Networks that come as one file: TorchScript, torch.export, ONNX.
+
+TorchScript and torch.export files hold a program, and running one means to trust whoever made it. An ONNX
+file holds a graph of known operations and cannot do more than compute.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from napari_nic.encoders.external.extras import require
+from napari_nic.encoders.external.network_encoder import GPU_BATCH, Network
+from napari_nic.errors import DeviceError, WeightsError
+
+MESSAGE = 500
+"""Characters of a library's message that are shown; some quote whole programs."""
+
+FLOAT_INPUT = "tensor(float)"
+
+
+def open_torchscript(file: Path, *, device: str, output: str | None = None) -> Network:
+    """Open a TorchScript module.
+
+    Raises
+    ------
+    WeightsError
+        If the file is none.
+    """
+    _no_output(file, output)
+    try:
+        with warnings.catch_warnings():
+            # PyTorch asks makers of such files to change over to torch.export; readers cannot.
+            warnings.filterwarnings("ignore", ".*torch.jit.* is deprecated", FutureWarning)
+            module = torch.jit.load(str(file), map_location=device).eval()
+    except (RuntimeError, ValueError, OSError) as error:
+        raise _unreadable(file, "a TorchScript module (torch.jit.save)", error) from error
+
+    def run(pixels: torch.Tensor) -> Any:
+        # Without profiling runs, the first call computes what all others do.
+        with torch.jit.optimized_execution(False):
+            return module(pixels)
+
+    return Network(run, device)
+
+
+def open_exported(file: Path, *, device: str, output: str | None = None) -> Network:
+    """Open a program of torch.export.
+
+    Raises
+    ------
+    WeightsError
+        If the file is none, or its program does not take one batch of pictures.
+    """
+    _no_output(file, output)
+    try:
+        program = torch.export.load(file)
+    except (RuntimeError, ValueError, OSError, KeyError, AssertionError) as error:
+        raise _unreadable(file, "a program (torch.export.save)", error) from error
+    least, most = _batch_range(program, file)
+    if device != "cpu":
+        from torch.export.passes import move_to_device_pass
+
+        program = move_to_device_pass(program, device)
+    return Network(program.module(), device, least_batch=least, most_batch=most)
+
+
+def _batch_range(program: torch.export.ExportedProgram, file: Path) -> tuple[int, int]:
+    """Return the smallest and largest batch that a program takes."""
+    inputs = program.graph_signature.user_inputs
+    shapes = [node.meta["val"].shape for node in program.graph.nodes if node.name in inputs]
+    if len(shapes) != 1 or len(shapes[0]) != 4:
+        raise WeightsError(
+            "the program does not take one batch of pictures",
+            path=file,
+            expected="one input (B, 3, s, s)",
+            found=f"inputs {', '.join(str(tuple(shape)) for shape in shapes) or 'none'}",
+        )
+    size = shapes[0][0]
+    if isinstance(size, int):
+        return size, size
+    found = program.range_constraints.get(size.node.expr)
+    if found is None:
+        return 1, GPU_BATCH
+    return max(1, int(found.lower)), GPU_BATCH if found.upper > GPU_BATCH else int(found.upper)
+
+
+def open_onnx(file: Path, *, device: str, output: str | None = None) -> Network:
+    """Open an ONNX graph.
+
+    Raises
+    ------
+    MissingDependencyError
+        If onnxruntime is not installed.
+    WeightsError
+        If the file is none, or its graph does not take one batch of pictures.
+    DeviceError
+        If the device is not the CPU and onnxruntime was not built for it.
+    """
+    session = _onnx_session(file, device)
+    (least, most), name = _onnx_input(session, file)
+    wanted = [_onnx_output(session, file, output)]
+
+    errors = _onnx_errors()
+
+    def run(pixels: torch.Tensor) -> torch.Tensor:
+        array = pixels.contiguous().cpu().numpy()
+        try:
+            return torch.from_numpy(session.run(wanted, {name: array})[0])
+        except errors as error:
+            raise WeightsError(
+                "the ONNX graph failed",
+                path=file,
+                found=str(error)[:MESSAGE],
+                hint="does it take patches of this size? (--input-size)",
+            ) from error
+
+    return Network(run, device, least_batch=least, most_batch=most)
+
+
+def _onnx_session(file: Path, device: str) -> Any:
+    runtime = require("onnxruntime", "ONNX files")
+    provider: Any = "CPUExecutionProvider"
+    if device.startswith("cuda"):
+        provider = ("CUDAExecutionProvider", {"device_id": int(device.partition(":")[2] or 0)})
+    if device != "cpu" and (
+        device == "mps" or "CUDAExecutionProvider" not in runtime.get_available_providers()
+    ):
+        raise DeviceError(
+            f"ONNX files cannot run on {device} here",
+            found=f"onnxruntime with {', '.join(runtime.get_available_providers())}",
+            hint="use --device cpu, or install onnxruntime-gpu",
+        )
+    options = runtime.SessionOptions()
+    # The pipeline runs one session from as many threads as there are cores.
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors only; they are raised as well
+    try:
+        return runtime.InferenceSession(str(file), options, providers=[provider])
+    except _onnx_errors() as error:
+        raise _unreadable(file, "an ONNX graph, with its data file beside it if it has one", error) from error
+
+
+def _onnx_errors() -> tuple[type[Exception], ...]:
+    """Return what onnxruntime raises; its errors have no common base."""
+    state = import_module("onnxruntime.capi.onnxruntime_pybind11_state")
+    return (
+        state.Fail,
+        state.InvalidArgument,
+        state.InvalidGraph,
+        state.InvalidProtobuf,
+        state.NoSuchFile,
+        state.NotImplemented,
+        state.RuntimeException,
+    )
+
+
+def _onnx_input(session: Any, file: Path) -> tuple[tuple[int, int], str]:
+    """Return the range of batches, and the input's name."""
+    inputs = session.get_inputs()
+    fits = len(inputs) == 1 and inputs[0].type == FLOAT_INPUT and len(inputs[0].shape) == 4
+    if not fits or (isinstance(inputs[0].shape[1], int) and inputs[0].shape[1] != 3):
+        raise WeightsError(
+            "the graph does not take one batch of pictures",
+            path=file,
+            expected=f"one input (B, 3, s, s), {FLOAT_INPUT}",
+            found="; ".join(f"{one.name} {one.shape} {one.type}" for one in inputs) or "none",
+        )
+    size = inputs[0].shape[0]
+    return ((size, size) if isinstance(size, int) else (1, GPU_BATCH)), inputs[0].name
+
+
+def _onnx_output(session: Any, file: Path, output: str | None) -> str:
+    names = [one.name for one in session.get_outputs()]
+    chosen = output or names[0]
+    if chosen not in names or (output is None and len(names) > 1):
+        raise WeightsError(
+            "which output of the graph holds the codes is not said" if output is None else "no such output",
+            path=file,
+            expected=f"one of {', '.join(names)}",
+            found=output,
+            hint='state it in the JSON file beside the model: "output": "NAME"',
+        )
+    return chosen
+
+
+def _no_output(file: Path, output: str | None) -> None:
+    if output is not None:
+        raise WeightsError("only ONNX files have outputs by name", path=file, found=output)
+
+
+def _unreadable(file: Path, expected: str, error: Exception) -> WeightsError:
+    return WeightsError(
+        "the model cannot be opened", path=file, expected=expected, found=str(error)[:MESSAGE]
+    )
+
+
+OPENERS: dict[str, Callable[..., Network]] = {
+    "torchscript": open_torchscript,
+    "torch-export": open_exported,
+    "onnx": open_onnx,
+}
+"""By architecture: ``open(file, device=..., output=...)``."""

@@ -1,0 +1,148 @@
+"""Pathology networks on the Hugging Face hub that are released on conditions.
+
+Their hosts give the files only to those who have accepted the terms under their own name, so napari-nic
+neither has them nor works around that: it knows what the networks are, so that a file that the user has can
+be loaded without a connection. The facts are those of the model cards in November 2026; the host's page
+decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from napari_nic.encoders.external.settings import NORMALISATIONS, Triple
+
+HUB_PREFIXES = ("hf-hub:", "hf_hub:")
+HOME = "https://huggingface.co/"
+
+_MEAN, _STD = NORMALISATIONS["imagenet"]
+_SWIGLU = {"mlp_layer": "SwiGLUPacked", "act_layer": "SiLU"}
+
+
+@dataclass(frozen=True)
+class HubModel:
+    """A network that is released on conditions.
+
+    Attributes
+    ----------
+    repository : str
+        On the hub.
+    model : str
+        Architecture in timm.
+    model_args : mapping
+        What timm builds it with; layers by name.
+    licence, citation : str
+    pooling : str
+        That its card asks for.
+    mpp : float
+        Resolution that its card names, um/px.
+    """
+
+    repository: str
+    model: str
+    model_args: Mapping[str, Any]
+    licence: str
+    citation: str
+    pooling: str = "cls"
+    mean: Triple = _MEAN
+    std: Triple = _STD
+    mpp: float = 0.5
+    input_size: int = 224
+
+    @property
+    def terms(self) -> str:
+        """What to tell a user before use."""
+        return (
+            f"{self.repository} is gated: its host gives the weights only to those who accepted its terms "
+            f"at {HOME}{self.repository}. Licence: {self.licence}"
+        )
+
+
+_NON_COMMERCIAL = "CC-BY-NC-ND-4.0, gated: research only, no redistribution, of derivatives neither"
+
+HUB_MODELS: Mapping[str, HubModel] = {
+    model.repository.lower(): model
+    for model in (
+        HubModel(
+            "MahmoodLab/UNI",
+            "vit_large_patch16_224",
+            {"img_size": 224, "init_values": 1e-5, "dynamic_img_size": True},
+            _NON_COMMERCIAL,
+            "Chen et al., Nature Medicine 2024, doi:10.1038/s41591-024-02857-3",
+        ),
+        HubModel(
+            "MahmoodLab/UNI2-h",
+            "vit_giant_patch14_224",
+            {
+                "img_size": 224,
+                "depth": 24,
+                "num_heads": 24,
+                "init_values": 1e-5,
+                "embed_dim": 1536,
+                "mlp_ratio": 2.66667 * 2,
+                "no_embed_class": True,
+                "reg_tokens": 8,
+                "dynamic_img_size": True,
+                **_SWIGLU,
+            },
+            _NON_COMMERCIAL,
+            "Chen et al., Nature Medicine 2024, doi:10.1038/s41591-024-02857-3",
+        ),
+        HubModel(
+            "paige-ai/Virchow2",
+            "vit_huge_patch14_224",
+            {
+                "img_size": 224,
+                "init_values": 1e-5,
+                "reg_tokens": 4,
+                "mlp_ratio": 5.3375,
+                "dynamic_img_size": True,
+                **_SWIGLU,
+            },
+            _NON_COMMERCIAL,
+            "Zimmermann et al. 2024, arXiv:2408.00738",
+            pooling="cls+mean",
+        ),
+        HubModel(
+            "bioptimus/H-optimus-0",
+            "vit_giant_patch14_reg4_dinov2",
+            {"img_size": 224, "init_values": 1e-5, "dynamic_img_size": False},
+            "Apache-2.0, gated",
+            "Saillard et al. 2024, github.com/bioptimus/releases",
+            mean=(0.707223, 0.578729, 0.703617),
+            std=(0.211883, 0.230117, 0.177517),
+        ),
+        HubModel(
+            "prov-gigapath/prov-gigapath",
+            "vit_giant_patch14_dinov2",
+            {
+                "img_size": 224,
+                "patch_size": 16,
+                "embed_dim": 1536,
+                "depth": 40,
+                "num_heads": 24,
+                "init_values": 1e-5,
+                "mlp_ratio": 5.33334,
+            },
+            "Apache-2.0, gated: research only",
+            "Xu et al., Nature 2024, doi:10.1038/s41586-024-07441-w",
+        ),
+    )
+}
+"""By repository in lower case."""
+
+
+def hub_repository(model: str) -> str | None:
+    """Return the repository that a timm name points to (``hf-hub:owner/name``), or None."""
+    for prefix in HUB_PREFIXES:
+        if model.startswith(prefix):
+            return model.removeprefix(prefix)
+    return None
+
+
+def known_hub_model(model: str) -> HubModel | None:
+    """Return what is known of a timm name (``hf-hub:owner/name``)."""
+    repository = hub_repository(model)
+    return None if repository is None else HUB_MODELS.get(repository.lower())

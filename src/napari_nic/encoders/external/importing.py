@@ -1,0 +1,339 @@
+"""Make an encoder of the user's from another's network: check it, copy it, describe it."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_nic.encoders.external.projection import PROJECTION_FILE, Projection
+from napari_nic.encoders.external.settings import (
+    NORMALISATIONS,
+    ProjectionRequest,
+    Settings,
+    TimmWeights,
+)
+from napari_nic.encoders.external.sidecar import find_sidecar, read_sidecar
+from napari_nic.encoders.spec import Encoder, EncoderSpec
+from napari_nic.encoders.store import (
+    MODEL_FILES,
+    SPEC_FILE,
+    TIMM_PREFIX,
+    WEIGHTS_FILE,
+    check_new_name,
+    file_sha256,
+    new_encoder,
+    read_spec,
+    weights_name,
+    write_spec,
+)
+from napari_nic.errors import InvalidParameterError, NicError, WeightsError
+
+if TYPE_CHECKING:
+    from napari_nic.encoders.external.network_encoder import Network, NetworkEncoder
+
+ARCHITECTURES = {".pt": "torchscript", ".ts": "torchscript", ".pt2": "torch-export", ".onnx": "onnx"}
+"""By the suffix of a model's file."""
+
+DEFAULT_MPP = 0.5
+"""For networks of photographs, which know no resolution: that of the method's paper, um/px."""
+
+PROBE_PATCHES = 2
+
+NO_LICENCE = "not needed: random weights"
+
+_PROGRAM_ERRORS = (
+    RuntimeError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    AssertionError,
+)
+"""What a network that does not fit its input raises."""
+
+ASSUMED = Settings(
+    mean=NORMALISATIONS["imagenet"][0], std=NORMALISATIONS["imagenet"][1], pooling="auto", prefix_tokens=1
+)
+"""What is assumed of a file that nobody describes."""
+
+
+def import_model_file(
+    path: Path | str,
+    *,
+    name: str,
+    settings: Settings | None = None,
+    sidecar: Path | None = None,
+    projection: ProjectionRequest | None = None,
+    home: Path | str | None = None,
+) -> EncoderSpec:
+    """Make an encoder of a TorchScript (``.pt``), torch.export (``.pt2``) or ONNX (``.onnx``) file.
+
+    TorchScript and torch.export files are programs: import only what you would run.
+
+    Parameters
+    ----------
+    path : Path or str
+        The file takes (B, 3, s, s) float32, normalised, and gives (B, C), (B, C, h, w) or (B, tokens, C).
+    name : str
+        What to call the encoder; one of the user's with this name is replaced.
+    settings : Settings, optional
+        Facts that the file does not hold; they win over the sidecar.
+    sidecar : Path, optional
+        JSON description, see :mod:`.sidecar`; by default the one beside the file.
+    projection : ProjectionRequest, optional
+    home : Path or str, optional
+        The user's data folder, see :func:`napari_nic.encoders.store.user_encoders_folder`.
+
+    Returns
+    -------
+    EncoderSpec
+
+    Raises
+    ------
+    InvalidParameterError
+        If the resolution or the size of the input is stated nowhere, or `name` cannot be used.
+    WeightsError
+        If the file cannot be opened, or gives no codes.
+    MissingDependencyError
+        If onnxruntime is needed and not installed.
+    """
+    from napari_nic.encoders.external.opening import open_model_file
+
+    path = Path(path)
+    check_new_name(name)
+    architecture = _architecture(path)
+    described = sidecar or find_sidecar(path)
+    facts = (settings or Settings()).or_else(Settings() if described is None else read_sidecar(described))
+    facts.required("mpp", "input_size")
+    options = _options(facts.or_else(ASSUMED)) | ({"output": facts.output} if facts.output else {})
+    with new_encoder(name, home) as folder:
+        file = Path(shutil.copyfile(path, folder / MODEL_FILES[architecture]))
+        options |= _copy_data_file(path, folder)
+        spec = _spec(name, architecture, facts, options, source=path.name, weights=file)
+        encoder = _measured(spec, open_model_file(spec, file, device="cpu"))
+        return _finish(folder, encoder, projection)
+
+
+def import_timm(
+    model: str,
+    *,
+    weights: TimmWeights,
+    name: str | None = None,
+    settings: Settings | None = None,
+    projection: ProjectionRequest | None = None,
+    home: Path | str | None = None,
+) -> EncoderSpec:
+    """Make an encoder of a network of timm.
+
+    Parameters
+    ----------
+    model : str
+        timm's name, with or without ``timm:`` before it.
+    weights : TimmWeights
+        Where they come from. Nothing is downloaded unless it is said here.
+    name : str, optional
+        What to call the encoder; ``timm:`` and the model's name by default.
+    settings : Settings, optional
+        What to do otherwise than timm says; um/px is 0.5 unless it is stated.
+    projection, home
+        See :func:`import_model_file`.
+
+    Raises
+    ------
+    UnknownNameError, InvalidParameterError, WeightsError, MissingDependencyError
+    """
+    model = model.removeprefix(TIMM_PREFIX)
+    name = name or f"{TIMM_PREFIX}{model}"
+    check_new_name(name)
+
+    from safetensors.torch import save_file
+
+    from napari_nic.encoders.external.timm_models import build_model, resolve, run_timm
+
+    found = resolve(model, weights)
+    facts = (settings or Settings()).or_else(found.settings).or_else(replace(ASSUMED, mpp=DEFAULT_MPP))
+    if weights.random_seed is not None:
+        facts = replace(facts, licence=NO_LICENCE, summary=f"{model} of timm with random weights")
+    built = build_model(found, facts, weights)
+    with new_encoder(name, home) as folder:
+        file = folder / WEIGHTS_FILE
+        save_file({key: value.contiguous() for key, value in built.net.state_dict().items()}, file)
+        options = _options(facts) | built.options
+        spec = _spec(name, "timm", facts, options, source=_origin(weights), weights=file)
+        encoder = _measured(spec, run_timm(built.net, device="cpu", precision="float32"))
+        return _finish(folder, encoder, projection)
+
+
+def import_encoder(
+    source: Path | str,
+    *,
+    name: str,
+    settings: Settings | None = None,
+    projection: ProjectionRequest | None = None,
+    home: Path | str | None = None,
+) -> EncoderSpec:
+    """Copy an encoder folder (``encoder.json`` and its weights), for instance one that somebody sent.
+
+    Parameters
+    ----------
+    source : Path or str
+        The folder, or the safetensors file in it.
+    name, projection, home
+        See :func:`import_model_file`.
+    settings : Settings, optional
+        Only licence, summary and citation can be said anew.
+
+    Raises
+    ------
+    WeightsError
+        If the folder is damaged, or its weights do not fit its description.
+    """
+    from napari_nic.encoders.loading import load_folder
+
+    check_new_name(name)
+    folder_given = Path(source) if Path(source).is_dir() else Path(source).parent
+    if not (folder_given / SPEC_FILE).is_file():
+        raise WeightsError(
+            f"weights alone are no encoder: {SPEC_FILE} is missing beside them",
+            path=source,
+            expected="the folder of an encoder",
+            hint="for weights of a timm model: napari-nic encoders import timm:MODEL --weights FILE",
+        )
+    old = read_spec(folder_given)
+    said = settings or Settings()
+    spec = replace(
+        old,
+        name=name,
+        licence=said.licence or old.licence,
+        summary=said.summary or old.summary,
+        citation=said.citation or old.citation,
+    )
+    files = [weights_name(old), *old.options.get("files", {})]
+    files += [PROJECTION_FILE] if "projection" in old.options else []
+    with new_encoder(name, home) as folder:
+        for file in files:
+            if (folder_given / file).is_file():
+                shutil.copyfile(folder_given / file, folder / file)
+        return _finish(folder, load_folder(folder, spec, device="cpu", precision="float32"), projection)
+
+
+def _architecture(path: Path) -> str:
+    architecture = ARCHITECTURES.get(path.suffix.lower())
+    if architecture is None or not path.is_file():
+        raise WeightsError(
+            "no model's file" if path.is_file() else "there is no such file",
+            path=path,
+            expected=".pt (TorchScript), .pt2 (torch.export), .onnx, .h5 (Keras), or an encoder's folder",
+            found=path.suffix or "no suffix",
+        )
+    return architecture
+
+
+def _options(facts: Settings) -> dict[str, Any]:
+    return {
+        "mean": [float(value) for value in facts.mean or ()],
+        "std": [float(value) for value in facts.std or ()],
+        "pooling": facts.pooling,
+        "prefix_tokens": facts.prefix_tokens,
+    }
+
+
+def _copy_data_file(path: Path, folder: Path) -> dict[str, Any]:
+    """Copy what ONNX exporters put beside a large model, which the model names."""
+    data = path.with_name(f"{path.name}.data")
+    if not data.is_file():
+        return {}
+    shutil.copyfile(data, folder / data.name)
+    return {"files": {data.name: file_sha256(data)}}
+
+
+def _origin(weights: TimmWeights) -> str:
+    if weights.random_seed is not None:
+        return f"random weights, seed {weights.random_seed}"
+    return weights.file.name if weights.file is not None else "downloaded by timm"
+
+
+def _spec(
+    name: str, architecture: str, facts: Settings, options: dict[str, Any], *, source: str, weights: Path
+) -> EncoderSpec:
+    """Describe an encoder whose code size is not known yet."""
+    input_size = facts.input_size or 0
+    return EncoderSpec(
+        name=name,
+        code_size=0,
+        patch_size=facts.patch_size or input_size,
+        mpp=facts.mpp or 0.0,
+        input_size=input_size,
+        architecture=architecture,
+        weights_sha256=file_sha256(weights),
+        licence=facts.licence or "",
+        summary=facts.summary or f"Imported from {source}",
+        citation=facts.citation or "",
+        training={"weights": source},
+        options=options,
+    )
+
+
+def _finish(folder: Path, encoder: Encoder, projection: ProjectionRequest | None) -> EncoderSpec:
+    """Add the projection, and write the description."""
+    spec = encoder.spec if projection is None else _project(folder, encoder, projection)
+    write_spec(folder, spec, _card(spec))
+    return spec
+
+
+def _measured(spec: EncoderSpec, network: Network) -> NetworkEncoder:
+    """Run a network once, to see that it works and how long its codes are."""
+    from napari_nic.encoders.external.network_encoder import NetworkEncoder
+
+    side = spec.input_size
+    noise = np.random.default_rng(0).integers(0, 256, (PROBE_PATCHES, side, side, 3), np.uint8)
+    try:
+        codes = NetworkEncoder(spec, network).forward(noise[: network.most_batch])
+    except NicError:
+        raise
+    except _PROGRAM_ERRORS as error:
+        text = str(error).strip()
+        raise WeightsError(
+            f"the network does not run on {side} px patches",
+            found=text.splitlines()[-1] if text else type(error).__name__,
+            hint="state the size that it was made for (--input-size)",
+        ) from error
+    if not np.isfinite(codes).all() or not codes.size:
+        raise WeightsError(
+            "the network gives no codes", expected="finite numbers", found=f"{codes.shape} with others"
+        )
+    return NetworkEncoder(replace(spec, code_size=codes.shape[1]), network)
+
+
+def _project(folder: Path, encoder: Encoder, request: ProjectionRequest) -> EncoderSpec:
+    spec = encoder.spec
+    if "projection" in spec.options:
+        raise InvalidParameterError("the encoder has a projection already", found=f"C = {spec.code_size}")
+    if request.patches is None or request.method == "random":
+        projection = Projection.random(spec.code_size, request.code_size, request.seed)
+    else:
+        projection = Projection.pca(encoder.encode(request.patches(spec)), request.code_size)
+    entry = projection.save(folder, request.method)
+    return replace(spec, code_size=request.code_size, options=dict(spec.options) | {"projection": entry})
+
+
+def _card(spec: EncoderSpec) -> str:
+    facts = "\n".join(f"- {name}: {value}" for name, value in spec.options.items())
+    return f"""# {spec.name}
+
+{spec.summary}. C = {spec.code_size}; patches of {spec.patch_size} px at {spec.mpp} um/px, averaged to
+{spec.input_size} px.
+
+Licence: {spec.licence or "not stated; ask whoever gave you the file"}.
+Citation: {spec.citation or "not stated"}.
+
+## How pixels become codes
+{facts or "- as in the network's description"}
+
+Weights: {spec.training.get("weights", "see above")}. napari-nic neither made nor tested this network.
+Research use only; not for diagnosis.
+"""

@@ -1,0 +1,342 @@
+"""Networks of timm: which one a name means, its weights, and running it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from napari_nic.encoders.external.extras import require
+from napari_nic.encoders.external.hub_models import HubModel, hub_repository, known_hub_model
+from napari_nic.encoders.external.network_encoder import Network
+from napari_nic.encoders.external.settings import Settings, TimmWeights
+from napari_nic.errors import InvalidParameterError, UnknownNameError, WeightsError
+
+CONFIG_FILE = "config.json"
+NAMES_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class TimmModel:
+    """What a name means.
+
+    Attributes
+    ----------
+    name : str
+        As the user gave it, without ``timm:``.
+    architecture : str
+        For ``timm.create_model``.
+    model_args : mapping
+        Its arguments, as JSON values.
+    config : mapping
+        timm's ``pretrained_cfg``: input size, mean, std, licence, names of the classifier.
+    known : HubModel or None
+        What napari-nic knows of a network that is released on conditions.
+    """
+
+    name: str
+    architecture: str
+    model_args: Mapping[str, Any]
+    config: Mapping[str, Any]
+    known: HubModel | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """What timm, or the model's card, says of it."""
+        known, size = self.known, self.config["input_size"]
+        if known is not None:
+            return Settings(
+                mpp=known.mpp,
+                input_size=known.input_size,
+                mean=known.mean,
+                std=known.std,
+                pooling=known.pooling,
+                licence=known.licence,
+                summary=f"{known.repository}, run by timm as {known.model}",
+                citation=known.citation,
+            )
+        papers = self.config.get("paper_ids") or ""
+        return Settings(
+            input_size=int(size[-1]),
+            mean=tuple(self.config["mean"]),
+            std=tuple(self.config["std"]),
+            licence=self.config.get("license"),
+            summary=f"{self.name}, a network of timm",
+            citation=papers if isinstance(papers, str) else ", ".join(papers),
+        )
+
+
+def resolve(name: str, weights: TimmWeights | None = None) -> TimmModel:
+    """Find out what a name means; only a download that was asked for uses the network.
+
+    Parameters
+    ----------
+    name : str
+        As in timm, with or without the tag of its weights; or ``hf-hub:owner/name``.
+    weights : TimmWeights, optional
+        None only asks what the model is.
+
+    Raises
+    ------
+    MissingDependencyError
+        If timm is not installed.
+    UnknownNameError
+        If timm has no such model, or it is one of the hub's that is described nowhere at hand.
+    WeightsError
+        If the hub was asked and gave nothing.
+    """
+    timm = require("timm", "timm models")
+    known = known_hub_model(name)
+    if known is not None:
+        size = (3, known.input_size, known.input_size)
+        config = {"input_size": size, "classifier": "head", "hf_hub_id": known.repository}
+        return TimmModel(name, known.model, known.model_args, config, known)
+    if hub_repository(name) is not None:
+        return _resolve_hub(name, weights)
+    architecture = name.partition(".")[0]
+    if not timm.is_model(architecture):
+        similar = timm.list_models(f"*{architecture}*")[:NAMES_SHOWN]
+        raise UnknownNameError(
+            f"timm has no model {name!r}",
+            expected=f"for instance {', '.join(similar)}" if similar else "a name of timm.list_models()",
+        )
+    config = timm.get_pretrained_cfg(name)
+    return TimmModel(name, name, {}, {} if config is None else config.to_dict())
+
+
+def _resolve_hub(name: str, weights: TimmWeights | None) -> TimmModel:
+    beside = None if weights is None or weights.file is None else weights.file.with_name(CONFIG_FILE)
+    if beside is not None and beside.is_file():
+        described = json.loads(beside.read_text(encoding="utf-8"))
+        return TimmModel(
+            name,
+            described["architecture"],
+            described.get("model_args", {}),
+            described.get("pretrained_cfg", described),
+        )
+    if weights is not None and weights.allow_download:
+        from timm.models import load_model_config_from_hf
+
+        with _hub_errors(name):
+            config, architecture, model_args = load_model_config_from_hf(str(hub_repository(name)))
+        return TimmModel(name, architecture, model_args, config)
+    raise UnknownNameError(
+        f"what {name} is stands on the hub, which was not asked",
+        expected=f"its {CONFIG_FILE} beside the file of weights",
+        hint="get both files from its page and give --weights FILE.safetensors, or --allow-download",
+    )
+
+
+def build(architecture: str, model_args: Mapping[str, Any], *, seed: int = 0) -> nn.Module:
+    """Build a network of timm without its classifier, with random weights, ready to judge.
+
+    The caller's random numbers are not moved.
+    """
+    timm = require("timm", "timm models")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = timm.create_model(architecture, pretrained=False, num_classes=0, **_with_layers(model_args))
+    ready: nn.Module = net.eval().requires_grad_(requires_grad=False)
+    return ready
+
+
+def _with_layers(model_args: Mapping[str, Any]) -> dict[str, Any]:
+    """Replace names of layers by the layers; everything else is a JSON value already."""
+    from timm.layers import SwiGLUPacked
+
+    layers = {"SwiGLUPacked": SwiGLUPacked, "SiLU": nn.SiLU}
+    return {
+        name: layers.get(value, value) if isinstance(value, str) else value
+        for name, value in model_args.items()
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class BuiltModel:
+    """A network of timm with its weights.
+
+    Attributes
+    ----------
+    net : Module
+    options : dict
+        Of the encoder's spec: ``model``, ``model_args``, and what is left to pool behind it.
+    """
+
+    net: nn.Module
+    options: dict[str, Any]
+
+
+def build_model(model: TimmModel, settings: Settings, weights: TimmWeights) -> BuiltModel:
+    """Build a network with the pooling and the input size that are asked for, and load its weights.
+
+    Raises
+    ------
+    InvalidParameterError, WeightsError
+    """
+    args = dict(model.model_args)
+    if model.config.get("fixed_input_size") and settings.input_size != model.config["input_size"][-1]:
+        args["img_size"] = settings.input_size
+    more, pooling, prefix = pooling_args(build(model.architecture, args), settings.pooling or "auto")
+    args |= more
+    net = build(model.architecture, args, seed=weights.random_seed or 0)
+    load_weights(net, replace(model, model_args=args), weights)
+    options = {
+        "pooling": pooling,
+        "prefix_tokens": prefix,
+        "model": model.architecture,
+        "model_args": args,
+    }
+    return BuiltModel(net, options)
+
+
+def pooling_args(net: nn.Module, pooling: str) -> tuple[dict[str, Any], str, int]:
+    """Choose how timm and we share the pooling.
+
+    Returns
+    -------
+    model_args : dict
+        To build the network with.
+    pooling : str
+        What is left to do behind it.
+    prefix_tokens : int
+
+    Raises
+    ------
+    InvalidParameterError
+        If the network has no class token and one is asked for.
+    """
+    prefix = int(getattr(net, "num_prefix_tokens", 0))
+    if pooling == "auto":
+        return {}, "auto", prefix
+    if not hasattr(net, "num_prefix_tokens") and pooling == "mean":
+        return {"global_pool": "avg"}, "auto", 0
+    if prefix == 0 and pooling != "mean":
+        raise InvalidParameterError(
+            f"pooling {pooling!r} needs a class token, and this network has none", expected="auto or mean"
+        )
+    return {"global_pool": ""}, pooling, prefix
+
+
+def load_weights(net: nn.Module, model: TimmModel, weights: TimmWeights) -> None:
+    """Fill a network with the weights that the user chose; random ones it has already.
+
+    Raises
+    ------
+    WeightsError
+        If the file cannot be read, is of another network, or a download fails.
+    """
+    if weights.random_seed is not None:
+        return
+    if weights.file is not None:
+        state = read_state(weights.file)
+        state = without_classifier(state, model.config.get("classifier"))
+    else:
+        state = _download(model)
+    fill(net, state, weights.file or Path(model.name))
+
+
+def read_state(file: Path) -> dict[str, torch.Tensor]:
+    """Read arrays by name from safetensors, or from a PyTorch file, where only tensors are unpickled.
+
+    Raises
+    ------
+    WeightsError
+        If the file holds anything else.
+    """
+    from pickle import UnpicklingError  # only the error's name: nothing is unpickled here
+
+    try:
+        if file.suffix == ".safetensors":
+            return dict(load_file(file))
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    except (OSError, SafetensorError, UnpicklingError, RuntimeError, ValueError, EOFError) as error:
+        raise WeightsError(
+            "the weights cannot be read",
+            path=file,
+            expected="safetensors (or a PyTorch file that holds tensors alone)",
+            found=str(error).splitlines()[0] if str(error) else type(error).__name__,
+        ) from error
+    if not isinstance(state, Mapping) or not all(isinstance(v, torch.Tensor) for v in state.values()):
+        raise WeightsError("not a file of weights", path=file, expected="arrays by name")
+    return dict(state)
+
+
+def without_classifier(state: Mapping[str, torch.Tensor], classifier: Any) -> dict[str, torch.Tensor]:
+    """Drop the arrays of the layer that is cut off, named by timm's ``classifier`` entry."""
+    names = (classifier,) if isinstance(classifier, str) else tuple(classifier or ())
+    heads = tuple(f"{name}." for name in names)
+    return {name: value for name, value in state.items() if not (heads and name.startswith(heads))}
+
+
+def fill(net: nn.Module, state: Mapping[str, torch.Tensor], source: Path) -> None:
+    """Load arrays into a network.
+
+    Raises
+    ------
+    WeightsError
+        If they are not exactly the network's.
+    """
+    expected = {name: tuple(value.shape) for name, value in net.state_dict().items()}
+    found = {name: tuple(value.shape) for name, value in state.items()}
+    wrong = sorted(set(expected.items()) ^ set(found.items()))
+    if wrong:
+        name = wrong[0][0]
+        raise WeightsError(
+            "the weights are those of another network",
+            path=source,
+            expected=f"{len(expected)} arrays; {name} {expected.get(name, 'is not one of them')}",
+            found=f"{len(found)} arrays; {name} {found.get(name, 'is missing')}",
+        )
+    net.load_state_dict(dict(state))
+
+
+def _download(model: TimmModel) -> dict[str, torch.Tensor]:
+    timm = require("timm", "timm models")
+    with _hub_errors(model.name):
+        net = timm.create_model(model.name, pretrained=True, num_classes=0, **_with_layers(model.model_args))
+    state: dict[str, torch.Tensor] = net.state_dict()
+    return state
+
+
+@contextlib.contextmanager
+def _hub_errors(name: str) -> Any:
+    """Say what a failed download means."""
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError
+
+    known = known_hub_model(name)
+    try:
+        yield
+    except GatedRepoError as error:
+        terms = known.terms if known else f"{name} is gated: its host asks you to accept its terms first"
+        raise WeightsError(
+            terms,
+            found=str(error).splitlines()[0],
+            hint="accept them on its page and log in with `hf auth login`; or download the file there and "
+            "give --weights FILE",
+        ) from error
+    except (HfHubHTTPError, OSError, RuntimeError, ValueError) as error:
+        raise WeightsError(
+            f"the weights of {name} cannot be downloaded",
+            found=str(error).splitlines()[0] if str(error) else type(error).__name__,
+            hint="check the connection; or get the file elsewhere and give --weights FILE.safetensors",
+        ) from error
+
+
+def run_timm(net: nn.Module, *, device: str, precision: str) -> Network:
+    """Put a network on a device; in bfloat16 its layers choose what they compute in it (autocast)."""
+    net = net.to(device).to(memory_format=torch.channels_last)
+    kind = device.partition(":")[0]
+
+    def run(pixels: torch.Tensor) -> Any:
+        with torch.autocast(kind, dtype=torch.bfloat16, enabled=precision == "bfloat16"):
+            return net(pixels)
+
+    return Network(run, device, precision)
