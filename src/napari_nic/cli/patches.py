@@ -97,7 +97,7 @@ def _add_tile_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--labelled",
         action="store_true",
-        help="classes from the outlines in the folder masks (inside, outside), else from the sub-folders",
+        help="classes are the sub-folders; inside and outside where every tile has an outline in masks/",
     )
     group.add_argument(
         "--tile-tissue",

@@ -167,16 +167,13 @@ def _take(
         writer.close_source(replace(cut.origin, left_out=dict(left_out)))
     else:
         skipped.append((source.name, f"no patch: {_counts(left_out) or 'no tissue'}"))
-    yield
+        yield
 
 
 def _reason(error: NicError) -> str:
-    details = (f"{name} {text.strip()}" for name, text in _details(error) if text)
-    return "; ".join([error.problem, *details])
-
-
-def _details(error: NicError) -> tuple[tuple[str, str | None], ...]:
-    return ("found", error.found), ("expected", error.expected)
+    """Say what is wrong in one line; what each reader found in a file that none can read is too long."""
+    found = (error.found or "").strip()
+    return error.problem if not found or "\n" in found else f"{error.problem}: {found}"
 
 
 def _counts(left_out: Counter[str]) -> str:

@@ -152,7 +152,7 @@ def _annotation_file(slide: Path, folder: Path) -> Path:
     raise AnnotationError(
         "no annotation file of this slide",
         path=slide,
-        expected=f"{' or '.join(file.name for file in candidates)} in {folder}",
+        found=f"no {' or '.join(file.name for file in candidates)} in {folder}",
     )
 
 

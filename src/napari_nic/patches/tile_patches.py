@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from napari_nic.errors import InvalidParameterError, UnreadableSlideError
 from napari_nic.grid import MPP_TOLERANCE
 from napari_nic.patches.cuts import NO_CLASS, NO_TISSUE, Source, SourceCut
 from napari_nic.patches.records import PatchOrigin
-from napari_nic.patches.tiles import Tile, TileFolder, load_tile, tile_files
+from napari_nic.patches.tiles import TILE_SUFFIXES, Tile, TileFolder, load_tile, mask_of, tile_files
 from napari_nic.patches.tileset import GLASS, INSIDE, MASK_CLASSES, OUTSIDE
 from napari_nic.patches.writing import PatchPiece
 
@@ -33,8 +34,8 @@ def tile_sources(folder: TileFolder, size: int, mpp: float, *, least_tissue: flo
     Parameters
     ----------
     folder : TileFolder
-        If it is labelled, a tile's class is that of its outline mask (``inside``, ``outside``) where it has
-        one, else the sub-folder that it lies in.
+        If it is labelled, and all of its tiles have outline masks, the classes are ``inside`` and
+        ``outside`` of these, as in :class:`~napari_nic.patches.TileSet`; else the sub-folders.
     size, mpp : int, float
         Of the patches.
     least_tissue : float
@@ -43,10 +44,13 @@ def tile_sources(folder: TileFolder, size: int, mpp: float, *, least_tissue: flo
     Raises
     ------
     InvalidParameterError
-        If the folder is not there, or its tiles are too coarse.
+        If the folder is not there or holds no pictures, or its tiles are too coarse.
     """
-    if not folder.path.is_dir():
-        raise InvalidParameterError("there is no such folder of tiles", path=folder.path)
+    files = tile_files(folder.path)
+    if not files:
+        raise InvalidParameterError(
+            "no tiles are there", path=folder.path, expected=f"pictures ({' '.join(TILE_SUFFIXES)})"
+        )
     if folder.mpp > MOST_ENLARGED * mpp:
         raise InvalidParameterError(
             "the tiles are too coarse for these patches",
@@ -55,34 +59,43 @@ def tile_sources(folder: TileFolder, size: int, mpp: float, *, least_tissue: flo
             found=f"{folder.mpp:g} um/px",
             hint="ask for patches of more um/px (--mpp)",
         )
-    return [
-        Source(_name(file, folder), partial(_cut_tile, file, folder, size, mpp, least_tissue))
-        for file in tile_files(folder.path)
-    ]
+    outlined = folder.labelled and all(mask_of(file, folder) is not None for file in files)
+    wanted = _Wanted(size, mpp, least_tissue, outlined)
+    return [Source(_name(file, folder), partial(_cut_tile, file, folder, wanted)) for file in files]
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What is asked of all tiles of a folder."""
+
+    size: int
+    mpp: float
+    least_tissue: float
+    outlined: bool
 
 
 @contextmanager
-def _cut_tile(
-    file: Path, folder: TileFolder, size: int, mpp: float, least_tissue: float
-) -> Iterator[SourceCut]:
-    tile = load_tile(file, folder, mpp)
+def _cut_tile(file: Path, folder: TileFolder, wanted: _Wanted) -> Iterator[SourceCut]:
+    tile = load_tile(file, folder, wanted.mpp)
     if tile is None:
         raise UnreadableSlideError("not a readable picture", path=file)
     height, width = tile.image.shape[:2]
-    if min(height, width) < size:
-        raise InvalidParameterError(f"only {width} x {height} px at {mpp:g} um/px", path=file)
-    factor = folder.mpp / mpp
-    step = size / (1.0 if abs(factor - 1) <= MPP_TOLERANCE else factor)
+    if min(height, width) < wanted.size:
+        raise InvalidParameterError(f"only {width} x {height} px at {wanted.mpp:g} um/px", path=file)
+    if not wanted.outlined:
+        tile = replace(tile, mask=None)
+    factor = folder.mpp / wanted.mpp
+    step = wanted.size / (1.0 if abs(factor - 1) <= MPP_TOLERANCE else factor)
     origin = PatchOrigin(_name(file, folder), tile.group, "tile", folder.mpp, (step, step))
-    yield SourceCut(origin, iter([_cut(tile, size, step, least_tissue, labelled=folder.labelled)]))
+    yield SourceCut(origin, iter([_cut(tile, wanted, step)]))
 
 
-def _cut(tile: Tile, size: int, step: float, least_tissue: float, *, labelled: bool) -> PatchPiece:
-    patches = _edge_to_edge(tile.image, size)
+def _cut(tile: Tile, wanted: _Wanted, step: float) -> PatchPiece:
+    patches = _edge_to_edge(tile.image, wanted.size)
     stained = patches[:, :, ::_SAMPLED, ::_SAMPLED].min(axis=-1) < GLASS
-    is_tissue = stained.mean(axis=(2, 3)) >= least_tissue
-    classes = _classes(tile, size) if labelled else np.full(is_tissue.shape, None)
-    # Between the outlines there is no class; a tile without any is of no class as a whole, and is kept.
+    is_tissue = stained.mean(axis=(2, 3)) >= wanted.least_tissue
+    classes = _classes(tile, wanted.size)
+    # A patch on an outline is of no class; a tile that has none as a whole is kept without a label.
     has_class = classes != NO_CLASS
     taken = is_tissue & has_class
     left_out = Counter({NO_TISSUE: int((~is_tissue).sum()), NO_CLASS: int((is_tissue & ~has_class).sum())})

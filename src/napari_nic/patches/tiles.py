@@ -133,16 +133,21 @@ def load_tile(file: Path, folder: TileFolder, mpp: float) -> Tile | None:
         group=f"{folder.path.name}/{group}",
         class_name=parts[0] if folder.labelled and len(parts) > 1 else None,
     )
-    names = (folder.path / MASK_FOLDER / f"{file.stem}{suffix}" for suffix in TILE_SUFFIXES)
-    mask_file = next((name for name in names if name.is_file()), None)
-    if mask_file is None:
+    outline = mask_of(file, folder)
+    if outline is None:
         return tile
-    mask = cv2.imread(str(mask_file), cv2.IMREAD_GRAYSCALE)
+    mask = cv2.imread(str(outline), cv2.IMREAD_GRAYSCALE)
     if mask is None:
         return None
     height, width = tile.image.shape[:2]
     mask = cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA)
     return replace(tile, mask=mask >= MASK_LEVEL)
+
+
+def mask_of(file: Path, folder: TileFolder) -> Path | None:
+    """Return the picture in the folder ``masks`` that is called like a tile, whatever its suffix."""
+    names = (folder.path / MASK_FOLDER / f"{file.stem}{suffix}" for suffix in TILE_SUFFIXES)
+    return next((name for name in names if name.is_file()), None)
 
 
 def group_in(name: str, pattern: str) -> str | None:
