@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from napari_nic.cli import arguments
 from napari_nic.cli.batch import run_each
 from napari_nic.cli.console import Console, count, duration
+from napari_nic.cli.encoder_use import load_named_encoder
 from napari_nic.cli.info import store_record
 from napari_nic.cli.inputs import STORE_SUFFIX, find_slides, output_for
 from napari_nic.cli.interrupt import stoppable
@@ -72,7 +73,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     paths = find_slides(args.slides)
     stores = {path: output_for(path, args.out, suffix=STORE_SUFFIX, several=len(paths) > 1) for path in paths}
     with stoppable(console) as token:
-        task = _Task(args, console, _load_encoder(args), token)
+        encoder = load_named_encoder(args.encoder, console, device=args.device, precision=args.precision)
+        task = _Task(args, console, encoder, token)
         return run_each(
             paths, lambda path: _compress_one(path, stores[path], task), console, debug=args.debug
         )
@@ -86,12 +88,6 @@ class _Task:
     console: Console
     encoder: Encoder
     token: CancellationToken
-
-
-def _load_encoder(args: argparse.Namespace) -> Encoder:
-    from napari_nic.encoders import DEFAULT_ENCODER, load_encoder
-
-    return load_encoder(args.encoder or DEFAULT_ENCODER, device=args.device, precision=args.precision)
 
 
 def _grid_options(args: argparse.Namespace) -> GridOptions:

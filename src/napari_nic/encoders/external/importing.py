@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,7 +114,7 @@ def import_model_file(
     with new_encoder(name, home) as folder:
         file = Path(shutil.copyfile(path, folder / MODEL_FILES[architecture]))
         options |= _copy_data_file(path, folder)
-        spec = _spec(name, architecture, facts, options, source=path.name, weights=file)
+        spec = _spec(name, architecture, facts, options, origin={"network": path.name}, weights=file)
         encoder = _measured(spec, open_model_file(spec, file, device="cpu"))
         return _finish(folder, encoder, projection)
 
@@ -163,7 +164,8 @@ def import_timm(
         file = folder / WEIGHTS_FILE
         save_file({key: value.contiguous() for key, value in built.net.state_dict().items()}, file)
         options = _options(facts) | built.options
-        spec = _spec(name, "timm", facts, options, source=_origin(weights), weights=file)
+        origin = {"network": model, "weights": _origin(weights)}
+        spec = _spec(name, "timm", facts, options, origin=origin, weights=file)
         encoder = _measured(spec, run_timm(built.net, device="cpu", precision="float32"))
         return _finish(folder, encoder, projection)
 
@@ -258,7 +260,13 @@ def _origin(weights: TimmWeights) -> str:
 
 
 def _spec(
-    name: str, architecture: str, facts: Settings, options: dict[str, Any], *, source: str, weights: Path
+    name: str,
+    architecture: str,
+    facts: Settings,
+    options: dict[str, Any],
+    *,
+    origin: Mapping[str, str],
+    weights: Path,
 ) -> EncoderSpec:
     """Describe an encoder whose code size is not known yet."""
     input_size = facts.input_size or 0
@@ -271,9 +279,9 @@ def _spec(
         architecture=architecture,
         weights_sha256=file_sha256(weights),
         licence=facts.licence or "",
-        summary=facts.summary or f"Imported from {source}",
+        summary=facts.summary or f"Imported from {origin['network']}",
         citation=facts.citation or "",
-        training={"weights": source},
+        training=dict(origin),
         options=options,
     )
 

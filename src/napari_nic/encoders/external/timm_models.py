@@ -18,6 +18,7 @@ from napari_nic.encoders.external.extras import require
 from napari_nic.encoders.external.hub_models import HubModel, hub_repository, known_hub_model
 from napari_nic.encoders.external.network_encoder import Network
 from napari_nic.encoders.external.settings import Settings, TimmWeights
+from napari_nic.encoders.store import TIMM_PREFIX
 from napari_nic.errors import InvalidParameterError, UnknownNameError, WeightsError
 
 CONFIG_FILE = "config.json"
@@ -110,6 +111,22 @@ def resolve(name: str, weights: TimmWeights | None = None) -> TimmModel:
         )
     config = timm.get_pretrained_cfg(name)
     return TimmModel(name, name, {}, {} if config is None else config.to_dict())
+
+
+def announce(name: str, weights: TimmWeights | None = None) -> str:
+    """Return what a user should know of a network before it is fetched or loaded: its licence and terms.
+
+    Parameters
+    ----------
+    name : str
+        timm's name, with or without ``timm:`` before it.
+    weights : TimmWeights, optional
+        See :func:`resolve`, which says what is raised.
+    """
+    model = resolve(name.removeprefix(TIMM_PREFIX), weights)
+    if model.known is not None:
+        return f"{name} is a network of others. {model.known.terms}"
+    return f"{name} is a network of others. Licence: {model.settings.licence or 'not stated by timm'}"
 
 
 def _resolve_hub(name: str, weights: TimmWeights | None) -> TimmModel:

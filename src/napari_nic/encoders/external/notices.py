@@ -1,0 +1,74 @@
+"""What a user is told before another's network is used: whose it is, and on what terms."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from napari_nic.encoders.external.hub_models import known_hub_model
+from napari_nic.encoders.spec import EncoderSpec
+from napari_nic.encoders.store import MODEL_FILES, TIMM_PREFIX, user_encoders_folder
+
+SHOWN_FILE = ".terms-shown.json"
+
+PROGRAM_WARNING = (
+    "this file holds a program, which runs with your rights as soon as it is opened: import it only if you "
+    "trust whoever made it (an ONNX file cannot do more than compute)"
+)
+
+
+def is_external(spec: EncoderSpec) -> bool:
+    """Whether an encoder is another's network."""
+    return spec.architecture == "timm" or spec.architecture in MODEL_FILES
+
+
+def holds_program(path: Path | str) -> bool:
+    """Whether opening a model's file runs code of whoever made it."""
+    return Path(path).suffix.lower() in (".pt", ".ts", ".pt2")
+
+
+def terms(spec: EncoderSpec) -> str:
+    """Return licence and conditions of another's network in a sentence or two."""
+    model = str(spec.training.get("network", spec.name)).removeprefix(TIMM_PREFIX)
+    known = known_hub_model(model)
+    if known is not None:
+        return f"{spec.name} is a network of others. {known.terms}"
+    licence = spec.licence or "not stated; ask whoever gave it to you"
+    return f"{spec.name} is a network of others. Licence: {licence}"
+
+
+def terms_at_first_use(spec: EncoderSpec, *, home: Path | str | None = None) -> str | None:
+    """Return the terms when an encoder is another's network and its user has not been told yet.
+
+    Parameters
+    ----------
+    spec : EncoderSpec
+    home : Path or str, optional
+        See :func:`napari_nic.encoders.store.user_encoders_folder`; it is remembered there by name and
+        weights. Where that cannot be written, the terms are told every time.
+
+    Returns
+    -------
+    str or None
+    """
+    if not is_external(spec):
+        return None
+    file = user_encoders_folder(home) / SHOWN_FILE
+    shown = _read(file)
+    if shown.get(spec.name) == spec.weights_sha256:
+        return None
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(shown | {spec.name: spec.weights_sha256}, indent=2), encoding="utf-8")
+    except OSError:
+        # Told again next time: the terms matter more than the repetition.
+        return terms(spec)
+    return terms(spec)
+
+
+def _read(file: Path) -> dict[str, str | None]:
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}
