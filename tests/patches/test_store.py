@@ -47,6 +47,11 @@ def test_patches_are_read_in_any_order_across_chunks_and_shards(make_store, numb
         store.read([-1])
 
 
+def test_black_patches_are_not_taken_for_lost_ones(make_store):
+    store = make_store({"a/1": ([(0, 0)], None)})  # the first patch of these stores is black
+    assert not store.read([0]).any()
+
+
 def test_other_programs_can_read_it(store):
     group = zarr.open_group(store.path, mode="r")
     assert group["images"].shape == (11, 8, 8, 3)
