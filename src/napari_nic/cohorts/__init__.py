@@ -1,0 +1,22 @@
+"""Cohorts of compressed slides: a table of labels in, models, scores and a report out."""
+
+from napari_nic.cohorts.plan import CohortTraining, Plan
+from napari_nic.cohorts.slides import Imported, import_foreign
+from napari_nic.cohorts.splits import Fold, make_folds
+from napari_nic.cohorts.table import Cohort, CohortSlide, Columns, read_cohort
+from napari_nic.cohorts.training import RunProgress, train_cohort
+
+__all__ = [
+    "Cohort",
+    "CohortSlide",
+    "CohortTraining",
+    "Columns",
+    "Fold",
+    "Imported",
+    "Plan",
+    "RunProgress",
+    "import_foreign",
+    "make_folds",
+    "read_cohort",
+    "train_cohort",
+]

@@ -1,0 +1,201 @@
+"""What a cross-validation will do, as a value and as a file, so that it can be gone on with and judged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from napari_nic.cohorts.splits import Fold
+from napari_nic.cohorts.table import Cohort, CohortSlide
+from napari_nic.compressed.disk import replacing
+from napari_nic.errors import BundleError, InvalidParameterError
+from napari_nic.slide_models import SlideNetConfig, TrainingSettings
+from napari_nic.slide_models.card import outputs_for
+from napari_nic.slide_models.config import PAPER_CROP
+
+ModelKind = Literal["cnn", "cnn-adaptive", "attention"]
+PLAN_FILE = "plan.json"
+FORMAT = 1
+GIBIBYTE = 2**30
+
+
+@dataclass(frozen=True)
+class CohortTraining:
+    """How a cohort is learned from.
+
+    Attributes
+    ----------
+    name : str
+        Of the models.
+    model : {"cnn", "cnn-adaptive", "attention"}
+        The paper's network at exactly its size, the same for crops of any size, or gated attention.
+    crop_size : int or None
+        Side R of the crops in cells. By default 400 for the paper's network; else the longest side of the
+        cohort's slides, and 400 at most.
+    width : int
+        Channels of every layer.
+    dropout : float
+        Share of feature maps that are dropped while training.
+    folds : int
+        Parts of the cross-validation, see :func:`~napari_nic.cohorts.splits.make_folds`.
+    seeds : int
+        Trainings of each fold, with different random numbers (the paper: 2).
+    settings : TrainingSettings
+        Its seed is the first one, and shares out the folds.
+    memory_bytes : int
+        Codes are held in memory if they all fit into this; else crops are read from disk.
+    """
+
+    name: str = "slide-model"
+    model: ModelKind = "cnn-adaptive"
+    crop_size: int | None = None
+    width: int = 128
+    dropout: float = 0.2
+    folds: int = 4
+    seeds: int = 1
+    settings: TrainingSettings = field(default_factory=TrainingSettings)
+    memory_bytes: int = 4 * GIBIBYTE
+
+    def __post_init__(self) -> None:
+        if self.model not in get_args(ModelKind):
+            raise InvalidParameterError(
+                "unknown model", expected=", ".join(get_args(ModelKind)), found=repr(self.model)
+            )
+        if self.seeds < 1 or not self.name or set(self.name) & set("/\\"):
+            raise InvalidParameterError(
+                "at least one seed, and a name that a folder can have", found=f"{self.seeds}, {self.name!r}"
+            )
+
+    def network(self, cohort: Cohort, code_size: int, longest_side: int) -> SlideNetConfig:
+        """Describe the network for a cohort.
+
+        Parameters
+        ----------
+        cohort : Cohort
+        code_size : int
+            Channels C of the codes.
+        longest_side : int
+            Of the slides, in cells.
+
+        Raises
+        ------
+        InvalidParameterError
+            If the crops do not fit the network.
+        """
+        outputs = outputs_for(cohort.task, len(cohort.class_names))
+        size = self.crop_size or (PAPER_CROP if self.model == "cnn" else min(PAPER_CROP, longest_side))
+        make = {
+            "cnn": SlideNetConfig,
+            "cnn-adaptive": SlideNetConfig.adaptive,
+            "attention": SlideNetConfig.attention,
+        }[self.model]
+        config = replace(make(code_size, outputs, size, width=self.width), dropout=self.dropout)
+        if self.model == "cnn" and not config.is_exact:
+            raise InvalidParameterError(
+                "the paper's network does not fit crops of this size exactly",
+                expected=f"{PAPER_CROP} cells",
+                found=f"{size} cells",
+                hint="choose the model cnn-adaptive",
+            )
+        return config
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A cohort, how it is shared out, and how it is learned from.
+
+    Attributes
+    ----------
+    cohort : Cohort
+    folds : tuple of Fold
+        One without training slides where a finished model is judged.
+    settings : mapping
+        What the models are made with, as JSON.
+    """
+
+    cohort: Cohort
+    folds: tuple[Fold, ...]
+    settings: Mapping[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        cohort = self.cohort
+        return {
+            "format": FORMAT,
+            "task": cohort.task,
+            "class_names": list(cohort.class_names),
+            "slides": [slide.to_dict() for slide in cohort.slides],
+            "left_out": list(cohort.left_out),
+            "folds": [fold.to_dict() for fold in self.folds],
+            "settings": dict(self.settings),
+        }
+
+    @classmethod
+    def load(cls, folder: Path) -> Plan | None:
+        """Read the plan of a folder; None if it has none.
+
+        Raises
+        ------
+        BundleError
+            If the file is damaged.
+        """
+        file = folder / PLAN_FILE
+        if not file.is_file():
+            return None
+        try:
+            data = json.loads(file.read_text(encoding="utf-8"))
+            if data["format"] != FORMAT:
+                raise ValueError(f"format {data['format']}")  # noqa: TRY301 - one place that says what is wrong
+            slides = tuple(CohortSlide.from_dict(entry) for entry in data["slides"])
+            cohort = Cohort(data["task"], tuple(data["class_names"]), slides, tuple(data["left_out"]))
+            folds = tuple(_fold(entry) for entry in data["folds"])
+            return cls(cohort, folds, data["settings"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise BundleError(
+                "the plan of the training is damaged", path=file, found=f"{type(error).__name__}: {error}"
+            ) from error
+
+    def save(self, folder: Path) -> None:
+        """Write the plan, or make sure that the one that is there is the same.
+
+        Raises
+        ------
+        InvalidParameterError
+            If the folder holds another plan.
+        StoreError
+            If it cannot be written.
+        """
+        file = folder / PLAN_FILE
+        earlier = Plan.load(folder)
+        if earlier is None:
+            with replacing(file) as temporary:
+                temporary.write_text(json.dumps(self.to_dict(), indent=1) + "\n", encoding="utf-8")
+            return
+        ours, theirs = self.to_dict(), earlier.to_dict()
+        different = [name for name in ours if json.loads(json.dumps(ours[name])) != theirs[name]]
+        if different:
+            raise InvalidParameterError(
+                "the folder holds the training of another plan",
+                path=file,
+                expected=f"the same {', '.join(different)}",
+                hint="choose another folder, or run the command that was begun here",
+            )
+
+
+def settings_record(training: CohortTraining, network: SlideNetConfig) -> dict[str, Any]:
+    """Return what makes the models, for a plan."""
+    return {
+        "name": training.name,
+        "model": training.model,
+        "seeds": training.seeds,
+        "network": network.to_dict(),
+        "training": asdict(training.settings),
+    }
+
+
+def _fold(data: Mapping[str, Any]) -> Fold:
+    parts = {name: tuple(data[name]) for name in ("train", "validation", "test")}
+    return Fold(int(data["number"]), **parts)

@@ -1,0 +1,151 @@
+"""A cohort's slides, ready to learn from: imported where needed, checked, in memory or on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from napari_nic.cohorts.table import Cohort, CohortSlide
+from napari_nic.compressed import CompressedSlide
+from napari_nic.compressed.header import IDENTITY_KEYS, StoreHeader
+from napari_nic.compressed.interchange import ImportHints, import_store
+from napari_nic.compressed.layout import SUFFIX
+from napari_nic.errors import StoreMismatchError
+from napari_nic.geometry import PixelSize
+from napari_nic.jobs import CancellationToken, Progress
+from napari_nic.slide_models import LabelledSlide, StoredSlide, TrainingSlide
+
+IMPORTS = "stores"
+"""Folder below the output that holds imported stores."""
+
+_CODE_BYTES = 2
+
+
+@dataclass(frozen=True)
+class Imported(Progress):
+    """The last report of :func:`import_foreign`.
+
+    Attributes
+    ----------
+    cohort : Cohort or None
+        With stores only.
+    """
+
+    cohort: Cohort | None = None
+
+
+def import_foreign(
+    cohort: Cohort, out: Path, *, mpp: float | None = None, token: CancellationToken | None = None
+) -> Iterator[Progress]:
+    """Make stores of other programs' files; those made before are taken.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    out : Path
+        Folder below which they are kept.
+    mpp : float, optional
+        Micrometres per pixel of level 0, for files that do not say.
+    token : CancellationToken, optional
+
+    Yields
+    ------
+    Progress
+        The last one is an :class:`Imported`.
+
+    Raises
+    ------
+    StoreError
+        If a file cannot be read as codes on a grid.
+    CancelledError
+    """
+    token = token or CancellationToken()
+    foreign = [slide for slide in cohort.slides if not slide.store.name.endswith(SUFFIX)]
+    pixel = None if mpp is None else PixelSize(mpp, mpp, "given")
+    made: dict[str, Path] = {}
+    for index, slide in enumerate(foreign):
+        token.checkpoint()
+        yield Progress(index, len(foreign), "importing", "slides")
+        made[slide.name] = (out / IMPORTS / f"{slide.name}{SUFFIX}").resolve()
+        if not _is_complete(made[slide.name]):
+            hints = ImportHints(slide_name=slide.name, pixel_size=pixel)
+            import_store(slide.store, made[slide.name], hints=hints, overwrite=True).close()
+    yield Imported(len(foreign), len(foreign), "importing", "slides", cohort=cohort.with_stores(made))
+
+
+@dataclass(frozen=True, eq=False)
+class OpenCohort:
+    """The opened stores of a cohort, all of the same encoder.
+
+    Attributes
+    ----------
+    stores : mapping of str to CompressedSlide
+        By the slides' names.
+    header : StoreHeader
+        Of the first one: its encoder is everyone's.
+    """
+
+    stores: Mapping[str, CompressedSlide]
+    header: StoreHeader
+
+    @property
+    def longest_side(self) -> int:
+        """Most rows or columns of a slide."""
+        return max(side for store in self.stores.values() for side in store.grid.shape)
+
+    @property
+    def bytes(self) -> int:
+        """What all codes need in memory."""
+        return sum(rows * cols * size * _CODE_BYTES for rows, cols, size in self._shapes())
+
+    def slides(self, cohort: Cohort, *, memory_bytes: int) -> list[TrainingSlide]:
+        """Give the cohort's slides with their labels: in memory if all fit, else read as needed."""
+        kind = LabelledSlide if self.bytes <= memory_bytes else StoredSlide
+        return [self._labelled(slide, kind) for slide in cohort.slides]
+
+    def _labelled(self, slide: CohortSlide, kind: type[LabelledSlide] | type[StoredSlide]) -> TrainingSlide:
+        labelled = kind.from_store(self.stores[slide.name], slide.label, event=slide.event)
+        return replace(labelled, name=slide.name)
+
+    def _shapes(self) -> list[tuple[int, int, int]]:
+        return [store.shape for store in self.stores.values()]
+
+
+def open_cohort(cohort: Cohort) -> OpenCohort:
+    """Open all stores.
+
+    Raises
+    ------
+    StoreError
+        If one is damaged.
+    StoreMismatchError
+        If one comes from another encoder than the first, or holds no codes.
+    """
+    stores: dict[str, CompressedSlide] = {}
+    for slide in cohort.slides:
+        store = stores[slide.name] = CompressedSlide.open(slide.store)
+        first = stores[cohort.slides[0].name]
+        _check_encoder(store, first)
+        if not store.encoded().any():
+            raise StoreMismatchError(
+                "the compressed slide holds no codes", path=store.path, hint="compress the slide first"
+            )
+    return OpenCohort(stores, stores[cohort.slides[0].name].header)
+
+
+def _check_encoder(store: CompressedSlide, first: CompressedSlide) -> None:
+    ours, theirs = first.header.encoder, store.header.encoder
+    different = [key for key in IDENTITY_KEYS if ours.get(key) != theirs.get(key)]
+    if different:
+        raise StoreMismatchError(
+            "the slides of the cohort were compressed by different encoders",
+            path=store.path,
+            expected=", ".join(f"{key}={ours.get(key)}" for key in different) + f" as in {first.path.name}",
+            found=", ".join(f"{key}={theirs.get(key)}" for key in different),
+            hint="compress all slides with one encoder",
+        )
+
+
+def _is_complete(path: Path) -> bool:
+    return path.exists() and CompressedSlide.open(path).is_complete

@@ -1,0 +1,127 @@
+"""Which slides teach, which choose the epoch, and which judge; cases are never torn apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from napari_nic.cohorts.table import Cohort, CohortSlide
+from napari_nic.errors import InvalidParameterError
+
+LEAST_FOLDS = 3
+"""One part tests, one validates, the rest trains."""
+
+_STREAM = 41
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One way to share a cohort out.
+
+    Attributes
+    ----------
+    number : int
+        From 1.
+    train, validation, test : tuple of int
+        Indices of the cohort's slides.
+    """
+
+    number: int
+    train: tuple[int, ...]
+    validation: tuple[int, ...]
+    test: tuple[int, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
+
+
+def make_folds(cohort: Cohort, count: int = 4, *, seed: int = 0) -> tuple[Fold, ...]:
+    """Share a cohort out as its table says, or by rotating parts.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    count : int
+        Parts that rotate.
+    seed : int
+
+    Returns
+    -------
+    tuple of Fold
+        With splits ``train``, ``validation`` and ``test`` in the table: one fold. With ``train`` and ``test``
+        only: `count` folds, the parts of the training slides validate in turn and the test is always the
+        same. Without splits: `count` folds, of which each tests on one part, validates on the next and trains
+        on the others (Tellez et al. 2019: 4 folds).
+
+    Raises
+    ------
+    InvalidParameterError
+        If there are fewer cases than parts, too few parts, or only some slides have a split.
+    """
+    splits = [slide.split for slide in cohort.slides]
+    named = set(splits)
+    if named == {""}:
+        _check_count(count, LEAST_FOLDS)
+        parts = _parts(cohort.slides, count, seed)
+        return tuple(_rotated(parts, number, count) for number in range(count))
+    if named == {"train", "validation", "test"}:
+        return (Fold(1, *(_where(splits, name) for name in ("train", "validation", "test"))),)
+    if named == {"train", "test"}:
+        _check_count(count, LEAST_FOLDS - 1)
+        return _validating_in_turn(cohort, splits, count, seed)
+    raise InvalidParameterError(
+        "the splits of the cohort are not complete",
+        expected="train, validation and test; train and test; or none at all",
+        found=", ".join(sorted(name or "none" for name in named)),
+    )
+
+
+def _validating_in_turn(cohort: Cohort, splits: list[str], count: int, seed: int) -> tuple[Fold, ...]:
+    learning, test = _where(splits, "train"), _where(splits, "test")
+    parts = _parts([cohort.slides[i] for i in learning], count, seed)
+    indices = np.array(learning)
+    return tuple(
+        Fold(k + 1, tuple(indices[parts != k].tolist()), tuple(indices[parts == k].tolist()), test)
+        for k in range(count)
+    )
+
+
+def _rotated(parts: np.ndarray, number: int, count: int) -> Fold:
+    test, validation = parts == number, parts == (number + 1) % count
+    chosen = (~test & ~validation, validation, test)
+    train, validate, judge = (tuple(np.flatnonzero(part).tolist()) for part in chosen)
+    return Fold(number + 1, train, validate, judge)
+
+
+def _parts(slides: Sequence[CohortSlide], count: int, seed: int) -> np.ndarray:
+    """Number of each slide's part: alike in labels and sizes, cases whole; ndarray of int, (N,)."""
+    cases: dict[str, list[CohortSlide]] = {}
+    for slide in slides:
+        cases.setdefault(slide.case, []).append(slide)
+    if len(cases) < count:
+        raise InvalidParameterError(
+            "there are fewer cases than parts", expected=f"at least {count} cases", found=f"{len(cases)}"
+        )
+    rng = np.random.default_rng((_STREAM, seed))
+    names = [str(name) for name in rng.permutation(sorted(cases))]
+    # Events apart from censored cases, and then by label; the order among equals stays random.
+    names.sort(key=lambda name: max((s.event, s.label) for s in cases[name]))
+    part_of: dict[str, int] = {}
+    for start in range(0, len(names), count):
+        # Every part gets one of each run of neighbours.
+        block = names[start : start + count]
+        part_of |= dict(zip(block, (int(p) for p in rng.permutation(count)), strict=False))
+    return np.array([part_of[slide.case] for slide in slides])
+
+
+def _where(splits: list[str], name: str) -> tuple[int, ...]:
+    return tuple(index for index, split in enumerate(splits) if split == name)
+
+
+def _check_count(count: int, least: int) -> None:
+    if count < least:
+        raise InvalidParameterError("too few folds", expected=f"at least {least}", found=f"{count}")

@@ -1,0 +1,326 @@
+"""A cohort: slides, the cases they come from, and what is known of each slide as a whole."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from napari_nic.cohorts.locating import Located, locate
+from napari_nic.errors import InvalidParameterError
+from napari_nic.slide_models.card import Task
+
+DELIMITERS = ",;\t"
+SPLITS = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "val": "validation",
+    "valid": "validation",
+    "tune": "validation",
+    "test": "test",
+    "testing": "test",
+}
+"""What people write into a column of splits, and what it means."""
+
+_YES, _NO = {"1", "1.0", "true", "yes"}, {"0", "0.0", "false", "no"}
+_UNKNOWN = {"", "na", "nan", "none", "null"}
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Names of the columns; those for case, split and size need not be there.
+
+    Attributes
+    ----------
+    slide : str
+        Path or name of the slide or of its compressed form.
+    case : str
+        Slides of one case (patient) always stay in the same part; by default each slide is a case.
+    label : str
+        Class or value; not for survival.
+    time, event : str
+        For survival: time until the event, or until the end of the observation, and whether it happened.
+    split : str
+        ``train``, ``validation`` or ``test``.
+    size : str
+        Size of the lesion, for results by size.
+    """
+
+    slide: str = "slide"
+    case: str = "case"
+    label: str = "label"
+    time: str = "time"
+    event: str = "event"
+    split: str = "split"
+    size: str = "size"
+
+
+@dataclass(frozen=True)
+class CohortSlide:
+    """A slide of a cohort.
+
+    Attributes
+    ----------
+    name : str
+    store : Path
+        Its ``.nic.zarr``, or another program's file of its codes that is to be imported.
+    case : str
+    label : float
+        Class number, value, or time.
+    event : bool
+        Whether the event was observed; for survival only.
+    split : str
+        ``"train"``, ``"validation"``, ``"test"``, or empty.
+    size : float
+        Of the lesion; nan where it is not known.
+    picture : Path or None
+        The slide itself, where it is known.
+    """
+
+    name: str
+    store: Path
+    case: str
+    label: float
+    event: bool = True
+    split: str = ""
+    size: float = math.nan
+    picture: Path | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form; read back by :meth:`from_dict`."""
+        entries = {f.name: getattr(self, f.name) for f in fields(self)}
+        size = None if math.isnan(self.size) else self.size
+        picture = None if self.picture is None else str(self.picture)
+        return entries | {"store": str(self.store), "size": size, "picture": picture}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> CohortSlide:
+        """Inverse of :meth:`to_dict`."""
+        size = math.nan if data["size"] is None else float(data["size"])
+        picture = None if data["picture"] is None else Path(data["picture"])
+        return cls(**(dict(data) | {"store": Path(data["store"]), "size": size, "picture": picture}))
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Slides with labels of one kind.
+
+    Attributes
+    ----------
+    task : {"classification", "regression", "survival"}
+    class_names : tuple of str
+        Classes in the order of their numbers, or the name of the value or risk.
+    slides : tuple of CohortSlide
+    left_out : tuple of str
+        Slides of the table whose label is not known.
+    """
+
+    task: Task
+    class_names: tuple[str, ...]
+    slides: tuple[CohortSlide, ...]
+    left_out: tuple[str, ...] = ()
+
+    def with_stores(self, stores: Mapping[str, Path]) -> Cohort:
+        """Replace the stores of some slides, by their names."""
+        slides = tuple(replace(slide, store=stores.get(slide.name, slide.store)) for slide in self.slides)
+        return replace(self, slides=slides)
+
+
+def read_cohort(
+    path: Path | str,
+    task: Task,
+    *,
+    stores: Path | str | None = None,
+    columns: Columns | None = None,
+    classes: Sequence[str] | None = None,
+) -> Cohort:
+    """Read a cohort from a table.
+
+    Parameters
+    ----------
+    path : Path or str
+        CSV file, separated by commas, semicolons or tabs, with a line of names.
+    task : {"classification", "regression", "survival"}
+        Which labels it holds.
+    stores : Path or str, optional
+        Folder of the compressed slides (``.nic.zarr``, or files of TRIDENT, CLAM, STAMP and NIC); by default
+        they are named in the table, or lie beside the slides that are.
+    columns : Columns, optional
+    classes : sequence of str, optional
+        Order of the classes; of two the second is the positive one. By default they are sorted.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the table lacks a column, a value cannot be read, a case is in two parts, or slides cannot be
+        found; all that are wrong are counted, and some named.
+    """
+    path, columns = Path(path), columns or Columns()
+    rows = _read_rows(path)
+    needed = (columns.time, columns.event) if task == "survival" else (columns.label,)
+    _check_columns(path, rows, (columns.slide, *needed))
+    known = [row for row in rows if not any(row[name].lower() in _UNKNOWN for name in needed)]
+    if not known:
+        raise InvalidParameterError("no slide of the table has a label", path=path, found=f"{len(rows)} rows")
+    names = _class_names(path, task, known, columns, classes)
+    found = _locate_all(path, known, columns, None if stores is None else Path(stores))
+    slides = tuple(
+        _slide_of(path, row, where, task, columns, names) for row, where in zip(known, found, strict=True)
+    )
+    _check_unique(path, slides)
+    _check_cases(path, slides)
+    left_out = tuple(row[columns.slide] for row in rows if row not in known)
+    return Cohort(task, names, slides, left_out)
+
+
+def _read_rows(path: Path) -> list[dict[str, str]]:
+    try:
+        # Spreadsheets write a byte order mark.
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidParameterError(
+            "the table of the cohort cannot be read", path=path, expected="a CSV file", found=str(error)
+        ) from error
+    lines = text.splitlines()
+    delimiter = max(DELIMITERS, key=lines[0].count) if lines else ","
+    reader = csv.DictReader(lines, delimiter=delimiter, restval="")
+    return [{str(k).strip(): str(v).strip() for k, v in row.items() if k is not None} for row in reader]
+
+
+def _check_columns(path: Path, rows: list[dict[str, str]], needed: tuple[str, ...]) -> None:
+    missing = [name for name in needed if not rows or name not in rows[0]]
+    if missing:
+        raise InvalidParameterError(
+            "the table of the cohort lacks a column",
+            path=path,
+            expected=", ".join(missing),
+            found=", ".join(rows[0]) if rows else "no row",
+            hint="rename the columns, or name the ones that hold this",
+        )
+
+
+def _class_names(
+    path: Path, task: Task, rows: list[dict[str, str]], columns: Columns, classes: Sequence[str] | None
+) -> tuple[str, ...]:
+    if task == "survival":
+        return ("risk",)
+    if task == "regression":
+        return (columns.label,)
+    found = {row[columns.label] for row in rows}
+    names = tuple(classes) if classes else tuple(sorted(found, key=_by_number))
+    if found - set(names) or len(names) < 2:
+        raise InvalidParameterError(
+            "the labels of the cohort are no classes",
+            path=path,
+            expected=", ".join(classes) if classes else "at least two different labels",
+            found=", ".join(sorted(found)),
+        )
+    return names
+
+
+def _by_number(text: str) -> tuple[float, str]:
+    """Sort 2 before 10, and words after numbers."""
+    try:
+        return float(text), text
+    except ValueError:
+        return math.inf, text
+
+
+def _locate_all(
+    path: Path, rows: list[dict[str, str]], columns: Columns, stores: Path | None
+) -> list[Located]:
+    found, problems = [], []
+    for row in rows:
+        try:
+            found.append(locate(row[columns.slide], path.parent, stores))
+        except InvalidParameterError as error:
+            problems.append(error)
+    if problems:
+        raise InvalidParameterError(
+            f"{len(problems)} of {len(rows)} slides cannot be found",
+            path=path,
+            expected="a compressed slide for each row",
+            found="; ".join(f"{e.found}: {e.problem}" for e in problems[:_SHOWN]),
+            hint="compress the slides, or name the folder of the compressed slides (--stores)",
+        )
+    return found
+
+
+def _slide_of(
+    path: Path,
+    row: dict[str, str],
+    where: Located,
+    task: Task,
+    columns: Columns,
+    names: tuple[str, ...],
+) -> CohortSlide:
+    name = where.name
+    if task == "classification":
+        label = float(names.index(row[columns.label]))
+    else:
+        label = _number(path, name, row, columns.time if task == "survival" else columns.label)
+    split = row.get(columns.split, "").lower()
+    if split and split not in SPLITS:
+        raise _wrong(path, name, columns.split, split, "train, validation or test")
+    size = row.get(columns.size, "")
+    return CohortSlide(
+        name=name,
+        store=where.store,
+        case=row.get(columns.case, "") or name,
+        label=label,
+        event=_event(path, name, row, columns.event) if task == "survival" else True,
+        split=SPLITS[split] if split else "",
+        size=math.nan if size.lower() in _UNKNOWN else _number(path, name, row, columns.size),
+        picture=where.picture,
+    )
+
+
+def _number(path: Path, name: str, row: dict[str, str], column: str) -> float:
+    try:
+        value = float(row[column])
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise _wrong(path, name, column, row[column], "a number")
+    return value
+
+
+def _event(path: Path, name: str, row: dict[str, str], column: str) -> bool:
+    text = row[column].lower()
+    if text not in _YES | _NO:
+        raise _wrong(path, name, column, text, "1 or 0, yes or no, true or false")
+    return text in _YES
+
+
+def _wrong(path: Path, name: str, column: str, found: str, expected: str) -> InvalidParameterError:
+    return InvalidParameterError(
+        f"column {column!r} of slide {name!r} cannot be read", path=path, expected=expected, found=found
+    )
+
+
+def _check_unique(path: Path, slides: Sequence[CohortSlide]) -> None:
+    twice = [name for name, count in Counter(slide.name for slide in slides).items() if count > 1]
+    if twice:
+        raise InvalidParameterError(
+            "the table names a slide twice", path=path, found=", ".join(twice[:_SHOWN])
+        )
+
+
+def _check_cases(path: Path, slides: Sequence[CohortSlide]) -> None:
+    parts: dict[str, set[str]] = {}
+    for slide in slides:
+        parts.setdefault(slide.case, set()).add(slide.split)
+    torn = [case for case, splits in parts.items() if len(splits) > 1]
+    if torn:
+        raise InvalidParameterError(
+            "slides of one case are in several parts: the test would not be honest",
+            path=path,
+            expected="one value of the split for all slides of a case",
+            found=f"{len(torn)} cases, such as {', '.join(torn[:_SHOWN])}",
+        )

@@ -1,0 +1,154 @@
+"""Cross-validation: runs, resumes, and finds the planted signal on slides it never saw."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from napari_nic.cohorts import Cohort, CohortTraining, Plan, import_foreign, read_cohort, train_cohort
+from napari_nic.cohorts.predictions import read_scores
+from napari_nic.cohorts.slides import Imported, open_cohort
+from napari_nic.cohorts.training import run_folder
+from napari_nic.compressed import CompressedSlide
+from napari_nic.compressed.interchange import export_store
+from napari_nic.errors import CancelledError, InvalidParameterError, StoreError, StoreMismatchError
+from napari_nic.jobs import CancellationToken
+from napari_nic.slide_models import LabelledSlide, ModelBundle, StoredSlide, predict
+
+
+@pytest.fixture(scope="module")
+def cohort(two_classes: Any) -> Cohort:
+    return read_cohort(two_classes.table, "classification", stores=two_classes.stores)
+
+
+@pytest.fixture(scope="module")
+def training(toys: Any) -> CohortTraining:
+    return CohortTraining(name="toy", width=8, folds=3, settings=toys.settings)
+
+
+@pytest.fixture(scope="module")
+def trained(cohort: Cohort, training: CohortTraining, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("trained")
+    for _ in train_cohort(cohort, out, training, device="cpu"):
+        pass
+    return out
+
+
+def test_slides_held_out_are_told_apart(trained: Path, cohort: Cohort) -> None:
+    rows = read_scores(trained / "predictions.csv")
+    assert sorted(row.slide for row in rows) == sorted(slide.name for slide in cohort.slides)
+    assert roc_auc_score([row.label for row in rows], [row.scores[1] for row in rows]) > 0.9
+
+
+def test_each_run_is_a_bundle_with_its_log(trained: Path, cohort: Cohort, training: CohortTraining) -> None:
+    plan = Plan.load(trained)
+    assert plan is not None
+    assert plan.cohort == cohort
+    for fold in plan.folds:
+        folder = run_folder(trained, fold.number, training.settings.seed)
+        bundle = ModelBundle.load(folder)
+        assert bundle.card.metrics["test"]["slides"] == len(fold.test)
+        assert bundle.card.crop_size == 14
+        with (folder / "log.csv").open(encoding="utf-8") as lines:
+            log = list(csv.DictReader(lines))
+        assert [int(row["epoch"]) for row in log] == list(range(1, training.settings.epochs + 1))
+        assert not (folder / "checkpoint.safetensors").exists()
+        rows = read_scores(folder / "predictions.csv")
+        slide = cohort.slides[fold.test[0]]
+        again = predict(bundle, CompressedSlide.open(slide.store), device="cpu")
+        np.testing.assert_allclose(rows[0].scores, again.mean, atol=1e-6)
+
+
+def test_an_interrupted_training_ends_as_an_undisturbed_one(
+    trained: Path, cohort: Cohort, training: CohortTraining, tmp_path: Path
+) -> None:
+    for stop in (3, 14):
+        token = CancellationToken()
+        run = train_cohort(cohort, tmp_path, training, device="cpu", token=token)
+        for _ in range(stop):
+            next(run)
+        token.cancel()
+        with pytest.raises(CancelledError):
+            list(run)
+    for _ in train_cohort(cohort, tmp_path, training, device="cpu"):
+        pass
+    assert (tmp_path / "predictions.csv").read_text() == (trained / "predictions.csv").read_text()
+    reports = list(train_cohort(cohort, tmp_path, training, device="cpu"))
+    assert len(reports) == 1
+
+
+def test_a_folder_of_another_plan_is_refused(trained: Path, cohort: Cohort, training: CohortTraining) -> None:
+    with pytest.raises(InvalidParameterError, match="settings"):
+        list(train_cohort(cohort, trained, replace(training, width=9), device="cpu"))
+    smaller = replace(cohort, slides=cohort.slides[:-2])
+    with pytest.raises(InvalidParameterError, match="slides"):
+        list(train_cohort(smaller, trained, training, device="cpu"))
+
+
+def test_the_papers_network_wants_the_papers_crops(cohort: Cohort, tmp_path: Path) -> None:
+    paper = CohortTraining(model="cnn")
+    assert paper.network(cohort, 128, 90).crop_size == 400
+    with pytest.raises(InvalidParameterError, match="exactly"):
+        replace(paper, crop_size=500).network(cohort, 128, 90)
+    assert CohortTraining(model="attention").network(cohort, 8, 90).kind == "attention"
+    assert CohortTraining().network(cohort, 8, 900).crop_size == 400
+    with pytest.raises(InvalidParameterError, match="unknown model"):
+        CohortTraining(model="forest")  # type: ignore[arg-type]  # on purpose
+    with pytest.raises(InvalidParameterError, match="at least one seed"):
+        CohortTraining(seeds=0)
+
+
+def test_slides_are_held_in_memory_when_they_fit(cohort: Cohort) -> None:
+    opened = open_cohort(cohort)
+    assert isinstance(opened.slides(cohort, memory_bytes=opened.bytes)[0], LabelledSlide)
+    stored = opened.slides(cohort, memory_bytes=opened.bytes - 1)
+    assert isinstance(stored[0], StoredSlide)
+    assert [slide.label for slide in stored] == [slide.label for slide in cohort.slides]
+
+
+def test_slides_of_other_encoders_or_without_codes_are_refused(
+    cohort: Cohort, toys: Any, tmp_path: Path
+) -> None:
+    codes, mask = np.zeros((3, 3, toys.code_size)), np.ones((3, 3), bool)
+    other = toys.store(tmp_path / "x.nic.zarr", codes, mask, weights_sha256="1" * 64)
+    name = cohort.slides[3].name
+    with pytest.raises(StoreMismatchError, match="different encoders"):
+        open_cohort(cohort.with_stores({name: other}))
+    empty = toys.store(tmp_path / "y.nic.zarr", codes, np.zeros((3, 3), bool))
+    with pytest.raises(StoreMismatchError, match="no codes"):
+        open_cohort(cohort.with_stores({name: empty}))
+
+
+def test_other_programs_files_are_imported_once(two_classes: Any, tmp_path: Path) -> None:
+    source = CompressedSlide.open(two_classes.stores / "s000.nic.zarr")
+    for name in ("s000", "s001"):
+        export_store(
+            CompressedSlide.open(two_classes.stores / f"{name}.nic.zarr"), tmp_path / f"{name}.h5", "trident"
+        )
+    table = tmp_path / "cohort.csv"
+    table.write_text("slide,label\ns000,a\ns001,b\n")
+    cohort = read_cohort(table, "classification", stores=tmp_path)
+    *_, last = import_foreign(cohort, tmp_path / "out")
+    assert isinstance(last, Imported)
+    assert last.cohort is not None
+    made = last.cohort.slides[0].store
+    np.testing.assert_array_equal(CompressedSlide.open(made).read(), source.read())
+    before = made.stat().st_mtime_ns
+    list(import_foreign(cohort, tmp_path / "out"))
+    assert made.stat().st_mtime_ns == before
+    open_cohort(last.cohort)
+
+
+def test_damaged_files_are_told(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="cannot be read"):
+        read_scores(tmp_path / "predictions.csv")
+    (tmp_path / "plan.json").write_text(json.dumps({"format": 9}))
+    with pytest.raises(ValueError, match="damaged"):
+        Plan.load(tmp_path)
