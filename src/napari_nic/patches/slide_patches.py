@@ -44,8 +44,9 @@ class SlideOptions:
     Attributes
     ----------
     per_slide : int
-        Most patches of one slide, chosen at random, most of them two side by side so that adjacent pairs can be
-        drawn; on annotated slides each by itself, and the same number of each class if there are enough.
+        Most patches of one slide, chosen at random, two side by side wherever possible, so that adjacent
+        pairs can be drawn; on annotated slides each by itself, and the same number of each class if there
+        are enough.
     min_tissue : float
         Least share of a patch that is tissue, 0 to 1.
     group : str
