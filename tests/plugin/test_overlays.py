@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from napari_nic.errors import StoreError
 from napari_nic.explain import PcaModel
-from napari_nic.plugin.compress_job import Painted
+from napari_nic.plugin.compress_job import CompressOptions, Painted, Ready
 from napari_nic.plugin.controllers import overlays as module
 from napari_nic.plugin.controllers.annotating import AnnotationController
 from napari_nic.plugin.controllers.compressing import CompressController
@@ -78,6 +80,62 @@ def test_pca_fills_in_while_cells_arrive(desk):
     final = desk.overlays.stack.layer("pca").data
     expected = PcaModel.fit(store.read(), store.encoded()).to_rgb(store.read(), store.encoded())
     assert np.array_equal(final, expected), "the last picture depends on the codes alone"
+
+
+def test_picture_is_added_before_its_first_colours(desk):
+    desk.runner.hold = True
+    desk.compressing.start()
+    while not isinstance(desk.runner.step(), Ready):
+        pass
+    layer = desk.overlays.stack.layer("pca")
+    assert not layer.visible, "to add it and to draw it at once would be one long halt"
+    while not getattr(desk.runner.step(), "pictures", ()):
+        assert not layer.visible
+    assert desk.overlays.stack.layer("pca") is layer
+    assert layer.visible
+    layer.visible = False
+    desk.runner.finish()
+    assert not layer.visible, "hidden by the user: later colours do not bring it back"
+
+
+def test_run_without_a_cell_leaves_no_picture(desk):
+    desk.runner.hold = True
+    desk.compressing.start()
+    while not isinstance(desk.runner.step(), Ready):
+        pass
+    desk.compressing.cancel()
+    desk.runner.finish()
+    assert desk.overlays.stack.layer("pca") is None
+
+
+def test_picture_comes_again_with_another_store(desk):
+    desk.compressing.start()
+    desk.session.set_store(None)
+    assert desk.overlays.stack.layer("pca") is None
+    desk.compressing.options = CompressOptions(overlap=0.5)
+    desk.session.asking.agree = True
+    desk.compressing.start()
+    assert desk.overlays.state("pca").shown
+
+
+def test_adding_a_picture_does_not_touch_what_is_selected(desk):
+    told = []
+    selection = desk.session.viewer.layers.selection
+    selection.events.connect(told.append)
+    desk.compressing.start()
+    assert desk.overlays.stack.layer("pca") is not None
+    assert told == []
+    assert set(selection) == {desk.session.layer}
+
+
+def test_layer_outlives_a_change_of_its_shape(desk):
+    desk.compressing.start()
+    layer = desk.overlays.stack.layer("pca")
+    old = desk.overlays.overlay("pca")
+    smaller = replace(old, data=old.data[1:], mask=old.mask[1:])
+    assert desk.overlays.stack.put(smaller, opacity=1.0) is layer
+    assert layer.data.shape == (*smaller.mask.shape, 4)
+    assert tuple(layer.extent.data[1] + 1) == smaller.mask.shape
 
 
 def test_overlay_lies_on_the_slide_and_under_annotations(desk, outlines_file):

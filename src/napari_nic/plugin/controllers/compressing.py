@@ -94,6 +94,7 @@ class CompressController:
     """
 
     changed = Signal()
+    prepared = Signal()
     painted = Signal(tuple)
     ended = Signal()
 
@@ -283,6 +284,7 @@ class CompressController:
             self._set(run, stage="compressing", done=counts.done, total=counts.total)
             if shown:
                 self.session.set_store(report.store)
+                self.prepared.emit()
         elif isinstance(report, Painted):
             going = run.state.phase == "running"
             self._set(

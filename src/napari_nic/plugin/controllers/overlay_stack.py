@@ -49,18 +49,22 @@ class OverlayStack:
         layer = self.layer(kind)
         return layer is not None and bool(layer.visible)
 
-    def put(self, overlay: Overlay, *, opacity: float) -> Image:
-        """Show an overlay: in its layer if it has one, else in a new one, under annotations."""
+    def put(self, overlay: Overlay, *, opacity: float, visible: bool = True) -> Image:
+        """Show an overlay: in its layer if it has one, else in a new one, under annotations.
+
+        A layer is kept where napari allows it: taking one away makes it collect garbage for 0.2 s.
+        """
         slide = self._session.slide
         title = f"{overlay.name}" if slide is None else f"{overlay.name} ({slide.name})"
         data, options, _ = overlay_layer(overlay, slide, title=title)
         layer = self.layer(overlay.kind)
-        if layer is not None and layer.data.shape == data.shape and bool(layer.rgb) == overlay.is_picture:
+        if layer is not None and bool(layer.rgb) == overlay.is_picture:
             _update(layer, data, options)
+            layer.visible = visible
             return layer
         if layer is not None:
             self._session.viewer.layers.remove(layer)
-        return self._add(data, options | {"opacity": opacity})
+        return self._add(data, options | {"opacity": opacity, "visible": visible})
 
     def remove(self, kind: str) -> None:
         """Take the layer of this kind away, if there is one."""
@@ -71,12 +75,18 @@ class OverlayStack:
     def _add(self, data: np.ndarray, options: dict[str, Any]) -> Image:
         from napari.layers import Image
 
-        viewer = self._session.viewer
-        active = viewer.layers.selection.active
+        layers = self._session.viewer.layers
+        selection = layers.selection
+        active = selection.active
         layer = Image(data, **options)
-        viewer.layers.insert(self._place(), layer)
-        # What the user works on, an annotation for instance, stays the active layer.
-        viewer.layers.selection.active = active if active in viewer.layers else layer
+        if active is None:
+            layers.insert(self._place(), layer)
+        else:
+            # What the user works on, an annotation for instance, stays the active layer. napari activates a
+            # new one; to tell of that, and of the way back, is two changes of its layer controls for nothing.
+            with selection.events.blocker_all():
+                layers.insert(self._place(), layer)
+                selection.active = active
         for emitter in (layer.events.visible, layer.events.opacity):
             emitter.connect(self._on_layer)
         return layer

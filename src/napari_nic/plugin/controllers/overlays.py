@@ -84,7 +84,9 @@ class OverlayController:
         self._overlays: dict[Kind, Overlay] = {}
         self._generation = 0
         self._pca_came_by_itself = False
+        self._pca_waits = False
         session.store_changed.connect(self._on_store)
+        compressing.prepared.connect(self._on_prepared)
         compressing.painted.connect(self._on_painted)
         compressing.ended.connect(self._on_ended)
         models.changed.connect(self._on_model)
@@ -200,7 +202,7 @@ class OverlayController:
         self.models.take(judged)
         overlay = self._overlays[kind] = judged.overlay
         if self._wanted.get(kind, False):
-            self.stack.put(overlay, opacity=self._opacity[kind]).visible = True
+            self.stack.put(overlay, opacity=self._opacity[kind])
 
     def _on_failed(self, kind: Kind, generation: int, error: Exception) -> None:
         if generation == self._generation:
@@ -226,10 +228,17 @@ class OverlayController:
     # -- what others tell --------------------------------------------------------------------------------
 
     def _on_store(self) -> None:
+        self._remove_impossible()
+        self._renew(KINDS)
+
+    def _remove_impossible(self) -> None:
+        """Take away what the store cannot show; what was wanted is wanted of the next one."""
+        wanted = dict(self._wanted)
         for kind in KINDS:
             if self._why_not(kind):
                 self.stack.remove(kind)
-        self._renew(KINDS)
+        self._wanted = wanted
+        self._pca_waits = False
 
     def _on_model(self) -> None:
         """Another model, class or target."""
@@ -237,21 +246,38 @@ class OverlayController:
             self._overlays.pop(kind, None)
         self._renew(("prediction", "saliency"))
 
+    def _on_prepared(self) -> None:
+        """Add the picture, hidden, before its first colours are there.
+
+        To add a layer and to draw it first take napari some 50 ms each; this way these are two short halts.
+        """
+        if self._wanted.get("pca", True) and self._pca_layer() is None:
+            self._add_blank_pca()
+            self._pca_waits = True
+
     def _on_painted(self, pictures: tuple[Picture, ...]) -> None:
         """Put new colours into the picture that is on the screen, and only there."""
-        store = self.session.store
-        if store is None or not pictures:
+        if self.session.store is None or not pictures:
             return
-        layer = self.stack.layer("pca")
-        if layer is None or layer.data.shape[:2] != store.grid.shape:
+        layer = self._pca_layer()
+        if layer is None:
             if not self._wanted.get("pca", True):
                 return
-            layer = self._blank_pca()
+            layer, self._pca_waits = self._add_blank_pca(), True
         for picture in pictures:
             layer.data[picture.rows, picture.cols] = picture.rgba
-        layer.refresh(thumbnail=False, highlight=False, extent=False)
+        if self._pca_waits:
+            self._show_first_colours(layer)
+        else:
+            layer.refresh(thumbnail=False, highlight=False, extent=False)
 
-    def _blank_pca(self) -> Any:
+    def _pca_layer(self) -> Any:
+        """The layer with the picture, if it has a place for every cell of the store."""
+        layer, store = self.stack.layer("pca"), self.session.store
+        fits = layer is not None and store is not None and layer.data.shape[:2] == store.grid.shape
+        return layer if fits else None
+
+    def _add_blank_pca(self) -> Any:
         store = self.session.store
         if store is None:
             raise LookupError("no store")
@@ -263,15 +289,18 @@ class OverlayController:
             placement=store.grid.placement,
         )
         self._overlays["pca"] = blank  # for the legend, until the run has ended
-        layer = self.stack.put(blank, opacity=self._opacity["pca"])
-        layer.visible = True
+        return self.stack.put(blank, opacity=self._opacity["pca"], visible=False)
+
+    def _show_first_colours(self, layer: Any) -> None:
+        self._pca_waits = False
         self._wanted["pca"] = self._pca_came_by_itself = True
+        layer.visible = True
         self.changed.emit()
-        return layer
 
     def _on_ended(self) -> None:
         if self.session.store is not None:
             self.models.forget()
+            self._remove_impossible()
             self._renew(KINDS)
 
     def _on_removed(self, event: Any) -> None:  # noqa: ARG002 -- napari passes the event
