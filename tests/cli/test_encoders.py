@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from napari_nic.training import recipe
+from napari_nic.training import publish
 
 
 def test_list_for_people_and_scripts(cli) -> None:
@@ -45,16 +45,17 @@ def test_import_of_something_else(cli, slide: Path) -> None:
 def test_train_and_use(
     cli, slide: Path, make_tissue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recipe, "HELD_OUT_PATCHES", 8)
+    monkeypatch.setattr(publish, "JUDGED_PATCHES", 8)
     tiles = tmp_path / "tiles"
     tiles.mkdir()
     for seed in range(2):
         cv2.imwrite(str(tiles / f"{seed}.png"), make_tissue(200, 200, seed))
     options = ("--steps", "2", "--batch-size", "2", "--code-size", "4", "--device", "cpu")
+    options += ("--set", "decoder_width=16")
     outcome = cli("encoders", "train", "vae", "--tiles", f"{tiles}=0.5", "--name", "mine", *options)
     assert outcome.code == 0, outcome.err
     assert "--encoder mine" in outcome.out
-    assert "method: VAE" in cli("encoders", "show", "mine").out
+    assert "Variational autoencoder" in cli("encoders", "show", "mine").out
     (record,) = cli("compress", slide, "--encoder", "mine", "--json").json
     assert record["code_size"] == 4
 

@@ -6,72 +6,97 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from safetensors.torch import save_file
 
 from napari_nic.encoders.networks import EncoderNet
 from napari_nic.encoders.spec import EncoderSpec
 from napari_nic.encoders.store import CARD_FILE, SPEC_FILE, WEIGHTS_FILE, file_sha256
-from napari_nic.training.vae import Vae
+from napari_nic.training.checkpoint import read_record
+from napari_nic.training.loop import Sources
+from napari_nic.training.objectives.base import Objective
+from napari_nic.training.pictures import reconstruct
+from napari_nic.training.recipe import JUDGED_PATCHES, TrainRecipe, draw_plain, encoder_spec
 
-SENSITIVITY_PATCHES = 128
-_STEP = 0.05
-"""Step of the central differences, in units of a code whose prior has spread 1."""
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
-def weigh_codes(vae: Vae, patches: np.ndarray, *, batch_size: int = 256) -> None:
-    """Fold a linear map into the encoder's last layer after which distance means visible difference.
-
-    A VAE spends its code evenly: every dimension varies about as much, whether the decoder paints the whole
-    patch with it or a single speck. Principal components and distances of such codes are noise. With J the
-    decoder's Jacobian and G the mean of J'J, the code ``G^(1/2) (z - mean)`` has distances that approximate
-    those of the reconstructions in pixels: the decoder's pull-back metric (Arvanitidis et al. 2018, Latent
-    space oddity), held constant. A common factor then brings the mean spread of a dimension to 1.
+def publish(
+    objective: Objective, recipe: TrainRecipe, sources: Sources, facts: Mapping[str, Any]
+) -> EncoderSpec:
+    """Scale the codes, measure, and write the encoder with its card.
 
     Parameters
     ----------
-    vae : Vae
-        Its ``encoder.code`` is changed in place.
-    patches : ndarray of uint8, (n, 64, 64, 3)
+    objective : Objective
+        Trained.
+    recipe : TrainRecipe
+    sources : Sources
+    facts : mapping
+        What is known of data and machine; the training's own numbers are added.
     """
-    vae.eval()
-    codes = _encode(vae.encoder, patches, batch_size)
-    root = _matrix_root(_sensitivity(vae, codes[:SENSITIVITY_PATCHES]))
-    mean = codes.double().mean(0)
-    root /= ((codes.double() - mean) @ root).std(0).mean()
-    code = vae.encoder.code
-    with torch.no_grad():
-        code.bias.copy_((root @ (code.bias.double() - mean)).float())
-        code.weight.copy_((root @ code.weight.double()).float())
+    objective.eval()
+    counters = read_record(recipe.checkpoint)["counters"]
+    judged = draw_plain(
+        sources.held_out or sources.train, JUDGED_PATCHES, objective.input_size, seed=recipe.options.seed + 1
+    )
+    measured = reconstruction_quality(objective, judged)
+    objective.finish(draw_plain(sources.train, JUDGED_PATCHES, objective.input_size, recipe.options.seed + 2))
+    training = {
+        "method": objective.title,
+        "steps": counters["step"],
+        "batch_size": recipe.options.batch_size,
+        "minutes": round(counters["seconds"] / 60, 1),
+        **facts,
+        "validation": {name: round(value, 4) for name, value in counters["validation"].items()},
+        **measured,
+    }
+    spec = encoder_spec(recipe, objective.title, objective.citation)
+    card = write_card(recipe, spec, training, objective.limits)
+    return save_encoder(objective.encoder.cpu(), spec, recipe.folder, card=card, training=training)
 
 
-def _encode(net: EncoderNet, patches: np.ndarray, batch_size: int) -> torch.Tensor:
-    codes = []
-    with torch.inference_mode():
-        for start in range(0, len(patches), batch_size):
-            part = torch.from_numpy(patches[start : start + batch_size]).permute(0, 3, 1, 2)
-            codes.append(net(part.float() / 127.5 - 1))
-    return torch.cat(codes)
+def reconstruction_quality(objective: Objective, patches: NDArray[np.uint8]) -> dict[str, float]:
+    """Peak signal-to-noise ratio, dB, of reconstructions, each patch's mean colour and the mean patch.
+
+    Parameters
+    ----------
+    objective : Objective
+    patches : ndarray of uint8, (n, s, s, 3)
+
+    Returns
+    -------
+    dict
+        Empty for an objective that reconstructs nothing.
+    """
+    errors = []
+    for start in range(0, len(patches), 256):
+        part = patches[start : start + 256]
+        painted = reconstruct(objective, part)
+        if painted is None:
+            return {}
+        errors.append(_squared_error(painted, part))
+    plain = _squared_error(patches.mean((1, 2), keepdims=True), patches)
+    mean_patch = _squared_error(patches.mean(0, keepdims=True), patches)
+    return {
+        "psnr_db": _psnr(float(np.concatenate(errors).mean())),
+        "psnr_of_mean_colour_db": _psnr(float(plain.mean())),
+        "psnr_of_mean_patch_db": _psnr(float(mean_patch.mean())),
+    }
 
 
-def _sensitivity(vae: Vae, codes: torch.Tensor) -> torch.Tensor:
-    """Return the mean of J'J over `codes`, (C, C) float64, by central differences."""
-    steps = torch.eye(codes.shape[1]) * _STEP
-    total = torch.zeros(codes.shape[1], codes.shape[1], dtype=torch.float64)
-    with torch.inference_mode():
-        for code in codes:
-            change = (vae.decoder(code + steps) - vae.decoder(code - steps)).flatten(1) / (2 * _STEP)
-            total += (change @ change.T).double()
-    return total / len(codes)
+def _squared_error(one: np.ndarray, other: np.ndarray) -> NDArray[np.float64]:
+    difference: NDArray[np.float64] = ((one.astype(np.float32) - other) ** 2).mean(
+        (1, 2, 3), dtype=np.float64
+    )
+    return difference
 
 
-def _matrix_root(matrix: torch.Tensor) -> torch.Tensor:
-    """Return the symmetric square root of a positive semi-definite matrix."""
-    values, vectors = torch.linalg.eigh(matrix)
-    return vectors * values.clamp(min=0).sqrt() @ vectors.T
+def _psnr(error: float) -> float:
+    return round(10 * float(np.log10(255**2 / error)), 2)
 
 
 def save_encoder(
@@ -87,3 +112,31 @@ def save_encoder(
     (folder / SPEC_FILE).write_text(json.dumps(spec.to_dict(), indent=2) + "\n", encoding="utf-8")
     (folder / CARD_FILE).write_text(card, encoding="utf-8")
     return spec
+
+
+def write_card(recipe: TrainRecipe, spec: EncoderSpec, training: Mapping[str, Any], limits: str) -> str:
+    """Return the encoder's card in Markdown."""
+    facts = "\n".join(f"- {name.replace('_', ' ')}: {_readable(value)}" for name, value in training.items())
+    return f"""# {spec.name}
+
+{spec.summary}
+C = {spec.code_size}, patches of {spec.patch_size} px at {spec.mpp} um/px, averaged to {spec.input_size} px.
+
+Licence of the weights: {spec.licence}
+
+## Data
+{recipe.card.get("data") or "Not stated."}
+
+## Training and result
+{facts}
+
+Measured on slides or patients that training never saw, where the data hold more than one.
+
+## Limits
+{limits}
+Research use only; not for diagnosis. Method: {spec.citation}.
+"""
+
+
+def _readable(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, dict | list) else str(value)

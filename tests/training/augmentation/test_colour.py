@@ -3,7 +3,7 @@ import colorsys
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageEnhance
+from PIL import Image, ImageEnhance, ImageOps
 from skimage.color import hed2rgb, hsv2rgb, rgb2hed, rgb2hsv
 
 from napari_nic.training.augmentation.colour import DARKEST, change_contrast, jitter_stains, shift_hsv
@@ -81,11 +81,21 @@ def test_grey_stays_grey_and_colours_in_range():
     assert changed.max() < 1 + 1e-6
 
 
-@pytest.mark.parametrize(("brightness", "contrast"), [(1.3, 1.0), (1.0, 0.65), (1.0, 1.35), (0.7, 0.8)])
+@pytest.mark.parametrize(("brightness", "contrast"), [(1.0, 0.65), (1.0, 1.35), (0.7, 0.8), (1.3, 1.2)])
 def test_brightness_and_contrast_are_those_of_pillow(brightness, contrast):
     values = np.random.default_rng(0).integers(60, 180, (24, 24, 3), np.uint8)
     picture = ImageEnhance.Contrast(Image.fromarray(values)).enhance(contrast)
-    expected = np.asarray(ImageEnhance.Brightness(picture).enhance(brightness)).astype(float)
+    if brightness < 1:
+        picture = ImageEnhance.Brightness(picture).enhance(brightness)
+    else:  # the negative becomes darker
+        picture = ImageOps.invert(ImageEnhance.Brightness(ImageOps.invert(picture)).enhance(2 - brightness))
+    expected = np.asarray(picture).astype(float)
     images = torch.from_numpy(values).permute(2, 0, 1)[None] / 255
     changed = last(change_contrast(images, torch.tensor([brightness]), torch.tensor([contrast])))[0] * 255
     assert np.abs(changed - expected).max() < 2.5  # Pillow rounds the mean and both steps
+
+
+def test_no_brightness_makes_white_of_tissue():
+    pale = torch.tensor([0.9, 0.75, 0.85]).view(1, 3, 1, 1).expand(1, 3, 4, 4)
+    changed = change_contrast(pale, torch.tensor([1.35]), torch.tensor([1.0]))[0, :, 0, 0]
+    assert (changed < 0.95).all()

@@ -96,15 +96,20 @@ def _from_hsv(hue: torch.Tensor, saturation: torch.Tensor, value: torch.Tensor) 
 
 
 def change_contrast(images: torch.Tensor, brightness: torch.Tensor, contrast: torch.Tensor) -> torch.Tensor:
-    """Return ``((image - grey) * contrast + grey) * brightness`` in [0, 1], grey being the patch's mean luma.
+    """Stretch intensities about the patch's mean grey, then darken or lighten all.
 
     Parameters
     ----------
     images : tensor
-    brightness, contrast : tensor, (B,)
+    brightness : tensor, (B,)
+        0 to 2. Below 1 intensities are multiplied by it; above 1 what they lack of white is multiplied by 2
+        less it. Multiplying intensities there would make white of most tissue, which is bright already.
+    contrast : tensor, (B,)
+        Factor of the difference from the mean luma; what leaves [0, 1] is clipped.
     """
-    luma = torch.tensor(LUMA, dtype=images.dtype, device=images.device)
-    grey = images.mean((2, 3)) @ luma
-    factor, offset = brightness * contrast, grey * (1 - contrast) * brightness
     shape = (-1, 1, 1, 1)
-    return torch.addcmul(offset.view(shape), images, factor.view(shape)).clamp_(0, 1)
+    luma = torch.tensor(LUMA, dtype=images.dtype, device=images.device)
+    grey = images.mean((2, 3)) @ luma * (1 - contrast)
+    stretched = torch.addcmul(grey.view(shape), images, contrast.view(shape)).clamp_(0, 1)
+    lighter = brightness - 1
+    return stretched.mul_(1 - lighter.abs().view(shape)).add_(lighter.clamp(min=0).view(shape))

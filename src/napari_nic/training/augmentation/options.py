@@ -37,7 +37,8 @@ class AugmentOptions:
         Gaussian of width sigma, times alpha) for a patch of 128 px. Every patch draws alpha within 20 % and
         sigma within 10 %, so that 100 and 10 give the published 80 to 120 and 9 to 11.
     brightness, contrast : float
-        Factor within 1 -+ the strength; contrast is about the patch's mean grey.
+        Factor within 1 -+ the strength, see
+        :func:`napari_nic.training.augmentation.colour.change_contrast`.
     hue : float
         Largest shift of the hue in turns: 0.1 is 36 degrees.
     saturation, value : float
@@ -107,7 +108,7 @@ _LIGHT = AugmentOptions(
     saturation=0.1,
     hed=0.05,
     blur=0.5,
-    noise=0.05,
+    noise=0.02,
 )
 _STRONG = replace(_LIGHT, hed=0.2, blur=1.0, noise=0.1)
 
@@ -116,14 +117,17 @@ PRESETS: Mapping[str, AugmentOptions] = MappingProxyType(
         "none": AugmentOptions(symmetries=False),
         "light": _LIGHT,
         "strong": _STRONG,
-        "any-hue": replace(_STRONG, hue=1.0, saturation=1.0),
+        "any-hue": replace(_STRONG, hue=1.0, saturation=0.5),
     }
 )
 """Options by name.
 
 ``light`` has the published ranges of zoom (0.8 to 1.2), elastic deformation, brightness and contrast (0.65 to
 1.35), and the light ranges of HSV (0.1) and HED (0.05). ``strong`` has the strong range of HED (0.2) and the
-full noise (0.1); ``any-hue`` has the strong range of HSV (1) besides: stains keep their contrast and lose
-their colours. The published sigma of blur, up to 0.1 px, changes no pixel by a grey level; ours, up to 0.5
-and 1 px, are those of a slide slightly out of focus.
+full noise (0.1) instead. ``any-hue`` has the strong range of hue (1) besides: stains keep their contrast and
+lose their colours. Its saturation changes by 0.5 and not by the published 1, with which both stains can become
+the same white.
+
+The published sigma of blur, up to 0.1 px, changes no pixel by a grey level; ours, up to 0.5 and 1 px, are those
+of a slide slightly out of focus.
 """

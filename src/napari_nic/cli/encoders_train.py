@@ -1,0 +1,211 @@
+"""``napari-nic encoders train``: train an encoder by any of the methods, with the same options."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_nic.cli import arguments
+from napari_nic.cli.console import Console
+from napari_nic.cli.interrupt import stoppable
+from napari_nic.errors import InvalidParameterError, MissingDependencyError
+
+if TYPE_CHECKING:
+    from napari_nic.training.options import TrainOptions
+    from napari_nic.training.recipe import TrainRecipe
+    from napari_nic.training.sets import TrainingSet
+
+METHODS = ("vae", "contrastive", "bigan", "supervised", "multitask", "vicreg")
+DESCRIPTION = """\
+Train an encoder; an interrupted run goes on from its checkpoint when the same command is given again.
+
+methods:
+  vae          variational autoencoder                     (no labels)
+  contrastive  pairs of the same and of different places   (no labels)
+  bigan        bidirectional generative adversarial network (no labels)
+  vicreg       variance-invariance-covariance regularisation (no labels)
+  supervised   one labelled set
+  multitask    any number of labelled sets, each with a head of its own
+
+Beside the encoder, the folder NAME.training holds checkpoints, steps.csv, validation.csv, curve.png and,
+where the method can paint, reconstructions.png and generated.png.
+"""
+
+
+def add_train(actions: arguments.Subparsers) -> None:
+    """Add the command."""
+    parser = arguments.add_command(actions, "train", run_train, "Train an encoder", description=DESCRIPTION)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("method", choices=METHODS, metavar="METHOD", help=", ".join(METHODS))
+    _add_data(parser)
+    _add_result(parser)
+    _add_protocol(parser)
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("data")
+    group.add_argument(
+        "--tiles",
+        type=arguments.tile_folder,
+        action="append",
+        default=[],
+        metavar="FOLDER=UM",
+        help="folder of picture tiles and their um per pixel; several make one set without labels",
+    )
+    group.add_argument(
+        "--task",
+        type=arguments.tile_folder,
+        action="append",
+        default=[],
+        metavar="FOLDER=UM",
+        help="labelled tiles: class sub-folders, or a folder masks of outlines; each is a task of its own",
+    )
+    group.add_argument(
+        "--patches",
+        action="append",
+        default=[],
+        metavar="STORE",
+        help="store made by napari-nic patches extract; each is a set, and a task where it has labels",
+    )
+    group.add_argument(
+        "--group",
+        type=arguments.regex,
+        default="",
+        metavar="REGEX",
+        help="what in a tile's file name tells the slide or patient, so that none is in training and"
+        " validation both",
+    )
+
+
+def _add_result(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("result")
+    group.add_argument("--name", required=True, help="name of the encoder from now on")
+    arguments.add_out(parser, "folder to write the encoder to; default: the user's encoders")
+    group.add_argument("--licence", default="unspecified", help="of the weights, for the card")
+    group.add_argument("--data-note", default="", metavar="TEXT", help="what the tiles are, for the card")
+    group.add_argument("--summary", default="", metavar="TEXT", help="one line, for the card")
+
+
+def _add_protocol(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("protocol")
+    group.add_argument(
+        "--architecture", metavar="NAME", help="nic-64 (published, default) or nic-128 (appendix)"
+    )
+    group.add_argument("--code-size", type=arguments.positive_int, metavar="C", help="length of the code")
+    group.add_argument("--steps", type=arguments.positive_int, metavar="N", help="training steps at most")
+    group.add_argument("--batch-size", type=arguments.positive_int, metavar="N")
+    group.add_argument("--learning-rate", type=arguments.positive, metavar="RATE")
+    group.add_argument("--schedule", choices=("plateau", "cosine", "constant"))
+    group.add_argument(
+        "--patience", type=arguments.positive_int, metavar="N", help="validations without gain"
+    )
+    group.add_argument("--validate-every", type=arguments.natural, metavar="N", help="steps; 0: never")
+    group.add_argument("--augmentation", metavar="PRESET", help="none, light or strong")
+    group.add_argument("--seed", type=arguments.natural, metavar="N")
+    group.add_argument(
+        "--set",
+        type=setting,
+        action="append",
+        default=[],
+        dest="settings",
+        metavar="NAME=VALUE",
+        help="a setting of the method, for instance gamma=1e-4 (vae); a wrong name lists them",
+    )
+    group.add_argument("--device", type=arguments.device, default="auto")
+
+
+def setting(text: str) -> tuple[str, float]:
+    """Parse ``NAME=VALUE``."""
+    name, separator, value = text.partition("=")
+    try:
+        return name, float(value)
+    except ValueError:
+        expected = "expected NAME=NUMBER" if separator else "expected NAME=VALUE"
+        raise argparse.ArgumentTypeError(f"{text!r}: {expected}, for instance gamma=1e-4") from None
+
+
+def run_train(args: argparse.Namespace, console: Console) -> int:
+    """Train an encoder and save it."""
+    recipe = make_recipe(args)
+    with stoppable(console) as token:
+        from napari_nic.training.recipe import train_encoder
+
+        reports = list(console.follow(train_encoder(recipe, token=token), recipe.name))
+    if reports:
+        last = reports[-1]
+        measures = ", ".join(f"{name} {value:.4g}" for name, value in last.validation.items())
+        console.result(f"{recipe.folder}: {last.done} steps, smoothed loss {last.loss:.4g}")
+        console.result(f"validation: {measures or 'none'}")
+        console.result(
+            f"{last.patches_per_second:.0f} patches/s, {last.waiting:.1%} of it waiting for patches"
+        )
+    _plot(recipe, console)
+    console.result(f"use it with --encoder {args.out or recipe.name}")
+    return 0
+
+
+def _plot(recipe: TrainRecipe, console: Console) -> None:
+    from napari_nic.training.log import plot_log
+
+    try:
+        console.result(f"curve: {plot_log(recipe.checkpoint)}")
+    except MissingDependencyError as error:
+        console.note(str(error))
+
+
+def make_recipe(args: argparse.Namespace) -> TrainRecipe:
+    """Return what the arguments ask for.
+
+    Raises
+    ------
+    InvalidParameterError
+        If no data are named.
+    """
+    from napari_nic.training.recipe import TrainRecipe
+
+    sets = _sets(args)
+    if not sets:
+        raise InvalidParameterError(
+            "nothing to train on", hint="name data with --tiles, --task or --patches (see --help)"
+        )
+    return TrainRecipe(
+        name=args.name,
+        method=args.method,
+        sets=sets,
+        out=Path(args.out) if args.out else None,
+        card={"data": args.data_note, "licence": args.licence, "summary": args.summary},
+        device=args.device,
+        options=_options(args),
+    )
+
+
+def _sets(args: argparse.Namespace) -> list[TrainingSet]:
+    from napari_nic.patches import TileFolder
+    from napari_nic.training.sets import StoreSet, TileFolders
+
+    sets: list[TrainingSet] = []
+    for folder, mpp in args.task:
+        sets.append(TileFolders([TileFolder(Path(folder), mpp, labelled=True, group=args.group)]))
+    sets += [StoreSet(Path(store)) for store in args.patches]
+    plain = [TileFolder(Path(folder), mpp, group=args.group) for folder, mpp in args.tiles]
+    return [*sets, TileFolders(plain)] if plain else sets
+
+
+def _options(args: argparse.Namespace) -> TrainOptions:
+    from napari_nic.training.options import TrainOptions
+
+    names = (
+        "steps",
+        "batch_size",
+        "code_size",
+        "seed",
+        "architecture",
+        "learning_rate",
+        "schedule",
+        "patience",
+        "validate_every",
+        "augmentation",
+    )
+    given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    return TrainOptions(settings=dict(args.settings), **given)

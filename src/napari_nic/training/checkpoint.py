@@ -1,0 +1,131 @@
+"""Checkpoints of training: tensors in a safetensors file, options and counters in JSON beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from napari_nic.errors import WeightsError
+from napari_nic.training.objectives.base import Objective
+from napari_nic.training.options import RESUMABLE, TrainOptions
+
+WEIGHTS_FILE, STATE_FILE, BEST_FILE = "checkpoint.safetensors", "checkpoint.json", "best.safetensors"
+
+Optimisers = Sequence[torch.optim.Optimizer]
+
+
+def save_checkpoint(
+    folder: Path,
+    objective: Objective,
+    optimisers: Optimisers,
+    options: TrainOptions,
+    counters: Mapping[str, Any],
+) -> None:
+    """Write a checkpoint; what was there stays whole until the new one is.
+
+    The tensors' file carries the step, and the JSON file that names it comes last: a crash between the two
+    is noticed, see :func:`load_checkpoint`.
+    """
+    tensors = _network(objective)
+    for number, optimiser in enumerate(optimisers):
+        for index, state in optimiser.state_dict()["state"].items():
+            tensors |= {
+                f"optimiser.{number}.{index}.{key}": torch.as_tensor(value).contiguous()
+                for key, value in state.items()
+            }
+    record = {"objective": objective.name, "options": asdict(options), "counters": dict(counters)}
+    temporary = folder / f"{WEIGHTS_FILE}.new"
+    save_file(tensors, temporary, metadata={"record": json.dumps(record)})
+    temporary.replace(folder / WEIGHTS_FILE)
+    (folder / STATE_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def load_checkpoint(
+    folder: Path, objective: Objective, optimisers: Optimisers, options: TrainOptions
+) -> dict[str, Any]:
+    """Put a checkpoint's state into an objective and its optimisers; return the counters, {} without one.
+
+    Raises
+    ------
+    WeightsError
+        If the checkpoint was made with other options.
+    """
+    if not (folder / WEIGHTS_FILE).is_file():
+        return {}
+    record = read_record(folder)
+    _check_same(record, objective, options, folder)
+    tensors = load_file(folder / WEIGHTS_FILE)
+    objective.load_state_dict(_with_prefix(tensors, "net."))
+    for number, optimiser in enumerate(optimisers):
+        states: dict[int, dict[str, torch.Tensor]] = {}
+        for name, value in _with_prefix(tensors, f"optimiser.{number}.").items():
+            index, _, key = name.partition(".")
+            states.setdefault(int(index), {})[key] = value
+        groups = optimiser.state_dict()["param_groups"]
+        optimiser.load_state_dict({"state": states, "param_groups": groups})
+    counters: dict[str, Any] = record["counters"]
+    return counters
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Return objective, options and counters of the checkpoint in a folder.
+
+    Raises
+    ------
+    WeightsError
+        If there is none, or it is damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    file = folder / WEIGHTS_FILE
+    try:
+        with safe_open(file, framework="pt") as stream:
+            record: dict[str, Any] = json.loads(stream.metadata()["record"])
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise WeightsError(
+            "there is no checkpoint of a training here, or it is damaged",
+            path=file,
+            expected="a safetensors file that training wrote",
+            found=str(error),
+        ) from error
+    return record
+
+
+def save_best(folder: Path, objective: Objective) -> None:
+    """Keep the weights of the best validation so far."""
+    temporary = folder / f"{BEST_FILE}.new"
+    save_file(_network(objective), temporary)
+    temporary.replace(folder / BEST_FILE)
+
+
+def load_best(folder: Path, objective: Objective) -> None:
+    """Put the weights of the best validation into an objective."""
+    objective.load_state_dict(_with_prefix(load_file(folder / BEST_FILE), "net."))
+
+
+def _network(objective: Objective) -> dict[str, torch.Tensor]:
+    return {f"net.{name}": value.contiguous() for name, value in objective.state_dict().items()}
+
+
+def _with_prefix(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _check_same(record: Mapping[str, Any], objective: Objective, options: TrainOptions, folder: Path) -> None:
+    asked = json.loads(json.dumps(asdict(options))) | {"objective": objective.name}
+    stored = record["options"] | {"objective": record["objective"]}
+    wrong = [name for name in asked if name not in RESUMABLE and asked[name] != stored.get(name)]
+    if wrong:
+        raise WeightsError(
+            "the checkpoint was made with other options",
+            path=folder,
+            expected=", ".join(f"{name}={stored.get(name)}" for name in wrong),
+            found=", ".join(f"{name}={asked[name]}" for name in wrong),
+            hint="choose another name or folder, or the same options",
+        )

@@ -1,0 +1,98 @@
+"""The log of a training run: two CSV files and, on request, a plot of them."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+from napari_nic.errors import MissingDependencyError
+from napari_nic.training.options import TrainingProgress
+
+STEPS_FILE, VALIDATION_FILE, PLOT_FILE = "steps.csv", "validation.csv", "curve.png"
+
+
+class TrainingLog:
+    """Collects rows and appends them to ``steps.csv`` and ``validation.csv`` of a folder.
+
+    Parameters
+    ----------
+    folder : Path
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._pending: dict[str, list[dict[str, float]]] = {STEPS_FILE: [], VALIDATION_FILE: []}
+
+    def step(self, report: TrainingProgress) -> None:
+        """Note a training step."""
+        speed = {
+            "patches_per_second": round(report.patches_per_second, 1),
+            "waiting": round(report.waiting, 4),
+        }
+        self._pending[STEPS_FILE].append({"step": report.done, "loss": report.loss, **report.terms, **speed})
+
+    def validation(self, step: int, measures: Mapping[str, float]) -> None:
+        """Note a validation."""
+        self._pending[VALIDATION_FILE].append({"step": step, **measures})
+
+    def flush(self) -> None:
+        """Write what was noted."""
+        for name, rows in self._pending.items():
+            if rows:
+                file = self._folder / name
+                known = read_log(file)
+                _write(file, known + rows)
+                rows.clear()
+
+    def rewind(self, step: int) -> None:
+        """Drop rows after `step`: a resumed run writes them again."""
+        for name in self._pending:
+            file = self._folder / name
+            rows = read_log(file)
+            if rows and rows[-1]["step"] > step:
+                _write(file, [row for row in rows if row["step"] <= step])
+
+
+def read_log(file: Path) -> list[dict[str, float]]:
+    """Read one of the log's files; an absent one is empty."""
+    if not file.is_file():
+        return []
+    with file.open(newline="", encoding="utf-8") as stream:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(stream)]
+
+
+def _write(file: Path, rows: list[dict[str, float]]) -> None:
+    temporary = file.with_suffix(".new")
+    with temporary.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]) if rows else ["step"])
+        writer.writeheader()
+        writer.writerows(rows)
+    temporary.replace(file)
+
+
+def plot_log(folder: Path) -> Path:
+    """Draw the losses of a training folder to ``curve.png``.
+
+    Raises
+    ------
+    MissingDependencyError
+        If matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingDependencyError(
+            "matplotlib is needed for plots", hint='pip install "napari-nic[train]"'
+        ) from error
+    figure = Figure(figsize=(6, 3.5), layout="constrained")
+    axes = figure.subplots()
+    for name, label in ((STEPS_FILE, "training (smoothed)"), (VALIDATION_FILE, "validation")):
+        rows = read_log(folder / name)
+        if rows:
+            axes.plot([row["step"] for row in rows], [row["loss"] for row in rows], label=label)
+    axes.set(xlabel="step", ylabel="loss", title=folder.name.removesuffix(".training"))
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(folder / PLOT_FILE, dpi=150)
+    return folder / PLOT_FILE

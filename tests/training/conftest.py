@@ -1,0 +1,65 @@
+"""Patch sources made by code: tissue-like tiles with two classes that can be told apart."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from napari_nic.patches import Tile, TileSet
+from napari_nic.training.options import TrainOptions
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """Keep the user's own encoders out of the tests, and the tests' out of the user's."""
+    monkeypatch.setenv("NAPARI_NIC_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Small networks are faster on one thread, and the test machine has few."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def two_tissues(make_tissue):
+    """Six tiles of 200 px, three pink and three with their colours swapped to green."""
+    tiles = []
+    for index in range(6):
+        image = make_tissue(700, 800, seed=index)[250:450, 300:500]
+        name = "green" if index % 2 else "pink"
+        tiles.append(Tile(image[..., [1, 0, 2]] if index % 2 else image, f"slide{index}", class_name=name))
+    return tuple(tiles)
+
+
+@pytest.fixture
+def source(two_tissues):
+    """A labelled source of 80 px patches for the 64 px network."""
+    return TileSet(two_tissues, 80, mpp=1.0)
+
+
+@pytest.fixture
+def quick():
+    """Return a function that makes options for a run of seconds."""
+
+    def make(**changed):
+        settled = {"code_size": 12, "steps": 8, "batch_size": 8, "validate_every": 4, "checkpoint_every": 4}
+        return TrainOptions(**(settled | {"validation_patches": 32} | changed))
+
+    return make
+
+
+@pytest.fixture
+def same_weights():
+    """Return a function that tells whether two objectives have equal weights."""
+
+    def equal(one, other):
+        first, second = one.state_dict(), other.state_dict()
+        return first.keys() == second.keys() and all(np.array_equal(first[k], second[k]) for k in first)
+
+    return equal

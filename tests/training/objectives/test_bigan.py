@@ -1,0 +1,45 @@
+import torch
+
+from napari_nic.training.objectives.bigan import BiganObjective, PairCritic, make_generator
+
+SMALL = {"generator_width": 8, "critic_width": 8}
+
+
+def test_the_discriminators_layers_have_spectral_norm_one():
+    torch.manual_seed(0)
+    critic = PairCritic(6, 64, 8).train()
+    for _ in range(30):
+        critic(torch.randn(4, 3, 64, 64), torch.randn(4, 6))
+    with torch.inference_mode():
+        norms = [float(torch.linalg.matrix_norm(layer.weight, 2)) for layer in critic.judge[::2]]
+    assert max(abs(norm - 1) for norm in norms) < 0.05
+
+
+def test_the_generator_paints_patches():
+    with torch.inference_mode():
+        picture = make_generator(6, 64, 8)(torch.randn(3, 6))
+    assert picture.shape == (3, 3, 64, 64)
+    assert float(picture.abs().max()) <= 1
+
+
+def test_kept_weights_are_an_average_that_follows(source, quick):
+    torch.manual_seed(0)
+    objective = BiganObjective(quick(settings=SMALL | {"average": 0.5}), [source])
+    start = objective.encoder.code.weight.clone()
+    with torch.no_grad():
+        objective.live_encoder.code.weight.add_(1.0)
+    objective._average()
+    moved = objective.encoder.code.weight - start
+    torch.testing.assert_close(moved, torch.full_like(moved, 0.5))
+
+
+def test_encoder_and_generator_do_not_move_the_discriminator_and_the_other_way_round(source, quick):
+    torch.manual_seed(0)
+    objective = BiganObjective(quick(settings=SMALL), [source]).train()
+    painters, critic = objective.optimisers(1e-3)
+    of_painters = {id(p) for group in painters.param_groups for p in group["params"]}
+    of_critic = {id(p) for group in critic.param_groups for p in group["params"]}
+    kept = {id(p) for p in [*objective.encoder.parameters(), *objective.generator.parameters()]}
+    assert not of_painters & of_critic
+    assert of_painters | of_critic | kept == {id(p) for p in objective.parameters()}
+    assert not any(p.requires_grad for p in objective.encoder.parameters())
