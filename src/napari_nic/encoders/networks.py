@@ -21,6 +21,9 @@ LEAK = 0.2
 KERAS_BN_EPS = 1e-3
 """Epsilon of the authors' batch normalisation, Keras' default."""
 
+WIDE_LAYERS, WIDE_BATCH = 2, 16
+"""On a CPU the first layers, whose maps are large, take this many patches at a time."""
+
 
 class EncoderNet(nn.Module):
     """A network that ends in one linear layer, the code.
@@ -62,10 +65,22 @@ class PreparedNet(nn.Module):
         return [conv for conv in self.convs if isinstance(conv, nn.Conv2d)]
 
     def flat(self, x: torch.Tensor) -> torch.Tensor:
-        """Map (B, 3, s, s) of ``uint8 - 128`` to the flattened last feature map, in float32."""
-        for conv in self.convs:
-            x = nn.functional.leaky_relu_(conv(x), LEAK)
+        """Map (B, 3, s, s) of ``uint8 - 128`` to the flattened last feature map, in float32.
+
+        On a CPU the wide first maps are made for a few patches at a time: as fast, and memory of a quarter
+        of the size, which the C library keeps at hand instead of asking the system for it again each time.
+        """
+        if x.device.type == "cpu":
+            x = torch.cat([self._activated(part, 0, WIDE_LAYERS) for part in x.split(WIDE_BATCH)])
+        else:
+            x = self._activated(x, 0, WIDE_LAYERS)
+        x = self._activated(x, WIDE_LAYERS, len(self.convs))
         return x.permute(0, 2, 3, 1).flatten(1).to(self.head.weight.dtype)
+
+    def _activated(self, x: torch.Tensor, first: int, last: int) -> torch.Tensor:
+        for conv in self.convs[first:last]:
+            x = nn.functional.leaky_relu_(conv(x), LEAK)
+        return x
 
 
 class NicEncoderNet(EncoderNet):
