@@ -125,9 +125,9 @@ PRESETS: Mapping[str, AugmentOptions] = MappingProxyType(
 ``light`` has the published ranges of zoom (0.8 to 1.2), elastic deformation, brightness and contrast (0.65 to
 1.35), and the light ranges of HSV (0.1) and HED (0.05). ``strong`` has the strong range of HED (0.2) and the
 full noise (0.1) instead. ``any-hue`` has the strong range of hue (1) besides: stains keep their contrast and
-lose their colours. Its saturation changes by 0.5 and not by the published 1, with which both stains can become
-the same white.
+lose their colours. Its saturation changes by 0.5 and not by the published 1, with which both stains can turn
+into the same white.
 
-The published sigma of blur, up to 0.1 px, changes no pixel by a grey level; ours, up to 0.5 and 1 px, are those
-of a slide slightly out of focus.
+The published sigma of blur, up to 0.1 px, changes no pixel by a grey level; ours, up to 0.5 and 1 px, are
+those of a slide slightly out of focus.
 """
