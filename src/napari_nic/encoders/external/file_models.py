@@ -7,6 +7,7 @@ file holds a graph of known operations and cannot do more than compute.
 from __future__ import annotations
 
 import warnings
+import zipfile
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -32,7 +33,7 @@ def open_torchscript(file: Path, *, device: str, output: str | None = None) -> N
     WeightsError
         If the file is none.
     """
-    _no_output(file, output)
+    _check_archive(file, output, "a TorchScript module (torch.jit.save)")
     try:
         with warnings.catch_warnings():
             # PyTorch asks makers of such files to change over to torch.export; readers cannot.
@@ -57,7 +58,7 @@ def open_exported(file: Path, *, device: str, output: str | None = None) -> Netw
     WeightsError
         If the file is none, or its program does not take one batch of pictures.
     """
-    _no_output(file, output)
+    _check_archive(file, output, "a program (torch.export.save)")
     try:
         program = torch.export.load(file)
     except (RuntimeError, ValueError, OSError, KeyError, AssertionError) as error:
@@ -189,14 +190,22 @@ def _onnx_output(session: Any, file: Path, output: str | None) -> str:
     return chosen
 
 
-def _no_output(file: Path, output: str | None) -> None:
+def _check_archive(file: Path, output: str | None, expected: str) -> None:
+    """Raise unless a file may be one of PyTorch's, which are archives and have no outputs by name."""
+    if not zipfile.is_zipfile(file):
+        raise _unreadable(file, expected, ValueError("not an archive of PyTorch"))
     if output is not None:
         raise WeightsError("only ONNX files have outputs by name", path=file, found=output)
 
 
 def _unreadable(file: Path, expected: str, error: Exception) -> WeightsError:
     return WeightsError(
-        "the model cannot be opened", path=file, expected=expected, found=str(error)[:MESSAGE]
+        "the model cannot be opened",
+        path=file,
+        expected=expected,
+        found=str(error)[:MESSAGE],
+        hint="weights without their network belong to a model of timm: "
+        "napari-nic encoders import timm:MODEL --weights FILE",
     )
 
 

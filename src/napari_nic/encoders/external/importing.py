@@ -111,12 +111,11 @@ def import_model_file(
     facts = (settings or Settings()).or_else(Settings() if described is None else read_sidecar(described))
     facts.required("mpp", "input_size")
     options = _options(facts.or_else(ASSUMED)) | ({"output": facts.output} if facts.output else {})
+    spec = _spec(name, architecture, facts, options, origin={"network": path.name}, weights=path)
+    encoder = _measured(spec, open_model_file(spec, path, device="cpu"))
     with new_encoder(name, home) as folder:
-        file = Path(shutil.copyfile(path, folder / MODEL_FILES[architecture]))
-        options |= _copy_data_file(path, folder)
-        spec = _spec(name, architecture, facts, options, origin={"network": path.name}, weights=file)
-        encoder = _measured(spec, open_model_file(spec, file, device="cpu"))
-        return _finish(folder, encoder, projection)
+        shutil.copyfile(path, folder / MODEL_FILES[architecture])
+        return _finish(folder, encoder, projection, files=_copy_data_file(path, folder))
 
 
 def import_timm(
@@ -244,13 +243,13 @@ def _options(facts: Settings) -> dict[str, Any]:
     }
 
 
-def _copy_data_file(path: Path, folder: Path) -> dict[str, Any]:
-    """Copy what ONNX exporters put beside a large model, which the model names."""
+def _copy_data_file(path: Path, folder: Path) -> dict[str, str]:
+    """Copy what ONNX exporters put beside a large model, which the model names; name to SHA-256."""
     data = path.with_name(f"{path.name}.data")
     if not data.is_file():
         return {}
     shutil.copyfile(data, folder / data.name)
-    return {"files": {data.name: file_sha256(data)}}
+    return {data.name: file_sha256(data)}
 
 
 def _origin(weights: TimmWeights) -> str:
@@ -286,9 +285,17 @@ def _spec(
     )
 
 
-def _finish(folder: Path, encoder: Encoder, projection: ProjectionRequest | None) -> EncoderSpec:
-    """Add the projection, and write the description."""
+def _finish(
+    folder: Path,
+    encoder: Encoder,
+    projection: ProjectionRequest | None,
+    *,
+    files: Mapping[str, str] | None = None,
+) -> EncoderSpec:
+    """Add the projection and further files, and write the description."""
     spec = encoder.spec if projection is None else _project(folder, encoder, projection)
+    if files:
+        spec = replace(spec, options=dict(spec.options) | {"files": dict(files)})
     write_spec(folder, spec, _card(spec))
     return spec
 
