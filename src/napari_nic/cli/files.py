@@ -32,6 +32,20 @@ def save_overlay(overlay: Overlay, path: Path, *, cell_px: int) -> None:
         Image.fromarray(rgba, "RGBA").save(path, format="PNG")
 
 
+def save_picture(rgb: np.ndarray, path: Path) -> None:
+    """Write a picture (h, w, 3) uint8 RGB as PNG.
+
+    Raises
+    ------
+    StoreError
+        If the file cannot be written.
+    """
+    from PIL import Image
+
+    with _writing(path):
+        Image.fromarray(rgb).save(path, format="PNG")
+
+
 def save_array(array: np.ndarray, path: Path) -> None:
     """Write an array as ``.npy``.
 

@@ -14,6 +14,7 @@ from napari_nic.cli.cards import card_lines
 from napari_nic.cli.console import Console, count, duration
 from napari_nic.cli.inputs import PATCHES_SUFFIX, find_slides
 from napari_nic.cli.interrupt import stoppable
+from napari_nic.cli.patch_sheet import add_sheet
 
 if TYPE_CHECKING:
     from napari_nic.patches import ExtractProgress, ExtractRecipe, PatchStore, SlideOptions, TileFolder
@@ -36,6 +37,7 @@ def add_parser(commands: arguments.Subparsers) -> None:
     actions = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_extract(actions)
     _add_info(actions)
+    add_sheet(actions)
 
 
 def _add_extract(actions: arguments.Subparsers) -> None:
