@@ -63,7 +63,9 @@ def _known() -> set[str]:
     return {field.name for field in fields(Settings)} | {"normalise"}
 
 
-def _ours(data: Mapping[str, Any]) -> Settings:
+def _ours(data: Any) -> Settings:
+    if not isinstance(data, dict):
+        raise TypeError(f"a {type(data).__name__}, not an object")
     values = dict(data)
     if set(values) - _known():
         raise KeyError(f"unknown: {', '.join(sorted(set(values) - _known()))}")
