@@ -95,11 +95,38 @@ def test_tile_uses_count_the_strips_that_touch_a_tile(monkeypatch):
         assert count == len({y // 128 for y in range(row * 240, min(4096, row * 240 + 240))})
 
 
+@given(
+    height=st.integers(200, 1500),
+    width=st.integers(200, 1500),
+    patch=st.integers(8, 300),
+    stride=st.integers(8, 300),
+    tile=st.tuples(st.integers(16, 400), st.integers(16, 400)),
+)
+def test_exactly_the_tiles_that_covered_patches_touch_are_asked_for(height, width, patch, stride, tile):
+    """Neither the glass between two pieces of tissue, nor tiles past the level's edge."""
+    grid = make_grid(height, width, patch_size=patch, stride=stride)
+    coverage = np.random.default_rng(0).random(grid.shape) < 0.2
+    for block in pending_blocks(np.zeros((-(-grid.rows // BLOCK), -(-grid.cols // BLOCK)), bool), coverage):
+        for strip in strips(block, grid, coverage):
+            wanted = set()
+            for row, col in np.argwhere(coverage[strip.rows, strip.cols]):
+                patch_px = grid.patch_region(strip.rows.start + int(row), strip.cols.start + int(col))
+                inside = patch_px.intersect(RegionPx(0, 0, height, width))
+                wanted |= {
+                    (y, x)
+                    for y in range(inside.y // tile[0], -(-inside.bottom // tile[0]))
+                    for x in range(inside.x // tile[1], -(-inside.right // tile[1]))
+                    if not inside.is_empty
+                }
+            asked = list(strip.tiles(grid, coverage, tile=tile, level_shape=(height, width)))
+            assert asked == sorted(wanted)
+
+
 @pytest.mark.parametrize("stride", [64, 128, 200])
 def test_windows_past_the_edge_ask_for_existing_tiles_only(stride):
     grid = make_grid(1000, 900, stride=stride)
     coverage = np.ones(grid.shape, bool)
     for strip in strips(Block(0, 0), grid, coverage):
-        for row, col in strip.tiles((256, 256), (1000, 900)):
+        for row, col in strip.tiles(grid, coverage, tile=(256, 256), level_shape=(1000, 900)):
             assert 0 <= row < 4
             assert 0 <= col < 4

@@ -77,22 +77,23 @@ def compose_window(
     level: RegionPx,
     background: tuple[int, int, int],
 ) -> np.ndarray:
-    """Paste the tiles that a window touches; what lies outside the level gets the background colour.
+    """Paste tiles into a window; what lies outside the level gets the background colour.
+
+    Inside the level, pixels that no tile covers are left as the memory was: give all tiles that matter.
 
     Returns
     -------
     ndarray of uint8, (region.height, region.width, 3)
     """
     window = np.empty((region.height, region.width, 3), np.uint8)
-    if region.intersect(level) != region:  # else the tiles cover all of it, and filling would cost as much
+    if region.intersect(level) != region:  # else tiles cover all that matters, and filling would cost as much
         window[:] = background
     for row, col in tiles:
         pixels = get_tile((row, col))
-        place = RegionPx(row * tile[0], col * tile[1], pixels.shape[0], pixels.shape[1])
-        common = region.intersect(place)
-        window[
-            common.y - region.y : common.bottom - region.y, common.x - region.x : common.right - region.x
-        ] = pixels[common.y - place.y : common.bottom - place.y, common.x - place.x : common.right - place.x]
+        y, x = row * tile[0] - region.y, col * tile[1] - region.x  # of the tile's corner in the window
+        top, left = max(0, y), max(0, x)
+        part = pixels[top - y : region.height - y, left - x : region.width - x]
+        window[top : top + part.shape[0], left : left + part.shape[1]] = part
     return window
 
 

@@ -20,10 +20,10 @@ from napari_nic.compressed import BLOCK
 from napari_nic.geometry import RegionPx
 from napari_nic.grid import PatchGrid
 
-STRIP_BYTES = 2**20
+STRIP_BYTES = 2**21
 """A block is read in strips of whole cell rows of at most this many bytes of pixels (at least one row).
 
-A small strip stays in a core's cache, and the glass beside ragged tissue is not decoded.
+What is pasted then stays in a core's cache, and a tile is asked for few times.
 """
 
 
@@ -116,14 +116,32 @@ class Strip:
     cols: slice
     region: RegionPx
 
-    def tiles(self, tile: tuple[int, int], level_shape: tuple[int, int]) -> Iterator[tuple[int, int]]:
-        """Yield (tile_row, tile_col) of the level's tiles that the window touches, in storage order."""
-        bounds = self.region.intersect(RegionPx(0, 0, *level_shape))
-        if bounds.is_empty:
-            return
-        for row in range(bounds.y // tile[0], (bounds.bottom - 1) // tile[0] + 1):
-            for col in range(bounds.x // tile[1], (bounds.right - 1) // tile[1] + 1):
-                yield row, col
+    def tiles(
+        self, grid: PatchGrid, coverage: np.ndarray, *, tile: tuple[int, int], level_shape: tuple[int, int]
+    ) -> Iterator[tuple[int, int]]:
+        """Yield (tile_row, tile_col) of the tiles that the covered patches touch, in storage order.
+
+        Parameters
+        ----------
+        coverage : ndarray of bool, (rows, cols)
+            Of the whole grid.
+        tile, level_shape : (int, int)
+            Height and width of the grid's level and of its tiles, px.
+        """
+        top, rows = _tiles_touched(self.rows, grid, tile[0], level_shape[0])
+        left, cols = _tiles_touched(self.cols, grid, tile[1], level_shape[1])
+        touched = rows @ coverage[self.rows, self.cols] @ cols.T
+        for row, col in np.argwhere(touched).tolist():
+            yield top + row, left + col
+
+
+def _tiles_touched(cells: slice, grid: PatchGrid, tile: int, length: int) -> tuple[int, np.ndarray]:
+    """Return the first tile along an axis, and which tile which cell's patch touches: bool (tiles, cells)."""
+    starts = np.arange(cells.start, cells.stop) * grid.stride_px
+    stops = np.minimum(starts + grid.patch_px, length)
+    first = cells.start * grid.stride_px // tile
+    edges = np.arange(first, max(first, -(-int(stops[-1]) // tile)))[:, None] * tile
+    return first, (starts < edges + tile) & (stops > edges)
 
 
 def strips(block: Block, grid: PatchGrid, coverage: np.ndarray) -> list[Strip]:
@@ -161,5 +179,5 @@ def count_tile_uses(
     uses: Counter[tuple[int, int]] = Counter()
     for block in blocks:
         for strip in strips(block, grid, coverage):
-            uses.update(strip.tiles(tile, level_shape))
+            uses.update(strip.tiles(grid, coverage, tile=tile, level_shape=level_shape))
     return uses

@@ -83,7 +83,7 @@ class BlockReader:
         factor = self._factor
         return compose_window(
             shrink_region(strip.region, factor),
-            strip.tiles(self._level.tile, self._level.shape),
+            strip.tiles(self._grid, self._coverage, tile=self._level.tile, level_shape=self._level.shape),
             self._pool.get,
             tile=(self._level.tile[0] // factor, self._level.tile[1] // factor),
             level=shrink_region(self._level.region, factor),
