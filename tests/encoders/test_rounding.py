@@ -3,7 +3,6 @@ import pytest
 import torch
 
 from napari_nic.encoders.networks import FoldedNet
-from napari_nic.encoders.rounding import round_to_bfloat16
 from napari_nic.encoders.spec import EncoderSpec
 from napari_nic.encoders.torch_encoder import TorchEncoder
 
@@ -18,7 +17,7 @@ def patches(make_tissue):
 
 def test_convolutions_hold_numbers_of_bfloat16(random_network):
     folded = FoldedNet(random_network)
-    round_to_bfloat16(folded.convolutions(), folded.head)
+    folded.round_to_bfloat16()
     for conv in folded.convolutions():
         for values in (conv.weight, conv.bias):
             assert torch.equal(values, values.bfloat16().float())
@@ -27,7 +26,7 @@ def test_convolutions_hold_numbers_of_bfloat16(random_network):
 def test_the_errors_of_a_kernel_cancel(random_network):
     folded, exact = FoldedNet(random_network), FoldedNet(random_network)
     first = exact.convolutions()[0]
-    round_to_bfloat16(folded.convolutions(), folded.head)
+    folded.round_to_bfloat16()
     scale = (folded.convolutions()[0].bias / first.bias)[:, None, None, None]
     plain = (first.weight.bfloat16().float() - first.weight).sum((2, 3)).abs().mean()
     handed_on = (folded.convolutions()[0].weight - first.weight * scale).sum((2, 3)).abs().mean()

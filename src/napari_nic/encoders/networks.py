@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
+from napari_nic.encoders.rounding import round_to_bfloat16
 from napari_nic.encoders.spec import EncoderSpec
 from napari_nic.errors import WeightsError
 
@@ -54,7 +55,7 @@ class PreparedNet(nn.Module):
     convs : ModuleList of Conv2d
         Each followed by a LeakyReLU.
     head : Linear
-        The layer that sees the last convolution, flattened in (row, column, channel) order.
+        The layer that sees the convolutions' output.
     """
 
     convs: nn.ModuleList
@@ -63,6 +64,16 @@ class PreparedNet(nn.Module):
     def convolutions(self) -> list[nn.Conv2d]:
         """Return the convolutions in order."""
         return [conv for conv in self.convs if isinstance(conv, nn.Conv2d)]
+
+    def round_to_bfloat16(self) -> None:
+        """Make the convolutions' weights numbers of bfloat16, see :mod:`napari_nic.encoders.rounding`."""
+        self.undo(round_to_bfloat16(self.convolutions()))
+
+    def undo(self, factors: list[torch.Tensor]) -> None:
+        """Divide the rescaling of each convolution's channels out of the layers that see them."""
+        last = factors[-1].repeat(self.head.in_features // len(factors[-1]))
+        with torch.no_grad():
+            self.head.weight.copy_(self.head.weight.double() * last)
 
     def flat(self, x: torch.Tensor) -> torch.Tensor:
         """Map (B, 3, s, s) of ``uint8 - 128`` to the flattened last feature map, in float32.
@@ -131,15 +142,7 @@ class FoldedNet(PreparedNet):
     def __init__(self, net: EncoderNet) -> None:
         super().__init__()
         net = cast(NicEncoderNet, net)
-        scale: torch.Tensor = torch.full((3,), 1 / 127.5, dtype=torch.float64)
-        shift: torch.Tensor = torch.full((3,), 0.5 / 127.5, dtype=torch.float64)
-        convs = []
-        for conv, norm in zip(net.convs, net.norms, strict=True):
-            assert isinstance(conv, nn.Conv2d)  # noqa: S101  # for the type checker
-            assert isinstance(norm, nn.BatchNorm2d)  # noqa: S101
-            convs.append(_absorb_conv(conv, scale, shift))
-            scale, shift = _batch_norm_as_affine(norm)
-        self.convs = nn.ModuleList(convs)
+        self.convs, scale, shift = _fold_convolutions(net)
         self.head = _absorb_linear(net.code, scale, shift)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -221,7 +224,22 @@ class Folded128Net(PreparedNet):
         return codes
 
 
-def _batch_norm_as_affine(norm: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
+def _fold_convolutions(net: NicEncoderNet) -> tuple[nn.ModuleList, torch.Tensor, torch.Tensor]:
+    """Return the convolutions for ``uint8 - 128``, and the (scale, shift) that follows the last one."""
+    scale: torch.Tensor = torch.full((3,), 1 / 127.5, dtype=torch.float64)
+    shift: torch.Tensor = torch.full((3,), 0.5 / 127.5, dtype=torch.float64)
+    convs = []
+    for index, conv in enumerate(net.convs):
+        assert isinstance(conv, nn.Conv2d)  # noqa: S101  # for the type checker
+        convs.append(_absorb_conv(conv, scale, shift))
+        if index < len(net.norms):
+            norm = net.norms[index]
+            assert isinstance(norm, nn.BatchNorm2d)  # noqa: S101
+            scale, shift = _batch_norm_as_affine(norm)
+    return nn.ModuleList(convs), scale, shift
+
+
+def _batch_norm_as_affine(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
     """Return (scale, shift) of a batch norm in evaluation, in float64."""
     if norm.running_mean is None or norm.running_var is None:
         raise WeightsError("a batch normalisation has no running statistics")
@@ -247,6 +265,87 @@ def _absorb_linear(linear: nn.Linear, scale: torch.Tensor, shift: torch.Tensor) 
     folded.weight = nn.Parameter((weight * scale.repeat(repeats)).float())
     folded.bias = nn.Parameter((linear.bias.detach().double() + weight @ shift.repeat(repeats)).float())
     return folded
+
+
+class PooledEncoderNet(NicEncoderNet):
+    """The published convolutions, read at three scales: a code of textures rather than of places.
+
+    ::
+
+        (B, 3, 64, 64) in [-1, 1]
+          the convolutions of NicEncoderNet          31, 15, 7, 3 px
+          mean and standard deviation over space of the activations of the last three   6 x 128
+          batch norm
+          linear                                                                       C
+
+    What a patch of tissue is does not depend on where in it a nucleus lies; statistics over space say so
+    from the start, where a layer over all places must learn it. Costs as much as the published network.
+
+    Parameters
+    ----------
+    code_size : int
+        C.
+    """
+
+    POOLED = 3
+    FLOOR = 1e-4
+    """Added to the variance, so that its root can be differentiated everywhere."""
+
+    def __init__(self, code_size: int = 128) -> None:
+        super().__init__(code_size)
+        del self.norms[-1]  # nothing comes after the last activation but the statistics
+        features = 2 * self.POOLED * self.convs[-1].out_channels
+        self.statistics_norm = nn.BatchNorm1d(features)
+        self.code = nn.Linear(features, code_size)
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (B, 3, 64, 64) in [-1, 1] to (B, 768) normalised statistics, in float32."""
+        found = []
+        for index, conv in enumerate(self.convs):
+            x = nn.functional.leaky_relu(conv(x), LEAK)
+            if index >= len(self.convs) - self.POOLED:
+                found.append(space_statistics(x, self.FLOOR))
+            if index < len(self.norms):
+                x = self.norms[index](x)
+        with torch.autocast(x.device.type, enabled=False):
+            normal: torch.Tensor = self.statistics_norm(torch.cat(found, 1))
+        return normal
+
+
+def space_statistics(x: torch.Tensor, floor: float) -> torch.Tensor:
+    """Map (B, K, h, w) to mean and standard deviation of each channel over space, (B, 2 K) float32."""
+    flat = x.permute(0, 2, 3, 1).flatten(1, 2).float()
+    mean = flat.mean(1)
+    variance = (flat.square().mean(1) - mean.square()).clamp(min=0)
+    return torch.cat([mean, (variance + floor).sqrt()], 1)
+
+
+class FoldedPooledNet(FoldedNet):
+    """:class:`PooledEncoderNet` with every batch normalisation folded into the layer after it."""
+
+    def __init__(self, net: EncoderNet) -> None:
+        PreparedNet.__init__(self)
+        net = cast(PooledEncoderNet, net)
+        self.convs, _, _ = _fold_convolutions(net)
+        self.pooled, self.floor = net.POOLED, net.FLOOR
+        scale, shift = _batch_norm_as_affine(net.statistics_norm)
+        self.head = _absorb_linear(net.code, scale, shift)
+
+    def undo(self, factors: list[torch.Tensor]) -> None:
+        """Mean and standard deviation of each pooled channel carry its factor."""
+        every = torch.cat([factor.repeat(2) for factor in factors[-self.pooled :]])
+        with torch.no_grad():
+            self.head.weight.copy_(self.head.weight.double() * every)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (B, 3, 64, 64) of ``uint8 - 128`` to codes (B, C)."""
+        found = []
+        for index, conv in enumerate(self.convs):
+            x = nn.functional.leaky_relu_(conv(x), LEAK)
+            if index >= len(self.convs) - self.pooled:
+                found.append(space_statistics(x, self.floor))
+        codes: torch.Tensor = self.head(torch.cat(found, 1))
+        return codes
 
 
 @dataclass(frozen=True)
@@ -277,6 +376,7 @@ class Architecture:
 
 NETWORKS: dict[str, Architecture] = {
     "nic-64": Architecture(64, 1.0, 128, 0.5, NicEncoderNet, FoldedNet),
+    "nic-64-pooled": Architecture(64, 1.0, 128, 0.5, PooledEncoderNet, FoldedPooledNet),
     "nic-128": Architecture(128, 0.5, 128, 0.5, Nic128EncoderNet, Folded128Net),
 }
 """Architectures by the name that a spec gives."""

@@ -13,15 +13,19 @@ import torch
 from torch import nn
 
 
-def round_to_bfloat16(convs: Sequence[nn.Conv2d], linear: nn.Linear) -> None:
-    """Prepare layers for bfloat16 convolutions, in place; their values stay float32.
+def round_to_bfloat16(convs: Sequence[nn.Conv2d]) -> list[torch.Tensor]:
+    """Prepare convolutions for bfloat16, in place; their values stay float32.
 
     Parameters
     ----------
     convs : sequence of Conv2d
         Each followed by a LeakyReLU; on return their weights and biases are numbers of bfloat16.
-    linear : Linear
-        Sees the last convolution's output flattened with the channels last; only rescaled, not rounded.
+
+    Returns
+    -------
+    list of Tensor, float64, (channels,)
+        For each convolution, what its channels' activations must be multiplied by to be as before; whatever
+        sees them but the next convolution has to.
 
     Notes
     -----
@@ -29,6 +33,7 @@ def round_to_bfloat16(convs: Sequence[nn.Conv2d], linear: nn.Linear) -> None:
     bias is a bfloat16, if the next layer's weights are divided by it.
     """
     undo = torch.ones(convs[0].in_channels, dtype=torch.float64)
+    factors = []
     with torch.no_grad():
         for conv in convs:
             assert conv.bias is not None  # noqa: S101  # for the type checker
@@ -39,7 +44,8 @@ def round_to_bfloat16(convs: Sequence[nn.Conv2d], linear: nn.Linear) -> None:
             conv.weight.copy_(_round_kernels(weight))
             conv.bias.copy_(rounded)
             undo = 1 / scale
-        linear.weight.copy_(linear.weight.double() * undo.repeat(linear.in_features // len(undo)))
+            factors.append(undo)
+    return factors
 
 
 def _round_kernels(weight: torch.Tensor) -> torch.Tensor:

@@ -10,7 +10,6 @@ from safetensors.torch import load_file
 
 from napari_nic.encoders.checks import check_batch
 from napari_nic.encoders.networks import EncoderNet, build_network, get_architecture
-from napari_nic.encoders.rounding import round_to_bfloat16
 from napari_nic.encoders.spec import EncoderSpec
 from napari_nic.errors import DeviceError, WeightsError
 
@@ -43,7 +42,7 @@ class TorchEncoder:
         prepared = get_architecture(spec.architecture).prepare(net.eval())
         folded = prepared.requires_grad_(requires_grad=False).eval()
         if self._dtype == torch.bfloat16:
-            round_to_bfloat16(folded.convolutions(), folded.head)
+            folded.round_to_bfloat16()
         # The code itself is summed and kept in float32: it costs little, and halves the largest error.
         folded.convs.to(dtype=self._dtype)
         folded.to(device=device).to(memory_format=torch.channels_last)

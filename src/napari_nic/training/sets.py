@@ -84,7 +84,7 @@ class TileFolders:
         loaded = load_tiles(self.folders, mpp=wanted.mpp, least_side=wanted.size)
         kept, away = split_tiles(loaded.tiles, held_out=wanted.held_out, seed=wanted.seed)
         facts = {
-            "folders": {folder.path.name: folder.mpp for folder in self.folders},
+            "folders": [f"{folder.path.name} at {folder.mpp:g} um/px" for folder in self.folders],
             "tiles": len(loaded.tiles),
             "groups": len({tile.group for tile in loaded.tiles}),
             "tiles_skipped": len(loaded.skipped),
