@@ -56,7 +56,8 @@ class Settings:
     def set(self, name: str, value: Any) -> None:
         """Remember a JSON value under `name`."""
         if self._values.get(name) != value:
-            self._values[name] = value
+            # Another dock or program may have written the file since it was read.
+            self._values = self._values | self._read() | {name: value}
             self._write()
 
     def pixel_size(self, fingerprint: str) -> float | None:

@@ -1,10 +1,10 @@
-"""Choose an encoder and see what it is; import another one."""
+"""Choose an encoder and see what it is; import another one, or go and train one."""
 
 from __future__ import annotations
 
 import html
 
-from qtpy.QtCore import QPoint, QSignalBlocker, Qt
+from qtpy.QtCore import QPoint, QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QMenu, QMessageBox, QVBoxLayout, QWidget
 
 from napari_nic.encoders import EncoderSpec
@@ -15,11 +15,13 @@ from napari_nic.plugin.widgets.glyphs import GlyphButton
 from napari_nic.plugin.widgets.import_dialog import ImportDialog
 from napari_nic.plugin.widgets.rows import SPACING, card_table, narrow_combo, quiet_label, row, set_enabled
 
-ADD = "Import another encoder"
+ADD = "Import or train another encoder"
 
 
 class EncoderChooser(QWidget):
     """The encoders at hand, a line about the chosen one with its whole card as tooltip, and a plus."""
+
+    train_clicked = Signal()
 
     def __init__(self, session: Session, controller: EncoderController) -> None:
         super().__init__()
@@ -47,6 +49,8 @@ class EncoderChooser(QWidget):
         self.menu = QMenu(self)
         self.import_action = self.menu.addAction("&Import encoder...")
         self.import_action.triggered.connect(self.ask_import)
+        self.train_action = self.menu.addAction("&Train encoder...")
+        self.train_action.triggered.connect(self.train_clicked)
 
     def refresh(self) -> None:
         """List the encoders and describe the chosen one."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari.utils.theme import get_theme
-from qtpy.QtCore import QEvent, QObject, Qt, QTimer
-from qtpy.QtGui import QKeySequence, QShortcut, QShowEvent
-from qtpy.QtWidgets import QFileDialog, QFrame, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtGui import QKeySequence, QShortcut
+from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_nic.plugin.controllers.annotating import AnnotationController
 from napari_nic.plugin.controllers.compressing import CompressController
@@ -22,6 +21,7 @@ from napari_nic.plugin.settings import Settings
 from napari_nic.plugin.widgets.annotation_section import AnnotationSection
 from napari_nic.plugin.widgets.compress_section import CompressSection
 from napari_nic.plugin.widgets.dialogs import Dialogs
+from napari_nic.plugin.widgets.dock_base import PLUGIN, ClosingDock, stand_out
 from napari_nic.plugin.widgets.export_section import ExportSection
 from napari_nic.plugin.widgets.overlay_section import OverlaySection
 from napari_nic.plugin.widgets.slide_section import SlideSection
@@ -31,16 +31,15 @@ from napari_nic.slides import slide_suffixes
 if TYPE_CHECKING:
     import napari
 
-WIDTH = 320
-MARGIN = 6
-SIDE_MARGIN = 2
-PLUGIN = "napari-nic"
 SAMPLE = "synthetic"
+TRAINING = "Train encoder"
+"""Name of the other dock in the manifest."""
+
 FOLDER_SETTING = "slide_folder"
 """Setting: where the last slide was opened from."""
 
 
-class NicDock(QWidget):
+class NicDock(ClosingDock):
     """The one dock of the daily work.
 
     Parameters
@@ -63,8 +62,6 @@ class NicDock(QWidget):
         self.overlays = OverlayController(self.session, self.compressing, self.models, self.runner)
         self.annotating = AnnotationController(self.session, self.overlays)
         self.exporting = ExportController(self.session, self.compressing, self.runner)
-        self._closed = self._window_closing = False
-        self._window: QWidget | None = None
         self._build()
         self._connect()
 
@@ -74,23 +71,7 @@ class NicDock(QWidget):
         self.overlay_section = OverlaySection(self.session, self.overlays, self.models)
         self.annotation_section = AnnotationSection(self.session, self.annotating)
         self.export_section = ExportSection(self.exporting)
-        page = QWidget()
-        column = QVBoxLayout(page)
-        # Narrow at the sides: in a low window a scroll bar takes its part of the 320 px too.
-        column.setContentsMargins(SIDE_MARGIN, MARGIN, SIDE_MARGIN, MARGIN)
-        column.setSpacing(MARGIN)
-        for section in self.sections:
-            column.addWidget(section)
-        column.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(page)
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(scroll)
-        self.setMinimumWidth(WIDTH)
+        self.show_sections(self.sections)
 
     @property
     def sections(self) -> tuple[QWidget, ...]:
@@ -106,6 +87,7 @@ class NicDock(QWidget):
     def _connect(self) -> None:
         self.slide_section.open_clicked.connect(self._open_slide)
         self.slide_section.sample_clicked.connect(self._open_sample)
+        self.slide_section.chooser.train_clicked.connect(self._open_training)
         self.session.slide_changed.connect(self._show_scale_bar)
         self.session.slide_changed.connect(self.compressing.load_ahead)
         self.session.encoder_changed.connect(self.compressing.load_ahead)
@@ -122,12 +104,7 @@ class NicDock(QWidget):
             self._ask_pixel_size_soon()
 
     def _paint_main_button(self) -> None:
-        """The one button of the daily work stands out in the theme's accent colour."""
-        theme = get_theme(self._viewer.theme)
-        self.compress_section.button.setStyleSheet(
-            f"QPushButton:enabled {{ background-color: {theme.current.as_hex()}; font-weight: bold; }}"
-            f"QPushButton:enabled:hover {{ background-color: {theme.highlight.as_hex()}; }}"
-        )
+        stand_out(self.compress_section.button, self._viewer.theme)
 
     def _shortcuts(self) -> dict[str, Any]:
         """Keys that work while the dock has the focus; the canvas keeps its own."""
@@ -160,50 +137,22 @@ class NicDock(QWidget):
     def _open_sample(self) -> None:
         self._viewer.open_sample(PLUGIN, SAMPLE)
 
+    def _open_training(self) -> None:
+        self._viewer.window.add_plugin_dock_widget(PLUGIN, TRAINING)
+
     def _show_scale_bar(self) -> None:
         if self.session.slide is not None:
             self._viewer.canvas.overlays.scale_bar.visible = True
 
     # -- the end -----------------------------------------------------------------------------------------
 
-    def shut_down(self) -> None:
-        """Stop all work, store what is finished, and let the viewer go; safe to call twice."""
-        if self._closed:
-            return
-        self._closed = True
+    def close_down(self) -> None:
+        """Stop all work, store what is finished, and let the viewer go."""
         self.runner.shutdown()
         self.annotating.close()
         self.overlays.close()
         self.session.close()
         self._viewer.events.theme.disconnect(self._on_theme)
-        if self._window is not None:
-            self._window.removeEventFilter(self)
-            self._window = None
-
-    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 -- Qt's name
-        """Watch the window that the dock now stands in."""
-        super().showEvent(event)
-        window = self.window()
-        if window is not self and window is not self._window:
-            self._window = window
-            window.installEventFilter(self)
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 -- Qt's name
-        """Shut down once the window is really closed: it may ask first and stay."""
-        if watched is self._window:
-            if event.type() == QEvent.Type.Close:
-                self._window_closing = True
-            elif event.type() == QEvent.Type.Show:
-                self._window_closing = False
-            elif event.type() == QEvent.Type.Hide and self._window_closing:
-                self.shut_down()
-        return super().eventFilter(watched, event)
-
-    def event(self, event: QEvent) -> bool:
-        """Shut down when the dock is taken out of its window."""
-        if event.type() == QEvent.Type.ParentChange and self._window is not None and self.parent() is None:
-            self.shut_down()
-        return super().event(event)
 
     def _ask_pixel_size_soon(self) -> None:
         # Not now: napari is still adding the layer, and a dialog would halt it half-way.

@@ -1,0 +1,95 @@
+"""What all docks share: a page that scrolls, one button that stands out, and an end with the window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from napari.utils.theme import get_theme
+from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtWidgets import QFrame, QPushButton, QScrollArea, QVBoxLayout, QWidget
+
+if TYPE_CHECKING:
+    from qtpy.QtGui import QShowEvent
+
+WIDTH = 320
+MARGIN = 6
+SIDE_MARGIN = 2
+PLUGIN = "napari-nic"
+
+
+class ClosingDock(QWidget):
+    """Calls :meth:`close_down` once, when the window is really closed or the dock is taken out of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._closed = self._window_closing = False
+        self._window: QWidget | None = None
+
+    def show_sections(self, sections: Sequence[QWidget]) -> None:
+        """Stack sections on a page that scrolls up and down."""
+        page = QWidget()
+        column = QVBoxLayout(page)
+        # Narrow at the sides: in a low window a scroll bar takes its part of the 320 px too.
+        column.setContentsMargins(SIDE_MARGIN, MARGIN, SIDE_MARGIN, MARGIN)
+        column.setSpacing(MARGIN)
+        for section in sections:
+            column.addWidget(section)
+        column.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(page)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(scroll)
+        self.setMinimumWidth(WIDTH)
+
+    def close_down(self) -> None:
+        """Stop all work, store what is finished, and let the viewer go."""
+        raise NotImplementedError
+
+    def shut_down(self) -> None:
+        """Close down; safe to call twice."""
+        if self._closed:
+            return
+        self._closed = True
+        self.close_down()
+        if self._window is not None:
+            self._window.removeEventFilter(self)
+            self._window = None
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 -- Qt's name
+        """Watch the window that the dock now stands in."""
+        super().showEvent(event)
+        window = self.window()
+        if window is not self and window is not self._window:
+            self._window = window
+            window.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 -- Qt's name
+        """Shut down once the window is really closed: it may ask first and stay."""
+        if watched is self._window:
+            if event.type() == QEvent.Type.Close:
+                self._window_closing = True
+            elif event.type() == QEvent.Type.Show:
+                self._window_closing = False
+            elif event.type() == QEvent.Type.Hide and self._window_closing:
+                self.shut_down()
+        return super().eventFilter(watched, event)
+
+    def event(self, event: QEvent) -> bool:
+        """Shut down when the dock is taken out of its window."""
+        if event.type() == QEvent.Type.ParentChange and self._window is not None and self.parent() is None:
+            self.shut_down()
+        return super().event(event)
+
+
+def stand_out(button: QPushButton, theme_name: str) -> None:
+    """Paint the one button of the daily work in the theme's accent colour."""
+    theme = get_theme(theme_name)
+    button.setStyleSheet(
+        f"QPushButton:enabled {{ background-color: {theme.current.as_hex()}; font-weight: bold; }}"
+        f"QPushButton:enabled:hover {{ background-color: {theme.highlight.as_hex()}; }}"
+    )

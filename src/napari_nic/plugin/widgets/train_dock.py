@@ -1,0 +1,54 @@
+"""The second dock: trains a small encoder on the open slides or on tiles, and shows how it learns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QKeySequence, QShortcut
+
+from napari_nic.plugin.controllers.training import TrainController
+from napari_nic.plugin.settings import Settings
+from napari_nic.plugin.widgets.dialogs import Dialogs
+from napari_nic.plugin.widgets.dock_base import ClosingDock, stand_out
+from napari_nic.plugin.widgets.train_form import TrainFormSection
+from napari_nic.plugin.widgets.train_progress import TrainProgressSection
+from napari_nic.plugin.worker import Runner, ThreadRunner
+
+if TYPE_CHECKING:
+    import napari
+
+
+class TrainDock(ClosingDock):
+    """What to train, the button, and the picture of a running training.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+        Given by napari.
+    runner : Runner, optional
+        Starts background work; napari's threads by default.
+    """
+
+    def __init__(self, napari_viewer: napari.Viewer, runner: Runner | None = None) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self.runner = runner or ThreadRunner()
+        self.training = TrainController(napari_viewer, Settings(), Dialogs(self), self.runner)
+        self.form_section = TrainFormSection(self.training)
+        self.progress_section = TrainProgressSection(self.training)
+        self.show_sections((self.form_section, self.progress_section))
+        stop = QShortcut(QKeySequence("Esc"), self)
+        stop.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        stop.activated.connect(self.progress_section.stop.click)
+        napari_viewer.events.theme.connect(self._on_theme)
+        stand_out(self.progress_section.button, napari_viewer.theme)
+
+    def close_down(self) -> None:
+        """Stop the training, which keeps a checkpoint, and let the viewer go."""
+        self.runner.shutdown()
+        self.training.close()
+        self._viewer.events.theme.disconnect(self._on_theme)
+
+    def _on_theme(self, event: Any) -> None:  # noqa: ARG002 -- napari passes the event
+        stand_out(self.progress_section.button, self._viewer.theme)
