@@ -115,14 +115,17 @@ class NicEncoderNet(EncoderNet):
     after, and so has this network.
     """
 
-    def __init__(self, code_size: int = 128, *, width: int = 128, depth: int = 4) -> None:
+    WIDTH = 128
+    DEPTH = 4
+
+    def __init__(self, code_size: int = 128) -> None:
         super().__init__()
-        channels = [3, *[width] * depth]
+        channels = [3, *[self.WIDTH] * self.DEPTH]
         self.convs = nn.ModuleList(
             nn.Conv2d(before, after, 3, stride=2) for before, after in pairwise(channels)
         )
-        self.norms = nn.ModuleList(nn.BatchNorm2d(width, eps=KERAS_BN_EPS) for _ in range(depth))
-        self.code = nn.Linear(width * 3 * 3, code_size)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(self.WIDTH, eps=KERAS_BN_EPS) for _ in range(self.DEPTH))
+        self.code = nn.Linear(self.WIDTH * 3 * 3, code_size)
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
         """Map (B, 3, 64, 64) in [-1, 1] to (B, 1152), flattened in (row, column, channel) order."""
@@ -294,7 +297,7 @@ class PooledEncoderNet(NicEncoderNet):
     def __init__(self, code_size: int = 128) -> None:
         super().__init__(code_size)
         del self.norms[-1]  # nothing comes after the last activation but the statistics
-        features = 2 * self.POOLED * self.convs[-1].out_channels
+        features = 2 * self.POOLED * self.WIDTH
         self.statistics_norm = nn.BatchNorm1d(features)
         self.code = nn.Linear(features, code_size)
 
