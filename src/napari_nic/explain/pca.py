@@ -19,7 +19,8 @@ from napari_nic.geometry import Placement
 
 N_COLORS = 3
 _CHUNK = 65_536
-"""Cells that are converted to float64 at a time: 64 MiB at C = 128."""
+_CHUNK_NUMBERS = _CHUNK * 128
+"""Cells that are converted to float64 at a time, and their numbers: at most 64 MiB, whatever C is."""
 _NO_SPREAD = 1e-9
 """A component whose variance is below this share of the first one's is rounding, not structure."""
 _MIDDLE = 127
@@ -175,8 +176,9 @@ def _check(codes: np.ndarray, mask: np.ndarray) -> None:
 
 
 def _chunks(cells: np.ndarray) -> Iterator[np.ndarray]:
-    for start in range(0, len(cells), _CHUNK):
-        yield cells[start : start + _CHUNK].astype(np.float64)
+    step = min(_CHUNK, max(1, _CHUNK_NUMBERS // max(1, cells.shape[1])))
+    for start in range(0, len(cells), step):
+        yield cells[start : start + step].astype(np.float64)
 
 
 def _moments(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
