@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from napari_nic.errors import MissingDependencyError
 from napari_nic.training.options import TrainingProgress
@@ -13,7 +14,7 @@ STEPS_FILE, VALIDATION_FILE, PLOT_FILE = "steps.csv", "validation.csv", "curve.p
 
 
 class TrainingLog:
-    """Collects rows and appends them to ``steps.csv`` and ``validation.csv`` of a folder.
+    """Appends rows to ``steps.csv`` and ``validation.csv`` of a folder as they come.
 
     Parameters
     ----------
@@ -22,36 +23,29 @@ class TrainingLog:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._pending: dict[str, list[dict[str, float]]] = {STEPS_FILE: [], VALIDATION_FILE: []}
 
     def step(self, report: TrainingProgress) -> None:
         """Note a training step."""
+        row = {"step": report.done, "loss": report.loss, **report.terms}
         speed = {
             "patches_per_second": round(report.patches_per_second, 1),
             "waiting": round(report.waiting, 4),
         }
-        self._pending[STEPS_FILE].append({"step": report.done, "loss": report.loss, **report.terms, **speed})
+        _write(self._folder / STEPS_FILE, [row | speed], "a")
 
     def validation(self, step: int, measures: Mapping[str, float]) -> None:
         """Note a validation."""
-        self._pending[VALIDATION_FILE].append({"step": step, **measures})
-
-    def flush(self) -> None:
-        """Write what was noted."""
-        for name, rows in self._pending.items():
-            if rows:
-                file = self._folder / name
-                known = read_log(file)
-                _write(file, known + rows)
-                rows.clear()
+        _write(self._folder / VALIDATION_FILE, [{"step": step, **measures}], "a")
 
     def rewind(self, step: int) -> None:
         """Drop rows after `step`: a resumed run writes them again."""
-        for name in self._pending:
+        for name in (STEPS_FILE, VALIDATION_FILE):
             file = self._folder / name
             rows = read_log(file)
             if rows and rows[-1]["step"] > step:
-                _write(file, [row for row in rows if row["step"] <= step])
+                temporary = file.with_suffix(".new")
+                _write(temporary, [row for row in rows if row["step"] <= step], "w")
+                temporary.replace(file)
 
 
 def read_log(file: Path) -> list[dict[str, float]]:
@@ -62,13 +56,12 @@ def read_log(file: Path) -> list[dict[str, float]]:
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(stream)]
 
 
-def _write(file: Path, rows: list[dict[str, float]]) -> None:
-    temporary = file.with_suffix(".new")
-    with temporary.open("w", newline="", encoding="utf-8") as stream:
+def _write(file: Path, rows: list[dict[str, float]], mode: Literal["a", "w"]) -> None:
+    with file.open(mode, newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, list(rows[0]) if rows else ["step"])
-        writer.writeheader()
+        if stream.tell() == 0:
+            writer.writeheader()
         writer.writerows(rows)
-    temporary.replace(file)
 
 
 def plot_log(folder: Path) -> Path:

@@ -248,10 +248,9 @@ class _Trainer:
         )
 
     def save(self) -> None:
-        """Write a checkpoint, and the log up to it."""
+        """Write a checkpoint."""
         counters: dict[str, Any] = {name: getattr(self, name) for name in self.COUNTERS}
         save_checkpoint(self.folder, self.objective, self.optimisers, self.options, counters)
-        self.log.flush()
 
     def resume(self) -> None:
         """Go on from the folder's checkpoint, if there is one."""
