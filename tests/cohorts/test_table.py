@@ -110,6 +110,9 @@ def test_other_values_that_cannot_be_read(stores: Path, tmp_path: Path) -> None:
         read_cohort(table(tmp_path, "slide,label\na,much\n"), "regression", stores=stores)
     with pytest.raises(InvalidParameterError, match="'event' of slide 'a'"):
         read_cohort(table(tmp_path, "slide,time,event\na,1,maybe\n"), "survival", stores=stores)
+    text = "slide,case,time,event\na,p,1,1\nb,p,2,1\n"
+    with pytest.raises(InvalidParameterError, match="those of the patient"):
+        read_cohort(table(tmp_path, text), "survival", stores=stores)
     file = table(tmp_path, "slide,label\na,x\nb,y\n")
     with pytest.raises(InvalidParameterError, match="expected: x, z"):
         read_cohort(file, "classification", stores=stores, classes=("x", "z"))

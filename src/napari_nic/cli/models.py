@@ -1,4 +1,4 @@
-"""``napari-nic models``: list, show and train slide-level models."""
+"""``napari-nic models``: list, show, train and judge slide-level models."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from napari_nic.cli import arguments
+from napari_nic.cli import arguments, cohorts
 from napari_nic.cli.cards import card_lines
 from napari_nic.cli.console import Console
 from napari_nic.cli.interrupt import stoppable
@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
 def add_parser(commands: arguments.Subparsers) -> None:
     """Add the command and its own commands."""
-    parser = commands.add_parser("models", help="List, show and train slide-level models")
+    parser = commands.add_parser("models", help="List, show, train and judge slide-level models")
     actions = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_list(actions)
     _add_show(actions)
+    cohorts.add_train(actions)
+    cohorts.add_evaluate(actions)
     _add_train_demo(actions)
 
 

@@ -1,5 +1,6 @@
 """Cohorts of compressed slides: a table of labels in, models, scores and a report out."""
 
+from napari_nic.cohorts.evaluation import Evaluated, evaluate_folder, judge_bundle
 from napari_nic.cohorts.plan import CohortTraining, Plan
 from napari_nic.cohorts.slides import Imported, import_foreign
 from napari_nic.cohorts.splits import Fold, make_folds
@@ -11,11 +12,14 @@ __all__ = [
     "CohortSlide",
     "CohortTraining",
     "Columns",
+    "Evaluated",
     "Fold",
     "Imported",
     "Plan",
     "RunProgress",
+    "evaluate_folder",
     "import_foreign",
+    "judge_bundle",
     "make_folds",
     "read_cohort",
     "train_cohort",

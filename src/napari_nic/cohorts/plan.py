@@ -18,6 +18,9 @@ from napari_nic.slide_models.config import PAPER_CROP
 
 ModelKind = Literal["cnn", "cnn-adaptive", "attention"]
 PLAN_FILE = "plan.json"
+BUNDLE_KEY = "bundle"
+"""Entry of a plan's settings that names the finished model that was judged."""
+
 FORMAT = 1
 GIBIBYTE = 2**30
 

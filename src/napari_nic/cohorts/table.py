@@ -175,6 +175,8 @@ def read_cohort(
     )
     _check_unique(path, slides)
     _check_cases(path, slides)
+    if task == "survival":
+        _check_outcomes(path, slides)
     left_out = tuple(row[columns.slide] for row in rows if row not in known)
     return Cohort(task, names, slides, left_out)
 
@@ -323,4 +325,17 @@ def _check_cases(path: Path, slides: Sequence[CohortSlide]) -> None:
             path=path,
             expected="one value of the split for all slides of a case",
             found=f"{len(torn)} cases, such as {', '.join(torn[:_SHOWN])}",
+        )
+
+
+def _check_outcomes(path: Path, slides: Sequence[CohortSlide]) -> None:
+    outcomes: dict[str, set[tuple[float, bool]]] = {}
+    for slide in slides:
+        outcomes.setdefault(slide.case, set()).add((slide.label, slide.event))
+    several = [case for case, known in outcomes.items() if len(known) > 1]
+    if several:
+        raise InvalidParameterError(
+            "slides of one case differ in time or event, which are those of the patient",
+            path=path,
+            found=f"{len(several)} cases, such as {', '.join(several[:_SHOWN])}",
         )

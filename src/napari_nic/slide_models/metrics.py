@@ -73,14 +73,14 @@ def concordance(
     A pair is comparable where the earlier time is an event, or where times are equal and one of both is an
     event and the other is not (which then lasted longer).
     """
-    groups = np.zeros(len(risks), int) if groups is None else groups
-    agree = pairs = 0.0
-    for i in np.flatnonzero(events):
-        later = (times > times[i]) | ((times == times[i]) & ~events)
-        others = risks[later & (groups == groups[i])]
-        pairs += len(others)
-        agree += np.count_nonzero(others < risks[i]) + np.count_nonzero(others == risks[i]) / 2
-    return float(agree / pairs) if pairs else float("nan")
+    dead = np.flatnonzero(events)
+    later = (times > times[dead, None]) | ((times == times[dead, None]) & ~events)
+    if groups is not None:
+        later &= groups == groups[dead, None]
+    pairs = np.count_nonzero(later)
+    lower = np.count_nonzero(later & (risks < risks[dead, None]))
+    equal = np.count_nonzero(later & (risks == risks[dead, None]))
+    return (lower + equal / 2) / pairs if pairs else float("nan")
 
 
 METRIC_NAMES: dict[Task, str] = {"classification": "auc", "regression": "spearman", "survival": "c_index"}

@@ -1,0 +1,262 @@
+"""``napari-nic models train`` and ``evaluate``: models of a cohort of slides with labels."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_nic.cli import arguments
+from napari_nic.cli.console import Console
+from napari_nic.cli.interrupt import stoppable
+
+if TYPE_CHECKING:
+    from napari_nic.cohorts import Cohort, CohortTraining, Columns
+    from napari_nic.jobs import CancellationToken
+
+TASKS = ("classification", "regression", "survival")
+MODELS = ("cnn", "cnn-adaptive", "attention")
+GIBIBYTE = 2**30
+
+TRAIN = """\
+Train models on labels of whole slides and judge them on slides that they did not see.
+
+The cohort is a table (CSV) with a column "slide" - a slide, a compressed slide, or a name - and "label", or
+"time" and "event" for survival. Optional columns: "case" (slides of a case stay together), "split" (train,
+validation, test), "size" (of the lesion, for results by size).
+
+Without splits the cases are shared out into parts: each model tests on one, validates on the next and trains
+on the others. Each fold and seed gives a model that every command takes as --model; the folder has a report.
+A training that was stopped goes on when the same command is run again."""
+
+EVALUATE = """\
+Judge models and write results.json, plots and a report (report.html).
+
+Give the folder that "models train" made, or a table of slides with --model and --out to judge a finished
+model on a cohort that it never saw; if that has splits, only its test slides are judged."""
+
+
+def add_train(actions: arguments.Subparsers) -> None:
+    """Add ``models train``."""
+    parser = _command(actions, "train", run_train, "Train and cross-validate models on a cohort", TRAIN)
+    parser.add_argument("table", metavar="CSV", help="table of the cohort")
+    arguments.add_out(parser, "folder of models, scores and report", required=True)
+    parser.add_argument("--task", choices=TASKS, default=TASKS[0], help="default: %(default)s")
+    _add_table_options(parser)
+    _add_network_options(parser)
+    _add_learning_options(parser)
+    parser.add_argument("--device", type=arguments.device, default="auto", help="as in compress")
+    arguments.add_json(parser)
+
+
+def add_evaluate(actions: arguments.Subparsers) -> None:
+    """Add ``models evaluate``."""
+    parser = _command(actions, "evaluate", run_evaluate, "Judge trained models on a cohort", EVALUATE)
+    parser.add_argument("what", metavar="FOLDER|CSV", help="what models train made, or a table of slides")
+    parser.add_argument("--model", metavar="NAME", help="name or folder of the model to judge on a table")
+    arguments.add_out(parser, "folder of scores and report, for a table")
+    _add_table_options(parser)
+    parser.add_argument("--device", type=arguments.device, default="auto", help="as in compress")
+    arguments.add_json(parser)
+
+
+def _command(
+    actions: arguments.Subparsers, name: str, run: arguments.Run, summary: str, text: str
+) -> argparse.ArgumentParser:
+    layout = argparse.RawDescriptionHelpFormatter
+    return arguments.add_command(actions, name, run, summary, description=text, formatter_class=layout)
+
+
+def _add_table_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--stores", metavar="FOLDER", help="of compressed slides; default: beside the slides")
+    parser.add_argument(
+        "--classes", metavar="A,B", help="classes in order, the positive one of two last; default: sorted"
+    )
+    parser.add_argument(
+        "--columns",
+        metavar="KIND=NAME",
+        nargs="+",
+        default=[],
+        help="other names of columns, such as: label=grade case=patient",
+    )
+    parser.add_argument(
+        "--mpp",
+        type=arguments.positive,
+        metavar="UM",
+        help="um/px of level 0, for imported files that do not say",
+    )
+
+
+def _add_network_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model",
+        choices=MODELS,
+        default="cnn-adaptive",
+        help="cnn: the published one, crops of 400; default: %(default)s, the same for crops of any size",
+    )
+    parser.add_argument("--crop", type=arguments.positive_int, metavar="CELLS", help="side of the crops")
+    parser.add_argument("--width", type=arguments.positive_int, metavar="N", help="channels; default: 128")
+    parser.add_argument("--dropout", type=arguments.share, metavar="SHARE", help="default: 0.2")
+    parser.add_argument("--name", metavar="TEXT", help="of the models; default: the folder's")
+
+
+def _add_learning_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--folds", type=arguments.positive_int, metavar="N", help="default: 4")
+    parser.add_argument(
+        "--seeds", type=arguments.positive_int, metavar="N", help="trainings a fold; default: 1"
+    )
+    parser.add_argument("--seed", type=arguments.natural, metavar="N", help="the first one; default: 0")
+    parser.add_argument("--epochs", type=arguments.positive_int, metavar="N", help="at most; default: 100")
+    parser.add_argument("--steps", type=arguments.positive_int, metavar="N", help="an epoch")
+    parser.add_argument("--batch", type=arguments.positive_int, metavar="N", help="crops; default: 16")
+    parser.add_argument("--rate", type=arguments.positive, metavar="X", help="learning rate; default: 0.01")
+    parser.add_argument("--l2", type=arguments.share, metavar="X", help="penalty; default: 1e-5")
+    parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto")
+    parser.add_argument(
+        "--memory",
+        type=arguments.positive,
+        metavar="GIB",
+        help="codes are held in memory if they fit into this; default: 4",
+    )
+
+
+def run_train(args: argparse.Namespace, console: Console) -> int:
+    """Train, judge and report."""
+    from napari_nic.cohorts import train_cohort
+    from napari_nic.cohorts.plots import require_matplotlib
+
+    require_matplotlib()
+    out = Path(args.out)
+    with stoppable(console) as token:
+        cohort = _cohort(args, args.task, out, console, token)
+        training = _training(args, out)
+        for _ in console.follow(
+            train_cohort(cohort, out, training, device=args.device, token=token), "training"
+        ):
+            pass
+        return _report(out, args.device, console, token)
+
+
+def run_evaluate(args: argparse.Namespace, console: Console) -> int:
+    """Judge and report."""
+    given = Path(args.what)
+    if given.is_dir():
+        if args.model or args.out:
+            raise arguments.UsageError(
+                "a folder of models was given", found="--model or --out", hint="they belong to a table"
+            )
+        with stoppable(console) as token:
+            return _report(given, args.device, console, token)
+    if not (args.model and args.out):
+        raise arguments.UsageError(
+            "a table of slides needs a model and a folder", expected="--model and --out", path=given
+        )
+    from napari_nic.cohorts import judge_bundle
+    from napari_nic.slide_models import ModelBundle
+
+    bundle, out = ModelBundle.load(args.model), Path(args.out)
+    args.classes = args.classes or ",".join(bundle.card.class_names)
+    args.table = args.what
+    with stoppable(console) as token:
+        cohort = _cohort(args, bundle.card.task, out, console, token)
+        reports = judge_bundle(bundle, cohort, out, device=args.device, token=token)
+        for _ in console.follow(reports, "judging"):
+            pass
+        return _report(out, args.device, console, token)
+
+
+def _cohort(
+    args: argparse.Namespace, task: Any, out: Path, console: Console, token: CancellationToken
+) -> Cohort:
+    """Read the table, and import what other programs wrote."""
+    from napari_nic.cohorts import Imported, import_foreign, read_cohort
+
+    classes = [name.strip() for name in args.classes.split(",")] if args.classes else None
+    cohort = read_cohort(
+        args.table,
+        task,
+        stores=args.stores,
+        columns=_columns(args.columns),
+        classes=classes if task == "classification" else None,
+    )
+    if cohort.left_out:
+        console.note(f"note: {len(cohort.left_out)} slides without a label are left out")
+    for report in console.follow(import_foreign(cohort, out, mpp=args.mpp, token=token), "importing"):
+        if isinstance(report, Imported) and report.cohort is not None:
+            cohort = report.cohort
+    return cohort
+
+
+def _columns(given: list[str]) -> Columns:
+    from napari_nic.cohorts import Columns
+
+    names = dict(entry.partition("=")[::2] for entry in given)
+    known = Columns.__dataclass_fields__
+    if set(names) - set(known) or not all(names.values()):
+        raise arguments.UsageError(
+            "--columns cannot be read",
+            expected=f"KIND=NAME, where KIND is one of {', '.join(known)}",
+            found=" ".join(given),
+        )
+    return Columns(**names)
+
+
+def _training(args: argparse.Namespace, out: Path) -> CohortTraining:
+    from napari_nic.cohorts import CohortTraining
+    from napari_nic.slide_models import TrainingSettings
+
+    settings = {
+        "epochs": args.epochs,
+        "steps": args.steps,
+        "batch_size": args.batch,
+        "rate": args.rate,
+        "l2": args.l2,
+        "seed": args.seed,
+        "precision": _precision(args),
+    }
+    options = {
+        "crop_size": args.crop,
+        "width": args.width,
+        "dropout": args.dropout,
+        "folds": args.folds,
+        "seeds": args.seeds,
+        "memory_bytes": None if args.memory is None else round(args.memory * GIBIBYTE),
+    }
+    return CohortTraining(
+        name=args.name or out.resolve().name,
+        model=args.model,
+        settings=TrainingSettings(**_given(settings)),
+        **_given(options),
+    )
+
+
+def _precision(args: argparse.Namespace) -> str:
+    """Half precision on a GPU that has it; a CPU gains little and would no longer repeat itself elsewhere."""
+    from napari_nic.encoders.device import choose_device, choose_precision
+
+    device = choose_device(args.device)
+    if args.precision == "auto" and device == "cpu":
+        return "float32"
+    return choose_precision(args.precision, device)
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _report(out: Path, device: str, console: Console, token: CancellationToken) -> int:
+    """Evaluate a folder and print the results."""
+    from napari_nic.cohorts import Evaluated, evaluate_folder
+    from napari_nic.cohorts.report import MEASURES, with_interval
+
+    for report in console.follow(evaluate_folder(out, device=device, token=token), "evaluating"):
+        if not isinstance(report, Evaluated):
+            continue
+        if console.as_json:
+            console.json(dict(report.results))
+        overall = report.results["overall"]
+        for name, label in MEASURES.items():
+            if name in overall:
+                console.result(f"{label}: {with_interval(overall[name])}")
+        console.result(str(report.report))
+    return 0

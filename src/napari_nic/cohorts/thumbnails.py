@@ -1,0 +1,150 @@
+"""Small pictures of slides beside what a model looked at."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from napari_nic.compressed import CompressedSlide
+from napari_nic.errors import NicError
+from napari_nic.explain import PcaModel, SaliencyMap, grad_cam, saliency_overlay
+from napari_nic.explain.overlay import symmetric_limits
+from napari_nic.jobs import CancellationToken
+from napari_nic.slide_models import ModelBundle
+from napari_nic.slides import open_slide, read_overview
+
+SIDE_PX = 280
+"""Longest side of a picture."""
+
+_GLASS = 255
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A slide to show, and the model to ask.
+
+    Attributes
+    ----------
+    name : str
+    store : Path
+    picture : Path or None
+        The slide itself, where it can be opened; else the codes are shown by their principal components.
+    bundle : Path
+    target : int
+        Class, value or risk to explain.
+    """
+
+    name: str
+    store: Path
+    picture: Path | None
+    bundle: Path
+    target: int
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """A slide and its saliency as PNG data addresses; empty with a reason where there is none."""
+
+    picture: str = ""
+    saliency: str = ""
+    problem: str = ""
+
+
+def make_thumbnails(
+    seen: Sequence[Seen], *, device: str = "auto", token: CancellationToken | None = None
+) -> list[Thumbnail]:
+    """Picture slides and their saliency; the slides of one model share the limits of the colours.
+
+    A slide that cannot be shown does not stop the others.
+
+    Raises
+    ------
+    CancelledError
+    """
+    token = token or CancellationToken()
+    maps: dict[str, SaliencyMap | str] = {}
+    for entry in seen:
+        token.checkpoint()
+        maps[entry.name] = _explain(entry, device)
+    limits = _limits(seen, maps)
+    return [_thumbnail(entry, maps[entry.name], limits) for entry in seen]
+
+
+def _explain(entry: Seen, device: str) -> SaliencyMap | str:
+    """Return the map, or why there is none."""
+    try:
+        bundle, store = ModelBundle.load(entry.bundle), CompressedSlide.open(entry.store)
+        return grad_cam(bundle, store.read(), store.encoded(), target=entry.target, device=device)
+    except NicError as error:
+        return error.problem
+
+
+def _limits(seen: Sequence[Seen], maps: Mapping[str, SaliencyMap | str]) -> dict[Path, tuple[float, float]]:
+    values: dict[Path, list[np.ndarray]] = {}
+    for entry in seen:
+        found = maps[entry.name]
+        if isinstance(found, SaliencyMap):
+            values.setdefault(entry.bundle, []).append(found.values[found.mask])
+    return {bundle: symmetric_limits(np.concatenate(parts)) for bundle, parts in values.items()}
+
+
+def _thumbnail(
+    entry: Seen, found: SaliencyMap | str, limits: Mapping[Path, tuple[float, float]]
+) -> Thumbnail:
+    if isinstance(found, str):
+        return Thumbnail(problem=found)
+    store = CompressedSlide.open(entry.store)
+    overlay = saliency_overlay(found, store.grid.placement, limits=limits[entry.bundle])
+    heat = overlay.to_rgba().astype(np.float32)
+    alpha = heat[..., 3:] / _GLASS
+    flat = heat[..., :3] * alpha + _GLASS * (1 - alpha)
+    picture = _photograph(entry.picture, store)
+    return Thumbnail(_address(_fitted(picture)), _address(_fitted(flat.astype(np.uint8), smooth=False)))
+
+
+def _photograph(path: Path | None, store: CompressedSlide) -> np.ndarray:
+    """Return the slide (h, w, 3) uint8 over the extent of its grid, or its codes as colours."""
+    if path is not None:
+        try:
+            return _overview(path, store)
+        except NicError:
+            # A slide that was moved or cannot be read any more still has its codes.
+            pass
+    mask = store.encoded()
+    codes = store.read()
+    colors = PcaModel.fit(codes, mask).to_rgb(codes, mask)
+    colors[~mask] = _GLASS
+    return colors[..., :3]
+
+
+def _overview(path: Path, store: CompressedSlide) -> np.ndarray:
+    pixel = store.grid.pixel_size
+    rows, cols = store.grid.shape
+    step = store.grid.placement.step_um
+    with open_slide(path, mpp=pixel.x) as slide:
+        view = read_overview(slide, max(rows * step[0], cols * step[1]) / SIDE_PX)
+    extent = np.array((rows, cols)) * step / view.placement.step_um
+    height, width = (round(float(side)) for side in extent)
+    return view.image[: max(1, height), : max(1, width)]
+
+
+def _fitted(image: np.ndarray, *, smooth: bool = True) -> np.ndarray:
+    """Scale to the size of a thumbnail."""
+    factor = SIDE_PX / max(image.shape[:2])
+    size = tuple(max(1, round(side * factor)) for side in image.shape[1::-1])
+    shrink = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+    return cv2.resize(image, size, interpolation=shrink if smooth else cv2.INTER_NEAREST)
+
+
+def _address(image: np.ndarray) -> str:
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.fromarray(image).save(out, format="PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()

@@ -1,0 +1,131 @@
+"""The report: complete, self-contained, and made of any task."""
+
+from __future__ import annotations
+
+import json
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_nic.cohorts import (
+    Cohort,
+    CohortTraining,
+    Evaluated,
+    evaluate_folder,
+    judge_bundle,
+    read_cohort,
+    train_cohort,
+)
+from napari_nic.cohorts.training import run_folder
+from napari_nic.errors import InvalidParameterError, MissingDependencyError, StoreError
+from napari_nic.slide_models import ModelBundle, TrainingSettings
+
+FEW = TrainingSettings(epochs=2, steps=2, batch_size=6)
+
+
+def run(cohort: Cohort, out: Path) -> Evaluated:
+    training = CohortTraining(name="toy <one>", width=4, folds=3, settings=FEW)
+    for _ in train_cohort(cohort, out, training, device="cpu"):
+        pass
+    *_, last = evaluate_folder(out, device="cpu")
+    assert isinstance(last, Evaluated)
+    return last
+
+
+@pytest.fixture(scope="module")
+def evaluated(two_classes: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("evaluated")
+    run(read_cohort(two_classes.table, "classification", stores=two_classes.stores), out)
+    return out
+
+
+def test_the_page_needs_no_other_file(evaluated: Path) -> None:
+    page = (evaluated / "report.html").read_text()
+    assert not re.search(r'(src|href)="(?!data:|#)', page)
+    assert "<script" not in page
+    assert page.count("data:image/png;base64,") >= 16
+    assert "toy &lt;one&gt;" in page
+    for words in ("balanced accuracy", "By size of the lesion", "Most wrong", "Most right", "Calibration"):
+        assert words in page
+
+
+def test_results_and_plots_lie_beside_it(evaluated: Path) -> None:
+    results = json.loads((evaluated / "results.json").read_text())
+    assert results["slides"] == 40
+    assert results["cases"] == 20
+    names = {file.name for file in (evaluated / "plots").iterdir()}
+    assert names == {
+        "roc-curves.svg",
+        "calibration.svg",
+        "by-lesion-size.svg",
+        "training.svg",
+        "validation.svg",
+    }
+    for file in (evaluated / "plots").iterdir():
+        assert ET.fromstring(file.read_text()).tag.endswith("svg")  # noqa: S314 - our own file
+
+
+@pytest.mark.parametrize("task", ["regression", "survival"])
+def test_other_tasks_are_reported_too(toys: Any, tmp_path: Path, task: Any) -> None:
+    rng = np.random.default_rng(0)
+    hazards = np.exp(rng.normal(0, 1, 12))
+    made = toys.cohort(
+        tmp_path,
+        12,
+        case=lambda i, _: f"p{i}",
+        label=lambda _, share: round(share, 3),
+        time=lambda i, _: round(1 / hazards[i], 4),
+        event=lambda i, _: int(i % 3 > 0),
+    )
+    cohort = read_cohort(made.table, task, stores=made.stores)
+    last = run(cohort, tmp_path / "out")
+    assert last.report is not None
+    page = last.report.read_text()
+    assert ("Kaplan-Meier" if task == "survival" else "Predicted and true") in page
+    assert last.results["metric"] == {"survival": "c_index", "regression": "spearman"}[task]
+
+
+def test_a_finished_model_is_judged_on_another_cohort(
+    evaluated: Path, two_classes: Any, toys: Any, tmp_path: Path
+) -> None:
+    bundle = ModelBundle.load(run_folder(evaluated, 1, 0))
+    made = toys.cohort(
+        tmp_path,
+        8,
+        seed=5,
+        case=lambda i, _: f"p{i}",
+        label=lambda _, share: "tumour" if share > 0.5 else "normal",
+        split=lambda i, _: "train" if i < 2 else "test",
+    )
+    cohort = read_cohort(made.table, "classification", stores=made.stores)
+    for _ in judge_bundle(bundle, cohort, tmp_path / "out", device="cpu"):
+        pass
+    *_, last = evaluate_folder(tmp_path / "out", device="cpu")
+    assert isinstance(last, Evaluated)
+    assert last.results["slides"] == 6
+    assert str(bundle.folder) in (tmp_path / "out" / "report.html").read_text()
+    swapped = read_cohort(made.table, "classification", stores=made.stores, classes=("tumour", "normal"))
+    with pytest.raises(InvalidParameterError, match="another question"):
+        list(judge_bundle(bundle, swapped, tmp_path / "other", device="cpu"))
+
+
+def test_a_slide_that_is_gone_is_said_in_its_place(evaluated: Path, two_classes: Any, tmp_path: Path) -> None:
+    for name in ("plan.json", "predictions.csv"):
+        text = (evaluated / name).read_text()
+        (tmp_path / name).write_text(text.replace(str(two_classes.stores), "/nowhere"))
+    *_, last = evaluate_folder(tmp_path, device="cpu")
+    assert isinstance(last, Evaluated)
+    assert last.report is not None
+    assert "data:image" not in last.report.read_text()
+
+
+def test_a_folder_without_models_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(StoreError, match="no models"):
+        list(evaluate_folder(tmp_path))
+    monkeypatch.setattr("napari_nic.cohorts.plots.find_spec", lambda _: None)
+    with pytest.raises(MissingDependencyError, match="matplotlib"):
+        list(evaluate_folder(tmp_path))
