@@ -101,7 +101,7 @@ def _add_protocol(parser: argparse.ArgumentParser) -> None:
         "--patience", type=arguments.positive_int, metavar="N", help="validations without gain"
     )
     group.add_argument("--validate-every", type=arguments.natural, metavar="N", help="steps; 0: never")
-    group.add_argument("--augmentation", metavar="PRESET", help="none, light or strong")
+    group.add_argument("--augmentation", metavar="PRESET", help="none, light, strong or any-hue")
     group.add_argument("--seed", type=arguments.natural, metavar="N")
     group.add_argument(
         "--set",
