@@ -118,6 +118,8 @@ def quiet_label(text: str = "", *, wrap: bool = True) -> QLabel:
     else:
         label = QElidingLabel(text)
         label.setElideMode(Qt.TextElideMode.ElideRight)
+        # Else the dock opens as wide as the longest text, and the canvas gets what is left.
+        label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     return label
 
