@@ -1,0 +1,116 @@
+"""``napari-nic models train`` and ``evaluate`` on small slides, from the picture to the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from napari_nic.slide_models import ModelBundle
+
+QUICK = ("--folds", 3, "--epochs", 1, "--steps", 2, "--batch", 4, "--width", 4, "--device", "cpu", "--quiet")
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def table(
+    cli, make_tissue: Callable[..., np.ndarray], make_tiff: Callable[..., Path], tmp_path: Path
+) -> Path:
+    """Six slides, every second one redder, compressed beside themselves, in a table."""
+    folder = tmp_path / "cohort"
+    folder.mkdir()
+    lines = ["slide,patient,grade,months,dead"]
+    for index in range(6):
+        image = make_tissue(800, 900, seed=index).astype(int)
+        image[..., 0] += 40 * (index % 2)
+        make_tiff(folder / f"s{index}.tif", np.clip(image, 0, 255).astype(np.uint8))
+        lines.append(f"s{index}.tif,p{index},{'high' if index % 2 else 'low'},{index + 1},{index % 3 > 0:d}")
+    (folder / "table.csv").write_text("\n".join([*lines, "s9.tif,p9,,,"]) + "\n")
+    assert cli("compress", folder, "--encoder", "mean-rgb", "--quiet").code == 0
+    return folder / "table.csv"
+
+
+def test_train_evaluate_and_use_a_model(cli, table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "models"
+    columns = ("--columns", "label=grade", "case=patient", "--classes", "low,high")
+    trained = cli("models", "train", table, "--out", out, *columns, *QUICK)
+    assert trained.code == 0, trained.err
+    assert trained.out.startswith("AUC: ")
+    assert trained.out.rstrip().endswith(str(out / "report.html"))
+    card = ModelBundle.load(out / "fold1-seed0").card
+    assert (card.name, card.class_names) == ("models-fold1-seed0", ("low", "high"))
+    # The slides lie where the table says, so that they are shown themselves.
+    assert (out / "report.html").read_text().count("data:image/png") == 12
+    again = cli("models", "evaluate", out, "--device", "cpu", "--quiet", "--json").json
+    assert (again["slides"], again["models"]) == (6, 3)
+    predicted = cli(
+        "predict", table.parent / "s0.nic.zarr", "--model", out / "fold1-seed0", "--device", "cpu"
+    )
+    assert predicted.code == 0
+    judged = cli(
+        *("models", "evaluate", table, "--model", out / "fold2-seed0", "--out", tmp_path / "judged"),
+        *("--columns", "label=grade", "--device", "cpu", "--json"),
+    )
+    assert judged.json["slides"] == 6
+    assert "1 slides without a label" in judged.err
+
+
+def test_survival_with_attention(cli, table: Path, tmp_path: Path) -> None:
+    outcome = cli(
+        *(
+            "models",
+            "train",
+            table,
+            "--out",
+            tmp_path / "models",
+            "--task",
+            "survival",
+            "--model",
+            "attention",
+        ),
+        *("--columns", "time=months", "event=dead", *QUICK),
+    )
+    assert outcome.code == 0, outcome.err
+    assert "concordance index" in outcome.out
+    shown = cli("models", "show", tmp_path / "models" / "fold1-seed0").out
+    assert "survival: risk" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--columns", "label"), "KIND=NAME"),
+        (("--columns", "colour=x"), "KIND=NAME"),
+    ],
+)
+def test_columns_that_cannot_be_read_are_wrong_usage(
+    cli, tmp_path: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    outcome = cli("models", "train", tmp_path / "t.csv", "--out", tmp_path / "out", *arguments)
+    assert outcome.code == 2
+    assert words in outcome.err
+
+
+def test_what_evaluate_needs(cli, tmp_path: Path) -> None:
+    assert cli("models", "evaluate", tmp_path, "--model", "x").code == 2
+    assert cli("models", "evaluate", tmp_path / "t.csv", "--model", "x").code == 2
+    nothing = cli("models", "evaluate", tmp_path)
+    assert nothing.code == 1
+    assert "napari-nic models train" in nothing.err
+
+
+def test_a_table_that_is_not_there(cli, tmp_path: Path) -> None:
+    outcome = cli("models", "train", tmp_path / "none.csv", "--out", tmp_path / "out")
+    assert outcome.code == 1
+    assert "none.csv" in outcome.err
+    assert not (tmp_path / "out").exists()
