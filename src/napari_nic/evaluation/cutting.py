@@ -19,7 +19,10 @@ from napari_nic.patches.tileset import GLASS
 
 PATCHES_PER_TILE = 16
 LEAST_TISSUE = 0.2
-"""Patches with a smaller share of pixels darker than glass are dropped."""
+"""Patches with a smaller share of stained pixels are dropped."""
+
+LEAST_COLOR = 15
+"""Difference between a stained pixel's channels: glass may be grey, and darker than white."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,12 @@ def cover(length: int, side: int) -> list[int]:
     return [round(place) for place in np.linspace(0, length - side, count)]
 
 
+def stained_share(image: np.ndarray) -> float:
+    """Return the share of pixels (h, w, 3) that are neither bright nor grey."""
+    darkest, brightest = image.min(axis=2), image.max(axis=2)
+    return float(((darkest < GLASS) & (brightest - darkest >= LEAST_COLOR)).mean())
+
+
 class _Cutter:
     def __init__(self, labelled: LabelledSet, sight: Sight, patches_per_tile: int) -> None:
         self._set, self._sight, self._most = labelled, sight, patches_per_tile
@@ -151,7 +160,7 @@ class _Cutter:
         image = tile.image[y : y + self._sight.side, x : x + self._sight.side]
         if label is None:
             self._left_out["patches between two classes"] += 1
-        elif (image.min(axis=2) < GLASS).mean() < LEAST_TISSUE:
+        elif stained_share(image) < LEAST_TISSUE:
             self._left_out["patches of glass"] += 1
         else:
             self._images.append(image)
