@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from napari_nic.cli import arguments
 from napari_nic.cli.cards import card_lines
 from napari_nic.cli.console import Console
+from napari_nic.cli.encoders_evaluate import add_evaluate
 from napari_nic.cli.encoders_import import add_import
 from napari_nic.cli.encoders_train import add_train
 
@@ -23,6 +24,7 @@ def add_parser(commands: arguments.Subparsers) -> None:
     _add_show(actions)
     add_import(actions)
     add_train(actions)
+    add_evaluate(actions)
 
 
 def _add_list(actions: arguments.Subparsers) -> None:
