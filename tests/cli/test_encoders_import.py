@@ -119,6 +119,15 @@ def test_local_weights_are_taken_and_their_licence_told(cli, tmp_path: Path) -> 
     assert "apache-2.0" in cli("encoders", "list").out
 
 
+def test_a_card_can_be_read_before_importing(cli) -> None:
+    card = cli("encoders", "show", "timm:hf-hub:paige-ai/Virchow2").out
+    assert "not imported yet" in card
+    assert "code size     2560" in card
+    assert "https://huggingface.co/paige-ai/Virchow2" in card
+    assert cli("encoders", "show", "timm:test_resnet", "--json").json["licence"] == "apache-2.0"
+    assert cli("encoders", "show", "timm:no_such_model").code == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -49,6 +49,14 @@ def test_differences_are_named(toy, change, named):
     assert not toy.header().matches(toy.header(**change))
 
 
+def test_options_of_an_encoder_make_a_difference_and_none_make_none(toy):
+    header = toy.header()
+    pooled = toy.header(encoder=dict(header.encoder) | {"options": {"pooling": "cls"}})
+    assert not header.matches(pooled)
+    assert not pooled.matches(header)
+    assert pooled.matches(StoreHeader.from_dict(json.loads(json.dumps(pooled.to_dict()))))
+
+
 def test_an_encoder_may_be_renamed_and_redescribed(toy):
     header = toy.header()
     assert header.matches(toy.header(encoder=dict(header.encoder) | {"name": "new", "summary": "better"}))

@@ -239,6 +239,14 @@ def test_a_store_is_checked_against_slide_and_encoder(store, toy):
         store.check_encoder(toy.spec("retrained", "1"))
 
 
+def test_codes_with_options_are_not_those_without(toy, tmp_path):
+    header = toy.header()
+    pooled = toy.header(encoder=dict(header.encoder) | {"options": {"pooling": "cls"}})
+    store = CompressedSlide.create(tmp_path / "b.nic.zarr", pooled, np.ones(header.grid.shape, bool))
+    with store, pytest.raises(StoreMismatchError, match="options"):
+        store.check_encoder(toy.spec())
+
+
 def test_blocks_and_cells_map_to_each_other():
     cells = np.zeros((33, 17), bool)
     cells[32, 16] = cells[3, 4] = True

@@ -5,7 +5,7 @@ import pytest
 
 from napari_nic.encoders import DEFAULT_ENCODER, get_spec, list_encoders, load_encoder
 from napari_nic.encoders.spec import EncoderSpec
-from napari_nic.encoders.store import WEIGHTS_FILE, user_encoders_folder
+from napari_nic.encoders.store import WEIGHTS_FILE, new_encoder, user_encoders_folder, write_spec
 from napari_nic.errors import UnknownNameError, WeightsError
 
 
@@ -74,3 +74,24 @@ def test_mean_rgb_is_the_mean_colour_from_minus_one_to_one():
     batch[0] = 255
     batch[1, :32, :, 0] = 255
     assert load_encoder("mean-rgb").encode(batch).tolist() == [[1, 1, 1], [0, -1, -1]]
+
+
+def test_options_are_part_of_the_identity_and_leave_other_descriptions_alone():
+    plain = EncoderSpec("a", 3, 128, 0.5, 64, "x", weights_sha256="1")
+    pooled = EncoderSpec("a", 3, 128, 0.5, 64, "x", weights_sha256="1", options={"pooling": "cls"})
+    assert plain.identity() != pooled.identity()
+    assert "options" not in plain.to_dict()
+    assert EncoderSpec.from_dict(pooled.to_dict()) == pooled
+
+
+def test_an_encoder_is_replaced_only_when_the_new_one_is_complete(saved_encoder, home):
+    spec = get_spec(saved_encoder)
+    with pytest.raises(KeyboardInterrupt), new_encoder(saved_encoder) as folder:
+        write_spec(folder, EncoderSpec("half", 1, 1, 1.0, 1, "x"), "")
+        raise KeyboardInterrupt
+    assert get_spec(saved_encoder) == spec
+    other = EncoderSpec(saved_encoder, 1, 1, 1.0, 1, "x")
+    with new_encoder(saved_encoder) as folder:
+        write_spec(folder, other, "")
+    assert get_spec(saved_encoder) == other
+    assert [entry.name for entry in (home / "encoders").iterdir()] == [saved_encoder]

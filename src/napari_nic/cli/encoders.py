@@ -11,6 +11,7 @@ from napari_nic.cli.console import Console
 from napari_nic.cli.encoders_evaluate import add_evaluate
 from napari_nic.cli.encoders_import import add_import
 from napari_nic.cli.encoders_train import add_train
+from napari_nic.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from napari_nic.encoders import EncoderSpec
@@ -53,9 +54,7 @@ def run_list(args: argparse.Namespace, console: Console) -> int:
 
 def run_show(args: argparse.Namespace, console: Console) -> int:
     """Print all that is known of an encoder."""
-    from napari_nic.encoders import get_spec
-
-    spec = get_spec(args.encoder)
+    spec = _find(args.encoder)
     if args.json:
         console.json(spec.to_dict())
         return 0
@@ -64,7 +63,24 @@ def run_show(args: argparse.Namespace, console: Console) -> int:
     return 0
 
 
+def _find(name: str) -> EncoderSpec:
+    """Return an encoder's spec, or what a model of timm would be that is not imported yet."""
+    from napari_nic.encoders import get_spec
+    from napari_nic.encoders.store import TIMM_PREFIX
+
+    try:
+        return get_spec(name)
+    except UnknownNameError:
+        if not name.startswith(TIMM_PREFIX):
+            raise
+        from napari_nic.encoders.external.timm_models import describe
+
+        return describe(name)
+
+
 def _card(spec: EncoderSpec) -> list[str]:
+    from napari_nic.encoders.external.notices import gating
+
     facts = {
         "code size": spec.code_size,
         "patches": f"{spec.patch_size} px at {spec.mpp:g} um/px, averaged to {spec.input_size} px",
@@ -73,4 +89,14 @@ def _card(spec: EncoderSpec) -> list[str]:
         "licence": spec.licence or "not stated",
         "cite": spec.citation or "nothing",
     }
-    return card_lines(f"{spec.name}: {spec.summary}", facts, {"training": spec.training})
+    terms = gating(spec)
+    if terms:
+        facts["terms"] = terms
+    options = {name: _in_a_line(value) for name, value in spec.options.items()}
+    return card_lines(
+        f"{spec.name}: {spec.summary}", facts, {"training": spec.training, "how pixels become codes": options}
+    )
+
+
+def _in_a_line(value: object) -> object:
+    return ", ".join(str(part) for part in value) if isinstance(value, list) else value

@@ -12,6 +12,7 @@ import numpy as np
 
 from napari_nic.encoders.external.projection import PROJECTION_FILE, Projection
 from napari_nic.encoders.external.settings import (
+    DEFAULT_MPP,
     NORMALISATIONS,
     ProjectionRequest,
     Settings,
@@ -38,9 +39,6 @@ if TYPE_CHECKING:
 
 ARCHITECTURES = {".pt": "torchscript", ".ts": "torchscript", ".pt2": "torch-export", ".onnx": "onnx"}
 """By the suffix of a model's file."""
-
-DEFAULT_MPP = 0.5
-"""For networks of photographs, which know no resolution: that of the method's paper, um/px."""
 
 PROBE_PATCHES = 2
 

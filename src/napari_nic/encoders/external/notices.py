@@ -27,14 +27,17 @@ def holds_program(path: Path | str) -> bool:
     return Path(path).suffix.lower() in (".pt", ".ts", ".pt2")
 
 
-def terms(spec: EncoderSpec) -> str:
-    """Return licence and conditions of another's network in a sentence or two."""
+def gating(spec: EncoderSpec) -> str:
+    """Return the conditions on which the host of a network gives it; empty for one that is open."""
     model = str(spec.training.get("network", spec.name)).removeprefix(TIMM_PREFIX)
     known = known_hub_model(model)
-    if known is not None:
-        return f"{spec.name} is a network of others. {known.terms}"
+    return "" if known is None else known.terms
+
+
+def terms(spec: EncoderSpec) -> str:
+    """Return licence and conditions of another's network in a sentence or two."""
     licence = spec.licence or "not stated; ask whoever gave it to you"
-    return f"{spec.name} is a network of others. Licence: {licence}"
+    return f"{spec.name} is a network of others. {gating(spec) or f'Licence: {licence}'}"
 
 
 def terms_at_first_use(spec: EncoderSpec, *, home: Path | str | None = None) -> str | None:

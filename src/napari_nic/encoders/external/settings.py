@@ -22,6 +22,9 @@ NORMALISATIONS: dict[str, tuple[Triple, Triple]] = {
 }
 """Mean and standard deviation by name: ImageNet's, [-1, 1] and [0, 1]."""
 
+DEFAULT_MPP = 0.5
+"""For networks of photographs, which know no resolution: that of the method's paper, um/px."""
+
 POOLINGS = ("auto", "cls", "mean", "cls+mean")
 
 PROJECTIONS = ("pca", "random")

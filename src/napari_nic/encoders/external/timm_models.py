@@ -17,7 +17,8 @@ from torch import nn
 from napari_nic.encoders.external.extras import require
 from napari_nic.encoders.external.hub_models import HubModel, hub_repository, known_hub_model
 from napari_nic.encoders.external.network_encoder import Network
-from napari_nic.encoders.external.settings import Settings, TimmWeights
+from napari_nic.encoders.external.settings import DEFAULT_MPP, Settings, TimmWeights
+from napari_nic.encoders.spec import EncoderSpec
 from napari_nic.encoders.store import TIMM_PREFIX
 from napari_nic.errors import InvalidParameterError, UnknownNameError, WeightsError
 
@@ -127,6 +128,38 @@ def announce(name: str, weights: TimmWeights | None = None) -> str:
     if model.known is not None:
         return f"{name} is a network of others. {model.known.terms}"
     return f"{name} is a network of others. Licence: {model.settings.licence or 'not stated by timm'}"
+
+
+def describe(name: str) -> EncoderSpec:
+    """Describe what importing a model would make, without its weights.
+
+    Parameters
+    ----------
+    name : str
+        timm's name, with or without ``timm:`` before it.
+
+    Raises
+    ------
+    MissingDependencyError, UnknownNameError
+    """
+    model = resolve(name.removeprefix(TIMM_PREFIX))
+    facts = model.settings
+    with torch.device("meta"):  # its sizes are wanted, not its weights
+        net = build(model.architecture, model.model_args)
+    size, side = int(net.num_features), facts.input_size or 0  # type: ignore[arg-type]  # timm's own attribute
+    return EncoderSpec(
+        name=f"{TIMM_PREFIX}{model.name}",
+        code_size=2 * size if facts.pooling == "cls+mean" else size,
+        patch_size=facts.patch_size or side,
+        mpp=facts.mpp or DEFAULT_MPP,
+        input_size=side,
+        architecture="timm",
+        licence=facts.licence or "",
+        summary=f"{facts.summary} (not imported yet)",
+        citation=facts.citation or "",
+        training={"network": model.name},
+        options={"pooling": facts.pooling or "auto"},
+    )
 
 
 def _resolve_hub(name: str, weights: TimmWeights | None) -> TimmModel:
