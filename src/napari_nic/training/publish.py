@@ -15,6 +15,7 @@ from napari_nic.encoders.networks import EncoderNet
 from napari_nic.encoders.spec import EncoderSpec
 from napari_nic.encoders.store import CARD_FILE, SPEC_FILE, WEIGHTS_FILE, file_sha256
 from napari_nic.training.checkpoint import read_record
+from napari_nic.training.log import STEPS_FILE, read_log
 from napari_nic.training.loop import Sources
 from napari_nic.training.objectives.base import Objective
 from napari_nic.training.pictures import reconstruct
@@ -50,6 +51,7 @@ def publish(
         "steps": counters["step"],
         "batch_size": recipe.options.batch_size,
         "minutes": round(counters["seconds"] / 60, 1),
+        **_speed(recipe),
         **facts,
         "validation": {name: round(value, 4) for name, value in counters["validation"].items()},
         **measured,
@@ -57,6 +59,14 @@ def publish(
     spec = encoder_spec(recipe, objective.title, objective.citation)
     card = write_card(recipe, spec, training, objective.limits)
     return save_encoder(objective.encoder.cpu(), spec, recipe.folder, card=card, training=training)
+
+
+def _speed(recipe: TrainRecipe) -> dict[str, float]:
+    """Return how fast the last run was, by its log."""
+    rows = read_log(recipe.checkpoint / STEPS_FILE)
+    if not rows:
+        return {}
+    return {"patches_per_second": round(rows[-1]["patches_per_second"]), "waiting": rows[-1]["waiting"]}
 
 
 def reconstruction_quality(objective: Objective, patches: NDArray[np.uint8]) -> dict[str, float]:

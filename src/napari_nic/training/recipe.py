@@ -91,18 +91,14 @@ def train_encoder(
     device = choose_device(recipe.device)
     precision = choose_precision("auto", device)
     objective = kind(recipe.options, sources.train)
-    report: TrainingProgress | None = None
-    for report in run_training(
+    yield from run_training(
         objective, sources, recipe.checkpoint, recipe.options, device=device, precision=precision, token=token
-    ):
-        yield report
+    )
     facts: dict[str, Any] = {
         "device": device,
         "precision": precision,
         "sets": [dict(part.facts) for part in loaded],
     }
-    if report is not None:
-        facts |= {"patches_per_second": round(report.patches_per_second), "waiting": round(report.waiting, 4)}
     publish(objective, recipe, sources, facts)
 
 

@@ -13,6 +13,7 @@ from torch import nn
 from napari_nic.encoders.networks import EncoderNet, get_architecture
 from napari_nic.errors import InvalidParameterError
 from napari_nic.patches import PatchSource
+from napari_nic.training.objectives.codes import standardise_codes
 from napari_nic.training.options import Schedule, TrainOptions
 
 Batch = Any
@@ -148,32 +149,6 @@ def shares(sources: Sequence[PatchSource], count: int) -> list[tuple[PatchSource
     """Divide `count` evenly over the sources."""
     ends = [round(count * (index + 1) / len(sources)) for index in range(len(sources))]
     return [(source, end - start) for source, start, end in zip(sources, [0, *ends], ends, strict=False)]
-
-
-def encode_plain(encoder: EncoderNet, patches: np.ndarray, *, batch_size: int = 256) -> torch.Tensor:
-    """Codes, (n, C) float32, of patches (n, s, s, 3) uint8 as they are, in evaluation mode."""
-    was_training, codes = encoder.training, []
-    device = encoder.code.weight.device
-    encoder.eval()
-    with torch.inference_mode():
-        for start in range(0, len(patches), batch_size):
-            part = torch.from_numpy(patches[start : start + batch_size]).to(device).permute(0, 3, 1, 2)
-            codes.append(encoder(part.float() / 127.5 - 1).float().cpu())
-    encoder.train(was_training)
-    return torch.cat(codes)
-
-
-def standardise_codes(encoder: EncoderNet, patches: np.ndarray) -> None:
-    """Give the codes mean 0 and, over all dimensions, a mean spread of 1, in the last layer's weights.
-
-    One factor for all dimensions: their relative weight, and with it every distance, is the training's.
-    """
-    codes = encode_plain(encoder, patches).double()
-    mean, spread = codes.mean(0), float(codes.std(0).mean())
-    code = encoder.code
-    with torch.no_grad():
-        code.bias.copy_((code.bias.double().cpu() - mean) / spread)
-        code.weight.copy_(code.weight.double().cpu() / spread)
 
 
 def mlp_head(inputs: int, outputs: int, *, width: int = 256) -> nn.Sequential:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from napari_nic.encoders.networks import EncoderNet
-from napari_nic.training.objectives.base import encode_plain
+from napari_nic.training.objectives.codes import encode_plain
 
 SENSITIVITY_PATCHES = 128
 _STEP = 0.05

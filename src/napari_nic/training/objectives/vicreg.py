@@ -11,22 +11,37 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import nn
 
 from napari_nic.patches import PatchSource
 from napari_nic.training.objectives.base import Batch, Objective, Settings, ToInput
+from napari_nic.training.objectives.codes import principal_codes
 from napari_nic.training.options import Schedule, TrainOptions
 
 
 @dataclass(frozen=True)
 class VicregSettings(Settings):
-    """Weights of the three terms (the paper's), and the width of the projection that they are taken of."""
+    """Settings of VICReg.
+
+    Attributes
+    ----------
+    invariance, variance, covariance : float
+        Weights of the three terms (the paper's).
+    width : int
+        Of the projection that the terms are taken of.
+    principal : bool
+        Whether the code becomes the principal components of the encoder's features when training ends. The
+        layers next to the terms learn to forget what augmentation changes, and tasks want some of it back:
+        the reason why the projection is thrown away (Chen et al. 2020, section 4.2) holds for the code too.
+    """
 
     invariance: float = 25.0
     variance: float = 25.0
     covariance: float = 1.0
     width: int = 512
+    principal: bool = True
 
 
 class VicregObjective(Objective):
@@ -51,6 +66,12 @@ class VicregObjective(Objective):
         x = torch.cat([to_input(batch, salt=1), to_input(batch, salt=2)])
         first, second = self.projection(self.encoder(x)).float().chunk(2)
         return vicreg_loss(first, second, self.settings)
+
+    def finish(self, patches: np.ndarray) -> None:
+        """Read the code off the features, where the settings say so, and bring it to mean 0 and spread 1."""
+        if self.settings.principal:
+            principal_codes(self.encoder, patches)
+        super().finish(patches)
 
 
 def make_projection(code_size: int, width: int) -> nn.Sequential:
