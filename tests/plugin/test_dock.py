@@ -13,12 +13,14 @@ from qtpy.QtWidgets import QApplication, QCheckBox, QComboBox, QMessageBox, QPus
 from napari_nic.compressed import CompressedSlide
 from napari_nic.plugin.compress_job import CompressOptions
 from napari_nic.plugin.controllers.session import ENCODER_SETTING
+from napari_nic.plugin.legend import format_value
 from napari_nic.plugin.readers import get_reader
 from napari_nic.plugin.settings import Settings
 from napari_nic.plugin.widgets import dialogs
 from napari_nic.plugin.widgets.compress_section import bar_text, clock_text, rate_text
+from napari_nic.plugin.widgets.dock_base import WIDTH
 from napari_nic.plugin.widgets.export_section import ExportDialog
-from napari_nic.plugin.widgets.nic_dock import WIDTH, NicDock
+from napari_nic.plugin.widgets.nic_dock import NicDock
 from napari_nic.slides import open_slide
 
 pytestmark = pytest.mark.gui
@@ -323,6 +325,19 @@ def test_pointer_is_shown(with_slide, qtbot):
     for callback in viewer.mouse_move_callbacks:
         callback(viewer, None)
     assert "cell 1, 3" in dock.overlay_section.pointer.text()
+    dock.overlays.show("channel", on=True)
+    finish(dock, qtbot)
+    value = dock.overlays.overlay("channel").value_at(1, 3)
+    assert dock.overlay_section.pointer.text().startswith(format_value(value)), "the pointer did not move"
+
+
+def test_long_lines_do_not_widen_the_dock(with_slide):
+    _, dock = with_slide
+    for line in (dock.slide_section.about, dock.overlay_section.caution):
+        line.setText("a long line of text " * 20)
+        line.show()
+    QApplication.processEvents()
+    assert dock.sizeHint().width() <= WIDTH
 
 
 def test_bad_file_is_told_in_a_dialog_of_the_window(with_slide, qtbot, tmp_path, monkeypatch):

@@ -17,6 +17,7 @@ from napari_nic.plugin.controllers.models import ModelController
 from napari_nic.plugin.controllers.overlays import KINDS, OverlayController
 from napari_nic.plugin.controllers.tissue import TissueController
 from napari_nic.plugin.legend import legend_of
+from napari_nic.plugin.readers import read_store
 
 
 class Desk:
@@ -307,6 +308,17 @@ def test_reopened_slide_offers_its_overlays(session, runner, slide_file, add_sli
     desk.overlays.show("pca", True)
     assert desk.overlays.state("pca").shown
     desk.close()
+
+
+def test_picture_that_was_opened_before_the_dock_gets_its_legend(session, runner, slide_file, compress_file):
+    store = compress_file(slide_file)
+    for data, options, _ in read_store(store.path):
+        session.viewer.add_image(data, **options)
+    desk = Desk(session, runner)
+    assert desk.overlays.state("pca").shown
+    assert desk.overlays.legend() is not None
+    desk.close()
+    session.slide.close()
 
 
 def test_agreement_with_saliency(judged, outlines_file):

@@ -92,6 +92,8 @@ class OverlayController:
         models.changed.connect(self._on_model)
         session.viewer.layers.events.removed.connect(self._on_removed)
         session.viewer.mouse_move_callbacks.append(self._on_mouse)
+        if session.store is not None:
+            self._renew(KINDS)  # a picture that was opened before this dock has no legend yet
 
     def close(self) -> None:
         """Stop following the viewer."""

@@ -125,6 +125,12 @@ class OverlaySection(Section):
         self._refresh_channel()
         self._refresh_models()
         self.legend.set_legend(self._overlays.legend())
+        self._refresh_pointer()
+
+    def _refresh_pointer(self) -> None:
+        """Another overlay has another value under the pointer, which need not move to be looked at."""
+        if self.pointer.text().strip():
+            self.pointer.setText(self._overlays.describe(self._session.viewer.cursor.position))
         self.pointer.setVisible(self._session.store is not None)
 
     def _refresh_channel(self) -> None:
