@@ -60,6 +60,16 @@ class Scene:
         """The whole of level 0."""
         return RegionPx(0, 0, self.spec.height, self.spec.width)
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, cols) of level 0."""
+        return self.spec.height, self.spec.width
+
+    @property
+    def mpp(self) -> float:
+        """Micrometres per pixel of level 0."""
+        return self.spec.mpp
+
     def lesion_polygons(self) -> list[shapely.Polygon]:
         """Outline the lesions within the tissue: (x, y) in level-0 pixels, corner-based, largest first."""
         return lesion_polygons(self.layout, self.spec.pixels_per_um)

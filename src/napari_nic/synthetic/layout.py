@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import shapely
 from skimage.measure import find_contours, label
 
 from napari_nic.errors import InvalidParameterError
+from napari_nic.geometry import RegionPx
 from napari_nic.synthetic.noise import open_noise
 from napari_nic.synthetic.spec import Lesion, SyntheticSlideSpec
 
@@ -170,6 +172,34 @@ def is_fat(layout: Layout, y_um: np.ndarray, x_um: np.ndarray) -> np.ndarray:
     rows = np.clip((y_um / FIELD_UM).astype(np.int32), 0, layout.fat.shape[0] - 1)
     cols = np.clip((x_um / FIELD_UM).astype(np.int32), 0, layout.fat.shape[1] - 1)
     return np.asarray((layout.fat[rows, cols] > 0) & (layout.lesion[rows, cols] < 0))
+
+
+def interpolate_field(field: np.ndarray, region: RegionPx, pixels_per_um: float) -> np.ndarray:
+    """Interpolate a field of the plan at every pixel centre of a region; beyond its ends it stays the same.
+
+    Parameters
+    ----------
+    field : ndarray of float32
+        Elements of ``FIELD_UM``.
+    region : RegionPx
+        Of level 0.
+    pixels_per_um : float
+        Level-0 pixels per micrometre.
+
+    Returns
+    -------
+    ndarray of float32, (height, width)
+    """
+    step = FIELD_UM * pixels_per_um
+    matrix = np.array(
+        [
+            [1 / step, 0, (region.x + 0.5) / step - 0.5],
+            [0, 1 / step, (region.y + 0.5) / step - 0.5],
+        ]
+    )
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    size = (region.width, region.height)
+    return cv2.warpAffine(field, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
 
 def _tissue(shape: tuple[int, int], spec: SyntheticSlideSpec, rng: np.random.Generator) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 from napari_nic.geometry import RegionPx
 from napari_nic.synthetic.cells import CellField
 from napari_nic.synthetic.glands import GlandPainter
-from napari_nic.synthetic.layout import FIELD_UM, Layout, is_fat
+from napari_nic.synthetic.layout import Layout, interpolate_field, is_fat
 from napari_nic.synthetic.noise import smoothstep
 from napari_nic.synthetic.nuclei import stamp
 from napari_nic.synthetic.spec import SyntheticSlideSpec
@@ -108,16 +108,7 @@ class Painter:
 
     def field(self, field: np.ndarray, region: RegionPx) -> np.ndarray:
         """Interpolate a field of the plan at every pixel centre of a region."""
-        step = FIELD_UM * self._scale
-        matrix = np.array(
-            [
-                [1 / step, 0, (region.x + 0.5) / step - 0.5],
-                [0, 1 / step, (region.y + 0.5) / step - 0.5],
-            ]
-        )
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        size = (region.width, region.height)
-        return cv2.warpAffine(field, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        return interpolate_field(field, region, self._scale)
 
     def texture(self, texture: np.ndarray, region: RegionPx) -> np.ndarray:
         """Cut a region out of a repeating texture."""
