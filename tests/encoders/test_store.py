@@ -86,9 +86,14 @@ def test_options_are_part_of_the_identity_and_leave_other_descriptions_alone():
 
 def test_an_encoder_is_replaced_only_when_the_new_one_is_complete(saved_encoder, home):
     spec = get_spec(saved_encoder)
-    with pytest.raises(KeyboardInterrupt), new_encoder(saved_encoder) as folder:
-        write_spec(folder, EncoderSpec("half", 1, 1, 1.0, 1, "x"), "")
-        raise KeyboardInterrupt
+
+    def stop_halfway():
+        with new_encoder(saved_encoder) as folder:
+            write_spec(folder, EncoderSpec("half", 1, 1, 1.0, 1, "x"), "")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stop_halfway()
     assert get_spec(saved_encoder) == spec
     other = EncoderSpec(saved_encoder, 1, 1, 1.0, 1, "x")
     with new_encoder(saved_encoder) as folder:

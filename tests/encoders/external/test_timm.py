@@ -160,6 +160,9 @@ def test_a_network_of_the_hub_is_described_by_the_file_beside_its_weights(tmp_pa
     weights = TimmWeights(file=tmp_path / "w.safetensors")
     with pytest.raises(UnknownNameError, match=r"config\.json"):
         import_timm("hf-hub:somebody/net", weights=weights)
+    (tmp_path / "config.json").write_text('{"model_type": "other"}')
+    with pytest.raises(WeightsError, match="architecture"):
+        import_timm("hf-hub:somebody/net", weights=weights)
     config = {"input_size": [3, 160, 160], "mean": [0.5] * 3, "std": [0.5] * 3, "classifier": "head"}
     described = {"architecture": "test_vit", "pretrained_cfg": config | {"license": "cc0-1.0"}}
     (tmp_path / "config.json").write_text(json.dumps(described))

@@ -156,6 +156,7 @@ def import_timm(
     facts = (settings or Settings()).or_else(found.settings).or_else(replace(ASSUMED, mpp=DEFAULT_MPP))
     if weights.random_seed is not None:
         facts = replace(facts, licence=NO_LICENCE, summary=f"{model} of timm with random weights")
+    facts.required("input_size")
     built = build_model(found, facts, weights)
     with new_encoder(name, home) as folder:
         file = folder / WEIGHTS_FILE

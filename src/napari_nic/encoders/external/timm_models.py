@@ -53,7 +53,7 @@ class TimmModel:
     @property
     def settings(self) -> Settings:
         """What timm, or the model's card, says of it."""
-        known, size = self.known, self.config["input_size"]
+        known, config = self.known, self.config
         if known is not None:
             return Settings(
                 mpp=known.mpp,
@@ -65,12 +65,12 @@ class TimmModel:
                 summary=f"{known.repository}, run by timm as {known.model}",
                 citation=known.citation,
             )
-        papers = self.config.get("paper_ids") or ""
+        papers = config.get("paper_ids") or ""
         return Settings(
-            input_size=int(size[-1]),
-            mean=tuple(self.config["mean"]),
-            std=tuple(self.config["std"]),
-            licence=self.config.get("license"),
+            input_size=int(config["input_size"][-1]) if "input_size" in config else None,
+            mean=tuple(config["mean"]) if "mean" in config else None,
+            std=tuple(config["std"]) if "std" in config else None,
+            licence=config.get("license"),
             summary=f"{self.name}, a network of timm",
             citation=papers if isinstance(papers, str) else ", ".join(papers),
         )
@@ -165,13 +165,7 @@ def describe(name: str) -> EncoderSpec:
 def _resolve_hub(name: str, weights: TimmWeights | None) -> TimmModel:
     beside = None if weights is None or weights.file is None else weights.file.with_name(CONFIG_FILE)
     if beside is not None and beside.is_file():
-        described = json.loads(beside.read_text(encoding="utf-8"))
-        return TimmModel(
-            name,
-            described["architecture"],
-            described.get("model_args", {}),
-            described.get("pretrained_cfg", described),
-        )
+        return _read_config(name, beside)
     if weights is not None and weights.allow_download:
         from timm.models import load_model_config_from_hf
 
@@ -183,6 +177,21 @@ def _resolve_hub(name: str, weights: TimmWeights | None) -> TimmModel:
         expected=f"its {CONFIG_FILE} beside the file of weights",
         hint="get both files from its page and give --weights FILE.safetensors, or --allow-download",
     )
+
+
+def _read_config(name: str, file: Path) -> TimmModel:
+    """Read the hub's description of a network."""
+    try:
+        described = json.loads(file.read_text(encoding="utf-8"))
+        architecture, model_args = described["architecture"], dict(described.get("model_args") or {})
+        return TimmModel(name, architecture, model_args, dict(described.get("pretrained_cfg", described)))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise WeightsError(
+            "not the description of a network of timm",
+            path=file,
+            expected="JSON with architecture, model_args and pretrained_cfg",
+            found=str(error),
+        ) from error
 
 
 def build(architecture: str, model_args: Mapping[str, Any], *, seed: int = 0) -> nn.Module:
@@ -232,7 +241,7 @@ def build_model(model: TimmModel, settings: Settings, weights: TimmWeights) -> B
     InvalidParameterError, WeightsError
     """
     args = dict(model.model_args)
-    if model.config.get("fixed_input_size") and settings.input_size != model.config["input_size"][-1]:
+    if model.config.get("fixed_input_size") and settings.input_size != model.settings.input_size:
         args["img_size"] = settings.input_size
     more, pooling, prefix = pooling_args(build(model.architecture, args), settings.pooling or "auto")
     args |= more
