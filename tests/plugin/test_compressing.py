@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_nic.compress import GridOptions
 from napari_nic.compressed import CompressedSlide
 from napari_nic.errors import DamagedSlideError, StoreError
 from napari_nic.plugin import compress_job
-from napari_nic.plugin.compress_job import CompressOptions, Painted, Ready
+from napari_nic.plugin.compress_job import Painted, Ready
+from napari_nic.plugin.compress_options import CompressOptions
 from napari_nic.plugin.controllers.compressing import CompressController
 from napari_nic.plugin.controllers.tissue import TissueController
 
@@ -254,8 +256,37 @@ def test_error_in_the_middle_is_told_and_the_rest_kept(opened, compressing, answ
     assert not compressing.why_not()
 
 
+def test_store_with_overlap_can_be_made_without_it(compressing, opened, answers):
+    compressing.region = "whole"
+    compressing.set_options(CompressOptions(overlap=0.5))
+    compressing.start()
+    compressing.set_options(CompressOptions())
+    assert compressing.label() == "Slide compressed", "nothing else is asked for"
+    compressing.set_options(CompressOptions(overlap=0.0))
+    assert compressing.label() == "&Compress anew"
+    answers.agree = True
+    compressing.start()
+    assert opened.store.grid.stride_px == opened.store.grid.patch_px
+    assert compressing.label() == "Slide compressed"
+
+
+def test_store_of_other_options_is_resumed_as_it_was_begun(compressing, opened, answers):
+    look_at(opened, top=0, left=0, bottom=10, right=10)
+    compressing.set_options(CompressOptions(overlap=0.75, min_tissue=0.1))
+    compressing.start()
+    shape = opened.store.grid.shape
+    assert not compressing.state.complete
+    compressing.set_options(CompressOptions())
+    compressing.region = "whole"
+    compressing.start()
+    assert answers.questions == []
+    assert compressing.state.complete
+    assert opened.store.grid.shape == shape
+    assert opened.store.header.tissue["min_fraction"] == 0.1
+
+
 def test_options_of_the_grid():
-    assert CompressOptions().grid(128) is None
+    assert CompressOptions().grid(128) == GridOptions(stride=128)
     assert CompressOptions(overlap=0.5).grid(128).stride == 64
     assert CompressOptions(min_tissue=0.6).grid(128).min_tissue == 0.6
 

@@ -10,8 +10,9 @@ import pytest
 from qtpy.QtCore import Qt, QThreadPool
 from qtpy.QtWidgets import QApplication, QCheckBox, QComboBox, QMessageBox, QPushButton, QWidget
 
+from napari_nic.compress import GridOptions
 from napari_nic.compressed import CompressedSlide
-from napari_nic.plugin.compress_job import CompressOptions
+from napari_nic.plugin.compress_options import CompressOptions
 from napari_nic.plugin.controllers.session import ENCODER_SETTING
 from napari_nic.plugin.legend import format_value
 from napari_nic.plugin.readers import get_reader
@@ -314,6 +315,24 @@ def test_options_form_is_applied(with_slide):
     form.min_tissue.value = 0.6
     form.precision.value = "float32"
     assert dock.compressing.options == CompressOptions("auto", "float32", 0.5, 0.6)
+
+
+def test_options_form_shows_what_the_store_was_made_with(with_slide, qtbot, slide_file, compress_file):
+    _, dock = with_slide
+    form = dock.compress_section.options
+    form.overlap.value = 25
+    compress_file(slide_file, options=GridOptions(stride=64, min_tissue=0.1))
+    dock.session.find_store(any_encoder=False)
+    assert (form.overlap.value, form.min_tissue.value) == (50, 0.1)
+    assert dock.compressing.options == CompressOptions()
+    assert dock.compressing.label() == "Slide compressed"
+    form.overlap.value = 0
+    assert dock.compressing.options == CompressOptions(overlap=0.0)
+    assert dock.compressing.label() == "&Compress anew"
+    form.overlap.value = 50
+    assert dock.compressing.label() == "Slide compressed"
+    dock.session.set_store(None)
+    assert form.overlap.value == 50, "the user's own choice"
 
 
 def test_pointer_is_shown(with_slide, qtbot):

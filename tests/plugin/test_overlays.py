@@ -9,7 +9,8 @@ import pytest
 
 from napari_nic.errors import StoreError
 from napari_nic.explain import PcaModel
-from napari_nic.plugin.compress_job import CompressOptions, Painted, Ready
+from napari_nic.plugin.compress_job import Painted, Ready
+from napari_nic.plugin.compress_options import CompressOptions
 from napari_nic.plugin.controllers import overlays as module
 from napari_nic.plugin.controllers.annotating import AnnotationController
 from napari_nic.plugin.controllers.compressing import CompressController

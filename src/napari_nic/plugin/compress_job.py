@@ -6,46 +6,18 @@ import threading
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from napari_nic.compress import BlocksDone, GridOptions, compress, prepare_store
+from napari_nic.compress import BlocksDone, compress, prepare_store
 from napari_nic.compressed import CompressedSlide
 from napari_nic.encoders import Encoder, EncoderSpec, get_spec, load_encoder
 from napari_nic.geometry import RegionPx
 from napari_nic.jobs import CancellationToken
+from napari_nic.plugin.compress_options import CompressOptions
+from napari_nic.plugin.no_triton import keep_triton_out
 from napari_nic.plugin.painting import Painter, Picture
 from napari_nic.plugin.worker import throttled
 from napari_nic.slides import Slide
 from napari_nic.tissue import TissueMask
-
-
-@dataclass(frozen=True)
-class CompressOptions:
-    """How to compress, besides the encoder.
-
-    Attributes
-    ----------
-    device, precision : str
-        See :func:`napari_nic.encoders.load_encoder`.
-    overlap : float
-        Share by which neighbouring patches overlap, 0 to 0.75.
-    min_tissue : float, optional
-        Least share of a patch that must be tissue; None for the pipeline's own.
-    """
-
-    device: str = "auto"
-    precision: str = "auto"
-    overlap: float = 0.0
-    min_tissue: float | None = None
-
-    def grid(self, patch_size: int) -> GridOptions | None:
-        """Options of the grid; None where they are all the default, so that any store can be resumed."""
-        changes: dict[str, Any] = {}
-        if self.overlap > 0:
-            changes["stride"] = max(1, round(patch_size * (1 - self.overlap)))
-        if self.min_tissue is not None:
-            changes["min_tissue"] = self.min_tissue
-        return GridOptions(**changes) if changes else None
 
 
 class EncoderCache:
@@ -69,6 +41,7 @@ class EncoderCache:
         """
         # By what it is and not by its name: another one may have been imported under the same name since.
         wanted = (get_spec(name), device, precision)
+        keep_triton_out()  # others' networks come with libraries that would import it
         with self._lock:
             if self._held is None or self._held[0] != wanted:
                 self._held = wanted, load_encoder(name, device=device, precision=precision)

@@ -8,13 +8,11 @@ from typing import Any, Literal
 import numpy as np
 from psygnal import Signal
 
-from napari_nic.compress import plan_grid
 from napari_nic.compress.plan import blocks_within, pending_blocks
 from napari_nic.compressed import CompressedSlide
-from napari_nic.errors import NicError, StoreError, StoreMismatchError
+from napari_nic.errors import StoreError, StoreMismatchError
 from napari_nic.geometry import RegionPx
 from napari_nic.plugin.compress_job import (
-    CompressOptions,
     CompressRequest,
     EncoderCache,
     Painted,
@@ -23,6 +21,7 @@ from napari_nic.plugin.compress_job import (
     compress_painted,
     load_ahead,
 )
+from napari_nic.plugin.compress_options import CompressOptions
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.controllers.tissue import TissueController
 from napari_nic.plugin.layers import tag_of, visible_region
@@ -170,20 +169,8 @@ class CompressController:
         return self._tissue.is_edited() or self._options_differ()
 
     def _options_differ(self) -> bool:
-        slide, store = self.session.slide, self.session.store
-        if slide is None or store is None:
-            return False
-        if self.options.precision not in ("auto", store.header.precision):
-            return True
-        grid = self.options.grid(self.session.spec.patch_size)
-        if grid is None:
-            return False
-        if self.options.min_tissue not in (None, store.header.tissue.get("min_fraction")):
-            return True
-        try:
-            return plan_grid(slide, self.session.spec, grid) != store.grid
-        except NicError:
-            return True  # the click tells what is wrong with it
+        store = self.session.store
+        return store is not None and self.options.differ_from(store, self.session.spec.patch_size)
 
     # -- the run -----------------------------------------------------------------------------------------
 
@@ -204,7 +191,7 @@ class CompressController:
             self.session.spec.name,
             self._encoders,
             self.session.new_store_path() if store is None else store.path,
-            self.options,
+            self.options.completed(store),
             self._tissue.edited(),
             overwrite,
             *self._region_to_do(store, overwrite=overwrite),

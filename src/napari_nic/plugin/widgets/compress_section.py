@@ -7,7 +7,7 @@ from qtpy.QtWidgets import QProgressBar, QPushButton
 from superqt import QCollapsible
 
 from napari_nic.compress.prepare import MIN_TISSUE
-from napari_nic.plugin.compress_job import CompressOptions
+from napari_nic.plugin.compress_options import CompressOptions, made_with
 from napari_nic.plugin.controllers.compressing import CELLS, CompressController, CompressState
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.widgets.glyphs import GlyphButton
@@ -36,7 +36,7 @@ class CompressSection(Section):
         self.bar = QProgressBar()
         self.bar.setTextVisible(True)
         self.text = quiet_label()
-        self.options = OptionsForm(compressing)
+        self.options = OptionsForm(session, compressing)
         for widget in (row(self.button, self.pause, self.stop), self.bar, self.text, self.options):
             self.body.addWidget(widget)
         compressing.changed.connect(self.refresh)
@@ -74,13 +74,23 @@ class CompressSection(Section):
 
 
 class OptionsForm(QCollapsible):
-    """Overlap, tissue share, device and precision; closed at first."""
+    """Overlap, tissue share, device and precision; closed at first.
 
-    def __init__(self, compressing: CompressController) -> None:
+    With a store it shows what that was made with, and what differs from it is asked for. Without one it shows
+    what the user chose last.
+    """
+
+    def __init__(self, session: Session, compressing: CompressController) -> None:
         # The icons that this widget paints itself keep the colours of the desktop, not of the theme.
         super().__init__(OPTIONS_CLOSED, expandedIcon=" ", collapsedIcon=" ")
         self.toggled.connect(lambda on: self.setText(OPTIONS_OPEN if on else OPTIONS_CLOSED))
-        self._compressing = compressing
+        self._session, self._compressing = session, compressing
+        self._chosen = (0, MIN_TISSUE)
+        self._build()
+        session.store_changed.connect(self._follow_store)
+        self._follow_store()
+
+    def _build(self) -> None:
         self.overlap = SpinBox(
             label="Overlap (%)",
             max=MAX_OVERLAP,
@@ -102,23 +112,42 @@ class OptionsForm(QCollapsible):
         )
         widgets = [self.overlap, self.min_tissue, self.device, self.precision]
         for widget in widgets:
-            widget.changed.connect(self._apply)
+            widget.changed.connect(self._on_edit)
         self.setDuration(0)
         self.addWidget(form(widgets))
         self.toggleButton().setStyleSheet("text-align: left; border: none; background: transparent;")
         for layout in (self.layout(), self.content().layout()):
             layout.setContentsMargins(0, 0, 0, 0)
+
+    def _follow_store(self) -> None:
+        """Show what the store was made with; a run that has just begun was asked for that way."""
+        store = self._session.store
+        overlap, share = self._chosen if store is None else self._made()
+        with self.overlap.changed.blocked(), self.min_tissue.changed.blocked():
+            self.overlap.value, self.min_tissue.value = overlap, share
+        self._apply()
+
+    def _made(self) -> tuple[int, float]:
+        """Overlap in percent and least tissue of the store, or else the defaults."""
+        made = made_with(self._session.store)
+        share = MIN_TISSUE if made.min_tissue is None else made.min_tissue
+        return min(MAX_OVERLAP, round(PERCENT * (made.overlap or 0.0))), share
+
+    def _on_edit(self) -> None:
+        self._chosen = (self.overlap.value, self.min_tissue.value)
         self._apply()
 
     def _apply(self) -> None:
-        share = self.min_tissue.value
+        overlap, share = self._made()
+        # What was not changed is not asked for, so that a store of any other grid can be resumed.
         self._compressing.set_options(
             CompressOptions(
                 device=self.device.value,
                 precision=self.precision.value,
-                overlap=self.overlap.value / PERCENT,
-                # What was not changed is not asked for, so that a store of any other share can be resumed.
-                min_tissue=None if share == MIN_TISSUE else share,
+                overlap=None
+                if self.overlap.value == min(overlap, MAX_OVERLAP)
+                else self.overlap.value / PERCENT,
+                min_tissue=None if self.min_tissue.value == share else self.min_tissue.value,
             )
         )
 
