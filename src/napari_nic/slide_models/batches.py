@@ -64,7 +64,10 @@ class CropSampler:
     def __init__(self, card: BundleCard, slides: Sequence[TrainingSlide], batch_size: int) -> None:
         self.slides, self.side, self.batch_size = slides, card.crop_size, batch_size
         self._groups = groups_of(card, slides)
-        self._odds = [crop_odds(slide.mask) for slide in slides]
+        masks = [slide.mask for slide in slides]
+        # Thousands of generated slides may share one mask: its odds are kept once.
+        odds = {key: crop_odds(mask) for key, mask in {id(mask): mask for mask in masks}.items()}
+        self._odds = [odds[id(mask)] for mask in masks]
 
     def draw(self, rng: np.random.Generator) -> tuple[CropPlan, ...]:
         """Draw one batch; everything random comes from `rng`."""
