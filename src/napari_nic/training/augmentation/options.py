@@ -118,6 +118,7 @@ PRESETS: Mapping[str, AugmentOptions] = MappingProxyType(
         "light": _LIGHT,
         "strong": _STRONG,
         "any-hue": replace(_STRONG, hue=1.0, saturation=0.5),
+        "shape": AugmentOptions(symmetries=False, zoom=0.2, elastic_alpha=100),
     }
 )
 """Options by name.
@@ -126,7 +127,7 @@ PRESETS: Mapping[str, AugmentOptions] = MappingProxyType(
 1.35), and the light ranges of HSV (0.1) and HED (0.05). ``strong`` has the strong range of HED (0.2) and the
 full noise (0.1) instead. ``any-hue`` has the strong range of hue (1) besides: stains keep their contrast and
 lose their colours. Its saturation changes by 0.5 and not by the published 1, with which both stains can turn
-into the same white.
+into the same white. ``shape`` only zooms and deforms, for pictures whose colours and orientation matter.
 
 The published sigma of blur, up to 0.1 px, changes no pixel by a grey level; ours, up to 0.5 and 1 px, are
 those of a slide slightly out of focus.
