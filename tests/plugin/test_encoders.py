@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import h5py
@@ -110,9 +111,63 @@ def test_replacing_asks_first_and_codes_come_from_the_new_one(
     assert not np.allclose(before, after)
 
 
+@pytest.fixture
+def torchscript_file(tmp_path: Path) -> Path:
+    """A program that gives the mean colour of a patch of 32 px, C = 3; its resolution stands nowhere."""
+    import torch
+
+    net = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()).eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # makers are asked to leave this format
+        torch.jit.save(torch.jit.trace(net, torch.zeros(2, 3, 32, 32)), tmp_path / "net.pt")
+    return tmp_path / "net.pt"
+
+
+def test_program_is_opened_only_after_a_warning(session, controller, answers, torchscript_file):
+    request = ImportRequest(str(torchscript_file), "net", mpp=0.5, input_size=32)
+    controller.import_encoder(request)
+    assert "runs with your rights" in answers.questions[-1]
+    assert session.spec.name == "mean-rgb", "the answer was no"
+    assert controller.why_not() == ""
+    answers.agree = True
+    controller.import_encoder(request)
+    assert (session.spec.name, session.spec.code_size, session.spec.mpp) == ("net", 3, 0.5)
+    assert "network of others" in answers.notices[-1]
+
+
+def test_what_a_file_does_not_say_is_asked_for(controller, answers, torchscript_file):
+    answers.agree = True
+    controller.import_encoder(ImportRequest(str(torchscript_file), "net"))
+    assert isinstance(answers.errors[0], InvalidParameterError)
+    assert "input_size" in str(answers.errors[0])
+
+
+def test_timm_model_with_weights_of_a_file(session, controller, answers, tmp_path):
+    import timm
+    from safetensors.torch import save_file
+
+    file = tmp_path / "w.safetensors"
+    save_file(timm.create_model("test_vit", pretrained=False).state_dict(), file)
+    request = ImportRequest("timm:test_vit", "small-vit", weights=str(file))
+    controller.import_encoder(request)
+    assert "apache-2.0" in answers.questions[-1]
+    assert session.spec.name == "mean-rgb", "the answer was no"
+    answers.agree = True
+    controller.import_encoder(request)
+    assert session.spec.name == "small-vit"
+    assert answers.errors == []
+
+
+def test_nothing_is_downloaded_unasked(controller, answers):
+    controller.import_encoder(ImportRequest("timm:test_vit", "small-vit"))
+    assert "where the weights come from" in str(answers.errors[0])
+
+
 def test_names_and_lines():
     assert name_for("/a/BiGAN (2019).h5") == "BiGAN-2019"
     assert name_for("") == ""
+    assert name_for("timm:resnet18") == "resnet18"
+    assert name_for("timm:hf-hub:owner/UNI") == "UNI"
     line = card_line(get_spec("nic-default"))
     for part in ("C = 128", "0.5 \N{MICRO SIGN}m/px", get_spec("nic-default").licence):
         assert part in line
@@ -171,5 +226,22 @@ def test_name_that_was_typed_stays(window, qtbot):
     dialog.file.line_edit.value = "/data/other.h5"
     assert dialog.request() == ImportRequest("/data/other.h5", "mine")
     dialog.name.value = " "
+    assert not dialog.accept_button.isEnabled()
+    dialog.deleteLater()
+
+
+@pytest.mark.gui
+def test_dialog_for_a_network_of_timm(window):
+    _, dock = window
+    dialog = ImportDialog(dock)
+    dialog.from_timm.setChecked(True)
+    dialog.model.value = "timm:resnet18"
+    assert dialog.name.value == "resnet18"
+    assert not dialog.accept_button.isEnabled(), "nobody said where the weights come from"
+    dialog.download.value = True
+    dialog.mpp.value = 0.25
+    assert dialog.request() == ImportRequest("timm:resnet18", "resnet18", download=True, mpp=0.25)
+    assert dialog.accept_button.isEnabled()
+    dialog.from_file.setChecked(True)
     assert not dialog.accept_button.isEnabled()
     dialog.deleteLater()

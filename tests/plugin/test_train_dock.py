@@ -134,11 +134,21 @@ def test_taking_the_dock_out_ends_its_work(with_slide, qtbot):
 
 
 def test_plus_menu_opens_the_dock(window, monkeypatch):
-    viewer, _, nic = window
-    opened = []
-    monkeypatch.setattr(type(viewer.window), "add_plugin_dock_widget", lambda _, *names: opened.append(names))
+    viewer, dock, nic = window
+    raised = []
+
+    class Docked:
+        def raise_(self):
+            raised.append(self)
+
+    def add(_, plugin, name, *, tabify):
+        assert (plugin, name) == ("napari-nic", "Train encoder")
+        assert tabify, "below the other dock there is little room"
+        return Docked(), dock
+
+    monkeypatch.setattr(type(viewer.window), "add_plugin_dock_widget", add)
     nic.slide_section.chooser.train_action.trigger()
-    assert opened == [("napari-nic", "Train encoder")]
+    assert len(raised) == 1
 
 
 def test_form_fills_the_controller(window, qtbot, tmp_path, monkeypatch):

@@ -138,7 +138,8 @@ class NicDock(ClosingDock):
         self._viewer.open_sample(PLUGIN, SAMPLE)
 
     def _open_training(self) -> None:
-        self._viewer.window.add_plugin_dock_widget(PLUGIN, TRAINING)
+        dock, _ = self._viewer.window.add_plugin_dock_widget(PLUGIN, TRAINING, tabify=True)
+        dock.raise_()
 
     def _show_scale_bar(self) -> None:
         if self.session.slide is not None:

@@ -18,6 +18,9 @@ from napari_nic.plugin.worker import Runner, ThreadRunner
 if TYPE_CHECKING:
     import napari
 
+LEAST_HEIGHT = 300
+"""Below another dock it would be given next to nothing: the form shall be seen."""
+
 
 class TrainDock(ClosingDock):
     """What to train, the button, and the picture of a running training.
@@ -38,6 +41,7 @@ class TrainDock(ClosingDock):
         self.form_section = TrainFormSection(self.training)
         self.progress_section = TrainProgressSection(self.training)
         self.show_sections((self.form_section, self.progress_section))
+        self.setMinimumHeight(LEAST_HEIGHT)
         stop = QShortcut(QKeySequence("Esc"), self)
         stop.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         stop.activated.connect(self.progress_section.stop.click)
