@@ -1,19 +1,24 @@
 """Slides and patches of synthetic histology, made by code: for tests, the demonstration and training."""
 
 from napari_nic.synthetic.histology import Scene
+from napari_nic.synthetic.live import open_painting
 from napari_nic.synthetic.patches import PatchSet, synthetic_patch_set, synthetic_patches
+from napari_nic.synthetic.pyramid import Painting, write_pyramid
 from napari_nic.synthetic.slide import SyntheticSlide, lesion_annotations, make_test_slide, write_slide
 from napari_nic.synthetic.spec import Lesion, SyntheticSlideSpec
 
 __all__ = [
     "Lesion",
+    "Painting",
     "PatchSet",
     "Scene",
     "SyntheticSlide",
     "SyntheticSlideSpec",
     "lesion_annotations",
     "make_test_slide",
+    "open_painting",
     "synthetic_patch_set",
     "synthetic_patches",
+    "write_pyramid",
     "write_slide",
 ]
