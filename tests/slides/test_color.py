@@ -134,6 +134,20 @@ def test_raw_on_demand(profiled_path, small_image):
         np.testing.assert_array_equal(slide.read_region(0, slide.levels[0].region), small_image)
 
 
+def test_colours_of_an_open_slide_can_be_changed(profiled_path, small_image):
+    with open_slide(profiled_path) as slide:
+        whole = slide.levels[0].region
+        converted = slide.read_region(0, whole)
+        raw = slide.with_color("raw")
+        assert not raw.color.applied
+        np.testing.assert_array_equal(raw.read_region(0, whole), small_image)
+        np.testing.assert_array_equal(slide.read_region(0, whole), converted)
+        np.testing.assert_array_equal(raw.with_color("srgb").read_region(0, whole), converted)
+        assert raw.fingerprint == slide.fingerprint
+        coarse = raw.with_pixel_size(0.5).pyramid()[-1]
+        assert coarse.name != slide.pyramid()[-1].name
+
+
 def test_raw_and_srgb_have_arrays_of_different_names(profiled_path):
     with open_slide(profiled_path) as one, open_slide(profiled_path, color="raw") as other:
         assert one.pyramid()[0].name != other.pyramid()[0].name

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 
@@ -89,10 +89,7 @@ class Slide:
         self.pixel_size, self.pixel_size_note = choose_pixel_size(info.pixel_sizes)
         if mpp is not None:
             self.pixel_size = PixelSize(mpp, mpp, "user")
-        coarsest = len(self.levels) - 1
-        self._coarser = CoarserLevels(
-            self.levels[coarsest], partial(self.read_region, coarsest), self.background
-        )
+        self._coarser = self._make_coarser()
         self._fingerprint: str | None = None
 
     def __repr__(self) -> str:
@@ -155,6 +152,26 @@ class Slide:
         twin = copy.copy(self)
         twin.pixel_size = PixelSize(mpp, mpp, "user")
         return twin
+
+    def with_color(self, color: Literal["srgb", "raw"]) -> Slide:
+        """Return the same open slide with its colour profile applied, or with the pixels of the file.
+
+        Closing one closes both.
+
+        Parameters
+        ----------
+        color : {"srgb", "raw"}
+            As of :func:`~napari_nic.slides.open_slide`. Changes nothing where there is no usable profile.
+        """
+        twin = copy.copy(self)
+        twin.color, twin._transform = plan_color(self._source.info.icc_profile, to_srgb=color == "srgb")
+        twin._tiles = TileCache()  # what is kept of pixels is kept in its colours
+        twin._coarser = twin._make_coarser()
+        return twin
+
+    def _make_coarser(self) -> CoarserLevels:
+        coarsest = len(self.levels) - 1
+        return CoarserLevels(self.levels[coarsest], partial(self.read_region, coarsest), self.background)
 
     def read_tile(self, level: int, tile_row: int, tile_col: int) -> RgbArray:
         """Decode one native tile, past the cache; meant for those who walk all tiles once.
