@@ -43,8 +43,8 @@ class TorchEncoder:
         folded = prepared.requires_grad_(requires_grad=False).eval()
         if self._dtype == torch.bfloat16:
             folded.round_to_bfloat16()
-        # The code itself is summed and kept in float32: it costs little, and halves the largest error.
-        folded.convs.to(dtype=self._dtype)
+            # The code itself is summed and kept in float32: it costs little, and halves the largest error.
+            folded.narrow()
         folded.to(device=device).to(memory_format=torch.channels_last)
         self._net = folded
 

@@ -59,7 +59,8 @@ def open_model_file(spec: EncoderSpec, file: Path, *, device: str = "auto") -> N
 
 
 def _open_timm(spec: EncoderSpec, weights: Path, *, device: str, precision: str) -> Network:
-    from napari_nic.encoders.external.timm_models import build, fill, read_state, run_timm
+    from napari_nic.encoders.external.states import fill, read_state
+    from napari_nic.encoders.external.timm_models import build, run_timm
 
     device = choose_device(device)
     net = build(spec.options["model"], spec.options["model_args"])
