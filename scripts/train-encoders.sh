@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Train the encoders that the package ships, from openly licensed tiles.
+#   scripts/train-encoders.sh TILES OUT [NAME ...]
+#     TILES  folder with one folder per data set, as named below
+#     OUT    where the encoders are written, one folder each; an interrupted run goes on from there
+#     NAME   nic-default nic-contrastive nic-bigan nic-vae (all by default)
+set -euo pipefail
+tiles=$1 out=$2
+shift 2
+names=("${@:-nic-default}")
+[ $# -gt 0 ] || names=(nic-default nic-contrastive nic-bigan nic-vae)
+
+# Sets without a stated resolution are shown at one or two that fit their look.
+data=(
+    --tiles "$tiles/osteosarcoma_utsw=1" --tiles "$tiles/osteosarcoma_utsw=0.7"
+    --tiles "$tiles/brecahad=0.25"
+    --tiles "$tiles/camelyon_pre_512=0.25" --tiles "$tiles/camelyon_pre_512=0.5"
+    --tiles "$tiles/bcss_large=0.25" --tiles "$tiles/bcss_large=0.5"
+    --tiles "$tiles/oral_rahman_full400x=0.25"
+    --tiles "$tiles/ocdc_oscc_640=0.5" --tiles "$tiles/ocdc_oscc_640=0.25"
+    --tiles "$tiles/dsb2018_purple=0.4"
+)
+for class in benign malignant; do
+    data+=(--tiles "$tiles/breakhis/${class}_40x=0.49" --tiles "$tiles/breakhis/${class}_100x=0.2")
+    data+=(--tiles "$tiles/breakhis/${class}_200x=0.2" --tiles "$tiles/breakhis/${class}_400x=0.2")
+done
+note="Osteosarcoma (UTSW; CC BY 3.0), BreakHis (CC BY 4.0), BreCaHAD (CC BY 4.0), resampled CAMELYON (CC0), \
+BCSS regions (CC0), oral squamous cell carcinoma tiles of Rahman et al. and OCDC (CC BY 4.0), Data Science Bowl \
+2018 stained tissue (CC0). Sets without a stated resolution are shown at one or two that fit their look."
+licence="MIT (trained on CC0 and CC BY tiles only)"
+
+train() { # NAME METHOD SUMMARY OPTION...
+    napari-nic encoders train "$2" --name "$1" --out "$out/$1" --summary "$3" "${data[@]}" \
+        --licence "$licence" --data-note "$note" "${@:4}"
+}
+
+for name in "${names[@]}"; do
+    case $name in
+        nic-default)
+            train "$name" vicreg "VICReg over the published convolutions, read as statistics at three scales." \
+                --architecture nic-64-pooled --batch-size 128 --steps 2500 --learning-rate 1e-3
+            ;;
+        nic-contrastive)
+            train "$name" contrastive "Contrastive pairs over the published convolutions, read as statistics." \
+                --architecture nic-64-pooled --steps 1500 --validate-every 250 --schedule cosine \
+                --augmentation light
+            ;;
+        nic-bigan)
+            train "$name" bigan "Bidirectional GAN, the published NIC network, a narrow generator." \
+                --steps 1500 --set generator_width=32
+            ;;
+        nic-vae)
+            train "$name" vae "Variational autoencoder, the published NIC network; code distance is visible difference." \
+                --steps 4400
+            ;;
+        *)
+            echo "unknown encoder $name" >&2
+            exit 2
+            ;;
+    esac
+done
