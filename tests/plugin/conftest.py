@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from napari.components import ViewerModel
+from PIL import ImageCms
 from qtpy.QtWidgets import QDialog, QMessageBox
 from shapely.geometry import Point, box, mapping
 
@@ -27,6 +29,9 @@ from napari_nic.plugin.settings import HOME_VARIABLE, Settings
 from napari_nic.plugin.worker import Callbacks, Job, MakeJob
 from napari_nic.slide_models import BundleCard, ModelBundle, SlideNetConfig, Standardiser
 from napari_nic.slides import Slide, open_slide
+
+HEADER_BYTES = 128
+"""Of an ICC profile; its tags follow."""
 
 THIRD_PARTY = (
     # napari 0.9 deprecates, and still uses itself, parts of its own and of its dependencies' interfaces.
@@ -198,6 +203,20 @@ def slide_file(tmp_path: Path, slide_path: Path) -> Path:
 def unscaled_file(tmp_path: Path, make_tiff, make_tissue) -> Path:
     """A slide that does not say how large its pixels are."""
     return make_tiff(tmp_path / "unscaled.tif", make_tissue(300, 400), factors=(1,), mpp=None)
+
+
+@pytest.fixture
+def profiled_file(tmp_path: Path, make_tissue) -> Path:
+    """A slide whose colour profile moves colours: its red and green are swapped."""
+    path = tmp_path / "profiled.tif"
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    for old, new in ((b"rXYZ", b"????"), (b"gXYZ", b"rXYZ"), (b"????", b"gXYZ")):
+        at = profile.index(old, HEADER_BYTES)
+        profile[at : at + 4] = new
+    resolution = {"resolution": (20_000, 20_000), "resolutionunit": "CENTIMETER"}  # 0.5 um/px
+    tile = {"tile": (256, 256), "photometric": "rgb"}
+    tifffile.imwrite(path, make_tissue(400, 500), iccprofile=bytes(profile), **tile, **resolution)
+    return path
 
 
 @pytest.fixture

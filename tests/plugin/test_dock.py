@@ -104,6 +104,23 @@ def test_slide_appears(with_slide):
     assert viewer.canvas.overlays.scale_bar.visible
 
 
+def test_colour_profile_is_a_choice_where_there_is_one(with_slide, qtbot, profiled_file, add_slide):
+    viewer, dock = with_slide
+    box = dock.slide_section.profile
+    assert box.isHidden()
+    add_slide(viewer, profiled_file)
+    assert not box.isHidden()
+    assert box.isChecked()
+    click_box(box)
+    assert not dock.session.slide.color.applied
+    dock.compressing.region = "whole"
+    dock.compressing.start()
+    assert not box.isEnabled()
+    finish(dock, qtbot)
+    assert box.isEnabled()
+    assert dock.session.store.header.color["applied"] is False
+
+
 def test_choosing_a_slide_and_an_encoder(with_slide, slide_file, add_slide):
     viewer, dock = with_slide
     first = dock.session.layer

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 
 from napari_nic.geometry import RegionPx
 from napari_nic.plugin.controllers import session as module
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.layers import tag_of
-from napari_nic.plugin.readers import read_annotation_file
+from napari_nic.plugin.readers import read_annotation_file, read_store
 
 
 def test_nothing_is_open(session):
@@ -159,3 +162,37 @@ def test_renaming_is_told(opened, event):
     opened.slides_changed.connect(lambda: told.append(1))
     opened.layer.name = "other"
     assert told
+
+
+def test_colour_profile_can_be_left_out(session, profiled_file, add_slide, compress_file, outlines_file):
+    layer = add_slide(session.viewer, profiled_file)
+    store = compress_file(profiled_file)
+    session.find_store(any_encoder=False)
+    assert session.store.path == store.path
+    assert store.header.color["applied"]
+    converted = np.asarray(layer.data[0])
+    told = []
+    session.slide_changed.connect(lambda: told.append(session.slide.color.applied))
+
+    session.set_color("raw")
+    assert told == [False]
+    assert session.layer is layer
+    assert not np.array_equal(np.asarray(layer.data[0]), converted)
+    assert session.store is None
+    assert "made with the slide's colour profile" in session.store_note
+    assert session.new_store_path() != store.path
+    again = add_slide(session.viewer, profiled_file)
+    assert not tag_of(again).slide.color.applied, "remembered"
+
+    session.select(layer)
+    session.set_color("srgb")
+    assert np.array_equal(np.asarray(layer.data[0]), converted)
+    assert session.store.path == store.path
+
+
+def test_store_opens_with_the_colours_it_was_made_of(session, profiled_file, compress_file):
+    store = compress_file(profiled_file)
+    session.set_color("raw")
+    (_, options, _), _ = read_store(store.path)
+    with tag_of(SimpleNamespace(metadata=options["metadata"])).slide as slide:
+        assert slide.color.applied

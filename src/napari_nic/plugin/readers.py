@@ -88,7 +88,8 @@ def slide_beside(store: CompressedSlide) -> Slide | None:
         except NicError:
             continue  # some other file of that name; the store can be shown without its slide
         if slide.fingerprint == store.header.slide_fingerprint:
-            # The store knows the pixel size that its grid was laid with.
+            # The store knows the colours it was made of, and the pixel size that its grid was laid with.
+            slide = slide.with_color("srgb" if store.header.color.get("applied") else "raw")
             known = slide.pixel_size is not None
             return slide if known else slide.with_pixel_size(store.grid.pixel_size.mean)
         slide.close()

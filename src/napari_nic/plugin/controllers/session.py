@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from psygnal import Signal
 
@@ -17,8 +17,9 @@ from napari_nic.errors import (
 )
 from napari_nic.plugin.controllers.asking import Asking
 from napari_nic.plugin.encoder_news import ENCODER_NEWS
-from napari_nic.plugin.layers import LayerTag, annotation_frame, frame, pixel_of, tag_of
+from napari_nic.plugin.layers import LayerTag, annotation_frame, frame, pixel_of, slide_layer, tag_of
 from napari_nic.plugin.legend import UM
+from napari_nic.plugin.readers import COLOR_SETTING
 from napari_nic.plugin.settings import Settings
 from napari_nic.slides import Slide
 
@@ -129,6 +130,28 @@ class Session:
         self.viewer.reset_view()  # the slide has another size in the viewer's world now
         self.slide_changed.emit()
         self.find_store(any_encoder=True)
+
+    def set_color(self, color: Literal["srgb", "raw"]) -> None:
+        """Show the chosen slide with its colour profile applied ("srgb") or in the file's colours ("raw").
+
+        Slides that are opened from now on come the same way. Codes of one do not fit the other: what is
+        offered from now on is the store that was made of these colours, if there is one.
+        """
+        self.settings.set(COLOR_SETTING, color)
+        slide = self.slide
+        if slide is None:
+            return
+        twin = slide.with_color(color)
+        if twin.color == slide.color:
+            return
+        for layer in self.viewer.layers:
+            tag = tag_of(layer)
+            if tag is not None and tag.slide is slide:
+                tag.slide = twin
+                if tag.kind == "slide":
+                    layer.data = slide_layer(twin)[0]
+        self.slide_changed.emit()
+        self.find_store(any_encoder=False)
 
     def ask_pixel_size(self, *, again: bool = False) -> None:
         """Ask for the um/px of the chosen slide if it is not known; only once a layer unless `again`."""
@@ -263,9 +286,14 @@ class Session:
             try:
                 store = CompressedSlide.open(path)
                 store.check_slide(slide)
-                found.append(store)
             except NicError as error:
                 notes.append(f"{path.name}: {error.problem}")
+                continue
+            if bool(store.header.color.get("applied")) == slide.color.applied:
+                found.append(store)
+            else:
+                made = "without" if slide.color.applied else "with"
+                notes.append(f"{path.name} was made {made} the slide's colour profile")
         self.store_note = "; ".join(notes)
         return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import QPushButton, QRadioButton
+from qtpy.QtWidgets import QCheckBox, QPushButton, QRadioButton
 
 from napari_nic.plugin.controllers.compressing import CompressController
 from napari_nic.plugin.controllers.encoders import EncoderController
@@ -12,6 +12,8 @@ from napari_nic.plugin.controllers.tissue import TissueController
 from napari_nic.plugin.legend import UM
 from napari_nic.plugin.widgets.encoder_chooser import EncoderChooser
 from napari_nic.plugin.widgets.rows import Section, narrow_combo, quiet_label, row, set_enabled
+
+PAUSE_FIRST = "Pause or cancel the compression first"
 
 
 class SlideSection(Section):
@@ -57,7 +59,9 @@ class SlideSection(Section):
         self.set_mpp = QPushButton(f"Enter {UM}/px...")
         self.set_mpp.clicked.connect(lambda: self._session.ask_pixel_size(again=True))
         self.slide_row = row(self.slides, label="S&lide")
-        for widget in (self.slide_row, self.about, self.set_mpp):
+        self.profile = QCheckBox("Apply colour pro&file")
+        self.profile.clicked.connect(lambda on: self._session.set_color("srgb" if on else "raw"))
+        for widget in (self.slide_row, self.about, self.set_mpp, self.profile):
             self.body.addWidget(widget)
 
     def _build_region(self) -> None:
@@ -89,7 +93,22 @@ class SlideSection(Section):
         slide = self._session.slide
         self.about.setToolTip("" if slide is None else f"{about}\n{slide.path}\nread by {slide.reader}")
         self.set_mpp.setVisible(slide is not None and slide.pixel_size is None)
+        self._refresh_profile()
         self._refresh_region()
+
+    def _refresh_profile(self) -> None:
+        """Offer the choice where the slide has a profile and nothing is being made of its colours."""
+        slide = self._session.slide
+        self.profile.setVisible(slide is not None and slide.color.profile is not None)
+        if slide is None or slide.color.profile is None:
+            return
+        self.profile.setChecked(slide.color.applied)
+        why_not = ""
+        if self._compressing.state.busy:
+            why_not = PAUSE_FIRST
+        elif not slide.with_color("srgb").color.applied:
+            why_not = f"The slide's colour profile is {slide.color.profile}"
+        set_enabled(self.profile, why_not, f"{slide.color.profile}: the scanner's colours are shown as sRGB")
 
     def _refresh_region(self) -> None:
         whole = self._compressing.region == "whole"
@@ -105,7 +124,8 @@ class SlideSection(Section):
             "Show the tissue mask as a layer: paint and erase before you compress, and it is used",
         )
         busy = self._compressing.state.busy
-        self.chooser.set_busy("Pause or cancel the compression first" if busy else "")
+        self.chooser.set_busy(PAUSE_FIRST if busy else "")
+        self._refresh_profile()
 
     def _on_slide(self, index: int) -> None:
         layers = self._session.slide_layers
