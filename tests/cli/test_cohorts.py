@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from napari_nic.compressed import CompressedSlide
+from napari_nic.compressed.turns import open_turns
 from napari_nic.slide_models import ModelBundle
 
 QUICK = ("--folds", 3, "--epochs", 1, "--steps", 2, "--batch", 4, "--width", 4, "--device", "cpu", "--quiet")
@@ -114,3 +116,13 @@ def test_a_table_that_is_not_there(cli, tmp_path: Path) -> None:
     assert outcome.code == 1
     assert "none.csv" in outcome.err
     assert not (tmp_path / "out").exists()
+
+
+def test_compressing_with_turned_patches(cli, slide: Path) -> None:
+    outcome = cli("compress", slide, "--encoder", "mean-rgb", "--augment", 8, "--quiet")
+    assert outcome.code == 0, outcome.err
+    store = CompressedSlide.open(slide.with_name("made.nic.zarr"))
+    turns = open_turns(store)
+    assert len(turns) == 7
+    # The mean colour of a patch does not change when it is turned.
+    np.testing.assert_array_equal(turns[4].read(), store.read())

@@ -18,6 +18,7 @@ from napari_nic.cohorts.slides import Imported, open_cohort
 from napari_nic.cohorts.training import run_folder
 from napari_nic.compressed import CompressedSlide
 from napari_nic.compressed.interchange import export_store
+from napari_nic.compressed.turns import TURNS, turn_path
 from napari_nic.errors import CancelledError, InvalidParameterError, StoreError, StoreMismatchError
 from napari_nic.jobs import CancellationToken
 from napari_nic.slide_models import LabelledSlide, ModelBundle, StoredSlide, predict
@@ -152,3 +153,27 @@ def test_damaged_files_are_told(tmp_path: Path) -> None:
     (tmp_path / "plan.json").write_text(json.dumps({"format": 9}))
     with pytest.raises(ValueError, match="damaged"):
         Plan.load(tmp_path)
+
+
+def test_turned_patches_count_only_if_every_slide_has_them(cohort: Cohort, toys: Any, tmp_path: Path) -> None:
+    two = replace(cohort, slides=cohort.slides[:2])
+    rng = np.random.default_rng(0)
+    made: dict[str, Path] = {}
+    for number, slide in enumerate(two.slides):
+        mask = np.ones((3, 3), bool)
+        made[slide.name] = toys.store(
+            tmp_path / f"{slide.name}.nic.zarr", np.zeros((3, 3, toys.code_size)), mask
+        )
+        for turn in range(1, TURNS - number):
+            codes = rng.normal(size=(3, 3, toys.code_size))
+            toys.store(turn_path(made[slide.name], turn), codes, mask, options={"turn": turn})
+    some = open_cohort(two.with_stores(made))
+    assert some.turns == {}
+    toys.store(turn_path(made[two.slides[1].name], TURNS - 1), codes, mask, options={"turn": TURNS - 1})
+    every = open_cohort(two.with_stores(made))
+    assert every.bytes == TURNS * some.bytes
+    for memory in (every.bytes, 0):
+        first = every.slides(two, memory_bytes=memory)[0]
+        turned_once = first.crop(0, 0, 3, 1)[0]
+        assert not first.crop(0, 0, 3)[0].any()
+        np.testing.assert_array_equal(turned_once, np.rot90(every.turns[first.name][0].read()))

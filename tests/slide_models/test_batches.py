@@ -111,3 +111,14 @@ def test_batches_stop_when_cancelled(toys: Any) -> None:
     token.cancel()
     with pytest.raises(CancelledError):
         next(batches)
+
+
+def test_turned_patches_are_used_where_they_are(toys: Any) -> None:
+    slide = toys.plant(1, seed=0)[0].slide
+    anew = tuple(np.full_like(slide.codes, turn) for turn in range(1, TURNS))
+    with_turns = replace(slide, turns=anew)
+    np.testing.assert_array_equal(with_turns.crop(0, 0, 9)[0], slide.crop(0, 0, 9)[0])
+    for turn in range(1, TURNS):
+        codes, mask = with_turns.crop(0, 0, 9, turn)
+        assert (codes == turn).all()
+        np.testing.assert_array_equal(mask, slide.crop(0, 0, 9, turn)[1])

@@ -38,6 +38,13 @@ def add_parser(commands: arguments.Subparsers) -> None:
         parser, f"folder, or for one slide a name ending in {STORE_SUFFIX}; default: beside the slide"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a store instead of resuming it")
+    parser.add_argument(
+        "--augment",
+        type=int,
+        choices=(1, 8),
+        default=1,
+        help="8: encode the patches turned and mirrored too, for training slide models; eight times the work",
+    )
     _add_encoder(parser)
     _add_grid(parser)
     arguments.add_json(parser)
@@ -100,7 +107,7 @@ def _grid_options(args: argparse.Namespace) -> GridOptions:
 
 
 def _compress_one(path: Path, target: Path, task: _Task) -> dict[str, Any]:
-    from napari_nic.compress import compress, prepare_store
+    from napari_nic.compress import compress, compress_turns, prepare_store
     from napari_nic.slides import open_slide
 
     args, console = task.args, task.console
@@ -114,6 +121,9 @@ def _compress_one(path: Path, target: Path, task: _Task) -> dict[str, Any]:
         patches = _last_done(console.follow(reports, slide.name))
         if patches:
             _write_preview(store)
+        if args.augment > 1:
+            turns = compress_turns(slide, task.encoder, store, token=task.token, workers=args.workers)
+            _last_done(console.follow(turns, slide.name))
         return _report(store, patches, time.monotonic() - started, console)
 
 

@@ -188,6 +188,8 @@ def _facts(plan: Plan, results: Mapping[str, Any]) -> dict[str, str]:
     }
     if network:
         facts["network"] = f"{settings['model']}, crops of {crop} x {crop} cells, C = {network['code_size']}"
+    if "augmentation" in settings:
+        facts["augmentation"] = str(settings["augmentation"])
     if BUNDLE_KEY in settings:
         facts["judged model"] = str(settings[BUNDLE_KEY])
     if plan.cohort.left_out:

@@ -188,9 +188,12 @@ class Plan:
             )
 
 
-def settings_record(training: CohortTraining, network: SlideNetConfig) -> dict[str, Any]:
+def settings_record(
+    training: CohortTraining, network: SlideNetConfig, *, turned_patches: bool
+) -> dict[str, Any]:
     """Return what makes the models, for a plan."""
     return {
+        "augmentation": "turned patches, encoded anew" if turned_patches else "turned places of codes",
         "name": training.name,
         "model": training.model,
         "seeds": training.seeds,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from napari_nic.compressed import CompressedSlide
 from napari_nic.compressed.header import IDENTITY_KEYS, StoreHeader
 from napari_nic.compressed.interchange import ImportHints, import_store
 from napari_nic.compressed.layout import SUFFIX
+from napari_nic.compressed.turns import TURNS, open_turns
 from napari_nic.errors import StoreMismatchError
 from napari_nic.geometry import PixelSize
 from napari_nic.jobs import CancellationToken, Progress
@@ -84,10 +86,14 @@ class OpenCohort:
         By the slides' names.
     header : StoreHeader
         Of the first one: its encoder is everyone's.
+    turns : mapping of str to tuple of CompressedSlide
+        Stores of turned patches; empty unless every slide has them, since slides with more augmentation
+        than others would differ by more than their labels.
     """
 
     stores: Mapping[str, CompressedSlide]
     header: StoreHeader
+    turns: Mapping[str, tuple[CompressedSlide, ...]]
 
     @property
     def longest_side(self) -> int:
@@ -97,7 +103,8 @@ class OpenCohort:
     @property
     def bytes(self) -> int:
         """What all codes need in memory."""
-        return sum(rows * cols * size * _CODE_BYTES for rows, cols, size in self._shapes())
+        copies = TURNS if self.turns else 1
+        return copies * sum(math.prod(store.shape) * _CODE_BYTES for store in self.stores.values())
 
     def slides(self, cohort: Cohort, *, memory_bytes: int) -> list[TrainingSlide]:
         """Give the cohort's slides with their labels: in memory if all fit, else read as needed."""
@@ -105,11 +112,9 @@ class OpenCohort:
         return [self._labelled(slide, kind) for slide in cohort.slides]
 
     def _labelled(self, slide: CohortSlide, kind: type[LabelledSlide] | type[StoredSlide]) -> TrainingSlide:
-        labelled = kind.from_store(self.stores[slide.name], slide.label, event=slide.event)
+        turns = self.turns.get(slide.name, ())
+        labelled = kind.from_store(self.stores[slide.name], slide.label, event=slide.event, turns=turns)
         return replace(labelled, name=slide.name)
-
-    def _shapes(self) -> list[tuple[int, int, int]]:
-        return [store.shape for store in self.stores.values()]
 
 
 def open_cohort(cohort: Cohort) -> OpenCohort:
@@ -131,7 +136,8 @@ def open_cohort(cohort: Cohort) -> OpenCohort:
             raise StoreMismatchError(
                 "the compressed slide holds no codes", path=store.path, hint="compress the slide first"
             )
-    return OpenCohort(stores, stores[cohort.slides[0].name].header)
+    turns = {name: open_turns(store) for name, store in stores.items()}
+    return OpenCohort(stores, stores[cohort.slides[0].name].header, turns if all(turns.values()) else {})
 
 
 def _check_encoder(store: CompressedSlide, first: CompressedSlide) -> None:

@@ -104,15 +104,16 @@ def _thumbnail(
     heat = overlay.to_rgba().astype(np.float32)
     alpha = heat[..., 3:] / _GLASS
     flat = heat[..., :3] * alpha + _GLASS * (1 - alpha)
-    picture = _photograph(entry.picture, store)
-    return Thumbnail(_address(_fitted(picture)), _address(_fitted(flat.astype(np.uint8), smooth=False)))
+    picture, smooth = _photograph(entry.picture, store)
+    heat_picture = _fitted(flat.astype(np.uint8), smooth=False)
+    return Thumbnail(_address(_fitted(picture, smooth=smooth)), _address(heat_picture))
 
 
-def _photograph(path: Path | None, store: CompressedSlide) -> np.ndarray:
-    """Return the slide (h, w, 3) uint8 over the extent of its grid, or its codes as colours."""
+def _photograph(path: Path | None, store: CompressedSlide) -> tuple[np.ndarray, bool]:
+    """Return the slide (h, w, 3) uint8 over its grid, or its codes as colours, and which of both it is."""
     if path is not None:
         try:
-            return _overview(path, store)
+            return _overview(path, store), True
         except NicError:
             # A slide that was moved or cannot be read any more still has its codes.
             pass
@@ -120,7 +121,7 @@ def _photograph(path: Path | None, store: CompressedSlide) -> np.ndarray:
     codes = store.read()
     colors = PcaModel.fit(codes, mask).to_rgb(codes, mask)
     colors[~mask] = _GLASS
-    return colors[..., :3]
+    return colors[..., :3], False
 
 
 def _overview(path: Path, store: CompressedSlide) -> np.ndarray:
@@ -134,7 +135,7 @@ def _overview(path: Path, store: CompressedSlide) -> np.ndarray:
     return view.image[: max(1, height), : max(1, width)]
 
 
-def _fitted(image: np.ndarray, *, smooth: bool = True) -> np.ndarray:
+def _fitted(image: np.ndarray, *, smooth: bool) -> np.ndarray:
     """Scale to the size of a thumbnail."""
     factor = SIDE_PX / max(image.shape[:2])
     size = tuple(max(1, round(side * factor)) for side in image.shape[1::-1])

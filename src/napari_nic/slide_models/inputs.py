@@ -9,10 +9,20 @@ from typing import Self
 import numpy as np
 
 from napari_nic.compressed.interchange.npy_format import distance_map
+from napari_nic.compressed.turns import TURNS, turned
 from napari_nic.errors import InvalidParameterError
 
-TURNS = 8
-"""Rotations by 90 degrees, each with and without a mirror."""
+__all__ = [
+    "TURNS",
+    "Standardiser",
+    "corner",
+    "crop_odds",
+    "draw_corner",
+    "frame",
+    "judging_corners",
+    "turned",
+]
+
 _LEAST_STD = 1e-6
 
 
@@ -119,13 +129,3 @@ def judging_corners(mask: np.ndarray, side: int, count: int) -> list[tuple[int, 
     shape = (mask.shape[0], mask.shape[1])
     corners = [corner(shape, (int(cells[i][0]), int(cells[i][1])), side) for i in picks]
     return list(dict.fromkeys(corners))
-
-
-def turned(crop: np.ndarray, turn: int) -> np.ndarray:
-    """Rotate by ``turn % 4`` quarter turns, and mirror if ``turn >= 4``.
-
-    Only the places of cells move; their codes stay those of the patches as they lay on the slide. (The
-    published method encodes the turned patches anew.)
-    """
-    rotated = np.rot90(crop, turn % 4)
-    return rotated[:, ::-1] if turn >= TURNS // 2 else rotated

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -10,8 +10,9 @@ import numpy as np
 
 from napari_nic.compressed import CompressedSlide
 from napari_nic.compressed.layout import SHARD
+from napari_nic.compressed.turns import turned
 from napari_nic.errors import InvalidParameterError
-from napari_nic.slide_models.inputs import frame, turned
+from napari_nic.slide_models.inputs import frame
 
 Cells = tuple[np.ndarray, np.ndarray]
 """Codes float16 (rows, cols, C) and which of them are encoded, bool (rows, cols)."""
@@ -41,7 +42,7 @@ class TrainingSlide(Protocol):
         """Channels C of the codes."""
 
     def crop(self, top: int, left: int, side: int, turn: int = 0) -> Cells:
-        """Cut a square out, which may pass the edges, and turn it; see :func:`inputs.turned`."""
+        """Cut a square out, which may pass the edges, and turn it; see :func:`turned`."""
 
     def strips(self) -> Iterator[Cells]:
         """Go through the slide once, in pieces that bound memory."""
@@ -61,6 +62,9 @@ class LabelledSlide:
         Class number, value to be regressed, or time until the event or the end of observation.
     event : bool
         Whether the event was observed; for survival only.
+    turns : tuple of ndarray
+        Codes of the patches turned 1 to 7 times, see :mod:`napari_nic.compressed.turns`; if empty, only
+        places are turned.
     """
 
     name: str
@@ -68,6 +72,7 @@ class LabelledSlide:
     mask: np.ndarray
     label: float
     event: bool = True
+    turns: tuple[np.ndarray, ...] = ()
 
     def __post_init__(self) -> None:
         if self.codes.ndim != 3 or self.codes.shape[:2] != self.mask.shape:
@@ -78,9 +83,17 @@ class LabelledSlide:
             )
 
     @classmethod
-    def from_store(cls, store: CompressedSlide, label: float, *, event: bool = True) -> Self:
-        """Read a store."""
-        return cls(store.header.slide_name, store.read(), store.encoded(), label, event)
+    def from_store(
+        cls,
+        store: CompressedSlide,
+        label: float,
+        *,
+        event: bool = True,
+        turns: Sequence[CompressedSlide] = (),
+    ) -> Self:
+        """Read a store, and those of its turned patches."""
+        codes = tuple(turn.read() for turn in turns)
+        return cls(store.header.slide_name, store.read(), store.encoded(), label, event, codes)
 
     @property
     def code_size(self) -> int:
@@ -89,7 +102,8 @@ class LabelledSlide:
 
     def crop(self, top: int, left: int, side: int, turn: int = 0) -> Cells:
         """Cut a square out, which may pass the edges, and turn it."""
-        codes, mask = (frame(array, top, left, (side, side)) for array in (self.codes, self.mask))
+        source = self.turns[turn - 1] if turn and self.turns else self.codes
+        codes, mask = (frame(array, top, left, (side, side)) for array in (source, self.mask))
         return turned(codes, turn), turned(mask, turn)
 
     def strips(self) -> Iterator[Cells]:
@@ -110,6 +124,8 @@ class StoredSlide:
         Encoded cells.
     label, event
         As of :class:`LabelledSlide`.
+    turns : tuple of CompressedSlide
+        Of the patches turned 1 to 7 times; may be empty.
     """
 
     name: str
@@ -117,11 +133,19 @@ class StoredSlide:
     mask: np.ndarray
     label: float
     event: bool = True
+    turns: tuple[CompressedSlide, ...] = ()
 
     @classmethod
-    def from_store(cls, store: CompressedSlide, label: float, *, event: bool = True) -> Self:
+    def from_store(
+        cls,
+        store: CompressedSlide,
+        label: float,
+        *,
+        event: bool = True,
+        turns: Sequence[CompressedSlide] = (),
+    ) -> Self:
         """Take a store as it is now; cells that are encoded later do not count."""
-        return cls(store.header.slide_name, store, store.encoded(), label, event)
+        return cls(store.header.slide_name, store, store.encoded(), label, event, tuple(turns))
 
     @property
     def code_size(self) -> int:
@@ -130,12 +154,9 @@ class StoredSlide:
 
     def crop(self, top: int, left: int, side: int, turn: int = 0) -> Cells:
         """Read a square, which may pass the edges, and turn it; only the shards it touches are opened."""
-        first_row, first_col = max(0, top), max(0, left)
-        rows, cols = (
-            slice(first_row, max(first_row, top + side)),
-            slice(first_col, max(first_col, left + side)),
-        )
-        inner = frame(self.store.read_cells(rows, cols), top - first_row, left - first_col, (side, side))
+        source = self.turns[turn - 1] if turn and self.turns else self.store
+        rows, cols = (slice(max(0, start), max(0, start + side)) for start in (top, left))
+        inner = frame(source.read_cells(rows, cols), top - rows.start, left - cols.start, (side, side))
         mask = frame(self.mask, top, left, (side, side))
         # Cells that another run has encoded since the mask was taken.
         codes = np.where(mask[..., None], inner, np.float16(0))
