@@ -42,12 +42,12 @@ for name in "${names[@]}"; do
             ;;
         nic-contrastive)
             train "$name" contrastive "Contrastive pairs over the published convolutions, read as statistics." \
-                --architecture nic-64-pooled --steps 1500 --validate-every 250 --schedule cosine \
+                --architecture nic-64-pooled --steps 600 --validate-every 100 --schedule cosine \
                 --augmentation light
             ;;
         nic-bigan)
             train "$name" bigan "Bidirectional GAN, the published NIC network, a narrow generator." \
-                --steps 1500 --set generator_width=32
+                --steps 1200 --set generator_width=32
             ;;
         nic-vae)
             train "$name" vae "Variational autoencoder, the published NIC network; code distance is visible difference." \
