@@ -20,6 +20,7 @@ from napari_nic.cli import (
     pca,
     predict,
     saliency,
+    synthetic,
     view,
 )
 from napari_nic.cli.arguments import UsageError
@@ -29,7 +30,7 @@ from napari_nic.errors import NicError
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 
-COMMANDS = (info, compress, export, pca, predict, saliency, view, demo, patches, encoders, models)
+COMMANDS = (info, compress, export, pca, predict, saliency, view, demo, patches, encoders, models, synthetic)
 """Modules of the commands, in the order of the help text."""
 
 EPILOG = """\

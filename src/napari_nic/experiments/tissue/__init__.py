@@ -2,6 +2,14 @@
 
 from napari_nic.experiments.tissue.cohort import CohortWritten, write_cohort
 from napari_nic.experiments.tissue.plan import CohortOptions
+from napari_nic.experiments.tissue.regions import RegionsWritten, write_regions
 from napari_nic.experiments.tissue.stock import TissueFolders
 
-__all__ = ["CohortOptions", "CohortWritten", "TissueFolders", "write_cohort"]
+__all__ = [
+    "CohortOptions",
+    "CohortWritten",
+    "RegionsWritten",
+    "TissueFolders",
+    "write_cohort",
+    "write_regions",
+]
