@@ -15,7 +15,8 @@ from napari_nic.annotations import (
     write_annotations,
 )
 from napari_nic.errors import InvalidParameterError, NicError
-from napari_nic.plugin.annotation_layers import annotation_layers, annotations_of
+from napari_nic.plugin.annotation_layers import AnnotationTag, annotation_layers, annotations_of
+from napari_nic.plugin.controllers.cropped import counts_from_bounds
 from napari_nic.plugin.controllers.overlays import Kind, OverlayController
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.layers import annotation_frame, tag_of
@@ -40,6 +41,7 @@ class AnnotationController:
     """
 
     changed = Signal()
+    shift_wanted = Signal()
 
     def __init__(self, session: Session, overlays: OverlayController) -> None:
         self.session = session
@@ -75,11 +77,44 @@ class AnnotationController:
         except NicError as error:
             self.session.asking.tell_error(error)
             return
-        for data, options, kind in annotation_layers(annotations, self.session.slide, path.stem):
-            add = self.session.viewer.add_points if kind == "points" else self.session.viewer.add_shapes
-            add(data, **options)
+        self._add(annotations, path.stem)
         if annotations.notes:
             self.session.asking.tell("; ".join(annotations.notes))
+
+    def _add(self, annotations: AnnotationSet, name: str) -> None:
+        for data, options, kind in annotation_layers(annotations, self.session.slide, name):
+            add = self.session.viewer.add_points if kind == "points" else self.session.viewer.add_shapes
+            add(data, **options)
+
+    def ask_shift(self) -> None:
+        """Offer to move annotations that count from the scanned part of the slide; asks once a file."""
+        for tag in {id(tag): tag for tag in map(_tag_of, self.layers()) if tag is not None}.values():
+            if self._lies_off(tag):
+                tag.asked = True
+                self._ask_shift(tag)
+
+    def _ask_shift(self, tag: AnnotationTag) -> None:
+        bounds = None if tag.slide is None else tag.slide.bounds
+        if bounds is None or not self.session.asking.confirm(
+            "Annotations lie off the tissue",
+            f"{tag.name} lies outside the scanned part of the slide, which begins at x {bounds.x:,}, "
+            f"y {bounds.y:,} px. QuPath counts from there, other programs from the slide's corner.",
+            yes="Move them onto the scanned part",
+            no="Leave them",
+        ):
+            return
+        for layer in [layer for layer in self.layers() if _tag_of(layer) is tag]:
+            self.session.viewer.layers.remove(layer)
+        self._add(tag.annotations.shifted(bounds.x, bounds.y), tag.name)
+
+    @staticmethod
+    def _lies_off(tag: AnnotationTag | None) -> bool:
+        return (
+            tag is not None
+            and tag.slide is not None
+            and not tag.asked
+            and counts_from_bounds(tag.annotations, tag.slide.bounds)
+        )
 
     def save(self, path: Path) -> None:
         """Write the annotations as they are on the screen; the format follows from the suffix."""
@@ -125,6 +160,8 @@ class AnnotationController:
         tag = tag_of(event.value)
         if tag is not None and tag.kind == "annotations":
             event.value.events.data.connect(self._on_layers)
+            if self._lies_off(_tag_of(event.value)):
+                self.shift_wanted.emit()
         self.changed.emit()
 
     def _on_layers(self, event: Any) -> None:  # noqa: ARG002 -- napari passes the event
@@ -135,10 +172,20 @@ class AnnotationController:
         slide = self.session.slide
         if slide is None:
             return
-        for layer in self.session.viewer.layers:
-            tag = tag_of(layer)
-            if tag is not None and tag.kind == "annotations" and tag.slide is None:
-                tag.slide = slide
-                place = annotation_frame(slide)
-                layer.scale, layer.translate, layer.units = place["scale"], place["translate"], place["units"]
+        tagged = [(layer, tag_of(layer)) for layer in self.session.viewer.layers]
+        # The layers of one file share a tag: all are found before the first is changed.
+        waiting = [
+            (layer, tag) for layer, tag in tagged if tag and tag.kind == "annotations" and not tag.slide
+        ]
+        place = annotation_frame(slide)
+        for layer, tag in waiting:
+            tag.slide = slide
+            layer.scale, layer.translate, layer.units = place["scale"], place["translate"], place["units"]
+        if any(self._lies_off(_tag_of(layer)) for layer in self.layers()):
+            self.shift_wanted.emit()
         self.changed.emit()
+
+
+def _tag_of(layer: Layer) -> AnnotationTag | None:
+    tag = tag_of(layer)
+    return tag if isinstance(tag, AnnotationTag) else None

@@ -92,6 +92,7 @@ class NicDock(ClosingDock):
         self.session.slide_changed.connect(self.compressing.load_ahead)
         self.session.encoder_changed.connect(self.compressing.load_ahead)
         self.session.pixel_size_wanted.connect(self._ask_pixel_size_soon)
+        self.annotating.shift_wanted.connect(self._ask_shift_soon)
         self._viewer.events.theme.connect(self._on_theme)
         self._paint_main_button()
         for keys, action in self._shortcuts().items():
@@ -158,3 +159,6 @@ class NicDock(ClosingDock):
     def _ask_pixel_size_soon(self) -> None:
         # Not now: napari is still adding the layer, and a dialog would halt it half-way.
         QTimer.singleShot(0, self, self.session.ask_pixel_size)
+
+    def _ask_shift_soon(self) -> None:
+        QTimer.singleShot(0, self, self.annotating.ask_shift)  # for the same reason
