@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from captum.attr import LayerGradCam
+from captum.attr import LayerActivation, LayerGradCam, LayerGradientXActivation
 from sklearn.metrics import roc_auc_score
 
-from napari_nic.errors import InvalidParameterError
+from napari_nic.errors import CancelledError, InvalidParameterError
 from napari_nic.explain import SaliencyMap, grad_cam, saliency_overlay
-from napari_nic.explain.gradients import features_and_gradients
-from napari_nic.explain.saliency import Method, combine
+from napari_nic.explain.gradients import LayerGradients
+from napari_nic.explain.saliency import CamMethod, canvas_for, combine
+from napari_nic.jobs import CancellationToken
 from napari_nic.slide_models import ModelBundle, SlideNetConfig, Standardiser, TrainingSettings, train
+from napari_nic.slide_models.canvas import Canvas
+from napari_nic.slide_models.features import FeatureGrid
+from napari_nic.slide_models.striped import STRIP_BYTES
 
 STRIDED = (2, 2, 1)
-METHODS: tuple[Method, ...] = ("Grad-CAM", "LayerCAM", "HiResCAM")
+METHODS: tuple[CamMethod, ...] = ("Grad-CAM", "LayerCAM", "HiResCAM")
 
 
 def values_of(toys: Any, side: int, seed: int = 0) -> np.ndarray:
@@ -25,25 +30,87 @@ def values_of(toys: Any, side: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(side, side, toys.code_size)).astype(np.float32)
 
 
+def heat_of(
+    bundle: ModelBundle, values: np.ndarray, method: CamMethod, *, strip_bytes: int = STRIP_BYTES, **what: int
+) -> np.ndarray:
+    """The map of a layer, before it is brought to cells, of standardised codes as the network's input."""
+    plain = Standardiser(np.zeros(values.shape[2], np.float32), np.ones(values.shape[2], np.float32))
+    canvas = Canvas(values, np.ones(values.shape[:2], bool), plain, values.shape[:2])
+    return combine(LayerGradients(bundle, canvas, device="cpu", strip_bytes=strip_bytes, **what), method)
+
+
+def oracle(
+    bundle: ModelBundle, values: np.ndarray, method: CamMethod, *, target: int, layer: int
+) -> np.ndarray:
+    """The same by captum, on the network as it was trained and the slide in one piece."""
+    net = bundle.network()
+    x = torch.from_numpy(values).permute(2, 0, 1)[None]
+    if method == "Grad-CAM":
+        heat = LayerGradCam(net, net.blocks[layer]).attribute(x, target=target)
+    else:
+        heat = LayerGradientXActivation(net, net.blocks[layer]).attribute(x, target=target)
+        if method == "LayerCAM":  # captum has none; a product's and a feature's sign tell the gradient's
+            features = LayerActivation(net, net.blocks[layer]).attribute(x)
+            heat = heat * (heat * features > 0)
+    found: np.ndarray = heat.sum(1)[0].detach().numpy()
+    return found
+
+
+@pytest.mark.parametrize("strip_bytes", [1, STRIP_BYTES])
 @pytest.mark.parametrize("strides", [STRIDED, (1, 2, 1, 1)])
 @pytest.mark.parametrize("layer", [0, 1, 2])
 @pytest.mark.parametrize("target", [0, 2])
-def test_grad_cam_is_that_of_captum(toys: Any, strides: tuple[int, ...], layer: int, target: int) -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_maps_are_those_of_captum(
+    toys: Any, method: CamMethod, strides: tuple[int, ...], layer: int, target: int, strip_bytes: int
+) -> None:
+    """Whether the slide is computed at once or in strips of a single row of features."""
     network = SlideNetConfig(toys.code_size, 3, 24, 16, strides)
     bundle = toys.untrained(toys.card(network, class_names=("a", "b", "c")))
     values = values_of(toys, 27)
-    ours = combine(*features_and_gradients(bundle, values, target=target, layer=layer, device="cpu"))
-    net = bundle.network()
-    x = torch.from_numpy(values).permute(2, 0, 1)[None]
-    oracle = LayerGradCam(net, net.blocks[layer]).attribute(x, target=target)
-    np.testing.assert_allclose(ours, oracle[0, 0].detach().numpy(), atol=1e-5, rtol=1e-5)
+    ours = heat_of(bundle, values, method, target=target, layer=layer, strip_bytes=strip_bytes)
+    expected = by_captum(bundle, values, method, target=target, layer=layer)
+    np.testing.assert_allclose(ours, expected, atol=1e-5, rtol=1e-5)
 
 
-def test_the_relatives_by_their_formulas(toys: Any) -> None:
-    bundle = toys.untrained(toys.card())
-    f, g = features_and_gradients(bundle, values_of(toys, 24), target=1, layer=0, device="cpu")
-    np.testing.assert_allclose(combine(f, g, "HiResCAM"), (f * g).sum(-1), rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(combine(f, g, "LayerCAM"), (f * g.clip(0)).sum(-1), rtol=1e-4, atol=1e-6)
+@pytest.mark.parametrize("layer", [0, 1, 5, 7])
+@pytest.mark.parametrize("method", METHODS)
+def test_strips_of_a_slide_larger_than_a_crop_show_no_seam(toys: Any, method: CamMethod, layer: int) -> None:
+    """The paper's network, which sees 383 cells at once, in strips of a few rows."""
+    bundle = toys.untrained(toys.card(SlideNetConfig(toys.code_size, 1, 400, width=4)))
+    rng = np.random.default_rng(0)
+    codes = rng.normal(size=(470, 405, toys.code_size)).astype(np.float16)
+    mask = rng.random((470, 405)) < 0.7
+    canvas = canvas_for(bundle, codes, mask, bundle.card.network.features(layer))
+    source = partial(LayerGradients, bundle, canvas, target=1, layer=layer, device="cpu")
+    whole = combine(source(), method)
+    strips = combine(source(strip_bytes=30 * canvas.shape[1] * toys.code_size * 4), method)
+    largest = np.abs(whole).max()
+    assert largest > 0
+    np.testing.assert_allclose(strips / largest, whole / largest, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_memory_is_bounded_by_the_strip_and_not_by_the_slide(
+    toys: Any, method: CamMethod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    rows = Canvas.rows
+    monkeypatch.setattr(Canvas, "rows", lambda *args: made.append(args[2] - args[1]) or rows(*args))
+    bundle = toys.untrained(toys.card(SlideNetConfig(toys.code_size, 1, 24, 16, (2, 2, 2))))
+    heat_of(
+        bundle, values_of(toys, 300), method, target=1, layer=0, strip_bytes=20 * 300 * toys.code_size * 4
+    )
+    assert sum(made) > 300
+    halo = 2 * FeatureGrid.after((2, 2, 2)).field
+    assert max(made) <= 20 + halo
+
+
+def test_a_cancelled_explanation_stops(toys: Any) -> None:
+    bundle, token = toys.untrained(toys.card()), CancellationToken()
+    token.cancel()
+    with pytest.raises(CancelledError):
+        grad_cam(bundle, values_of(toys, 20), np.ones((20, 20), bool), device="cpu", token=token)
 
 
 def test_two_classes_with_one_output_are_opposites(toys: Any) -> None:
@@ -137,7 +204,7 @@ def lesion_model(toys: Any) -> ModelBundle:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_saliency_finds_a_lesion_that_only_labels_told_of(
-    toys: Any, lesion_model: ModelBundle, method: Method
+    toys: Any, lesion_model: ModelBundle, method: CamMethod
 ) -> None:
     aucs = []
     for planted in toys.plant(20, seed=2):

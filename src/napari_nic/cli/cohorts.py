@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from napari_nic.jobs import CancellationToken
 
 TASKS = ("classification", "regression", "survival")
-MODELS = ("cnn", "cnn-adaptive", "attention")
+MODELS = ("cnn", "cnn-adaptive", "cnn-compact", "attention")
 GIBIBYTE = 2**30
 
 TRAIN = """\
@@ -92,7 +92,8 @@ def _add_network_options(parser: argparse.ArgumentParser) -> None:
         "--model",
         choices=MODELS,
         default="cnn-adaptive",
-        help="cnn: the published one, crops of 400; default: %(default)s, the same for crops of any size",
+        help="cnn: the published one, crops of 400; default: %(default)s, the same for crops of any size; "
+        "cnn-compact: a small one for small slides",
     )
     parser.add_argument("--crop", type=arguments.positive_int, metavar="CELLS", help="side of the crops")
     parser.add_argument("--width", type=arguments.positive_int, metavar="N", help="channels; default: 128")

@@ -16,7 +16,7 @@ from napari_nic.slide_models import SlideNetConfig, TrainingSettings
 from napari_nic.slide_models.card import outputs_for
 from napari_nic.slide_models.config import PAPER_CROP
 
-ModelKind = Literal["cnn", "cnn-adaptive", "attention"]
+ModelKind = Literal["cnn", "cnn-adaptive", "cnn-compact", "attention"]
 PLAN_FILE = "plan.json"
 BUNDLE_KEY = "bundle"
 """Entry of a plan's settings that names the finished model that was judged."""
@@ -33,8 +33,9 @@ class CohortTraining:
     ----------
     name : str
         Of the models.
-    model : {"cnn", "cnn-adaptive", "attention"}
-        The paper's network at exactly its size, the same for crops of any size, or gated attention.
+    model : {"cnn", "cnn-adaptive", "cnn-compact", "attention"}
+        The paper's network at exactly its size, the same for crops of any size, a small one that keeps the
+        grid's resolution in its first layer (biopsies, small cohorts), or gated attention.
     crop_size : int or None
         Side R of the crops in cells. By default 400 for the paper's network; else the longest side of the
         cohort's slides, and 400 at most.
@@ -93,6 +94,7 @@ class CohortTraining:
         make = {
             "cnn": SlideNetConfig,
             "cnn-adaptive": SlideNetConfig.adaptive,
+            "cnn-compact": SlideNetConfig.compact,
             "attention": SlideNetConfig.attention,
         }[self.model]
         config = replace(make(code_size, outputs, size, width=self.width), dropout=self.dropout)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
@@ -11,15 +11,22 @@ from napari_nic.errors import InvalidParameterError
 from napari_nic.explain.colormaps import DIVERGING
 from napari_nic.explain.overlay import ROBUST, Overlay, symmetric_limits
 from napari_nic.geometry import Placement
+from napari_nic.jobs import CancellationToken
 from napari_nic.slide_models import BundleCard, ModelBundle
+from napari_nic.slide_models.canvas import Canvas
 from napari_nic.slide_models.features import FeatureGrid
-from napari_nic.slide_models.inputs import frame
 
-Method = Literal["Grad-CAM", "LayerCAM", "HiResCAM"]
+if TYPE_CHECKING:
+    from napari_nic.explain.gradients import LayerGradients
+
+CamMethod = Literal["Grad-CAM", "LayerCAM", "HiResCAM"]
+Method = Literal["Grad-CAM", "LayerCAM", "HiResCAM", "integrated gradients"]
+INTEGRATED: Method = "integrated gradients"
 _FORMULAS: dict[str, str] = {
     "Grad-CAM": "features weighted by the mean of their gradients",
     "LayerCAM": "features times the positive part of their gradients",
     "HiResCAM": "features times their gradients",
+    INTEGRATED: "codes times their gradients, averaged on the way from an empty slide",
 }
 
 
@@ -34,9 +41,9 @@ class SaliencyMap:
     target : str
         Class, or regressed value, that is explained.
     target_index : int
-    method : {"Grad-CAM", "LayerCAM", "HiResCAM"}
+    method : {"Grad-CAM", "LayerCAM", "HiResCAM", "integrated gradients"}
     layer : int
-        Convolution whose features were used, from 0.
+        Convolution whose features were used, from 0; -1 for the codes themselves.
     model : str
         Name of the bundle.
     mask : ndarray of bool, (rows, cols)
@@ -59,8 +66,9 @@ def grad_cam(
     *,
     target: int | None = None,
     layer: int = 0,
-    method: Method = "Grad-CAM",
+    method: CamMethod = "Grad-CAM",
     device: str = "auto",
+    token: CancellationToken | None = None,
 ) -> SaliencyMap:
     """Explain a model's output for a whole slide.
 
@@ -76,11 +84,14 @@ def grad_cam(
         Convolution, from 0; the first has the finest map.
     method : {"Grad-CAM", "LayerCAM", "HiResCAM"}
     device : str
+    token : CancellationToken, optional
+        Checked between strips.
 
     Raises
     ------
     InvalidParameterError
         If target, layer or method does not exist, or the codes do not fit the model.
+    CancelledError
 
     Notes
     -----
@@ -89,29 +100,39 @@ def grad_cam(
     sigmoid or softmax. LayerCAM (Jiang et al. 2021) takes ``sum_j f_j * relu(dy / df_j)``, HiResCAM
     (Draelos and Carin 2020) ``sum_j f_j * dy / df_j``.
 
-    The slide is seen at once, padded with zeros to the model's crop size or, if it is larger, by a rim, so
-    that cells at the edges lie under features too. Features come back to cells by their true centres, see
+    The slide is seen as a whole but computed in strips, which overlap by what a convolution sees: the map is
+    that of the slide in one piece, without seams, and memory does not grow with the number of rows. (Of
+    attention, which weighs all cells against each other, the features are held whole.)
+
+    The slide is padded with zeros to the model's crop size or, if it is larger, by a rim, so that cells at
+    the edges lie under features too. Features come back to cells by their true centres, see
     :mod:`napari_nic.slide_models.features`. On a slide larger than a crop y is the output for the mean of
     the last feature map, and values shrink as the number of its locations grows.
     """
-    card = bundle.card
-    target = len(card.class_names) - 1 if target is None else target
-    grid = _checked(card, target, layer, method)
-    shape, inset = _input_frame(card, grid, (mask.shape[0], mask.shape[1]))
-    values = frame(bundle.standardiser.apply(codes, mask), -inset[0], -inset[1], shape)
+    target, grid = _checked(bundle.card, target, layer, method)
+    shape = (mask.shape[0], mask.shape[1])
+    canvas = canvas_for(bundle, codes, mask, grid)
 
-    from napari_nic.explain.gradients import features_and_gradients
+    from napari_nic.explain.gradients import LayerGradients
 
-    features, gradients = features_and_gradients(bundle, values, target=target, layer=layer, device=device)
-    heat = combine(features, gradients, method)
-    cells = grid.to_cells(heat, (mask.shape[0], mask.shape[1]), inset=inset)
-    return SaliencyMap(cells, card.class_names[target], target, method, layer, card.name, mask)
+    source = LayerGradients(bundle, canvas, target=target, layer=layer, device=device, token=token)
+    cells = grid.to_cells(combine(source, method), shape, inset=canvas.inset)
+    return SaliencyMap(cells, bundle.card.class_names[target], target, method, layer, bundle.card.name, mask)
 
 
-def combine(features: np.ndarray, gradients: np.ndarray, method: Method = "Grad-CAM") -> np.ndarray:
-    """Combine features and gradients (h, w, J) into one signed map (h, w)."""
+def combine(source: LayerGradients, method: CamMethod = "Grad-CAM") -> np.ndarray:
+    """Combine features and gradients, strip by strip, into one signed map: float32 (h, w) of the layer."""
     if method == "Grad-CAM":
-        return np.asarray(features @ gradients.mean(axis=(0, 1)))
+        total, count = np.zeros(1), 0
+        for strip in source.strips():
+            total = total + strip.gradients.sum(axis=(0, 1), dtype=np.float64)
+            count += strip.gradients.shape[0] * strip.gradients.shape[1]
+        weights = (total / count).astype(np.float32)
+        return np.concatenate([features @ weights for _, features in source.features()])
+    return np.concatenate([_weighted(s.features, s.gradients, method) for s in source.strips()])
+
+
+def _weighted(features: np.ndarray, gradients: np.ndarray, method: CamMethod) -> np.ndarray:
     weights = np.maximum(gradients, 0) if method == "LayerCAM" else gradients
     return np.asarray(np.einsum("hwj,hwj->hw", features, weights))
 
@@ -135,6 +156,7 @@ def saliency_overlay(
         if limits is None
         else "Colours end at the limits that were set."
     )
+    where = f"convolution {saliency.layer + 1}" if saliency.layer >= 0 else "the codes themselves"
     return Overlay(
         name=f"Saliency: {saliency.target}",
         kind="saliency",
@@ -145,27 +167,48 @@ def saliency_overlay(
         limits=limits or symmetric_limits(shown),
         colormap=DIVERGING,
         note=(
-            f"{saliency.method} of model {saliency.model!r} at convolution {saliency.layer + 1} "
+            f"{saliency.method[:1].upper()}{saliency.method[1:]} of model {saliency.model!r} at {where} "
             f"({_FORMULAS[saliency.method]}). Warm (red) cells speak for {saliency.target!r}, cold (blue) "
             f"cells against it, pale cells for neither. {whence} No probability."
         ),
     )
 
 
-def _checked(card: BundleCard, target: int, layer: int, method: str) -> FeatureGrid:
+def _checked(card: BundleCard, target: int | None, layer: int, method: str) -> tuple[int, FeatureGrid]:
+    """Return the target's number and where the layer's features lie; refuse what does not exist."""
+    target = chosen_target(card, target)
+    if method not in get_args(CamMethod):
+        raise InvalidParameterError(
+            "unknown method of saliency", expected=", ".join(get_args(CamMethod)), found=repr(method)
+        )
+    if layer < 0:
+        raise InvalidParameterError("layers are counted from 0", found=str(layer))
+    return target, card.network.features(layer)
+
+
+def chosen_target(card: BundleCard, target: int | None) -> int:
+    """Return the number of the class or value to explain: `target`, or the model's last one.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the model has no such target.
+    """
+    if target is None:
+        return len(card.class_names) - 1
     if not 0 <= target < len(card.class_names):
         raise InvalidParameterError(
             "no such target",
             expected=", ".join(f"{number} ({name})" for number, name in enumerate(card.class_names)),
             found=str(target),
         )
-    if method not in get_args(Method):
-        raise InvalidParameterError(
-            "unknown method of saliency", expected=", ".join(get_args(Method)), found=repr(method)
-        )
-    if layer < 0:
-        raise InvalidParameterError("layers are counted from 0", found=str(layer))
-    return card.network.features(layer)
+    return target
+
+
+def canvas_for(bundle: ModelBundle, codes: np.ndarray, mask: np.ndarray, grid: FeatureGrid) -> Canvas:
+    """Frame a slide with zeros, so that the model's crop fits and all cells lie under features of `grid`."""
+    shape, inset = _input_frame(bundle.card, grid, (mask.shape[0], mask.shape[1]))
+    return Canvas(codes, mask, bundle.standardiser, shape, inset)
 
 
 def _input_frame(
