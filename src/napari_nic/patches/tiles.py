@@ -126,7 +126,7 @@ def load_tile(file: Path, folder: TileFolder, mpp: float) -> Tile | None:
     image = cv2.imread(str(file), cv2.IMREAD_COLOR)
     if image is None:
         return None
-    group = group_in(file.name, folder.group) or file.stem
+    group = group_in(file.name, folder.group) or file.relative_to(folder.path).as_posix()
     parts = file.relative_to(folder.path).parts
     tile = Tile(
         image=resample(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), folder.mpp / mpp),
