@@ -61,15 +61,16 @@ Classifier: TypeAlias = Callable[[CodeTable, np.ndarray, int], np.ndarray]
 def nearest_neighbours(train: CodeTable, codes: np.ndarray, _seed: int) -> np.ndarray:
     """Vote of the 10 nearest codes by Euclidean distance; a vote weighs 1 / its class's number of codes.
 
+    Fewer vote where the smallest class has fewer codes: else the nearest would be mostly of other classes.
     Codes are taken as they are: distances are then those that a search for similar patches sees.
     Standardising would make the numbers that a variational autoencoder does not use as loud as the others.
     """
     from sklearn.neighbors import NearestNeighbors
 
-    count = min(NEIGHBOURS, len(train.labels))
+    sizes = np.bincount(train.labels, minlength=train.classes)
+    count = min(NEIGHBOURS, sizes[sizes > 0].min())
     nearest = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(train.codes)
     neighbours = train.labels[nearest.kneighbors(codes, return_distance=False)]
-    sizes = np.bincount(train.labels, minlength=train.classes)
     votes = np.stack([(neighbours == index).sum(axis=1) for index in range(train.classes)], axis=1)
     weighed = votes / np.maximum(sizes, 1)
     return np.asarray(weighed / weighed.sum(axis=1, keepdims=True))
