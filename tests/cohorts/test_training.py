@@ -125,6 +125,15 @@ def test_slides_of_other_encoders_or_without_codes_are_refused(
     empty = toys.store(tmp_path / "y.nic.zarr", codes, np.zeros((3, 3), bool))
     with pytest.raises(StoreMismatchError, match="no codes"):
         open_cohort(cohort.with_stores({name: empty}))
+    wide = np.zeros((3, 20, toys.code_size)), np.ones((3, 20), bool)
+    whole = CompressedSlide.open(toys.store(tmp_path / "w.nic.zarr", *wide))
+    half = CompressedSlide.create(tmp_path / "half.nic.zarr", whole.header, whole.coverage)
+    half.write_block(0, 0, np.zeros((3, 16, toys.code_size)))
+    half.close()
+    partial = cohort.with_stores({name: half.path})
+    with pytest.raises(StoreMismatchError, match="48 encoded"):
+        open_cohort(partial)
+    assert open_cohort(partial, allow_partial=True).stores[name].encoded().sum() == 48
 
 
 def test_other_programs_files_are_imported_once(two_classes: Any, tmp_path: Path) -> None:

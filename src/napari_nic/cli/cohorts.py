@@ -80,6 +80,9 @@ def _add_table_options(parser: argparse.ArgumentParser) -> None:
         help="other names of columns, such as: label=grade case=patient",
     )
     parser.add_argument(
+        "--allow-partial", action="store_true", help="take slides that are not compressed completely"
+    )
+    parser.add_argument(
         "--mpp",
         type=arguments.positive,
         metavar="UM",
@@ -160,7 +163,8 @@ def run_evaluate(args: argparse.Namespace, console: Console) -> int:
     args.table = args.what
     with stoppable(console) as token:
         cohort = _cohort(args, bundle.card.task, out, console, token)
-        reports = judge_bundle(bundle, cohort, out, device=args.device, token=token)
+        options = {"device": args.device, "allow_partial": args.allow_partial}
+        reports = judge_bundle(bundle, cohort, out, token=token, **options)
         for _ in console.follow(reports, "judging"):
             pass
         return _report(out, args.device, console, token)
@@ -227,6 +231,7 @@ def _training(args: argparse.Namespace, out: Path) -> CohortTraining:
         name=args.name or out.resolve().name,
         model=args.model,
         settings=TrainingSettings(**_given(settings)),
+        allow_partial=args.allow_partial,
         **_given(options),
     )
 

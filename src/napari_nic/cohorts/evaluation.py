@@ -50,6 +50,7 @@ def judge_bundle(
     out: Path | str,
     *,
     device: str = "auto",
+    allow_partial: bool = False,
     token: CancellationToken | None = None,
 ) -> Iterator[Progress]:
     """Score a cohort that a finished model never saw; :func:`evaluate_folder` then tells how well.
@@ -63,6 +64,8 @@ def judge_bundle(
     out : Path or str
         Folder of the results.
     device : str
+    allow_partial : bool
+        Take slides that are not compressed completely.
     token : CancellationToken, optional
 
     Yields
@@ -75,6 +78,8 @@ def judge_bundle(
         If task or classes of model and cohort differ, or `out` holds another plan.
     BundleError
         If the slides were compressed by another encoder.
+    StoreMismatchError
+        If their encoders differ, or one is not compressed completely.
     CancelledError
     """
     out, token = Path(out), token or CancellationToken()
@@ -82,7 +87,7 @@ def judge_bundle(
     chosen = [i for i, slide in enumerate(cohort.slides) if slide.split in ("", "test")]
     fold = Fold(0, (), (), tuple(chosen))
     Plan(cohort, (fold,), {"name": bundle.name, BUNDLE_KEY: str(bundle.folder)}).save(out)
-    stores = open_cohort(cohort).stores
+    stores = open_cohort(cohort, allow_partial=allow_partial).stores
     rows: list[ScoredSlide] = []
     for done, index in enumerate(chosen):
         token.checkpoint()

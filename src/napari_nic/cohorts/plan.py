@@ -51,6 +51,8 @@ class CohortTraining:
         Its seed is the first one, and shares out the folds.
     memory_bytes : int
         Codes are held in memory if they all fit into this; else crops are read from disk.
+    allow_partial : bool
+        Take slides that are not compressed completely.
     """
 
     name: str = "slide-model"
@@ -62,6 +64,7 @@ class CohortTraining:
     seeds: int = 1
     settings: TrainingSettings = field(default_factory=TrainingSettings)
     memory_bytes: int = 4 * GIBIBYTE
+    allow_partial: bool = False
 
     def __post_init__(self) -> None:
         if self.model not in get_args(ModelKind):

@@ -117,27 +117,46 @@ class OpenCohort:
         return replace(labelled, name=slide.name)
 
 
-def open_cohort(cohort: Cohort) -> OpenCohort:
+def open_cohort(cohort: Cohort, *, allow_partial: bool = False) -> OpenCohort:
     """Open all stores.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    allow_partial : bool
+        Take slides that are not compressed completely; what they lack counts as background.
 
     Raises
     ------
     StoreError
         If one is damaged.
     StoreMismatchError
-        If one comes from another encoder than the first, or holds no codes.
+        If one comes from another encoder than the first, holds no codes, or not all of them.
     """
     stores: dict[str, CompressedSlide] = {}
     for slide in cohort.slides:
         store = stores[slide.name] = CompressedSlide.open(slide.store)
         first = stores[cohort.slides[0].name]
         _check_encoder(store, first)
-        if not store.encoded().any():
-            raise StoreMismatchError(
-                "the compressed slide holds no codes", path=store.path, hint="compress the slide first"
-            )
+        _check_codes(store, allow_partial)
     turns = {name: open_turns(store) for name, store in stores.items()}
     return OpenCohort(stores, stores[cohort.slides[0].name].header, turns if all(turns.values()) else {})
+
+
+def _check_codes(store: CompressedSlide, allow_partial: bool) -> None:
+    encoded, wanted = int(store.encoded().sum()), int(store.coverage.sum())
+    if encoded == 0:
+        raise StoreMismatchError(
+            "the compressed slide holds no codes", path=store.path, hint="compress the slide first"
+        )
+    if encoded < wanted and not allow_partial:
+        raise StoreMismatchError(
+            "the slide is not compressed completely",
+            path=store.path,
+            expected=f"{wanted} cells",
+            found=f"{encoded} encoded",
+            hint="finish the compression, or take what is there (--allow-partial)",
+        )
 
 
 def _check_encoder(store: CompressedSlide, first: CompressedSlide) -> None:

@@ -102,14 +102,14 @@ def train_cohort(
     InvalidParameterError
         If the cohort cannot be shared out or learned from, or `out` holds another plan.
     StoreMismatchError
-        If the slides' encoders differ.
+        If the slides' encoders differ, or one is not compressed completely.
     CancelledError
         What is finished is kept; the same call goes on from there.
     """
     training, out, token = training or CohortTraining(), Path(out), token or CancellationToken()
     folds = make_folds(cohort, training.folds, seed=training.settings.seed)
     yield Progress(0, 0, "opening slides", "slides")
-    stores = open_cohort(cohort)
+    stores = open_cohort(cohort, allow_partial=training.allow_partial)
     network = training.network(cohort, stores.header.code_size, stores.longest_side)
     record = settings_record(training, network, turned_patches=bool(stores.turns))
     Plan(cohort, folds, record).save(out)
