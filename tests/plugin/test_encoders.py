@@ -203,7 +203,7 @@ def test_import_through_menu_and_dialog(window, qtbot, keras_file, monkeypatch):
     def fill(dialog: ImportDialog) -> bool:
         assert not dialog.accept_button.isEnabled()
         dialog.file.line_edit.value = str(keras_file)
-        assert dialog.name.value == "bigan-2019"
+        assert dialog.name.text() == "bigan-2019"
         assert dialog.accept_button.isEnabled()
         return True
 
@@ -222,10 +222,12 @@ def test_import_through_menu_and_dialog(window, qtbot, keras_file, monkeypatch):
 def test_name_that_was_typed_stays(window, qtbot):
     _, dock = window
     dialog = ImportDialog(dock)
-    dialog.name.value = "mine"
+    qtbot.keyClicks(dialog.name, "mine")
     dialog.file.line_edit.value = "/data/other.h5"
     assert dialog.request() == ImportRequest("/data/other.h5", "mine")
-    dialog.name.value = " "
+    dialog.name.selectAll()
+    qtbot.keyClick(dialog.name, Qt.Key.Key_Delete)
+    assert dialog.name.text() == ""
     assert not dialog.accept_button.isEnabled()
     dialog.deleteLater()
 
@@ -235,11 +237,11 @@ def test_dialog_for_a_network_of_timm(window):
     _, dock = window
     dialog = ImportDialog(dock)
     dialog.from_timm.setChecked(True)
-    dialog.model.value = "timm:resnet18"
-    assert dialog.name.value == "resnet18"
+    dialog.model.setText("timm:resnet18")
+    assert dialog.name.text() == "resnet18"
     assert not dialog.accept_button.isEnabled(), "nobody said where the weights come from"
-    dialog.download.value = True
-    dialog.mpp.value = 0.25
+    dialog.download.setChecked(True)
+    dialog.mpp.setValue(0.25)
     assert dialog.request() == ImportRequest("timm:resnet18", "resnet18", download=True, mpp=0.25)
     assert dialog.accept_button.isEnabled()
     dialog.from_file.setChecked(True)

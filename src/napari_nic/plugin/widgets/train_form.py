@@ -96,7 +96,7 @@ class TrainFormSection(Section):
         self.device.currentTextChanged.connect(lambda text: self._training.fill_in(device=text))
         for widget, label in (
             (self.name, "&Name"),
-            (self.codes, "&Code size"),
+            (self.codes, "&Codes"),
             (self.steps, "Ste&ps"),
             (self.device, "&Device"),
         ):

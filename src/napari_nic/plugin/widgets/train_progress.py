@@ -13,10 +13,8 @@ from napari_nic.plugin.widgets.rows import Section, quiet_label, row, set_enable
 
 CANCEL = "Cancel; what was learnt is kept, and can be gone on with (Esc)"
 TRAIN = "Train in the background; the encoder then stands in the list of encoders"
-STRIP_TITLES = {
-    "vae": "Held-out patches, and what their codes still know",
-    "bigan": "Held-out patches, and what their codes still know",
-}
+STRIP_TITLES = dict.fromkeys(("vae", "bigan"), "Held-out patches, and the same from codes")
+"""By method: what the picture shows; the other methods paint none."""
 
 
 class TrainProgressSection(Section):
@@ -59,7 +57,7 @@ class TrainProgressSection(Section):
         self.bar.setRange(0, 0 if waiting else max(1, state.total))
         self.bar.setValue(state.done)
         self.bar.setFormat(bar_text(state))
-        self.text.setText(sentence(state) or training.why_not())
+        self.text.setText(sentence(state) if state.busy else training.why_not() or sentence(state))
         self.text.setVisible(bool(self.text.text()))
         self.plot.setVisible(state.busy or bool(training.curve))
         self.plot.set_curves(training.curve, training.validation, total=state.total)
