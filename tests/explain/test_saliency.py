@@ -39,7 +39,7 @@ def heat_of(
     return combine(LayerGradients(bundle, canvas, device="cpu", strip_bytes=strip_bytes, **what), method)
 
 
-def oracle(
+def by_captum(
     bundle: ModelBundle, values: np.ndarray, method: CamMethod, *, target: int, layer: int
 ) -> np.ndarray:
     """The same by captum, on the network as it was trained and the slide in one piece."""

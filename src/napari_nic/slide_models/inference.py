@@ -7,8 +7,10 @@ import torch
 
 from napari_nic.encoders.device import choose_device
 from napari_nic.slide_models.bundle import ModelBundle
+from napari_nic.slide_models.canvas import Canvas
 from napari_nic.slide_models.gridnet import GridNet
-from napari_nic.slide_models.inputs import TURNS, frame, turned
+from napari_nic.slide_models.inputs import TURNS, turned
+from napari_nic.slide_models.striped import features_in_strips
 
 _BATCH_CELLS = 400 * 400
 """Cells in one batch of crops: beyond this, larger batches are not faster and need memory."""
@@ -44,24 +46,19 @@ class Judge:
                 outputs.append(self.net(self.tensor(batch)).cpu().numpy())
         return np.concatenate(outputs)
 
-    def location_outputs(self, values: np.ndarray) -> np.ndarray:
-        """Apply the head at every location of the last feature map, brought to cells.
+    def location_outputs(self, canvas: Canvas) -> np.ndarray:
+        """Apply the head at every location of the last feature map.
 
         Parameters
         ----------
-        values : ndarray of float32, (rows, cols, C)
-            Standardised codes of a whole slide.
+        canvas : Canvas
+            A slide with a frame; it is computed in strips.
 
         Returns
         -------
         ndarray of float32, (h, w, outputs)
-            Location i is centred on cell ``i * step`` of the last layer's feature grid: the slide is padded
-            with zeros by half the field that a location sees.
         """
-        grid = self.card.network.features()
-        shape = grid.covering(values.shape[0]), grid.covering(values.shape[1])
-        padded = frame(values, -grid.start, -grid.start, shape)
         with torch.inference_mode():
-            outputs = self.net.at_locations(self.net.features(self.tensor(padded[None])))
+            outputs = self.net.at_locations(features_in_strips(self.net, canvas))
         result: np.ndarray = outputs[0].cpu().numpy()
         return result

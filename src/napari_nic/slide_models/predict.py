@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,8 +12,12 @@ from napari_nic.errors import InvalidParameterError
 from napari_nic.geometry import Placement
 from napari_nic.jobs import CancellationToken
 from napari_nic.slide_models.bundle import ModelBundle
+from napari_nic.slide_models.canvas import Canvas
 from napari_nic.slide_models.card import BundleCard
-from napari_nic.slide_models.inputs import TURNS, frame, judging_corners
+from napari_nic.slide_models.inputs import TURNS, judging_corners
+
+if TYPE_CHECKING:
+    from napari_nic.slide_models.inference import Judge
 
 TEST_CROPS = 10
 """Crops that judge a slide larger than one (T of Tellez et al. 2019)."""
@@ -129,27 +134,42 @@ def predict_codes(
         raise InvalidParameterError(
             "no cell of the slide is encoded yet", hint="compress the slide, or a part of it, first"
         )
-    values = bundle.standardiser.apply(codes, mask)
-    judge, card = Judge(bundle, device=device), bundle.card
-    side = card.crop_size
-    views, corners = [], judging_corners(mask, side, TEST_CROPS)
-    for corner in corners:
-        token.checkpoint()
-        views.append(judge.crop_outputs(frame(values, *corner, (side, side))))
-    scores = scores_of(np.concatenate(views), card)
+    judge = Judge(bundle, device=device)
+    scores, n_crops = _slide_scores(judge, bundle, codes, mask, token)
     token.checkpoint()
-    locations = scores_of(judge.location_outputs(values), card)
-    grid = card.network.features()
     return Prediction(
-        card=card,
+        card=bundle.card,
         mean=scores.mean(axis=0),
         std=scores.std(axis=0),
-        n_crops=len(corners),
+        n_crops=n_crops,
         n_views=len(scores),
-        cell_scores=grid.to_cells(locations, mask.shape, inset=(grid.start, grid.start)),
+        cell_scores=_cell_scores(judge, bundle, codes, mask),
         mask=mask,
         placement=placement,
     )
+
+
+def _slide_scores(
+    judge: Judge, bundle: ModelBundle, codes: np.ndarray, mask: np.ndarray, token: CancellationToken
+) -> tuple[np.ndarray, int]:
+    """Return the scores (views, K) of all crops in all positions, and the number of crops."""
+    side = bundle.card.crop_size
+    views, corners = [], judging_corners(mask, side, TEST_CROPS)
+    for top, left in corners:
+        token.checkpoint()
+        crop = Canvas(codes, mask, bundle.standardiser, (side, side), (-top, -left))
+        views.append(judge.crop_outputs(crop.rows(0, side)))
+    return scores_of(np.concatenate(views), bundle.card), len(corners)
+
+
+def _cell_scores(judge: Judge, bundle: ModelBundle, codes: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Return the scores (rows, cols, K) of cells."""
+    grid = bundle.card.network.features()
+    # Padded by half of what a location sees, so that location i is centred on cell i * step.
+    shape = (grid.covering(mask.shape[0]), grid.covering(mask.shape[1]))
+    canvas = Canvas(codes, mask, bundle.standardiser, shape, (grid.start, grid.start))
+    locations = scores_of(judge.location_outputs(canvas), bundle.card)
+    return grid.to_cells(locations, (mask.shape[0], mask.shape[1]), inset=canvas.inset)
 
 
 def scores_of(outputs: np.ndarray, card: BundleCard) -> np.ndarray:
