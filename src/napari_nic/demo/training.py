@@ -15,7 +15,7 @@ from napari_nic.demo.cohort import SIDES, CohortSlide, cohort_specs, compress_co
 from napari_nic.encoders import DEFAULT_ENCODER, EncoderSpec, load_encoder
 from napari_nic.errors import InvalidParameterError
 from napari_nic.explain import grad_cam
-from napari_nic.explain.saliency import Method
+from napari_nic.explain.saliency import CamMethod
 from napari_nic.jobs import CancellationToken, Progress
 from napari_nic.slide_models import (
     BundleCard,
@@ -34,7 +34,7 @@ LESION = 1
 CROP = 48
 """Slides of the cohort, and the sample slide, fit into one crop."""
 
-METHODS: tuple[Method, ...] = get_args(Method)
+METHODS: tuple[CamMethod, ...] = get_args(CamMethod)
 CELL_SCORES = "cell scores"
 
 WIDTH, DROPOUT = 32, 0.5
