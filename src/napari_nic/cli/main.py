@@ -13,6 +13,7 @@ from napari_nic.cli import (
     compress,
     demo,
     encoders,
+    experiments,
     export,
     info,
     models,
@@ -30,7 +31,21 @@ from napari_nic.errors import NicError
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 
-COMMANDS = (info, compress, export, pca, predict, saliency, view, demo, patches, encoders, models, synthetic)
+COMMANDS = (
+    info,
+    compress,
+    export,
+    pca,
+    predict,
+    saliency,
+    view,
+    demo,
+    patches,
+    encoders,
+    models,
+    synthetic,
+    experiments,
+)
 """Modules of the commands, in the order of the help text."""
 
 EPILOG = """\

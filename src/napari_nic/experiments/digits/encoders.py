@@ -69,12 +69,7 @@ class EncoderData:
     def sources(self, method: str) -> tuple[CanvasPatches | GlyphPatches, CanvasPatches | GlyphPatches]:
         """Return what is trained on, and what is held out."""
         if method == METHODS[0]:
-            order = np.random.default_rng(self.images.seed).permutation(len(self.glyphs))
-            first = round(len(order) * (1 - HELD_OUT))
-            kept, away = (
-                Glyphs(self.glyphs.images[part], self.glyphs.labels[part], self.glyphs.name)
-                for part in (order[:first], order[first:])
-            )
+            kept, away = self.glyphs.split(HELD_OUT, np.random.default_rng(self.images.seed))
             return GlyphPatches(kept), GlyphPatches(away)
         images = self.images
         first = min(len(images) - 2, round(len(images) * (1 - HELD_OUT)))

@@ -82,6 +82,17 @@ class Glyphs:
         order, starts, counts = self._sorted
         return order[starts[classes] + rng.integers(counts[classes])]
 
+    def split(self, share: float, rng: np.random.Generator) -> tuple[Glyphs, Glyphs]:
+        """Put a share of each class, at least one digit, aside; return what is kept and what is aside."""
+        members = [rng.permutation(np.flatnonzero(self.labels == label)) for label in range(CLASSES)]
+        counts = [max(1, round(share * len(each))) for each in members]
+        away = np.sort(np.concatenate([each[:count] for each, count in zip(members, counts, strict=True)]))
+        kept = np.setdiff1d(np.arange(len(self)), away)
+        return (
+            Glyphs(self.images[kept], self.labels[kept], self.name),
+            Glyphs(self.images[away], self.labels[away], self.name),
+        )
+
 
 def read_mnist(folder: Path | str, part: str = "train") -> Glyphs:
     """Read MNIST's idx files, plain or gzipped, and make digits of 9 x 9 px.

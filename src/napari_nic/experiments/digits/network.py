@@ -66,7 +66,9 @@ class PreparedDigitNet(PreparedNet):
         super().__init__()
         net = cast(DigitEncoderNet, net).eval()
         self.convs = nn.ModuleList(
-            fuse_conv_bn_eval(conv, norm) for conv, norm in zip(net.convs, net.norms, strict=True)
+            fuse_conv_bn_eval(conv, norm)
+            for conv, norm in zip(net.convs, net.norms, strict=True)
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
         )
         self.head = fuse_linear_bn_eval(net.dense, net.dense_norm)
         self.code = net.code

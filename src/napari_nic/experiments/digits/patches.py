@@ -45,7 +45,7 @@ class CanvasPatches:
                 "pairs of patches need pictures to choose from", expected="at least 2", found=str(len(images))
             )
         self._table, self._empty = images.glyphs.table, images.glyphs.empty
-        self._cells = np.stack([image.cells for image in images])
+        self._cells = np.stack([images[index].cells for index in range(len(images))])
         self._all_filled = images.canvas.digits == images.canvas.cells**2
 
     def draw(self, count: int, rng: np.random.Generator) -> PatchBatch:

@@ -12,11 +12,11 @@ import numpy as np
 from napari_nic.experiments.digits.codes import CodeSource
 from napari_nic.explain import SaliencyMap, grad_cam
 from napari_nic.explain.area import AreaOptions, compare_area, salient_area, smoothed
-from napari_nic.explain.saliency import Method
+from napari_nic.explain.saliency import CamMethod
 from napari_nic.jobs import CancellationToken, Progress
 from napari_nic.slide_models import ModelBundle
 
-METHODS: tuple[Method, ...] = ("Grad-CAM", "LayerCAM", "HiResCAM")
+METHODS: tuple[CamMethod, ...] = ("Grad-CAM", "LayerCAM", "HiResCAM")
 """The paper's, and two relatives that use the same features and gradients."""
 
 SIGMAS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
@@ -134,7 +134,12 @@ def jaccards(routine: Routine, maps: Sequence[SaliencyMap], outlines: Sequence[n
 
 
 def explain_image(
-    bundle: ModelBundle, source: CodeSource, index: int, method: Method = "Grad-CAM", *, device: str = "auto"
+    bundle: ModelBundle,
+    source: CodeSource,
+    index: int,
+    method: CamMethod = "Grad-CAM",
+    *,
+    device: str = "auto",
 ) -> SaliencyMap:
     """Explain the class that a model predicts for a picture."""
     from napari_nic.experiments.digits.judging import predict_images
@@ -148,7 +153,7 @@ def _explain(
     bundle: ModelBundle,
     source: CodeSource,
     indices: range,
-    method: Method,
+    method: CamMethod,
     device: str,
     token: CancellationToken,
 ) -> tuple[list[SaliencyMap], list[np.ndarray]]:
