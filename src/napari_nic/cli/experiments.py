@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from napari_nic.cli import arguments
 from napari_nic.cli.console import Console
+from napari_nic.cli.experiments_tissue import add_tissue
 from napari_nic.cli.interrupt import stoppable
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def add_parser(commands: arguments.Subparsers) -> None:
     parser = commands.add_parser("experiments", help="Run the papers' experiments")
     actions = parser.add_subparsers(title="experiments", metavar="NAME", required=True)
     add_digits(actions)
+    add_tissue(actions)
 
 
 def add_digits(actions: arguments.Subparsers) -> None:
