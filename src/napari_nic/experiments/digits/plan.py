@@ -68,6 +68,8 @@ class Preset:
         Pictures that choose how saliency becomes an area, and so many others that measure it.
     encoder : EncoderTraining
     cnn : TrainingSettings
+    width : int
+        Channels of the CNN.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Preset:
     saliency_images: int
     encoder: EncoderTraining
     cnn: TrainingSettings
+    width: int = 128
 
     @property
     def default(self) -> Cell:
@@ -159,7 +162,8 @@ PRESETS: Mapping[str, Preset] = {
         train_sizes=(300, 600, 1_500, 3_000),
         saliency_images=200,
         encoder=EncoderTraining(steps=1_500, batch_size=128, validate_every=150, patience=3),
-        cnn=TrainingSettings(epochs=16, patience=2),
+        cnn=TrainingSettings(epochs=40, patience=4),
+        width=64,
     ),
     "tiny": Preset(
         name="tiny",
@@ -175,6 +179,7 @@ PRESETS: Mapping[str, Preset] = {
         saliency_images=10,
         encoder=EncoderTraining(steps=6, batch_size=16, validate_every=3),
         cnn=TrainingSettings(epochs=2),
+        width=16,
     ),
 }
 """``full`` is the paper's size, for a GPU. ``reduced`` is for two cores and an hour: a sixteenth of the area

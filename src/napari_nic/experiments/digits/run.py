@@ -262,7 +262,9 @@ def _train_cnn(
 
 
 def _card(experiment: Experiment, cell: Cell, source: CodeSource) -> BundleCard:
-    network = SlideNetConfig.adaptive(source.code_size, CLASSES, crop_size=len(source.mask))
+    network = SlideNetConfig.adaptive(
+        source.code_size, CLASSES, crop_size=len(source.mask), width=experiment.preset.width
+    )
     return BundleCard(
         name=f"digits-{cell.name}",
         task="classification",
