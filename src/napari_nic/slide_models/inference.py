@@ -39,11 +39,16 @@ class Judge:
     def crop_outputs(self, window: np.ndarray) -> np.ndarray:
         """Judge a square crop (R, R, C) in its eight positions: ndarray of float32, (8, outputs)."""
         size = max(1, min(TURNS, _BATCH_CELLS // (window.shape[0] * window.shape[1])))
+        batch = np.empty(
+            (size, *window.shape), window.dtype
+        )  # for all turns: new memory costs as much as a turn
         outputs = []
         with torch.inference_mode():
             for start in range(0, TURNS, size):
-                batch = np.stack([turned(window, turn) for turn in range(start, start + size)])
-                outputs.append(self.net(self.tensor(batch)).cpu().numpy())
+                turns = range(start, min(TURNS, start + size))
+                for place, turn in enumerate(turns):
+                    batch[place] = turned(window, turn)
+                outputs.append(self.net(self.tensor(batch[: len(turns)])).cpu().numpy())
         return np.concatenate(outputs)
 
     def location_outputs(self, canvas: Canvas) -> np.ndarray:

@@ -15,8 +15,9 @@ from napari_nic.slide_models.canvas import Canvas
 from napari_nic.slide_models.features import FeatureGrid
 from napari_nic.slide_models.gridnet import GridNet
 
-STRIP_BYTES = 48 * 2**20
-"""Bytes of a strip of input. Shorter strips compute more rows twice, longer ones are not faster."""
+STRIP_BYTES = 24 * 2**20
+"""Bytes of a strip of input. Shorter strips compute more rows twice; longer ones are more memory than the C
+library keeps, and to ask the system for it takes as long as a convolution."""
 
 STEM_LAYERS = 3
 """Layers that run in strips; what is left for the others is, with strides of 2, 1/64 of the size."""
