@@ -59,20 +59,13 @@ exit codes:
 """
 
 
-class _OneLinePerCommand(argparse.RawDescriptionHelpFormatter):
-    """The list of commands with room for the longest name."""
-
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=18)
-
-
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands; ``args.run`` is the chosen command's function."""
     parser = argparse.ArgumentParser(
         prog="napari-nic",
         description="Neural Image Compression of whole-slide images: compress, look, predict, export.",
         epilog=EPILOG,
-        formatter_class=_OneLinePerCommand,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"napari-nic {napari_nic.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
