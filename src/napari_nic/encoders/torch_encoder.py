@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from napari_nic.encoders.checks import check_batch
-from napari_nic.encoders.networks import EncoderNet, build_network, get_architecture
+from napari_nic.encoders.networks import EncoderNet, PreparedNet, build_network, get_architecture
 from napari_nic.encoders.spec import EncoderSpec
 from napari_nic.errors import DeviceError, WeightsError
 
@@ -47,6 +47,11 @@ class TorchEncoder:
             folded.narrow()
         folded.to(device=device).to(memory_format=torch.channels_last)
         self._net = folded
+
+    @property
+    def network(self) -> PreparedNet:
+        """The network as it runs: folded, in its precision, on its device; not to be changed."""
+        return self._net
 
     def prepare_thread(self) -> None:
         """Use one kernel thread in the calling thread: parallel workers share the cores by themselves."""
