@@ -26,6 +26,7 @@ class ExportController:
         self._runner = runner
         session.store_changed.connect(self.changed.emit)
         compressing.ended.connect(self.changed.emit)
+        compressing.painted.connect(self._on_painted)
 
     def why_not(self) -> str:
         """Why nothing can be exported; empty when it can."""
@@ -87,6 +88,10 @@ class ExportController:
         return not target.exists() or confirm(
             "File exists", f"{target} exists.", yes="Replace it", no="Keep it"
         )
+
+    def _on_painted(self, pictures: object) -> None:  # noqa: ARG002 -- of the signal
+        """The first cells of a run can be exported, while it is paused for instance."""
+        self.changed.emit()
 
     def _on_finished(self) -> None:
         self.busy = False

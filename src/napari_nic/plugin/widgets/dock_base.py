@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from napari.utils.theme import get_theme
-from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import QFrame, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 if TYPE_CHECKING:
@@ -84,6 +84,18 @@ class ClosingDock(QWidget):
         if event.type() == QEvent.Type.ParentChange and self._window is not None and self.parent() is None:
             self.shut_down()
         return super().event(event)
+
+
+def soon(owner: QObject, action: Callable[[], object]) -> None:
+    """Call something when the present event is dealt with, unless its owner is gone by then.
+
+    What ``QTimer.singleShot`` with an owner does in PySide6; PyQt6 has no such call.
+    """
+    timer = QTimer(owner)
+    timer.setSingleShot(True)
+    timer.timeout.connect(action)
+    timer.timeout.connect(timer.deleteLater)
+    timer.start(0)
 
 
 def stand_out(button: QPushButton, theme_name: str) -> None:

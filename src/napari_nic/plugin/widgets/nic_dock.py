@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QFileDialog, QWidget
 
@@ -21,7 +21,7 @@ from napari_nic.plugin.settings import Settings
 from napari_nic.plugin.widgets.annotation_section import AnnotationSection
 from napari_nic.plugin.widgets.compress_section import CompressSection
 from napari_nic.plugin.widgets.dialogs import Dialogs
-from napari_nic.plugin.widgets.dock_base import PLUGIN, ClosingDock, stand_out
+from napari_nic.plugin.widgets.dock_base import PLUGIN, ClosingDock, soon, stand_out
 from napari_nic.plugin.widgets.export_section import ExportSection
 from napari_nic.plugin.widgets.overlay_section import OverlaySection
 from napari_nic.plugin.widgets.slide_section import SlideSection
@@ -158,7 +158,7 @@ class NicDock(ClosingDock):
 
     def _ask_pixel_size_soon(self) -> None:
         # Not now: napari is still adding the layer, and a dialog would halt it half-way.
-        QTimer.singleShot(0, self, self.session.ask_pixel_size)
+        soon(self, self.session.ask_pixel_size)
 
     def _ask_shift_soon(self) -> None:
-        QTimer.singleShot(0, self, self.annotating.ask_shift)  # for the same reason
+        soon(self, self.annotating.ask_shift)  # for the same reason
