@@ -1,0 +1,200 @@
+"""Take the pictures of the window that the documentation shows, all in one look.
+
+    scripts/with-screen.sh .venv/bin/python scripts/screenshots.py           # all, into docs/
+    scripts/with-screen.sh .venv/bin/python scripts/screenshots.py saliency  # one of them
+
+Two pictures show the sample slide, which is made by code. The other two show CMU-1-Small-Region and its
+tissue annotation from the test data ($NAPARI_NIC_TEST_DATA). Settings, samples and stores go to a temporary
+folder; nothing of the user's is read or written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import napari
+
+    from napari_nic.plugin.controllers.overlays import Kind
+    from napari_nic.plugin.widgets.nic_dock import NicDock
+
+ROOT = Path(__file__).parents[1]
+DATA = Path(os.environ.get("NAPARI_NIC_TEST_DATA", ROOT.parent / "shared" / "data"))
+SLIDE = DATA / "slides" / "CMU-1-Small-Region.svs"
+ANNOTATION = DATA / "annotations" / "CMU-1-Small-Region-tissue.geojson"
+
+SIZE = (1500, 950)
+MARGIN = 0.03
+"""Free share of the canvas around the slide."""
+
+PATIENCE_SECONDS = 900.0
+STILL_SECONDS = 1.0
+"""How long nothing must be left to do before a picture is taken: tiles arrive, labels are laid out."""
+
+DENSE = 0.75
+"""Overlap of the patches in the picture of a run: so small a slide is else done at once."""
+
+SHARE_DONE = 0.55
+"""How far that run is in the picture."""
+
+
+@dataclass(frozen=True, eq=False)
+class Desk:
+    """An open window with its dock."""
+
+    viewer: napari.Viewer
+    dock: NicDock
+
+    def wait(self, condition: Callable[[], bool]) -> None:
+        """Let the window live until something is so."""
+        from qtpy.QtWidgets import QApplication
+
+        end = time.monotonic() + PATIENCE_SECONDS
+        while not condition():
+            QApplication.processEvents()
+            if time.monotonic() > end:
+                raise TimeoutError(f"nothing happened within {PATIENCE_SECONDS:g} s")
+
+    def settle(self) -> None:
+        """Let everything that is under way be finished."""
+        self.wait(lambda: not self.dock.runner.jobs)
+        end = time.monotonic() + STILL_SECONDS
+        self.wait(lambda: time.monotonic() > end)
+
+    def frame_slide(self) -> None:
+        """Show the whole slide, and make it the active layer: its controls are the same in all pictures."""
+        self.viewer.layers.selection.active = self.dock.session.layer
+        self.settle()
+        self.viewer.reset_view(margin=MARGIN)
+
+    def point_at(self, y_um: float, x_um: float) -> None:
+        """Rest the pointer on a place, so that its value is told."""
+        self.viewer.cursor.position = (y_um, x_um)
+        for callback in self.viewer.mouse_move_callbacks:
+            callback(self.viewer, None)
+
+    def compress(self) -> None:
+        """Compress the whole slide."""
+        self.dock.slide_section.whole.click()
+        self.dock.compress_section.button.click()
+        self.wait(lambda: self.dock.compressing.state.complete and not self.dock.compressing.state.busy)
+
+    def show_only(self, kind: Kind) -> None:
+        """Show one overlay."""
+        from napari_nic.plugin.launch import show_overlays
+
+        if why_not := self.dock.overlays.state(kind).why_not:
+            raise SystemExit(f"{kind} cannot be shown: {why_not}")
+        show_overlays(self.dock, (kind,))
+        self.settle()
+
+    def take(self, path: Path) -> None:
+        """Keep a picture of the window."""
+        self.viewer.screenshot(path, canvas_only=False, flash=False)
+        print(path)
+
+
+@contextmanager
+def opened(slide: Path, annotation: Path | None = None) -> Iterator[Desk]:
+    """Open a window on a slide; closed at the end."""
+    from napari_nic.plugin.launch import ViewRequest, open_viewer
+
+    annotations = () if annotation is None else (annotation,)
+    viewer, dock = open_viewer(ViewRequest((slide,), annotations=annotations))
+    viewer.window._qt_window.resize(*SIZE)  # the public `resize` refuses a window that is not laid out yet
+    desk = Desk(viewer, dock)
+    try:
+        desk.settle()
+        desk.frame_slide()
+        yield desk
+    finally:
+        dock.shut_down()
+        viewer.close()
+
+
+def take_compressing(folder: Path, path: Path) -> None:
+    """A run on a real slide, half-way."""
+    with opened(_copy_of(SLIDE, folder / "running")) as desk:
+        desk.dock.compress_section.options.overlap.value = round(100 * DENSE)
+        desk.dock.slide_section.whole.click()
+        taken: list[Path] = []
+
+        def take_once() -> None:
+            if (
+                not taken
+                and desk.dock.compressing.state.done > SHARE_DONE * desk.dock.compressing.state.total
+            ):
+                taken.append(path)
+                desk.take(path)
+
+        desk.dock.compressing.painted.connect(lambda _: take_once())
+        desk.dock.compress_section.button.click()
+        desk.wait(lambda: bool(taken))
+        desk.dock.compressing.cancel()
+        desk.settle()
+
+
+def take_saliency(folder: Path, path: Path) -> None:
+    """Saliency beside the tissue annotation of a real slide, which the model knows nothing of."""
+    with opened(_copy_of(SLIDE, folder / "real"), ANNOTATION) as desk:
+        desk.compress()
+        desk.show_only("saliency")
+        desk.frame_slide()
+        desk.point_at(744.0, 618.0)
+        desk.settle()
+        desk.take(path)
+
+
+def take_sample(folder: Path, path: Path, kind: Kind) -> None:
+    """The sample slide with the outline of its lesion."""
+    from napari_nic.demo import demo_slide
+
+    slide, outlines = demo_slide(folder / "samples")
+    with opened(slide, outlines) as desk:
+        if not desk.dock.compressing.state.complete:
+            desk.compress()
+        desk.show_only(kind)
+        desk.frame_slide()
+        desk.settle()
+        desk.take(path)
+
+
+def _copy_of(slide: Path, folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    return Path(shutil.copy(slide, folder))
+
+
+PICTURES: dict[str, Callable[[Path, Path], None]] = {
+    "compressing": take_compressing,
+    "pca": lambda folder, path: take_sample(folder, path, "pca"),
+    "sample": lambda folder, path: take_sample(folder, path, "prediction"),
+    "saliency": take_saliency,
+}
+
+
+def main() -> None:
+    """Parse the command line and take the pictures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(PICTURES)}; all by default")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs")
+    args = parser.parse_args()
+    if unknown := set(args.names) - set(PICTURES):
+        parser.error(f"no such picture: {', '.join(sorted(unknown))}")
+    with tempfile.TemporaryDirectory(prefix="nic-pictures-") as home:
+        os.environ["NAPARI_NIC_HOME"] = home
+        os.environ["NAPARI_CONFIG"] = str(Path(home) / "napari.yaml")
+        for name in args.names or PICTURES:
+            PICTURES[name](Path(home), args.out / f"screenshot-{name}.png")
+
+
+if __name__ == "__main__":
+    main()
