@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from napari_nic.cli import arguments
 from napari_nic.cli.console import Console
+from napari_nic.cli.experiments_recipes import add_recipe
 from napari_nic.cli.experiments_tissue import add_tissue
 from napari_nic.cli.interrupt import stoppable
 
@@ -33,6 +34,7 @@ def add_parser(commands: arguments.Subparsers) -> None:
     actions = parser.add_subparsers(title="experiments", metavar="NAME", required=True)
     add_digits(actions)
     add_tissue(actions)
+    add_recipe(actions)
 
 
 def add_digits(actions: arguments.Subparsers) -> None:
