@@ -112,6 +112,13 @@ def test_a_split_never_divides_a_group(grey_tiles):
     assert not {tile.group for tile in kept} & {tile.group for tile in away}
 
 
+def test_both_sides_of_a_split_have_every_class(grey_tiles):
+    tiles = grey_tiles({"common": 12, "rare": 4})
+    for seed in range(5):
+        for side in split_tiles(tiles, held_out=0.25, seed=seed):
+            assert {tile.class_name for tile in side} == {"common", "rare"}
+
+
 def test_a_set_without_a_tile_that_is_large_enough_is_an_error(grey_tiles):
     with pytest.raises(InvalidParameterError, match="1 tiles, 1 of them smaller"):
         TileSet(grey_tiles({"a": 1}), 128, mpp=1.0)

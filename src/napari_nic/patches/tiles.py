@@ -12,6 +12,7 @@ import numpy as np
 
 from napari_nic.errors import InvalidParameterError
 from napari_nic.grid import MPP_TOLERANCE
+from napari_nic.patches.splits import split_by_group
 
 TILE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 MASK_FOLDER = "masks"
@@ -168,22 +169,23 @@ def resample(image: np.ndarray, factor: float) -> np.ndarray:
 
 
 def split_tiles(tiles: Sequence[Tile], *, held_out: float, seed: int) -> tuple[list[Tile], list[Tile]]:
-    """Split by group: every patch of a slide or patient falls on one side.
+    """Split by group: every patch of a slide or patient falls on one side, classes on both where possible.
 
     Parameters
     ----------
     tiles : sequence of Tile
     held_out : float
-        Share of the groups that are held out, at least one (when there are two).
+        Share of the tiles that is held out, at least one group (when there are two).
     seed : int
 
     Returns
     -------
     kept, held_out : list of Tile
     """
-    groups = sorted({tile.group for tile in tiles})
-    order = np.random.default_rng(seed).permutation(len(groups))
-    count = max(1, round(held_out * len(groups))) if len(groups) > 1 else 0
-    away = {groups[index] for index in order[:count]}
-    kept = [tile for tile in tiles if tile.group not in away]
-    return kept, [tile for tile in tiles if tile.group in away]
+    groups = [tile.group for tile in tiles]
+    if len(set(groups)) < 2:
+        return list(tiles), []
+    names = sorted({tile.class_name or "" for tile in tiles})
+    labels = np.array([names.index(tile.class_name or "") for tile in tiles])
+    kept, away = split_by_group(groups, (1 - held_out, held_out), labels=labels, seed=seed)
+    return [tiles[index] for index in kept], [tiles[index] for index in away]

@@ -92,7 +92,8 @@ class TileFolders:
         train = TileSet(kept, wanted.size, mpp=wanted.mpp)
         held_out = TileSet(away, wanted.size, mpp=wanted.mpp) if away else None
         if held_out is not None and held_out.class_names != train.class_names:
-            held_out = None  # a class that is in one slide only cannot be held out
+            # A class that is in one slide only cannot be on both sides.
+            held_out, facts = None, facts | {"held_out": "none: a class is in too few slides to be held out"}
         return LoadedSet(train, held_out, facts | _classes(train))
 
 
