@@ -71,6 +71,28 @@ def test_agreement_with_an_annotation(
     assert cli(*command, "--json").json[0]["agreement"]["labels"] == ["Lesion", "Fold"]
 
 
+def test_the_area_of_a_map_follows_its_options(cli, store: Path, tiny_model: Path, outline: Path) -> None:
+    command = ("saliency", store, "--model", "tiny", "--annotation", outline, "--label", "Lesion")
+    outcome = cli(*command)
+    assert " as an area, " in outcome.out
+    usual = cli(*command, "--json").json[0]
+    assert 0 <= usual["area"]["jaccard"] <= usual["area"]["dice"] <= 1
+    best = ("--smooth", 0, "--least-cells", 0, f"--threshold={usual['agreement']['threshold']!r}")
+    as_best = cli(*command, *best, "--json").json[0]
+    assert as_best["area"]["jaccard"] == pytest.approx(as_best["agreement"]["jaccard"])
+    nothing = cli(*command, "--threshold", 1e9, "--json").json[0]
+    assert nothing["area"]["jaccard"] == 0
+    assert cli(*command, "--smooth", "-1").code == 2
+
+
+def test_integrated_gradients_are_a_method(cli, store: Path, tiny_model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "x.npy"
+    options = ("--method", "integrated-gradients", "--out", out)
+    record = cli("saliency", store, "--model", "tiny", *options, "--json").json[0]
+    assert record["method"] == "integrated gradients"
+    assert np.isfinite(np.load(out)).sum() == CompressedSlide.open(store).encoded().sum()
+
+
 def test_annotation_that_is_none(cli, store: Path, tiny_model: Path, slide: Path, tmp_path: Path) -> None:
     for path, problem in ((slide, "not recognised"), (tmp_path, "no annotation of this slide")):
         outcome = cli("saliency", store, "--model", "tiny", "--annotation", path)

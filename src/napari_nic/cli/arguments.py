@@ -129,6 +129,14 @@ def positive(text: str) -> float:
     return value
 
 
+def not_negative(text: str) -> float:
+    """Parse a number, 0 or above."""
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number, 0 or above")
+    return value
+
+
 def positive_int(text: str) -> int:
     """Parse a whole number above 0."""
     value = int(text)

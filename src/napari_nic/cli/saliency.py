@@ -17,8 +17,10 @@ from napari_nic.errors import AnnotationError
 if TYPE_CHECKING:
     from napari_nic.annotations import Agreement
     from napari_nic.compressed import CompressedSlide
-    from napari_nic.explain import SaliencyMap
+    from napari_nic.explain import AreaOptions, SaliencyMap
     from napari_nic.slide_models import BundleCard, ModelBundle
+
+INTEGRATED = "integrated-gradients"
 
 INSIDE = 0.5
 """A cell counts as annotated when at least this share of it is."""
@@ -44,15 +46,32 @@ def add_parser(commands: arguments.Subparsers) -> None:
         metavar="N",
         help="convolution, from 0 (default), the finest",
     )
-    parser.add_argument("--method", choices=("Grad-CAM", "LayerCAM", "HiResCAM"), default="Grad-CAM")
+    parser.add_argument(
+        "--method",
+        choices=("Grad-CAM", "LayerCAM", "HiResCAM", INTEGRATED),
+        default="Grad-CAM",
+        help=f"default: Grad-CAM; {INTEGRATED} takes a minute and has no layer",
+    )
     arguments.add_out(parser, "file ending in .png or .npy, or folder; default: beside the compressed slide")
     arguments.add_cell_px(parser)
     parser.add_argument(
         "--annotation", metavar="PATH", help="annotation file, or folder of files called like the slides"
     )
     parser.add_argument("--label", action="append", help="only annotations of this label; may be repeated")
+    _add_area(parser)
     parser.add_argument("--device", type=arguments.device, default="auto", help="as in compress")
     arguments.add_json(parser)
+
+
+def _add_area(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "area", "what is compared with --annotation beside the map: the map smoothed, cut off, without specks"
+    )
+    group.add_argument("--smooth", type=arguments.not_negative, metavar="CELLS", help="sigma of the Gaussian")
+    group.add_argument(
+        "--threshold", type=float, metavar="VALUE", help="raw value; default: Otsu's threshold"
+    )
+    group.add_argument("--least-cells", type=arguments.natural, metavar="N", help="smaller parts are specks")
 
 
 @dataclass(frozen=True)
@@ -103,20 +122,11 @@ def target_number(card: BundleCard, text: str | None) -> int:
 
 def _explain_one(path: Path, target: Path, task: _Task) -> dict[str, Any]:
     from napari_nic.compressed import CompressedSlide
-    from napari_nic.explain import grad_cam
 
     args = task.args
     store = CompressedSlide.open(store_of(path))
     task.bundle.check_store(store)
-    saliency = grad_cam(
-        task.bundle,
-        store.read(),
-        store.encoded(),
-        target=task.target,
-        layer=args.layer,
-        method=args.method,
-        device=args.device,
-    )
+    saliency = _saliency(store, task)
     _save(saliency, store, target, args.cell_px)
     task.console.result(str(target))
     record = {
@@ -127,10 +137,23 @@ def _explain_one(path: Path, target: Path, task: _Task) -> dict[str, Any]:
         "files": [str(target)],
     }
     if args.annotation:
-        found, labels = _compare(saliency, store, args)
-        task.console.result(_agreement_line(saliency, found, labels))
+        found, area, labels = _compare(saliency, store, args)
+        task.console.result(_agreement_line(saliency, found, area, labels))
         record["agreement"] = asdict(found) | {"labels": labels}
+        record["area"] = {"jaccard": area.jaccard, "dice": area.dice}
     return record
+
+
+def _saliency(store: CompressedSlide, task: _Task) -> SaliencyMap:
+    from napari_nic.explain import grad_cam, integrated_gradients
+
+    args = task.args
+    common: dict[str, Any] = {"target": task.target, "device": args.device}
+    if args.method == INTEGRATED:
+        return integrated_gradients(task.bundle, store.read(), store.encoded(), **common)
+    return grad_cam(
+        task.bundle, store.read(), store.encoded(), layer=args.layer, method=args.method, **common
+    )
 
 
 def _save(saliency: SaliencyMap, store: CompressedSlide, target: Path, cell_px: int) -> None:
@@ -146,13 +169,24 @@ def _save(saliency: SaliencyMap, store: CompressedSlide, target: Path, cell_px: 
 
 def _compare(
     saliency: SaliencyMap, store: CompressedSlide, args: argparse.Namespace
-) -> tuple[Agreement, list[str]]:
+) -> tuple[Agreement, Agreement, list[str]]:
+    """Compare the map at its best threshold, and the area made from it, with the annotation."""
     from napari_nic.annotations import agreement, rasterise, read_annotations
+    from napari_nic.explain import compare_area, salient_area
 
     annotations = read_annotations(_annotation_of(store, Path(args.annotation)))
     labels = args.label or list(annotations.labels())
-    area = rasterise(annotations, store.grid, labels) >= INSIDE
-    return agreement(saliency.values, area, saliency.mask), labels
+    outline = rasterise(annotations, store.grid, labels) >= INSIDE
+    found = agreement(saliency.values, outline, saliency.mask)
+    area = salient_area(saliency, _area_options(args))
+    return found, compare_area(area, outline, saliency.mask), labels
+
+
+def _area_options(args: argparse.Namespace) -> AreaOptions:
+    from napari_nic.explain import AreaOptions
+
+    given = {"sigma": args.smooth, "threshold": args.threshold, "min_cells": args.least_cells}
+    return AreaOptions(**{name: value for name, value in given.items() if value is not None})
 
 
 def _annotation_of(store: CompressedSlide, given: Path) -> Path:
@@ -166,10 +200,10 @@ def _annotation_of(store: CompressedSlide, given: Path) -> Path:
     return files[0]
 
 
-def _agreement_line(saliency: SaliencyMap, found: Agreement, labels: list[str]) -> str:
+def _agreement_line(saliency: SaliencyMap, found: Agreement, area: Agreement, labels: list[str]) -> str:
     what = f"{saliency.method} for {saliency.target!r} against {', '.join(labels)}"
     return (
         f"  {what}: pixel AUC {found.auc:.3f}, "
-        f"Jaccard {found.jaccard:.3f} at the best threshold (optimistic), "
+        f"Jaccard {area.jaccard:.3f} as an area, {found.jaccard:.3f} at the best threshold (optimistic), "
         f"{found.n_inside:,} of {found.n_cells:,} cells annotated"
     )
