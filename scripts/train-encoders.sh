@@ -27,7 +27,7 @@ done
 note="Osteosarcoma (UTSW; CC BY 3.0), BreakHis (CC BY 4.0), BreCaHAD (CC BY 4.0), resampled CAMELYON (CC0), \
 BCSS regions (CC0), oral squamous cell carcinoma tiles of Rahman et al. and OCDC (CC BY 4.0), Data Science Bowl \
 2018 stained tissue (CC0). Sets without a stated resolution are shown at one or two that fit their look."
-licence="MIT (trained on CC0 and CC BY tiles only)"
+licence="MIT"
 
 train() { # NAME METHOD SUMMARY OPTION...
     napari-nic encoders train "$2" --name "$1" --out "$out/$1" --summary "$3" "${data[@]}" \
