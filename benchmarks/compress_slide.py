@@ -10,10 +10,12 @@ For each slide a fresh process measures, with all cores and in the same run:
 * the whole: open, find tissue, decode, cut, encode, write the store;
 * peak memory growth over the process with encoder and slide loaded.
 
-The *floor* is decode + encode where both need the CPU, and the larger of the two with a GPU. The same ratio is
-printed for processor time, which other work on the machine disturbs less: it shows what the pipeline computes
-beyond its parts, and not how well it keeps all cores busy. The plain way
-is OpenSlide ``read_region`` for each patch in a PyTorch DataLoader with a worker per core, float32.
+The *floor* is decode + encode where both need the CPU, and the larger of the two with a GPU. The same ratio
+is printed for processor time, which other work on the machine disturbs less: it shows what the pipeline
+computes beyond its parts, not how well it keeps all cores busy.
+
+The plain way is OpenSlide ``read_region`` for each patch in a PyTorch DataLoader with a worker per core,
+float32.
 """
 
 from __future__ import annotations
