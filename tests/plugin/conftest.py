@@ -14,7 +14,7 @@ import pytest
 import tifffile
 from napari.components import ViewerModel
 from PIL import ImageCms
-from qtpy.QtWidgets import QDialog, QMessageBox
+from qtpy.QtWidgets import QApplication, QDialog, QMessageBox
 from shapely.geometry import Point, box, mapping
 
 from napari_nic.compress import GridOptions, compress, prepare_store
@@ -26,6 +26,7 @@ from napari_nic.plugin.controllers.session import ENCODER_SETTING, Session
 from napari_nic.plugin.layers import tag_of
 from napari_nic.plugin.readers import read_slide
 from napari_nic.plugin.settings import HOME_VARIABLE, Settings
+from napari_nic.plugin.widgets.nic_dock import NicDock
 from napari_nic.plugin.worker import Callbacks, Job, MakeJob
 from napari_nic.slide_models import BundleCard, ModelBundle, SlideNetConfig, Standardiser
 from napari_nic.slides import Slide, open_slide
@@ -183,6 +184,26 @@ def collected() -> Iterator[None]:
     """Collect garbage after a test with windows, so that leaks show up in it and not in the next one."""
     yield
     gc.collect()
+
+
+@pytest.fixture
+def window(make_napari_viewer, qtbot) -> Iterator[tuple[Any, NicDock]]:
+    """A viewer and its dock."""
+    Settings().set(ENCODER_SETTING, "mean-rgb")
+    viewer = make_napari_viewer()
+    dock = NicDock(viewer)
+    viewer.window.add_dock_widget(dock, name="NIC")
+    yield viewer, dock
+    dock.shut_down()
+
+
+@pytest.fixture
+def with_slide(window, slide_file, add_slide) -> tuple[Any, NicDock]:
+    """The same with the made slide open."""
+    viewer, dock = window
+    add_slide(viewer, slide_file)
+    QApplication.processEvents()
+    return viewer, dock
 
 
 @pytest.fixture

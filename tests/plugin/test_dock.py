@@ -3,50 +3,24 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt, QThreadPool
-from qtpy.QtWidgets import QApplication, QCheckBox, QComboBox, QMessageBox, QPushButton, QWidget
+from napari.settings import get_settings
+from qtpy.QtCore import QMimeData, QPointF, Qt, QThreadPool, QUrl
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtWidgets import QApplication, QCheckBox, QMessageBox, QWidget
 
-from napari_nic.compress import GridOptions
 from napari_nic.compressed import CompressedSlide
 from napari_nic.plugin.compress_options import CompressOptions
-from napari_nic.plugin.controllers.session import ENCODER_SETTING
 from napari_nic.plugin.legend import format_value
-from napari_nic.plugin.readers import get_reader
-from napari_nic.plugin.settings import Settings
 from napari_nic.plugin.widgets import dialogs
-from napari_nic.plugin.widgets.compress_section import bar_text, clock_text, rate_text
-from napari_nic.plugin.widgets.dock_base import WIDTH
 from napari_nic.plugin.widgets.export_section import ExportDialog
 from napari_nic.plugin.widgets.nic_dock import NicDock
-from napari_nic.slides import open_slide
 
 pytestmark = pytest.mark.gui
 
 TIMEOUT_MS = 60_000
-
-
-@pytest.fixture
-def window(make_napari_viewer, qtbot):
-    """A viewer and its dock."""
-    Settings().set(ENCODER_SETTING, "mean-rgb")
-    viewer = make_napari_viewer()
-    dock = NicDock(viewer)
-    viewer.window.add_dock_widget(dock, name="NIC")
-    yield viewer, dock
-    dock.shut_down()
-
-
-@pytest.fixture
-def with_slide(window, slide_file, add_slide):
-    """The same with the made slide open."""
-    viewer, dock = window
-    add_slide(viewer, slide_file)
-    QApplication.processEvents()
-    return viewer, dock
 
 
 def finish(dock: NicDock, qtbot) -> None:
@@ -57,22 +31,6 @@ def finish(dock: NicDock, qtbot) -> None:
 
 def click(button: QWidget, qtbot) -> None:
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
-
-
-def test_empty_state_says_what_to_do(window):
-    _, dock = window
-    section = dock.slide_section
-    assert not section.empty.isHidden()
-    assert section.slide_row.isHidden()
-    for button in (
-        dock.compress_section.button,
-        dock.overlay_section.rows["pca"].toggle,
-        dock.annotation_section.open,
-        dock.export_section.button,
-        section.edit_tissue,
-    ):
-        assert not button.isEnabled()
-        assert button.toolTip().startswith(("Open a slide", "Compress the slide"))
 
 
 def test_sample_button_opens_the_sample(window, qtbot, monkeypatch):
@@ -94,16 +52,6 @@ def test_open_button_opens_the_chosen_file(window, qtbot, monkeypatch, slide_fil
     assert opened == [(str(slide_file), "napari-nic")]
 
 
-def test_slide_appears(with_slide):
-    viewer, dock = with_slide
-    section = dock.slide_section
-    assert section.empty.isHidden()
-    assert section.slides.currentText() == "made"
-    assert section.about.text().startswith("1,500 x 1,100 px")
-    assert dock.compress_section.button.isEnabled()
-    assert viewer.canvas.overlays.scale_bar.visible
-
-
 def test_colour_profile_is_a_choice_where_there_is_one(with_slide, qtbot, profiled_file, add_slide):
     viewer, dock = with_slide
     box = dock.slide_section.profile
@@ -119,6 +67,22 @@ def test_colour_profile_is_a_choice_where_there_is_one(with_slide, qtbot, profil
     finish(dock, qtbot)
     assert box.isEnabled()
     assert dock.session.store.header.color["applied"] is False
+
+
+def test_slide_is_dropped_on_the_canvas(window, slide_file, qtbot):
+    viewer, dock = window
+    get_settings().plugins.extension2reader = {"*.tif": "napari-nic"}
+    canvas = viewer.window._qt_viewer
+    files = QMimeData()
+    files.setUrls([QUrl.fromLocalFile(str(slide_file))])
+    place, action, left = QPointF(canvas.rect().center()), Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton
+    none = Qt.KeyboardModifier.NoModifier
+    enter = QDragEnterEvent(place.toPoint(), action, files, left, none)
+    QApplication.sendEvent(canvas, enter)
+    assert enter.isAccepted()
+    QApplication.sendEvent(canvas, QDropEvent(place, action, files, left, none))
+    assert dock.session.slide.path == slide_file
+    dock.session.slide.close()
 
 
 def test_choosing_a_slide_and_an_encoder(with_slide, slide_file, add_slide):
@@ -298,60 +262,6 @@ def test_keys_work_in_the_dock(with_slide, qtbot):
     assert dock.overlays.stack.shown("pca") is not shown
 
 
-def test_every_control_is_reached_by_tab_and_named(with_slide):
-    _, dock = with_slide
-    for kind in (QPushButton, QCheckBox, QComboBox):
-        for widget in dock.findChildren(kind):
-            if isinstance(widget, QPushButton) and not widget.text():
-                continue  # napari's and magicgui's own icon buttons
-            assert widget.focusPolicy() & Qt.FocusPolicy.TabFocus
-    for combo in (
-        dock.slide_section.slides,
-        dock.slide_section.chooser.encoders,
-        dock.overlay_section.models,
-    ):
-        assert combo.accessibleName()
-
-
-@pytest.mark.parametrize("theme", ["dark", "light"])
-def test_fits_320_pixels(with_slide, theme):
-    viewer, dock = with_slide
-    viewer.theme = theme
-    dock.resize(WIDTH, 900)
-    QApplication.processEvents()
-    for section in dock.sections:
-        assert section.minimumSizeHint().width() <= WIDTH
-    picture = dock.grab().toImage()
-    assert picture.width() == WIDTH * picture.devicePixelRatio()
-
-
-def test_options_form_is_applied(with_slide):
-    _, dock = with_slide
-    form = dock.compress_section.options
-    form.overlap.value = 50
-    form.min_tissue.value = 0.6
-    form.precision.value = "float32"
-    assert dock.compressing.options == CompressOptions("auto", "float32", 0.5, 0.6)
-
-
-def test_options_form_shows_what_the_store_was_made_with(with_slide, qtbot, slide_file, compress_file):
-    _, dock = with_slide
-    form = dock.compress_section.options
-    form.overlap.value = 25
-    compress_file(slide_file, options=GridOptions(stride=64, min_tissue=0.1))
-    dock.session.find_store(any_encoder=False)
-    assert (form.overlap.value, form.min_tissue.value) == (50, 0.1)
-    assert dock.compressing.options == CompressOptions()
-    assert dock.compressing.label() == "Slide compressed"
-    form.overlap.value = 0
-    assert dock.compressing.options == CompressOptions(overlap=0.0)
-    assert dock.compressing.label() == "&Compress anew"
-    form.overlap.value = 50
-    assert dock.compressing.label() == "Slide compressed"
-    dock.session.set_store(None)
-    assert form.overlap.value == 50, "the user's own choice"
-
-
 def test_pointer_is_shown(with_slide, qtbot):
     viewer, dock = with_slide
     dock.compressing.region = "whole"
@@ -367,32 +277,6 @@ def test_pointer_is_shown(with_slide, qtbot):
     assert dock.overlay_section.pointer.text().startswith(format_value(value)), "the pointer did not move"
 
 
-def test_long_lines_do_not_widen_the_dock(with_slide):
-    _, dock = with_slide
-    for line in (dock.slide_section.about, dock.overlay_section.caution):
-        line.setText("a long line of text " * 20)
-        line.show()
-    QApplication.processEvents()
-    assert dock.sizeHint().width() <= WIDTH
-
-
-def test_bad_file_is_told_in_a_dialog_of_the_window(with_slide, qtbot, tmp_path, monkeypatch):
-    viewer, _ = with_slide
-    viewer.window._qt_window.show()
-    path = tmp_path / "bad.svs"
-    path.write_bytes(b"not a slide at all")
-    told = []
-    monkeypatch.setattr(
-        dialogs,
-        "show_error",
-        lambda error, parent: told.append((error.file, parent.windowTitle())),
-    )
-    assert get_reader(str(path))(str(path)) == [(None,)]
-    assert not told, "the event that brought the file goes first"
-    qtbot.waitUntil(lambda: bool(told))
-    assert told == [(path, viewer.title)]
-
-
 def test_cards_are_shown_in_dialogs(with_slide, qtbot, bundle_folder, monkeypatch):
     _, dock = with_slide
     dock.models.add(bundle_folder)
@@ -405,20 +289,6 @@ def test_cards_are_shown_in_dialogs(with_slide, qtbot, bundle_folder, monkeypatc
     assert "Licence" in texts[0]
     assert "made-model" in texts[1]
     assert "Not for" in texts[1]
-
-
-def test_questions_become_dialogs(window, monkeypatch, unscaled_file, tmp_path):
-    _, dock = window
-    asking = dialogs.Dialogs(dock)
-    monkeypatch.setattr(QMessageBox, "exec", lambda box: box.buttons()[0].click())
-    assert asking.confirm("t", "x", yes="Replace", no="Keep") in (True, False)
-    monkeypatch.setattr(dialogs.QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path))
-    assert asking.folder("t") == tmp_path
-    monkeypatch.setattr(dialogs.QFileDialog, "getExistingDirectory", lambda *_: "")
-    assert asking.folder("t") is None
-    monkeypatch.setattr(dialogs.QInputDialog, "getDouble", lambda *_: (0.3, False))
-    with open_slide(unscaled_file) as slide:
-        assert asking.pixel_size(slide, "reason") is None
 
 
 def test_export_button_exports(with_slide, qtbot, tmp_path, monkeypatch):
@@ -436,50 +306,3 @@ def test_export_button_exports(with_slide, qtbot, tmp_path, monkeypatch):
     click(dock.export_section.button, qtbot)
     finish(dock, qtbot)
     assert np.load(tmp_path / "out.npy").shape[0] == 3
-
-
-def test_unknown_pixel_size_is_asked_in_a_dialog(window, unscaled_file, add_slide, monkeypatch, qtbot):
-    viewer, dock = window
-    monkeypatch.setattr(dialogs.QInputDialog, "getDouble", lambda *_: (0.5, True))
-    add_slide(viewer, unscaled_file)
-    qtbot.waitUntil(lambda: dock.session.slide.pixel_size is not None)
-    assert not dock.slide_section.set_mpp.isVisible()
-    assert dock.compress_section.button.isEnabled()
-
-
-def test_error_texts_say_file_expected_found_and_hint():
-    from napari_nic.errors import UnreadableSlideError
-
-    error = UnreadableSlideError(
-        "no <reader> opens it", path=Path("/a/b.svs"), expected="a slide", hint="look"
-    )
-    text = dialogs.error_text(error)
-    for part in ("No &lt;reader&gt; opens it", "b.svs", "Expected", "What to do"):
-        assert part in text
-    assert "--again" not in text
-    assert "KeyError" in dialogs.error_text(KeyError("x"))
-
-
-def test_texts_of_the_bar():
-    from napari_nic.plugin.controllers.compressing import CompressState
-
-    assert (rate_text(830), rate_text(4123)) == ("830", "4.1k")
-    assert (clock_text(23), clock_text(725), clock_text(3723)) == ("0:23", "12:05", "1:02:03")
-    state = CompressState("running", "", 1204, 1973, 4100.0, 23.0)
-    assert bar_text(state) == "61 %   4.1k patches/s   0:23 left"
-    assert bar_text(CompressState()) == ""
-
-
-def test_bar_is_painted(qtbot):
-    from napari_nic.plugin.legend import Bar
-    from napari_nic.plugin.widgets.colour_bar import ColourBar
-
-    bar = ColourBar()
-    qtbot.addWidget(bar)
-    colors = np.zeros((2, 3), np.uint8)
-    colors[0, 0] = colors[1, 2] = 255
-    bar.set_bar(Bar(colors, -1, 1, "raw", "against", "for"))
-    bar.resize(200, bar.sizeHint().height())
-    picture = bar.grab().toImage()
-    assert picture.pixelColor(5, 5).red() > 200
-    assert picture.pixelColor(190, 5).blue() > 200
