@@ -70,12 +70,22 @@ def tables(results: Mapping[str, Any], preset: Preset) -> list[Table]:
         found.append(
             Table(f"accuracy by {part}", ("encoder", axis.replace("_", " "), "accuracy"), rows, PAPER[part])
         )
-    rows = [
-        (method, f"{known['jaccard']:.3f} ± {known['standard_error']:.3f}", _routine(known["routine"]))
+    maps = [
+        (
+            method,
+            f"{known['jaccard']:.3f} ± {known['standard_error']:.3f}",
+            _where_right(known),
+            _routine(known["routine"]),
+        )
         for method, known in results["saliency"].items()
     ]
     found.append(
-        Table("saliency on the tilted rectangle", ("method", "Jaccard", "routine"), rows, PAPER[SALIENCY])
+        Table(
+            "saliency on the tilted rectangle",
+            ("method", "Jaccard", "where the answer is right", "routine"),
+            maps,
+            PAPER[SALIENCY],
+        )
     )
     return [table for table in found if table.rows]
 
@@ -138,6 +148,12 @@ def _size_table(results: Mapping[str, Any], preset: Preset) -> Table:
 
 def _percent(found: Mapping[str, Any]) -> str:
     return f"{found['accuracy']:.3f} ± {found['standard_error']:.3f}"
+
+
+def _where_right(known: Mapping[str, Any]) -> str:
+    if known["jaccard_where_right"] is None:
+        return "-"
+    return f"{known['jaccard_where_right']:.3f} ({known['images_where_right']} of {known['images']})"
 
 
 def _routine(numbers: Mapping[str, float]) -> str:

@@ -262,15 +262,16 @@ def _train_cnn(
 
 
 def _card(experiment: Experiment, cell: Cell, source: CodeSource) -> BundleCard:
+    preset = experiment.preset
     network = SlideNetConfig.adaptive(
-        source.code_size, CLASSES, crop_size=len(source.mask), width=experiment.preset.width
+        source.code_size, CLASSES, crop_size=len(source.mask), width=preset.width
     )
     return BundleCard(
         name=f"digits-{cell.name}",
         task="classification",
         class_names=tuple(str(number) for number in range(CLASSES)),
         encoder=experiment.encoder(cell).spec.to_dict(),
-        network=network,
+        network=replace(network, dropout=preset.dropout),
         summary="Class of the tilted rectangle in a picture of digits.",
         intended_use="The synthetic experiment only.",
         not_for="Anything else.",

@@ -58,7 +58,8 @@ class SaliencyDone(Progress):
     Attributes
     ----------
     results : mapping
-        By method: ``jaccard``, its standard error, the ``routine``, Jaccard on the choosing pictures.
+        By method: ``jaccard`` over all pictures, its standard error, that over the pictures whose class was
+        predicted right, the ``routine``, and the index on the pictures that chose it.
     """
 
     results: dict[str, Any] | None = None
@@ -106,11 +107,14 @@ def measure_saliency(
         chosen = _explain(bundle, choosing, range(first, first + count), method, device, token)
         routine, known = choose_routine(*chosen)
         maps, outlines = _explain(bundle, measuring, range(count), method, device, token)
-        found = jaccards(routine, maps, outlines)
+        found = np.array(jaccards(routine, maps, outlines))
+        right = np.array([saliency.target_index for saliency in maps]) == _labels(measuring, count)
         results[method] = {
             "jaccard": float(np.mean(found)),
             "standard_error": float(np.std(found) / np.sqrt(len(found))),
             "images": len(found),
+            "jaccard_where_right": float(found[right].mean()) if right.any() else None,
+            "images_where_right": int(right.sum()),
             "jaccard_where_chosen": known,
             "routine": asdict(routine),
         }
@@ -162,3 +166,7 @@ def _explain(
         token.checkpoint()
         maps.append(explain_image(bundle, source, index, method, device=device))
     return maps, [source.images[index].tilted for index in indices]
+
+
+def _labels(source: CodeSource, count: int) -> np.ndarray:
+    return np.array([source.images.label(index) for index in range(count)])
