@@ -8,10 +8,13 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
+from napari_nic.encoders.batches import fitting_batches
 from napari_nic.encoders.checks import check_batch
-from napari_nic.encoders.networks import EncoderNet, PreparedNet, build_network, get_architecture
+from napari_nic.encoders.nets import EncoderNet
+from napari_nic.encoders.networks import build_network, get_architecture
+from napari_nic.encoders.prepared import PreparedNet
 from napari_nic.encoders.spec import EncoderSpec
-from napari_nic.errors import DeviceError, WeightsError
+from napari_nic.errors import WeightsError
 
 CPU_BATCH = 64
 """Activations of a larger batch fall out of a core's cache."""
@@ -71,25 +74,8 @@ class TorchEncoder:
         check_batch(batch, self.spec)
         if self.device == "cpu":
             return self._forward(batch)
-        start, codes = 0, []
-        while start < len(batch):
-            part = batch[start : start + self.batch_size]
-            try:
-                codes.append(self._forward(part))
-            except torch.cuda.OutOfMemoryError as error:
-                self._halve_batch(len(part), error)
-                continue
-            start += len(part)
+        codes = list(fitting_batches(self, batch, self._forward))
         return np.concatenate(codes) if codes else np.empty((0, self.spec.code_size), np.float32)
-
-    def _halve_batch(self, size: int, error: Exception) -> None:
-        if size <= 1:
-            raise DeviceError(
-                f"{self.device} is out of memory even for a single patch",
-                hint="close other programs that use the GPU, or use --device cpu",
-            ) from error
-        self.batch_size = size // 2
-        torch.cuda.empty_cache()
 
     def _forward(self, batch: np.ndarray) -> np.ndarray:
         centred = (np.ascontiguousarray(batch) ^ _SIGN_BIT).view(np.int8)

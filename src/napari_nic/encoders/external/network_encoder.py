@@ -9,10 +9,11 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 
+from napari_nic.encoders.batches import fitting_batches
 from napari_nic.encoders.checks import check_batch
 from napari_nic.encoders.external.pooling import pool
 from napari_nic.encoders.spec import EncoderSpec
-from napari_nic.errors import DeviceError, WeightsError
+from napari_nic.errors import WeightsError
 
 CPU_BATCH = 16
 GPU_BATCH = 256
@@ -85,23 +86,18 @@ class NetworkEncoder:
             If the network gives something else than its spec says.
         """
         check_batch(batch, self.spec)
-        codes = np.empty((len(batch), self.spec.code_size), np.float32)
-        start = 0
-        while start < len(batch):
-            part = batch[start : start + self.batch_size]
-            try:
-                found = self.forward(part)
-            except torch.cuda.OutOfMemoryError as error:
-                self._halve_batch(len(part), error)
-                continue
-            if found.shape != (len(part), self.spec.code_size):
-                raise WeightsError(
-                    f"the network of encoder {self.spec.name!r} gives other codes than its description says",
-                    expected=f"{(len(part), self.spec.code_size)}",
-                    found=f"{found.shape}",
-                )
-            codes[start : start + len(part)] = found
-            start += len(part)
+        least = self._network.least_batch
+        codes = list(fitting_batches(self, batch, self._checked_forward, least=least))
+        return np.concatenate(codes) if codes else np.empty((0, self.spec.code_size), np.float32)
+
+    def _checked_forward(self, batch: np.ndarray) -> np.ndarray:
+        codes, expected = self.forward(batch), (len(batch), self.spec.code_size)
+        if codes.shape != expected:
+            raise WeightsError(
+                f"the network of encoder {self.spec.name!r} gives other codes than its description says",
+                expected=f"{expected}",
+                found=f"{codes.shape}",
+            )
         return codes
 
     def forward(self, batch: np.ndarray) -> np.ndarray:
@@ -119,12 +115,3 @@ class NetworkEncoder:
             )
             result: np.ndarray = codes.float().cpu().numpy()
         return result[:count]
-
-    def _halve_batch(self, size: int, error: Exception) -> None:
-        if size <= self._network.least_batch:
-            raise DeviceError(
-                f"{self.device} is out of memory even for a batch of {size} patches",
-                hint="close other programs that use the GPU, or use --device cpu",
-            ) from error
-        self.batch_size = max(size // 2, self._network.least_batch)
-        torch.cuda.empty_cache()
