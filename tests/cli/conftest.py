@@ -15,7 +15,7 @@ import torch
 
 from napari_nic.cli.main import main
 from napari_nic.encoders import EncoderSpec, get_spec
-from napari_nic.encoders.networks import NicEncoderNet
+from napari_nic.encoders.nets import NicEncoderNet
 from napari_nic.slide_models import BundleCard, ModelBundle, SlideNetConfig, Standardiser
 from napari_nic.slide_models.network import SlideNet
 from napari_nic.training.publish import save_encoder

@@ -29,7 +29,7 @@ def random_network():
     """A network whose batch normalisations are not the identity, in evaluation mode."""
     import torch
 
-    from napari_nic.encoders.networks import NicEncoderNet
+    from napari_nic.encoders.nets import NicEncoderNet
 
     torch.manual_seed(0)
     net = NicEncoderNet(24)
@@ -102,7 +102,7 @@ def write_model():
 def _own(folder, name):
     import torch
 
-    from napari_nic.encoders.networks import NicEncoderNet
+    from napari_nic.encoders.nets import NicEncoderNet
     from napari_nic.encoders.spec import EncoderSpec
     from napari_nic.training.publish import save_encoder
 

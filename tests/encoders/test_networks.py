@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from napari_nic.encoders.networks import NETWORKS, Nic128EncoderNet, NicEncoderNet, get_architecture
+from napari_nic.encoders.nets import Nic128EncoderNet, NicEncoderNet
+from napari_nic.encoders.networks import NETWORKS, get_architecture
 from napari_nic.encoders.spec import EncoderSpec
 from napari_nic.encoders.torch_encoder import TorchEncoder
 from napari_nic.errors import WeightsError

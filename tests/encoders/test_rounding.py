@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_nic.encoders.networks import FoldedNet
+from napari_nic.encoders.prepared import FoldedNet
 from napari_nic.encoders.spec import EncoderSpec
 from napari_nic.encoders.torch_encoder import TorchEncoder
 

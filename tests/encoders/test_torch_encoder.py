@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from napari_nic.encoders.device import choose_device, choose_precision
-from napari_nic.encoders.networks import FoldedNet
+from napari_nic.encoders.prepared import FoldedNet
 from napari_nic.encoders.spec import EncoderSpec
 from napari_nic.encoders.torch_encoder import TorchEncoder
 from napari_nic.errors import DeviceError, InvalidParameterError

@@ -186,7 +186,7 @@ def _odd_settings(layers: list[dict[str, Any]]) -> str:
 def _to_network(
     layers: list[dict[str, Any]], arrays: dict[str, np.ndarray], path: Path
 ) -> dict[str, np.ndarray]:
-    """Name and order the arrays as :class:`~napari_nic.encoders.networks.NicEncoderNet` has them."""
+    """Name and order the arrays as :class:`~napari_nic.encoders.nets.NicEncoderNet` has them."""
     state: dict[str, np.ndarray] = {}
     counts = {"Conv2D": 0, "BatchNormalization": 0}
     try:

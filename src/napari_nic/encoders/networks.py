@@ -5,29 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from napari_nic.encoders.nets import (
-    LEAK,
-    EncoderNet,
-    Nic128EncoderNet,
-    NicEncoderNet,
-    PooledEncoderNet,
-)
+from napari_nic.encoders.nets import EncoderNet, Nic128EncoderNet, NicEncoderNet, PooledEncoderNet
 from napari_nic.encoders.prepared import Folded128Net, FoldedNet, FoldedPooledNet, PreparedNet
 from napari_nic.encoders.spec import EncoderSpec
 from napari_nic.errors import WeightsError
-
-__all__ = [
-    "LEAK",
-    "NETWORKS",
-    "Architecture",
-    "EncoderNet",
-    "FoldedNet",
-    "Nic128EncoderNet",
-    "NicEncoderNet",
-    "PreparedNet",
-    "build_network",
-    "get_architecture",
-]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from safetensors.torch import save_file
 
-from napari_nic.encoders.networks import EncoderNet
+from napari_nic.encoders.nets import EncoderNet
 from napari_nic.encoders.spec import EncoderSpec
 from napari_nic.encoders.store import CARD_FILE, SPEC_FILE, WEIGHTS_FILE, file_sha256
 from napari_nic.training.checkpoint import read_record

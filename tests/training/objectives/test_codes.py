@@ -3,7 +3,7 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
-from napari_nic.encoders.networks import NicEncoderNet
+from napari_nic.encoders.nets import NicEncoderNet
 from napari_nic.errors import InvalidParameterError
 from napari_nic.training.objectives.codes import encode_plain, principal_codes, standardise_codes
 

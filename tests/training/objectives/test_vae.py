@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_nic.encoders.networks import NicEncoderNet
+from napari_nic.encoders.nets import NicEncoderNet
 from napari_nic.training.loop import Sources, run_training
 from napari_nic.training.objectives.metric import weigh_codes
 from napari_nic.training.objectives.vae import VaeObjective, make_decoder, vae_loss

@@ -9,7 +9,9 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
-from napari_nic.encoders.networks import LEAK, NETWORKS, Architecture, EncoderNet, PreparedNet
+from napari_nic.encoders.nets import LEAK, EncoderNet
+from napari_nic.encoders.networks import NETWORKS, Architecture
+from napari_nic.encoders.prepared import PreparedNet
 from napari_nic.experiments.digits.glyphs import GLYPH
 from napari_nic.experiments.digits.patches import NOMINAL_MPP
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from napari_nic.encoders.networks import LEAK
+from napari_nic.encoders.nets import LEAK
 from napari_nic.experiments.digits.network import LAST_SIDE
 from napari_nic.patches import PatchSource
 from napari_nic.training.objectives.base import Objective

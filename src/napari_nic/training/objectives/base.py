@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from napari_nic.encoders.networks import EncoderNet, get_architecture
+from napari_nic.encoders.nets import EncoderNet
+from napari_nic.encoders.networks import get_architecture
 from napari_nic.errors import InvalidParameterError
 from napari_nic.patches import PatchSource
 from napari_nic.training.objectives.codes import standardise_codes

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from napari_nic.encoders.networks import EncoderNet
+from napari_nic.encoders.nets import EncoderNet
 from napari_nic.errors import InvalidParameterError
 
 LEAST_SPREAD = 1e-3

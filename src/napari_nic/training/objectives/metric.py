@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from napari_nic.encoders.networks import EncoderNet
+from napari_nic.encoders.nets import EncoderNet
 from napari_nic.training.objectives.codes import encode_plain
 
 SENSITIVITY_PATCHES = 128

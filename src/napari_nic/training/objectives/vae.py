@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from napari_nic.encoders.networks import LEAK
+from napari_nic.encoders.nets import LEAK
 from napari_nic.patches import PatchSource
 from napari_nic.training.objectives.base import Batch, Objective, Settings, ToInput
 from napari_nic.training.objectives.metric import weigh_codes
