@@ -87,13 +87,14 @@ def judge_bundle(
     chosen = [i for i, slide in enumerate(cohort.slides) if slide.split in ("", "test")]
     fold = Fold(0, (), (), tuple(chosen))
     Plan(cohort, (fold,), {"name": bundle.name, BUNDLE_KEY: str(bundle.folder)}).save(out)
-    stores = open_cohort(cohort, allow_partial=allow_partial).stores
+    opened = open_cohort(cohort, allow_partial=allow_partial)
     rows: list[ScoredSlide] = []
     for done, index in enumerate(chosen):
         token.checkpoint()
         yield Progress(done, len(chosen), "judging", "slides")
         slide = cohort.slides[index]
-        result = predict(bundle, stores[slide.name], device=device, token=token)
+        store, turns = opened.stores[slide.name], opened.turns.get(slide.name, ())
+        result = predict(bundle, store, turns=turns, device=device, token=token)
         rows.append(ScoredSlide.of(slide, (0, 0), result.n_views, result.mean, result.std))
     write_scores(out / PREDICTIONS_FILE, rows, cohort.class_names)
 

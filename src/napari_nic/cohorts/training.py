@@ -141,7 +141,8 @@ def _run(runs: _Runs, fold: Fold, seed: int, folder: Path) -> Generator[Progress
             done, len(fold.test), f"fold {fold.number}, seed {seed}: judging", "slides", fold.number, seed
         )
         slide = runs.cohort.slides[index]
-        result = predict(bundle, runs.stores.stores[slide.name], device=runs.device, token=runs.token)
+        store, turns = runs.stores.stores[slide.name], runs.stores.turns.get(slide.name, ())
+        result = predict(bundle, store, turns=turns, device=runs.device, token=runs.token)
         rows.append(ScoredSlide.of(slide, (fold.number, seed), result.n_views, result.mean, result.std))
     _with_test(bundle, rows).save(folder)
     write_scores(scores, rows, runs.cohort.class_names)

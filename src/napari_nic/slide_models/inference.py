@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
@@ -9,7 +11,7 @@ from napari_nic.encoders.device import choose_device
 from napari_nic.slide_models.bundle import ModelBundle
 from napari_nic.slide_models.canvas import Canvas
 from napari_nic.slide_models.gridnet import GridNet
-from napari_nic.slide_models.inputs import TURNS, turned
+from napari_nic.slide_models.inputs import TURNS
 from napari_nic.slide_models.striped import features_in_strips
 
 _BATCH_CELLS = 400 * 400
@@ -36,18 +38,28 @@ class Judge:
         """Bring windows (B, rows, cols, C) to the device as (B, C, rows, cols), without moving them about."""
         return torch.from_numpy(np.ascontiguousarray(windows)).permute(0, 3, 1, 2).to(self.device)
 
-    def crop_outputs(self, window: np.ndarray) -> np.ndarray:
-        """Judge a square crop (R, R, C) in its eight positions: ndarray of float32, (8, outputs)."""
-        size = max(1, min(TURNS, _BATCH_CELLS // (window.shape[0] * window.shape[1])))
-        batch = np.empty(
-            (size, *window.shape), window.dtype
-        )  # for all turns: new memory costs as much as a turn
+    def turns_outputs(self, view: Callable[[int], np.ndarray]) -> np.ndarray:
+        """Judge a crop in its eight positions.
+
+        Parameters
+        ----------
+        view : callable
+            Gives the crop after a turn, 0 to 7: float32 (R, R, C). Called once for each, when it is needed.
+
+        Returns
+        -------
+        ndarray of float32, (8, outputs)
+        """
+        side = self.card.crop_size
+        size = max(1, min(TURNS, _BATCH_CELLS // side**2))
+        # One batch for all turns: new memory costs as much as a turn.
+        batch = np.empty((size, side, side, self.card.network.code_size), np.float32)
         outputs = []
         with torch.inference_mode():
             for start in range(0, TURNS, size):
                 turns = range(start, min(TURNS, start + size))
                 for place, turn in enumerate(turns):
-                    batch[place] = turned(window, turn)
+                    batch[place] = view(turn)
                 outputs.append(self.net(self.tensor(batch[: len(turns)])).cpu().numpy())
         return np.concatenate(outputs)
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_nic.compressed import CompressedSlide
+from napari_nic.compressed.turns import open_turns
 from napari_nic.errors import InvalidParameterError
 from napari_nic.geometry import Placement
 from napari_nic.jobs import CancellationToken
 from napari_nic.slide_models.bundle import ModelBundle
 from napari_nic.slide_models.canvas import Canvas
 from napari_nic.slide_models.card import BundleCard
-from napari_nic.slide_models.inputs import TURNS, judging_corners
+from napari_nic.slide_models.inputs import TURNS, judging_corners, turned
+from napari_nic.slide_models.sources import StoredSlide
 
 if TYPE_CHECKING:
     from napari_nic.slide_models.inference import Judge
@@ -41,6 +46,9 @@ class Prediction:
         Encoded cells.
     placement : Placement
         Of the cells, in micrometres.
+    turned_patches : bool
+        Whether patches were turned and encoded anew (the augmentation of the paper), or only the places of
+        the codes were turned.
     """
 
     card: BundleCard
@@ -51,6 +59,7 @@ class Prediction:
     cell_scores: np.ndarray
     mask: np.ndarray
     placement: Placement
+    turned_patches: bool = False
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -63,22 +72,46 @@ class Prediction:
         return int(np.argmax(self.mean))
 
     @property
-    def summary(self) -> str:
-        """One line for people: ``"lesion: 0.93 +- 0.02 (10 crops x 8 turns)"``."""
-        spread = f"({self.n_crops} crop{'s' * (self.n_crops != 1)} x {TURNS} turns)"
+    def views(self) -> str:
+        """What the slide score is the mean of: ``"10 crops x 8 turns of the grid"``."""
+        turned = "turns, patches encoded anew" if self.turned_patches else "turns of the grid"
+        return f"{self.n_crops} crop{'s' * (self.n_crops != 1)} x {TURNS} {turned}"
+
+    @property
+    def scores_text(self) -> str:
+        """Slide score and its spread: ``"lesion: 0.93 ± 0.02"``.
+
+        Of classes the best one, with its probability; of a regression every value; of survival the risk,
+        which is no probability. Spread is the standard deviation over views.
+        """
         shown = (self.best,) if self.card.task == "classification" else range(len(self.mean))
-        scores = ", ".join(f"{self.class_names[k]}: {self.mean[k]:.2f} ± {self.std[k]:.2f}" for k in shown)
-        return f"{scores} {spread}"
+        return ", ".join(f"{self.class_names[k]}: {self.mean[k]:.2f} ± {self.std[k]:.2f}" for k in shown)
+
+    @property
+    def summary(self) -> str:
+        """One line for people: ``"lesion: 0.93 ± 0.02 (10 crops x 8 turns of the grid)"``."""
+        return f"{self.scores_text} ({self.views})"
 
 
 def predict(
     bundle: ModelBundle,
     store: CompressedSlide,
     *,
+    turns: Sequence[CompressedSlide] | None = None,
     device: str = "auto",
     token: CancellationToken | None = None,
 ) -> Prediction:
     """Judge a compressed slide by the cells that are encoded so far; see :func:`predict_codes`.
+
+    Parameters
+    ----------
+    bundle : ModelBundle
+    store : CompressedSlide
+    turns : sequence of CompressedSlide, optional
+        Codes of the patches turned 1 to 7 times. By default those that the store holds, if they are complete
+        (``compress --augment 8``); where there are none, only the places of the codes are turned.
+    device : str
+    token : CancellationToken, optional
 
     Raises
     ------
@@ -86,11 +119,16 @@ def predict(
         If the model was trained on another encoder's codes.
     InvalidParameterError
         If no cell is encoded.
+    StoreMismatchError
+        If the turned patches that the store holds are of another slide, grid or encoder.
     CancelledError
     """
     bundle.check_store(store)
-    return predict_codes(
-        bundle, store.read(), store.encoded(), store.grid.placement, device=device, token=token
+    mask = store.encoded()
+    turns = open_turns(store) if turns is None else tuple(turns)
+    source = StoredSlide(store.path.name, store, mask, label=math.nan, turns=turns) if turns else None
+    return _judge(
+        _Seen(bundle, store.read(), mask, store.grid.placement, source), device, token or CancellationToken()
     )
 
 
@@ -119,47 +157,68 @@ def predict_codes(
     Notes
     -----
     Slide score: mean and standard deviation over T = 10 crops, evenly spaced over the encoded cells, times
-    eight turns and mirrors (Tellez et al. 2019, section 4). Only places are turned, codes are not made anew.
-    A slide that fits into one crop is one crop, centred and padded with zeros.
+    eight turns and mirrors (Tellez et al. 2019, section 4). Only places are turned, codes are not made anew;
+    with codes of turned patches at hand :func:`predict` takes those, as the paper does. A slide that fits
+    into one crop is one crop, centred and padded with zeros.
 
     Cell score: the head of the network, trained on the mean of the last feature map, applied to each single
     location of it, and interpolated linearly between locations' centres. It says how the model judges the
     surroundings of the cell (as many cells as ``card.network.least_size`` across, not the cell alone), and
     is more extreme than the slide score; it is no calibrated probability of the cell.
     """
+    return _judge(_Seen(bundle, codes, mask, placement), device, token or CancellationToken())
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What is judged, and by what; `turned` gives crops of turned patches, where they were encoded."""
+
+    bundle: ModelBundle
+    codes: np.ndarray
+    mask: np.ndarray
+    placement: Placement
+    turned: StoredSlide | None = None
+
+    def views(self, corner: tuple[int, int]) -> Callable[[int], np.ndarray]:
+        """Return what gives a crop as the network sees it after a turn: float32 (R, R, C)."""
+        side, standardiser, source = self.bundle.card.crop_size, self.bundle.standardiser, self.turned
+        if source is not None:
+            return lambda turn: standardiser.apply(*source.crop(*corner, side, turn))
+        canvas = Canvas(self.codes, self.mask, standardiser, (side, side), (-corner[0], -corner[1]))
+        return partial(turned, canvas.rows(0, side))
+
+
+def _judge(seen: _Seen, device: str, token: CancellationToken) -> Prediction:
     from napari_nic.slide_models.inference import Judge
 
-    token = token or CancellationToken()
-    if not mask.any():
+    if not seen.mask.any():
         raise InvalidParameterError(
             "no cell of the slide is encoded yet", hint="compress the slide, or a part of it, first"
         )
-    judge = Judge(bundle, device=device)
-    scores, n_crops = _slide_scores(judge, bundle, codes, mask, token)
+    judge = Judge(seen.bundle, device=device)
+    scores, n_crops = _slide_scores(judge, seen, token)
     token.checkpoint()
     return Prediction(
-        card=bundle.card,
+        card=seen.bundle.card,
         mean=scores.mean(axis=0),
         std=scores.std(axis=0),
         n_crops=n_crops,
         n_views=len(scores),
-        cell_scores=_cell_scores(judge, bundle, codes, mask),
-        mask=mask,
-        placement=placement,
+        cell_scores=_cell_scores(judge, seen.bundle, seen.codes, seen.mask),
+        mask=seen.mask,
+        placement=seen.placement,
+        turned_patches=seen.turned is not None,
     )
 
 
-def _slide_scores(
-    judge: Judge, bundle: ModelBundle, codes: np.ndarray, mask: np.ndarray, token: CancellationToken
-) -> tuple[np.ndarray, int]:
+def _slide_scores(judge: Judge, seen: _Seen, token: CancellationToken) -> tuple[np.ndarray, int]:
     """Return the scores (views, K) of all crops in all positions, and the number of crops."""
-    side = bundle.card.crop_size
-    views, corners = [], judging_corners(mask, side, TEST_CROPS)
-    for top, left in corners:
+    card = seen.bundle.card
+    views, corners = [], judging_corners(seen.mask, card.crop_size, TEST_CROPS)
+    for corner in corners:
         token.checkpoint()
-        crop = Canvas(codes, mask, bundle.standardiser, (side, side), (-top, -left))
-        views.append(judge.crop_outputs(crop.rows(0, side)))
-    return scores_of(np.concatenate(views), bundle.card), len(corners)
+        views.append(judge.turns_outputs(seen.views(corner)))
+    return scores_of(np.concatenate(views), card), len(corners)
 
 
 def _cell_scores(judge: Judge, bundle: ModelBundle, codes: np.ndarray, mask: np.ndarray) -> np.ndarray:
