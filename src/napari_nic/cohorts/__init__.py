@@ -1,6 +1,7 @@
 """Cohorts of compressed slides: a table of labels in, models, scores and a report out."""
 
 from napari_nic.cohorts.evaluation import Evaluated, evaluate_folder, judge_bundle
+from napari_nic.cohorts.listing import ListedSlide, Listing, read_listing
 from napari_nic.cohorts.plan import CohortTraining, Plan
 from napari_nic.cohorts.slides import Imported, import_foreign
 from napari_nic.cohorts.splits import Fold, make_folds
@@ -15,6 +16,8 @@ __all__ = [
     "Evaluated",
     "Fold",
     "Imported",
+    "ListedSlide",
+    "Listing",
     "Plan",
     "RunProgress",
     "evaluate_folder",
@@ -22,5 +25,6 @@ __all__ = [
     "judge_bundle",
     "make_folds",
     "read_cohort",
+    "read_listing",
     "train_cohort",
 ]

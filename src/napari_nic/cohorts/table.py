@@ -162,7 +162,7 @@ def read_cohort(
         found; all that are wrong are counted, and some named.
     """
     path, columns = Path(path), columns or Columns()
-    rows = _read_rows(path)
+    rows = read_rows(path)
     needed = (columns.time, columns.event) if task == "survival" else (columns.label,)
     _check_columns(path, rows, (columns.slide, *needed))
     known = [row for row in rows if not any(row[name].lower() in _UNKNOWN for name in needed)]
@@ -181,7 +181,14 @@ def read_cohort(
     return Cohort(task, names, slides, left_out)
 
 
-def _read_rows(path: Path) -> list[dict[str, str]]:
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Read the rows of a table by the names of its columns; separated by commas, semicolons or tabs.
+
+    Raises
+    ------
+    InvalidParameterError
+        If it cannot be read.
+    """
     try:
         # Spreadsheets write a byte order mark.
         text = path.read_text(encoding="utf-8-sig")

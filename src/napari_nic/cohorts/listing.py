@@ -1,0 +1,231 @@
+"""A cohort as people look through it: each slide with its label, what a model said, and which one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from napari_nic.cohorts.locating import locate
+from napari_nic.cohorts.plan import BUNDLE_KEY, PLAN_FILE, Plan
+from napari_nic.cohorts.predictions import PREDICTIONS_FILE, ScoredSlide, read_scores
+from napari_nic.cohorts.results import averaged
+from napari_nic.cohorts.table import Cohort, CohortSlide, Columns, read_rows
+from napari_nic.cohorts.training import run_folder
+from napari_nic.errors import InvalidParameterError
+
+PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
+
+RUNS = "fold*-seed*"
+"""Names of the folders that :func:`~napari_nic.cohorts.training.run_folder` gives."""
+
+
+@dataclass(frozen=True)
+class ListedSlide:
+    """A slide of a cohort, as a line of a list.
+
+    Attributes
+    ----------
+    name, case : str
+    label : str
+        Class, value, or time with what happened; empty where it is not known.
+    part : str
+        Number of the fold whose test part it is in, or ``"train"``, ``"validation"`` or ``"test"``.
+    prediction : str
+        Score with its spread by models that did not learn from the slide; empty where there is none.
+    rank : float
+        Sorts predictions: score of the last of two classes, value, or risk; nan without a prediction.
+    is_wrong : bool
+        Whether the best class is not the label's.
+    picture, store : Path or None
+        The slide and its compressed form, as far as they are known; neither need be there any more.
+    bundle : Path or None
+        Folder of a model that did not learn from the slide.
+    """
+
+    name: str
+    case: str
+    label: str
+    part: str
+    prediction: str = ""
+    rank: float = math.nan
+    is_wrong: bool = False
+    picture: Path | None = None
+    store: Path | None = None
+    bundle: Path | None = None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A cohort as a list.
+
+    Attributes
+    ----------
+    source : Path
+        The table, or the folder of the models.
+    slides : tuple of ListedSlide
+        In the order of the table.
+    has_models : bool
+        Whether models were trained on it, or judged it.
+    """
+
+    source: Path
+    slides: tuple[ListedSlide, ...]
+    has_models: bool
+
+    @property
+    def judged(self) -> tuple[ListedSlide, ...]:
+        """The slides that have a prediction."""
+        return tuple(slide for slide in self.slides if slide.prediction)
+
+
+def read_listing(path: Path | str, columns: Columns | None = None) -> Listing:
+    """List a cohort by its table, or with predictions by the folder that training or judging left.
+
+    Parameters
+    ----------
+    path : Path or str
+        CSV file of a cohort; folder of ``models train`` or ``models evaluate``, or a file in it.
+    columns : Columns, optional
+        Names of the table's columns.
+
+    Raises
+    ------
+    InvalidParameterError
+        If it is neither, or the table has no slides.
+    BundleError
+        If the plan in the folder is damaged.
+    StoreError
+        If scores in the folder are damaged.
+    """
+    path = Path(path)
+    folder = path if path.is_dir() else path.parent
+    known = path.is_dir() or (folder / PLAN_FILE).is_file()
+    plan = Plan.load(folder) if known else None
+    if plan is not None:
+        return _of_plan(plan, folder)
+    if known:
+        raise InvalidParameterError(
+            "this folder holds no trained models",
+            path=path,
+            expected=f"{PLAN_FILE}, as models train writes it",
+            hint="choose the folder that was given to models train as --out, or the table of a cohort",
+        )
+    return _of_table(path, columns or Columns())
+
+
+def _of_table(path: Path, columns: Columns) -> Listing:
+    rows = read_rows(path)
+    if not rows or columns.slide not in rows[0]:
+        raise InvalidParameterError(
+            "this table lists no slides",
+            path=path,
+            expected=f"a column {columns.slide!r}, and one row for each slide",
+            found=", ".join(rows[0]) if rows else "no row",
+        )
+    return Listing(path, tuple(_of_row(row, path.parent, columns) for row in rows), has_models=False)
+
+
+def _of_row(row: Mapping[str, str], folder: Path, columns: Columns) -> ListedSlide:
+    value = row[columns.slide]
+    name, given = Path(value).stem, folder / value
+    picture, store = given, None
+    try:
+        found = locate(value, folder, None)
+    except InvalidParameterError:
+        pass  # not compressed yet, or not there: told when the slide is asked for
+    else:
+        name, picture, store = found.name, found.picture or given, found.store
+    label = row.get(columns.label, "")
+    if columns.time in row and not label:
+        label = f"{row[columns.time]}, event {row.get(columns.event, '')}"
+    return ListedSlide(
+        name=name,
+        case=row.get(columns.case, "") or name,
+        label=label,
+        part=row.get(columns.split, ""),
+        picture=None if picture == store else picture,
+        store=store,
+    )
+
+
+def _of_plan(plan: Plan, folder: Path) -> Listing:
+    rows = _scores(folder)
+    scored = {row.slide: row for row in averaged(rows)}
+    bundles = {row.slide: _bundle(plan, folder, row) for row in reversed(rows)}
+    parts = _parts(plan)
+    slides = tuple(
+        _of_slide(slide, plan.cohort, parts.get(index, ""), scored.get(slide.name), bundles.get(slide.name))
+        for index, slide in enumerate(plan.cohort.slides)
+    )
+    return Listing(folder, slides, has_models=True)
+
+
+def _scores(folder: Path) -> list[ScoredSlide]:
+    """Read all scores, or those of the runs that are finished."""
+    whole = folder / PREDICTIONS_FILE
+    if whole.is_file():
+        return read_scores(whole)
+    return [row for file in sorted(folder.glob(f"{RUNS}/{PREDICTIONS_FILE}")) for row in read_scores(file)]
+
+
+def _bundle(plan: Plan, folder: Path, row: ScoredSlide) -> Path:
+    given = plan.settings.get(BUNDLE_KEY)
+    return Path(given) if given else run_folder(folder, row.fold, row.seed)
+
+
+def _parts(plan: Plan) -> dict[int, str]:
+    """Say of each slide in which fold it tests; what it else is for, by the first fold."""
+    parts: dict[int, str] = {}
+    tested = [set(fold.test) for fold in plan.folds]
+    rotates = len(tested) > 1 and not set.intersection(*tested)
+    for fold in reversed(plan.folds):
+        parts |= dict.fromkeys(fold.train, "train") | dict.fromkeys(fold.validation, "validation")
+    for fold in reversed(plan.folds):
+        parts |= dict.fromkeys(fold.test, str(fold.number) if rotates else "test")
+    return parts
+
+
+def _of_slide(
+    slide: CohortSlide, cohort: Cohort, part: str, row: ScoredSlide | None, bundle: Path | None
+) -> ListedSlide:
+    best = None if row is None else int(np.argmax(row.scores))
+    return ListedSlide(
+        name=slide.name,
+        case=slide.case,
+        label=_label(slide, cohort),
+        part=part,
+        prediction="" if row is None else prediction_text(cohort, row.scores, row.spread),
+        rank=math.nan if row is None else _rank(cohort, row.scores),
+        is_wrong=cohort.task == "classification" and best is not None and best != int(slide.label),
+        picture=slide.picture,
+        store=slide.store,
+        bundle=bundle,
+    )
+
+
+def _label(slide: CohortSlide, cohort: Cohort) -> str:
+    if cohort.task == "classification":
+        return cohort.class_names[int(slide.label)]
+    if cohort.task == "survival":
+        return f"{slide.label:.4g}, {'event' if slide.event else 'no event'}"
+    return f"{slide.label:.4g}"
+
+
+def prediction_text(cohort: Cohort, scores: Sequence[float], spread: Sequence[float]) -> str:
+    """Say the best class with its score, or the values or the risk, each with its spread."""
+    if cohort.task == "classification":
+        best = int(np.argmax(scores))
+        return f"{cohort.class_names[best]} {scores[best]:.2f} {PLUS_MINUS} {spread[best]:.2f}"
+    named = zip(cohort.class_names, scores, spread, strict=True)
+    return ", ".join(f"{name} {score:.3g} {PLUS_MINUS} {std:.2g}" for name, score, std in named)
+
+
+def _rank(cohort: Cohort, scores: Sequence[float]) -> float:
+    if cohort.task != "classification":
+        return scores[0]
+    best = int(np.argmax(scores))
+    return scores[-1] if len(scores) == 2 else best + scores[best]
