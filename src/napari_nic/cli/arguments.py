@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from napari_nic.cli.console import Console
 from napari_nic.errors import InvalidParameterError
+
+if TYPE_CHECKING:
+    from napari_nic.patches import TileFolder
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 Run: TypeAlias = Callable[[argparse.Namespace, Console], int]
 
 CELL_PX = 8
 """Side of a cell in a picture: a grid of 100 x 100 cells then fills a screen."""
+
+TILES_HELP = "folder of picture tiles and their um per pixel; may be given several times"
 
 
 class UsageError(InvalidParameterError):
@@ -103,6 +108,53 @@ def add_cell_px(parser: argparse.ArgumentParser) -> None:
         metavar="PX",
         help="side of a cell in the picture; default: %(default)s",
     )
+
+
+def add_data(parser: argparse._ActionsContainer, **texts: str | None) -> None:
+    """Add options that say which patches are taken, and how.
+
+    Parameters
+    ----------
+    parser : ArgumentParser or group of one
+    **texts : str or None
+        The options wanted, in the order of the help, and the help of each: of ``tiles``, ``task`` (labelled
+        tiles), ``patches``, ``group``, ``labelled``, ``size``, ``mpp``, ``seed``.
+    """
+    for name, text in texts.items():
+        parser.add_argument(f"--{name}", help=text, **_data_options()[name])
+
+
+def _data_options() -> dict[str, dict[str, Any]]:
+    folders = {"type": tile_folder, "action": "append", "default": [], "metavar": "FOLDER=UM"}
+    return {
+        "tiles": folders,
+        "task": folders,
+        "patches": {"action": "append", "default": [], "metavar": "STORE"},
+        "group": {"type": regex, "default": "", "metavar": "REGEX"},
+        "labelled": {"action": "store_true"},
+        "size": {"type": positive_int, "metavar": "PX"},
+        "mpp": {"type": positive, "metavar": "UM"},
+        "seed": {"type": natural, "metavar": "N"},
+    }
+
+
+def read_tiles(
+    args: argparse.Namespace, folders: Iterable[tuple[str, float]], *, labelled: bool = False
+) -> list[TileFolder]:
+    """Return the folders of tiles that an option names, grouped by ``--group`` where there is one.
+
+    Parameters
+    ----------
+    args : Namespace
+    folders : iterable of (str, float)
+        ``args.tiles`` or ``args.task``: paths and um per pixel.
+    labelled : bool
+        Whether sub-folders are classes.
+    """
+    from napari_nic.patches import TileFolder
+
+    group = getattr(args, "group", "")
+    return [TileFolder(Path(path), mpp, labelled=labelled, group=group) for path, mpp in folders]
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:

@@ -62,12 +62,9 @@ def _add_sets(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=FOLDER@UM",
         help="folder whose sub-folders are classes, and its um per pixel; may be repeated",
     )
-    group.add_argument(
-        "--group",
-        type=arguments.regex,
-        default="",
-        metavar="REGEX",
-        help="what in a tile's file name of a --set tells slide or patient; default: every tile by itself",
+    arguments.add_data(
+        group,
+        group="what in a tile's file name of a --set tells slide or patient; default: every tile by itself",
     )
     group.add_argument("--sets", type=Path, metavar="FILE", help="JSON file that describes sets")
     group.add_argument(

@@ -45,35 +45,12 @@ def add_train(actions: arguments.Subparsers) -> None:
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("data")
-    group.add_argument(
-        "--tiles",
-        type=arguments.tile_folder,
-        action="append",
-        default=[],
-        metavar="FOLDER=UM",
-        help="folder of picture tiles and their um per pixel; several make one set without labels",
-    )
-    group.add_argument(
-        "--task",
-        type=arguments.tile_folder,
-        action="append",
-        default=[],
-        metavar="FOLDER=UM",
-        help="labelled tiles: class sub-folders, or a folder masks of outlines; each is a task of its own",
-    )
-    group.add_argument(
-        "--patches",
-        action="append",
-        default=[],
-        metavar="STORE",
-        help="store made by napari-nic patches extract; each is a set, and a task where it has labels",
-    )
-    group.add_argument(
-        "--group",
-        type=arguments.regex,
-        default="",
-        metavar="REGEX",
-        help="what in a tile's file name tells the slide or patient, so that none is in training and"
+    arguments.add_data(
+        group,
+        tiles="folder of picture tiles and their um per pixel; several make one set without labels",
+        task="labelled tiles: class sub-folders, or a folder masks of outlines; each is a task of its own",
+        patches="store made by napari-nic patches extract; each is a set, and a task where it has labels",
+        group="what in a tile's file name tells the slide or patient, so that none is in training and"
         " validation both",
     )
 
@@ -102,7 +79,7 @@ def _add_protocol(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--validate-every", type=arguments.natural, metavar="N", help="steps; 0: never")
     group.add_argument("--augmentation", metavar="PRESET", help="none, light, strong or any-hue")
-    group.add_argument("--seed", type=arguments.natural, metavar="N")
+    arguments.add_data(group, seed=None)
     group.add_argument(
         "--set",
         type=setting,
@@ -181,14 +158,12 @@ def make_recipe(args: argparse.Namespace) -> TrainRecipe:
 
 
 def _sets(args: argparse.Namespace) -> list[TrainingSet]:
-    from napari_nic.patches import TileFolder
     from napari_nic.training.sets import StoreSet, TileFolders
 
-    sets: list[TrainingSet] = []
-    for folder, mpp in args.task:
-        sets.append(TileFolders([TileFolder(Path(folder), mpp, labelled=True, group=args.group)]))
+    tasks = arguments.read_tiles(args, args.task, labelled=True)
+    sets: list[TrainingSet] = [TileFolders([folder]) for folder in tasks]
     sets += [StoreSet(Path(store)) for store in args.patches]
-    plain = [TileFolder(Path(folder), mpp, group=args.group) for folder, mpp in args.tiles]
+    plain = arguments.read_tiles(args, args.tiles)
     return [*sets, TileFolders(plain)] if plain else sets
 
 

@@ -29,15 +29,7 @@ def add_sheet(actions: arguments.Subparsers) -> None:
         actions, "sheet", run_sheet, "Draw what augmentation makes of patches", description=DESCRIPTION
     )
     parser.add_argument("store", nargs="?", metavar="STORE", help="patch store; or name --tiles")
-    parser.add_argument(
-        "--tiles",
-        type=arguments.tile_folder,
-        action="append",
-        default=[],
-        metavar="FOLDER=UM",
-        help="folder of picture tiles and their um per pixel; may be given several times",
-    )
-    parser.add_argument("--labelled", action="store_true", help="classes of tiles are the sub-folders")
+    arguments.add_data(parser, tiles=arguments.TILES_HELP, labelled="classes of tiles are the sub-folders")
     parser.add_argument(
         "--preset", choices=tuple(PRESETS), default="strong", help="strength; default: %(default)s"
     )
@@ -52,20 +44,13 @@ def add_sheet(actions: arguments.Subparsers) -> None:
         metavar="N",
         help="changed copies of each; default: %(default)s",
     )
-    parser.add_argument(
-        "--size",
-        type=arguments.positive_int,
-        metavar="PX",
-        help=f"side of what the network sees; default: {SIZE}, or what training takes of the store's patches",
+    arguments.add_data(
+        parser,
+        size=f"side of what the network sees; default: {SIZE}, or what training takes of the store's patches",
+        mpp="um per pixel that tiles are brought to; default: %(default)g",
+        seed=None,
     )
-    parser.add_argument(
-        "--mpp",
-        type=arguments.positive,
-        default=MPP,
-        metavar="UM",
-        help="um per pixel that tiles are brought to; default: %(default)g",
-    )
-    parser.add_argument("--seed", type=arguments.natural, default=0, metavar="N")
+    parser.set_defaults(mpp=MPP, seed=0)
     arguments.add_json(parser)
 
 
@@ -101,7 +86,7 @@ def run_sheet(args: argparse.Namespace, console: Console) -> int:
 
 def _source(args: argparse.Namespace) -> tuple[PatchSource, int]:
     """Return patches with the margin that training gives them, and the side of what a network sees."""
-    from napari_nic.patches import PatchStore, TileFolder, TileSet, load_tiles
+    from napari_nic.patches import PatchStore, TileSet, load_tiles
     from napari_nic.training.recipe import MARGIN
 
     if args.store:
@@ -110,6 +95,6 @@ def _source(args: argparse.Namespace) -> tuple[PatchSource, int]:
         return stored, args.size or int(stored.size / MARGIN)
     size = args.size or SIZE
     side = round(MARGIN * size)
-    folders = [TileFolder(Path(path), mpp, labelled=args.labelled) for path, mpp in args.tiles]
+    folders = arguments.read_tiles(args, args.tiles, labelled=args.labelled)
     tiles = load_tiles(folders, mpp=args.mpp, least_side=side).tiles
     return TileSet(tiles, side, mpp=args.mpp), size

@@ -17,7 +17,7 @@ from napari_nic.cli.interrupt import stoppable
 from napari_nic.cli.patch_sheet import add_sheet
 
 if TYPE_CHECKING:
-    from napari_nic.patches import ExtractProgress, ExtractRecipe, PatchStore, SlideOptions, TileFolder
+    from napari_nic.patches import ExtractProgress, ExtractRecipe, PatchStore, SlideOptions
 
 DESCRIPTION = """\
 Take patches from slides (at random places of tissue, up to a cap) and from folders of tiles (edge to edge)
@@ -47,17 +47,12 @@ def _add_extract(actions: arguments.Subparsers) -> None:
     parser.add_argument("slides", nargs="*", metavar="SLIDE", help="slide, folder of slides, or pattern")
     arguments.add_out(parser, f"store to make, NAME{PATCHES_SUFFIX}", required=True)
     parser.add_argument("--overwrite", action="store_true", help="replace a patch store of this name")
-    parser.add_argument("--size", type=arguments.positive_int, metavar="PX", help="side; default: 128")
-    parser.add_argument("--mpp", type=arguments.positive, metavar="UM", help="um per pixel; default: 0.5")
-    parser.add_argument(
-        "--seed", type=arguments.natural, metavar="N", help="of the random choice; default: 0"
-    )
-    parser.add_argument(
-        "--group",
-        type=arguments.regex,
-        default="",
-        metavar="REGEX",
-        help="what in a file name tells the slide or patient; default: each file is one",
+    arguments.add_data(
+        parser,
+        size="side; default: 128",
+        mpp="um per pixel; default: 0.5",
+        seed="of the random choice; default: 0",
+        group="what in a file name tells the slide or patient; default: each file is one",
     )
     _add_slide_options(parser)
     _add_tile_options(parser)
@@ -88,18 +83,10 @@ def _add_slide_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_tile_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("tiles")
-    group.add_argument(
-        "--tiles",
-        type=arguments.tile_folder,
-        action="append",
-        default=[],
-        metavar="FOLDER=UM",
-        help="folder of picture tiles and their um per pixel; may be given several times",
-    )
-    group.add_argument(
-        "--labelled",
-        action="store_true",
-        help="classes are the sub-folders; inside and outside where every tile has an outline in masks/",
+    arguments.add_data(
+        group,
+        tiles=arguments.TILES_HELP,
+        labelled="classes are the sub-folders; inside and outside where every tile has an outline in masks/",
     )
     group.add_argument(
         "--tile-tissue",
@@ -167,7 +154,7 @@ def _recipe(args: argparse.Namespace) -> ExtractRecipe:
     return ExtractRecipe(
         out=Path(args.out),
         slides=find_slides(args.slides),
-        tiles=_tile_folders(args),
+        tiles=arguments.read_tiles(args, args.tiles, labelled=args.labelled),
         slide_options=_slide_options(args),
         overwrite=args.overwrite,
         **{name: value for name, value in given.items() if value is not None},
@@ -189,12 +176,6 @@ def _slide_options(args: argparse.Namespace) -> SlideOptions:
         mpp=args.slide_mpp,
         **{name: value for name, value in given.items() if value is not None},
     )
-
-
-def _tile_folders(args: argparse.Namespace) -> list[TileFolder]:
-    from napari_nic.patches import TileFolder
-
-    return [TileFolder(Path(path), mpp, args.labelled, args.group) for path, mpp in args.tiles]
 
 
 def _follow(reports: Iterable[ExtractProgress], console: Console) -> None:
