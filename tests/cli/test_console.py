@@ -29,11 +29,12 @@ def test_json_replaces_text(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr().out.split() == ["{", '"a":', "1", "}"]
 
 
-def test_quiet_keeps_errors(capfd: pytest.CaptureFixture[str]) -> None:
+def test_quiet_keeps_warnings_and_errors(capfd: pytest.CaptureFixture[str]) -> None:
     console = Console(quiet=True)
     console.note("note")
+    console.warning("warning: a program")
     console.error("broken")
-    assert capfd.readouterr().err == "error: broken\n"
+    assert capfd.readouterr().err == "warning: a program\nerror: broken\n"
 
 
 def test_table_aligns_its_columns(capfd: pytest.CaptureFixture[str]) -> None:

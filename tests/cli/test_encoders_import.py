@@ -101,6 +101,14 @@ def test_terms_are_told_before_the_first_use_only(cli, slide: Path, tmp_path: Pa
     assert "Licence" not in cli("compress", slide, "--encoder", "mine").err
 
 
+def test_who_wants_quiet_is_told_of_programs_and_licences_too(cli, tmp_path: Path) -> None:
+    file = export(network(4), tmp_path / "net.pt", 32)
+    options = ("--mpp", "0.5", "--input-size", "32", "--licence", "CC0", "--quiet")
+    told = cli("encoders", "import", file, "--out", "mine", *options).err
+    assert "this file holds a program" in told
+    assert "Licence: CC0" in told
+
+
 def test_a_model_of_another_encoder_says_what_to_do(cli, slide: Path, tiny_model: Path) -> None:
     cli("encoders", "import", "timm:test_resnet", "--random-weights", "0", "--input-size", "64")
     cli("compress", slide, "--encoder", "timm:test_resnet")
@@ -124,6 +132,7 @@ def test_a_card_can_be_read_before_importing(cli) -> None:
     assert "not imported yet" in card
     assert "code size     2560" in card
     assert "https://huggingface.co/paige-ai/Virchow2" in card
+    assert "read the model's own page" in card
     assert cli("encoders", "show", "timm:test_resnet", "--json").json["licence"] == "apache-2.0"
     assert cli("encoders", "show", "timm:no_such_model").code == 1
 

@@ -23,7 +23,7 @@ class Console:
     Parameters
     ----------
     quiet : bool
-        No progress and no notes; results and errors only.
+        No progress and no notes; results, warnings and errors only.
     as_json : bool
         Text results are dropped: the command prints JSON by :meth:`json`.
     """
@@ -46,6 +46,10 @@ class Console:
         """Tell something besides the result."""
         if not self.quiet:
             self._to_stderr(text)
+
+    def warning(self, text: str) -> None:
+        """Tell what nobody may miss, a licence or a danger: on stderr, when quiet too."""
+        self._to_stderr(text)
 
     def error(self, error: NicError | str) -> None:
         """Say what failed."""

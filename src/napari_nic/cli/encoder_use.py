@@ -20,5 +20,5 @@ def load_named_encoder(
     name = name or DEFAULT_ENCODER
     told = terms_at_first_use(get_spec(name))
     if told:
-        console.note(f"note: {told}")
+        console.warning(f"note: {told}")
     return load_encoder(name, device=device, precision=precision)

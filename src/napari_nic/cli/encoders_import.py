@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from napari_nic.encoders import EncoderSpec
     from napari_nic.encoders.external import ProjectionRequest, Settings, TimmWeights
     from napari_nic.encoders.external.settings import GivePatches
+    from napari_nic.patches import TileFolder
 
 KERAS_SUFFIXES = (".h5", ".hdf5", ".keras")
 LEAST_PATCHES = 1024
@@ -65,7 +67,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--sidecar", metavar="FILE", type=Path, help="JSON description; default: beside the file"
     )
-    group.add_argument("--mpp", metavar="UM", type=arguments.positive, help="um per pixel; timm: 0.5")
+    arguments.add_data(group, mpp="um per pixel; timm: 0.5")
     group.add_argument(
         "--patch-size", metavar="PX", type=arguments.positive_int, help="of patches; default: --input-size"
     )
@@ -94,13 +96,8 @@ def _add_projection(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--project", metavar="HOW:C", type=projection, help="pca:128 (needs --tiles) or random:128"
     )
-    group.add_argument(
-        "--tiles",
-        type=arguments.tile_folder,
-        action="append",
-        default=[],
-        metavar="FOLDER=UM",
-        help="picture tiles that a PCA is fitted on, and their um per pixel; may be repeated",
+    arguments.add_data(
+        group, tiles="picture tiles that a PCA is fitted on, and their um per pixel; may be repeated"
     )
     group.add_argument(
         "--project-patches",
@@ -108,9 +105,8 @@ def _add_projection(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"patches that a PCA is fitted on; default: 8 a number of the code, at least {LEAST_PATCHES}",
     )
-    group.add_argument(
-        "--seed", type=arguments.natural, default=0, metavar="N", help="of projection and patches"
-    )
+    arguments.add_data(group, seed="of projection and patches")
+    group.set_defaults(seed=0)
 
 
 def projection(text: str) -> tuple[str, int]:
@@ -151,7 +147,7 @@ def _import_timm(args: argparse.Namespace, console: Console) -> EncoderSpec:
 
     weights = _weights(args)
     if weights.random_seed is None:
-        console.note(f"note: {announce(args.source, weights)}")
+        console.warning(f"note: {announce(args.source, weights)}")
     spec = import_timm(
         args.source, weights=weights, name=args.out, settings=_settings(args), projection=_projection(args)
     )
@@ -170,9 +166,13 @@ def _import_path(path: Path, args: argparse.Namespace, console: Console) -> Enco
     if path.is_dir() or path.suffix == ".safetensors":
         return import_encoder(path, name=args.out, settings=settings, projection=wanted)
     if holds_program(path):
-        console.note(f"warning: {path}: {PROGRAM_WARNING}")
+        console.warning(f"warning: {path}: {PROGRAM_WARNING}")
     spec = import_model_file(path, name=args.out, settings=settings, sidecar=args.sidecar, projection=wanted)
-    console.note(f"note: {terms_at_first_use(spec) or spec.summary}")
+    told = terms_at_first_use(spec)
+    if told:
+        console.warning(f"note: {told}")
+    else:
+        console.note(f"note: {spec.summary}")
     return spec
 
 
@@ -207,21 +207,20 @@ def _projection(args: argparse.Namespace) -> ProjectionRequest | None:
         return None
     method, size = args.project
     count = args.project_patches or max(PCA_PATCHES * size, LEAST_PATCHES)
-    patches = tile_patches(args.tiles, count, args.seed) if args.tiles else None
+    patches = tile_patches(arguments.read_tiles(args, args.tiles), count, args.seed) if args.tiles else None
     return ProjectionRequest(method, size, patches, args.seed)
 
 
-def tile_patches(folders: list[tuple[str, float]], count: int, seed: int) -> GivePatches:
+def tile_patches(folders: Sequence[TileFolder], count: int, seed: int) -> GivePatches:
     """Return what gives `count` random patches of tiles for an encoder, at its resolution."""
 
     def give(spec: EncoderSpec) -> np.ndarray:
         import numpy as np
 
-        from napari_nic.patches import TileFolder, TileSet, load_tiles
+        from napari_nic.patches import TileSet, load_tiles
         from napari_nic.patches.tiles import resample
 
-        sources = [TileFolder(Path(folder), mpp) for folder, mpp in folders]
-        tiles = load_tiles(sources, mpp=spec.mpp, least_side=spec.patch_size)
+        tiles = load_tiles(folders, mpp=spec.mpp, least_side=spec.patch_size)
         images = TileSet(tiles.tiles, spec.patch_size, mpp=spec.mpp).draw(count, np.random.default_rng(seed))
         factor = spec.input_size / spec.patch_size
         return np.stack([resample(image, factor) for image in images.images])

@@ -150,7 +150,9 @@ def test_networks_released_on_conditions_are_those_of_their_cards(repository):
         net = build(known.model, known.model_args)
     found = round(sum(parameter.numel() for parameter in net.parameters()) / 1e6), net.num_features
     assert found == MILLIONS[repository]
-    assert "gated" in announce(f"timm:hf-hub:{repository}")
+    told = announce(f"timm:hf-hub:{repository}")
+    assert "gated" in told
+    assert "as of writing; read the model's own page" in told
     with pytest.raises(UnknownNameError, match="accepted its terms"):
         load_encoder(f"timm:hf-hub:{repository}")
 

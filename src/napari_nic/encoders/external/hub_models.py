@@ -2,8 +2,11 @@
 
 Their hosts give the files only to those who have accepted the terms under their own name, so napari-nic
 neither has them nor works around that: it knows what the networks are, so that a file that the user has can
-be loaded without a connection. The facts are those of the model cards in November 2026; the host's page
-decides.
+be loaded without a connection.
+
+Licences, conditions and citations are as of writing and may be out of date or incomplete; only those of
+H-optimus-0 were compared with a copy of its model card. The model's own page decides, and every text that a
+user sees says so.
 """
 
 from __future__ import annotations
@@ -16,6 +19,9 @@ from napari_nic.encoders.external.settings import NORMALISATIONS, Triple
 
 HUB_PREFIXES = ("hf-hub:", "hf_hub:")
 HOME = "https://huggingface.co/"
+
+AS_OF_WRITING = "as of writing; read the model's own page"
+"""Said with every licence and citation of this module."""
 
 _MEAN, _STD = NORMALISATIONS["imagenet"]
 _SWIGLU = {"mlp_layer": "SwiGLUPacked", "act_layer": "SiLU"}
@@ -34,6 +40,7 @@ class HubModel:
     model_args : mapping
         What timm builds it with; layers by name.
     licence, citation : str
+        As of writing; the model's own page decides.
     pooling : str
         That its card asks for.
     mpp : float
@@ -52,11 +59,21 @@ class HubModel:
     input_size: int = 224
 
     @property
+    def dated_licence(self) -> str:
+        """The licence, and that the model's own page decides: for cards and notices."""
+        return f"{self.licence} ({AS_OF_WRITING})"
+
+    @property
+    def dated_citation(self) -> str:
+        """The citation, and that the model's own page decides: for cards."""
+        return f"{self.citation} ({AS_OF_WRITING})"
+
+    @property
     def terms(self) -> str:
         """What to tell a user before use."""
         return (
             f"{self.repository} is gated: its host gives the weights only to those who accepted its terms "
-            f"at {HOME}{self.repository}. Licence: {self.licence}"
+            f"at {HOME}{self.repository}. Licence: {self.dated_licence}"
         )
 
 

@@ -60,9 +60,9 @@ class TimmModel:
                 mean=known.mean,
                 std=known.std,
                 pooling=known.pooling,
-                licence=known.licence,
+                licence=known.dated_licence,
                 summary=f"{known.repository}, run by timm as {known.model}",
-                citation=known.citation,
+                citation=known.dated_citation,
             )
         papers = config.get("paper_ids") or ""
         return Settings(
