@@ -15,6 +15,7 @@ from napari_nic.errors import CancelledError, InvalidParameterError
 from napari_nic.jobs import CancellationToken
 from napari_nic.slide_models import (
     EpochDone,
+    Head,
     SlideNetConfig,
     StoredSlide,
     TrainingSettings,
@@ -85,7 +86,7 @@ def test_the_same_seed_gives_the_same_model_and_leaves_random_numbers_alone(toys
 
 def test_a_penalty_pulls_weights_by_twice_its_factor(toys: Any) -> None:
     slides = [planted.slide for planted in toys.plant(2, seed=0)]
-    loop = TrainingLoop(toys.card(), slides, slides, TrainingSettings(l2=0.5), device="cpu")
+    loop = TrainingLoop([Head(toys.card())], slides, slides, TrainingSettings(l2=0.5), device="cpu")
     decays = [group["weight_decay"] for group in loop._optimiser.param_groups]
     assert decays == [1.0, 0]
     assert all(weight.ndim > 1 for weight in loop._optimiser.param_groups[0]["params"])

@@ -6,16 +6,19 @@ Importing this room loads no torch; it comes when a network is built.
 from napari_nic.slide_models.bundle import ModelBundle, list_bundles, user_models_folder
 from napari_nic.slide_models.card import BundleCard
 from napari_nic.slide_models.config import SlideNetConfig
+from napari_nic.slide_models.heads import Head, Outcome
 from napari_nic.slide_models.inputs import Standardiser
 from napari_nic.slide_models.predict import Prediction, predict, predict_codes
 from napari_nic.slide_models.sources import LabelledSlide, StoredSlide, TrainingSlide
-from napari_nic.slide_models.train import EpochDone, TrainingSettings, train
+from napari_nic.slide_models.train import EpochDone, TrainingSettings, train, train_together
 
 __all__ = [
     "BundleCard",
     "EpochDone",
+    "Head",
     "LabelledSlide",
     "ModelBundle",
+    "Outcome",
     "Prediction",
     "SlideNetConfig",
     "Standardiser",
@@ -26,5 +29,6 @@ __all__ = [
     "predict",
     "predict_codes",
     "train",
+    "train_together",
     "user_models_folder",
 ]

@@ -38,12 +38,15 @@ class CropBatch:
     mask : ndarray of bool, (B, R, R)
     labels : ndarray of float32, (B,)
     events : ndarray of bool, (B,)
+    slides : ndarray of int64, (B,)
+        Numbers of the slides.
     """
 
     codes: np.ndarray
     mask: np.ndarray
     labels: np.ndarray
     events: np.ndarray
+    slides: np.ndarray
 
 
 class CropSampler:
@@ -82,6 +85,7 @@ class CropSampler:
             np.stack([mask for _, mask in crops]),
             np.array([slide.label for slide in chosen], np.float32),
             np.array([slide.event for slide in chosen], bool),
+            np.array([plan.slide for plan in plans], np.int64),
         )
 
     def batches(self, steps: int, rng: np.random.Generator, token: CancellationToken) -> Iterator[CropBatch]:

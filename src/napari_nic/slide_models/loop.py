@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,14 @@ from napari_nic.jobs import CancellationToken
 from napari_nic.slide_models.architectures import build_network
 from napari_nic.slide_models.batches import CropBatch, CropSampler
 from napari_nic.slide_models.bundle import ModelBundle
-from napari_nic.slide_models.card import BundleCard
 from napari_nic.slide_models.checkpoint import Checkpoint, optimiser_tensors, restore_optimiser
 from napari_nic.slide_models.gridnet import GridNet
+from napari_nic.slide_models.heads import Head, joint_network
 from napari_nic.slide_models.inputs import Standardiser, judging_corners
-from napari_nic.slide_models.losses import LabelScale, loss_of
-from napari_nic.slide_models.metrics import METRIC_NAMES, ranking
-from napari_nic.slide_models.predict import scores_of
+from napari_nic.slide_models.metrics import METRIC_NAMES
 from napari_nic.slide_models.resume import TrainingState, check_same, identity_of
 from napari_nic.slide_models.sources import Cells, TrainingSlide
+from napari_nic.slide_models.targets import Target, card_of, joint_loss, make_targets
 from napari_nic.slide_models.train import EpochDone, TrainingSettings
 
 _RATE_FACTOR = 0.1
@@ -35,11 +34,11 @@ _SEEDS = 2**62
 
 
 class TrainingLoop:
-    """One training; see :func:`napari_nic.slide_models.train.train`."""
+    """One training; see :func:`napari_nic.slide_models.train.train_together`."""
 
     def __init__(
         self,
-        card: BundleCard,
+        heads: Sequence[Head],
         slides: Sequence[TrainingSlide],
         validation: Sequence[TrainingSlide],
         settings: TrainingSettings,
@@ -47,31 +46,30 @@ class TrainingLoop:
         device: str,
         checkpoint: Path | None = None,
     ) -> None:
-        self.card, self.settings = card, settings
+        self.card, self.settings = heads[0].card, settings
         self.slides, self.validation = slides, validation
         self.device = torch.device(choose_device(device))
-        self.sampler = CropSampler(card, slides, settings.batch_size)
+        self.sampler = CropSampler(self.card, slides, settings.batch_size)
         self.standardiser = Standardiser.fit(strip for slide in slides for strip in slide.strips())
         self._scaling = tuple(
             torch.from_numpy(a).to(self.device) for a in (self.standardiser.mean, self.standardiser.std)
         )
-        self._scale = LabelScale.of(card.task, [slide.label for slide in slides])
-        self._loss = loss_of(card.task)
+        self.targets = make_targets(heads, slides, validation)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
-            net = build_network(card.network)
+            net = build_network(joint_network(heads))
         self.net: GridNet = net.to(self.device).to(memory_format=torch.channels_last)
         self._optimiser = _adam(self.net, settings)
         self._plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
             self._optimiser, factor=_RATE_FACTOR, patience=settings.patience, min_lr=settings.least_rate
         )
         self._checkpoint = checkpoint
-        self._identity = identity_of(card, slides, validation, settings)
+        self._identity = identity_of(heads, slides, validation, settings)
 
     def run(self, token: CancellationToken) -> Iterator[EpochDone]:
         """Train, one report an epoch; the epochs of a checkpoint are reported again first."""
         state = self._resumed()
-        best = self._bundle(state) if state.history else None
+        best = self._bundles(state) if state.history else None
         for past in state.history:
             yield self._report(past, best)
         while state.epoch < self.settings.epochs and not self._finished(state):
@@ -79,7 +77,7 @@ class TrainingLoop:
             if self._checkpoint is not None:
                 self._save(state, self._checkpoint)
             if state.history[-1]["is_best"] or best is None:
-                best = self._bundle(state)
+                best = self._bundles(state)
             yield self._report(state.history[-1], best)
 
     def _finished(self, state: TrainingState) -> bool:
@@ -92,13 +90,14 @@ class TrainingLoop:
         epoch = state.epoch + 1
         rate = float(self._optimiser.param_groups[0]["lr"])
         loss = self._learn(epoch, token)
-        validation_loss, metric = self._validate(token)
+        validation_loss, metrics = self._validate(token)
         self._plateau.step(validation_loss)
         done = {
             "epoch": epoch,
             "loss": loss,
             "validation_loss": validation_loss,
-            "metric": metric,
+            "metric": metrics[0],
+            "further_metrics": metrics[1:],
             "rate": rate,
         }
         return state.after(done, self.net.state_dict())
@@ -115,9 +114,9 @@ class TrainingLoop:
     def _step(self, batch: CropBatch) -> float:
         self.net.train()
         self._optimiser.zero_grad(set_to_none=True)
-        labels = self._scale.shrink(torch.from_numpy(batch.labels)).to(self.device)
-        events = torch.from_numpy(batch.events).to(self.device)
-        loss = self._loss(self._outputs((batch.codes, batch.mask)), labels, events)
+        indices = torch.from_numpy(batch.slides)
+        labels = [target.training.pick(indices) for target in self.targets]
+        loss = joint_loss(self.targets, self._outputs((batch.codes, batch.mask)), labels)
         loss.backward()
         self._optimiser.step()
         return float(loss.detach())
@@ -136,8 +135,8 @@ class TrainingLoop:
         values.masked_fill_(~torch.from_numpy(np.ascontiguousarray(mask)).to(self.device)[..., None], 0)
         return values.permute(0, 3, 1, 2)
 
-    def _validate(self, token: CancellationToken) -> tuple[float, float]:
-        """Return loss and metric on the validation slides, each judged by its mean output."""
+    def _validate(self, token: CancellationToken) -> tuple[float, list[float]]:
+        """Return loss and each task's metric on the validation slides, each judged by its mean output."""
         self.net.eval()
         outputs = []
         with torch.inference_mode():
@@ -145,11 +144,9 @@ class TrainingLoop:
                 token.checkpoint()
                 outputs.append(self._judge(slide))
         stacked = np.stack(outputs)
-        labels = np.array([slide.label for slide in self.validation], np.float32)
-        events = np.array([slide.event for slide in self.validation], bool)
-        targets = self._scale.shrink(torch.from_numpy(labels))
-        loss = float(self._loss(torch.from_numpy(stacked), targets, torch.from_numpy(events)))
-        return loss, ranking(self.card.task, scores_of(stacked, self.card), labels, events)
+        labels = [target.validation for target in self.targets]
+        loss = float(joint_loss(self.targets, torch.from_numpy(stacked), labels))
+        return loss, [target.metric(stacked) for target in self.targets]
 
     def _judge(self, slide: TrainingSlide) -> np.ndarray:
         side = self.card.crop_size
@@ -185,31 +182,45 @@ class TrainingLoop:
         self._plateau.load_state_dict(record["plateau"])
         return TrainingState(tuple(record["history"]), tensors["best"])
 
-    def _report(self, done: Mapping[str, Any], best: ModelBundle | None) -> EpochDone:
+    def _report(self, done: Mapping[str, Any], best: Sequence[ModelBundle] | None) -> EpochDone:
         numbers = {name: float(done[name]) for name in ("loss", "validation_loss", "metric", "rate")}
-        total = self.settings.epochs
+        main, *further = best or (None,)
         return EpochDone(
-            done["epoch"], total, "training", "epochs", is_best=done["is_best"], best=best, **numbers
+            done["epoch"],
+            self.settings.epochs,
+            "training",
+            "epochs",
+            is_best=done["is_best"],
+            best=main,
+            further=tuple(bundle for bundle in further if bundle is not None),
+            **numbers,
         )
 
-    def _bundle(self, state: TrainingState) -> ModelBundle:
-        """Make the bundle of the best epoch so far."""
-        weights = {name: value.numpy().copy() for name, value in self._scale.grow(state.best).items()}
+    def _bundles(self, state: TrainingState) -> list[ModelBundle]:
+        """Make the bundle of each task from the best epoch so far, that of the first task first."""
         done = state.history[state.best_epoch - 1]
+        metrics = [done["metric"], *done.get("further_metrics", ())]
+        return [
+            self._bundle(state, target, metric) for target, metric in zip(self.targets, metrics, strict=True)
+        ]
+
+    def _bundle(self, state: TrainingState, target: Target, metric: float) -> ModelBundle:
+        done = state.history[state.best_epoch - 1]
+        weights = {name: value.numpy().copy() for name, value in target.weights(state.best).items()}
         validation = {
-            "slides": len(self.validation),
+            "slides": int(target.validation.known.sum()),
             "loss": done["validation_loss"],
-            METRIC_NAMES[self.card.task]: None if math.isnan(done["metric"]) else done["metric"],
+            METRIC_NAMES[target.card.task]: None if math.isnan(metric) else metric,
             "note": "chose the epoch; not a test result",
         }
-        settings = asdict(self.settings)
-        training = {"slides": len(self.slides), "epoch": state.best_epoch, "settings": settings}
-        card = replace(
-            self.card,
-            training=dict(self.card.training) | training,
-            metrics=dict(self.card.metrics) | {"validation": validation},
-        )
-        return ModelBundle(card, weights, self.standardiser)
+        training: dict[str, Any] = {
+            "slides": int(target.training.known.sum()),
+            "epoch": state.best_epoch,
+            "settings": asdict(self.settings),
+        }
+        if len(self.targets) > 1:
+            training["together_with"] = [t.card.name for t in self.targets if t is not target]
+        return ModelBundle(card_of(target, training, validation), weights, self.standardiser)
 
 
 def _adam(net: GridNet, settings: TrainingSettings) -> torch.optim.Adam:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from napari_nic.compressed.header import IDENTITY_KEYS
 from napari_nic.errors import InvalidParameterError
-from napari_nic.slide_models.card import BundleCard
+from napari_nic.slide_models.heads import Head
 from napari_nic.slide_models.sources import TrainingSlide
 from napari_nic.slide_models.train import TrainingSettings
 
@@ -66,12 +66,13 @@ def _merit(done: Mapping[str, Any]) -> tuple[float, float]:
 
 
 def identity_of(
-    card: BundleCard,
+    heads: Sequence[Head],
     slides: Sequence[TrainingSlide],
     validation: Sequence[TrainingSlide],
     settings: TrainingSettings,
 ) -> dict[str, Any]:
     """Describe what determines a training's result, as JSON gives it back."""
+    card, further = heads[0].card, heads[1:]
     identity = {
         "task": [card.task, *card.class_names],
         "encoder": [card.encoder.get(key) for key in IDENTITY_KEYS],
@@ -80,12 +81,14 @@ def identity_of(
         "training slides": [_about(slide) for slide in slides],
         "validation slides": [_about(slide) for slide in validation],
     }
+    if further:
+        identity["further heads"] = [_about_head(head, [*slides, *validation]) for head in further]
     return dict(json.loads(json.dumps(identity)))
 
 
 def check_same(stored: Mapping[str, Any], identity: Mapping[str, Any], file: Path) -> None:
     """Raise :class:`InvalidParameterError` unless a checkpoint belongs to a training of this identity."""
-    different = [name for name in identity if stored.get(name) != identity[name]]
+    different = [name for name in {**identity, **stored} if stored.get(name) != identity.get(name)]
     if different:
         raise InvalidParameterError(
             "the checkpoint is that of another training",
@@ -98,6 +101,11 @@ def check_same(stored: Mapping[str, Any], identity: Mapping[str, Any], file: Pat
 
 def _about(slide: TrainingSlide) -> list[Any]:
     return [slide.name, float(slide.label), bool(slide.event), list(slide.mask.shape), int(slide.mask.sum())]
+
+
+def _about_head(head: Head, slides: Sequence[TrainingSlide]) -> list[Any]:
+    known = [None if outcome is None else [outcome.label, outcome.event] for outcome in head.of(slides)]
+    return [head.card.name, head.card.task, *head.card.class_names, head.weight, known]
 
 
 def _short(value: Any) -> str:

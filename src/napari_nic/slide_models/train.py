@@ -11,6 +11,7 @@ from napari_nic.errors import InvalidParameterError
 from napari_nic.jobs import CancellationToken, Progress
 from napari_nic.slide_models.bundle import ModelBundle
 from napari_nic.slide_models.card import BundleCard
+from napari_nic.slide_models.heads import Head, Outcome, check_heads
 from napari_nic.slide_models.sources import TrainingSlide
 
 
@@ -77,6 +78,8 @@ class EpochDone(Progress):
         Whether this epoch is the best so far: highest metric, then lowest validation loss.
     best : ModelBundle or None
         The bundle of the best epoch so far; that of the last report is the result.
+    further : tuple of ModelBundle
+        Of the same epoch, those of the other heads of :func:`train_together`.
     """
 
     loss: float = 0.0
@@ -85,6 +88,7 @@ class EpochDone(Progress):
     rate: float = 0.0
     is_best: bool = False
     best: ModelBundle | None = None
+    further: tuple[ModelBundle, ...] = ()
 
 
 def train(
@@ -97,12 +101,36 @@ def train(
     checkpoint: Path | None = None,
     token: CancellationToken | None = None,
 ) -> Iterator[EpochDone]:
-    """Train the network that `card` describes.
+    """Train the network that `card` describes: :func:`train_together` with a single head."""
+    return train_together(
+        [Head(card)],
+        slides,
+        validation,
+        settings=settings,
+        device=device,
+        checkpoint=checkpoint,
+        token=token,
+    )
+
+
+def train_together(
+    heads: Sequence[Head],
+    slides: Sequence[TrainingSlide],
+    validation: Sequence[TrainingSlide],
+    *,
+    settings: TrainingSettings | None = None,
+    device: str = "auto",
+    checkpoint: Path | None = None,
+    token: CancellationToken | None = None,
+) -> Iterator[EpochDone]:
+    """Train one network for one or several tasks, each of which becomes a bundle of its own.
 
     Parameters
     ----------
-    card : BundleCard
-        Settings and validation results are added to its ``training`` and ``metrics``.
+    heads : sequence of Head
+        The first one learns the labels that the slides bear, balances the batches and chooses the epoch. The
+        loss is the weighted sum of all. Settings and validation results are added to each card's
+        ``training`` and ``metrics``.
     slides, validation : sequence of TrainingSlide
         In memory (:class:`LabelledSlide`) or on disk (:class:`StoredSlide`). `validation` chooses the epoch;
         it is no test set.
@@ -122,8 +150,8 @@ def train(
     Raises
     ------
     InvalidParameterError
-        If a class has no training slide, a label is no class, there is no event, codes have another length,
-        or the checkpoint is that of another training.
+        If heads cannot share a network, a class has no training slide, a label is no class, there is no
+        event, codes have another length, or the checkpoint is that of another training.
     WeightsError
         If the checkpoint is damaged.
     CancelledError
@@ -134,29 +162,30 @@ def train(
     at random (places only). The same seed, data, machine and number of threads give the same model.
     """
     settings = settings or TrainingSettings()
-    check_slides(card, slides, name="training")
-    check_slides(card, validation, name="validation", every_class=False)
+    check_heads(heads)
+    for head in heads:
+        check_slides(head, slides, name="training")
+        check_slides(head, validation, name="validation", every_class=False)
 
     from napari_nic.slide_models.loop import TrainingLoop
 
-    loop = TrainingLoop(card, slides, validation, settings, device=device, checkpoint=checkpoint)
+    loop = TrainingLoop(heads, slides, validation, settings, device=device, checkpoint=checkpoint)
     return loop.run(token or CancellationToken())
 
 
-def check_slides(
-    card: BundleCard, slides: Sequence[TrainingSlide], *, name: str, every_class: bool = True
-) -> None:
+def check_slides(head: Head, slides: Sequence[TrainingSlide], *, name: str, every_class: bool = True) -> None:
     """Raise :class:`InvalidParameterError` unless the slides can be learned from.
 
     Parameters
     ----------
-    card : BundleCard
+    head : Head
     slides : sequence of TrainingSlide
     name : str
         What the slides are for, in the error.
     every_class : bool
         Whether there must be a slide of each class, or an event.
     """
+    card = head.card
     if not slides:
         raise InvalidParameterError(f"there is no {name} slide")
     for slide in slides:
@@ -166,19 +195,25 @@ def check_slides(
                 expected=f"codes (rows, cols, {card.network.code_size}) with at least one encoded cell",
                 found=f"{slide.code_size} channels, {int(slide.mask.sum())} encoded cells",
             )
+    found = zip(slides, head.of(slides), strict=True)
+    known = [(slide.name, outcome) for slide, outcome in found if outcome is not None]
     if card.task == "classification":
-        _check_classes(card, slides, name, every_class)
+        _check_classes(card, known, name, every_class)
     elif card.task == "survival":
-        _check_times(slides, name, every_class)
-    elif len(card.class_names) != 1:
+        _check_times(known, name, every_class)
+    elif len(card.class_names) != 1 or (every_class and not known):
         raise InvalidParameterError(
-            "training regresses one value", found=f"{len(card.class_names)} values in the card"
+            "a head regresses one value, which some slides must have",
+            found=f"{len(card.class_names)} values in the card, {len(known)} {name} slides with a value",
+            hint="several values are several heads, see train_together",
         )
 
 
-def _check_classes(card: BundleCard, slides: Sequence[TrainingSlide], name: str, every_class: bool) -> None:
+def _check_classes(
+    card: BundleCard, known: Sequence[tuple[str, Outcome]], name: str, every_class: bool
+) -> None:
     classes = set(range(len(card.class_names)))
-    labels = {slide.label for slide in slides}
+    labels = {outcome.label for _, outcome in known}
     if labels - classes or (every_class and classes - labels):
         raise InvalidParameterError(
             f"the labels of the {name} slides do not fit the model's classes",
@@ -188,9 +223,9 @@ def _check_classes(card: BundleCard, slides: Sequence[TrainingSlide], name: str,
         )
 
 
-def _check_times(slides: Sequence[TrainingSlide], name: str, any_event: bool) -> None:
-    wrong = [slide.name for slide in slides if not slide.label > 0]
-    if wrong or (any_event and not any(slide.event for slide in slides)):
+def _check_times(known: Sequence[tuple[str, Outcome]], name: str, any_event: bool) -> None:
+    wrong = [slide for slide, outcome in known if not outcome.label > 0]
+    if wrong or (any_event and not any(outcome.event for _, outcome in known)):
         raise InvalidParameterError(
             f"the {name} slides cannot tell of survival",
             expected="times above 0, and at least one event",
