@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -151,12 +152,15 @@ def test_threads_that_want_one_tile_decode_it_once(fresh):
 
 
 def test_pyramid_shows_the_levels(slide):
-    pyramid = slide.pyramid()
+    pyramid, shown = slide.pyramid(), slide.pyramid_levels
     assert max(pyramid[-1].shape[:2]) <= 1024
+    assert [array.shape for array in pyramid] == [(*level.shape, 3) for level in shown]
+    assert all(array.dtype == np.uint8 for array in pyramid)
+    downsamples = [level.downsample_y for level in shown]
+    assert all(1 < after / before < 3 for before, after in pairwise(downsamples))
     for index, level in enumerate(slide.levels):
-        assert pyramid[index].dtype == np.uint8
-        assert pyramid[index].shape == (*level.shape, 3)
-        np.testing.assert_array_equal(pyramid[index].compute(), slide.read_region(index, level.region))
+        array = pyramid[shown.index(level)]
+        np.testing.assert_array_equal(array.compute(), slide.read_region(index, level.region))
 
 
 def test_pyramid_of_the_same_file_has_the_same_names(slide, fresh):

@@ -16,6 +16,8 @@ from napari_nic.errors import CancelledError, InvalidParameterError, MissingPixe
 from napari_nic.geometry import RegionPx
 from napari_nic.jobs import CancellationToken
 from napari_nic.slides import open_slide, overview, read_overview
+from napari_nic.slides.coarse import halving_counts
+from napari_nic.slides.model import Level
 from napari_nic.slides.pyramid import chunk_side
 from napari_nic.slides.shrink import shrink
 
@@ -23,13 +25,14 @@ from napari_nic.slides.shrink import shrink
 @pytest.mark.parametrize(
     ("tile", "side"),
     [
-        ((240, 240), 960),
-        ((256, 256), 1024),
-        ((512, 512), 1024),
+        ((240, 240), 480),
+        ((256, 256), 512),
+        ((512, 512), 512),
         ((1024, 1024), 1024),
+        ((300, 300), 300),
         ((700, 700), 700),
-        ((2048, 2048), 1024),
-        ((64, 4096), 1024),
+        ((2048, 2048), 512),
+        ((64, 4096), 512),
     ],
 )
 def test_chunks_are_whole_tiles(tile, side):
@@ -37,10 +40,49 @@ def test_chunks_are_whole_tiles(tile, side):
 
 
 @given(st.integers(1, 1024))
-def test_chunks_are_between_512_and_1024(tile):
+def test_chunks_are_between_256_and_1024(tile):
     side = chunk_side((tile, tile))
-    assert 512 <= side <= 1024
+    assert 256 <= side <= 1024
     assert side % tile == 0
+
+
+@pytest.mark.parametrize(
+    ("downsamples", "counts"),
+    [
+        ((1, 2, 4), (0, 0, 0)),
+        ((1, 4, 16), (1, 1, 0)),
+        ((1, 16), (3, 0)),
+        ((1, 2.5, 8), (0, 1, 0)),
+        ((1,), (3,)),
+    ],
+)
+def test_steps_between_levels_are_filled_up(downsamples, counts):
+    shapes = [(round(8000 / factor), round(6000 / factor)) for factor in downsamples]
+    if len(downsamples) > 1:
+        shapes[-1] = (1000, 800)
+    levels = [
+        Level(height, width, factor, factor, (240, 240))
+        for (height, width), factor in zip(shapes, downsamples, strict=True)
+    ]
+    assert halving_counts(levels) == counts
+
+
+@pytest.fixture(scope="module")
+def steep_path(tmp_path_factory, make_tissue, make_tiff):
+    """A slide whose second level is a quarter of the first; odd sides."""
+    path = tmp_path_factory.mktemp("steep") / "steep.tif"
+    return make_tiff(path, make_tissue(1001, 1403), factors=(1, 4), tile=240, compression="zlib")
+
+
+def test_a_level_between_is_the_mean_of_the_finer_one(steep_path):
+    with open_slide(steep_path) as slide:
+        assert [level.downsample_y for level in slide.pyramid_levels] == [1, 2, pytest.approx(4, rel=0.01)]
+        between = slide.pyramid()[1]
+        assert slide.reads.total == 0
+        whole = slide.read_region(0, slide.levels[0].region)
+        expected = shrink(whole, 2)
+        assert slide.pyramid_levels[1].shape == expected.shape[:2] == between.shape[:2]
+        np.testing.assert_array_equal(between.compute(), expected)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +97,7 @@ def test_a_slide_of_one_level_gets_coarser_ones(flat_path):
         pyramid = slide.pyramid()
         assert len(slide.levels) == 1
         assert [array.shape for array in pyramid] == [(2601, 3300, 3), (1301, 1650, 3), (651, 825, 3)]
-        assert [array.chunksize[0] for array in pyramid] == [960, 1024, 651]
+        assert [array.chunksize[0] for array in pyramid] == [480, 512, 512]
         assert slide.reads.total == 0
         whole = slide.read_region(0, slide.levels[0].region)
         for array, factor in zip(pyramid[1:], (2, 4), strict=True):
@@ -76,15 +118,16 @@ def test_coarser_levels_decode_each_tile_once_and_are_kept(flat_path):
         assert slide.reads.total == tiles
 
 
-def test_a_pyramid_of_its_own_gets_none(slide_path):
-    with open_slide(slide_path) as slide:
+def test_a_pyramid_of_steps_of_two_gets_none(tmp_path, make_tissue, make_tiff):
+    path = make_tiff(tmp_path / "even.tif", make_tissue(1100, 1500), factors=(1, 2, 4), tile=256)
+    with open_slide(path) as slide:
         assert len(slide.pyramid()) == len(slide.levels) == 3
 
 
 def test_a_chunk_reads_its_own_tiles_only(slide_path):
     with open_slide(slide_path) as slide:
         slide.pyramid()[0].blocks[0, 0].compute()
-        assert dict(slide.reads.tiles) == {0: 16}
+        assert dict(slide.reads.tiles) == {0: 4}
 
 
 def test_names_are_made_of_content(tmp_path, slide_path, flat_path):

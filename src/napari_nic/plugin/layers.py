@@ -112,8 +112,7 @@ def to_slide_um(world: Sequence[float], slide: Slide) -> tuple[float, float]:
 
 def slide_layer(slide: Slide) -> LayerData:
     """Show a slide as a multiscale RGB image."""
-    geometries = [*slide.levels, *slide.coarser.levels]
-    levels = align_levels(slide.pyramid(), geometries, slide.background)
+    levels = align_levels(slide.pyramid(), slide.pyramid_levels, slide.background)
     options = {
         "name": slide.name,
         "rgb": True,
@@ -196,10 +195,22 @@ def overlay_layer(
     if overlay.data.ndim == 3:
         return to_rgba(overlay.data, overlay.mask), options | {"rgb": True}, "image"
     values = np.where(overlay.mask, overlay.data, np.float32(np.nan)).astype(np.float32)
+    if overlay.is_classes:
+        return values, options | _class_colors(overlay), "image"
     options |= {"colormap": overlay.colormap}
     if overlay.limits is not None:
         options |= {"contrast_limits": overlay.limits}
     return values, options, "image"
+
+
+def _class_colors(overlay: Overlay) -> dict[str, Any]:
+    """Colour map with one step for each class: such a layer and one of scores can become each other."""
+    from napari.utils.colormaps import Colormap
+
+    count = len(overlay.legend)
+    colors = [(*(part / 255 for part in color), 1.0) for _, color in overlay.legend]
+    steps = Colormap(colors, controls=np.linspace(0, 1, count + 1), interpolation="zero", name="classes")
+    return {"colormap": steps, "contrast_limits": (-0.5, count - 0.5)}
 
 
 def to_rgba(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:

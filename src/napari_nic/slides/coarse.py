@@ -1,8 +1,14 @@
-"""Levels coarser than the file's own, averaged on demand, so that zooming out of any slide is quick."""
+"""Levels that the file lacks, averaged on demand, so that any slide is quick to look at from any height.
+
+Below the file's coarsest level they let one zoom out. Between its levels they keep the view from reading many
+more pixels than the screen has: in a pyramid of steps of 4 that would be up to sixteen for each.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from napari_nic.geometry import RegionPx
 from napari_nic.slides.cache import TileCache
@@ -21,7 +27,7 @@ LEVEL_CACHE_BYTES = 64 * 2**20
 
 
 class CoarserLevels:
-    """Halvings of a base level, down to :data:`~napari_nic.slides.coarse.OVERVIEW_SIDE`.
+    """Halvings of a level of the file.
 
     A block is the 2 x 2 average of four blocks of the level before, which are made (and kept while there
     is room) in turn. Nothing is computed before it is asked for, and at no time is a level held whole
@@ -30,17 +36,26 @@ class CoarserLevels:
     Parameters
     ----------
     base : Level
-        The coarsest level of the file.
+        A level of the file.
+    count : int
+        How often it is halved; may be 0.
     read_base : callable
         Reads a region of it.
     background : (int, int, int)
         Colour outside the levels.
+
+    Attributes
+    ----------
+    levels : tuple of Level
+        The halvings, finest first.
     """
 
-    def __init__(self, base: Level, read_base: Callable[[RegionPx], RgbArray], background: Rgb) -> None:
+    def __init__(
+        self, base: Level, count: int, read_base: Callable[[RegionPx], RgbArray], background: Rgb
+    ) -> None:
         self._base, self._read_base = base, read_base
         self._background = background
-        self.levels = _halvings(base)
+        self.levels = _halvings(base, count)
         self._caches = [TileCache(LEVEL_CACHE_BYTES) for _ in self.levels]
 
     def read(self, index: int, region: RegionPx) -> RgbArray:
@@ -64,11 +79,26 @@ class CoarserLevels:
         return halve(self.read(index - 1, frame) if index else self._read_base(frame))
 
 
-def _halvings(base: Level) -> tuple[Level, ...]:
+def halving_counts(levels: Sequence[Level]) -> tuple[int, ...]:
+    """How often each level of a file is halved for the screen.
+
+    Between two levels as often as keeps the steps near 2; the coarsest until its longer side is at most
+    :data:`~napari_nic.slides.coarse.OVERVIEW_SIDE`.
+    """
+    steps = [
+        math.sqrt(b.downsample_y / a.downsample_y * b.downsample_x / a.downsample_x)
+        for a, b in pairwise(levels)
+    ]
+    between = [max(0, round(math.log2(step)) - 1) for step in steps]
+    longest = max(levels[-1].shape)
+    return (*between, max(0, math.ceil(math.log2(longest / OVERVIEW_SIDE))))
+
+
+def _halvings(base: Level, count: int) -> tuple[Level, ...]:
     levels = []
-    height, width, factor = base.height, base.width, 1
-    while max(height, width) > OVERVIEW_SIDE:
-        height, width, factor = -(-height // 2), -(-width // 2), factor * 2
+    height, width = base.shape
+    for number in range(1, count + 1):
+        height, width, factor = -(-height // 2), -(-width // 2), 2**number
         levels.append(
             Level(height, width, base.downsample_y * factor, base.downsample_x * factor, (BLOCK, BLOCK))
         )

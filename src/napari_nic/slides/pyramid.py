@@ -15,33 +15,35 @@ from napari_nic.slides.model import Level, RgbArray
 if TYPE_CHECKING:
     from napari_nic.slides.slide import Slide
 
-CHUNK_MIN, CHUNK_MAX = 512, 1024
-"""Side of a chunk in pixels. Smaller ones cost a viewer more calls than pixels, larger ones stall it."""
+CHUNK_SIDE = 512
+"""Wanted side of a chunk in pixels: a viewer reads all chunks that it shows a part of."""
+
+CHUNK_MAX = 1024
+"""Largest side: tiles up to this are chunks of their own."""
 
 
 def chunk_side(tile: tuple[int, int]) -> int:
     """Return the side of square chunks over tiles (rows, cols).
 
-    The largest whole multiple of the tile between 512 and 1024 px, so that no tile is decoded for two
-    chunks; 1024 where the tiles are not square, or no multiple of them fits.
+    The largest whole multiple of the tile up to 512 px, or the tile itself up to 1024 px, so that no tile is
+    decoded for two chunks; 512 px where the tiles are not square, or larger.
     """
     height, width = tile
     if height != width or height > CHUNK_MAX:
-        return CHUNK_MAX
-    return CHUNK_MAX // height * height
+        return CHUNK_SIDE
+    return max(1, CHUNK_SIDE // height) * height
 
 
 def slide_pyramid(slide: Slide) -> list[da.Array]:
     """Return a slide's own levels and its computed ones; see :meth:`~napari_nic.slides.Slide.pyramid`."""
-    own = [
-        _level_array(slide, level, partial(slide.read_region, index))
-        for index, level in enumerate(slide.levels)
-    ]
-    coarser = slide.coarser
-    computed = [
-        _level_array(slide, level, partial(coarser.read, index)) for index, level in enumerate(coarser.levels)
-    ]
-    return own + computed
+    arrays = []
+    for index, (level, halvings) in enumerate(zip(slide.levels, slide.halvings, strict=True)):
+        arrays.append(_level_array(slide, level, partial(slide.read_region, index)))
+        arrays += [
+            _level_array(slide, halved, partial(halvings.read, number))
+            for number, halved in enumerate(halvings.levels)
+        ]
+    return arrays
 
 
 def _level_array(slide: Slide, level: Level, read: Callable[[RegionPx], RgbArray]) -> da.Array:

@@ -14,7 +14,7 @@ import numpy as np
 from napari_nic.errors import MissingPixelSizeError, OutOfBoundsError
 from napari_nic.geometry import MPP_MAX, MPP_MIN, LevelGeometry, PixelSize, RegionPx
 from napari_nic.slides.cache import TileCache
-from napari_nic.slides.coarse import CoarserLevels
+from napari_nic.slides.coarse import CoarserLevels, halving_counts
 from napari_nic.slides.color import plan_color
 from napari_nic.slides.compose import compose
 from napari_nic.slides.counter import ReadCounter
@@ -89,7 +89,7 @@ class Slide:
         self.pixel_size, self.pixel_size_note = choose_pixel_size(info.pixel_sizes)
         if mpp is not None:
             self.pixel_size = PixelSize(mpp, mpp, "user")
-        self._coarser = self._make_coarser()
+        self._halvings = self._make_halvings()
         self._fingerprint: str | None = None
 
     def __repr__(self) -> str:
@@ -109,7 +109,8 @@ class Slide:
         if self._gate.close():
             self._source.close()
             self._tiles.clear()
-            self._coarser.clear()
+            for halvings in self._halvings:
+                halvings.clear()
 
     @property
     def level_geometries(self) -> tuple[LevelGeometry, ...]:
@@ -166,12 +167,14 @@ class Slide:
         twin = copy.copy(self)
         twin.color, twin._transform = plan_color(self._source.info.icc_profile, to_srgb=color == "srgb")
         twin._tiles = TileCache()  # what is kept of pixels is kept in its colours
-        twin._coarser = twin._make_coarser()
+        twin._halvings = twin._make_halvings()
         return twin
 
-    def _make_coarser(self) -> CoarserLevels:
-        coarsest = len(self.levels) - 1
-        return CoarserLevels(self.levels[coarsest], partial(self.read_region, coarsest), self.background)
+    def _make_halvings(self) -> tuple[CoarserLevels, ...]:
+        return tuple(
+            CoarserLevels(level, count, partial(self.read_region, index), self.background)
+            for index, (level, count) in enumerate(zip(self.levels, halving_counts(self.levels), strict=True))
+        )
 
     def read_tile(self, level: int, tile_row: int, tile_col: int) -> RgbArray:
         """Decode one native tile, past the cache; meant for those who walk all tiles once.
@@ -254,17 +257,27 @@ class Slide:
             return self._source.read_associated(name)
 
     @property
-    def coarser(self) -> CoarserLevels:
-        """Levels below the file's coarsest one, averaged on demand and kept in a bounded cache."""
-        return self._coarser
+    def halvings(self) -> tuple[CoarserLevels, ...]:
+        """Levels that the file lacks: for each of its own those between it and the next, made on demand."""
+        return self._halvings
+
+    @property
+    def pyramid_levels(self) -> tuple[Level, ...]:
+        """Geometry of the arrays of :meth:`pyramid`: the file's own levels and those made on demand."""
+        return tuple(
+            level
+            for own, halvings in zip(self.levels, self._halvings, strict=True)
+            for level in (own, *halvings.levels)
+        )
 
     def pyramid(self) -> list[dask.array.Array]:
         """Return the levels as lazy Dask arrays (rows, cols, 3) uint8, finest first; reads no pixel.
 
-        The file's own levels come first. Where the coarsest of them has a side of more than 1024 px,
-        halvings of it follow until one has not: these are averaged from the file's coarsest level when they
-        are first looked at. Chunks are squares of 512 to 1024 px, whole multiples of the file's tiles where
-        those are square.
+        Where two levels of the file are far apart, halvings of the finer one lie between them, so that the
+        steps are near 2; where its coarsest one has a side of more than 1024 px, halvings follow until one
+        has not. They are averaged when they are first looked at. Chunks are squares of 256 to 512 px where
+        tiles allow it, else of up to 1024 px; always whole multiples of the file's tiles if those are square
+        and no larger.
         """
         from napari_nic.slides.pyramid import slide_pyramid  # here, since Dask costs 0.2 s to import
 
