@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from napari_nic.compress import BlocksDone, compress, prepare_store
@@ -64,11 +64,34 @@ class Stage:
     text: str
 
 
+SETTLE_SECONDS = 1.0
+"""Longest wait for the screen to come to rest; that of a window which closes never does."""
+
+
 @dataclass(frozen=True)
 class Ready:
-    """Report: the store is there."""
+    """Report: the store is there.
+
+    Attributes
+    ----------
+    store : CompressedSlide
+    """
 
     store: CompressedSlide
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Report: asks whether the screen has come to rest after :class:`Ready`.
+
+    Attributes
+    ----------
+    seen : Event
+        Set by whoever gets the report. The work that keeps all cores busy begins only then: to add a layer
+        and to draw it first take napari some 60 ms each, and twice that among threads that decode and encode.
+    """
+
+    seen: threading.Event = field(default_factory=threading.Event, compare=False)
 
 
 @dataclass(frozen=True)
@@ -122,6 +145,9 @@ def compress_painted(request: CompressRequest, token: CancellationToken) -> Gene
     )
     token.checkpoint()
     yield Ready(store)
+    settled = Settled()
+    yield settled
+    settled.seen.wait(SETTLE_SECONDS)
     yield from _paint_reports(request, encoder, store, token)
 
 

@@ -8,7 +8,9 @@ controllers see of it, so that their tests run jobs in place, without Qt and wit
 from __future__ import annotations
 
 import functools
+import gc
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -121,12 +123,52 @@ def _run(make: MakeJob, token: CancellationToken) -> Generator[Any, None, Any]:
         return _Failed(error)
 
 
+class _Inbox:
+    """Calls that wait in the main thread; one is made in each turn of the event loop.
+
+    Qt handles the signals that came from threads, and the painting that they ask for, in one go. Taken one by
+    one from a timer, they leave the loop time to paint and to take the user's events in between.
+    """
+
+    def __init__(self) -> None:
+        from qtpy.QtCore import QTimer
+
+        self._calls: deque[Callable[[], None]] = deque()
+        self._timer = QTimer()
+        self._timer.setInterval(0)
+        self._timer.timeout.connect(self._next)
+
+    def put(self, call: Callable[..., None], *values: Any) -> None:
+        """Call it with these values when its turn comes."""
+        self._calls.append(functools.partial(call, *values))
+        self._timer.start()
+
+    def clear(self) -> None:
+        """Forget what waits."""
+        self._calls.clear()
+        self._timer.stop()
+
+    def _next(self) -> None:
+        call = self._calls.popleft()
+        if not self._calls:
+            self._timer.stop()
+        call()
+
+
 class ThreadRunner:
-    """Runs jobs in napari's worker threads and tells the main thread about them."""
+    """Runs jobs in napari's worker threads and tells the main thread about them.
+
+    While one runs, the garbage collector leaves alone what was there before: to search all objects of napari
+    and PyTorch takes it 0.2 s, in which no thread does anything.
+    """
 
     def __init__(self) -> None:
         self._jobs: dict[Job, Any] = {}
         self._closed = False
+
+    @functools.cached_property
+    def _inbox(self) -> _Inbox:
+        return _Inbox()
 
     @property
     def jobs(self) -> tuple[Job, ...]:
@@ -158,6 +200,8 @@ class ThreadRunner:
         def finish() -> None:
             job.running = False
             self._jobs.pop(job, None)
+            if not self._jobs:
+                gc.unfreeze()
             if not self._closed:
                 callbacks.finished()
 
@@ -165,10 +209,12 @@ class ThreadRunner:
             function, _start_thread=False, _ignore_errors=True, _worker_class=_worker_class()
         )
         worker.token = job.token
-        worker.yielded.connect(report)
-        worker.returned.connect(return_value)
-        worker.errored.connect(fail)
-        worker.finished.connect(finish)
+        worker.yielded.connect(functools.partial(self._inbox.put, report))
+        worker.returned.connect(functools.partial(self._inbox.put, return_value))
+        worker.errored.connect(functools.partial(self._inbox.put, fail))
+        worker.finished.connect(functools.partial(self._inbox.put, finish))
+        if not self._jobs:
+            gc.freeze()
         self._jobs[job] = worker
         worker.start()
         return job
@@ -186,6 +232,9 @@ class ThreadRunner:
         for job in self._jobs:
             job.running = False
         self._jobs.clear()
+        if workers:
+            self._inbox.clear()
+            gc.unfreeze()
 
 
 @functools.cache

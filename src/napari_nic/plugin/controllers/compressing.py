@@ -17,6 +17,7 @@ from napari_nic.plugin.compress_job import (
     EncoderCache,
     Painted,
     Ready,
+    Settled,
     Stage,
     compress_painted,
     load_ahead,
@@ -78,6 +79,7 @@ class _Run:
     job: Job = field(init=False)
     store: CompressedSlide | None = None
     state: CompressState = field(default_factory=lambda: CompressState("running", "starting"))
+    whole: bool = False
     replace_wanted: bool = False
 
 
@@ -128,8 +130,8 @@ class CompressController:
         self.session.settings.set(REGION_SETTING, region)
         self.changed.emit()
 
-    def why_not(self) -> str:
-        """Why Compress cannot be clicked; empty when it can."""
+    def blocked(self) -> str:
+        """Why no run of this slide can be started just now; empty when one can."""
         slide, run = self.session.slide, self._run
         if slide is None:
             return "Open a slide first"
@@ -139,6 +141,12 @@ class CompressController:
             return f"{run.slide.name} is being compressed: wait, or choose it above and cancel"
         if slide.pixel_size is None:
             return f"The {UM}/px of this slide is not known: enter it above"
+        return ""
+
+    def why_not(self) -> str:
+        """Why Compress cannot be clicked; empty when it can."""
+        if blocked := self.blocked():
+            return blocked
         if self.state.complete and not self._asks_anew():
             return (
                 f"All {self.state.total:,} {CELLS} are compressed with {self.session.spec.name}. "
@@ -174,17 +182,23 @@ class CompressController:
 
     # -- the run -----------------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Compress what is missing of the chosen region; a second click goes on where the first ended."""
+    def start(self, *, whole: bool = False) -> None:
+        """Compress what is missing of the chosen region; a second click goes on where the first ended.
+
+        Parameters
+        ----------
+        whole : bool
+            The whole slide this time, whatever region is chosen.
+        """
         slide, store = self.session.slide, self.session.store
         if slide is None or self.why_not():
             return
         overwrite = store is not None and self._tissue.differs_from(store)
         if store is not None and overwrite and not self._may_replace(store):
             return
-        self._start(slide, overwrite=overwrite)
+        self._start(slide, overwrite=overwrite, whole=whole)
 
-    def _start(self, slide: Slide, *, overwrite: bool) -> None:
+    def _start(self, slide: Slide, *, overwrite: bool, whole: bool) -> None:
         store = self.session.store
         request = CompressRequest(
             slide,
@@ -194,9 +208,9 @@ class CompressController:
             self.options.completed(store),
             self._tissue.edited(),
             overwrite,
-            *self._region_to_do(store, overwrite=overwrite),
+            *self._region_to_do(store, overwrite=overwrite, whole=whole),
         )
-        run = self._run = _Run(slide)
+        run = self._run = _Run(slide, whole=whole)
         run.state = replace(run.state, done=self._at_rest.done, total=self._at_rest.total)
         self.changed.emit()
         run.job = self._runner.start(
@@ -239,11 +253,11 @@ class CompressController:
             run.job.cancel()
 
     def _region_to_do(
-        self, store: CompressedSlide | None, *, overwrite: bool
+        self, store: CompressedSlide | None, *, overwrite: bool, whole: bool
     ) -> tuple[RegionPx | None, bool]:
         """What is visible, and whether to stop after it; goes on to the rest when that is done already."""
         visible = self._visible()
-        if self.region == "whole" or visible is None:
+        if whole or self.region == "whole" or visible is None:
             return visible, False
         if store is not None and not overwrite:
             left = pending_blocks(store.done, store.coverage)
@@ -266,12 +280,9 @@ class CompressController:
         if isinstance(report, Stage):
             self._set(run, stage=report.text)
         elif isinstance(report, Ready):
-            run.store = report.store
-            counts = _count(report.store)
-            self._set(run, stage="compressing", done=counts.done, total=counts.total)
-            if shown:
-                self.session.set_store(report.store)
-                self.prepared.emit()
+            self._on_ready(run, report.store, shown=shown)
+        elif isinstance(report, Settled):
+            report.seen.set()
         elif isinstance(report, Painted):
             going = run.state.phase == "running"
             self._set(
@@ -282,6 +293,14 @@ class CompressController:
             )
             if shown:
                 self.painted.emit(report.pictures)
+
+    def _on_ready(self, run: _Run, store: CompressedSlide, *, shown: bool) -> None:
+        run.store = store
+        counts = _count(store)
+        self._set(run, stage="compressing", done=counts.done, total=counts.total)
+        if shown:
+            self.session.set_store(store)
+            self.prepared.emit()
 
     def _on_failed(self, run: _Run, error: Exception) -> None:
         if isinstance(error, StoreMismatchError):
@@ -308,7 +327,7 @@ class CompressController:
 
     def _replace(self, run: _Run) -> None:
         if run.slide is self.session.slide and self._run is None:
-            self._start(run.slide, overwrite=True)
+            self._start(run.slide, overwrite=True, whole=run.whole)
 
     # -- another tissue mask or other settings than the store was made with -------------------------------
 
