@@ -47,7 +47,7 @@ for name in "${names[@]}"; do
             ;;
         nic-bigan)
             train "$name" bigan "Bidirectional GAN, the published NIC network, a narrow generator." \
-                --steps 1200 --set generator_width=32
+                --steps 4000 --batch-size 48 --learning-rate 3e-4 --set generator_width=32
             ;;
         nic-vae)
             train "$name" vae "Variational autoencoder, the published NIC network; code distance is visible difference." \

@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from napari_nic.training.objectives.bigan import BiganObjective, PairCritic, make_generator
@@ -43,3 +44,29 @@ def test_encoder_and_generator_do_not_move_the_discriminator_and_the_other_way_r
     assert not of_painters & of_critic
     assert of_painters | of_critic | kept == {id(p) for p in objective.parameters()}
     assert not any(p.requires_grad for p in objective.encoder.parameters())
+
+
+def test_both_cycles_are_in_the_loss_with_their_weights(source, quick):
+    weights = {"code_cycle": 0.5, "picture_cycle": 3.0}
+    torch.manual_seed(0)
+    objective = BiganObjective(quick(settings=SMALL | weights), [source]).train()
+    x = torch.rand(4, 3, objective.input_size, objective.input_size) * 2 - 1
+    loss, terms = objective._fool(x)
+    expected = terms["adversarial"] + 0.5 * terms["code_cycle"] + 3.0 * terms["picture_cycle"]
+    assert float(loss.detach()) == pytest.approx(expected, rel=1e-5)
+
+
+def test_closing_the_picture_cycle_brings_the_reconstruction_nearer(source, quick):
+    torch.manual_seed(0)
+    objective = BiganObjective(quick(settings=SMALL | {"picture_cycle": 50.0, "code_cycle": 0.0}), [source])
+    objective.train()
+    painters, _ = objective.optimisers(3e-3)
+    x = torch.full((8, 3, objective.input_size, objective.input_size), 0.7)
+    errors = []
+    for _ in range(12):
+        loss, terms = objective._fool(x)
+        painters.zero_grad(set_to_none=True)
+        loss.backward()
+        painters.step()
+        errors.append(terms["picture_cycle"])
+    assert errors[-1] < 0.6 * errors[0]

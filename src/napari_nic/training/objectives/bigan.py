@@ -7,8 +7,10 @@
 
 At the optimum E inverts G. What keeps it from falling apart, beside the paper's recipe: spectral
 normalisation of every layer of D, two steps of D for each of E and G, a hinge loss, Adam with beta1 = 0.5,
-and a moving average of E's and G's weights, which is what is kept. A weighted reconstruction term on
-``E(G(z))`` ties the code down early, where the adversarial signal says little about it.
+and a moving average of E's and G's weights, which is what is kept. Two weighted reconstruction terms tie E and
+G to each other early, where the adversarial signal says little about it: ``E(G(z))`` against z, and ``G(E(x))``
+against x. That the joint distributions alone leave the pairing loose, and that a cycle mends it, is Li et al.
+2017 (ALICE); both weights may be 0, which is the paper's BiGAN.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from napari_nic.encoders.networks import LEAK
+from napari_nic.encoders.nets import LEAK
 from napari_nic.patches import PatchSource
 from napari_nic.training.objectives.base import Batch, Objective, Settings, ToInput, mixed_images
 from napari_nic.training.objectives.vae import FIRST_SIDE
@@ -42,6 +44,8 @@ class BiganSettings(Settings):
         Steps of the discriminator for each of encoder and generator.
     code_cycle : float
         Weight of the mean squared error between z and E(G(z)).
+    picture_cycle : float
+        Weight of the mean absolute error between x and G(E(x)), pixels from -1 to 1.
     average : float
         Decay of the moving average of the weights that are kept.
     """
@@ -50,6 +54,7 @@ class BiganSettings(Settings):
     critic_width: int = 64
     critic_steps: int = 2
     code_cycle: float = 1.0
+    picture_cycle: float = 5.0
     average: float = 0.995
 
 
@@ -58,7 +63,7 @@ class BiganObjective(Objective):
 
     name = "bigan"
     title = "Bidirectional GAN"
-    citation = "Donahue et al., Adversarial feature learning, ICLR 2017; Tellez et al., TPAMI 2019"
+    citation = "Donahue et al., Adversarial feature learning, ICLR 2017; Li et al., ALICE, NeurIPS 2017; Tellez et al., TPAMI 2019"
     limits = "Its codes say what a generator needs to paint a patch like it; they do not know diagnoses."
     learning_rate = 2e-4
     schedule: ClassVar[Schedule] = "constant"
@@ -111,7 +116,7 @@ class BiganObjective(Objective):
         return float(loss.detach()), terms | {"critic_gap": gap}
 
     def loss(self, batch: Batch, to_input: ToInput) -> tuple[torch.Tensor, dict[str, float]]:
-        """Return the error of reconstructions G(E(x)), which no part of the training minimises directly."""
+        """Return the squared error of reconstructions G(E(x)), pixels from -1 to 1."""
         x = to_input(batch)
         error = torch.mean((self.reconstruct(x).float() - x.float()) ** 2)
         return error, {"reconstruction_mse": float(error.detach())}
@@ -136,16 +141,16 @@ class BiganObjective(Objective):
         return self.critic(x, code).float(), self.critic(painted, z).float()
 
     def _fool(self, x: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
-        """Return the loss of encoder and generator: swap the two judgements, and keep E(G(z)) at z."""
+        """Return the loss of encoder and generator: swap the two judgements, and close both cycles."""
         z = torch.randn(len(x), self.code_size, device=x.device)
-        painted = self.live_generator(z)
-        real, fake = self.critic(x, self.live_encoder(x)).float(), self.critic(painted, z).float()
-        cycle = nn.functional.mse_loss(self.live_encoder(painted).float(), z)
-        loss = real.mean() - fake.mean() + self.settings.code_cycle * cycle
-        return loss, {
-            "adversarial": float((real.mean() - fake.mean()).detach()),
-            "cycle": float(cycle.detach()),
-        }
+        code, painted = self.live_encoder(x), self.live_generator(z)
+        adversarial = (self.critic(x, code) - self.critic(painted, z)).float().mean()
+        code_cycle = nn.functional.mse_loss(self.live_encoder(painted).float(), z)
+        picture_cycle = nn.functional.l1_loss(self.live_generator(code).float(), x.float())
+        weights = self.settings
+        loss = adversarial + weights.code_cycle * code_cycle + weights.picture_cycle * picture_cycle
+        terms = {"adversarial": adversarial, "code_cycle": code_cycle, "picture_cycle": picture_cycle}
+        return loss, {name: float(term.detach()) for name, term in terms.items()}
 
     @torch.no_grad()
     def _average(self) -> None:
