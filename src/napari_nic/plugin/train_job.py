@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Literal
 import cv2
 import numpy as np
 
+from napari_nic.compress.pipeline import usable_cores
 from napari_nic.encoders.store import user_encoders_folder
 from napari_nic.errors import WeightsError
 from napari_nic.jobs import CancellationToken, Progress
 from napari_nic.patches import TileFolder
+from napari_nic.plugin.low_priority import at_low_priority
 from napari_nic.plugin.no_triton import keep_triton_out
 from napari_nic.plugin.training_patches import SlidePatches, read_slides
 from napari_nic.plugin.worker import throttled
@@ -127,6 +129,11 @@ class Trained:
 
 def train(request: TrainRequest, token: CancellationToken) -> Generator[object, None, str]:
     """Run in the worker thread; return the name of the new encoder."""
+    yield from at_low_priority(_prepare_and_train(request, token), "training")
+    return request.form.name
+
+
+def _prepare_and_train(request: TrainRequest, token: CancellationToken) -> Generator[object, None, None]:
     form = request.form
     yield Stage("starting")
     keep_triton_out()
@@ -147,7 +154,6 @@ def train(request: TrainRequest, token: CancellationToken) -> Generator[object, 
     _check_same_patches(request)
     yield Begun(*_earlier(form.checkpoint), skipped)
     yield from _train(make_recipe(form, sets), token)
-    return form.name
 
 
 def _check_same_patches(request: TrainRequest) -> None:
@@ -236,8 +242,12 @@ def make_recipe(form: TrainForm, sets: Sequence[TrainingSet]) -> TrainRecipe:
 
 
 def _train(recipe: TrainRecipe, token: CancellationToken) -> Iterator[Trained]:
+    import torch
+
     from napari_nic.training.recipe import train_encoder
 
+    # One core is left to the window and to the thread that draws the next patches.
+    torch.set_num_threads(max(1, usable_cores() - 1))
     pictures = _Pictures(recipe.checkpoint)
     for progress in throttled(train_encoder(recipe, token=token), lambda _, newer: newer):
         yield Trained(progress, pictures.new())

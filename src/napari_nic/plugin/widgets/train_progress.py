@@ -53,8 +53,9 @@ class TrainProgressSection(Section):
         set_enabled(self.button, training.why_not(), TRAIN)
         set_enabled(self.stop, "" if state.phase == "running" else "Nothing is running", CANCEL)
         self.bar.setVisible(state.busy)
-        waiting = state.busy and (state.rate == 0 or state.finishing)
-        self.bar.setRange(0, 0 if waiting else max(1, state.total))
+        # Never the moving bar of a range of nothing: every frame of it composes the whole window again, which
+        # takes a core where OpenGL is done in software.
+        self.bar.setRange(0, max(1, state.total))
         self.bar.setValue(state.done)
         self.bar.setFormat(bar_text(state))
         self.text.setText(sentence(state) if state.busy else training.why_not() or sentence(state))
