@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import numpy as np
 import pytest
 
@@ -9,7 +10,7 @@ from napari_nic.compress import GridOptions
 from napari_nic.compressed import CompressedSlide
 from napari_nic.errors import DamagedSlideError, StoreError
 from napari_nic.plugin import compress_job
-from napari_nic.plugin.compress_job import Painted, Ready
+from napari_nic.plugin.compress_job import Painted, Ready, Settled
 from napari_nic.plugin.compress_options import CompressOptions
 from napari_nic.plugin.controllers.compressing import CompressController
 from napari_nic.plugin.controllers.tissue import TissueController
@@ -91,6 +92,32 @@ def test_reports_tell_the_way(opened, compressing, runner):
     done = [state.done for state in seen]
     assert done == sorted(done)
     assert {"loading the encoder", "finding tissue", "compressing"} <= {state.stage for state in seen}
+
+
+def test_patches_are_read_when_the_screen_has_come_to_rest(opened, compressing, runner, monkeypatch):
+    order = []
+    monkeypatch.setattr(compress_job, "compress", lambda *_, **__: order.append("compress") or iter(()))
+    compressing.prepared.connect(lambda: order.append("layer"))
+    monkeypatch.setattr(compress_job, "Settled", lambda: order.append("asked") or Settled(seen=Seen(order)))
+    compressing.start()
+    assert order == ["layer", "asked", "seen", "waited", "compress"]
+
+
+class Seen(threading.Event):
+    """An event that tells when it is set and waited for."""
+
+    def __init__(self, order: list[str]) -> None:
+        super().__init__()
+        self._order = order
+
+    def set(self) -> None:
+        self._order.append("seen")
+        super().set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        assert self.is_set()
+        self._order.append("waited")
+        return super().wait(timeout)
 
 
 def test_pause_and_go_on(compressing, runner):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Generator
 from functools import partial
@@ -145,3 +146,45 @@ def test_paused_job_shuts_down(qtbot, log):
     job.token.pause()
     runner.shutdown()
     assert closed.is_set()
+
+
+@pytest.mark.gui
+def test_the_loop_paints_between_two_reports(qtbot):
+    """What one report asks to be painted is painted before the next report is handled."""
+    from qtpy.QtWidgets import QWidget
+
+    happened: list[object] = []
+
+    class Canvas(QWidget):
+        def paintEvent(self, event: object) -> None:  # noqa: N802 -- Qt's name
+            happened.append("painted")
+
+    canvas = Canvas()
+    qtbot.addWidget(canvas)
+    with qtbot.waitExposed(canvas):
+        canvas.show()
+    qtbot.waitUntil(lambda: bool(happened))
+    happened.clear()
+
+    def on_yielded(value: int) -> None:
+        happened.append(value)
+        canvas.update()
+
+    def make(token: CancellationToken) -> Generator[int, None, None]:
+        yield from (1, 2, 3)
+
+    runner = ThreadRunner()
+    runner.start("paint", make, Callbacks(yielded=on_yielded))
+    qtbot.waitUntil(lambda: not runner.jobs and happened[-1] == "painted")
+    assert happened == [1, "painted", 2, "painted", 3, "painted"]
+
+
+@pytest.mark.gui
+def test_what_was_there_is_not_searched_for_garbage_while_a_job_runs(qtbot, log):
+    runner = ThreadRunner()
+    frozen = gc.get_freeze_count()
+    job = runner.start("endless", partial(endless, threading.Event()), log.callbacks())
+    assert gc.get_freeze_count() > frozen
+    job.cancel()
+    qtbot.waitUntil(lambda: log.ended)
+    assert gc.get_freeze_count() == 0
