@@ -215,6 +215,7 @@ def tile_patches(folders: Sequence[TileFolder], count: int, seed: int) -> GivePa
     """Return what gives `count` random patches of tiles for an encoder, at its resolution."""
 
     def give(spec: EncoderSpec) -> np.ndarray:
+        """Draw the patches: ndarray of uint8, (count, input_size, input_size, 3)."""
         import numpy as np
 
         from napari_nic.patches import TileSet, load_tiles

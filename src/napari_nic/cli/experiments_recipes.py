@@ -30,7 +30,8 @@ Run the protocol of the NIC paper on a public data set, as its makers publish it
 
 Without --run, the table of the cohort, the slides set aside for encoders, and the commands of the protocol
 are written. With --run all of it is done: compress, four folds, two seeds, and the results on the paper's
-subsets beside the paper's numbers. The same command goes on after a stop."""
+subsets beside the paper's numbers. The same command goes on after a stop. Without a folder the paper's
+numbers are shown."""
 
 
 def add_recipe(actions: arguments.Subparsers) -> None:
@@ -44,8 +45,8 @@ def add_recipe(actions: arguments.Subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("name", choices=(*SLIDE_RECIPES, TILE_RECIPE), metavar="NAME")
-    parser.add_argument("data", metavar="FOLDER", help="of the data set, as it was downloaded")
-    arguments.add_out(parser, "folder of tables, codes, models and results", required=True)
+    parser.add_argument("data", nargs="?", metavar="FOLDER", help="of the data set, as it was downloaded")
+    arguments.add_out(parser, "folder of tables, codes, models and results; needed with FOLDER")
     parser.add_argument("--run", action="store_true", dest="go", help="do it all, instead of preparing it")
     parser.add_argument("--encoder", metavar="NAME", help="name or folder; default: nic-default")
     parser.add_argument(
@@ -66,9 +67,23 @@ def add_recipe(actions: arguments.Subparsers) -> None:
 
 
 def run_recipe(args: argparse.Namespace, console: Console) -> int:
-    """Prepare or run a recipe."""
-    if args.name == TILE_RECIPE:
-        return _run_tiles(args, console)
+    """Prepare or run a recipe, or show the paper's numbers."""
+    from napari_nic.encoders import DEFAULT_ENCODER
+
+    encoder_name = args.encoder or DEFAULT_ENCODER
+    if args.data is None and not args.go:
+        _tell(args, {}, encoder_name, console)
+        return 0
+    if args.data is None or args.out is None:
+        raise arguments.UsageError(
+            "a recipe needs the data set and a folder to write to",
+            expected="FOLDER --out PATH",
+            found="no FOLDER" if args.data is None else "no --out",
+        )
+    return (_run_tiles if args.name == TILE_RECIPE else _run_slides)(args, encoder_name, console)
+
+
+def _run_slides(args: argparse.Namespace, encoder_name: str, console: Console) -> int:
     recipe = _slide_recipe(args)
     for note in recipe.cohort.notes:
         console.note(f"note: {note}")
@@ -78,11 +93,9 @@ def run_recipe(args: argparse.Namespace, console: Console) -> int:
         with stoppable(console) as token:
             encoder = _encoder(args, console)
             return _follow(run_slide_recipe(recipe, encoder, token=token), args, console)
-    from napari_nic.encoders import DEFAULT_ENCODER
     from napari_nic.experiments.recipes import write_recipe
     from napari_nic.experiments.recipes.protocol import commands
 
-    encoder_name = args.encoder or DEFAULT_ENCODER
     slides = write_recipe(recipe, encoder=encoder_name)
     console.note(f"{len(slides)} slides, {recipe.set_aside} set aside, in {recipe.out}")
     for line in commands(recipe, slides, encoder_name):
@@ -108,14 +121,13 @@ def _slide_recipe(args: argparse.Namespace) -> SlideRecipe:
     return replace(recipe, training=replace(recipe.training, name=args.name, model=args.model))
 
 
-def _run_tiles(args: argparse.Namespace, console: Console) -> int:
-    from napari_nic.encoders import DEFAULT_ENCODER
+def _run_tiles(args: argparse.Namespace, encoder_name: str, console: Console) -> int:
     from napari_nic.experiments.recipes import TileRecipe, find_tissue9, run_tile_recipe
 
     training, testing = find_tissue9(args.data)
     if not args.go:
         console.note("nothing to prepare: run it with --run")
-        _tell(args, {}, args.encoder or DEFAULT_ENCODER, console)
+        _tell(args, {}, encoder_name, console)
         return 0
     recipe = TileRecipe(training, testing, Path(args.out))
     with stoppable(console, ending="stopped") as token:

@@ -39,6 +39,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     arguments.require_folder(args.out, several=len(paths) > 1)
 
     def export(path: Path) -> dict[str, Any]:
+        """Write the array of one compressed slide; return what was written."""
         store = CompressedSlide.open(store_of(path))
         out = store.path.parent if args.out is None else Path(args.out)
         files = export_store(

@@ -28,6 +28,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     """Describe each slide or store."""
 
     def describe(path: Path) -> dict[str, Any]:
+        """Print what one file is; return it for JSON."""
         record = _describe_store(path) if is_store(path) else _describe_slide(path, args)
         for line in _lines(record):
             console.result(line)

@@ -42,6 +42,7 @@ def stoppable(console: Console, *, ending: str = RESUMABLE) -> Iterator[Cancella
     token = CancellationToken()
 
     def stop(_number: int, _frame: FrameType | None) -> None:
+        """Ask the work to stop; asked again, end it at once."""
         if token.cancelled:
             raise KeyboardInterrupt
         token.cancel()

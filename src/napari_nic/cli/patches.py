@@ -138,6 +138,7 @@ def run_info(args: argparse.Namespace, console: Console) -> int:
     from napari_nic.patches import PatchStore
 
     def describe(path: Path) -> dict[str, Any]:
+        """Print what is in one store; return it for JSON."""
         store = PatchStore.open(path)
         _print_store(store, console, everything=args.all)
         return store_record(store)

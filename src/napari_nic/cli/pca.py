@@ -44,6 +44,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     }
 
     def draw(path: Path) -> dict[str, Any]:
+        """Write the picture of one compressed slide; return its name for JSON."""
         overlay = _overlay(CompressedSlide.open(store_of(path)), args.channel)
         save_overlay(overlay, targets[path], cell_px=args.cell_px)
         console.result(str(targets[path]))

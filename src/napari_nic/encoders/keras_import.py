@@ -122,6 +122,7 @@ def _read_model(path: Path) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]
     arrays: dict[str, np.ndarray] = {}
 
     def collect(address: str, node: h5py.Group | h5py.Dataset) -> None:
+        """Keep an array under its layer and its name."""
         if isinstance(node, h5py.Dataset):
             layer, array = address.split("/")[-2:]
             arrays[f"{layer}/{array.partition(':')[0]}"] = node[()]

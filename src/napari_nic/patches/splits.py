@@ -47,9 +47,7 @@ def split_by_group(
     InvalidParameterError
         If a share is not above 0, their sum is not 1, or there are fewer groups than parts.
     """
-    wanted = np.asarray(shares, float)
-    if len(wanted) == 0 or (wanted <= 0).any() or abs(wanted.sum() - 1) > _SUM_TOLERANCE:
-        raise InvalidParameterError("shares are above 0 and sum to 1", found=f"{[float(s) for s in wanted]}")
+    wanted = _checked(shares)
     names, members = np.unique(np.asarray(groups), return_inverse=True)
     if len(names) < len(wanted):
         raise InvalidParameterError(
@@ -61,6 +59,13 @@ def split_by_group(
     weights = _class_shares(members, len(names), labels)
     part_of_group = _deal(weights, wanted, np.random.default_rng(seed))
     return tuple(np.flatnonzero(part_of_group[members] == part) for part in range(len(wanted)))
+
+
+def _checked(shares: Sequence[float]) -> np.ndarray:
+    wanted = np.asarray(shares, float)
+    if len(wanted) == 0 or (wanted <= 0).any() or abs(wanted.sum() - 1) > _SUM_TOLERANCE:
+        raise InvalidParameterError("shares are above 0 and sum to 1", found=f"{[float(s) for s in wanted]}")
+    return wanted
 
 
 def _class_shares(members: np.ndarray, count: int, labels: np.ndarray | None) -> np.ndarray:

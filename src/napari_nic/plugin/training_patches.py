@@ -117,12 +117,16 @@ def read_slides(
         else:
             skipped.append((slide.name, "no square of tissue"))
     if not tiles:
-        raise InvalidParameterError(
-            "the open slides give no patches to train on",
-            expected=f"squares of {REGION_PX * mpp:g} micrometres that are at least {MIN_TISSUE:.0%} tissue",
-            found="; ".join(f"{name}: {why}" for name, why in skipped) or "no slide",
-        )
+        raise _no_patches(mpp, skipped)
     yield SlidePatches(tuple(tiles), mpp, tuple(used), tuple(skipped))
+
+
+def _no_patches(mpp: float, skipped: Sequence[tuple[str, str]]) -> InvalidParameterError:
+    return InvalidParameterError(
+        "the open slides give no patches to train on",
+        expected=f"squares of {REGION_PX * mpp:g} micrometres that are at least {MIN_TISSUE:.0%} tissue",
+        found="; ".join(f"{name}: {why}" for name, why in skipped) or "no slide",
+    )
 
 
 def _grouped(images: list[np.ndarray], name: str, *, single: bool) -> list[Tile]:

@@ -84,19 +84,23 @@ def run_training(
     WeightsError
         If the checkpoint was made with other options.
     """
-    token = token or CancellationToken()
     folder.mkdir(parents=True, exist_ok=True)
     trainer = _Trainer(objective, sources, folder, options, device, precision)
     trainer.resume()
+    yield from _steps(trainer, token or CancellationToken())
+    trainer.keep_best()
+
+
+def _steps(trainer: _Trainer, token: CancellationToken) -> Iterator[TrainingProgress]:
+    """Do what steps are left; however it ends, a checkpoint is written."""
     with _Drawer(trainer) as drawer:
         try:
-            while trainer.step < options.steps and not trainer.finished:
+            while trainer.step < trainer.options.steps and not trainer.finished:
                 token.checkpoint()
                 trainer.advance(drawer)
                 yield trainer.report()
         finally:
             trainer.save()
-    trainer.keep_best()
 
 
 class _Drawer:

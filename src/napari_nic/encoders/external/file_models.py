@@ -43,6 +43,7 @@ def open_torchscript(file: Path, *, device: str, output: str | None = None) -> N
         raise _unreadable(file, "a TorchScript module (torch.jit.save)", error) from error
 
     def run(pixels: torch.Tensor) -> Any:
+        """Run the program on normalised pixels, (B, 3, s, s) float32."""
         # Without profiling runs, the first call computes what all others do.
         with torch.jit.optimized_execution(False):
             return module(pixels)
@@ -110,6 +111,7 @@ def open_onnx(file: Path, *, device: str, output: str | None = None) -> Network:
     errors = _onnx_errors()
 
     def run(pixels: torch.Tensor) -> torch.Tensor:
+        """Run the graph on normalised pixels, (B, 3, s, s) float32."""
         array = pixels.contiguous().cpu().numpy()
         try:
             return torch.from_numpy(session.run(wanted, {name: array})[0])

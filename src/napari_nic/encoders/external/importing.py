@@ -105,9 +105,7 @@ def import_model_file(
     path = Path(path)
     check_new_name(name)
     architecture = _architecture(path)
-    described = sidecar or find_sidecar(path)
-    facts = (settings or Settings()).or_else(Settings() if described is None else read_sidecar(described))
-    facts.required("mpp", "input_size")
+    facts = _facts_of_file(path, settings, sidecar)
     options = _options(facts.or_else(ASSUMED)) | ({"output": facts.output} if facts.output else {})
     spec = _spec(name, architecture, facts, options, origin={"network": path.name}, weights=path)
     encoder = _measured(spec, open_model_file(spec, path, device="cpu"))
@@ -153,10 +151,7 @@ def import_timm(
     from napari_nic.encoders.external.timm_models import build_model, resolve, run_timm
 
     found = resolve(model, weights)
-    facts = (settings or Settings()).or_else(found.settings).or_else(replace(ASSUMED, mpp=DEFAULT_MPP))
-    if weights.random_seed is not None:
-        facts = replace(facts, licence=NO_LICENCE, summary=f"{model} of timm with random weights")
-    facts.required("input_size")
+    facts = _facts_of_timm(found.settings, model, weights, settings)
     built = build_model(found, facts, weights)
     with new_encoder(name, home) as folder:
         file = folder / WEIGHTS_FILE
@@ -195,16 +190,8 @@ def import_encoder(
     from napari_nic.encoders.loading import load_folder
 
     check_new_name(name)
-    folder_given = Path(source) if Path(source).is_dir() else Path(source).parent
-    if not (folder_given / SPEC_FILE).is_file():
-        raise WeightsError(
-            f"weights alone are no encoder: {SPEC_FILE} is missing beside them",
-            path=source,
-            expected="the folder of an encoder",
-            hint="for weights of a timm model: napari-nic encoders import timm:MODEL --weights FILE",
-        )
-    old = read_spec(folder_given)
-    said = settings or Settings()
+    given = _encoder_folder(Path(source))
+    old, said = read_spec(given), settings or Settings()
     spec = replace(
         old,
         name=name,
@@ -212,13 +199,47 @@ def import_encoder(
         summary=said.summary or old.summary,
         citation=said.citation or old.citation,
     )
-    files = [weights_name(old), *old.options.get("files", {})]
-    files += [PROJECTION_FILE] if "projection" in old.options else []
     with new_encoder(name, home) as folder:
-        for file in files:
-            if (folder_given / file).is_file():
-                shutil.copyfile(folder_given / file, folder / file)
+        for file in _files_of(old):
+            if (given / file).is_file():
+                shutil.copyfile(given / file, folder / file)
         return _finish(folder, load_folder(folder, spec, device="cpu", precision="float32"), projection)
+
+
+def _facts_of_file(path: Path, settings: Settings | None, sidecar: Path | None) -> Settings:
+    """Return what the user, or else the description beside a file, says of it."""
+    described = sidecar or find_sidecar(path)
+    facts = (settings or Settings()).or_else(Settings() if described is None else read_sidecar(described))
+    facts.required("mpp", "input_size")
+    return facts
+
+
+def _facts_of_timm(known: Settings, model: str, weights: TimmWeights, settings: Settings | None) -> Settings:
+    """Return what the user,, or else timm, says of a model; random weights have no owner."""
+    facts = (settings or Settings()).or_else(known).or_else(replace(ASSUMED, mpp=DEFAULT_MPP))
+    if weights.random_seed is not None:
+        facts = replace(facts, licence=NO_LICENCE, summary=f"{model} of timm with random weights")
+    facts.required("input_size")
+    return facts
+
+
+def _encoder_folder(source: Path) -> Path:
+    """Return the folder of an encoder that is named by itself or by the weights in it."""
+    folder = source if source.is_dir() else source.parent
+    if not (folder / SPEC_FILE).is_file():
+        raise WeightsError(
+            f"weights alone are no encoder: {SPEC_FILE} is missing beside them",
+            path=source,
+            expected="the folder of an encoder",
+            hint="for weights of a timm model: napari-nic encoders import timm:MODEL --weights FILE",
+        )
+    return folder
+
+
+def _files_of(spec: EncoderSpec) -> list[str]:
+    """List the files beside a spec that an encoder may have."""
+    projection = [PROJECTION_FILE] if "projection" in spec.options else []
+    return [weights_name(spec), *spec.options.get("files", {}), *projection]
 
 
 def _architecture(path: Path) -> str:

@@ -339,6 +339,7 @@ def run_timm(net: nn.Module, *, device: str, precision: str) -> Network:
     kind = device.partition(":")[0]
 
     def run(pixels: torch.Tensor) -> Any:
+        """Run the network on normalised pixels, (B, 3, s, s) float32."""
         with torch.autocast(kind, dtype=torch.bfloat16, enabled=precision == "bfloat16"):
             return net(pixels)
 

@@ -111,6 +111,7 @@ class EncoderController:
         after: list[Any] = []
 
         def finish() -> None:
+            """Let the next job begin, then ask what the result asks for."""
             # Only now has the job ended: asking in the middle of it would keep the next one waiting.
             self._set_importing("")
             if after:

@@ -62,13 +62,7 @@ class Augmenter:
         """
         planes = _planes(images)
         side = planes.shape[-1]
-        size = side if size is None else size
-        if not 0 < size <= side:
-            raise InvalidParameterError(
-                "patches are smaller than what the network sees",
-                expected=f"at most {side} px",
-                found=f"{size} px",
-            )
+        size = _checked_size(size, side)
         generator = torch.Generator().manual_seed(seed)
         draws = draw(self.options, len(planes), generator).to(self.device)
         if self.device.type != "cpu":
@@ -105,6 +99,18 @@ class Augmenter:
         if options.noise:
             images = add_noise(images, draws.noise, noise)
         return images
+
+
+def _checked_size(size: int | None, side: int) -> int:
+    """Return the side of the result, for patches of `side` px."""
+    size = side if size is None else size
+    if not 0 < size <= side:
+        raise InvalidParameterError(
+            "patches are smaller than what the network sees",
+            expected=f"at most {side} px",
+            found=f"{size} px",
+        )
+    return size
 
 
 def _planes(images: torch.Tensor) -> torch.Tensor:

@@ -87,9 +87,11 @@ def draw(options: AugmentOptions, count: int, generator: torch.Generator) -> Dra
     """
 
     def within(limit: float, *shape: int) -> torch.Tensor:
+        """Draw (count, *shape) evenly from [-limit, limit)."""
         return (2 * torch.rand(count, *shape, generator=generator) - 1) * limit
 
     def below(limit: float) -> torch.Tensor:
+        """Draw (count,) evenly from [0, limit)."""
         return torch.rand(count, generator=generator) * limit
 
     symmetry = torch.randint(SYMMETRIES, (count,), generator=generator) * int(options.symmetries)

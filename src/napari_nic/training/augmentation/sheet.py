@@ -56,17 +56,21 @@ def contact_sheet(
     InvalidParameterError
         If there are no patches or columns, or not one name per patch.
     """
-    if not len(images) or columns < 1 or len(names) not in (0, len(images)):
-        raise InvalidParameterError(
-            "a contact sheet needs patches, columns, and a name for every patch or none",
-            found=f"{len(images)} patches, {columns} columns, {len(names)} names",
-        )
+    _check(len(images), columns, len(names))
     patches = torch.from_numpy(np.ascontiguousarray(images))
     first = (images.shape[1] - size) // 2 if size else 0
     stop = first + (size or images.shape[1])
     changed = [_pixels(augmenter(patches, seed=seed + column, size=size)) for column in range(columns)]
     rows = np.stack([images[:, first:stop, first:stop], *changed], axis=1)
     return _draw(rows, title, names)
+
+
+def _check(patches: int, columns: int, names: int) -> None:
+    if not patches or columns < 1 or names not in (0, patches):
+        raise InvalidParameterError(
+            "a contact sheet needs patches, columns, and a name for every patch or none",
+            found=f"{patches} patches, {columns} columns, {names} names",
+        )
 
 
 def _pixels(batch: torch.Tensor) -> np.ndarray:
