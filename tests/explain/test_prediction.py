@@ -25,7 +25,8 @@ def test_every_cell_has_the_color_of_its_best_class(toys: Any) -> None:
     overlay = prediction_overlay(prediction)
     normal, lesion = prediction.card.class_colors
     assert overlay.legend == (("normal", normal), ("lesion", lesion))
-    np.testing.assert_array_equal(overlay.data, [[normal, lesion], [normal, lesion]])
+    np.testing.assert_array_equal(overlay.data, [[0, 1], [0, 1]])
+    np.testing.assert_array_equal(overlay.to_rgba()[0, :, :3], [normal, lesion])
     assert not overlay.to_rgba()[1, 1].any()
     assert "lesion: 0.90" in overlay.note
     assert overlay.placement == toys.placement
@@ -48,5 +49,5 @@ def test_a_regression_shows_values(toys: Any) -> None:
     assert overlay.name == "Prediction: area"
     assert overlay.limits is not None
     assert overlay.limits[1] < 1
-    assert "area: 0.10" in overlay.note
-    assert "age: 0.90" in overlay.note
+    assert "area: 0.1 " in overlay.note
+    assert "age: 0.9 " in overlay.note

@@ -15,10 +15,12 @@ from napari_nic.plugin.controllers import overlays as module
 from napari_nic.plugin.controllers.annotating import AnnotationController
 from napari_nic.plugin.controllers.compressing import CompressController
 from napari_nic.plugin.controllers.models import ModelController
-from napari_nic.plugin.controllers.overlays import KINDS, OverlayController
+from napari_nic.plugin.controllers.overlays import OverlayController
 from napari_nic.plugin.controllers.tissue import TissueController
 from napari_nic.plugin.legend import legend_of
+from napari_nic.plugin.model_news import MODEL_NEWS
 from napari_nic.plugin.readers import read_store
+from napari_nic.slide_models import ModelBundle
 
 
 class Desk:
@@ -36,6 +38,7 @@ class Desk:
     def close(self) -> None:
         self.annotating.close()
         self.overlays.close()
+        self.models.close()
 
 
 @pytest.fixture
@@ -54,7 +57,7 @@ def judged(desk, bundle_folder) -> Desk:
 
 
 def test_nothing_to_show_yet(desk):
-    for kind in KINDS:
+    for kind in ("pca", "channel"):
         state = desk.overlays.state(kind)
         assert not state.shown
         assert "Compress" in state.why_not
@@ -216,7 +219,7 @@ def test_prediction_score_and_classes(judged):
     assert tuple(layer.contrast_limits) == (0.0, 1.0)
     assert judged.overlays.legend().bar.ticks() == (0.0, 1.0)
     judged.models.set_class(None)
-    assert judged.overlays.stack.layer("prediction").rgb
+    assert judged.overlays.legend().bar is None
 
 
 def test_saliency_names_its_target_and_direction(judged):
@@ -231,9 +234,120 @@ def test_saliency_names_its_target_and_direction(judged):
     assert not np.array_equal(first, judged.overlays.stack.layer("saliency").data, equal_nan=True)
 
 
-def test_model_of_another_encoder_is_refused_in_words(judged, bundle_folder):
+def test_model_of_another_encoder_asks_for_a_store_of_its_own(judged):
     judged.session.store.header.encoder["input_size"] = 7
-    assert "another encoder" in judged.overlays.state("saliency").why_not
+    assert "another encoder" in judged.models.why_not()
+    state = judged.overlays.state("saliency")
+    assert (state.why_not, state.first) == ("", "Compresses the slide first, with mean-rgb")
+
+
+def test_what_a_model_says_is_shown_after_compressing(desk, bundle_folder):
+    desk.models.add(bundle_folder)
+    desk.compressing.region = "visible"
+    desk.runner.hold = True
+    assert desk.overlays.state("prediction").first == "Compresses the slide first, with mean-rgb"
+    desk.overlays.show("prediction", True)
+    desk.overlays.show("saliency", True)
+    assert desk.compressing.state.busy
+    assert [desk.overlays.state(kind).busy for kind in ("prediction", "saliency")] == [True, True]
+    assert desk.overlays.state("prediction").shown
+    desk.overlays.show("saliency", False)
+    desk.runner.finish()
+    assert desk.compressing.state.complete, "the whole slide, although the visible part was chosen"
+    assert desk.compressing.region == "visible"
+    assert desk.overlays.stack.shown("prediction")
+    assert not desk.overlays.stack.shown("saliency")
+    assert not desk.overlays.state("pca").shown
+    assert "mean-rgb" not in desk.overlays.state("saliency").first
+
+
+def test_compressing_for_a_model_takes_the_models_encoder(desk, bundle_folder):
+    desk.models.add(bundle_folder)
+    desk.session.select_encoder("nic-default")
+    desk.overlays.show("prediction", True)
+    assert desk.session.spec.name == "mean-rgb"
+    assert desk.overlays.stack.shown("prediction")
+
+
+def test_cancelling_the_run_drops_what_waited_for_it(desk, bundle_folder):
+    desk.models.add(bundle_folder)
+    desk.runner.hold = True
+    desk.overlays.show("prediction", True)
+    while not isinstance(desk.runner.step(), Ready):
+        pass
+    desk.compressing.cancel()
+    desk.runner.finish()
+    assert not desk.overlays.state("prediction").shown
+    assert not desk.overlays.state("prediction").busy
+    assert desk.overlays.stack.layer("prediction") is None
+
+
+def test_model_of_an_encoder_that_is_not_here(desk, bundle_folder):
+    desk.models.add(bundle_folder)
+    desk.models.bundle.card.encoder["input_size"] = 7
+    assert "not here" in desk.overlays.state("prediction").why_not
+    desk.overlays.show("prediction", True)
+    assert not desk.compressing.state.busy
+
+
+def test_score_comes_with_its_spread_and_what_it_does_not_say(judged):
+    assert judged.models.score() == judged.models.about_score() == ""
+    judged.overlays.show("saliency", True)
+    assert "\N{PLUS-MINUS SIGN}" in judged.models.score(), "saliency without the score says little"
+    about = judged.models.about_score()
+    assert "8 turns of the grid" in about
+    assert "No calibrated probability" in about
+    assert "not compressed" not in about
+    store = judged.session.store
+    judged.models.prediction.mask[np.nonzero(store.encoded())[0][0]] = False
+    assert "of the tissue: the rest is not compressed" in judged.models.about_score()
+
+
+@pytest.mark.parametrize(("task", "name"), [("regression", "grade"), ("survival", "risk")])
+def test_values_and_risks_are_no_probabilities(desk, bundle_folder, task, name):
+    bundle = ModelBundle.load(bundle_folder)
+    card = replace(bundle.card, task=task, class_names=(name,), class_colors=(), name=task)
+    desk.compressing.start()
+    desk.models.offer(replace(bundle, card=card))
+    desk.overlays.show("prediction", True)
+    assert desk.models.class_choices() == (name,)
+    assert desk.models.score().startswith(f"{name}: ")
+    assert "robability" not in desk.models.score()
+    assert ("no probability" if task == "regression" else "hazard") in desk.models.about_score()
+    bar = desk.overlays.legend().bar
+    assert bar.unit == name
+    assert "probability" not in desk.overlays.legend().note
+    desk.overlays.show("prediction", False)
+    desk.overlays.show("saliency", True)
+    assert desk.overlays.legend().bar.high_means == f"raises {name}"
+    assert "cold (blue) cells lower it" in desk.overlays.legend().note
+
+
+def test_best_class_and_one_class_share_a_layer(judged):
+    judged.overlays.show("prediction", True)
+    layer = judged.overlays.stack.layer("prediction")
+    colors = judged.models.bundle.card.class_colors
+    encoded = judged.session.store.encoded()
+    best = judged.models.prediction.cell_scores.argmax(axis=-1)
+    assert np.array_equal(layer.data[encoded], best[encoded])
+    low, high = layer.contrast_limits
+    shares = (np.arange(len(colors)) - low) / (high - low)
+    assert np.allclose(layer.colormap.map(shares)[:, :3] * 255, colors, atol=0.5)
+    judged.models.choose_class(2)
+    assert judged.overlays.stack.layer("prediction") is layer
+    judged.models.choose_class(0)
+    assert judged.overlays.stack.layer("prediction") is layer
+    assert judged.models.shown_class is None
+
+
+def test_folder_of_a_training_adds_all_its_models(desk, bundle_folder, tmp_path):
+    bundle = ModelBundle.load(bundle_folder)
+    for fold in (1, 2):
+        name = f"m-fold{fold}"
+        replace(bundle, card=replace(bundle.card, name=name)).save(tmp_path / "out" / f"fold{fold}-seed0")
+    MODEL_NEWS.model_opened.emit(tmp_path / "out")
+    assert {"m-fold1", "m-fold2"} <= {bundle.name for bundle in desk.models.bundles}
+    assert desk.models.bundle.name == "m-fold1"
 
 
 def test_folder_that_is_no_model_is_told(desk, tmp_path, answers):

@@ -11,9 +11,10 @@ from npe2 import PluginManifest
 
 import napari_nic
 from napari_nic.compressed import CompressedSlide
-from napari_nic.errors import NicError, UnreadableSlideError
+from napari_nic.errors import BundleError, NicError, UnreadableSlideError
 from napari_nic.plugin import readers
 from napari_nic.plugin.layers import METADATA_KEY
+from napari_nic.plugin.model_news import MODEL_NEWS
 from napari_nic.plugin.readers import get_reader
 from napari_nic.slides import slide_suffixes
 
@@ -141,3 +142,36 @@ def test_alpha_of_store_follows_the_coverage(store_path):
     layers = get_reader(str(store_path))(str(store_path))
     assert np.array_equal(layers[-1][0][..., 3] > 0, store.encoded())
     close(layers)
+
+
+@pytest.fixture
+def heard():
+    """What docks would be told of models and cohorts."""
+    told = []
+
+    def hear(path):
+        told.append(path)
+
+    for news in (MODEL_NEWS.model_opened, MODEL_NEWS.cohort_opened):
+        news.connect(hear)
+    yield told
+    for news in (MODEL_NEWS.model_opened, MODEL_NEWS.cohort_opened):
+        news.disconnect(hear)
+
+
+def test_folder_of_a_model_goes_to_the_dock(bundle_folder, heard):
+    assert get_reader(str(bundle_folder))(str(bundle_folder)) == [(None,)]
+    assert heard == [bundle_folder]
+
+
+def test_folder_of_a_training_goes_to_the_browser(tmp_path, heard):
+    (tmp_path / "plan.json").write_text("{}")
+    assert get_reader(str(tmp_path))(str(tmp_path)) == [(None,)]
+    assert heard == [tmp_path]
+
+
+def test_damaged_model_is_told_before_a_dock_hears_of_it(bundle_folder, heard):
+    (bundle_folder / "weights.safetensors").write_bytes(b"")
+    with pytest.raises(BundleError):
+        get_reader(str(bundle_folder))(str(bundle_folder))
+    assert heard == []

@@ -18,7 +18,7 @@ ROBUST: RobustRange = (1.0, 99.0)
 
 @dataclass(frozen=True, eq=False)
 class Overlay:
-    """A picture or a map of values, one element a cell, placed on the slide.
+    """A picture, a map of values or a map of classes, one element a cell, placed on the slide.
 
     Attributes
     ----------
@@ -26,7 +26,8 @@ class Overlay:
         What the layer and the legend are called.
     kind : {"pca", "channel", "prediction", "saliency"}
     data : ndarray
-        Values float32 (rows, cols), or a picture uint8 (rows, cols, 3 or 4).
+        Values float32 (rows, cols), numbers of classes uint8 (rows, cols), or a picture uint8
+        (rows, cols, 3 or 4).
     mask : ndarray of bool, (rows, cols)
         Cells that mean something; the others are not shown.
     placement : Placement
@@ -34,18 +35,20 @@ class Overlay:
     unit : str
         Of the values; empty for none.
     limits : (float, float) or None
-        Values at both ends of the colour map; None for a picture.
+        Values at both ends of the colour map; None for a picture and for classes.
     colormap : str
         A name that napari and :func:`~napari_nic.explain.colormaps.color_table` know.
     legend : tuple of (str, (int, int, int))
-        Classes and their colours; empty where there are none.
+        Classes and their colours, in the order of their numbers; empty where there are none.
     note : str
         One or two sentences: what it shows, how it was made, what both ends mean.
+    ends : (str, str)
+        What low and high values mean, in a word or two; empty where the numbers say it all.
 
     Raises
     ------
     InvalidParameterError
-        If shapes disagree, or a map of values has no limits.
+        If shapes disagree, a map of values has no limits, or a class no colour.
     """
 
     name: str
@@ -58,6 +61,7 @@ class Overlay:
     colormap: str = SEQUENTIAL
     legend: tuple[tuple[str, tuple[int, int, int]], ...] = ()
     note: str = ""
+    ends: tuple[str, str] = ("", "")
 
     def __post_init__(self) -> None:
         if self.data.shape[:2] != self.mask.shape or self.mask.dtype != np.bool_:
@@ -71,6 +75,13 @@ class Overlay:
                 raise InvalidParameterError(
                     "a picture must be uint8 RGB or RGBA", found=f"{self.data.dtype} {self.data.shape}"
                 )
+        elif self.is_classes:
+            if self.data.size and int(self.data.max()) >= len(self.legend):
+                raise InvalidParameterError(
+                    "a map of classes needs a colour for each",
+                    expected=f"numbers below {len(self.legend)}",
+                    found=str(int(self.data.max())),
+                )
         elif self.data.ndim != 2 or self.limits is None or not self.limits[0] < self.limits[1]:
             raise InvalidParameterError(
                 "a map of values needs two dimensions and rising limits",
@@ -82,17 +93,30 @@ class Overlay:
         """Whether `data` holds colours and not values."""
         return self.data.ndim == 3
 
+    @property
+    def is_classes(self) -> bool:
+        """Whether `data` holds numbers of classes."""
+        return self.data.ndim == 2 and self.data.dtype == np.uint8
+
+    @property
+    def has_values(self) -> bool:
+        """Whether `data` holds values, which have more and less."""
+        return not (self.is_picture or self.is_classes)
+
     def value_at(self, row: int, col: int) -> float | None:
-        """Return the value of a cell; None in a picture, outside the raster and outside the mask."""
+        """Return the value of a cell; None where there are no values, outside the raster and the mask."""
         rows, cols = self.mask.shape
-        if self.is_picture or not (0 <= row < rows and 0 <= col < cols) or not self.mask[row, col]:
+        if not self.has_values or not (0 <= row < rows and 0 <= col < cols) or not self.mask[row, col]:
             return None
         return float(self.data[row, col])
 
     def to_rgba(self) -> np.ndarray:
         """Paint the overlay: ndarray of uint8, (rows, cols, 4), transparent outside the mask."""
         rgba = np.zeros((*self.mask.shape, 4), np.uint8)
-        if self.limits is None:
+        if self.is_classes:
+            rgba[..., 3] = 255
+            rgba[..., :3] = np.array([color for _, color in self.legend], np.uint8)[self.data]
+        elif self.limits is None:
             rgba[..., 3] = 255
             rgba[..., : self.data.shape[2]] = self.data
         else:

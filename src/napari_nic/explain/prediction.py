@@ -7,7 +7,7 @@ import numpy as np
 from napari_nic.errors import OutOfBoundsError
 from napari_nic.explain.colormaps import SCORES
 from napari_nic.explain.overlay import Overlay, robust_limits
-from napari_nic.slide_models import Prediction
+from napari_nic.slide_models import BundleCard, Prediction
 
 
 def prediction_overlay(prediction: Prediction, *, target: int | None = None) -> Overlay:
@@ -36,11 +36,10 @@ def prediction_overlay(prediction: Prediction, *, target: int | None = None) -> 
 
 def _winners(prediction: Prediction) -> Overlay:
     card = prediction.card
-    palette = np.array(card.class_colors, np.uint8)
     return Overlay(
         name="Prediction",
         kind="prediction",
-        data=palette[prediction.cell_scores.argmax(axis=-1)],
+        data=prediction.cell_scores.argmax(axis=-1).astype(np.uint8),
         mask=prediction.mask,
         placement=prediction.placement,
         legend=tuple(zip(card.class_names, card.class_colors, strict=True)),
@@ -59,21 +58,33 @@ def _scores(prediction: Prediction, target: int) -> Overlay:
         data=values,
         mask=prediction.mask,
         placement=prediction.placement,
-        unit="score" if classes else "",
+        unit="score" if classes else name,
         limits=(0.0, 1.0) if classes else robust_limits(values[prediction.mask]),
         colormap=SCORES,
         legend=((name, card.class_colors[target]),) if classes else (),
-        note=(
-            f"Score of {name!r}: bright is high"
-            + (", from 0 to 1. " if classes else ", percentiles 1 to 99 of this slide. ")
-            + _about(prediction)
-        ),
+        note=f"{_meaning(card, name)} {_about(prediction)}",
+        ends=(f"low {name}", f"high {name}"),
     )
+
+
+def _meaning(card: BundleCard, name: str) -> str:
+    if card.task == "classification":
+        return f"Score of {name!r}: bright is high, from 0 to 1."
+    colours = "Bright is high; the colours end at percentiles 1 and 99 of this slide."
+    if card.task == "survival":
+        return (
+            f"The {name}, a logarithm of the hazard: higher means an earlier event. It has no unit and "
+            f"compares with risks by this model only. {colours}"
+        )
+    return f"The value {name!r} in its own unit. {colours}"
 
 
 def _about(prediction: Prediction) -> str:
     card = prediction.card
+    kind = (
+        "; no calibrated probability of the cell" if card.task == "classification" else ", not the cell alone"
+    )
     return (
-        f"Model {card.name!r} judges the surroundings of each cell ({card.network.least_size} cells across); "
-        f"no calibrated probability of the cell. Whole slide: {prediction.summary}."
+        f"Model {card.name!r} judges the surroundings of each cell ({card.network.least_size} cells across)"
+        f"{kind}. Whole slide: {prediction.summary}."
     )

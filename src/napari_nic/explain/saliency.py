@@ -14,6 +14,7 @@ from napari_nic.geometry import Placement
 from napari_nic.jobs import CancellationToken
 from napari_nic.slide_models import BundleCard, ModelBundle
 from napari_nic.slide_models.canvas import Canvas
+from napari_nic.slide_models.card import Task
 from napari_nic.slide_models.features import FeatureGrid
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class SaliencyMap:
         Name of the bundle.
     mask : ndarray of bool, (rows, cols)
         Encoded cells.
+    task : {"classification", "regression", "survival"}
+        Of the model: a class is spoken for, a value or risk is raised.
     """
 
     values: np.ndarray
@@ -57,6 +60,13 @@ class SaliencyMap:
     layer: int
     model: str
     mask: np.ndarray
+    task: Task = "classification"
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """What negative and positive values do to the target, in a word or two."""
+        verbs = ("against", "for") if self.task == "classification" else ("lowers", "raises")
+        return f"{verbs[0]} {self.target}", f"{verbs[1]} {self.target}"
 
 
 def grad_cam(
@@ -117,7 +127,8 @@ def grad_cam(
 
     source = LayerGradients(bundle, canvas, target=target, layer=layer, device=device, token=token)
     cells = grid.to_cells(combine(source, method), shape, inset=canvas.inset)
-    return SaliencyMap(cells, bundle.card.class_names[target], target, method, layer, bundle.card.name, mask)
+    card = bundle.card
+    return SaliencyMap(cells, card.class_names[target], target, method, layer, card.name, mask, card.task)
 
 
 def combine(source: LayerGradients, method: CamMethod = "Grad-CAM") -> np.ndarray:
@@ -168,9 +179,21 @@ def saliency_overlay(
         colormap=DIVERGING,
         note=(
             f"{saliency.method[:1].upper()}{saliency.method[1:]} of model {saliency.model!r} at {where} "
-            f"({_FORMULAS[saliency.method]}). Warm (red) cells speak for {saliency.target!r}, cold (blue) "
-            f"cells against it, pale cells for neither. {whence} No probability."
+            f"({_FORMULAS[saliency.method]}). {_colours(saliency)} {whence} No probability."
         ),
+        ends=saliency.ends,
+    )
+
+
+def _colours(saliency: SaliencyMap) -> str:
+    if saliency.task == "classification":
+        return (
+            f"Warm (red) cells speak for {saliency.target!r}, cold (blue) cells against it, pale cells for "
+            "neither."
+        )
+    return (
+        f"Warm (red) cells raise the slide's {saliency.target!r}, cold (blue) cells lower it, pale cells do "
+        "neither."
     )
 
 

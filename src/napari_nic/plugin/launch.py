@@ -82,7 +82,7 @@ def open_viewer(request: ViewRequest, *, show: bool = True) -> tuple[napari.View
     for name, found in annotations:
         _add_annotations(viewer, found, dock.session.slide, name)
     if bundle is not None:
-        _choose(dock, bundle)
+        dock.models.offer(bundle)
     show_overlays(dock, ("pca",) if bundle is None else ("prediction", "saliency"))
     viewer.reset_view()
     return viewer, dock
@@ -117,7 +117,7 @@ def open_demo(
     show_overlays(dock, ("pca",))
     if not dock.compressing.state.complete:
         dock.overlays.show("pca", on=True)
-        _compress_whole(dock)
+        dock.compressing.start(whole=True)
     return viewer, dock
 
 
@@ -165,7 +165,7 @@ def demo_window_pictures(out: Path, *, model: str | Path = DEMO_BUNDLE) -> tuple
 def show_overlays(dock: NicDock, kinds: tuple[Kind, ...]) -> None:
     """Show these overlays and hide the others; those that cannot be shown yet are left out."""
     for kind in KINDS:
-        wanted = kind in kinds and not dock.overlays.state(kind).why_not
+        wanted = kind in kinds and dock.overlays.is_ready(kind)
         if wanted or dock.overlays.state(kind).shown:
             dock.overlays.show(kind, on=wanted)
 
@@ -214,20 +214,6 @@ def _add_annotations(
 ) -> None:
     for layer in annotation_layers(annotations, slide, name):
         _add(viewer, layer)
-
-
-def _choose(dock: NicDock, bundle: ModelBundle) -> None:
-    """Judge with a bundle, which may be one that the chooser does not know; it is not remembered."""
-    dock.models.bundles = [b for b in dock.models.bundles if b.name != bundle.name] + [bundle]
-    dock.models.select(bundle)
-
-
-def _compress_whole(dock: NicDock) -> None:
-    """Click Compress for the whole slide; the user's own choice of the region is kept."""
-    region = dock.compressing.region
-    dock.compressing.region = "whole"
-    dock.compressing.start()
-    dock.compressing.region = region
 
 
 def _picture(viewer: napari.Viewer, dock: NicDock, kind: Kind, out: Path, unattended: Unattended) -> Path:

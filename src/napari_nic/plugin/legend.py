@@ -68,18 +68,9 @@ def legend_of(overlay: Overlay) -> Legend:
     bar = None
     if overlay.data.ndim == 2 and overlay.limits is not None:
         low, high = overlay.limits
-        bar = Bar(
-            colormap_colors(overlay.colormap), float(low), float(high), overlay.unit, *_meanings(overlay)
-        )
+        bar = Bar(colormap_colors(overlay.colormap), float(low), float(high), overlay.unit, *overlay.ends)
     title = "PCA: like colours, like tissue" if overlay.kind == "pca" else overlay.name
     return Legend(title, tuple(overlay.legend), bar, overlay.note)
-
-
-def _meanings(overlay: Overlay) -> tuple[str, str]:
-    if overlay.kind == "saliency":
-        target = overlay.name.partition(": ")[2]
-        return f"against {target}", f"for {target}"
-    return "", ""
 
 
 def colormap_colors(name: str, steps: int = BAR_STEPS) -> np.ndarray:

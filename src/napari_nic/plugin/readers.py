@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from napari_nic.errors import NicError
 from napari_nic.plugin.layers import LayerData, overlay_layer, slide_layer, tag_of
+from napari_nic.plugin.model_news import MODEL_NEWS
 from napari_nic.plugin.settings import Settings
 from napari_nic.slides import Slide, open_slide, slide_suffixes
 
 if TYPE_CHECKING:
+    from psygnal import SignalInstance
+
     from napari_nic.compressed import CompressedSlide
 
 STORE_SUFFIX = ".nic.zarr"
@@ -22,6 +25,12 @@ COLOR_SETTING = "color"
 """Setting: ``"srgb"`` applies a slide's colour profile, ``"raw"`` leaves its pixels alone."""
 
 ZARR_FILES = ("zarr.json", ".zattrs")
+
+CARD_FILE, PLAN_FILE = "model.json", "plan.json"
+"""What tells the folder of a model bundle, and that of a training."""
+
+COHORT_DOCK = "Cohort browser"
+"""Name of the dock in the manifest."""
 
 NO_LAYER = (None,)
 """What napari takes for "read, and there is nothing to show"."""
@@ -110,6 +119,36 @@ def read_annotation_file(path: Path) -> list[LayerData]:
     return annotation_layers(read_annotations(path), current_slide(), path.stem)
 
 
+def read_models(path: Path) -> list[LayerData]:
+    """Hand a model bundle to the NIC dock, which is opened if need be; there is nothing to show as a layer.
+
+    Raises
+    ------
+    BundleError
+        If it is damaged.
+    """
+    from napari_nic.slide_models import ModelBundle
+
+    ModelBundle.load(path)
+    _tell_dock(MODEL_NEWS.model_opened, path, "NIC")
+    return []
+
+
+def read_cohort_folder(path: Path) -> list[LayerData]:
+    """Hand the folder of a training to the cohort browser, which is opened if need be."""
+    _tell_dock(MODEL_NEWS.cohort_opened, path, COHORT_DOCK)
+    return []
+
+
+def _tell_dock(news: SignalInstance, path: Path, dock: str) -> None:
+    from napari import current_viewer
+
+    viewer = current_viewer()
+    if not len(news) and viewer is not None:
+        viewer.window.add_plugin_dock_widget("napari-nic", dock)
+    news.emit(path)
+
+
 def current_slide() -> Slide | None:
     """The topmost slide of the current viewer."""
     from napari import current_viewer
@@ -128,6 +167,10 @@ def _reader_of(path: Path) -> Callable[[Path], list[LayerData]] | None:
     name = path.name.lower()
     if name.endswith(STORE_SUFFIX):
         return read_store
+    if (path / CARD_FILE).is_file():
+        return read_models
+    if (path / PLAN_FILE).is_file():
+        return read_cohort_folder
     if path.is_dir():
         return read_slide if _is_slide_folder(path) else None
     if name.endswith(ANNOTATION_SUFFIXES):

@@ -84,8 +84,10 @@ class Prediction:
         Of classes the best one, with its probability; of a regression every value; of survival the risk,
         which is no probability. Spread is the standard deviation over views.
         """
-        shown = (self.best,) if self.card.task == "classification" else range(len(self.mean))
-        return ", ".join(f"{self.class_names[k]}: {self.mean[k]:.2f} ± {self.std[k]:.2f}" for k in shown)
+        names, mean, std = self.class_names, self.mean, self.std
+        if self.card.task == "classification":
+            return f"{names[self.best]}: {mean[self.best]:.2f} ± {std[self.best]:.2f}"
+        return ", ".join(f"{names[k]}: {mean[k]:.3g} ± {std[k]:.2g}" for k in range(len(mean)))
 
     @property
     def summary(self) -> str:

@@ -144,7 +144,7 @@ class AnnotationController:
         store = self.session.store
         kind = next((kind for kind in COMPARED if self._overlays.state(kind).shown), None)
         overlay = None if kind is None else self._overlays.overlay(kind)
-        if store is None or overlay is None or overlay.is_picture:
+        if store is None or overlay is None or not overlay.has_values:
             return ""
         area = rasterise(self.annotations(), store.grid, label) >= COVERED
         try:

@@ -10,11 +10,25 @@ from pathlib import Path
 from psygnal import Signal
 
 from napari_nic.compressed import CompressedSlide
+from napari_nic.compressed.header import IDENTITY_KEYS
+from napari_nic.encoders import EncoderSpec
 from napari_nic.errors import BundleError, NicError
 from napari_nic.explain import Overlay
 from napari_nic.jobs import CancellationToken
 from napari_nic.plugin.controllers.session import Session
+from napari_nic.plugin.model_news import MODEL_NEWS
 from napari_nic.slide_models import ModelBundle, Prediction, list_bundles
+from napari_nic.slide_models.bundle import CARD_FILE
+
+BEST_CLASS = "best class"
+"""Choice of the prediction: every cell in the colour of its best class."""
+
+SCORE_MEANS = {
+    "classification": "No calibrated probability",
+    "regression": "A value in its own unit, no probability",
+    "survival": "Log of the hazard: higher is an earlier event; only for comparison within this model",
+}
+"""What a slide's score does not say, by the model's task."""
 
 MODEL_SETTING = "model"
 ADDED_SETTING = "added_models"
@@ -62,7 +76,12 @@ class ModelController:
         self.target = 0
         self.prediction: Prediction | None = None
         session.store_changed.connect(self._on_store)
+        MODEL_NEWS.model_opened.connect(self.add)
         self._choose(self._fitting())
+
+    def close(self) -> None:
+        """Stop listening to what is dropped on the window."""
+        MODEL_NEWS.model_opened.disconnect(self.add)
 
     # -- choices -----------------------------------------------------------------------------------------
 
@@ -73,17 +92,31 @@ class ModelController:
             self._choose(bundle)
             self.changed.emit()
 
+    def offer(self, bundle: ModelBundle) -> None:
+        """Judge with this model, which the chooser need not know; neither is remembered."""
+        self.bundles = [b for b in self.bundles if b.name != bundle.name] + [bundle]
+        self._choose(bundle)
+        self.changed.emit()
+
     def add(self, folder: Path) -> None:
-        """Add a bundle from a folder, remember it and choose it; a folder that is none is told."""
+        """Add a bundle from a folder, or all of a training's; remember them and choose the first.
+
+        A folder that holds none is told.
+        """
+        folders = [file.parent for file in sorted(folder.glob(f"*/{CARD_FILE}"))] or [folder]
+        if (folder / CARD_FILE).is_file():
+            folders = [folder]
         try:
-            bundle = ModelBundle.load(folder)
+            added = [ModelBundle.load(path) for path in folders]
         except NicError as error:
             self.session.asking.tell_error(error)
             return
-        known = [path for path in self._added() if path != str(folder)]
-        self.session.settings.set(ADDED_SETTING, [*known, str(folder)])
-        self.bundles = [b for b in self.bundles if b.name != bundle.name] + [bundle]
-        self.select(bundle)
+        paths = [str(path) for path in folders]
+        known = [path for path in self._added() if path not in paths]
+        self.session.settings.set(ADDED_SETTING, [*known, *paths])
+        names = {bundle.name for bundle in added}
+        self.bundles = [b for b in self.bundles if b.name not in names] + added
+        self.select(added[0])
 
     def set_class(self, index: int | None) -> None:
         """Show the scores of one class, or (None) the most likely class of each cell."""
@@ -110,11 +143,54 @@ class ModelController:
             return f"{error.problem}: {error.hint}" if error.hint else error.problem
         return ""
 
+    def needed_spec(self) -> EncoderSpec | None:
+        """Return the encoder whose codes the model reads; None if it is not here."""
+        if self.bundle is None:
+            return None
+        needed = self.bundle.card.encoder
+        for spec in self.session.specs:
+            described = spec.to_dict()
+            if all(described.get(key) == needed.get(key) for key in IDENTITY_KEYS):
+                return spec
+        return None
+
     # -- what it says ------------------------------------------------------------------------------------
 
     def score(self) -> str:
-        """The slide's score with its spread, in one line; empty when it was not judged."""
-        return "" if self.prediction is None else self.prediction.summary
+        """The slide's score with its spread: ``"lesion: 0.93 ± 0.02"``; empty when it was not judged."""
+        return "" if self.prediction is None else self.prediction.scores_text
+
+    def about_score(self) -> str:
+        """What the score and its spread are taken over, and what they do not say; empty when not judged."""
+        prediction, store = self.prediction, self.session.store
+        if prediction is None:
+            return ""
+        about = f"Mean \N{PLUS-MINUS SIGN} spread over {prediction.views}"
+        wanted = int(store.coverage.sum()) if store is not None else 0
+        done = int(prediction.mask.sum())
+        if done < wanted:
+            about += f", of {done / wanted:.0%} of the tissue: the rest is not compressed"
+        return f"{about}. {SCORE_MEANS[prediction.card.task]}"
+
+    def class_choices(self) -> tuple[str, ...]:
+        """What the prediction can show: best class and each class, or the values."""
+        if self.bundle is None:
+            return ()
+        card = self.bundle.card
+        return (BEST_CLASS, *card.class_names) if card.task == "classification" else card.class_names
+
+    @property
+    def class_choice(self) -> int:
+        """Index among :meth:`class_choices` of what the prediction shows."""
+        ahead = len(self.class_choices()) - (0 if self.bundle is None else len(self.bundle.card.class_names))
+        return 0 if self.shown_class is None else self.shown_class + ahead
+
+    def choose_class(self, index: int) -> None:
+        """Show what has this index among :meth:`class_choices`."""
+        choices = self.class_choices()
+        if 0 <= index < len(choices):
+            ahead = int(choices[0] == BEST_CLASS)
+            self.set_class(None if index < ahead else index - ahead)
 
     def describe_cell(self, row: int, col: int) -> str:
         """Most likely class of a cell and its score."""
@@ -130,7 +206,7 @@ class ModelController:
         if self.bundle is None:
             raise LookupError("no model")  # why_not is asked before
         if kind == "saliency":
-            return partial(_explain, self.bundle, store, self.target)
+            return partial(_explain, self.bundle, store, self.prediction, self.target)
         return partial(_judge, self.bundle, store, self.prediction, self.shown_class)
 
     def take(self, judged: Judged) -> None:
@@ -201,10 +277,17 @@ def _judge(
     return Judged(prediction_overlay(prediction, target=shown_class), prediction)
 
 
-def _explain(bundle: ModelBundle, store: CompressedSlide, target: int, token: CancellationToken) -> Judged:
+def _explain(
+    bundle: ModelBundle,
+    store: CompressedSlide,
+    known: Prediction | None,
+    target: int,
+    token: CancellationToken,
+) -> Judged:
+    """Explain, and judge too: a map without the score that it explains says little."""
     from napari_nic.explain import grad_cam, saliency_overlay
+    from napari_nic.slide_models import predict
 
-    token.checkpoint()
-    bundle.check_store(store)
-    saliency = grad_cam(bundle, store.read(), store.encoded(), target=target)
-    return Judged(saliency_overlay(saliency, store.grid.placement))
+    prediction = known or predict(bundle, store, token=token)
+    saliency = grad_cam(bundle, store.read(), store.encoded(), target=target, token=token)
+    return Judged(saliency_overlay(saliency, store.grid.placement), prediction)

@@ -13,6 +13,7 @@ from psygnal import Signal
 from napari_nic.errors import NicError
 from napari_nic.explain import Overlay
 from napari_nic.jobs import CancellationToken
+from napari_nic.plugin.controllers.compress_first import CompressFirst
 from napari_nic.plugin.controllers.compressing import CompressController
 from napari_nic.plugin.controllers.models import Judged, ModelController
 from napari_nic.plugin.controllers.overlay_stack import OverlayStack
@@ -25,6 +26,9 @@ from napari_nic.plugin.worker import Callbacks, Runner
 
 Kind = Literal["pca", "channel", "prediction", "saliency"]
 KINDS: tuple[Kind, ...] = ("pca", "channel", "prediction", "saliency")
+MODEL_KINDS: tuple[Kind, ...] = ("prediction", "saliency")
+"""What a model says."""
+
 TITLES: dict[Kind, str] = {
     "pca": "PCA",
     "channel": "Channel",
@@ -46,12 +50,15 @@ class OverlayState:
     opacity : float
     why_not : str
         Why it cannot be shown; empty when it can.
+    first : str
+        What has to be done first, and will be; empty when nothing.
     """
 
     shown: bool
     busy: bool
     opacity: float
     why_not: str
+    first: str = ""
 
 
 class OverlayController:
@@ -77,6 +84,8 @@ class OverlayController:
         self.models = models
         self.stack = OverlayStack(session, self.changed.emit)
         self.channel = 0
+        self._compressing = compressing
+        self._first = CompressFirst(session, compressing, models)
         self._runner = runner
         self._opacity = dict(OPACITY)
         self._wanted: dict[Kind, bool] = {}
@@ -105,11 +114,17 @@ class OverlayController:
     def state(self, kind: Kind) -> OverlayState:
         """What the row of this overlay shows."""
         layer = self.stack.layer(kind)
-        why_not = self._why_not(kind)
-        busy = kind in self._busy
-        shown = not why_not and ((busy and self._wanted.get(kind, False)) or self.stack.shown(kind))
+        missing = self._missing(kind)
+        why_not = self._why_not(kind, missing)
+        busy = kind in self._busy or kind in self._first.waiting
+        shown = (busy and self._wanted.get(kind, False)) or (not missing and self.stack.shown(kind))
         opacity = self._opacity[kind] if layer is None else float(layer.opacity)
-        return OverlayState(shown, busy, opacity, why_not)
+        first = self._first.announce() if missing and not why_not else ""
+        return OverlayState(shown and not why_not, busy, opacity, why_not, first)
+
+    def is_ready(self, kind: Kind) -> bool:
+        """Whether it can be shown at once, with nothing to be compressed first."""
+        return not self._missing(kind)
 
     def overlay(self, kind: Kind) -> Overlay | None:
         """The overlay that was computed last, shown or not; None when there is none of this store."""
@@ -119,7 +134,8 @@ class OverlayController:
         """Show or hide an overlay; it is computed if it is not there yet.
 
         A PCA picture that came by itself, while the slide was compressed, gives way to what is asked for:
-        two pictures over each other say nothing. One that was asked for stays.
+        two pictures over each other say nothing. One that was asked for stays. For what a model says, the
+        slide is compressed first if it is not.
         """
         if on and kind != "pca" and self._pca_came_by_itself:
             self.show("pca", on=False)
@@ -127,13 +143,19 @@ class OverlayController:
         self._wanted[kind] = on
         layer = self.stack.layer(kind)
         if not on:
+            self._first.drop(kind)
             if layer is not None:
                 layer.visible = False
         elif layer is not None and kind in self._overlays:
             layer.visible = True
-        else:
+        elif not self._compress_first(kind):
             self._compute(kind)
         self.changed.emit()
+
+    def _compress_first(self, kind: Kind) -> bool:
+        """Start the run that is needed before this overlay; False if none is needed, or none possible."""
+        missing = self._missing(kind)
+        return bool(missing) and not self._why_not(kind, missing) and self._first.start(kind)
 
     def set_opacity(self, kind: Kind, opacity: float) -> None:
         """Fade an overlay, 0 to 1."""
@@ -161,18 +183,25 @@ class OverlayController:
         kinds = [kind for _, kind in sorted(shown, reverse=True) if kind in self._overlays]
         return self._overlays[kinds[0]] if kinds else None
 
-    def _why_not(self, kind: Kind) -> str:
+    def _missing(self, kind: Kind) -> str:
+        """What this overlay lacks to be shown at once; empty when nothing."""
         if self.session.slide is None:
             return "Open a slide first"
         store = self.session.store
         if store is None or not store.encoded().any():
             return "Compress the slide first"
-        return self.models.why_not() if kind in ("prediction", "saliency") else ""
+        return self.models.why_not() if kind in MODEL_KINDS else ""
+
+    def _why_not(self, kind: Kind, missing: str) -> str:
+        """Why it cannot be shown, not even after compressing the slide; `missing` as found before."""
+        if not missing or self.session.slide is None or kind not in MODEL_KINDS:
+            return missing
+        return self._first.why_not()
 
     # -- computing ---------------------------------------------------------------------------------------
 
     def _compute(self, kind: Kind) -> None:
-        if self._why_not(kind) or self._busy.get(kind) == self._generation:
+        if self._missing(kind) or self._busy.get(kind) == self._generation:
             return
         generation = self._busy[kind] = self._generation
         slide = self.session.slide
@@ -190,7 +219,7 @@ class OverlayController:
     def _work(self, kind: Kind) -> Callable[[CancellationToken], Judged]:
         store = self.session.store
         if store is None:
-            raise LookupError(kind)  # _why_not is asked before
+            raise LookupError(kind)  # _missing is asked before
         if kind == "pca":
             return lambda _: Judged(store_pca(store))
         if kind == "channel":
@@ -237,16 +266,16 @@ class OverlayController:
         """Take away what the store cannot show; what was wanted is wanted of the next one."""
         wanted = dict(self._wanted)
         for kind in KINDS:
-            if self._why_not(kind):
+            if self._missing(kind):
                 self.stack.remove(kind)
         self._wanted = wanted
         self._pca_waits = False
 
     def _on_model(self) -> None:
         """Another model, class or target."""
-        for kind in ("prediction", "saliency"):
+        for kind in MODEL_KINDS:
             self._overlays.pop(kind, None)
-        self._renew(("prediction", "saliency"))
+        self._renew(MODEL_KINDS)
 
     def _on_prepared(self) -> None:
         """Add the picture, hidden, before its first colours are there.
@@ -304,10 +333,18 @@ class OverlayController:
             self.models.forget()
             self._remove_impossible()
             self._renew(KINDS)
+        complete, waiting = self._compressing.state.complete, self._first.take()
+        for kind in KINDS:
+            if kind in waiting:
+                self._wanted[kind] = False
+                if complete:  # one who cancels the run does not wait for it
+                    self.show(kind, on=True)
+        self.changed.emit()
 
     def _on_removed(self, event: Any) -> None:  # noqa: ARG002 -- napari passes the event
         for kind in KINDS:
-            if kind in self._wanted and kind not in self._busy and self.stack.layer(kind) is None:
+            pending = kind in self._busy or kind in self._first.waiting
+            if kind in self._wanted and not pending and self.stack.layer(kind) is None:
                 self._wanted[kind] = False
         self.changed.emit()
 

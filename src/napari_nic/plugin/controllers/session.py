@@ -252,6 +252,23 @@ class Session:
         self.store = store
         self.store_changed.emit()
 
+    def open_store(self, store: CompressedSlide) -> None:
+        """Work on a store that lies anywhere; its encoder becomes the chosen one if it is known.
+
+        Raises
+        ------
+        StoreMismatchError
+            If it was made of another slide.
+        """
+        slide = self.slide
+        if slide is None or (self.store is not None and self.store.path == store.path):
+            return
+        store.check_slide(slide)
+        spec = next((spec for spec in self.specs if _is_of(store, spec)), None)
+        if spec is not None and spec.name != self.spec.name:
+            self._set_spec(spec)
+        self.set_store(store)
+
     def find_store(self, *, any_encoder: bool) -> None:
         """Open the chosen slide's store: of the chosen encoder, or else (if `any_encoder`) any it has.
 

@@ -153,6 +153,7 @@ class NicDock(ClosingDock):
         self.runner.shutdown()
         self.annotating.close()
         self.overlays.close()
+        self.models.close()
         self.session.close()
         self._viewer.events.theme.disconnect(self._on_theme)
 

@@ -59,8 +59,8 @@ class OverlayRow(QWidget):
         state = self._controller.state(self._kind)
         with QSignalBlocker(self.toggle):
             self.toggle.setChecked(state.shown)
-        busy = " (computing...)" if state.busy else ""
-        set_enabled(self.toggle, state.why_not, TOOLTIPS[self._kind] + busy)
+        more = " (computing...)" if state.busy else f". {state.first}" if state.first else ""
+        set_enabled(self.toggle, state.why_not, TOOLTIPS[self._kind] + more)
         set_enabled(self.choice, state.why_not, self.choice.accessibleName())
         value = round(PERCENT * state.opacity)
         with QSignalBlocker(self.opacity):
@@ -86,7 +86,8 @@ class OverlaySection(Section):
         self.body.addWidget(self.legend)
         self.body.addWidget(self.pointer)
         overlays.pointed.connect(self.pointer.setText)
-        for signal in (overlays.changed, models.changed, models.judged, session.store_changed):
+        signals = (overlays.changed, models.changed, models.judged)
+        for signal in (*signals, session.store_changed, session.slide_changed, session.encoder_changed):
             signal.connect(self.refresh_soon)
         self.refresh()
 
@@ -98,9 +99,7 @@ class OverlaySection(Section):
         self.classes, self.targets = narrow_combo(), narrow_combo()
         self.classes.setAccessibleName("Class that the prediction shows")
         self.targets.setAccessibleName("Target that saliency explains")
-        self.classes.currentIndexChanged.connect(
-            lambda index: self._models.set_class(None if index <= 0 else index - 1)
-        )
+        self.classes.currentIndexChanged.connect(self._models.choose_class)
         self.targets.currentIndexChanged.connect(lambda index: self._models.set_target(max(0, index)))
 
     def _build_model(self) -> None:
@@ -109,7 +108,7 @@ class OverlaySection(Section):
         self.models.currentIndexChanged.connect(self._on_model)
         self.about = GlyphButton("info", "About this model: data, results, what it is not for")
         self.about.clicked.connect(self._show_card)
-        self.add = GlyphButton("plus", "Add a model bundle (a folder with model.json)")
+        self.add = GlyphButton("plus", "Add a model (a folder with model.json), or all that a training made")
         self.add.clicked.connect(self._add_model)
         self.score = quiet_label()
         self.score.setAccessibleName("Score of the slide")
@@ -147,22 +146,35 @@ class OverlaySection(Section):
         set_enabled(self.models, "" if bundles else "No model is here: add one with +", "")
         set_enabled(self.about, "" if bundle else "No model is here", self.about.accessibleName())
         classes = list(bundle.card.class_names) if bundle is not None else []
-        shown = self._models.shown_class
-        _fill(self.classes, ["best class", *classes], 0 if shown is None else shown + 1)
+        _fill(self.classes, list(self._models.class_choices()), self._models.class_choice)
         _fill(self.targets, classes, self._models.target)
-        self.score.setText(self._models.score())
-        self.score.setVisible(bool(self._models.score()))
+        self._refresh_score()
         caution = f"Not for: {bundle.card.not_for}" if bundle is not None and bundle.card.not_for else ""
         self.caution.setText(caution)
         self.caution.setToolTip(f"<p>{html.escape(caution)}</p>")
         self.caution.setVisible(bool(caution and self._models.score()))
+
+    def _refresh_score(self) -> None:
+        """Show the slide's score with its spread, or how to get it."""
+        score, about = self._models.score(), self._models.about_score()
+        state = self._overlays.state("prediction")
+        if score:
+            text = f"<b>{html.escape(score)}</b> (whole slide)<br>{html.escape(about)}"
+        elif state.busy:
+            text = "The slide is being judged..."
+        elif self._session.slide is None:
+            text = ""
+        else:
+            text = html.escape(state.why_not or f"No score yet: tick Prediction. {state.first}")
+        self.score.setText(text)
+        self.score.setVisible(bool(text))
 
     def _on_model(self, index: int) -> None:
         if 0 <= index < len(self._models.bundles):
             self._models.select(self._models.bundles[index])
 
     def _add_model(self) -> None:
-        folder = self._session.asking.folder("Folder of a model bundle")
+        folder = self._session.asking.folder("Folder of a model, or of a training")
         if folder is not None:
             self._models.add(folder)
 

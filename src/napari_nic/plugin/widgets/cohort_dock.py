@@ -1,0 +1,117 @@
+"""The third dock: a cohort as a table, and each slide with what an honest model says of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from qtpy.QtWidgets import QFileDialog, QLineEdit, QPushButton, QVBoxLayout
+
+from napari_nic.cohorts import ListedSlide
+from napari_nic.plugin.controllers.cohort import CohortController, Desk
+from napari_nic.plugin.widgets.dock_base import MARGIN, PLUGIN, SIDE_MARGIN, WIDTH, ClosingDock
+from napari_nic.plugin.widgets.rows import quiet_label, row
+from napari_nic.plugin.widgets.slide_table import SlideTable
+
+if TYPE_CHECKING:
+    import napari
+
+NIC = "NIC"
+"""Name of the main dock in the manifest."""
+
+LEAST_HEIGHT = 260
+
+EMPTY = (
+    "No cohort is open.<br><br>Open the folder that <i>models train</i> wrote, to look through its slides "
+    "with the predictions of the models that did not see them; or a table (CSV) with a column <i>slide</i>."
+)
+NOTHING_FOUND = "No slide matches the search."
+HELP = "A click opens a slide with the saliency of a model that did not learn from it"
+
+
+class CohortDock(ClosingDock):
+    """Buttons, search and table.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+        Given by napari.
+    """
+
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self.cohort = CohortController(self._nic_dock)
+        self._shown: tuple[ListedSlide, ...] = ()
+        self._build()
+        self.cohort.changed.connect(self.refresh)
+        self.refresh()
+
+    def _build(self) -> None:
+        self.folder_button = QPushButton("Open &models...")
+        self.folder_button.setToolTip("The folder that models train, or models evaluate, wrote")
+        self.folder_button.clicked.connect(self._open_folder)
+        self.table_button = QPushButton("Open &table...")
+        self.table_button.setToolTip("A table of slides (CSV) with a column 'slide'")
+        self.table_button.clicked.connect(self._open_table)
+        self.search = QLineEdit()
+        self.search.setPlaceholderText("Search: name, label, case, fold")
+        self.search.setAccessibleName("Search for slides")
+        self.search.setClearButtonEnabled(True)
+        self.search.textChanged.connect(self._on_search)
+        self.table = SlideTable(self.cohort)
+        self.table.setToolTip(HELP)
+        self.table.chosen.connect(self._on_chosen)
+        self.empty = quiet_label(EMPTY)
+        self.summary = quiet_label(wrap=True)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(SIDE_MARGIN, MARGIN, SIDE_MARGIN, MARGIN)
+        buttons = row(self.folder_button, self.table_button)
+        for widget in (buttons, self.search, self.empty, self.table, self.summary):
+            column.addWidget(widget)
+        column.addStretch(0)
+        column.setStretchFactor(self.table, 1)
+        self.setMinimumSize(WIDTH, LEAST_HEIGHT)
+
+    def refresh(self) -> None:
+        """Show what the controller holds."""
+        listing = self.cohort.listing
+        if listing is not None and listing.slides is not self._shown:
+            self._shown = listing.slides
+            self.table.refresh()
+        self.search.setEnabled(listing is not None)
+        self.summary.setText(self.cohort.summary())
+        self.summary.setToolTip("" if listing is None else str(listing.source))
+        self._show_emptiness()
+
+    def close_down(self) -> None:
+        """Let the viewer go."""
+        self.cohort.close()
+
+    def _show_emptiness(self) -> None:
+        listed, rows = self.cohort.listing is not None, self.table.order.rowCount()
+        self.empty.setText(NOTHING_FOUND if listed else EMPTY)
+        self.empty.setVisible(rows == 0)
+        self.table.setVisible(rows > 0)
+
+    def _on_search(self, text: str) -> None:
+        self.table.order.search(text)
+        self._show_emptiness()
+
+    def _on_chosen(self, slide: object) -> None:
+        self.cohort.show(cast("ListedSlide", slide))
+
+    def _open_folder(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(self, "Folder of trained models")
+        if chosen:
+            self.cohort.open(Path(chosen))
+
+    def _open_table(self) -> None:
+        chosen, _ = QFileDialog.getOpenFileName(
+            self, "Table of a cohort", "", "Tables (*.csv *.tsv *.txt);;All files (*)"
+        )
+        if chosen:
+            self.cohort.open(Path(chosen))
+
+    def _nic_dock(self) -> Desk:
+        return cast("Desk", self._viewer.window.add_plugin_dock_widget(PLUGIN, NIC)[1])

@@ -1,0 +1,120 @@
+"""The table of a cohort's slides: sorted by a click on a heading, narrowed by a search."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, QSortFilterProxyModel, Qt, Signal
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView
+
+from napari_nic.cohorts import ListedSlide
+from napari_nic.plugin.controllers.cohort import COLUMNS, CohortController
+
+ROW_SPACE = 6
+"""Pixels between the texts of two rows."""
+
+_NO_PARENT = QModelIndex()
+
+
+class SlideModel(QAbstractTableModel):
+    """The controller's list, for Qt."""
+
+    def __init__(self, cohort: CohortController, parent: QObject) -> None:
+        super().__init__(parent)
+        self.cohort = cohort
+
+    def slides(self) -> tuple[ListedSlide, ...]:
+        """All slides, in the order of the table."""
+        return () if self.cohort.listing is None else self.cohort.listing.slides
+
+    def rowCount(self, parent: QModelIndex = _NO_PARENT) -> int:  # noqa: N802 -- Qt's name
+        """One row for each slide."""
+        return 0 if parent.isValid() else len(self.slides())
+
+    def columnCount(self, parent: QModelIndex = _NO_PARENT) -> int:  # noqa: N802 -- Qt's name
+        """Columns of :data:`COLUMNS`."""
+        return 0 if parent.isValid() else len(COLUMNS)
+
+    def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        """Text of a cell; its tooltip is the case and where the slide is."""
+        slide = self.slides()[index.row()]
+        if role == Qt.ItemDataRole.DisplayRole:
+            return self.cohort.cells(slide)[index.column()]
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return f"Case {slide.case}\n{slide.picture or slide.store or 'not found'}"
+        return None
+
+    def headerData(  # noqa: N802 -- Qt's name
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> object:
+        """Headings of the columns."""
+        if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
+            return COLUMNS[section]
+        return None
+
+
+class SlideOrder(QSortFilterProxyModel):
+    """Order and search, as the controller says."""
+
+    def __init__(self, slides: SlideModel, parent: QObject) -> None:
+        super().__init__(parent)
+        self._slides = slides
+        self._search = ""
+        self.setSourceModel(slides)
+
+    def search(self, text: str) -> None:
+        """Show only the slides that match."""
+        self._search = text
+        self.invalidate()
+
+    def filterAcceptsRow(self, row: int, parent: QModelIndex) -> bool:  # noqa: N802, ARG002 -- Qt's
+        """Whether a slide is shown."""
+        return self._slides.cohort.matches(self._slides.slides()[row], self._search)
+
+    def lessThan(self, left: QModelIndex, right: QModelIndex) -> bool:  # noqa: N802 -- Qt's name
+        """Compare what a column is sorted by."""
+        slides, key = self._slides.slides(), self._slides.cohort.sort_key
+        first, second = (key(slides[index.row()], index.column()) for index in (left, right))
+        return first < second
+
+
+class SlideTable(QTableView):
+    """Shows the list; a click, or Enter, opens a slide."""
+
+    chosen = Signal(object)
+
+    def __init__(self, cohort: CohortController) -> None:
+        super().__init__()
+        self._cohort = cohort
+        self.slides = SlideModel(cohort, self)
+        self.order = SlideOrder(self.slides, self)
+        self.setModel(self.order)
+        self.setAccessibleName("Slides of the cohort")
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setTabKeyNavigation(False)
+        self.setWordWrap(False)
+        self.setShowGrid(False)
+        self.setSortingEnabled(True)
+        self.verticalHeader().hide()
+        self.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + ROW_SPACE)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        headings = self.horizontalHeader()
+        headings.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        headings.setStretchLastSection(True)
+        headings.setHighlightSections(False)
+        self.order.sort(-1)  # as in the table, until a heading is clicked
+        headings.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
+        self.clicked.connect(self._choose)
+        self.activated.connect(self._choose)
+
+    def refresh(self) -> None:
+        """Show the controller's list anew."""
+        self.slides.beginResetModel()
+        self.slides.endResetModel()
+
+    def slide_at(self, row: int) -> ListedSlide:
+        """Return the slide of a row as it is shown."""
+        return self.slides.slides()[self.order.mapToSource(self.order.index(row, 0)).row()]
+
+    def _choose(self, index: QModelIndex) -> None:
+        self.chosen.emit(self.slide_at(index.row()))
