@@ -2,12 +2,13 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from napari_nic.cli.main import main
 from napari_nic.cohorts.predictions import ScoredSlide
-from napari_nic.encoders import load_encoder
+from napari_nic.encoders import DEFAULT_ENCODER, load_encoder
 from napari_nic.experiments.recipes import (
     TABLES,
     SlideRecipe,
@@ -19,7 +20,10 @@ from napari_nic.experiments.recipes import (
     run_tile_recipe,
 )
 from napari_nic.experiments.recipes.protocol import subset_results
+from napari_nic.experiments.recipes.published import markdown
 from napari_nic.slide_models import TrainingSettings
+
+DOCUMENTATION = Path(__file__).parents[3] / "docs" / "slide-models.md"
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +95,7 @@ def test_without_run_the_table_and_the_commands_are_written(camelyon, tmp_path, 
     printed = capsys.readouterr().out
     assert "models train" in printed
     assert "--model cnn --folds 4 --seeds 2 --classes normal,tumor" in printed
-    assert printed.splitlines()[-1].split() == ["ours:", "nic-default", "-", "-", "-"]
+    assert printed.splitlines()[-1].split() == ["ours:", "nic-default", *["not", "run"] * 3]
     assert (tmp_path / "out" / "commands.sh").read_text().startswith("napari-nic compress ")
     assert len((tmp_path / "out" / "cohort.csv").read_text().splitlines()) == 12
     assert len((tmp_path / "out" / "set-aside.csv").read_text().splitlines()) == 3
@@ -100,4 +104,25 @@ def test_without_run_the_table_and_the_commands_are_written(camelyon, tmp_path, 
 def test_every_published_table_has_a_number_for_each_column():
     for table in TABLES.values():
         assert all(len(values) == len(table.columns) for values in table.rows.values())
-        assert table.beside({}, "x")[-1] == ("ours: x", *["-"] * len(table.columns))
+        assert table.beside({}, "x")[-1] == ("ours: x", *["not run"] * len(table.columns))
+        last = table.beside({table.columns[0]: "0.5"}, "x")[-1]
+        assert last == ("ours: x", "0.5", *["-"] * (len(table.columns) - 1))
+
+
+@pytest.mark.parametrize("name", ["camelyon16", "tupac16"])
+def test_without_a_folder_the_papers_numbers_are_shown_as_in_the_documentation(name, capsys):
+    assert main(["experiments", "recipe", name]) == 0
+    shown = capsys.readouterr().out
+    published = TABLES[name]
+    rows = published.beside({}, DEFAULT_ENCODER)
+    assert rows[-1] == (f"ours: {DEFAULT_ENCODER}", *["not run"] * len(published.columns))
+    assert published.title in shown
+    assert all(entry in shown for row in rows for entry in row)
+    assert markdown(published.header, rows) in DOCUMENTATION.read_text(encoding="utf-8")
+
+
+def test_a_folder_needs_a_place_to_write_to(camelyon, tmp_path, capsys):
+    assert main(["experiments", "recipe", "camelyon16", str(camelyon)]) == 2
+    assert "no --out" in capsys.readouterr().err
+    assert main(["experiments", "recipe", "tissue9", "--run", "--out", str(tmp_path)]) == 2
+    assert "no FOLDER" in capsys.readouterr().err

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 ENCODERS = ("VAE", "contrastive", "BiGAN", "mean-RGB", "supervised-tumour", "supervised-tissue")
 OURS = "ours"
-MISSING = "-"
+MISSING, NOT_RUN = "-", "not run"
 
 
 @dataclass(frozen=True)
@@ -30,17 +30,18 @@ class PublishedTable:
     remark: str = ""
 
     def beside(self, ours: Mapping[str, str], encoder: str) -> list[tuple[str, ...]]:
-        """Return the table's rows and, last, our own; what was not run is a dash.
+        """Return the table's rows and, last, our own.
 
         Parameters
         ----------
         ours : mapping of str to str
-            By column.
+            By column; a column that is missing was not measured. Empty: nothing was run.
         encoder : str
             That ours were made with.
         """
         rows = [(name, *(_text(value) for value in values)) for name, values in self.rows.items()]
-        return [*rows, (f"{OURS}: {encoder}", *(ours.get(column, MISSING) for column in self.columns))]
+        unknown = MISSING if ours else NOT_RUN
+        return [*rows, (f"{OURS}: {encoder}", *(ours.get(column, unknown) for column in self.columns))]
 
     @property
     def header(self) -> tuple[str, ...]:
