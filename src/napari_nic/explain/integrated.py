@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from napari_nic.errors import InvalidParameterError
 from napari_nic.explain.saliency import INTEGRATED, SaliencyMap, canvas_for, chosen_target
 from napari_nic.jobs import CancellationToken
 from napari_nic.slide_models import ModelBundle
+from napari_nic.slide_models.canvas import Canvas
 from napari_nic.slide_models.features import FeatureGrid
 
 STEPS = 32
@@ -65,21 +67,28 @@ def integrated_gradients(
         raise InvalidParameterError("integrated gradients need at least one step", found=str(steps))
     target = chosen_target(bundle.card, target)
     canvas = canvas_for(bundle, codes, mask, FeatureGrid.after(()))
-
-    from napari_nic.explain.gradients import LayerGradients
-
     heat = np.zeros(canvas.shape, np.float32)
     for at, weight in zip(*_gauss_legendre(steps), strict=True):
         part = replace(canvas, scale=float(at))
-        source = LayerGradients(bundle, part, target=target, layer=-1, device=device, token=token)
-        for strip in source.strips():
-            rows = slice(strip.first, strip.first + len(strip.features))
+        for rows, products in _products(bundle, part, target, device=device, token=token):
             # The features are the scaled codes; the formula wants the codes.
-            heat[rows] += weight / at * np.einsum("hwc,hwc->hw", strip.features, strip.gradients)
+            heat[rows] += weight / at * products
     top, left = canvas.inset
     cells = heat[top : top + mask.shape[0], left : left + mask.shape[1]].copy()
     name = bundle.card.class_names[target]
-    return SaliencyMap(cells, name, target, INTEGRATED, -1, bundle.card.name, mask)
+    return SaliencyMap(cells, name, target, INTEGRATED, -1, bundle.card.name, mask, bundle.card.task)
+
+
+def _products(
+    bundle: ModelBundle, canvas: Canvas, target: int, *, device: str, token: CancellationToken | None
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield rows of the canvas and, for their cells (rows, cols), codes times gradients, summed over C."""
+    from napari_nic.explain.gradients import LayerGradients
+
+    source = LayerGradients(bundle, canvas, target=target, layer=-1, device=device, token=token)
+    for strip in source.strips():
+        rows = slice(strip.first, strip.first + len(strip.features))
+        yield rows, np.einsum("hwc,hwc->hw", strip.features, strip.gradients)
 
 
 def _gauss_legendre(steps: int) -> tuple[np.ndarray, np.ndarray]:

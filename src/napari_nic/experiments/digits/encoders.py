@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from napari_nic.experiments.digits.images import DigitImages
 from napari_nic.experiments.digits.patches import NOMINAL_MPP, CanvasPatches, GlyphPatches, as_rgb
 from napari_nic.jobs import CancellationToken
 from napari_nic.training.options import TrainingProgress, TrainOptions
+
+if TYPE_CHECKING:
+    from napari_nic.training.objectives.base import Objective
 
 METHODS = ("supervised", "contrastive", "vae", "bigan", "mean")
 """From the paper's best on these data to the lower bound; the first is its oracle."""
@@ -119,7 +123,6 @@ def train_digit_encoder(
     from napari_nic.experiments.digits.network import ARCHITECTURE
     from napari_nic.experiments.digits.objectives import make_objective
     from napari_nic.training.loop import Sources, run_training
-    from napari_nic.training.publish import save_encoder
 
     kept, held_out = data.sources(method)
     options = _options(code_size, training, data.images.seed, ARCHITECTURE)
@@ -130,6 +133,15 @@ def train_digit_encoder(
         yield report
     rng = np.random.default_rng(data.images.seed)
     objective.finish(kept.draw(_FINISHING_PATCHES, rng).images)
+    facts = {"steps": report.done, "validation": dict(report.validation)} if report else {}
+    _save(method, code_size, objective, folder, facts)
+
+
+def _save(method: str, code_size: int, objective: Objective, folder: Path, facts: dict[str, Any]) -> None:
+    """Write a finished encoder with its card, which tells nothing but what it is."""
+    from napari_nic.experiments.digits.network import ARCHITECTURE
+    from napari_nic.training.publish import save_encoder
+
     spec = EncoderSpec(
         name=f"digits-{method}-{code_size}",
         code_size=code_size,
@@ -141,10 +153,8 @@ def train_digit_encoder(
         summary=f"{objective.title}, trained on digits of {GLYPH} px: for the synthetic experiment only.",
         citation=objective.citation,
     )
-    facts = {"steps": report.done, "validation": dict(report.validation)} if report else {}
-    save_encoder(
-        objective.encoder.cpu(), spec, folder, card=f"# {spec.name}\n\n{spec.summary}\n", training=facts
-    )
+    card = f"# {spec.name}\n\n{spec.summary}\n"
+    save_encoder(objective.encoder.cpu(), spec, folder, card=card, training=facts)
 
 
 def load_digit_encoder(method: str, folder: Path, *, device: str = "cpu") -> Encoder:
