@@ -74,7 +74,8 @@ class Augmenter:
         for start in range(0, len(planes), step):
             part = slice(start, start + step)
             changed = self._change(planes[part], draws.part(start, start + step), size, generator)
-            torch.sub(changed.mul_(2), 1, out=result[part])
+            # Arithmetic first, in the order that the pixels are in: the copy to channels last does nothing else.
+            result[part] = changed.mul_(2).sub_(1)
         return result
 
     def _change(self, planes: torch.Tensor, draws: Draws, size: int, noise: torch.Generator) -> torch.Tensor:
