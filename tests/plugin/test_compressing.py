@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+
 import numpy as np
 import pytest
 
@@ -52,6 +53,16 @@ def test_whole_slide(opened, compressing, runner):
     assert "All" in compressing.why_not()
     compressing.start()
     assert len(runner.titles) == 1, "a second click has nothing to do"
+
+
+def test_slide_that_was_opened_before_the_dock_is_known_to_be_compressed(
+    session, runner, slide_file, add_slide, compress_file
+):
+    compress_file(slide_file)
+    add_slide(session.viewer, slide_file)
+    late = CompressController(session, runner, TissueController(session, runner))
+    assert late.state.complete
+    assert late.label() == "Slide compressed"
 
 
 def test_finished_store_has_a_preview(opened, compressing):

@@ -83,7 +83,10 @@ def open_viewer(request: ViewRequest, *, show: bool = True) -> tuple[napari.View
         _add_annotations(viewer, found, dock.session.slide, name)
     if bundle is not None:
         dock.models.offer(bundle)
-    show_overlays(dock, ("pca",) if bundle is None else ("prediction", "saliency"))
+    # Colours over colours say nothing: of what a model says one is shown, the other is one click away.
+    show_overlays(dock, ("pca",) if bundle is None else ("saliency",))
+    if bundle is not None:
+        dock.overlays.prepare("prediction")
     viewer.reset_view()
     return viewer, dock
 

@@ -121,14 +121,15 @@ class CohortController:
         """Show a slide with what a model that did not learn from it says; what cannot be opened is told.
 
         A slide that is open is chosen again and not opened twice. Other slides are hidden, for all lie at one
-        place.
+        place. Who looks at predictions goes on to look at predictions.
         """
         desk = self._desk()
+        looked_at = next((kind for kind in MODEL_KINDS if desk.overlays.state(kind).shown), FIRST_SHOWN)
+        before = desk.session.layer
         try:
-            before = desk.session.layer
             layer = self._layer_of(listed, desk.session)
             store = _store_of(listed)
-            bundle = None if listed.bundle is None else ModelBundle.load(listed.bundle)
+            bundle = _bundle_of(listed, desk.models)
             desk.session.select(layer)
             if store is not None:
                 desk.session.open_store(store)
@@ -139,7 +140,9 @@ class CohortController:
         if layer is not before:
             desk.session.viewer.layers.selection.active = layer
             desk.session.viewer.reset_view(layers=[layer])
-        self._show_overlays(desk, bundle)
+        if bundle is not None and bundle is not desk.models.bundle:
+            desk.models.offer(bundle)
+        _show_overlays(desk.overlays, looked_at if bundle is not None else "pca")
         self.opened = listed
         self._tell(desk.session, listed)
         self.changed.emit()
@@ -152,24 +155,32 @@ class CohortController:
         data, options, _ = slide_layer(_open(listed, session))
         return session.viewer.add_image(data, **options)
 
-    def _show_overlays(self, desk: Desk, bundle: ModelBundle | None) -> None:
-        """Show saliency where a model can speak, else the colours of the codes."""
-        overlays = desk.overlays
-        if bundle is not None and bundle is not desk.models.bundle:
-            desk.models.offer(bundle)
-        speaks = bundle is not None and overlays.is_ready(FIRST_SHOWN)
-        for kind in KINDS:
-            wanted = overlays.is_ready(kind) and kind == (FIRST_SHOWN if speaks else "pca")
-            if not wanted and kind in MODEL_KINDS and speaks and overlays.state(kind).shown:
-                continue  # what the user looks at on all slides of a cohort
-            if wanted or overlays.state(kind).shown:
-                overlays.show(kind, on=wanted)
-
     def _tell(self, session: Session, listed: ListedSlide) -> None:
         if self.listing is not None and self.listing.has_models and listed.bundle is None:
             session.asking.tell(
                 f"{listed.name} is in the part {listed.part!r}: every model learned from it, so none is asked"
             )
+
+
+def _show_overlays(overlays: OverlayController, wanted: Kind) -> None:
+    """Show one overlay, or the colours of the codes where it cannot be shown, and keep the others at hand."""
+    shown = wanted if overlays.is_ready(wanted) else "pca"
+    for kind in KINDS:
+        if kind == shown and overlays.is_ready(kind):
+            overlays.show(kind, on=True)
+        elif overlays.state(kind).shown:
+            overlays.show(kind, on=False)
+        if kind != shown and kind in MODEL_KINDS and shown in MODEL_KINDS:
+            overlays.prepare(kind)
+
+
+def _bundle_of(listed: ListedSlide, models: ModelController) -> ModelBundle | None:
+    """Load the model that did not learn from a slide, unless it is the chosen one."""
+    if listed.bundle is None:
+        return None
+    if models.bundle is not None and models.bundle.folder == listed.bundle:
+        return models.bundle
+    return ModelBundle.load(listed.bundle)
 
 
 def _open(listed: ListedSlide, session: Session) -> Slide:

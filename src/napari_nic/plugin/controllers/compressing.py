@@ -106,7 +106,7 @@ class CompressController:
         self._runner = runner
         self._encoders = EncoderCache()
         self._run: _Run | None = None
-        self._at_rest = CompressState()
+        self._at_rest = _count(session.store)  # of a slide that was opened before the dock
         session.slides_changed.connect(self._on_slides)
         session.slide_changed.connect(self.changed.emit)
         session.store_changed.connect(self._on_store)

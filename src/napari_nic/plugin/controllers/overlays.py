@@ -89,6 +89,7 @@ class OverlayController:
         self._runner = runner
         self._opacity = dict(OPACITY)
         self._wanted: dict[Kind, bool] = {}
+        self._prepared: set[Kind] = set()
         self._busy: dict[Kind, int] = {}
         self._overlays: dict[Kind, Overlay] = {}
         self._generation = 0
@@ -151,6 +152,12 @@ class OverlayController:
         elif not self._compress_first(kind):
             self._compute(kind)
         self.changed.emit()
+
+    def prepare(self, kind: Kind) -> None:
+        """Add an overlay that can be shown at once, hidden: its toggle then takes no time."""
+        if self.is_ready(kind) and not self._wanted.get(kind, False):
+            self._prepared.add(kind)
+            self._compute(kind)
 
     def _compress_first(self, kind: Kind) -> bool:
         """Start the run that is needed before this overlay; False if none is needed, or none possible."""
@@ -232,8 +239,9 @@ class OverlayController:
             return  # of another store, or overtaken by new cells
         self.models.take(judged)
         overlay = self._overlays[kind] = judged.overlay
-        if self._wanted.get(kind, False):
-            self.stack.put(overlay, opacity=self._opacity[kind])
+        wanted = self._wanted.get(kind, False)
+        if wanted or kind in self._prepared:
+            self.stack.put(overlay, opacity=self._opacity[kind], visible=wanted)
 
     def _on_failed(self, kind: Kind, generation: int, error: Exception) -> None:
         if generation == self._generation:
@@ -243,12 +251,14 @@ class OverlayController:
     def _on_finished(self, kind: Kind, generation: int) -> None:
         if self._busy.get(kind) == generation:
             del self._busy[kind]
+            self._prepared.discard(kind)
         self.changed.emit()
 
     def _renew(self, kinds: tuple[Kind, ...]) -> None:
         """Compute anew what is shown; the rest when it is asked for."""
         self._generation += 1
         self._busy.clear()
+        self._prepared.clear()
         for kind in kinds:
             self._overlays.pop(kind, None)
             if self.stack.shown(kind):
