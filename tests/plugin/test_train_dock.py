@@ -76,6 +76,7 @@ def test_click_trains_and_the_encoder_can_be_chosen(with_slide, qtbot):
     assert not dock.progress_section.button.isEnabled()
     assert not dock.form_section.name.isEnabled()
     assert dock.progress_section.stop.isEnabled()
+    assert dock.progress_section.bar.maximum() > 0, "a bar that moves by itself paints the window without end"
     finish(dock, qtbot)
     chooser = nic.slide_section.chooser.encoders
     assert chooser.findData("tiny") >= 0
@@ -190,7 +191,9 @@ def test_texts():
     assert bar_text(state) == "25 %   640 patches/s   0:15 left"
     assert sentence(state) == "50 of 200 steps, loss 0.123"
     assert sentence(TrainState("running", "reading made")) == "Reading made..."
-    assert "saving" in sentence(TrainState("running", "training", 200, 200, 0.1, 640.0, 0.0))
+    finishing = TrainState("running", "training", 200, 200, 0.1, 640.0, 0.0)
+    assert "saving" in sentence(finishing)
+    assert bar_text(finishing) == ""
     assert sentence(TrainState()) == ""
 
 

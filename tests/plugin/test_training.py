@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import torch
 
 from napari_nic.encoders import get_spec, load_encoder
 from napari_nic.encoders.store import SPEC_FILE, user_encoders_folder
@@ -235,6 +237,25 @@ def test_cancelled_training_goes_on(with_big, runner, fake_training):
     assert with_big.label() == "&Train anew"
     with_big.fill_in(steps=20)
     assert with_big.label() == "&Go on from step 6"
+
+
+def threads_of_a_new_thread() -> int:
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(torch.get_num_threads).result()
+
+
+def test_training_leaves_the_window_a_core_and_gives_it_back(with_big, fake_training, monkeypatch):
+    seen: list[int] = []
+    before = threads_of_a_new_thread()
+    monkeypatch.setattr(train_job, "usable_cores", lambda: 5)
+    monkeypatch.setattr(
+        train_job,
+        "throttled",
+        lambda reports, _: (seen.append(torch.get_num_threads()) or r for r in reports),
+    )
+    with_big.start()
+    assert set(seen) == {4}
+    assert threads_of_a_new_thread() == before
 
 
 def test_replacing_a_trained_encoder_asks(with_big, fake_training, answers):

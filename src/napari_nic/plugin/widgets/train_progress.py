@@ -75,8 +75,8 @@ class TrainProgressSection(Section):
 
 
 def bar_text(state: TrainState) -> str:
-    """Percent, rate and time left, as far as they are known."""
-    if state.rate == 0:
+    """Percent, rate and time left, as far as they are known; none when the last step is done."""
+    if state.rate == 0 or state.finishing:
         return ""
     parts = [f"{int(PERCENT * state.done / state.total)} %", f"{rate_text(state.rate)} patches/s"]
     if state.seconds_left is not None:
