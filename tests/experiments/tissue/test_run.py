@@ -17,6 +17,7 @@ from napari_nic.experiments.tissue.localisation import (
     choose_area,
     measure_maps,
 )
+from napari_nic.experiments.tissue.probe import OutlinedCells, probe_cells
 from napari_nic.experiments.tissue.report import tables, write_plots
 from napari_nic.explain import SaliencyMap
 from napari_nic.patches.tiles import TileFolder
@@ -50,10 +51,38 @@ def test_the_results_are_kept_and_told(done):
     assert json.loads((out / "tissue.json").read_text()) == results
     assert (out / "models" / "report.html").is_file()
     rows = {table.title: table for table in tables(results)}
-    assert len(rows) == 5
+    assert len(rows) == 6
     assert all(len(row) == len(table.header) for table in rows.values() for row in table.rows)
     assert len(rows["real regions"].rows) == 6
     assert all(file.read_text().startswith("<svg") for file in write_plots(results, out))
+
+
+def test_outlines_show_what_the_codes_allow(done):
+    _, results = done
+    assert results["probe"]["slides"] == 3
+    assert results["probe"]["training_pixel_auc"] > 0.9
+    assert results["probe"]["pixel_auc"] > 0.9
+    assert results["regions"]["probe"]["slides"] == 6
+
+
+def test_a_probe_finds_what_lies_in_the_codes_and_nothing_else():
+    rng = np.random.default_rng(0)
+
+    def cells(shift, count=4):
+        made = []
+        for index in range(count):
+            inside = rng.random(200) < (0.3 if index else 0)
+            made.append(
+                OutlinedCells(f"{index}", rng.normal(0, 1, (200, 5)) + shift * inside[:, None], inside)
+            )
+        return made
+
+    found = probe_cells(cells(2), cells(2))
+    assert found["slides"] == 3  # the first has no lesion
+    assert found["training_cells"] == 800
+    assert found["least_pixel_auc"] > 0.95
+    assert 0.4 < probe_cells(cells(0), cells(0))["pixel_auc"] < 0.6
+    assert probe_cells(cells(2), cells(2, 1))["pixel_auc"] is None
 
 
 def saliency_slide(share, rng):
@@ -101,6 +130,7 @@ def test_the_command_prints_the_tables(tmp_path, tumour_folder, monkeypatch, cap
                 "by_size": [size],
             },
             "saliency": dict.fromkeys(MAPS, maps | {"each": [each]}),
+            "probe": {"slides": 1, "training_pixel_auc": 0.9, "pixel_auc": 0.8, "least_pixel_auc": 0.8},
         }
         yield run_module.TissueDone(1, 1, results=results)
 

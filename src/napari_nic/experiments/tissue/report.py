@@ -45,11 +45,13 @@ def tables(results: Mapping[str, Any]) -> list[Table]:
     found.append(
         _maps("saliency against outlines that training never saw (test slides)", results["saliency"])
     )
+    probes = {"test slides": results["probe"]}
     if "regions" in results:
         regions = results["regions"]
         found.append(_regions(regions))
         found.append(_maps("the same on the real regions", regions["saliency"]))
-    return found
+        probes["real regions"] = regions["probe"]
+    return [*found, _probes(probes)]
 
 
 def write_plots(results: Mapping[str, Any], out: Path) -> list[Path]:
@@ -123,6 +125,18 @@ def _regions(regions: Mapping[str, Any]) -> Table:
     return Table("real regions", header, rows)
 
 
+def _probes(probes: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Tell how a classifier of cells that was shown the outlines of the training slides maps others."""
+    learned = next(iter(probes.values()))
+    rows = [("training slides", "", _number(learned["training_pixel_auc"]), "")]
+    rows += [
+        (name, str(found["slides"]), _number(found["pixel_auc"]), _number(found["least_pixel_auc"]))
+        for name, found in probes.items()
+    ]
+    title = "for comparison: cells learned from outlines, by a linear probe on the same codes"
+    return Table(title, ("on", "slides", "pixel AUC", "least"), rows)
+
+
 def _interval(estimate: Mapping[str, float | None]) -> str:
     numbers = (_number(estimate[name]) for name in ("value", "low", "high"))
     return "{} [{}, {}]".format(*numbers)
@@ -154,4 +168,5 @@ def _plot_saliency(axes: Axes, found: Mapping[str, Mapping[str, Any]]) -> None:
         axes.plot(shares, values, ".", color=color, label=name)
     axes.axhline(AIMS["pixel_auc"], color=_FAINT, linestyle=":")
     axes.set(xlabel="lesion, % of the tissue", ylabel="pixel AUC", xscale="log", ylim=(0, 1.02))
+    axes.xaxis.set_major_formatter("{x:g}")  # 1 and 10, not powers of ten
     axes.legend(frameon=False, fontsize="x-small")

@@ -25,9 +25,17 @@ from napari_nic.compressed import default_store_path
 from napari_nic.compressed.disk import replacing
 from napari_nic.encoders import DEFAULT_ENCODER, Encoder, load_encoder
 from napari_nic.errors import UnknownNameError
-from napari_nic.experiments.tissue.cohort import CLASSES, OUTLINE_SUFFIX, SLIDES_FOLDER, write_cohort
+from napari_nic.evaluation.classifiers import get_classifier
+from napari_nic.experiments.tissue.cohort import (
+    CLASSES,
+    OUTLINE_SUFFIX,
+    SLIDE_SUFFIX,
+    SLIDES_FOLDER,
+    write_cohort,
+)
 from napari_nic.experiments.tissue.localisation import ExplainedSlide, explain_slide, measure_maps
 from napari_nic.experiments.tissue.plan import CohortOptions
+from napari_nic.experiments.tissue.probe import CLASSIFIER, OutlinedCells, probe_cells
 from napari_nic.experiments.tissue.regions import write_regions
 from napari_nic.experiments.tissue.stock import TissueFolders
 from napari_nic.jobs import CancellationToken, Progress
@@ -155,6 +163,7 @@ def run_tissue(experiment: TissueExperiment, *, token: CancellationToken | None 
     CancelledError
     """
     token, out = token or CancellationToken(), experiment.out
+    get_classifier(CLASSIFIER)  # what it needs should not be missed at the end
     encoder = load_encoder(experiment.encoder, device=experiment.device)
     preset, folder = experiment.preset, out / COHORT_FOLDER
     yield from write_cohort(folder, preset.cohort, folders=experiment.folders, encoder=encoder, token=token)
@@ -164,7 +173,7 @@ def run_tissue(experiment: TissueExperiment, *, token: CancellationToken | None 
     scores = yield from _evaluate(models, experiment.device, token)
     bundle = ModelBundle.load(run_folder(models, 1, preset.training.settings.seed))
     explained = yield from _explain(bundle, cohort, folder / SLIDES_FOLDER, experiment.device, token)
-    results = {
+    results: dict[str, Any] = {
         "preset": preset.name,
         "encoder": encoder.spec.name,
         "tissue": None if experiment.folders is None else experiment.folders.to_dict(),
@@ -172,8 +181,12 @@ def run_tissue(experiment: TissueExperiment, *, token: CancellationToken | None 
         "scores": _scores(scores, explained["test"]),
         "saliency": measure_maps(_judged(explained["validation"]), _judged(explained["test"])),
     }
+    shown = _outlined(cohort, folder / SLIDES_FOLDER, "train")
+    yield Progress(0, 0, "learning from outlines, for comparison", "slides")
+    results["probe"] = probe_cells(shown, _outlined(cohort, folder / SLIDES_FOLDER, "test"))
     if experiment.regions is not None:
         results["regions"] = yield from _try_regions(experiment, encoder, bundle, token)
+        results["regions"]["probe"] = probe_cells(shown, _outlined_regions(out / REGIONS_FOLDER))
     with replacing(out / RESULTS_FILE) as temporary:
         temporary.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     yield TissueDone(1, 1, "done", "experiments", results=results)
@@ -206,6 +219,23 @@ def _explain(
     return explained
 
 
+def _outlined(cohort: Cohort, outlines: Path, part: str) -> list[OutlinedCells]:
+    """Read the cells of the slides of a part."""
+    return [
+        OutlinedCells.read(slide.store, outlines / f"{slide.name}{OUTLINE_SUFFIX}")
+        for slide in cohort.slides
+        if slide.split == part
+    ]
+
+
+def _outlined_regions(folder: Path) -> list[OutlinedCells]:
+    """Read the cells of real regions."""
+    return [
+        OutlinedCells.read(default_store_path(file), file.with_suffix(OUTLINE_SUFFIX))
+        for file in sorted(folder.glob(f"*{SLIDE_SUFFIX}"))
+    ]
+
+
 def _share(slide: CohortSlide) -> float:
     return 0.0 if np.isnan(slide.size) else slide.size
 
@@ -236,7 +266,7 @@ def _try_regions(
     folder = experiment.out / REGIONS_FOLDER
     yield from write_regions(experiment.regions, folder, token=token)
     found: list[ExplainedSlide] = []
-    files = sorted(folder.glob("*.tif"))
+    files = sorted(folder.glob(f"*{SLIDE_SUFFIX}"))
     for done, file in enumerate(files):
         token.checkpoint()
         yield Progress(done, len(files), "trying real regions", "regions")
