@@ -149,6 +149,18 @@ def test_missing_slide_is_told(cohort, desk, answers):
     assert cohort.opened is None
 
 
+def test_codes_without_their_slide_are_shown_as_colours(cohort, desk, answers, slide_file):
+    slide_file.unlink()
+    cohort.show(cohort.listing.slides[0])
+    cohort.show(cohort.listing.slides[1])
+    cohort.show(cohort.listing.slides[0])
+    assert [layer.name for layer in desk.session.viewer.layers].count("PCA (made)") == 1
+    assert desk.visible() == ["PCA (made)"]
+    assert "itself is not there" in answers.notices[0]
+    assert "lesion 0.80" in answers.notices[0]
+    assert not answers.errors
+
+
 def test_slide_that_all_models_learned_from_shows_its_codes_only(cohort, desk, answers, slide_file):
     shutil.copy(slide_file, slide_file.with_name("gone.tif"))
     cohort.show(cohort.listing.slides[2])

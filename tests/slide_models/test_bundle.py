@@ -57,6 +57,12 @@ def test_a_missing_file_is_an_error(folder: Path, name: str) -> None:
         ModelBundle.load(folder)
 
 
+def test_folder_of_several_models_names_one_of_them(folder: Path) -> None:
+    with pytest.raises(BundleError, match="holds no model") as caught:
+        ModelBundle.load(folder.parent)
+    assert str(folder) in str(caught.value)
+
+
 def test_changed_weights_are_an_error(folder: Path) -> None:
     file = folder / WEIGHTS_FILE
     content = bytearray(file.read_bytes())

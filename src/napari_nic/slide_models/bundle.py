@@ -204,7 +204,9 @@ def _read_card(file: Path) -> tuple[BundleCard, str]:
     try:
         data: Any = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise BundleError("this folder holds no model", path=file, expected=CARD_FILE) from error
+        inner = _folders(file.parent)
+        hint = f"it holds models in folders of their own: choose one, such as {inner[0]}" if inner else None
+        raise BundleError("this folder holds no model", path=file, expected=CARD_FILE, hint=hint) from error
     except (OSError, ValueError) as error:
         raise BundleError(
             "the model's description cannot be read", path=file, expected="JSON", found=str(error)

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from psygnal import Signal
 
 from napari_nic.cohorts import ListedSlide, Listing, read_listing
 from napari_nic.compressed import CompressedSlide
-from napari_nic.errors import NicError, SlideNotFoundError
+from napari_nic.errors import NicError
+from napari_nic.plugin.controllers.cohort_slides import codes_layer_of, layer_of, look_at, store_of
 from napari_nic.plugin.controllers.models import ModelController
 from napari_nic.plugin.controllers.overlays import KINDS, MODEL_KINDS, Kind, OverlayController
 from napari_nic.plugin.controllers.session import Session
-from napari_nic.plugin.layers import slide_layer, tag_of
 from napari_nic.plugin.model_news import MODEL_NEWS
-from napari_nic.plugin.readers import open_remembered, slide_beside
 from napari_nic.slide_models import ModelBundle
-
-if TYPE_CHECKING:
-    from napari.layers import Layer
-
-    from napari_nic.slides import Slide
 
 SortKey = tuple[int, float, str]
 COLUMNS = ("Slide", "Fold", "Label", "Prediction")
@@ -125,10 +119,11 @@ class CohortController:
         """
         desk = self._desk()
         looked_at = next((kind for kind in MODEL_KINDS if desk.overlays.state(kind).shown), FIRST_SHOWN)
-        before = desk.session.layer
         try:
-            layer = self._layer_of(listed, desk.session)
-            store = _store_of(listed)
+            layer, store = layer_of(listed, desk.session), store_of(listed)
+            if layer is None and store is not None:
+                self._show_codes(listed, store, desk.session)
+                return
             bundle = _bundle_of(listed, desk.models)
             desk.session.select(layer)
             if store is not None:
@@ -136,24 +131,25 @@ class CohortController:
         except NicError as error:
             desk.session.asking.tell_error(error)
             return
-        _show_only(desk.session, layer)
-        if layer is not before:
-            desk.session.viewer.layers.selection.active = layer
-            desk.session.viewer.reset_view(layers=[layer])
+        if layer is not None:
+            look_at(layer, desk.session)
         if bundle is not None and bundle is not desk.models.bundle:
             desk.models.offer(bundle)
         _show_overlays(desk.overlays, looked_at if bundle is not None else "pca")
-        self.opened = listed
         self._tell(desk.session, listed)
-        self.changed.emit()
+        self._set_opened(listed)
 
-    def _layer_of(self, listed: ListedSlide, session: Session) -> Layer:
-        for layer in session.slide_layers:
-            tag = tag_of(layer)
-            if tag is not None and tag.slide is not None and _is_of(tag.slide, listed):
-                return layer
-        data, options, _ = slide_layer(_open(listed, session))
-        return session.viewer.add_image(data, **options)
+    def _show_codes(self, listed: ListedSlide, store: CompressedSlide, session: Session) -> None:
+        look_at(codes_layer_of(store, session), session)
+        session.select(None)  # the NIC dock works on slides, and must not go on about the one before
+        session.asking.tell(
+            f"{listed.name} itself is not there: its codes are shown as colours. {listed.prediction}"
+        )
+        self._set_opened(listed)
+
+    def _set_opened(self, listed: ListedSlide) -> None:
+        self.opened = listed
+        self.changed.emit()
 
     def _tell(self, session: Session, listed: ListedSlide) -> None:
         if self.listing is not None and self.listing.has_models and listed.bundle is None:
@@ -181,55 +177,6 @@ def _bundle_of(listed: ListedSlide, models: ModelController) -> ModelBundle | No
     if models.bundle is not None and models.bundle.folder == listed.bundle:
         return models.bundle
     return ModelBundle.load(listed.bundle)
-
-
-def _open(listed: ListedSlide, session: Session) -> Slide:
-    """Open the slide itself.
-
-    Raises
-    ------
-    SlideNotFoundError
-        If it is not there.
-    """
-    if listed.picture is not None and listed.picture.exists():
-        return open_remembered(listed.picture, session.settings)
-    slide = None
-    if listed.store is not None and listed.store.exists():
-        slide = slide_beside(CompressedSlide.open(listed.store))
-    if slide is None:
-        raise SlideNotFoundError(
-            f"the slide {listed.name!r} is not there",
-            path=listed.picture or listed.store,
-            expected="the slide named in the cohort, or a slide beside its compressed form",
-            hint="bring the file back, or open the cohort where its files are",
-        )
-    return slide
-
-
-def _store_of(listed: ListedSlide) -> CompressedSlide | None:
-    if listed.store is None or not listed.store.exists():
-        return None
-    return CompressedSlide.open(listed.store)
-
-
-def _is_of(slide: Slide, listed: ListedSlide) -> bool:
-    if listed.picture is not None and slide.path.resolve() == listed.picture.resolve():
-        return True
-    store = _store_of(listed)
-    return store is not None and store.header.slide_fingerprint == slide.fingerprint
-
-
-def _show_only(session: Session, chosen: Layer) -> None:
-    """Hide the other slides with all that lies on them; annotations of the chosen one come back."""
-    shown = tag_of(chosen)
-    for layer in session.viewer.layers:
-        tag = tag_of(layer)
-        if tag is None or tag.slide is None:
-            continue
-        if shown is not None and tag.slide is shown.slide:
-            layer.visible = layer.visible or tag.kind != "overlay"
-        else:
-            layer.visible = False
 
 
 def _natural(text: str) -> SortKey:

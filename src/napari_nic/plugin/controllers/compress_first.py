@@ -45,8 +45,10 @@ class CompressFirst:
             return ""
         return self._compressing.blocked()
 
-    def announce(self) -> str:
-        """What a click will do first; empty where nothing has to be done first."""
+    def announce(self, kind: str) -> str:
+        """What is done first, or would be by a click; empty where nothing has to be done first."""
+        if kind in self.waiting:
+            return "The slide is compressed first, then judged"
         spec = self._models.needed_spec()
         if not self._models.why_not() or self.why_not() or spec is None:
             return ""

@@ -103,9 +103,8 @@ class ModelController:
 
         A folder that holds none is told.
         """
-        folders = [file.parent for file in sorted(folder.glob(f"*/{CARD_FILE}"))] or [folder]
-        if (folder / CARD_FILE).is_file():
-            folders = [folder]
+        inner = [] if (folder / CARD_FILE).is_file() else sorted(folder.glob(f"*/{CARD_FILE}"))
+        folders = [file.parent for file in inner] or [folder]
         try:
             added = [ModelBundle.load(path) for path in folders]
         except NicError as error:

@@ -120,7 +120,7 @@ class OverlayController:
         busy = kind in self._busy or kind in self._first.waiting
         shown = (busy and self._wanted.get(kind, False)) or (not missing and self.stack.shown(kind))
         opacity = self._opacity[kind] if layer is None else float(layer.opacity)
-        first = self._first.announce() if missing and not why_not else ""
+        first = self._first.announce(kind) if kind in MODEL_KINDS and not why_not else ""
         return OverlayState(shown and not why_not, busy, opacity, why_not, first)
 
     def is_ready(self, kind: Kind) -> bool:

@@ -161,7 +161,7 @@ class OverlaySection(Section):
         if score:
             text = f"<b>{html.escape(score)}</b> (whole slide)<br>{html.escape(about)}"
         elif state.busy:
-            text = "The slide is being judged..."
+            text = html.escape(f"{state.first or 'The slide is being judged'}...")
         elif self._session.slide is None:
             text = ""
         else:
