@@ -19,7 +19,7 @@ from napari_nic.plugin.widgets.loss_plot import MOST_POINTS, TRAINING_COLOR, Los
 from napari_nic.plugin.widgets.nic_dock import NicDock
 from napari_nic.plugin.widgets.patch_strip import PatchStrip
 from napari_nic.plugin.widgets.train_dock import TrainDock
-from napari_nic.plugin.widgets.train_progress import bar_text, sentence
+from napari_nic.plugin.widgets.train_progress import bar_text, sentence, why_not_cancel
 
 pytestmark = pytest.mark.gui
 
@@ -194,6 +194,8 @@ def test_texts():
     finishing = TrainState("running", "training", 200, 200, 0.1, 640.0, 0.0)
     assert "saving" in sentence(finishing)
     assert bar_text(finishing) == ""
+    assert "being saved" in why_not_cancel(finishing)
+    assert why_not_cancel(state) == ""
     assert sentence(TrainState()) == ""
 
 

@@ -44,6 +44,7 @@ def test_every_objective_trains_validates_and_logs(method, source, quick, tmp_pa
     assert reports[-1].patches_per_second > 0
     assert 0 <= reports[-1].waiting < 1
     assert [row["step"] for row in read_log(tmp_path / "validation.csv")] == [4, 8]
+    assert [row["step"] for row in read_log(tmp_path / "steps.csv")] == [1, 8]
     assert not objective.training
     codes = objective.encoder(torch.zeros(2, 3, 64, 64))
     assert codes.shape == (2, 12)

@@ -193,7 +193,7 @@ class _Trainer:
         options = self.options
         if options.validate_every and self.step % options.validate_every == 0 and self.sources.held_out:
             self._validate()
-        if self.step % LOG_EVERY == 0 or self.step == options.steps:
+        if self.step % LOG_EVERY == 0 or self.step in (1, options.steps):
             self.log.step(self.report())
         if self.step % options.checkpoint_every == 0:
             self.save()

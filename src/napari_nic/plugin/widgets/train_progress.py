@@ -51,7 +51,7 @@ class TrainProgressSection(Section):
         training, state = self._training, self._training.state
         self.button.setText(training.label())
         set_enabled(self.button, training.why_not(), TRAIN)
-        set_enabled(self.stop, "" if state.phase == "running" else "Nothing is running", CANCEL)
+        set_enabled(self.stop, why_not_cancel(state), CANCEL)
         self.bar.setVisible(state.busy)
         # Never the moving bar of a range of nothing: every frame of it composes the whole window again, which
         # takes a core where OpenGL is done in software.
@@ -72,6 +72,13 @@ class TrainProgressSection(Section):
             title = STRIP_TITLES.get(self._training.form.method, "")
             self.strip_title.setText(title)
             self.strip_title.setVisible(bool(title) and picture is not None)
+
+
+def why_not_cancel(state: TrainState) -> str:
+    """Why there is nothing to cancel; empty when there is."""
+    if state.finishing:
+        return "All steps are done: the encoder is being saved"
+    return "" if state.phase == "running" else "Nothing is running"
 
 
 def bar_text(state: TrainState) -> str:
