@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import TypeVar
 
 from napari_nic.compress.workers import step_back
 
 T = TypeVar("T")
-
-_END = object()
 
 
 def at_low_priority(reports: Generator[T, None, None], name: str) -> Generator[T, None, None]:
@@ -28,7 +27,12 @@ def at_low_priority(reports: Generator[T, None, None], name: str) -> Generator[T
     """
     with ThreadPoolExecutor(1, name, initializer=step_back) as thread:
         try:
-            while (report := thread.submit(next, reports, _END).result()) is not _END:
-                yield report
+            while report := thread.submit(_next, reports).result():
+                yield report[0]
         finally:
             thread.submit(reports.close).result()
+
+
+def _next(reports: Generator[T, None, None]) -> list[T]:
+    """Return the next report; an empty list at the end."""
+    return list(islice(reports, 1))
