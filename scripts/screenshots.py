@@ -3,9 +3,10 @@
     scripts/with-screen.sh .venv/bin/python scripts/screenshots.py           # all, into docs/
     scripts/with-screen.sh .venv/bin/python scripts/screenshots.py saliency  # one of them
 
-Two pictures show the sample slide, which is made by code. The other two show CMU-1-Small-Region and its
-tissue annotation from the test data ($NAPARI_NIC_TEST_DATA). Settings, samples and stores go to a temporary
-folder; nothing of the user's is read or written.
+Two pictures show the sample slide, which is made by code, and one a cohort made by code with models that are
+trained on it for the picture (under a minute on a quiet core). The others show CMU-1-Small-Region, one with
+its tissue annotation, from the test data ($NAPARI_NIC_TEST_DATA). Settings, samples and stores go to a
+temporary folder; nothing of the user's is read or written.
 """
 
 from __future__ import annotations
@@ -21,11 +22,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from PIL import Image
+
 if TYPE_CHECKING:
     import napari
 
     from napari_nic.plugin.controllers.overlays import Kind
     from napari_nic.plugin.widgets.nic_dock import NicDock
+    from napari_nic.plugin.widgets.train_dock import TrainDock
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("NAPARI_NIC_TEST_DATA", ROOT.parent / "shared" / "data"))
@@ -37,6 +41,9 @@ MARGIN = 0.03
 """Free share of the canvas around the slide."""
 
 PATIENCE_SECONDS = 900.0
+TURN_MS = 50
+"""Longest sleep between two looks at whether something is so."""
+
 STILL_SECONDS = 1.0
 """How long nothing must be left to do before a picture is taken: tiles arrive, labels are laid out."""
 
@@ -44,7 +51,9 @@ DENSE = 0.75
 """Overlap of the patches in the picture of a run: so small a slide is else done at once."""
 
 SHARE_DONE = 0.55
-"""How far that run is in the picture."""
+"""How far a run is in its picture."""
+
+TRAINING_STEPS = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,11 +65,14 @@ class Desk:
 
     def wait(self, condition: Callable[[], bool]) -> None:
         """Let the window live until something is so."""
+        from qtpy.QtCore import QEventLoop, QTimer
         from qtpy.QtWidgets import QApplication
 
+        alarm = QTimer()
+        alarm.start(TURN_MS)  # wakes the loop below where nothing else does
         end = time.monotonic() + PATIENCE_SECONDS
         while not condition():
-            QApplication.processEvents()
+            QApplication.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
             if time.monotonic() > end:
                 raise TimeoutError(f"nothing happened within {PATIENCE_SECONDS:g} s")
 
@@ -102,14 +114,21 @@ class Desk:
         self.viewer.screenshot(path, canvas_only=False, flash=False)
         print(path)
 
+    def take_part(self, path: Path, *, left: int, bottom: int) -> None:
+        """Keep a picture of the window right of the column `left` and above the row `bottom`."""
+        window = self.viewer.screenshot(canvas_only=False, flash=False)
+        Image.fromarray(window[:bottom, left:, :3]).save(path, optimize=True)
+        print(path)
+
 
 @contextmanager
-def opened(slide: Path, annotation: Path | None = None) -> Iterator[Desk]:
-    """Open a window on a slide; closed at the end."""
+def opened(slide: Path | None = None, annotation: Path | None = None) -> Iterator[Desk]:
+    """Open a window, on a slide or an empty one; closed at the end."""
     from napari_nic.plugin.launch import ViewRequest, open_viewer
 
     annotations = () if annotation is None else (annotation,)
-    viewer, dock = open_viewer(ViewRequest((slide,), annotations=annotations))
+    slides = () if slide is None else (slide,)
+    viewer, dock = open_viewer(ViewRequest(slides, annotations=annotations))
     viewer.window._qt_window.resize(*SIZE)  # the public `resize` refuses a window that is not laid out yet
     desk = Desk(viewer, dock)
     try:
@@ -143,6 +162,19 @@ def take_compressing(folder: Path, path: Path) -> None:
         desk.settle()
 
 
+def take_training(folder: Path, path: Path) -> None:
+    """A small encoder learning from the tissue of a real slide, with what it paints from its codes so far."""
+    with opened(_copy_of(SLIDE, folder / "training")) as desk:
+        dock: TrainDock = desk.viewer.window.add_plugin_dock_widget("napari-nic", "Train encoder")[1]
+        dock.training.fill_in(name="my-encoder", steps=TRAINING_STEPS)
+        dock.progress_section.button.click()
+        try:
+            desk.wait(lambda: dock.training.state.done > SHARE_DONE * TRAINING_STEPS)
+            desk.take_part(path, left=900, bottom=780)  # the dock, and some of the slide
+        finally:
+            dock.shut_down()
+
+
 def take_saliency(folder: Path, path: Path) -> None:
     """Saliency beside the tissue annotation of a real slide, which the model knows nothing of."""
     with opened(_copy_of(SLIDE, folder / "real"), ANNOTATION) as desk:
@@ -168,13 +200,47 @@ def take_sample(folder: Path, path: Path, kind: Kind) -> None:
         desk.take(path)
 
 
+def take_cohort(folder: Path, path: Path) -> None:
+    """The cohort browser, and one of its slides with what the model says that did not see it."""
+    _train_on_made_cohort(folder)
+    with opened() as desk:
+        browser = desk.viewer.window.add_plugin_dock_widget("napari-nic", "Cohort browser")[1]
+        browser.cohort.open(folder / "cohort-models")
+        lesions = [s for s in browser.cohort.listing.judged if s.label == "lesion" and not s.is_wrong]
+        row = next(
+            i for i in range(browser.table.order.rowCount()) if browser.table.slide_at(i) is lesions[0]
+        )
+        browser.table.selectRow(row)
+        browser.cohort.show(lesions[0])
+        desk.frame_slide()
+        desk.settle()
+        desk.take(path)
+
+
+def _train_on_made_cohort(folder: Path) -> None:
+    """Paint slides with and without a lesion, and train on their labels: four models, one for each fold."""
+    from napari_nic.cli.main import main as nic
+
+    cohort, models = folder / "cohort", folder / "cohort-models"
+    sizes = "--train 16 --validation 4 --test 8 --sides 14 22 --shares 0.1 0.4"
+    made = nic(["synthetic", "cohort", "-q", "-o", str(cohort), "--keep", "both", *sizes.split()])
+    # The table's own parts are left aside, so that every slide is in the test part of one fold.
+    labels = "--classes normal,lesion --columns split=none --folds 4"
+    network = "--model cnn-compact --width 32 --epochs 12 --steps 20"
+    command = ["models", "train", "-q", str(cohort / "cohort.csv"), "-o", str(models), "--name", "made"]
+    if made or nic([*command, *labels.split(), *network.split()]):
+        raise SystemExit("the cohort for the picture could not be made")
+
+
 def _copy_of(slide: Path, folder: Path) -> Path:
     folder.mkdir(exist_ok=True)
     return Path(shutil.copy(slide, folder))
 
 
 PICTURES: dict[str, Callable[[Path, Path], None]] = {
+    "cohort": take_cohort,
     "compressing": take_compressing,
+    "training": take_training,
     "pca": lambda folder, path: take_sample(folder, path, "pca"),
     "sample": lambda folder, path: take_sample(folder, path, "prediction"),
     "saliency": take_saliency,
