@@ -55,7 +55,7 @@ def test_trained_folder_lists_predictions_by_models_that_did_not_see_the_slide(
     first, second, third, fourth = listing.slides
     assert listing.has_models
     assert [slide.part for slide in listing.slides] == ["1", "2", "train", "train"]
-    assert first.prediction.startswith("tumour 0.70")
+    assert (first.prediction, first.spread) == ("tumour 0.70", "0.05")
     assert first.rank == pytest.approx(0.7)
     assert (first.is_wrong, second.is_wrong, third.is_wrong) == (True, False, False)
     assert first.bundle == tmp_path / "out" / "fold1-seed3"
@@ -90,12 +90,12 @@ def test_values_and_risks_are_no_probabilities(tmp_path: Path) -> None:
     row = scored(regression.slides[0], 1, 0, (1.234,))
     first = read_listing(trained(tmp_path / "values", regression, [row])).slides[0]
     assert (first.label, first.rank, first.is_wrong) == ("1.5", 1.234, False)
-    assert first.prediction.startswith("grade 1.23 ")
+    assert (first.prediction, first.spread) == ("grade 1.23", "0.05")
     survival = Cohort("survival", ("risk",), slides((12.0, 3.0, 3.0, 4.0), event=False))
     row = scored(survival.slides[0], 1, 0, (-0.5,))
     first = read_listing(trained(tmp_path / "risks", survival, [row])).slides[0]
     assert first.label == "12, no event"
-    assert first.prediction.startswith("risk -0.5 ")
+    assert first.prediction == "risk -0.5"
 
 
 def test_a_table_lists_slides_that_are_not_there_too(tmp_path: Path, two_classes: Any) -> None:

@@ -91,9 +91,9 @@ def cohort(desk, trained):
 
 def test_lines_of_the_list(cohort):
     slides = cohort.listing.slides
-    assert cohort.cells(slides[0]) == ("made", "1", "lesion", "lesion 0.80 \N{PLUS-MINUS SIGN} 0.10")
+    assert cohort.cells(slides[0]) == ("made", "1", "lesion", "lesion 0.80", "0.10")
     assert cohort.cells(slides[1])[PREDICTION].startswith("\N{NOT EQUAL TO} lesion 0.60")
-    assert cohort.cells(slides[2]) == ("gone", "validation", "lesion", "")
+    assert cohort.cells(slides[2]) == ("gone", "validation", "lesion", "", "")
     assert cohort.summary() == (
         "3 slides, 2 judged by models that did not see them, 1 wrongly (\N{NOT EQUAL TO})"
     )

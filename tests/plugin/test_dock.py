@@ -190,6 +190,21 @@ def test_pause_and_cancel_by_click(with_slide, qtbot):
     assert section.button.text().startswith("&Compress the other")
 
 
+def test_prediction_by_click_compresses_first(with_slide, qtbot, bundle_folder):
+    _, dock = with_slide
+    dock.models.add(bundle_folder)
+    QApplication.processEvents()
+    section = dock.overlay_section
+    assert "Compresses the slide first, with mean-rgb" in section.score.text()
+    click_box(section.rows["prediction"].toggle)
+    assert dock.compress_section.stop.isEnabled()
+    qtbot.waitUntil(lambda: dock.overlays.stack.shown("prediction"), timeout=TIMEOUT_MS)
+    finish(dock, qtbot)
+    assert dock.compressing.state.complete
+    assert "\N{PLUS-MINUS SIGN}" in section.score.text()
+    assert "8 turns of the grid" in section.score.text()
+
+
 def test_prediction_and_saliency_by_click(with_slide, qtbot, bundle_folder):
     _, dock = with_slide
     dock.compressing.region = "whole"

@@ -17,8 +17,6 @@ from napari_nic.cohorts.table import Cohort, CohortSlide, Columns, read_rows
 from napari_nic.cohorts.training import run_folder
 from napari_nic.errors import InvalidParameterError
 
-PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
-
 RUNS = "fold*-seed*"
 """Names of the folders that :func:`~napari_nic.cohorts.training.run_folder` gives."""
 
@@ -35,7 +33,9 @@ class ListedSlide:
     part : str
         Number of the fold whose test part it is in, or ``"train"``, ``"validation"`` or ``"test"``.
     prediction : str
-        Score with its spread by models that did not learn from the slide; empty where there is none.
+        Score by models that did not learn from the slide: ``"lesion 0.93"``; empty where there is none.
+    spread : str
+        Standard deviation of the score over crops and turns.
     rank : float
         Sorts predictions: score of the last of two classes, value, or risk; nan without a prediction.
     is_wrong : bool
@@ -51,6 +51,7 @@ class ListedSlide:
     label: str
     part: str
     prediction: str = ""
+    spread: str = ""
     rank: float = math.nan
     is_wrong: bool = False
     picture: Path | None = None
@@ -198,7 +199,8 @@ def _of_slide(
         case=slide.case,
         label=_label(slide, cohort),
         part=part,
-        prediction="" if row is None else prediction_text(cohort, row.scores, row.spread),
+        prediction="" if row is None else _prediction(cohort, row.scores),
+        spread="" if row is None else _spread(cohort, row),
         rank=math.nan if row is None else _rank(cohort, row.scores),
         is_wrong=cohort.task == "classification" and best is not None and best != int(slide.label),
         picture=slide.picture,
@@ -215,13 +217,19 @@ def _label(slide: CohortSlide, cohort: Cohort) -> str:
     return f"{slide.label:.4g}"
 
 
-def prediction_text(cohort: Cohort, scores: Sequence[float], spread: Sequence[float]) -> str:
-    """Say the best class with its score, or the values or the risk, each with its spread."""
+def _prediction(cohort: Cohort, scores: Sequence[float]) -> str:
+    """Say the best class with its score, or the values or the risk."""
     if cohort.task == "classification":
         best = int(np.argmax(scores))
-        return f"{cohort.class_names[best]} {scores[best]:.2f} {PLUS_MINUS} {spread[best]:.2f}"
-    named = zip(cohort.class_names, scores, spread, strict=True)
-    return ", ".join(f"{name} {score:.3g} {PLUS_MINUS} {std:.2g}" for name, score, std in named)
+        return f"{cohort.class_names[best]} {scores[best]:.2f}"
+    named = zip(cohort.class_names, scores, strict=True)
+    return ", ".join(f"{name} {score:.3g}" for name, score in named)
+
+
+def _spread(cohort: Cohort, row: ScoredSlide) -> str:
+    if cohort.task == "classification":
+        return f"{row.spread[int(np.argmax(row.scores))]:.2f}"
+    return ", ".join(f"{spread:.2g}" for spread in row.spread)
 
 
 def _rank(cohort: Cohort, scores: Sequence[float]) -> float:

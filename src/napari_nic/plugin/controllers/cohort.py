@@ -19,7 +19,7 @@ from napari_nic.plugin.model_news import MODEL_NEWS
 from napari_nic.slide_models import ModelBundle
 
 SortKey = tuple[int, float, str]
-COLUMNS = ("Slide", "Fold", "Label", "Prediction")
+COLUMNS = ("Slide", "Fold", "Label", "Prediction", "\N{PLUS-MINUS SIGN}")
 FIRST_SHOWN: Kind = "saliency"
 """What a click shows of what a model says; the prediction is computed with it, and one click away."""
 
@@ -82,7 +82,7 @@ class CohortController:
     def cells(self, slide: ListedSlide) -> tuple[str, ...]:
         """Texts of a line, in the order of :data:`COLUMNS`; a wrong class is marked."""
         prediction = f"\N{NOT EQUAL TO} {slide.prediction}" if slide.is_wrong else slide.prediction
-        return slide.name, slide.part, slide.label, prediction
+        return slide.name, slide.part, slide.label, prediction, slide.spread
 
     def sort_key(self, slide: ListedSlide, column: int) -> SortKey:
         """What a column is sorted by: predictions by their scores, numbers before words."""

@@ -22,8 +22,8 @@ from superqt import QElidingLabel
 if TYPE_CHECKING:
     from magicgui.widgets import Widget
 
-LABEL_WIDTH = 62
-"""Width of the labels at the left; with it all controls of the dock stand in one column at 320 px."""
+LABEL_WIDTH = 56
+"""Width of the labels at the left: the controls stand in one column, at 320 px beside a scroll bar too."""
 
 SPACING = 4
 

@@ -39,7 +39,8 @@ class SlideModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return self.cohort.cells(slide)[index.column()]
         if role == Qt.ItemDataRole.ToolTipRole:
-            return f"Case {slide.case}\n{slide.picture or slide.store or 'not found'}"
+            score = f"\n{slide.prediction} \N{PLUS-MINUS SIGN} {slide.spread}" if slide.prediction else ""
+            return f"Case {slide.case}{score}\n{slide.picture or slide.store or 'not found'}"
         return None
 
     def headerData(  # noqa: N802 -- Qt's name
@@ -97,7 +98,6 @@ class SlideTable(QTableView):
         self.setSortingEnabled(True)
         self.verticalHeader().hide()
         self.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + ROW_SPACE)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         headings = self.horizontalHeader()
         headings.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         headings.setStretchLastSection(True)
