@@ -235,7 +235,10 @@ def make_recipe(form: TrainForm, sets: Sequence[TrainingSet]) -> TrainRecipe:
         name=form.name,
         method=form.method,
         sets=sets,
-        card={"data": f"Patches of {where}, chosen by the user who trained it.", "licence": "not stated"},
+        card={
+            "data": f"Patches of {where}, chosen by the user who trained it.",
+            "licence": "no licence stated",
+        },
         device=form.device,
         options=_options(form),
     )

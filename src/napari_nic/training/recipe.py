@@ -132,9 +132,13 @@ def encoder_spec(recipe: TrainRecipe, title: str, citation: str) -> EncoderSpec:
         input_size=architecture.input_size,
         architecture=recipe.options.architecture,
         licence=recipe.card.get("licence", "unspecified"),
-        summary=recipe.card.get("summary") or f"{title}, trained on {len(recipe.sets)} set(s) of patches.",
+        summary=recipe.card.get("summary") or f"{title}, trained on {_sets_text(len(recipe.sets))}.",
         citation=citation,
     )
+
+
+def _sets_text(count: int) -> str:
+    return "one set of patches" if count == 1 else f"{count} sets of patches"
 
 
 def draw_plain(sources: Sequence[PatchSource], count: int, size: int, seed: int) -> np.ndarray:
