@@ -10,6 +10,7 @@ import pytest
 from npe2 import PluginManifest
 
 import napari_nic
+from napari_nic.cohorts import Cohort, Plan
 from napari_nic.compressed import CompressedSlide
 from napari_nic.errors import BundleError, NicError, UnreadableSlideError
 from napari_nic.plugin import readers
@@ -165,8 +166,12 @@ def test_folder_of_a_model_goes_to_the_dock(bundle_folder, heard):
 
 
 def test_folder_of_a_training_goes_to_the_browser(tmp_path, heard):
-    (tmp_path / "plan.json").write_text("{}")
+    Plan(Cohort("regression", ("value",), ()), (), {"name": "m"}).save(tmp_path)
     assert get_reader(str(tmp_path))(str(tmp_path)) == [(None,)]
+    assert heard == [tmp_path]
+    (tmp_path / "plan.json").write_text("{}")
+    with pytest.raises(BundleError):
+        get_reader(str(tmp_path))(str(tmp_path))
     assert heard == [tmp_path]
 
 

@@ -135,7 +135,16 @@ def read_models(path: Path) -> list[LayerData]:
 
 
 def read_cohort_folder(path: Path) -> list[LayerData]:
-    """Hand the folder of a training to the cohort browser, which is opened if need be."""
+    """Hand the folder of a training to the cohort browser, which is opened if need be.
+
+    Raises
+    ------
+    NicError
+        If its plan or scores are damaged; found out here, since a dialog of the dock would hold up a drop.
+    """
+    from napari_nic.cohorts import read_listing
+
+    read_listing(path)
     _tell_dock(MODEL_NEWS.cohort_opened, path, COHORT_DOCK)
     return []
 
