@@ -74,7 +74,7 @@ class Augmenter:
         for start in range(0, len(planes), step):
             part = slice(start, start + step)
             changed = self._change(planes[part], draws.part(start, start + step), size, generator)
-            # Arithmetic first, in the order that the pixels are in: the copy to channels last does nothing else.
+            # Arithmetic in the order that the pixels are in; the copy to channels last does nothing else.
             result[part] = changed.mul_(2).sub_(1)
         return result
 
