@@ -3,7 +3,8 @@
 #   scripts/train-encoders.sh TILES OUT [NAME ...]
 #     TILES  folder with one folder per data set, as named below
 #     OUT    where the encoders are written, one folder each; an interrupted run goes on from there
-#     NAME   nic-default nic-contrastive nic-bigan nic-vae (all by default)
+#     NAME   nic-default nic-contrastive nic-bigan nic-vae (all by default), or untrained: the network of
+#            nic-default with random weights, which shows what its training adds
 set -euo pipefail
 tiles=$1 out=$2
 shift 2
@@ -46,12 +47,17 @@ for name in "${names[@]}"; do
                 --augmentation light
             ;;
         nic-bigan)
-            train "$name" bigan "Bidirectional GAN, the published NIC network, a narrow generator." \
-                --steps 4000 --batch-size 48 --learning-rate 3e-4 --set generator_width=32
+            train "$name" bigan "Bidirectional GAN over the published convolutions, read as statistics." \
+                --architecture nic-64-pooled --steps 1500 --batch-size 48 --learning-rate 3e-4 \
+                --set generator_width=32
             ;;
         nic-vae)
             train "$name" vae "Variational autoencoder, the published NIC network; code distance is visible difference." \
                 --steps 4400
+            ;;
+        untrained)
+            train "$name" vicreg "Random weights, codes read like those of nic-default." \
+                --architecture nic-64-pooled --steps 1 --learning-rate 1e-12 --validate-every 0
             ;;
         *)
             echo "unknown encoder $name" >&2

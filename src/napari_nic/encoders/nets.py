@@ -58,6 +58,8 @@ class NicEncoderNet(EncoderNet):
 
     WIDTH = 128
     DEPTH = 4
+    LAST_SIDE = 3
+    """Side of what the last convolution returns, px."""
 
     def __init__(self, code_size: int = 128) -> None:
         super().__init__()
@@ -66,7 +68,7 @@ class NicEncoderNet(EncoderNet):
             nn.Conv2d(before, after, 3, stride=2) for before, after in pairwise(channels)
         )
         self.norms = nn.ModuleList(nn.BatchNorm2d(self.WIDTH, eps=KERAS_BN_EPS) for _ in range(self.DEPTH))
-        self.code = nn.Linear(self.WIDTH * 3 * 3, code_size)
+        self.code = nn.Linear(self.WIDTH * self.LAST_SIDE**2, code_size)
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
         """Map (B, 3, 64, 64) in [-1, 1] to (B, 1152), flattened in (row, column, channel) order."""
@@ -152,15 +154,20 @@ class PooledEncoderNet(NicEncoderNet):
         self.statistics_norm = nn.BatchNorm1d(features)
         self.code = nn.Linear(features, code_size)
 
-    def features(self, x: torch.Tensor) -> torch.Tensor:
-        """Map (B, 3, 64, 64) in [-1, 1] to (B, 768) normalised statistics, in float32."""
+    def activations(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """Map (B, 3, 64, 64) in [-1, 1] to the last three activations, (B, 128, side, side) each."""
         found = []
         for index, conv in enumerate(self.convs):
             x = nn.functional.leaky_relu(conv(x), LEAK)
             if index >= len(self.convs) - self.POOLED:
-                found.append(space_statistics(x, self.FLOOR))
+                found.append(x)
             if index < len(self.norms):
                 x = self.norms[index](x)
+        return found
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (B, 3, 64, 64) in [-1, 1] to (B, 768) normalised statistics, in float32."""
+        found = [space_statistics(seen, self.FLOOR) for seen in self.activations(x)]
         with torch.autocast(x.device.type, enabled=False):
             normal: torch.Tensor = self.statistics_norm(torch.cat(found, 1))
         return normal

@@ -1,7 +1,9 @@
+import numpy as np
 import pytest
 import torch
 
 from napari_nic.training.objectives.bigan import BiganObjective, PairCritic, make_generator
+from napari_nic.training.objectives.codes import encode_plain
 
 SMALL = {"generator_width": 8, "critic_width": 8}
 
@@ -54,6 +56,35 @@ def test_both_cycles_are_in_the_loss_with_their_weights(source, quick):
     loss, terms = objective._fool(x)
     expected = terms["adversarial"] + 0.5 * terms["code_cycle"] + 3.0 * terms["picture_cycle"]
     assert float(loss.detach()) == pytest.approx(expected, rel=1e-5)
+
+
+def test_an_encoder_of_statistics_plays_with_a_head_that_knows_places(source, quick):
+    torch.manual_seed(0)
+    objective = BiganObjective(quick(settings=SMALL, architecture="nic-64-pooled"), [source])
+    x = torch.rand(4, 3, 64, 64) * 2 - 1
+    objective.train()
+    loss, _ = objective._fool(x)
+    loss.backward()
+    assert all(weight.grad is not None for weight in objective.live_latent.parameters())
+    assert all(weight.grad is not None for weight in objective.live_encoder.convs.parameters())
+    assert objective.live_encoder.code.weight.grad is None
+    objective.eval()
+    with torch.inference_mode():
+        mirrored = objective.latent(objective.encoder, x.flip(3)) - objective.latent(objective.encoder, x)
+    assert float(mirrored.abs().mean()) > 1e-3
+
+
+def test_its_code_is_then_made_of_its_features(source, quick):
+    torch.manual_seed(0)
+    options = quick(settings=SMALL, architecture="nic-64-pooled", code_size=5)
+    objective = BiganObjective(options, [source]).eval()
+    patches = source.draw(200, np.random.default_rng(0)).images
+    objective.finish(patches)
+    codes = encode_plain(objective.encoder, patches)
+    covariance = torch.cov(codes.T)
+    assert float(covariance.diag().sqrt().mean()) == pytest.approx(1, rel=1e-3)
+    off = covariance - covariance.diag().diag()
+    assert float(off.abs().max()) < 1e-2 * float(covariance.diag().max())
 
 
 def test_closing_the_picture_cycle_brings_the_reconstruction_nearer(source, quick):

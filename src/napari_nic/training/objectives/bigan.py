@@ -7,10 +7,15 @@
 
 At the optimum E inverts G. What keeps it from falling apart, beside the paper's recipe: spectral
 normalisation of every layer of D, two steps of D for each of E and G, a hinge loss, Adam with beta1 = 0.5,
-and a moving average of E's and G's weights, which is what is kept. Two weighted reconstruction terms tie E and
-G to each other early, where the adversarial signal says little about it: ``E(G(z))`` against z, and ``G(E(x))``
-against x. That the joint distributions alone leave the pairing loose, and that a cycle mends it, is Li et al.
-2017 (ALICE); both weights may be 0, which is the paper's BiGAN.
+and a moving average of E's and G's weights, which is what is kept.
+
+The joint distributions alone leave the pairing loose (Li et al. 2017, ALICE). Two weighted reconstruction
+terms tie E and G to each other from the first step on: ``E(G(z))`` against z, and ``G(E(x))`` against x. Both
+weights may be 0, which is the paper's BiGAN.
+
+G must be told where in a patch things lie, and an encoder that reads statistics over space does not say it.
+Such an encoder plays the game with a head on its last convolution that is dropped afterwards; its own code is
+then made of its features, which are what transfers (Donahue and Simonyan 2019, BigBiGAN).
 """
 
 from __future__ import annotations
@@ -25,9 +30,10 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from napari_nic.encoders.nets import LEAK
+from napari_nic.encoders.nets import LEAK, EncoderNet, PooledEncoderNet
 from napari_nic.patches import PatchSource
 from napari_nic.training.objectives.base import Batch, Objective, Settings, ToInput, mixed_images
+from napari_nic.training.objectives.codes import principal_codes
 from napari_nic.training.objectives.vae import FIRST_SIDE
 from napari_nic.training.options import Schedule, TrainOptions
 
@@ -63,7 +69,10 @@ class BiganObjective(Objective):
 
     name = "bigan"
     title = "Bidirectional GAN"
-    citation = "Donahue et al., Adversarial feature learning, ICLR 2017; Li et al., ALICE, NeurIPS 2017; Tellez et al., TPAMI 2019"
+    citation = (
+        "Donahue et al., Adversarial feature learning, ICLR 2017; Li et al., ALICE, NeurIPS 2017; "
+        "Tellez et al., TPAMI 2019"
+    )
     limits = "Its codes say what a generator needs to paint a patch like it; they do not know diagnoses."
     learning_rate = 2e-4
     schedule: ClassVar[Schedule] = "constant"
@@ -77,14 +86,17 @@ class BiganObjective(Objective):
         self.code_size = options.code_size
         self.generator = make_generator(options.code_size, self.input_size, self.settings.generator_width)
         self.critic = PairCritic(options.code_size, self.input_size, self.settings.critic_width)
+        self.latent = make_latent(self.encoder)
         self.live_encoder = copy.deepcopy(self.encoder)
         self.live_generator = copy.deepcopy(self.generator)
-        self.encoder.requires_grad_(requires_grad=False)
-        self.generator.requires_grad_(requires_grad=False)
+        self.live_latent = copy.deepcopy(self.latent)
+        for kept in (self.encoder, self.generator, self.latent):
+            kept.requires_grad_(requires_grad=False)
 
     def optimisers(self, rate: float) -> list[torch.optim.Optimizer]:
         """One for encoder and generator, one for the discriminator; beta1 = 0.5."""
-        painters = [*self.live_encoder.parameters(), *self.live_generator.parameters()]
+        live = (self.live_encoder, self.live_latent, self.live_generator)
+        painters = [weight for module in live for weight in module.parameters()]
         return [
             torch.optim.Adam(painters, lr=rate, betas=(0.5, 0.999)),
             torch.optim.Adam(self.critic.parameters(), lr=rate, betas=(0.5, 0.999)),
@@ -123,7 +135,7 @@ class BiganObjective(Objective):
 
     def reconstruct(self, x: torch.Tensor) -> torch.Tensor:
         """G(E(x)) with the averaged weights."""
-        painted: torch.Tensor = self.generator(self.encoder(x))
+        painted: torch.Tensor = self.generator(self.latent(self.encoder, x))
         return painted
 
     def generate(self, count: int) -> torch.Tensor:
@@ -133,19 +145,30 @@ class BiganObjective(Objective):
         )
         return painted
 
+    def finish(self, patches: np.ndarray) -> None:
+        """Read the code off the features where a head played the game; bring it to a useful scale."""
+        if isinstance(self.latent, PlacesHead):
+            principal_codes(self.encoder, patches)
+        super().finish(patches)
+
+    def _encode(self, x: torch.Tensor) -> torch.Tensor:
+        """E(x) of the game, (B, C)."""
+        code: torch.Tensor = self.live_latent(self.live_encoder, x)
+        return code
+
     def _judge(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Scores of (x, E(x)) and of (G(z), z) for the discriminator's step."""
         z = torch.randn(len(x), self.code_size, device=x.device)
         with torch.no_grad():
-            code, painted = self.live_encoder(x), self.live_generator(z)
+            code, painted = self._encode(x), self.live_generator(z)
         return self.critic(x, code).float(), self.critic(painted, z).float()
 
     def _fool(self, x: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
         """Return the loss of encoder and generator: swap the two judgements, and close both cycles."""
         z = torch.randn(len(x), self.code_size, device=x.device)
-        code, painted = self.live_encoder(x), self.live_generator(z)
+        code, painted = self._encode(x), self.live_generator(z)
         adversarial = (self.critic(x, code) - self.critic(painted, z)).float().mean()
-        code_cycle = nn.functional.mse_loss(self.live_encoder(painted).float(), z)
+        code_cycle = nn.functional.mse_loss(self._encode(painted).float(), z)
         picture_cycle = nn.functional.l1_loss(self.live_generator(code).float(), x.float())
         weights = self.settings
         loss = adversarial + weights.code_cycle * code_cycle + weights.picture_cycle * picture_cycle
@@ -155,7 +178,12 @@ class BiganObjective(Objective):
     @torch.no_grad()
     def _average(self) -> None:
         """Move the kept weights, and copy the statistics of the batch normalisations."""
-        for kept, live in ((self.encoder, self.live_encoder), (self.generator, self.live_generator)):
+        pairs = (
+            (self.encoder, self.live_encoder),
+            (self.generator, self.live_generator),
+            (self.latent, self.live_latent),
+        )
+        for kept, live in pairs:
             for old, new in zip(kept.parameters(), live.parameters(), strict=True):
                 old.lerp_(new, 1 - self.settings.average)
             for ours, theirs in zip(kept.buffers(), live.buffers(), strict=True):
@@ -163,6 +191,37 @@ class BiganObjective(Objective):
                     ours.lerp_(theirs, 1 - self.settings.average)
                 else:
                     ours.copy_(theirs)
+
+
+class OwnCode(nn.Module):
+    """The game is played with the encoder's own code."""
+
+    def forward(self, encoder: EncoderNet, x: torch.Tensor) -> torch.Tensor:
+        """Map patches (B, 3, s, s) to codes (B, C)."""
+        code: torch.Tensor = encoder(x)
+        return code
+
+
+class PlacesHead(nn.Module):
+    """The game is played with a code that is read off all places of the last convolution."""
+
+    def __init__(self, code_size: int) -> None:
+        super().__init__()
+        width = PooledEncoderNet.WIDTH
+        places = PooledEncoderNet.LAST_SIDE**2
+        self.read = nn.Sequential(nn.BatchNorm2d(width), nn.Flatten(), nn.Linear(width * places, code_size))
+
+    def forward(self, encoder: PooledEncoderNet, x: torch.Tensor) -> torch.Tensor:
+        """Map patches (B, 3, 64, 64) to codes (B, C)."""
+        code: torch.Tensor = self.read(encoder.activations(x)[-1])
+        return code
+
+
+def make_latent(encoder: EncoderNet) -> nn.Module:
+    """Return what the game's codes are read with."""
+    if isinstance(encoder, PooledEncoderNet):
+        return PlacesHead(encoder.code.out_features)
+    return OwnCode()
 
 
 class PairCritic(nn.Module):
