@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 WIDTH = 320
 MARGIN = 6
-SIDE_MARGIN = 2
+SIDE_MARGIN = 1
 PLUGIN = "napari-nic"
 
 
