@@ -30,8 +30,8 @@ stain of its own for every slide, and in every second one a lesion of crowded, l
 fills 2 to 40 % of the tissue. The network was told only whether a slide has a lesion, never where.
 {validation_slides} more slides chose the epoch.
 
-The slides are painted by the code behind `napari-nic synthetic cohort` and `napari-nic experiments tissue`, but
-drawn for this model alone: it is not the model of that experiment, and its results are not that
+The slides are painted by the code behind `napari-nic synthetic cohort` and `napari-nic experiments tissue`,
+but drawn for this model alone: it is not the model of that experiment, and its results are not that
 experiment's.
 
 ## How good it is, on {test_slides} synthetic slides it never saw
