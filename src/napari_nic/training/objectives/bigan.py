@@ -73,7 +73,7 @@ class BiganObjective(Objective):
         "Donahue et al., Adversarial feature learning, ICLR 2017; Li et al., ALICE, NeurIPS 2017; "
         "Tellez et al., TPAMI 2019"
     )
-    limits = "Its codes say what a generator needs to paint a patch like it; they do not know diagnoses."
+    limits = "It knows what a generator needs to paint a patch like it; it does not know diagnoses."
     learning_rate = 2e-4
     schedule: ClassVar[Schedule] = "constant"
     augmentation = "light"
