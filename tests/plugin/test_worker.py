@@ -180,6 +180,24 @@ def test_the_loop_paints_between_two_reports(qtbot):
 
 
 @pytest.mark.gui
+def test_a_report_that_opens_a_dialog_does_not_hold_up_the_others(qtbot):
+    handled: list[int] = []
+
+    def on_yielded(value: int) -> None:
+        if value == 1:
+            qtbot.waitUntil(lambda: handled == [2, 3])  # an event loop within, as a dialog has
+        handled.append(value)
+
+    def make(token: CancellationToken) -> Generator[int, None, None]:
+        yield from (1, 2, 3)
+
+    runner = ThreadRunner()
+    runner.start("dialog", make, Callbacks(yielded=on_yielded))
+    qtbot.waitUntil(lambda: not runner.jobs)
+    assert handled == [2, 3, 1]
+
+
+@pytest.mark.gui
 def test_what_was_there_is_not_searched_for_garbage_while_a_job_runs(qtbot, log):
     runner = ThreadRunner()
     frozen = gc.get_freeze_count()

@@ -150,8 +150,11 @@ class _Inbox:
 
     def _next(self) -> None:
         call = self._calls.popleft()
-        if not self._calls:
-            self._timer.stop()
+        # A timer whose timeout is being handled fires no second time. Started anew it does, so that what waits
+        # is not held up by a call that opens a dialog.
+        self._timer.stop()
+        if self._calls:
+            self._timer.start()
         call()
 
 
