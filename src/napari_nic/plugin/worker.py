@@ -150,8 +150,8 @@ class _Inbox:
 
     def _next(self) -> None:
         call = self._calls.popleft()
-        # A timer whose timeout is being handled fires no second time. Started anew it does, so that what waits
-        # is not held up by a call that opens a dialog.
+        # A timer whose timeout is being handled fires no second time. Started anew it does, so that a call
+        # which opens a dialog does not hold up what waits.
         self._timer.stop()
         if self._calls:
             self._timer.start()
