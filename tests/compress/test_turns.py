@@ -11,12 +11,18 @@ import pytest
 
 from napari_nic.compress import GridOptions, compress, compress_turns, prepare_store
 from napari_nic.compressed import CompressedSlide, find_stores
-from napari_nic.compressed.turns import TURNS, open_turns, turn_path, turned
+from napari_nic.compressed.turns import TURNS, open_turns, turn_path, turned, turned_back
 from napari_nic.errors import CancelledError, StoreError, StoreMismatchError
 from napari_nic.jobs import CancellationToken
 from napari_nic.slides import open_slide
 
 EVERYTHING = GridOptions(min_tissue=0)
+
+
+@pytest.mark.parametrize("turn", range(TURNS))
+def test_turning_back_undoes_a_turn(turn: int) -> None:
+    grid = np.arange(24).reshape(2, 3, 4)
+    np.testing.assert_array_equal(turned_back(turned(grid, turn), turn), grid)
 
 
 def compressed(path: Path, encoder: Any, *, turns: bool = False) -> CompressedSlide:

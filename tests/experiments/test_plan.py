@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from napari_nic.cli.experiments import PARTS as CLI_PARTS
@@ -27,8 +29,11 @@ def test_the_full_preset_is_the_papers() -> None:
 @pytest.mark.parametrize("name", PRESETS)
 def test_sweeps_pass_through_the_default_where_they_can(name) -> None:
     preset = get_preset(name)
-    for part in ("lesion-size", "code-size", "training-size", "saliency"):
+    for part in ("lesion-size", "code-size", "training-size"):
         assert preset.default in preset.sweep(part)
+    (explained,) = preset.sweep("saliency")
+    assert replace(explained, epochs=None) == preset.default
+    assert (explained.name == preset.default.name) is (preset.saliency_epochs is None)
     assert 9 in {cell.stride for cell in preset.sweep("stride")}
     assert max(cell.images for part in PARTS for cell in preset.sweep(part)) <= preset.train_images
     assert preset.test_count(preset.default) == preset.test_images

@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 
 from napari_nic.cli.main import main
+from napari_nic.compressed.turns import turned
 from napari_nic.errors import InvalidParameterError, StoreError
 from napari_nic.experiments.digits import Experiment, get_preset, run_experiment
 from napari_nic.experiments.digits.judging import accuracy, by_size
 from napari_nic.experiments.digits.report import order_of_encoders, paper_lines, tables
 from napari_nic.experiments.digits.run import read_json
+from napari_nic.experiments.digits.saliency import explain_image
+from napari_nic.slide_models import ModelBundle
 
 
 def run(experiment, parts):
@@ -28,13 +31,14 @@ def test_the_command_runs_all_parts_and_again_does_nothing(tmp_path, capsys) -> 
     for text in (
         "order of encoders",
         "accuracy by stride",
+        "of supervised-c16-s9-n80-e3 (accuracy",
         "the paper: mean Jaccard index 0.612",
         "Grad-CAM",
     ):
         assert text in told
     assert {file.name for file in tmp_path.glob("*.png")} == {"sweeps.png", "saliency.png"}
     results = json.loads((tmp_path / "results.json").read_text())
-    assert len(results["cells"]) == 11
+    assert len(results["cells"]) == 12
     assert all(0 <= cell["accuracy"] <= 1 for cell in results["cells"].values())
     assert results["cells"]["supervised-c16-s6-n40"]["images"] == 10
     assert results["saliency"]["Grad-CAM"]["images"] == 10
@@ -57,11 +61,35 @@ def test_a_stopped_experiment_goes_on_to_the_same_result(tmp_path) -> None:
     while next(reports).unit != "epochs":
         pass
     reports.close()
-    assert not stopped.cell_file(preset.default).exists()
+    assert not stopped.cell_file(preset.explained).exists()
     run(Experiment(preset, tmp_path / "stopped", device="cpu"), ["saliency"])
-    first, second = (read_json(one.cell_file(preset.default)) for one in (whole, stopped))
+    first, second = (read_json(one.cell_file(preset.explained)) for one in (whole, stopped))
     assert first == second
     assert (tmp_path / "whole/saliency.json").read_text() == (tmp_path / "stopped/saliency.json").read_text()
+
+    bundle = ModelBundle.load(whole.model_folder(preset.explained))
+    source = whole.codes(preset.explained, whole.test_images)
+    on_its_side = Turned(source, 5)
+    pairs = [
+        [explain_image(bundle, one, index, device="cpu") for one in (source, on_its_side)]
+        for index in range(preset.test_images)
+    ]
+    same = [pair for pair in pairs if pair[0].target == pair[1].target]
+    assert same
+    for upright, other in same:
+        np.testing.assert_allclose(other.values, turned(upright.values, 5), atol=1e-5)
+
+
+class Turned:
+    """Pictures that were turned before anyone looked."""
+
+    def __init__(self, source, turn) -> None:
+        self._source, self._turn = source, turn
+        self.images, self.mask = source.images, turned(source.mask, turn)
+
+    def codes(self, index):
+        """Return the codes of a turned picture."""
+        return turned(self._source.codes(index), self._turn)
 
 
 def test_pictures_for_training_and_test_differ(tmp_path) -> None:

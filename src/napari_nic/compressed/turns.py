@@ -46,6 +46,12 @@ def turned(array: np.ndarray, turn: int, *, axis: int = 0) -> np.ndarray:
     return np.flip(rotated, axis + 1) if turn >= TURNS // 2 else rotated
 
 
+def turned_back(array: np.ndarray, turn: int) -> np.ndarray:
+    """Undo :func:`turned` of the first two axes; a view."""
+    upright = np.flip(array, 1) if turn >= TURNS // 2 else array
+    return np.rot90(upright, -(turn % 4))
+
+
 def turn_path(store: Path, turn: int) -> Path:
     """Where the codes of the patches turned so lie, 1 to 7."""
     return store / FOLDER / str(turn)

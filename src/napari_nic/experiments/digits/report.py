@@ -81,7 +81,10 @@ def tables(results: Mapping[str, Any], preset: Preset) -> list[Table]:
     ]
     found.append(
         Table(
-            "saliency on the tilted rectangle",
+            "".join(
+                f"saliency on the tilted rectangle, of {cell.name} (accuracy {_percent(known)})"
+                for cell, known in _known(results, preset, SALIENCY)
+            ),
             ("method", "Jaccard", "where the answer is right", "routine"),
             maps,
             PAPER[SALIENCY],
@@ -197,7 +200,7 @@ def _write_maps(experiment: Experiment, saliency: Mapping[str, Any]) -> Path:
 
     method = SALIENCY_METHODS[0]
     routine = Routine(**saliency[method]["routine"])
-    cell = experiment.preset.default
+    cell = experiment.preset.explained
     bundle = ModelBundle.load(experiment.model_folder(cell))
     source = experiment.codes(cell, experiment.test_images)
     figure = Figure(figsize=(SHOWN * _MAP_INCHES, 2 * _MAP_INCHES), layout="constrained")

@@ -180,7 +180,7 @@ def run_experiment(
 def collect(experiment: Experiment) -> dict[str, Any]:
     """Return the results that the folder holds so far."""
     cells = {}
-    for part in SWEEPS:
+    for part in PARTS:
         for cell in experiment.preset.sweep(part):
             if experiment.cell_file(cell).is_file():
                 cells[cell.name] = read_json(experiment.cell_file(cell))
@@ -244,11 +244,12 @@ def _train_cnn(
     first = round(len(slides) * (1 - VALIDATION_SHARE))
     checkpoint = experiment.model_folder(cell) / "checkpoint.safetensors"
     best: ModelBundle | None = None
+    settings = experiment.preset.cnn
     for report in train(
         _card(experiment, cell, source),
         slides[:first],
         slides[first:],
-        settings=replace(experiment.preset.cnn, seed=experiment.seed),
+        settings=replace(settings, seed=experiment.seed, epochs=cell.epochs or settings.epochs),
         device=experiment.device,
         checkpoint=checkpoint,
         token=token,
@@ -301,7 +302,7 @@ def _test(
 
 
 def _run_saliency(experiment: Experiment, token: CancellationToken) -> Iterator[Progress]:
-    cell, count = experiment.preset.default, experiment.preset.saliency_images
+    cell, count = experiment.preset.explained, experiment.preset.saliency_images
     bundle = ModelBundle.load(experiment.model_folder(cell))
     choosing = experiment.codes(cell, experiment.train_images)
     measuring = experiment.codes(cell, experiment.test_images)

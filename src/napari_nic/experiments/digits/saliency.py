@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from typing import Any
 
 import numpy as np
 
+from napari_nic.compressed.turns import TURNS, turned, turned_back
 from napari_nic.experiments.digits.codes import CodeSource
 from napari_nic.explain import SaliencyMap, grad_cam
 from napari_nic.explain.area import AreaOptions, compare_area, salient_area, smoothed
@@ -145,12 +146,27 @@ def explain_image(
     *,
     device: str = "auto",
 ) -> SaliencyMap:
-    """Explain the class that a model predicts for a picture."""
+    """Explain the class that a model predicts for a picture: the mean map of its eight turns.
+
+    The class is the same however a picture is turned; what changes with the turn is noise.
+    """
     from napari_nic.experiments.digits.judging import predict_images
 
     codes = source.codes(index)
     target = int(predict_images(bundle, source, [index], device=device)[0])
-    return grad_cam(bundle, codes, source.mask, target=target, method=method, device=device)
+    maps = [
+        grad_cam(
+            bundle,
+            turned(codes, turn),
+            turned(source.mask, turn),
+            target=target,
+            method=method,
+            device=device,
+        )
+        for turn in range(TURNS)
+    ]
+    mean = np.mean([turned_back(found.values, turn) for turn, found in enumerate(maps)], axis=0)
+    return replace(maps[0], values=mean.astype(np.float32))
 
 
 def _explain(
