@@ -1,3 +1,5 @@
+from collections import Counter
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -93,6 +95,30 @@ def test_tile_uses_count_the_strips_that_touch_a_tile(monkeypatch):
     uses = count_tile_uses(blocks, grid, coverage, **size)
     for (row, _), count in uses.items():
         assert count == len({y // 128 for y in range(row * 240, min(4096, row * 240 + 240))})
+
+
+@given(
+    height=st.integers(60, 6000),
+    width=st.integers(60, 6000),
+    patch=st.integers(8, 300),
+    stride=st.integers(8, 300),
+    tile=st.tuples(st.integers(16, 700), st.integers(16, 700)),
+    seed=st.integers(0, 99),
+)
+def test_tile_uses_are_what_the_strips_ask_for_one_by_one(height, width, patch, stride, tile, seed):
+    grid = make_grid(height, width, patch_size=patch, stride=stride)
+    random = np.random.default_rng(seed)
+    coverage = random.random(grid.shape) < random.choice([0.02, 0.3, 0.9])
+    done = random.random((-(-grid.rows // BLOCK), -(-grid.cols // BLOCK))) < 0.3
+    blocks = pending_blocks(done, coverage)
+    size = {"tile": tile, "level_shape": (height, width)}
+    asked = Counter(
+        position
+        for block in blocks
+        for strip in strips(block, grid, coverage)
+        for position in strip.tiles(grid, coverage, **size)
+    )
+    assert count_tile_uses(blocks, grid, coverage, **size) == asked
 
 
 @given(

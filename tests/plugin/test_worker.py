@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 from collections.abc import Generator
 from functools import partial
@@ -11,7 +12,7 @@ import pytest
 
 from napari_nic.errors import DeviceError, StoreError
 from napari_nic.jobs import CancellationToken
-from napari_nic.plugin.worker import Callbacks, ThreadRunner, throttled
+from napari_nic.plugin.worker import SWITCH_SECONDS, Callbacks, ThreadRunner, throttled
 
 
 class Clock:
@@ -205,4 +206,20 @@ def test_what_was_there_is_not_searched_for_garbage_while_a_job_runs(qtbot, log)
     assert gc.get_freeze_count() > frozen
     job.cancel()
     qtbot.waitUntil(lambda: log.ended)
+    assert gc.get_freeze_count() == 0
+
+
+@pytest.mark.gui
+def test_threads_take_turns_more_often_while_jobs_of_any_runner_run(qtbot, log):
+    runners = [ThreadRunner(), ThreadRunner()]  # two docks
+    usual, frozen = sys.getswitchinterval(), gc.get_freeze_count()
+    jobs = [each.start("endless", partial(endless, threading.Event()), log.callbacks()) for each in runners]
+    assert sys.getswitchinterval() == pytest.approx(SWITCH_SECONDS, rel=0.02)  # kept in whole microseconds
+    assert sys.getswitchinterval() < usual
+    jobs[0].cancel()
+    qtbot.waitUntil(lambda: not runners[0].jobs)
+    assert sys.getswitchinterval() < usual
+    assert gc.get_freeze_count() > frozen
+    runners[1].shutdown()
+    assert sys.getswitchinterval() == pytest.approx(usual)
     assert gc.get_freeze_count() == 0

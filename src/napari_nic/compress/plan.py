@@ -13,8 +13,10 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from napari_nic.compressed import BLOCK
 from napari_nic.geometry import RegionPx
@@ -153,8 +155,7 @@ def strips(block: Block, grid: PatchGrid, coverage: np.ndarray) -> list[Strip]:
         Of the whole grid.
     """
     rows, cols = block.cells(grid)
-    row_bytes = 3 * grid.stride_px * (BLOCK * grid.stride_px + grid.patch_px)
-    height = max(1, min(BLOCK, STRIP_BYTES // row_bytes))
+    height = _strip_height(grid)
     result = []
     for top in range(rows.start, rows.stop, height):
         covered = coverage[top : min(top + height, rows.stop), cols]
@@ -167,6 +168,11 @@ def strips(block: Block, grid: PatchGrid, coverage: np.ndarray) -> list[Strip]:
     return result
 
 
+def _strip_height(grid: PatchGrid) -> int:
+    row_bytes = 3 * grid.stride_px * (BLOCK * grid.stride_px + grid.patch_px)
+    return max(1, min(BLOCK, STRIP_BYTES // row_bytes))
+
+
 def count_tile_uses(
     blocks: Iterable[Block],
     grid: PatchGrid,
@@ -175,9 +181,51 @@ def count_tile_uses(
     tile: tuple[int, int],
     level_shape: tuple[int, int],
 ) -> Counter[tuple[int, int]]:
-    """Count for every tile how many strips will ask for it, so that it is kept just as long as needed."""
-    uses: Counter[tuple[int, int]] = Counter()
+    """Count for every tile how many strips will ask for it, so that it is kept just as long as needed.
+
+    A row of blocks is counted at once: to walk its strips one by one would keep Python, and with it the
+    window of a viewer, busy for tenths of a second on a large slide.
+    """
+    across = _Shares.along(np.arange(grid.cols), BLOCK, grid, tile[1], level_shape[1])
+    uses = np.zeros([-(-length // side) for length, side in zip(level_shape, tile, strict=True)], np.int64)
+    wanted = np.zeros((-(-grid.rows // BLOCK), -(-grid.cols // BLOCK)), bool)
     for block in blocks:
-        for strip in strips(block, grid, coverage):
-            uses.update(strip.tiles(grid, coverage, tile=tile, level_shape=level_shape))
-    return uses
+        wanted[block.row, block.col] = True
+    for row in np.flatnonzero(wanted.any(1)).tolist():
+        cells = np.arange(row * BLOCK, min(grid.rows, (row + 1) * BLOCK))
+        down = _Shares.along(cells, _strip_height(grid), grid, tile[0], level_shape[0])
+        covered = coverage[cells] & wanted[row].repeat(BLOCK)[: grid.cols]
+        asked = (across.cells @ (down.cells @ covered.astype(np.float32)).T).T > 0
+        np.add.at(uses, (down.tiles[:, None], across.tiles), asked)
+    rows, cols = np.nonzero(uses)
+    tiles = zip(rows.tolist(), cols.tolist(), strict=True)
+    return Counter(dict(zip(tiles, uses[rows, cols].tolist(), strict=True)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Shares:
+    """Which cells along an axis need which tile, kept apart by the groups in which they are read.
+
+    Attributes
+    ----------
+    cells : sparse array of float32, (shares, n)
+        1 where a cell is of the share's group and its patch touches the share's tile.
+    tiles : ndarray of int, (shares,)
+        The tile of each share.
+    """
+
+    cells: csr_array
+    tiles: np.ndarray
+
+    @classmethod
+    def along(cls, cells: np.ndarray, group: int, grid: PatchGrid, tile: int, length: int) -> Self:
+        """Share out `cells` in groups of `group`."""
+        starts = cells * grid.stride_px
+        stops = np.minimum(starts + grid.patch_px, length)
+        first, after = starts // tile, -(-stops // tile)
+        counts = after - first
+        index = np.arange(len(cells)).repeat(counts)
+        tiles = np.arange(len(index)) - (counts.cumsum() - counts - first).repeat(counts)
+        shares, row = np.unique(np.stack([index // group, tiles]), axis=1, return_inverse=True)
+        ones = np.ones(len(index), np.float32)
+        return cls(csr_array((ones, (row.ravel(), index)), (shares.shape[1], len(cells))), shares[1])

@@ -98,6 +98,17 @@ def load_torch_encoder(spec: EncoderSpec, weights: Path, *, device: str, precisi
     WeightsError
         If the file does not hold the weights of this architecture.
     """
+    return TorchEncoder(spec, load_trained_network(spec, weights), device=device, precision=precision)
+
+
+def load_trained_network(spec: EncoderSpec, weights: Path) -> EncoderNet:
+    """Build the spec's network and load its weights: the plain module, for (B, 3, s, s) in [-1, 1].
+
+    Raises
+    ------
+    WeightsError
+        If the file does not hold the weights of this architecture.
+    """
     net = build_network(spec)
     state = load_file(weights)
     expected = {name: tuple(value.shape) for name, value in net.state_dict().items() if value.ndim}
@@ -111,4 +122,4 @@ def load_torch_encoder(spec: EncoderSpec, weights: Path, *, device: str, precisi
             found=f"first difference at {wrong[0][0]} {wrong[0][1]}",
         )
     net.load_state_dict(state, strict=False)
-    return TorchEncoder(spec, net, device=device, precision=precision)
+    return net.eval()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -220,8 +221,11 @@ def _add_annotations(
 
 
 def _picture(viewer: napari.Viewer, dock: NicDock, kind: Kind, out: Path, unattended: Unattended) -> Path:
+    from napari_nic.plugin.widgets.window_rest import is_resting
+
     show_overlays(dock, (kind,))
-    _wait_until(lambda: dock.overlays.state(kind).shown and not dock.overlays.state(kind).busy, unattended)
+    state = partial(dock.overlays.state, kind)
+    _wait_until(lambda: state().shown and not state().busy and not is_resting(dock), unattended)
     path = out / f"window-{kind}.png"
     viewer.screenshot(path, canvas_only=False, flash=False)
     return path

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import functools
 import gc
+import sys
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -26,6 +28,13 @@ large overlay costs about 30 ms of the main thread."""
 
 SHUTDOWN_MS = 30_000
 """How long a closing window waits for jobs to store what they finished."""
+
+SWITCH_SECONDS = 1e-4
+"""While jobs run, a thread that wants to run Python waits this long before it asks another one to let go.
+
+By default it waits 5 ms. The main thread lets go, and has to ask again, at each call of Qt and OpenGL: a
+frame of hundreds of calls beside one job that computes in Python then took 0.2 s.
+"""
 
 
 def _ignore(*_: Any) -> None:
@@ -158,12 +167,41 @@ class _Inbox:
         call()
 
 
-class ThreadRunner:
-    """Runs jobs in napari's worker threads and tells the main thread about them.
+class _Company:
+    """What the interpreter does differently while jobs run beside the main thread.
 
-    While one runs, the garbage collector leaves alone what was there before: to search all objects of napari
-    and PyTorch takes it 0.2 s, in which no thread does anything.
+    The garbage collector leaves alone what was there before: to search all objects of napari and PyTorch
+    takes it 0.2 s, in which no thread does anything. And threads take turns more often, see
+    :data:`SWITCH_SECONDS`. Both are settings of the process, so all runners share one company: each dock has
+    a runner of its own.
     """
+
+    def __init__(self) -> None:
+        self._busy: weakref.WeakSet[object] = weakref.WeakSet()
+        self._usual: float | None = None
+
+    def join(self, runner: object) -> None:
+        """Jobs of this runner run from now on."""
+        self._busy.add(runner)
+        if self._usual is None:
+            gc.freeze()
+            self._usual = sys.getswitchinterval()
+            sys.setswitchinterval(min(self._usual, SWITCH_SECONDS))
+
+    def leave(self, runner: object) -> None:
+        """No job of this runner runs any more."""
+        self._busy.discard(runner)
+        if self._usual is not None and not self._busy:
+            gc.unfreeze()
+            sys.setswitchinterval(self._usual)
+            self._usual = None
+
+
+_COMPANY = _Company()
+
+
+class ThreadRunner:
+    """Runs jobs in napari's worker threads and tells the main thread about them."""
 
     def __init__(self) -> None:
         self._jobs: dict[Job, Any] = {}
@@ -204,7 +242,7 @@ class ThreadRunner:
             job.running = False
             self._jobs.pop(job, None)
             if not self._jobs:
-                gc.unfreeze()
+                _COMPANY.leave(self)
             if not self._closed:
                 callbacks.finished()
 
@@ -216,8 +254,7 @@ class ThreadRunner:
         worker.returned.connect(functools.partial(self._inbox.put, return_value))
         worker.errored.connect(functools.partial(self._inbox.put, fail))
         worker.finished.connect(functools.partial(self._inbox.put, finish))
-        if not self._jobs:
-            gc.freeze()
+        _COMPANY.join(self)
         self._jobs[job] = worker
         worker.start()
         return job
@@ -237,7 +274,7 @@ class ThreadRunner:
         self._jobs.clear()
         if workers:
             self._inbox.clear()
-            gc.unfreeze()
+        _COMPANY.leave(self)
 
 
 @functools.cache

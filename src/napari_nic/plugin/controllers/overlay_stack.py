@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,11 +24,20 @@ class OverlayStack:
     session : Session
     changed : callable
         Called when the user shows, hides, fades or removes an overlay in napari's layer list.
+    resting : callable, optional
+        Makes a context in which a layer is added: the window may rest meanwhile and be drawn later.
     """
 
-    def __init__(self, session: Session, changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        changed: Callable[[], None],
+        *,
+        resting: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         self._session = session
         self._changed = changed
+        self.resting = resting
 
     def layer(self, kind: str) -> Image | None:
         """The layer of this kind on the session's slide."""
@@ -79,13 +89,12 @@ class OverlayStack:
         selection = layers.selection
         active = selection.active
         layer = Image(data, **options)
-        if active is None:
+        # What the user works on, an annotation for instance, stays the active layer. napari activates a
+        # new one; to tell of that, and of the way back, is two changes of its layer controls for nothing.
+        quietly = nullcontext() if active is None else selection.events.blocker_all()
+        with self.resting(), quietly:
             layers.insert(self._place(), layer)
-        else:
-            # What the user works on, an annotation for instance, stays the active layer. napari activates a
-            # new one; to tell of that, and of the way back, is two changes of its layer controls for nothing.
-            with selection.events.blocker_all():
-                layers.insert(self._place(), layer)
+            if active is not None:
                 selection.active = active
         for emitter in (layer.events.visible, layer.events.opacity):
             emitter.connect(self._on_layer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -72,17 +73,25 @@ class OverlayController:
     models : ModelController
         Gives predictions and saliency.
     runner : Runner
+    resting : callable, optional
+        See :class:`~napari_nic.plugin.controllers.overlay_stack.OverlayStack`.
     """
 
     changed = Signal()
     pointed = Signal(str)
 
     def __init__(
-        self, session: Session, compressing: CompressController, models: ModelController, runner: Runner
+        self,
+        session: Session,
+        compressing: CompressController,
+        models: ModelController,
+        runner: Runner,
+        *,
+        resting: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self.session = session
         self.models = models
-        self.stack = OverlayStack(session, self.changed.emit)
+        self.stack = OverlayStack(session, self.changed.emit, resting=resting)
         self.channel = 0
         self._compressing = compressing
         self._first = CompressFirst(session, compressing, models)
@@ -335,7 +344,8 @@ class OverlayController:
     def _show_first_colours(self, layer: Any) -> None:
         self._pca_waits = False
         self._wanted["pca"] = self._pca_came_by_itself = True
-        layer.visible = True
+        with self.stack.resting():
+            layer.visible = True
         self.changed.emit()
 
     def _on_ended(self) -> None:

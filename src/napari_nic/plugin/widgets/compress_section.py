@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from magicgui.widgets import ComboBox, FloatSpinBox, SpinBox
-from qtpy.QtWidgets import QProgressBar, QPushButton
+from qtpy.QtWidgets import QPushButton
 from superqt import QCollapsible
 
 from napari_nic.compress.prepare import MIN_TISSUE
@@ -11,7 +11,7 @@ from napari_nic.plugin.compress_options import CompressOptions, made_with
 from napari_nic.plugin.controllers.compressing import CELLS, CompressController, CompressState
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.widgets.glyphs import GlyphButton
-from napari_nic.plugin.widgets.rows import Section, form, quiet_label, row, set_enabled
+from napari_nic.plugin.widgets.rows import ProgressBar, Section, form, quiet_label, row, set_enabled
 
 CANCEL = "Cancel; what is finished is kept (Esc)"
 OPTIONS_CLOSED, OPTIONS_OPEN = "+ Options", "\N{MINUS SIGN} Options"
@@ -33,7 +33,7 @@ class CompressSection(Section):
         self.pause.clicked.connect(compressing.pause)
         self.stop = GlyphButton("cross", CANCEL)
         self.stop.clicked.connect(compressing.cancel)
-        self.bar = QProgressBar()
+        self.bar = ProgressBar()
         self.bar.setTextVisible(True)
         self.text = quiet_label()
         self.options = OptionsForm(session, compressing)
@@ -53,11 +53,10 @@ class CompressSection(Section):
         self.pause.set_glyph("play" if state.phase == "paused" else "pause")
         set_enabled(self.stop, "" if running else "Nothing is running", CANCEL)
         self.bar.setVisible(state.busy or 0 < state.done < state.total)
-        if state.busy and state.total == 0:
-            self.bar.setRange(0, 0)
-        else:
-            self.bar.setRange(0, max(1, state.total))
-            self.bar.setValue(state.done)
+        # Never the moving bar of a range of nothing: every frame of it composes the whole window again, which
+        # takes a core where OpenGL is done in software. The sentence below says what is being done.
+        self.bar.setRange(0, max(1, state.total))
+        self.bar.setValue(state.done)
         self.bar.setFormat(bar_text(state))
         self.text.setText(self._sentence(state))
         self.text.setVisible(bool(self.text.text()))

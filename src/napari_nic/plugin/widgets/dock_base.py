@@ -86,7 +86,7 @@ class ClosingDock(QWidget):
         return super().event(event)
 
 
-def soon(owner: QObject, action: Callable[[], object]) -> None:
+def soon(owner: QObject, action: Callable[[], object], *, after_ms: int = 0) -> None:
     """Call something when the present event is dealt with, unless its owner is gone by then.
 
     What ``QTimer.singleShot`` with an owner does in PySide6; PyQt6 has no such call.
@@ -95,7 +95,7 @@ def soon(owner: QObject, action: Callable[[], object]) -> None:
     timer.setSingleShot(True)
     timer.timeout.connect(action)
     timer.timeout.connect(timer.deleteLater)
-    timer.start(0)
+    timer.start(after_ms)
 
 
 def stand_out(button: QPushButton, theme_name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from napari_nic.plugin.widgets.dock_base import PLUGIN, ClosingDock, soon, stand
 from napari_nic.plugin.widgets.export_section import ExportSection
 from napari_nic.plugin.widgets.overlay_section import OverlaySection
 from napari_nic.plugin.widgets.slide_section import SlideSection
+from napari_nic.plugin.widgets.window_rest import resting_window
 from napari_nic.plugin.worker import Runner, ThreadRunner
 from napari_nic.slides import slide_suffixes
 
@@ -59,7 +61,9 @@ class NicDock(ClosingDock):
         self.compressing = CompressController(self.session, self.runner, self.tissue)
         self.encoders = EncoderController(self.session, self.runner)
         self.models = ModelController(self.session)
-        self.overlays = OverlayController(self.session, self.compressing, self.models, self.runner)
+        self.overlays = OverlayController(
+            self.session, self.compressing, self.models, self.runner, resting=partial(resting_window, self)
+        )
         self.annotating = AnnotationController(self.session, self.overlays)
         self.exporting = ExportController(self.session, self.compressing, self.runner)
         self._build()

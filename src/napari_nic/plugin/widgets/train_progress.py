@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QProgressBar, QPushButton
+from qtpy.QtWidgets import QPushButton
 
 from napari_nic.plugin.controllers.training import TrainController, TrainState
 from napari_nic.plugin.widgets.compress_section import PERCENT, clock_text, rate_text
 from napari_nic.plugin.widgets.glyphs import GlyphButton
 from napari_nic.plugin.widgets.loss_plot import LossPlot
 from napari_nic.plugin.widgets.patch_strip import PatchStrip
-from napari_nic.plugin.widgets.rows import Section, quiet_label, row, set_enabled
+from napari_nic.plugin.widgets.rows import ProgressBar, Section, quiet_label, row, set_enabled
 
 CANCEL = "Cancel; what was learnt is kept, and can be gone on with (Esc)"
 TRAIN = "Train in the background; the encoder then stands in the list of encoders"
@@ -28,7 +28,7 @@ class TrainProgressSection(Section):
         self.button.clicked.connect(training.start)
         self.stop = GlyphButton("cross", CANCEL)
         self.stop.clicked.connect(training.cancel)
-        self.bar = QProgressBar()
+        self.bar = ProgressBar()
         self.text = quiet_label()
         self.plot = LossPlot()
         self.strip_title = quiet_label()
@@ -53,8 +53,6 @@ class TrainProgressSection(Section):
         set_enabled(self.button, training.why_not(), TRAIN)
         set_enabled(self.stop, why_not_cancel(state), CANCEL)
         self.bar.setVisible(state.busy)
-        # Never the moving bar of a range of nothing: every frame of it composes the whole window again, which
-        # takes a core where OpenGL is done in software.
         self.bar.setRange(0, max(1, state.total))
         self.bar.setValue(state.done)
         self.bar.setFormat(bar_text(state))
