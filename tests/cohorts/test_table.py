@@ -47,6 +47,25 @@ def test_classes_cases_splits_and_sizes(stores: Path, tmp_path: Path) -> None:
     assert [slide.label for slide in ordered.slides] == [0, 1, 1]
 
 
+@pytest.mark.parametrize(
+    ("labels", "order"),
+    [
+        (("lesion", "normal"), ("normal", "lesion")),
+        (("Wild type", "mutated"), ("Wild type", "mutated")),
+        (("mutated", "WILD_TYPE"), ("WILD_TYPE", "mutated")),
+        (("adenoma", "Non-tumour"), ("Non-tumour", "adenoma")),
+        (("normality", "lesion"), ("lesion", "normality")),  # a whole name, not the beginning of one
+        (("10", "2"), ("2", "10")),
+        (("1", "0"), ("0", "1")),
+    ],
+)
+def test_of_two_classes_the_finding_is_the_positive_one(
+    stores: Path, tmp_path: Path, labels: tuple[str, str], order: tuple[str, str]
+) -> None:
+    file = table(tmp_path, "slide,label\na,{}\nb,{}\n".format(*labels))
+    assert read_cohort(file, "classification", stores=stores).class_names == order
+
+
 def test_values_with_other_names_and_semicolons(stores: Path, tmp_path: Path) -> None:
     file = table(tmp_path, "\ufeffimage;patient;score\na;1;2.5\nb;2;NA\nc;2;-1\n")
     columns = Columns(slide="image", case="patient", label="score")

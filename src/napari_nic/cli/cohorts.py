@@ -70,7 +70,9 @@ def _command(
 def _add_table_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stores", metavar="FOLDER", help="of compressed slides; default: beside the slides")
     parser.add_argument(
-        "--classes", metavar="A,B", help="classes in order, the positive one of two last; default: sorted"
+        "--classes",
+        metavar="A,B",
+        help="classes in order, the positive one of two last; default: sorted, normal or negative first",
     )
     parser.add_argument(
         "--columns",

@@ -29,6 +29,28 @@ SPLITS = {
 
 _YES, _NO = {"1", "1.0", "true", "yes"}, {"0", "0.0", "false", "no"}
 _UNKNOWN = {"", "na", "nan", "none", "null"}
+NOTHING_FOUND = frozenset(
+    [
+        "normal",
+        "negative",
+        "benign",
+        "healthy",
+        "control",
+        "no",
+        "false",
+        "absent",
+        "non-tumor",
+        "non-tumour",
+        "no-tumor",
+        "no-tumour",
+        "wild-type",
+        "wildtype",
+        "wt",
+        "unaffected",
+    ]
+)
+"""Names of classes that stand for the absence of a finding; in small letters, words joined by hyphens."""
+
 _SHOWN = 5
 
 
@@ -153,7 +175,8 @@ def read_cohort(
         they are named in the table, or lie beside the slides that are.
     columns : Columns, optional
     classes : sequence of str, optional
-        Order of the classes; of two the second is the positive one. By default they are sorted.
+        Order of the classes; of two the second is the positive one. By default they are sorted, names that
+        say that nothing was found (:data:`NOTHING_FOUND`) before the others.
 
     Raises
     ------
@@ -222,7 +245,7 @@ def _class_names(
     if task == "regression":
         return (columns.label,)
     found = {row[columns.label] for row in rows}
-    names = tuple(classes) if classes else tuple(sorted(found, key=_by_number))
+    names = tuple(classes) if classes else tuple(sorted(found, key=_class_order))
     if found - set(names) or len(names) < 2:
         raise InvalidParameterError(
             "the labels of the cohort are no classes",
@@ -233,12 +256,13 @@ def _class_names(
     return names
 
 
-def _by_number(text: str) -> tuple[float, str]:
-    """Sort 2 before 10, and words after numbers."""
+def _class_order(text: str) -> tuple[bool, float, str]:
+    """Sort what was not found first, so that of two classes the finding is the positive one; 2 before 10."""
+    found = "-".join(text.lower().replace("_", " ").replace("-", " ").split()) not in NOTHING_FOUND
     try:
-        return float(text), text
+        return found, float(text), text
     except ValueError:
-        return math.inf, text
+        return found, math.inf, text
 
 
 def _locate_all(
