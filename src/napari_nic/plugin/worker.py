@@ -200,12 +200,46 @@ class _Company:
 _COMPANY = _Company()
 
 
+@dataclass(frozen=True, eq=False)
+class _Told:
+    """What a worker tells of its job, passed on in the main thread while the runner is open."""
+
+    runner: ThreadRunner
+    job: Job
+    callbacks: Callbacks
+
+    def yielded(self, value: Any) -> None:
+        if not self.runner.closed:
+            self.callbacks.yielded(value)
+
+    def returned(self, value: Any) -> None:
+        if isinstance(value, _Failed):
+            self.failed(value.error)
+        elif not (self.runner.closed or self.job.token.cancelled):
+            self.callbacks.returned(value)
+
+    def failed(self, error: Exception) -> None:
+        if not self.runner.closed:
+            self.callbacks.failed(error)
+
+    def finished(self) -> None:
+        self.runner.forget(self.job)
+        if not self.runner.closed:
+            self.callbacks.finished()
+
+
 class ThreadRunner:
-    """Runs jobs in napari's worker threads and tells the main thread about them."""
+    """Runs jobs in napari's worker threads and tells the main thread about them.
+
+    Attributes
+    ----------
+    closed : bool
+        Whether it was shut down; jobs report no more then.
+    """
 
     def __init__(self) -> None:
         self._jobs: dict[Job, Any] = {}
-        self._closed = False
+        self.closed = False
 
     @functools.cached_property
     def _inbox(self) -> _Inbox:
@@ -223,47 +257,32 @@ class ThreadRunner:
         job = Job(title)
         function = _Titled(_run, make, job.token)
         function.title = title
-
-        def report(value: Any) -> None:
-            if not self._closed:
-                callbacks.yielded(value)
-
-        def fail(error: Exception) -> None:
-            if not self._closed:
-                callbacks.failed(error)
-
-        def return_value(value: Any) -> None:
-            if isinstance(value, _Failed):
-                fail(value.error)
-            elif not (self._closed or job.token.cancelled):
-                callbacks.returned(value)
-
-        def finish() -> None:
-            job.running = False
-            self._jobs.pop(job, None)
-            if not self._jobs:
-                _COMPANY.leave(self)
-            if not self._closed:
-                callbacks.finished()
-
         worker = create_worker(
             function, _start_thread=False, _ignore_errors=True, _worker_class=_worker_class()
         )
         worker.token = job.token
-        worker.yielded.connect(functools.partial(self._inbox.put, report))
-        worker.returned.connect(functools.partial(self._inbox.put, return_value))
-        worker.errored.connect(functools.partial(self._inbox.put, fail))
-        worker.finished.connect(functools.partial(self._inbox.put, finish))
+        told = _Told(self, job, callbacks)
+        worker.yielded.connect(functools.partial(self._inbox.put, told.yielded))
+        worker.returned.connect(functools.partial(self._inbox.put, told.returned))
+        worker.errored.connect(functools.partial(self._inbox.put, told.failed))
+        worker.finished.connect(functools.partial(self._inbox.put, told.finished))
         _COMPANY.join(self)
         self._jobs[job] = worker
         worker.start()
         return job
 
+    def forget(self, job: Job) -> None:
+        """Take a job that has ended out of the list."""
+        job.running = False
+        self._jobs.pop(job, None)
+        if not self._jobs:
+            _COMPANY.leave(self)
+
     def shutdown(self) -> None:
         """Cancel all jobs and wait until they have stored what they finished; none reports any more."""
         from qtpy.QtCore import QThreadPool
 
-        self._closed = True
+        self.closed = True
         workers = list(self._jobs.values())
         for worker in workers:
             worker.quit()
