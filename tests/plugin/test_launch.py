@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from qtpy.QtWidgets import QApplication
 
 from napari_nic.errors import NicError, SlideNotFoundError, UnknownNameError
 from napari_nic.plugin import launch
 from napari_nic.plugin.launch import ViewRequest, demo_window_pictures, open_viewer
 from napari_nic.plugin.layers import tag_of
+from napari_nic.plugin.widgets.nic_dock import NicDock
 from napari_nic.synthetic import make_test_slide
 
 pytestmark = pytest.mark.gui
@@ -99,6 +101,26 @@ def test_demonstration_in_the_window(
             assert image.width > 1000
             looks.add(image.tobytes())
     assert len(looks) == len(pictures)
+
+
+def test_the_dock_in_a_picture_of_the_demonstration_names_what_is_shown(
+    bundle_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, qtbot: Any, collected: None
+) -> None:
+    made = make_test_slide(tmp_path / "demo.tif")
+    monkeypatch.setattr(launch, "demo_slide", lambda _: (made.path, made.annotation_path))
+    ticked = []
+
+    def look(*_: object, **__: object) -> None:
+        (dock,) = (widget for widget in QApplication.allWidgets() if isinstance(widget, NicDock))
+        rows = dock.overlay_section.rows.items()
+        ticked.append([kind for kind, row in rows if row.toggle.isChecked()])
+
+    monkeypatch.setattr("napari.Viewer.screenshot", look)
+    monkeypatch.setattr(
+        launch, "PICTURED", ("prediction", "pca", "prediction")
+    )  # the last one is there at once
+    demo_window_pictures(tmp_path / "out", model=bundle_folder)
+    assert ticked == [["prediction"], ["pca"], ["prediction"]]
 
 
 def test_demonstration_tells_what_would_be_a_dialog(

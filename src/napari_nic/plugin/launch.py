@@ -35,6 +35,9 @@ WAIT_SECONDS = 600.0
 TURN_MS = 50
 """Longest sleep between two looks at whether something is finished."""
 
+TURNS_TO_SHOW = 2
+"""Turns of the event loop until a dock shows a change: sections refresh in one, and are drawn in the next."""
+
 PICTURED: tuple[Kind, ...] = ("pca", "prediction", "saliency")
 
 
@@ -245,3 +248,5 @@ def _wait_until(done: Callable[[], bool], unattended: Unattended) -> None:
         if time.monotonic() > end:
             raise NicError("the demonstration did not finish", found=f"after {WAIT_SECONDS:g} s")
         QApplication.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
+    for _ in range(TURNS_TO_SHOW):
+        QApplication.processEvents()
