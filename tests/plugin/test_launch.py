@@ -8,13 +8,11 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from qtpy.QtWidgets import QApplication
 
 from napari_nic.errors import NicError, SlideNotFoundError, UnknownNameError
 from napari_nic.plugin import launch
-from napari_nic.plugin.launch import ViewRequest, demo_window_pictures, open_viewer
+from napari_nic.plugin.launch import ViewRequest, demo_window_pictures, open_demo, open_viewer
 from napari_nic.plugin.layers import tag_of
-from napari_nic.plugin.widgets.nic_dock import NicDock
 from napari_nic.synthetic import make_test_slide
 
 pytestmark = pytest.mark.gui
@@ -108,13 +106,18 @@ def test_the_dock_in_a_picture_of_the_demonstration_names_what_is_shown(
 ) -> None:
     made = make_test_slide(tmp_path / "demo.tif")
     monkeypatch.setattr(launch, "demo_slide", lambda _: (made.path, made.annotation_path))
-    ticked = []
+    docks, ticked = [], []
+
+    def open_and_remember(*args: Any, **options: Any) -> Any:
+        viewer, dock = open_demo(*args, **options)
+        docks.append(dock)
+        return viewer, dock
 
     def look(*_: object, **__: object) -> None:
-        (dock,) = (widget for widget in QApplication.allWidgets() if isinstance(widget, NicDock))
-        rows = dock.overlay_section.rows.items()
+        rows = docks[0].overlay_section.rows.items()
         ticked.append([kind for kind, row in rows if row.toggle.isChecked()])
 
+    monkeypatch.setattr(launch, "open_demo", open_and_remember)
     monkeypatch.setattr("napari.Viewer.screenshot", look)
     monkeypatch.setattr(
         launch, "PICTURED", ("prediction", "pca", "prediction")
