@@ -141,6 +141,7 @@ def measure_plain(args: argparse.Namespace) -> dict[str, float]:
     """Encode the same patches the plain way; `--plain-patches` evenly spread ones."""
     from napari_nic.compressed import CompressedSlide
     from napari_nic.encoders import load_encoder
+    from napari_nic.encoders.networks import NETWORKS
 
     store = CompressedSlide.open(Path(args.work) / "whole.nic.zarr")
     cells = np.argwhere(store.coverage)
@@ -150,7 +151,11 @@ def measure_plain(args: argparse.Namespace) -> dict[str, float]:
     stored = store.read()[tuple(cells.T)].astype(np.float32)
     patches = PlainPatches(args.slide, cells, store.grid, encoder.spec.input_size)
     rows: dict[str, float] = {"plain_patches": len(cells)}
-    ways = {"plain": (NormalisedPatches(patches), plain_network(args)), "prepared": (patches, encoder.encode)}
+    ways = {"prepared": (patches, encoder.encode)}
+    if (
+        encoder.spec.architecture in NETWORKS
+    ):  # others have no trained network apart from the one that is used
+        ways["plain"] = NormalisedPatches(patches), plain_network(args)
     for name, (dataset, encode) in ways.items():
         seconds, codes = timed_loader(dataset, encode)
         rows[f"{name}_patches_per_s"] = len(cells) / seconds
@@ -240,7 +245,8 @@ def report(slide: Path, args: argparse.Namespace) -> None:
         if not args.no_plain:
             rows |= run_child("plain", slide, work, args)
             for way in ("plain", "prepared"):
-                rows[f"times_faster_than_{way}"] = rows["patches_per_s"] / rows[f"{way}_patches_per_s"]
+                if f"{way}_patches_per_s" in rows:
+                    rows[f"times_faster_than_{way}"] = rows["patches_per_s"] / rows[f"{way}_patches_per_s"]
     finally:
         shutil.rmtree(work)
     print(f"\n{slide.name}")
