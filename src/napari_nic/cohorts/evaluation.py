@@ -19,7 +19,7 @@ from napari_nic.cohorts.slides import open_cohort
 from napari_nic.cohorts.splits import Fold
 from napari_nic.cohorts.table import Cohort
 from napari_nic.cohorts.training import LOG_FILE, run_folder
-from napari_nic.compressed.disk import replacing
+from napari_nic.disk import replacing
 from napari_nic.errors import InvalidParameterError, StoreError
 from napari_nic.jobs import CancellationToken, Progress
 from napari_nic.slide_models import ModelBundle, predict

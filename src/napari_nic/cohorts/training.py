@@ -14,7 +14,7 @@ from napari_nic.cohorts.predictions import PREDICTIONS_FILE, ScoredSlide, read_s
 from napari_nic.cohorts.slides import OpenCohort, open_cohort
 from napari_nic.cohorts.splits import Fold, make_folds
 from napari_nic.cohorts.table import Cohort
-from napari_nic.compressed.disk import replacing
+from napari_nic.disk import replacing
 from napari_nic.jobs import CancellationToken, Progress
 from napari_nic.slide_models import (
     BundleCard,

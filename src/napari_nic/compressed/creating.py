@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from napari_nic.compressed import layout
-from napari_nic.compressed.disk import replacing_folder
 from napari_nic.compressed.header import StoreHeader
+from napari_nic.disk import replacing_folder
 from napari_nic.errors import InvalidParameterError, StoreError
 
 

@@ -21,7 +21,6 @@ import numpy as np
 
 from napari_nic.compressed import checks, layout
 from napari_nic.compressed.creating import create_store
-from napari_nic.compressed.disk import exclusive, writing_to
 from napari_nic.compressed.header import StoreHeader
 from napari_nic.compressed.preview import write_preview
 from napari_nic.compressed.shards import (
@@ -33,6 +32,7 @@ from napari_nic.compressed.shards import (
     shards_touching,
 )
 from napari_nic.compressed.stored import StoredCodes
+from napari_nic.disk import exclusive, writing_to
 from napari_nic.errors import InvalidParameterError, StoreError, StoreMismatchError
 from napari_nic.grid import PatchGrid
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from napari_nic.compressed import layout
-from napari_nic.compressed.disk import sync_files
 from napari_nic.compressed.shards import ShardBuffer, ShardKey, shard_cells, shards_touching
+from napari_nic.disk import sync_files
 from napari_nic.errors import StoreError
 
 if TYPE_CHECKING:

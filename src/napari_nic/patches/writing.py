@@ -13,7 +13,7 @@ import zarr
 from zarr.codecs import ZstdCodec
 from zarr.storage import LocalStore
 
-from napari_nic.compressed.disk import replacing_folder
+from napari_nic.disk import replacing_folder
 from napari_nic.errors import InvalidParameterError, StoreError
 from napari_nic.patches.records import PatchOrigin, StoreRecord
 

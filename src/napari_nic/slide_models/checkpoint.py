@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from napari_nic.compressed.disk import replacing
+from napari_nic.disk import replacing
 from napari_nic.errors import WeightsError
 
 _ENTRY = "napari_nic"

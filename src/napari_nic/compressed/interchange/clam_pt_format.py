@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_nic.compressed.disk import replacing
 from napari_nic.compressed.header import StoreHeader
 from napari_nic.compressed.interchange.registry import Exporter
 from napari_nic.compressed.interchange.table import CodeTable
 from napari_nic.compressed.store import CompressedSlide
+from napari_nic.disk import replacing
 
 
 def write(store: CompressedSlide, path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from napari_nic.compressed.disk import replacing
+from napari_nic.disk import replacing
 from napari_nic.errors import StoreError
 
 

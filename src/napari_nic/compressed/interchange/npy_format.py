@@ -12,7 +12,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from napari_nic.compressed.disk import replacing
 from napari_nic.compressed.header import StoreHeader
 from napari_nic.compressed.interchange.registry import Exporter, Importer
 from napari_nic.compressed.interchange.table import (
@@ -22,6 +21,7 @@ from napari_nic.compressed.interchange.table import (
     header_to_text,
 )
 from napari_nic.compressed.store import CompressedSlide
+from napari_nic.disk import replacing
 from napari_nic.errors import StoreError
 from napari_nic.geometry import PixelSize
 

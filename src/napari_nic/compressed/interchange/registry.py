@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_nic.compressed.disk import writing_to
 from napari_nic.compressed.header import StoreHeader
 from napari_nic.compressed.interchange.table import ForeignCodes, ImportHints, build_store
 from napari_nic.compressed.layout import SUFFIX
 from napari_nic.compressed.store import CompressedSlide
+from napari_nic.disk import writing_to
 from napari_nic.errors import StoreError
 from napari_nic.registry import Registry
 

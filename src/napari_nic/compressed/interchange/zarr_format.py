@@ -6,11 +6,11 @@ import shutil
 import uuid
 from pathlib import Path
 
-from napari_nic.compressed.disk import exclusive
 from napari_nic.compressed.header import StoreHeader
 from napari_nic.compressed.interchange.registry import Exporter
 from napari_nic.compressed.layout import SUFFIX
 from napari_nic.compressed.store import CompressedSlide
+from napari_nic.disk import exclusive
 from napari_nic.errors import StoreError
 
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from napari_nic.compressed.disk import replacing
+from napari_nic.disk import replacing
 from napari_nic.encoders.spec import Encoder
 from napari_nic.errors import InvalidParameterError
 from napari_nic.experiments.digits.encoders import encode_patches

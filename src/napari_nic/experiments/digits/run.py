@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_nic.compressed.disk import replacing
+from napari_nic.disk import replacing
 from napari_nic.encoders.device import choose_device
 from napari_nic.encoders.spec import Encoder
 from napari_nic.errors import InvalidParameterError, StoreError

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_nic.compressed.disk import replacing
+from napari_nic.disk import replacing
 from napari_nic.errors import InvalidParameterError
 from napari_nic.slide_models.card import Task
 

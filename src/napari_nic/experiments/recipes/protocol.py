@@ -17,8 +17,8 @@ from napari_nic.cohorts.predictions import PREDICTIONS_FILE, ScoredSlide, read_s
 from napari_nic.cohorts.training import run_folder
 from napari_nic.compress import compress, prepare_store
 from napari_nic.compressed import CompressedSlide
-from napari_nic.compressed.disk import replacing
 from napari_nic.compressed.layout import SUFFIX
+from napari_nic.disk import replacing
 from napari_nic.encoders import Encoder
 from napari_nic.experiments.recipes import camelyon16, tupac16
 from napari_nic.experiments.recipes.model import (

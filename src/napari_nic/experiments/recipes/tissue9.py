@@ -20,7 +20,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from napari_nic.compressed.disk import replacing
+from napari_nic.disk import replacing
 from napari_nic.encoders import Encoder
 from napari_nic.errors import InvalidParameterError
 from napari_nic.evaluation.classifiers import CodeTable, get_classifier

@@ -11,8 +11,8 @@ from typing import Any, Literal, Protocol
 
 from napari_nic.annotations import Annotation, AnnotationSet, write_annotations
 from napari_nic.compress import compress, prepare_store
-from napari_nic.compressed.disk import replacing
 from napari_nic.compressed.layout import SUFFIX
+from napari_nic.disk import replacing
 from napari_nic.encoders import Encoder
 from napari_nic.errors import InvalidParameterError
 from napari_nic.experiments.tissue.mosaic import Composition, Mosaic

@@ -12,7 +12,7 @@ import numpy as np
 import shapely
 
 from napari_nic.annotations import Annotation, AnnotationSet, write_annotations
-from napari_nic.compressed.disk import replacing
+from napari_nic.disk import replacing
 from napari_nic.errors import InvalidParameterError
 from napari_nic.experiments.tissue.cohort import CLASSES, COLUMNS, OUTLINE_SUFFIX, SLIDE_SUFFIX
 from napari_nic.geometry import RegionPx

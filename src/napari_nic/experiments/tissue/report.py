@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_nic.cohorts.plots import draw
-from napari_nic.compressed.disk import replacing
+from napari_nic.disk import replacing
 from napari_nic.experiments.tissue.localisation import MAPS, METHODS
 from napari_nic.slide_models.card import SAFE_COLORS
 

@@ -22,7 +22,7 @@ from napari_nic.cohorts import (
 from napari_nic.cohorts.training import run_folder
 from napari_nic.compress import compress, prepare_store
 from napari_nic.compressed import default_store_path
-from napari_nic.compressed.disk import replacing
+from napari_nic.disk import replacing
 from napari_nic.encoders import DEFAULT_ENCODER, Encoder, load_encoder
 from napari_nic.errors import UnknownNameError
 from napari_nic.evaluation.classifiers import get_classifier

@@ -1,21 +1,56 @@
-"""Write so that a kill, a power cut or a second writer never leaves a store that lies."""
+"""Read only what is a file; write so that a kill, a power cut or a second writer never leaves a lie.
+
+Whatever the program writes under a name that a user sees goes through :func:`replacing` or
+:func:`replacing_folder`: it is there whole, or what was there before still is.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
 import shutil
+import stat
 import sys
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from napari_nic.errors import StoreError
+from napari_nic.errors import NicError, StoreError
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _NO_LOCKS_HERE = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.ENOSYS, errno.EINVAL)
+
+
+def check_regular(path: Path, error: type[NicError]) -> None:
+    """Refuse pipes, sockets and devices: opening or reading one may never end.
+
+    Raises
+    ------
+    NicError
+        Of the kind `error`, if `path` is neither a regular file nor a folder. What does not exist passes:
+        opening it tells.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise error(
+            "not a regular file",
+            path=path,
+            found=next((name for test, name in _SPECIAL if test(mode)), "something special"),
+            hint="save its content as a file first",
+        )
+
+
+_SPECIAL = (
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
 
 
 @contextmanager
@@ -53,6 +88,7 @@ def replacing(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
+            sync_files([temporary])  # a rename may reach the disk before the content does
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
