@@ -57,6 +57,10 @@ class UnreadableSlideError(NicError, ValueError):
     """No reader could open the file; the text lists each reader's reason."""
 
 
+class UnsupportedPixelsError(UnreadableSlideError):
+    """A reader knows the file, but not how to show its pixels rightly; no other reader may guess."""
+
+
 class DamagedSlideError(NicError, OSError):
     """The slide opened, but a part of it cannot be decoded (truncated, corrupt)."""
 
