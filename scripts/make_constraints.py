@@ -1,8 +1,9 @@
 """Write constraints.txt: the newest versions that fit together, for Python 3.11 and for 3.12 and newer.
 
-    python scripts/make_constraints.py /path/to/python3.11 /path/to/python3.12 > constraints.txt
+    python scripts/make_constraints.py /path/to/python3.11 /path/to/python3.12 > new.txt
+    python scripts/make_constraints.py --keep /path/to/python3.11 /path/to/python3.12 > new.txt
 
-Each interpreter resolves a clean install of ``.[dev]`` without installing anything. torchvision is no
+With ``--keep`` what is pinned stays as it is, and only what is missing is added: for a new dependency. Each interpreter resolves a clean install of ``.[dev]`` without installing anything. torchvision is no
 dependency, but it works with exactly one torch only, so a matching pair is pinned for those who add it.
 """
 
@@ -20,9 +21,11 @@ HEADER = """\
 """
 
 
-def resolve(python: str) -> dict[str, str]:
+def resolve(python: str, *, keep: bool) -> dict[str, str]:
     """Return name -> version of everything that `python` would install."""
     command = [python, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--quiet", "--report", "-"]
+    if keep:
+        command += ["-c", str(ROOT / "constraints.txt")]
     answer = subprocess.run(
         [*command, f"{ROOT}[dev]", "torchvision"], check=True, stdout=subprocess.PIPE, text=True
     )
@@ -45,6 +48,8 @@ def merge(old: dict[str, str], new: dict[str, str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
+    pythons = [argument for argument in sys.argv[1:] if argument != "--keep"]
+    if len(pythons) != 2:
         sys.exit(__doc__)
-    sys.stdout.write(HEADER + "\n".join(merge(resolve(sys.argv[1]), resolve(sys.argv[2]))) + "\n")
+    rows = [resolve(python, keep="--keep" in sys.argv) for python in pythons]
+    sys.stdout.write(HEADER + "\n".join(merge(*rows)) + "\n")
