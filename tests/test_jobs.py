@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 
 from napari_nic.errors import CancelledError
-from napari_nic.jobs import CancellationToken, Progress
+from napari_nic.jobs import CancellationToken, Progress, checked
 
 
 @pytest.mark.parametrize(("done", "total", "fraction"), [(0, 4, 0.0), (1, 4, 0.25), (4, 4, 1.0), (3, 0, 0.0)])
@@ -58,3 +59,55 @@ def test_pausing_holds_until_resumed():
 
 def test_cancelling_wakes_a_paused_job():
     assert run_paused("cancel") == (False, True)
+
+
+def test_a_child_hears_its_parent_and_not_the_other_way_round():
+    parent = CancellationToken()
+    child = CancellationToken(parent)
+    parent.pause()
+    assert child.paused
+    child.cancel()
+    assert child.cancelled
+    assert not parent.cancelled
+    parent.resume()
+    parent.checkpoint()
+    assert CancellationToken(child).cancelled
+
+
+def test_cancelling_a_child_wakes_its_threads_while_the_parent_stays_paused():
+    parent = CancellationToken()
+    child = CancellationToken(parent)
+    parent.pause()
+    with ThreadPoolExecutor(2) as pool:
+        waiting = [pool.submit(child.checkpoint) for _ in range(2)]
+        child.cancel()
+        assert not wait(waiting, timeout=10).not_done
+    assert all(isinstance(future.exception(), CancelledError) for future in waiting)
+    assert parent.paused
+
+
+def test_a_pause_is_told_once_when_the_first_thread_waits():
+    parent = CancellationToken()
+    child = CancellationToken(parent)
+    told = threading.Semaphore(0)
+    parent.when_heard(told.release)
+    parent.pause()
+    assert not parent.heard
+    with ThreadPoolExecutor(2) as pool:
+        waiting = [pool.submit(child.checkpoint) for _ in range(2)]
+        assert told.acquire(timeout=10)
+        assert parent.heard
+        parent.resume()
+        assert not wait(waiting, timeout=10).not_done
+    assert not told.acquire(blocking=False)
+    assert not parent.heard
+
+
+def test_a_loop_ends_at_the_item_after_cancelling():
+    token = CancellationToken()
+    items = checked(range(5), token)
+    assert [next(items), next(items)] == [0, 1]
+    token.cancel()
+    with pytest.raises(CancelledError):
+        next(items)
+    assert list(checked(range(3), None)) == [0, 1, 2]

@@ -97,6 +97,10 @@ class StoreError(NicError, OSError):
     """A compressed slide cannot be read or written (damaged, read-only folder, full disk)."""
 
 
+class StoreBusyError(StoreError):
+    """Another run is writing the compressed slide; the text says which."""
+
+
 class StoreMismatchError(NicError, ValueError):
     """A store belongs to another slide, encoder or grid than the one in use."""
 

@@ -7,9 +7,13 @@ between units of work. The command line wraps it in a progress bar, the plugin i
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from napari_nic.errors import CancelledError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -38,39 +42,97 @@ class Progress:
 
 
 class CancellationToken:
-    """Shared by the one who asks a job to pause or stop and the threads that do it."""
+    """Shared by the one who asks a job to pause or stop and the threads that do it.
 
-    def __init__(self) -> None:
-        self._cancelled = threading.Event()
-        self._running = threading.Event()
-        self._running.set()
+    Parameters
+    ----------
+    parent : CancellationToken, optional
+        Whatever is asked of it is asked of this one too; not the other way round. So a job stops threads of
+        its own, paused ones too, without its caller's token being cancelled.
+    """
+
+    def __init__(self, parent: CancellationToken | None = None) -> None:
+        self._parent = parent
+        # One condition for a family, so that whoever waits is woken by any of it. It is reentrant: a signal's
+        # handler may cancel while the main thread is about to wait.
+        self._changed: threading.Condition = parent._changed if parent else threading.Condition()
+        self._cancelled = False
+        self._paused = False
+        self._heard = False
+        self._listeners: list[Callable[[], None]] = []
 
     @property
     def cancelled(self) -> bool:
         """Whether the job was asked to stop."""
-        return self._cancelled.is_set()
+        return self._cancelled or (self._parent is not None and self._parent.cancelled)
 
     @property
     def paused(self) -> bool:
         """Whether the job was asked to wait."""
-        return not self._running.is_set()
+        if self.cancelled:
+            return False
+        return self._paused or (self._parent is not None and self._parent.paused)
+
+    @property
+    def heard(self) -> bool:
+        """Whether a thread of the job waits at a checkpoint, since it was asked to."""
+        return self._heard
 
     def cancel(self) -> None:
         """Ask the job to stop at its next checkpoint; a paused job is woken to do so."""
-        self._cancelled.set()
-        self._running.set()
+        with self._changed:
+            self._cancelled = True
+            self._changed.notify_all()
 
     def pause(self) -> None:
         """Ask the job to wait at its next checkpoint."""
-        if not self.cancelled:
-            self._running.clear()
+        with self._changed:
+            if not self.cancelled:
+                self._paused = True
 
     def resume(self) -> None:
         """Let a paused job go on."""
-        self._running.set()
+        with self._changed:
+            self._paused = self._heard = False
+            self._changed.notify_all()
+
+    def when_heard(self, listener: Callable[[], None]) -> None:
+        """Call `listener` once after each pause, when a first thread waits; it is called in that thread."""
+        self._listeners.append(listener)
 
     def checkpoint(self) -> None:
         """Wait while paused, then raise :class:`CancelledError` if the job was cancelled."""
-        self._running.wait()
+        if self.paused:
+            self._wait()
         if self.cancelled:
             raise CancelledError("cancelled", hint="what was finished is kept; run again to resume")
+
+    def _wait(self) -> None:
+        for listener in self._tell_heard():
+            listener()
+        with self._changed:
+            self._changed.wait_for(lambda: not self.paused)
+
+    def _tell_heard(self) -> list[Callable[[], None]]:
+        """Note on the token that was paused that it was heard; return whom to tell."""
+        with self._changed:
+            if not self._paused:
+                return [] if self._parent is None else self._parent._tell_heard()
+            if self._heard:
+                return []
+            self._heard = True
+            return list(self._listeners)
+
+
+def checked(items: Iterable[T], token: CancellationToken | None) -> Iterator[T]:
+    """Pass items on, with a checkpoint of `token` before each: the loop of a long job.
+
+    Raises
+    ------
+    CancelledError
+        In place of the next item, once the token was cancelled.
+    """
+    for item in items:
+        if token is not None:
+            token.checkpoint()
+        yield item

@@ -8,7 +8,13 @@ import pytest
 
 from napari_nic.compress import BlocksDone, GridOptions, compress, encode_padded, prepare_store
 from napari_nic.compressed import CompressedSlide
-from napari_nic.errors import CancelledError, DamagedSlideError, StoreMismatchError
+from napari_nic.errors import (
+    CancelledError,
+    DamagedSlideError,
+    StoreBusyError,
+    StoreError,
+    StoreMismatchError,
+)
 from napari_nic.geometry import RegionPx
 from napari_nic.jobs import CancellationToken
 from napari_nic.slides import open_slide
@@ -148,6 +154,93 @@ def test_a_paused_run_waits_and_goes_on(slide, moment_encoder, tmp_path):
     token.resume()
     thread.join(30)
     assert store.is_complete
+
+
+def paused_run(slide, encoder, store):
+    """A run whose workers all wait, paused."""
+    token = CancellationToken()
+    run = compress(slide, encoder, store, token=token, workers=2)
+    next(run)
+    next(run)
+    heard = threading.Event()
+    token.when_heard(heard.set)
+    token.pause()
+    assert heard.wait(30)
+    return run, token
+
+
+def in_time(work):
+    """Call it in a thread, so that a hang fails and does not hang the tests; return what it raised."""
+    raised = []
+
+    def call():
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - handed to the caller
+            raised.append(error)
+
+    thread = threading.Thread(target=call, daemon=True)
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive(), "it hangs"
+    return raised
+
+
+def no_workers():
+    return not [thread for thread in threading.enumerate() if thread.name.startswith("nic-worker")]
+
+
+def test_closing_while_paused_ends_the_threads(slide, moment_encoder, tmp_path):
+    encoder = moment_encoder()
+    store = prepare_store(slide, encoder, path=tmp_path / "a.nic.zarr", options=ALL_CELLS)
+    run, token = paused_run(slide, encoder, store)
+    assert in_time(run.close) == []
+    assert no_workers()
+    assert token.paused
+    assert CompressedSlide.open(store.path).encoded().any()
+
+
+def test_an_error_while_paused_is_told_at_once(slide, moment_encoder, tmp_path, monkeypatch):
+    encoder = moment_encoder()
+    store = prepare_store(slide, encoder, path=tmp_path / "a.nic.zarr", options=ALL_CELLS)
+    run, _ = paused_run(slide, encoder, store)
+
+    def full(*_args, **_options):
+        raise StoreError("no space left on the disk")
+
+    monkeypatch.setattr(store, "write_block", full)
+    (error,) = in_time(lambda: list(run))
+    assert "no space" in str(error)
+    assert no_workers()
+
+
+def test_two_runs_on_one_store_the_second_is_told_who_writes_and_encodes_nothing(
+    slide, moment_encoder, tmp_path
+):
+    encoder, late = moment_encoder(), moment_encoder()
+    store = prepare_store(slide, encoder, path=tmp_path / "a.nic.zarr", options=ALL_CELLS)
+    run = compress(slide, encoder, store, workers=1)
+    next(run)
+    second = prepare_store(slide, late, path=store.path, options=ALL_CELLS)
+    assert second.writer().pid == os.getpid()
+    with pytest.raises(StoreBusyError, match="another run"):
+        list(compress(slide, late, second))
+    assert late.batches == []
+    with pytest.raises(StoreBusyError):
+        prepare_store(slide, late, path=store.path, options=ALL_CELLS, overwrite=True)
+    list(run)
+    assert second.writer() is None
+    list(compress(slide, late, second))
+    assert late.batches == []
+    assert CompressedSlide.open(store.path).status == "complete"
+
+
+def test_finding_tissue_is_cancelled_and_leaves_nothing(slide, moment_encoder, tmp_path):
+    token = CancellationToken()
+    token.cancel()
+    with pytest.raises(CancelledError):
+        prepare_store(slide, moment_encoder(), path=tmp_path / "a.nic.zarr", token=token)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_visible_only_stops_after_the_blocks_it_touches(slide, moment_encoder, tmp_path):

@@ -115,7 +115,9 @@ def _compress_one(path: Path, target: Path, task: _Task) -> dict[str, Any]:
     started = time.monotonic()
     with (
         open_slide(path, mpp=args.mpp, color="raw" if args.raw_color else "srgb") as slide,
-        prepare_store(slide, task.encoder, path=target, options=options, overwrite=args.overwrite) as store,
+        prepare_store(
+            slide, task.encoder, path=target, options=options, overwrite=args.overwrite, token=task.token
+        ) as store,
     ):
         reports = compress(slide, task.encoder, store, token=task.token, workers=args.workers)
         patches = _last_done(console.follow(reports, slide.name))

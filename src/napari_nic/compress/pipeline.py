@@ -20,12 +20,13 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
 from napari_nic.compress.plan import Block, WorkOrder, blocks_within, pending_blocks
 from napari_nic.compress.progress import BlocksDone, RateMeter
 from napari_nic.compress.reading import BlockReader
 from napari_nic.compress.workers import Job, step_back, thread_targets
-from napari_nic.compressed import CompressedSlide
+from napari_nic.compressed import COMPLETE, CompressedSlide
 from napari_nic.encoders import Encoder
 from napari_nic.geometry import RegionPx
 from napari_nic.jobs import CancellationToken
@@ -80,6 +81,8 @@ def compress(
         If `token` was cancelled; what was finished is stored.
     StoreMismatchError
         If the store belongs to another slide or encoder.
+    StoreBusyError
+        If another run is writing the store.
     NicError
         What reading, encoding or storing raised; what was finished before is stored.
 
@@ -89,20 +92,46 @@ def compress(
     """
     store.check_slide(slide)
     store.check_encoder(encoder.spec)
-    workers = max(1, workers or usable_cores())
-    blocks = _wanted_blocks(store, first, only_first=only_first)
+    if not _wanted_blocks(store, first, only_first=only_first) and not _lacks_its_end(store):
+        yield BlocksDone(0, 0, "compressing")
+        return
+    wish = _Wish(first, only_first, max(1, workers or usable_cores()), background)
+    with store.writing():
+        yield from _compress(slide, encoder, store, wish, CancellationToken(token))
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """What the caller of :func:`compress` asks for."""
+
+    first: RegionPx | None
+    only_first: bool
+    workers: int
+    background: bool
+
+
+def _lacks_its_end(store: CompressedSlide) -> bool:
+    """Whether all is encoded and only the status was not set: a run was killed in between."""
+    return store.is_complete and store.status != COMPLETE
+
+
+def _compress(
+    slide: Slide, encoder: Encoder, store: CompressedSlide, wish: _Wish, token: CancellationToken
+) -> Iterator[BlocksDone]:
+    """Encode and store, as the one run that writes."""
+    blocks = _wanted_blocks(store, wish.first, only_first=wish.only_first)
     job = Job(
         encoder,
         store,
-        WorkOrder(blocks, store.grid, first),
+        WorkOrder(blocks, store.grid, wish.first),
         BlockReader(slide, store.grid, store.coverage, blocks, encoder.spec.input_size),
-        token or CancellationToken(),
-        threading.Semaphore(workers + BLOCKS_WAITING),
+        token,
+        threading.Semaphore(wish.workers + BLOCKS_WAITING),
     )
     total = sum(int(store.coverage[block.cells(store.grid)].sum()) for block in blocks)
     yield BlocksDone(0, total, "compressing")
     if blocks:
-        yield from _run(job, total, workers, background=background)
+        yield from _run(job, total, wish.workers, background=wish.background)
     if store.is_complete:
         store.finish()
 
@@ -133,7 +162,7 @@ def _run(job: Job, total: int, workers: int, *, background: bool) -> Iterator[Bl
         try:
             yield from _store_results(job, total, running=len(targets))
         finally:
-            job.stop.set()
+            job.token.cancel()
             job.room.release(len(targets))
             executor.shutdown(wait=True)
             job.store.flush()

@@ -15,6 +15,7 @@ from napari_nic.compressed import CompressedSlide, StoreHeader, default_store_pa
 from napari_nic.encoders import Encoder, EncoderSpec
 from napari_nic.errors import InvalidParameterError, StoreMismatchError
 from napari_nic.grid import PatchGrid
+from napari_nic.jobs import CancellationToken
 from napari_nic.slides import Slide
 from napari_nic.tissue import TissueMask, find_tissue
 
@@ -66,7 +67,12 @@ def plan_grid(slide: Slide, spec: EncoderSpec, options: GridOptions | None = Non
 
 
 def plan_coverage(
-    slide: Slide, grid: PatchGrid, options: GridOptions | None = None, *, tissue: TissueMask | None = None
+    slide: Slide,
+    grid: PatchGrid,
+    options: GridOptions | None = None,
+    *,
+    tissue: TissueMask | None = None,
+    token: CancellationToken | None = None,
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """Decide which cells are compressed.
 
@@ -74,6 +80,8 @@ def plan_coverage(
     ----------
     tissue : TissueMask, optional
         For instance one that the user edited; found by :func:`napari_nic.tissue.find_tissue` otherwise.
+    token : CancellationToken, optional
+        Checked while tissue is found.
 
     Returns
     -------
@@ -86,7 +94,7 @@ def plan_coverage(
         raise InvalidParameterError("min_tissue is a share", expected="0 to 1", found=f"{options.min_tissue}")
     if options.min_tissue == 0:
         return np.ones(grid.shape, bool), {"method": "all cells", "min_fraction": 0.0}
-    tissue = tissue or find_tissue(slide)
+    tissue = tissue or find_tissue(slide, token=token)
     coverage = tissue.cells(grid, min_fraction=options.min_tissue)
     return coverage, {"method": tissue.method, "min_fraction": options.min_tissue}
 
@@ -99,6 +107,7 @@ def prepare_store(
     options: GridOptions | None = None,
     tissue: TissueMask | None = None,
     overwrite: bool = False,
+    token: CancellationToken | None = None,
 ) -> CompressedSlide:
     """Create the store of a compression, or reopen it to resume.
 
@@ -110,6 +119,8 @@ def prepare_store(
         See :func:`plan_coverage`. A store that is resumed keeps the cells it was made for.
     overwrite : bool
         Replace a store that was made otherwise, instead of raising.
+    token : CancellationToken, optional
+        Checked while tissue is found; nothing is left when it is cancelled.
 
     Returns
     -------
@@ -121,6 +132,10 @@ def prepare_store(
     StoreMismatchError
         If `path` holds a store of another slide, encoder, grid, precision or, when `tissue` is given, of
         other cells, and `overwrite` is False.
+    StoreBusyError
+        If the store that would be replaced is being written.
+    CancelledError
+        If `token` was cancelled.
     MissingPixelSizeError, StoreError
     """
     grid = plan_grid(slide, encoder.spec, options)
@@ -130,7 +145,7 @@ def prepare_store(
         header = _make_header(slide, encoder, grid, store.header.tissue)
         _check_same(store, header, options, tissue, slide)
         return store
-    coverage, record = plan_coverage(slide, grid, options, tissue=tissue)
+    coverage, record = plan_coverage(slide, grid, options, tissue=tissue, token=token)
     header = _make_header(slide, encoder, grid, record)
     return CompressedSlide.create(path, header, coverage, overwrite=overwrite)
 

@@ -18,7 +18,6 @@ from napari_nic.compress.progress import BlockCodes
 from napari_nic.compress.reading import BlockReader
 from napari_nic.compressed import CompressedSlide
 from napari_nic.encoders import Encoder
-from napari_nic.errors import CancelledError
 from napari_nic.jobs import CancellationToken
 
 LOWEST_PRIORITY = 19
@@ -45,6 +44,8 @@ class Job:
 
     `room` bounds the blocks in flight: a worker acquires it before it takes a block, the generator releases
     it when the block is stored. So memory does not grow when storing, or the viewer, is slow.
+
+    `token` is a child of the caller's: cancelling it takes the run down, and wakes threads that are paused.
     """
 
     encoder: Encoder
@@ -53,14 +54,7 @@ class Job:
     reader: BlockReader
     token: CancellationToken
     room: threading.Semaphore
-    stop: threading.Event = field(default_factory=threading.Event)
     results: queue.SimpleQueue[BlockCodes | Future[None]] = field(default_factory=queue.SimpleQueue)
-
-    def checkpoint(self) -> None:
-        """Wait while paused; raise when the user cancelled or the run is being taken down."""
-        self.token.checkpoint()
-        if self.stop.is_set():
-            raise CancelledError("the run was stopped")
 
 
 def step_back() -> None:
@@ -98,7 +92,7 @@ def _feed_device(job: Job, ready: queue.Queue[_Prepared | None], producers: int)
     gathered: list[_Prepared] = []
     while producers or gathered:
         if gathered and (ready.empty() or _patches_in(gathered) >= job.encoder.batch_size):
-            job.checkpoint()
+            job.token.checkpoint()
             _encode_gathered(job, gathered)
             gathered = []
             continue
@@ -127,12 +121,12 @@ def _prepared_blocks(job: Job) -> Iterator[_Prepared]:
     """Take blocks until none is left; decode, average and cut their patches."""
     while True:
         job.room.acquire()
-        job.checkpoint()
+        job.token.checkpoint()
         block = job.order.take()
         if block is None:
             return
         covered = job.store.coverage[block.cells(job.store.grid)]
-        yield _Prepared(block, covered, job.reader.read(block, job.checkpoint))
+        yield _Prepared(block, covered, job.reader.read(block, job.token.checkpoint))
 
 
 def encode_padded(encoder: Encoder, patches: np.ndarray, *, step: int) -> np.ndarray:

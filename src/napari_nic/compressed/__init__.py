@@ -9,18 +9,22 @@ from napari_nic.compressed.interchange import (
     export_target,
     import_store,
 )
-from napari_nic.compressed.layout import BLOCK, SHARD, blocks_with_cells, cells_of_blocks
+from napari_nic.compressed.layout import BLOCK, COMPLETE, PARTIAL, SHARD, blocks_with_cells, cells_of_blocks
+from napari_nic.compressed.lease import WriterInfo
 from napari_nic.compressed.paths import default_store_path, find_stores
 from napari_nic.compressed.store import CompressedSlide
 
 __all__ = [
     "BLOCK",
+    "COMPLETE",
     "EXPORTERS",
     "IMPORTERS",
+    "PARTIAL",
     "SHARD",
     "CompressedSlide",
     "ImportHints",
     "StoreHeader",
+    "WriterInfo",
     "blocks_with_cells",
     "cells_of_blocks",
     "default_store_path",

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -22,6 +24,7 @@ import numpy as np
 from napari_nic.compressed import checks, layout
 from napari_nic.compressed.creating import create_store
 from napari_nic.compressed.header import StoreHeader
+from napari_nic.compressed.lease import WriterInfo, busy, sign_of_life, writer_of, writing_lease
 from napari_nic.compressed.preview import write_preview
 from napari_nic.compressed.shards import (
     ShardBuffer,
@@ -57,6 +60,7 @@ class CompressedSlide:
         self.path = path
         self.writable = writable
         self._lock = threading.RLock()
+        self._leased = False
         self._buffers: dict[ShardKey, ShardBuffer] = {}
         self._group = layout.open_group(path, writable=writable)
         self.header, self._status, self._id = layout.read_description(self._group, path)
@@ -93,8 +97,12 @@ class CompressedSlide:
         ------
         StoreError
             If something is in the way, the disk is full or the folder is read-only.
+        StoreBusyError
+            If a run is writing the store that would be replaced.
         """
         path = Path(path)
+        if overwrite and (writer := writer_of(path)) is not None:
+            raise busy(path, writer)
         create_store(path, header, coverage, overwrite=overwrite)
         return cls(path, writable=True)
 
@@ -199,6 +207,33 @@ class CompressedSlide:
         """Raise :class:`StoreMismatchError` unless the store's codes come from this encoder."""
         checks.check_encoder(self.path, self.header, spec)
 
+    # -- who writes --------------------------------------------------------------------------------------
+
+    def writer(self) -> WriterInfo | None:
+        """Return the run that is writing this store just now; None when there is none, or it is our own.
+
+        Quick, and meant to be asked again: a run that was killed is forgotten at once.
+        """
+        return None if self._leased else writer_of(self.path)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Be the one run that writes this store, for the length of a ``with`` block.
+
+        Raises
+        ------
+        StoreBusyError
+            If another run is, in this process or in another one; it says which.
+        """
+        self._require_writable()
+        with writing_lease(self.path):
+            self._leased = True
+            try:
+                self.reload()  # what the run before has stored since we opened
+                yield
+            finally:
+                self._leased = False
+
     # -- reading -----------------------------------------------------------------------------------------
 
     def read(self) -> np.ndarray:
@@ -276,6 +311,8 @@ class CompressedSlide:
             If it cannot be written; the codes stay in memory, and the next call tries again.
         """
         self._require_writable()
+        if self._leased:
+            sign_of_life(self.path)
         with self._lock:
             dirty = [key for key, buffer in self._buffers.items() if buffer.dirty]
             if dirty:

@@ -142,6 +142,7 @@ def compress_painted(request: CompressRequest, token: CancellationToken) -> Gene
         options=options.grid(encoder.spec.patch_size),
         tissue=request.tissue,
         overwrite=request.overwrite,
+        token=token,
     )
     token.checkpoint()
     yield Ready(store)

@@ -85,4 +85,4 @@ class TissueController:
 def _find(slide: Slide, token: CancellationToken) -> Generator[None, None, TissueMask]:
     token.checkpoint()
     yield
-    return find_tissue(slide)
+    return find_tissue(slide, token=token)
