@@ -92,6 +92,9 @@ class SourceInfo:
         Names of the label, macro and thumbnail images.
     fingerprint_files : tuple of Path
         Files whose bytes identify the slide; the main file alone for most formats.
+    notices : tuple of str
+        Sentences that a user must be told when the slide opens: what the file contradicts itself in, what
+        of it is not shown, what had to be taken for granted.
     """
 
     vendor: str
@@ -103,6 +106,7 @@ class SourceInfo:
     bounds: RegionPx | None = None
     associated: tuple[str, ...] = ()
     fingerprint_files: tuple[Path, ...] = ()
+    notices: tuple[str, ...] = ()
 
 
 class SlideSource(Protocol):

@@ -63,6 +63,9 @@ class Slide:
         Level-0 rectangle of the scanned area where the file names one.
     associated_images : tuple of str
         Names for :meth:`read_associated`.
+    notices : tuple of str
+        Sentences on what the file contradicts itself in, what of it is not shown, or what had to be taken
+        for granted; to be told whenever the slide opens.
     reads : ReadCounter
         Counts decoded tiles by level.
     """
@@ -80,6 +83,7 @@ class Slide:
         self.properties: Mapping[str, str] = info.properties
         self.bounds: RegionPx | None = info.bounds
         self.associated_images: tuple[str, ...] = info.associated
+        self.notices: tuple[str, ...] = info.notices
         self.reads = ReadCounter()
         self._source = source
         self._gate = Gate()

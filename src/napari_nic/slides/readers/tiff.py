@@ -22,15 +22,12 @@ from napari_nic.slides.readers.tiff_metadata import TiffFacts, read_facts
 from napari_nic.slides.readers.tiff_page import (
     JPEG_CODES,
     Plane,
-    check_complete_chain,
     check_planes,
     choose_planes,
     ycbcr_to_rgb,
 )
+from napari_nic.slides.readers.tiff_structure import TIFF_MAGIC, check_structure
 
-_NDPI_MAGIC = b"II*\0"
-_MAGIC = (_NDPI_MAGIC, b"MM\0*", b"II+\0", b"MM\0+")
-_NDPI_TAG = 65420
 _APERIO_J2K_YCBCR = 33003
 _JPEG_END = b"\xff\xd9"
 _JPEG_END_WITHIN = 64  # writers pad tiles with a few zeros behind the end marker
@@ -148,14 +145,14 @@ def open_tiff(path: Path) -> TiffSource:
     """Open a TIFF dialect; see :data:`~napari_nic.slides.model.OpenSource`."""
     if path.is_dir():
         raise UnreadableSlideError("a folder, not a TIFF file")
-    magic, is_ndpi = _sniff(path)
-    if magic not in _MAGIC:
+    magic = _magic(path)
+    if magic not in TIFF_MAGIC:
         raise UnreadableSlideError(f"not a TIFF file: it starts with {magic!r}")
+    is_ndpi = check_structure(path)
     try:
         # tifffile would tell an NDPI by its suffix.
         with tifffile.TiffFile(path, is_ndpi=is_ndpi) as tif:
             facts = read_facts(tif)
-            check_complete_chain(tif, path)
             levels = [choose_planes(level) for level in tif.series[facts.series].levels]
     except (UnreadableSlideError, DamagedSlideError):
         raise
@@ -171,18 +168,6 @@ def open_tiff(path: Path) -> TiffSource:
     return TiffSource(path, levels, facts)
 
 
-def _sniff(path: Path) -> tuple[bytes, bool]:
-    """Return the first four bytes, and whether the first directory is a Hamamatsu one.
-
-    An NDPI is a classic TIFF whose directories lie at 64-bit offsets.
-    """
+def _magic(path: Path) -> bytes:
     with path.open("rb") as stream:
-        header = stream.read(12)
-        offset = struct.unpack("<Q", header[4:].ljust(8, b"\xff"))[0]
-        if header[:4] != _NDPI_MAGIC or offset >= path.stat().st_size:
-            return header[:4], False
-        stream.seek(offset)
-        count = struct.unpack("<H", stream.read(2).ljust(2, b"\0"))[0]
-        entries = stream.read(12 * count)
-    codes = [struct.unpack_from("<H", entries, 12 * i)[0] for i in range(len(entries) // 12)]
-    return header[:4], _NDPI_TAG in codes
+        return stream.read(4)

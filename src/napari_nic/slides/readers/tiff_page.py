@@ -117,22 +117,6 @@ def choose_planes(level: Any) -> list[Plane]:
     return [Plane.of(page) for page in pages]
 
 
-def check_complete_chain(tif: tifffile.TiffFile, path: Path) -> None:
-    """Refuse a file whose list of pages goes on behind its end: levels would be lost in silence.
-
-    Raises
-    ------
-    DamagedSlideError
-        If the file ends before its last page.
-    """
-    len(tif.pages)  # walks the chain; tifffile stops at the first page that is not there, and only logs it
-    at, size = tif.pages.next_page_offset, tif.tiff.offsetsize
-    tif.filehandle.seek(at)
-    link = tif.filehandle.read(size)
-    if any(link) or len(link) < size:
-        raise _cut_off(path, f"page {len(tif.pages)} of the file is not there", at + size)
-
-
 def check_planes(planes: list[Plane], path: Path) -> None:
     """Refuse what cannot be shown, and what is cut off.
 
