@@ -153,7 +153,7 @@ class _Walk:
         size = layout.tag_size
         body = self._read(at + count_size, count * size + link_size, "directory")
         value_at = size - layout.inline
-        tags = {}
+        tags: dict[int, _Entry] = {}
         for place in range(0, count * size, size):
             code, kind, number, value = struct.unpack_from(layout.order + layout.tag, body, place)
             where = at + count_size + place + value_at
