@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
-from napari_nic.wording import counted
+import napari_nic
+from napari_nic.wording import counted, was_were
 
 
 @pytest.mark.parametrize(
@@ -27,3 +31,16 @@ def test_one_or_many(number, noun, text):
 def test_irregular_plurals_are_given():
     assert counted(2, "vertex", "vertices") == "2 vertices"
     assert counted(1, "vertex", "vertices") == "1 vertex"
+
+
+def test_the_verb_agrees():
+    assert (was_were(0), was_were(1), was_were(2)) == ("were", "was", "were")
+
+
+@pytest.mark.parametrize("room", ["annotations", "cli", "plugin"])
+def test_what_users_read_counts_by_the_helper(room):
+    counts = re.compile(r"\{len\([^{}]*\)(:,)?\} (?!of\b)[a-z]+s\b")
+    folder = Path(napari_nic.__file__).parent / room
+    assert not [
+        (file.name, found[0]) for file in folder.rglob("*.py") if (found := counts.search(file.read_text()))
+    ]

@@ -24,3 +24,8 @@ def plural_of(noun: str) -> str:
     if noun.endswith("y") and noun[-2:-1] not in "aeiou":
         return f"{noun[:-1]}ies"
     return f"{noun}s"
+
+
+def was_were(number: int) -> str:
+    """Return the verb for a number of things: ``"was"`` for one."""
+    return "was" if number == 1 else "were"

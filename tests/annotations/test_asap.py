@@ -175,7 +175,7 @@ def test_lines_are_written_as_asap_can(tmp_path):
         Annotation("a", "line", shapely.LineString([(0, 0), (1, 1), (2, 5)])),
     ]
     (note,) = write_annotations(AnnotationSet(tuple(lines)), tmp_path / "a.xml")
-    assert "1 lines" in note
+    assert "1 line of" in note
     assert [a.kind for a in read_annotations(tmp_path / "a.xml").annotations] == ["measurement", "points"]
 
 

@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt, QThreadPool
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QDockWidget
 
 from napari_nic.encoders.store import user_encoders_folder
 from napari_nic.plugin.controllers.session import ENCODER_SETTING
@@ -15,6 +15,7 @@ from napari_nic.plugin.controllers.training import TrainState
 from napari_nic.plugin.settings import Settings
 from napari_nic.plugin.widgets import dialogs
 from napari_nic.plugin.widgets.dock_base import WIDTH
+from napari_nic.plugin.widgets.docks import find_dock
 from napari_nic.plugin.widgets.loss_plot import MOST_POINTS, TRAINING_COLOR, LossPlot, _thin
 from napari_nic.plugin.widgets.nic_dock import NicDock
 from napari_nic.plugin.widgets.patch_strip import PatchStrip
@@ -134,22 +135,13 @@ def test_taking_the_dock_out_ends_its_work(with_slide, qtbot):
     assert dock.runner.jobs == ()
 
 
-def test_plus_menu_opens_the_dock(window, monkeypatch):
+def test_plus_menu_shows_the_dock(window):
     viewer, dock, nic = window
-    raised = []
-
-    class Docked:
-        def raise_(self):
-            raised.append(self)
-
-    def add(_, plugin, name, *, tabify):
-        assert (plugin, name) == ("napari-nic", "Train encoder")
-        assert tabify, "below the other dock there is little room"
-        return Docked(), dock
-
-    monkeypatch.setattr(type(viewer.window), "add_plugin_dock_widget", add)
+    frame = next(f for f in viewer.window._qt_window.findChildren(QDockWidget) if f.isAncestorOf(dock))
+    frame.hide()
     nic.slide_section.chooser.train_action.trigger()
-    assert len(raised) == 1
+    assert not frame.isHidden()
+    assert find_dock(viewer, TrainDock) is dock
 
 
 def test_form_fills_the_controller(window, qtbot, tmp_path, monkeypatch):

@@ -19,6 +19,7 @@ from napari_nic.annotations.colors import RGB, UNCLASSIFIED, from_hex, to_hex
 from napari_nic.annotations.model import Annotation, AnnotationSet, Kind
 from napari_nic.annotations.registry import AnnotationFormat
 from napari_nic.annotations.xml_stream import need, parse, root_tag, xy
+from napari_nic.wording import counted, was_were
 
 NO_GROUP = "None"
 
@@ -148,9 +149,15 @@ def write(annotations: AnnotationSet, path: Path) -> tuple[str, ...]:
         file.write("\t</AnnotationGroups>\n</ASAP_Annotations>\n")
     notes = []
     if cut:
-        notes.append(f"{cut} shapes with holes or several parts were cut into pieces: ASAP knows neither")
+        notes.append(
+            f"{counted(cut, 'shape')} with holes or several parts {was_were(cut)} cut into pieces: "
+            "ASAP knows neither"
+        )
     if lines:
-        notes.append(f"{lines} lines of more than two points were written as point sets: ASAP has no lines")
+        notes.append(
+            f"{counted(lines, 'line')} of more than two points {was_were(lines)} written as point sets: "
+            "ASAP has no lines"
+        )
     return tuple(notes)
 
 

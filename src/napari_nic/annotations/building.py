@@ -12,6 +12,7 @@ import shapely
 
 from napari_nic.annotations.model import AREA_KINDS, Annotation, Kind
 from napari_nic.errors import AnnotationError
+from napari_nic.wording import counted, was_were
 
 Ring = Sequence[Sequence[float]]
 
@@ -165,7 +166,7 @@ def _repair(geometries: np.ndarray, areas: Sequence[int]) -> list[str]:
     if repaired_count:
         notes.append(f"{repaired_count} outlines crossed themselves and were repaired")
     if empty:
-        notes.append(f"{len(empty)} shapes without extent were left out")
+        notes.append(f"{counted(len(empty), 'shape')} without extent {was_were(len(empty))} left out")
     return notes
 
 

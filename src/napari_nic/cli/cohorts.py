@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from napari_nic.cli import arguments
 from napari_nic.cli.console import Console
 from napari_nic.cli.interrupt import stoppable
+from napari_nic.wording import counted
 
 if TYPE_CHECKING:
     from napari_nic.cohorts import Cohort, CohortTraining, Columns
@@ -187,7 +188,7 @@ def _cohort(
         classes=classes if task == "classification" else None,
     )
     if cohort.left_out:
-        console.note(f"note: {len(cohort.left_out)} slides without a label are left out")
+        console.note(f"note: left out, having no label: {counted(len(cohort.left_out), 'slide')}")
     for report in console.follow(import_foreign(cohort, out, mpp=args.mpp, token=token), "importing"):
         if isinstance(report, Imported) and report.cohort is not None:
             cohort = report.cohort

@@ -16,6 +16,7 @@ from napari_nic.cli.encoder_use import load_named_encoder
 from napari_nic.cli.info import store_record
 from napari_nic.cli.inputs import STORE_SUFFIX, find_slides, output_for
 from napari_nic.cli.interrupt import stoppable
+from napari_nic.wording import counted
 
 if TYPE_CHECKING:
     from napari_nic.compress import BlocksDone, GridOptions
@@ -150,8 +151,9 @@ def _report(store: CompressedSlide, patches: int, seconds: float, console: Conso
     """Print what one slide's run did, and return it for JSON."""
     if patches:
         console.result(
-            f"{store.path}: {patches:,} patches in {duration(seconds)} ({count(patches / seconds)}/s), "
-            f"{store.grid.rows} x {store.grid.cols} cells, C = {store.code_size}"
+            f"{store.path}: {counted(patches, 'patch')} in {duration(seconds)} "
+            f"({count(patches / seconds)}/s), {store.grid.rows} x {store.grid.cols} cells, "
+            f"C = {store.code_size}"
         )
     else:
         console.result(f"{store.path}: complete already, nothing to do")

@@ -13,6 +13,7 @@ from napari_nic.cli import arguments
 from napari_nic.cli.console import Console
 from napari_nic.cli.interrupt import stoppable
 from napari_nic.errors import InvalidParameterError
+from napari_nic.wording import counted
 
 if TYPE_CHECKING:
     from napari_nic.evaluation import EvaluationPlan, LabelledSet, Outcome
@@ -177,8 +178,8 @@ def _tell(outcome: Outcome, console: Console) -> None:
         left_out = "".join(f", left out {count} {why}" for why, count in patches.left_out.items())
         classes = [f", class {name} is in one group only" for name in outcome.evaluations[0].left_out]
         console.note(
-            f"{outcome.encoder.name} on {outcome.labelled.name}: {len(patches)} patches of "
-            f"{len(set(patches.groups))} groups{left_out}{''.join(classes)}"
+            f"{outcome.encoder.name} on {outcome.labelled.name}: {counted(len(patches), 'patch')} of "
+            f"{counted(len(set(patches.groups)), 'group')}{left_out}{''.join(classes)}"
         )
 
 

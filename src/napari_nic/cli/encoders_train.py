@@ -10,6 +10,7 @@ from napari_nic.cli import arguments
 from napari_nic.cli.console import Console
 from napari_nic.cli.interrupt import stoppable
 from napari_nic.errors import InvalidParameterError, MissingDependencyError
+from napari_nic.wording import counted
 
 if TYPE_CHECKING:
     from napari_nic.training.options import TrainOptions
@@ -112,7 +113,7 @@ def run_train(args: argparse.Namespace, console: Console) -> int:
     if reports:
         last = reports[-1]
         measures = ", ".join(f"{name} {value:.4g}" for name, value in last.validation.items())
-        console.result(f"{recipe.folder}: {last.done} steps, smoothed loss {last.loss:.4g}")
+        console.result(f"{recipe.folder}: {counted(last.done, 'step')}, smoothed loss {last.loss:.4g}")
         console.result(f"validation: {measures or 'none'}")
         console.result(
             f"{last.patches_per_second:.0f} patches/s, {last.waiting:.1%} of it waiting for patches"

@@ -10,6 +10,7 @@ from napari_nic.cli import arguments
 from napari_nic.cli.console import Console
 from napari_nic.cli.encoder_use import load_named_encoder
 from napari_nic.cli.interrupt import stoppable
+from napari_nic.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -97,7 +98,7 @@ def _run_slides(args: argparse.Namespace, encoder_name: str, console: Console) -
     from napari_nic.experiments.recipes.protocol import commands
 
     slides = write_recipe(recipe, encoder=encoder_name)
-    console.note(f"{len(slides)} slides, {recipe.set_aside} set aside, in {recipe.out}")
+    console.note(f"{counted(len(slides), 'slide')}, {recipe.set_aside} set aside, in {recipe.out}")
     for line in commands(recipe, slides, encoder_name):
         console.result(line)
     _tell(args, {}, encoder_name, console)

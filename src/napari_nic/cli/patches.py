@@ -15,6 +15,7 @@ from napari_nic.cli.console import Console, count, duration
 from napari_nic.cli.inputs import PATCHES_SUFFIX, find_slides
 from napari_nic.cli.interrupt import stoppable
 from napari_nic.cli.patch_sheet import add_sheet
+from napari_nic.wording import counted, was_were
 
 if TYPE_CHECKING:
     from napari_nic.patches import ExtractProgress, ExtractRecipe, PatchStore, SlideOptions
@@ -118,7 +119,9 @@ def run_extract(args: argparse.Namespace, console: Console) -> int:
     console.result(f"{_headline(store)} in {duration(seconds)} ({count(len(store) / seconds)}/s)")
     _print_classes(store, console)
     if store.record.skipped:
-        console.result(f"{len(store.record.skipped):,} slides or tiles were skipped")
+        skipped = len(store.record.skipped)
+        what = counted(skipped, "slide or tile", "slides or tiles")
+        console.result(f"{what} {was_were(skipped)} skipped")
     _warn_of_groups(store, args.group, console)
     return 0
 
@@ -215,8 +218,8 @@ def _classes(store: PatchStore) -> tuple[str, ...]:
 def _headline(store: PatchStore) -> str:
     groups = len(set(store.groups.tolist()))
     return (
-        f"{store.path}: {len(store):,} patches of {store.size} px at {store.mpp:g} um/px "
-        f"from {len(store.origins):,} sources in {groups:,} groups"
+        f"{store.path}: {counted(len(store), 'patch')} of {store.size} px at {store.mpp:g} um/px "
+        f"from {counted(len(store.origins), 'source')} in {counted(groups, 'group')}"
     )
 
 

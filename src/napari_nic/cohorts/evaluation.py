@@ -24,6 +24,7 @@ from napari_nic.errors import InvalidParameterError, StoreError
 from napari_nic.jobs import CancellationToken, Progress
 from napari_nic.slide_models import ModelBundle, predict
 from napari_nic.slide_models.metrics import METRIC_NAMES
+from napari_nic.wording import counted
 
 RESULTS_FILE, REPORT_FILE, PLOTS_FOLDER = "results.json", "report.html", "plots"
 
@@ -189,7 +190,7 @@ def _facts(plan: Plan, results: Mapping[str, Any]) -> dict[str, str]:
     crop = network.get("crop_size")
     facts = {
         "task": f"{plan.cohort.task}: {', '.join(plan.cohort.class_names)}",
-        "slides judged": f"{results['slides']} of {results['cases']} cases",
+        "slides judged": f"{results['slides']:,} of {counted(results['cases'], 'case')}",
         "models": f"{results['models']}",
     }
     if network:
@@ -199,7 +200,7 @@ def _facts(plan: Plan, results: Mapping[str, Any]) -> dict[str, str]:
     if BUNDLE_KEY in settings:
         facts["judged model"] = str(settings[BUNDLE_KEY])
     if plan.cohort.left_out:
-        facts["left out, no label"] = f"{len(plan.cohort.left_out)} slides"
+        facts["left out, no label"] = counted(len(plan.cohort.left_out), "slide")
     return facts
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from napari_nic.cohorts.predictions import ScoredSlide
 from napari_nic.cohorts.thumbnails import Thumbnail
 from napari_nic.slide_models.metrics import METRIC_NAMES
+from napari_nic.wording import counted
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; }
@@ -119,7 +120,9 @@ class Report:
         metric = METRIC_NAMES[self.results["task"]]
         name = MEASURES[metric]
         seeds = self.results["seeds"]
-        per_seed = f"{number(seeds['mean'])} ± {number(seeds['std'])} over {len(seeds['seeds'])} seed(s)"
+        per_seed = (
+            f"{number(seeds['mean'])} ± {number(seeds['std'])} over {counted(len(seeds['seeds']), 'seed')}"
+        )
         rows = [
             (run["fold"], run["seed"], run["slides"], number(run[metric])) for run in self.results["runs"]
         ]

@@ -13,6 +13,7 @@ from typing import Any
 from napari_nic.cohorts.locating import Located, locate
 from napari_nic.errors import InvalidParameterError
 from napari_nic.slide_models.card import Task
+from napari_nic.wording import counted
 
 DELIMITERS = ",;\t"
 SPLITS = {
@@ -190,7 +191,9 @@ def read_cohort(
     _check_columns(path, rows, (columns.slide, *needed))
     known = [row for row in rows if not any(row[name].lower() in _UNKNOWN for name in needed)]
     if not known:
-        raise InvalidParameterError("no slide of the table has a label", path=path, found=f"{len(rows)} rows")
+        raise InvalidParameterError(
+            "no slide of the table has a label", path=path, found=counted(len(rows), "row")
+        )
     names = _class_names(path, task, known, columns, classes)
     found = _locate_all(path, known, columns, None if stores is None else Path(stores))
     slides = tuple(
@@ -355,7 +358,7 @@ def _check_cases(path: Path, slides: Sequence[CohortSlide]) -> None:
             "slides of one case are in several parts: the test would not be honest",
             path=path,
             expected="one value of the split for all slides of a case",
-            found=f"{len(torn)} cases, such as {', '.join(torn[:_SHOWN])}",
+            found=f"{counted(len(torn), 'case')}, such as {', '.join(torn[:_SHOWN])}",
         )
 
 
@@ -368,5 +371,5 @@ def _check_outcomes(path: Path, slides: Sequence[CohortSlide]) -> None:
         raise InvalidParameterError(
             "slides of one case differ in time or event, which are those of the patient",
             path=path,
-            found=f"{len(several)} cases, such as {', '.join(several[:_SHOWN])}",
+            found=f"{counted(len(several), 'case')}, such as {', '.join(several[:_SHOWN])}",
         )

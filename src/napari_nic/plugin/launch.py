@@ -79,10 +79,13 @@ def open_viewer(request: ViewRequest, *, show: bool = True) -> tuple[napari.View
 
     import napari
 
+    from napari_nic.plugin.widgets.docks import NIC, open_dock
+    from napari_nic.plugin.widgets.nic_dock import NicDock
+
     viewer = napari.Viewer(title="napari-nic", show=show)
     for layer in (layer for layers in opened for layer in layers):
         _add(viewer, layer)
-    dock: NicDock = viewer.window.add_plugin_dock_widget("napari-nic", "NIC")[1]
+    dock = open_dock(viewer, NicDock, NIC)
     for name, found in annotations:
         _add_annotations(viewer, found, dock.session.slide, name)
     if bundle is not None:

@@ -15,8 +15,6 @@ from napari_nic.plugin.settings import Settings
 from napari_nic.slides import Slide, open_slide, slide_suffixes
 
 if TYPE_CHECKING:
-    from psygnal import SignalInstance
-
     from napari_nic.compressed import CompressedSlide
 
 STORE_SUFFIX = ".nic.zarr"
@@ -28,9 +26,6 @@ ZARR_FILES = ("zarr.json", ".zattrs")
 
 CARD_FILE, PLAN_FILE = "model.json", "plan.json"
 """What tells the folder of a model bundle, and that of a training."""
-
-COHORT_DOCK = "Cohort browser"
-"""Name of the dock in the manifest."""
 
 NO_LAYER = (None,)
 """What napari takes for "read, and there is nothing to show"."""
@@ -130,7 +125,8 @@ def read_models(path: Path) -> list[LayerData]:
     from napari_nic.slide_models import ModelBundle
 
     ModelBundle.load(path)
-    _tell_dock(MODEL_NEWS.model_opened, path, "NIC")
+    _open_nic_dock()
+    MODEL_NEWS.model_opened.emit(path)
     return []
 
 
@@ -145,17 +141,31 @@ def read_cohort_folder(path: Path) -> list[LayerData]:
     from napari_nic.cohorts import read_listing
 
     read_listing(path)
-    _tell_dock(MODEL_NEWS.cohort_opened, path, COHORT_DOCK)
+    _open_cohort_dock()
+    MODEL_NEWS.cohort_opened.emit(path)
     return []
 
 
-def _tell_dock(news: SignalInstance, path: Path, dock: str) -> None:
+def _open_nic_dock() -> None:
     from napari import current_viewer
 
     viewer = current_viewer()
-    if not len(news) and viewer is not None:
-        viewer.window.add_plugin_dock_widget("napari-nic", dock)
-    news.emit(path)
+    if viewer is not None:
+        from napari_nic.plugin.widgets.docks import NIC, open_dock
+        from napari_nic.plugin.widgets.nic_dock import NicDock
+
+        open_dock(viewer, NicDock, NIC)
+
+
+def _open_cohort_dock() -> None:
+    from napari import current_viewer
+
+    viewer = current_viewer()
+    if viewer is not None:
+        from napari_nic.plugin.widgets.cohort_dock import CohortDock
+        from napari_nic.plugin.widgets.docks import COHORT, open_dock
+
+        open_dock(viewer, CohortDock, COHORT)
 
 
 def current_slide() -> Slide | None:

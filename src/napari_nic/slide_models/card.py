@@ -8,6 +8,7 @@ from typing import Any, Literal, Self, get_args
 
 from napari_nic.errors import InvalidParameterError
 from napari_nic.slide_models.config import SlideNetConfig
+from napari_nic.wording import counted
 
 Rgb = tuple[int, int, int]
 Task = Literal["classification", "regression", "survival"]
@@ -85,7 +86,8 @@ class BundleCard:
             raise InvalidParameterError(
                 "classes, colours and outputs of the model disagree",
                 expected=f"{count} colours and {wanted} outputs for {', '.join(self.class_names)}",
-                found=f"{len(self.class_colors)} colours and {self.network.outputs} outputs",
+                found=f"{counted(len(self.class_colors), 'colour')} and "
+                f"{counted(self.network.outputs, 'output')}",
             )
         if self.encoder.get("code_size") != self.network.code_size:
             raise InvalidParameterError(

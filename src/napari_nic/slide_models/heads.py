@@ -9,6 +9,7 @@ from napari_nic.errors import InvalidParameterError
 from napari_nic.slide_models.card import BundleCard
 from napari_nic.slide_models.config import SlideNetConfig
 from napari_nic.slide_models.sources import TrainingSlide
+from napari_nic.wording import counted
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def check_heads(heads: Sequence[Head]) -> None:
         raise InvalidParameterError(
             "the first head must learn the labels of the slides themselves",
             expected="a first head without outcomes of its own",
-            found=f"{len(heads)} heads",
+            found=f"{counted(len(heads), 'head')}",
         )
     first = heads[0].card
     names = [head.card.name for head in heads]

@@ -19,6 +19,7 @@ from napari_nic.compressed.store import CompressedSlide
 from napari_nic.errors import StoreError
 from napari_nic.geometry import PixelSize
 from napari_nic.grid import PatchGrid
+from napari_nic.wording import counted
 
 HEADER_ATTRIBUTE = "napari_nic"
 """Our whole header travels under this name where a format has room for it, so that nothing is guessed."""
@@ -186,7 +187,8 @@ def build_store(
         raise StoreError(
             "features and coordinates do not fit together",
             path=source,
-            found=f"{len(found.features)} features, {len(found.corners_px)} coordinates",
+            found=f"{counted(len(found.features), 'feature')}, "
+            f"{counted(len(found.corners_px), 'coordinate')}",
         )
     header = found.header or _make_header(found, source, hints)
     cells = _cells_of(found.corners_px, header.grid, source)

@@ -17,6 +17,7 @@ from napari_nic.plugin.controllers.overlays import KINDS, MODEL_KINDS, Kind, Ove
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.model_news import MODEL_NEWS
 from napari_nic.slide_models import ModelBundle
+from napari_nic.wording import counted
 
 SortKey = tuple[int, float, str]
 COLUMNS = ("Slide", "Fold", "Label", "Prediction", "\N{PLUS-MINUS SIGN}")
@@ -100,7 +101,7 @@ class CohortController:
         listing = self.listing
         if listing is None:
             return ""
-        parts = [_count(len(listing.slides), "slide")]
+        parts = [counted(len(listing.slides), "slide")]
         if listing.has_models:
             judged = listing.judged
             wrong = sum(slide.is_wrong for slide in judged)
@@ -184,7 +185,3 @@ def _natural(text: str) -> SortKey:
         return 0, float(text), ""
     except ValueError:
         return 1, 0.0, text.casefold()
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -9,15 +9,14 @@ from qtpy.QtWidgets import QFileDialog, QLineEdit, QPushButton, QVBoxLayout
 
 from napari_nic.cohorts import ListedSlide
 from napari_nic.plugin.controllers.cohort import CohortController, Desk
-from napari_nic.plugin.widgets.dock_base import MARGIN, PLUGIN, SIDE_MARGIN, WIDTH, ClosingDock
+from napari_nic.plugin.widgets.dock_base import MARGIN, SIDE_MARGIN, WIDTH, ClosingDock
+from napari_nic.plugin.widgets.docks import NIC, open_dock, plain_viewer
+from napari_nic.plugin.widgets.nic_dock import NicDock
 from napari_nic.plugin.widgets.rows import quiet_label, row
 from napari_nic.plugin.widgets.slide_table import SlideTable
 
 if TYPE_CHECKING:
     import napari
-
-NIC = "NIC"
-"""Name of the main dock in the manifest."""
 
 LEAST_HEIGHT = 260
 
@@ -40,7 +39,7 @@ class CohortDock(ClosingDock):
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
-        self._viewer = napari_viewer
+        self._viewer = plain_viewer(napari_viewer)
         self.cohort = CohortController(self._nic_dock)
         self._shown: tuple[ListedSlide, ...] = ()
         self._build()
@@ -114,4 +113,4 @@ class CohortDock(ClosingDock):
             self.cohort.open(Path(chosen))
 
     def _nic_dock(self) -> Desk:
-        return cast("Desk", self._viewer.window.add_plugin_dock_widget(PLUGIN, NIC)[1])
+        return open_dock(self._viewer, NicDock, NIC, show=False)

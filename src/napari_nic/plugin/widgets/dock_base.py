@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from napari.utils.theme import get_theme
@@ -23,7 +24,7 @@ class ClosingDock(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._closed = self._window_closing = False
+        self._closed = self._window_closing = self._framed = self._moving = False
         self._window: QWidget | None = None
 
     def show_sections(self, sections: Sequence[QWidget]) -> None:
@@ -45,6 +46,20 @@ class ClosingDock(QWidget):
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(scroll)
         self.setMinimumWidth(WIDTH)
+
+    @property
+    def is_shut_down(self) -> bool:
+        """Whether its work has ended for good."""
+        return self._closed
+
+    @contextmanager
+    def moving(self) -> Iterator[None]:
+        """Let the dock be taken out of its frame in the body without ending its work: it gets another."""
+        self._moving = True
+        try:
+            yield
+        finally:
+            self._moving = False
 
     def close_down(self) -> None:
         """Stop all work, store what is finished, and let the viewer go."""
@@ -81,8 +96,11 @@ class ClosingDock(QWidget):
 
     def event(self, event: QEvent) -> bool:
         """Shut down when the dock is taken out of its window."""
-        if event.type() == QEvent.Type.ParentChange and self._window is not None and self.parent() is None:
-            self.shut_down()
+        if event.type() == QEvent.Type.ParentChange:
+            taken_out = self._framed and self.parent() is None
+            self._framed = self.parent() is not None
+            if taken_out and not self._moving:
+                self.shut_down()
         return super().event(event)
 
 

@@ -23,9 +23,11 @@ from napari_nic.plugin.widgets.annotation_section import AnnotationSection
 from napari_nic.plugin.widgets.compress_section import CompressSection
 from napari_nic.plugin.widgets.dialogs import Dialogs
 from napari_nic.plugin.widgets.dock_base import PLUGIN, ClosingDock, soon, stand_out
+from napari_nic.plugin.widgets.docks import TRAINING, open_dock, plain_viewer
 from napari_nic.plugin.widgets.export_section import ExportSection
 from napari_nic.plugin.widgets.overlay_section import OverlaySection
 from napari_nic.plugin.widgets.slide_section import SlideSection
+from napari_nic.plugin.widgets.train_dock import TrainDock
 from napari_nic.plugin.widgets.window_rest import resting_window
 from napari_nic.plugin.worker import Runner, ThreadRunner
 from napari_nic.slides import slide_suffixes
@@ -34,8 +36,6 @@ if TYPE_CHECKING:
     import napari
 
 SAMPLE = "synthetic"
-TRAINING = "Train encoder"
-"""Name of the other dock in the manifest."""
 
 FOLDER_SETTING = "slide_folder"
 """Setting: where the last slide was opened from."""
@@ -54,6 +54,7 @@ class NicDock(ClosingDock):
 
     def __init__(self, napari_viewer: napari.Viewer, runner: Runner | None = None) -> None:
         super().__init__()
+        napari_viewer = plain_viewer(napari_viewer)
         self._viewer = napari_viewer
         self.runner = runner or ThreadRunner()
         self.session = Session(napari_viewer, Settings(), Dialogs(self))
@@ -143,8 +144,7 @@ class NicDock(ClosingDock):
         self._viewer.open_sample(PLUGIN, SAMPLE)
 
     def _open_training(self) -> None:
-        dock, _ = self._viewer.window.add_plugin_dock_widget(PLUGIN, TRAINING, tabify=True)
-        dock.raise_()
+        open_dock(self._viewer, TrainDock, TRAINING, tabify=True)
 
     def _show_scale_bar(self) -> None:
         if self.session.slide is not None:

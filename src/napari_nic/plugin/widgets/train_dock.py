@@ -11,6 +11,7 @@ from napari_nic.plugin.controllers.training import TrainController
 from napari_nic.plugin.settings import Settings
 from napari_nic.plugin.widgets.dialogs import Dialogs
 from napari_nic.plugin.widgets.dock_base import ClosingDock, stand_out
+from napari_nic.plugin.widgets.docks import plain_viewer
 from napari_nic.plugin.widgets.train_form import TrainFormSection
 from napari_nic.plugin.widgets.train_progress import TrainProgressSection
 from napari_nic.plugin.worker import Runner, ThreadRunner
@@ -35,6 +36,7 @@ class TrainDock(ClosingDock):
 
     def __init__(self, napari_viewer: napari.Viewer, runner: Runner | None = None) -> None:
         super().__init__()
+        napari_viewer = plain_viewer(napari_viewer)
         self._viewer = napari_viewer
         self.runner = runner or ThreadRunner()
         self.training = TrainController(napari_viewer, Settings(), Dialogs(self), self.runner)
