@@ -111,8 +111,8 @@ def test_docks_have_the_names_that_the_menu_looks_for(viewer):
     assert MENU_NAME.format(NIC) == f"{NIC} ({manifest.display_name})"
     assert {widget.display_name for widget in manifest.contributions.widgets} == set(KINDS)
     by_us(viewer, NIC)
-    by_menu(viewer, NIC)
     (dock,) = docks(viewer, NIC)
+    by_menu(viewer, NIC)
     assert frame(dock).isHidden(), "the menu's tick takes it away"
     by_menu(viewer, NIC)
     assert not frame(dock).isHidden()
