@@ -14,6 +14,7 @@ from napari_nic.errors import NicError, SlideNotFoundError
 from napari_nic.plugin.annotation_layers import annotation_layers
 from napari_nic.plugin.layers import METADATA_KEY, LayerData
 from napari_nic.plugin.readers import read_slide
+from napari_nic.wording import counted
 
 CMU_URL = "https://github.com/AstraZeneca/napari-wsi/raw/d8d6429/tests/data/CMU-1-Small-Region.svs"
 CMU_SHA256 = "ed92d5a9f2e86df67640d6f92ce3e231419ce127131697fbbce42ad5e002c8a7"
@@ -66,7 +67,7 @@ def download(url: str, path: Path, sha256: str) -> None:
             "the download is not the expected file",
             path=path,
             expected=f"SHA-256 {sha256}",
-            found=f"SHA-256 {found} ({len(content):,} bytes)",
+            found=f"SHA-256 {found} ({counted(len(content), 'byte')})",
             hint="try again later; a proxy may have answered instead",
         )
     path.parent.mkdir(parents=True, exist_ok=True)
