@@ -54,7 +54,15 @@ class SlideNotFoundError(NicError, FileNotFoundError):
 
 
 class UnreadableSlideError(NicError, ValueError):
-    """No reader could open the file; the text lists each reader's reason."""
+    """No reader could open the file; the text gives the reason of the likely one.
+
+    Attributes
+    ----------
+    reasons : tuple of (str, str)
+        Each reader that was tried, and why it did not open the file.
+    """
+
+    reasons: tuple[tuple[str, str], ...] = ()
 
 
 class UnsupportedPixelsError(UnreadableSlideError):

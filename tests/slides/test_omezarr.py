@@ -95,14 +95,14 @@ def test_bioformats_layout(tmp_path, small_image, make_ome_zarr):
 )
 def test_what_is_no_brightfield_picture(tmp_path, axes, shape, dtype, reason):
     write_axes(tmp_path / "other.zarr", axes, shape, np.ones(shape, dtype))
-    with pytest.raises(UnreadableSlideError, match=f"omezarr: .*{reason}"):
+    with pytest.raises(UnreadableSlideError, match=reason):
         open_slide(tmp_path / "other.zarr")
 
 
 def test_a_compressed_slide_is_no_slide(tmp_path, small_image, make_ome_zarr):
     path = make_ome_zarr(tmp_path / "made.nic.zarr", small_image)
     zarr.open_group(path, mode="a").attrs["napari_nic"] = {"schema": 1}
-    with pytest.raises(UnreadableSlideError, match="omezarr: a compressed slide"):
+    with pytest.raises(UnreadableSlideError, match="a compressed slide"):
         open_slide(path)
 
 
@@ -114,7 +114,7 @@ def test_a_zarr_that_is_not_ome(tmp_path):
 
 def test_broken_metadata(tmp_path):
     (tmp_path / "zarr.json").write_text("{")
-    with pytest.raises(UnreadableSlideError, match="omezarr: the Zarr metadata cannot be used"):
+    with pytest.raises(UnreadableSlideError, match="the Zarr metadata cannot be used"):
         open_slide(tmp_path)
 
 

@@ -1,12 +1,24 @@
-"""From a path to an open :class:`~napari_nic.slides.Slide`: the readers are tried in turn."""
+"""From a path to an open :class:`~napari_nic.slides.Slide`: readers that know its kind are tried."""
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from napari_nic.errors import SlideNotFoundError, UnreadableSlideError
+from napari_nic.disk import check_regular
+from napari_nic.errors import (
+    DamagedSlideError,
+    MissingDependencyError,
+    NicError,
+    SlideNotFoundError,
+    UnreadableSlideError,
+    UnsupportedPixelsError,
+)
 from napari_nic.registry import Registry
+from napari_nic.slides.kinds import FileKind, identify
 from napari_nic.slides.model import OpenSource, SlideSource
 from napari_nic.slides.slide import Slide
 
@@ -14,9 +26,18 @@ READERS: Registry[OpenSource] = Registry("slide reader")
 """Readers in the order in which they are tried; each is imported when its turn comes."""
 
 _SUFFIXES: dict[str, tuple[str, ...]] = {}
+_KINDS: dict[str, tuple[str, ...]] = {}
+
+_STITCHED = frozenset({"leica", "ventana", "trestle"})
+"""Vendors whose TIFFs OpenSlide may open after the TIFF reader left them to it; any other it would guess."""
+
+_HINT = "check that it opens in its scanner's own viewer; if so, export it from there as OME-TIFF"
+_ANY_KIND = ""
 
 
-def register_reader(name: str, entry: OpenSource | str, suffixes: tuple[str, ...]) -> None:
+def register_reader(
+    name: str, entry: OpenSource | str, suffixes: tuple[str, ...], kinds: tuple[str, ...] = (_ANY_KIND,)
+) -> None:
     """Add a reader.
 
     Parameters
@@ -24,29 +45,39 @@ def register_reader(name: str, entry: OpenSource | str, suffixes: tuple[str, ...
     name : str
         Its name, as in ``open_slide(path, reader=name)``.
     entry : callable or str
-        ``path -> SlideSource``, or its ``"module:attribute"`` address.
+        ``path -> SlideSource``, or its ``"module:attribute"`` address. It raises UnreadableSlideError for
+        what it does not know, and the next reader is tried; UnsupportedPixelsError and DamagedSlideError
+        for what it knows and must not be opened by guess, and no other is tried.
     suffixes : tuple of str
         For file dialogs only, with the dot, lower case. What is in a file decides, not its name.
+    kinds : tuple of str
+        Names of :class:`~napari_nic.slides.kinds.FileKind` that it is tried on; ``""`` is any. Without a
+        kind it is used only where it is asked for by name.
     """
     READERS.register(name, entry)
     _SUFFIXES[name] = suffixes
+    _KINDS[name] = kinds
 
 
 register_reader(
     "tiff",
     "napari_nic.slides.readers.tiff:open_tiff",
     (".svs", ".ndpi", ".scn", ".tif", ".tiff", ".btf", ".tf8", ".qptiff"),
+    ("tiff",),
 )
 register_reader(
     "openslide",
     "napari_nic.slides.readers.openslide:open_openslide",
-    (".mrxs", ".bif", ".dcm", ".vms", ".vmu", ".svslide", ".czi", ".svs", ".ndpi", ".scn", ".tif", ".tiff"),
+    (".mrxs", ".bif", ".dcm", ".vms", ".vmu", ".svslide", ".svs", ".ndpi", ".scn", ".tif", ".tiff"),
+    ("mirax", "dicom", "vms", "sakura", "tiff"),
 )
-register_reader("omezarr", "napari_nic.slides.readers.omezarr:open_omezarr", (".zarr",))
+register_reader("omezarr", "napari_nic.slides.readers.omezarr:open_omezarr", (".zarr",), ("zarr",))
 register_reader(
-    "plain", "napari_nic.slides.readers.plain:open_plain", (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+    "plain", "napari_nic.slides.readers.plain:open_plain", (".png", ".jpg", ".jpeg"), ("png", "jpeg", "tiff")
 )
-register_reader("tiffslide", "napari_nic.slides.readers.tiffslide:open_tiffslide", (".svs", ".tif", ".tiff"))
+register_reader(
+    "tiffslide", "napari_nic.slides.readers.tiffslide:open_tiffslide", (".svs", ".tif", ".tiff"), ()
+)
 
 
 def slide_suffixes() -> tuple[str, ...]:
@@ -70,7 +101,7 @@ def open_slide(
     mpp : float, optional
         The user's micrometres per level-0 pixel; what the file says is then ignored.
     reader : str, optional
-        Use this reader only (a name of :data:`READERS`) instead of trying all.
+        Use this reader only (a name of :data:`READERS`), whatever the file looks like.
     color : {"srgb", "raw"}
         Apply an embedded ICC profile, or leave the pixels as the file holds them.
 
@@ -79,7 +110,7 @@ def open_slide(
     SlideNotFoundError
         If the file, or one that belongs to it, is missing.
     UnreadableSlideError
-        If no reader can open it; the text lists each reader's reason.
+        If no reader can open it; the text gives the likely reader's reason, ``reasons`` those of all.
     DamagedSlideError
         If a reader knows the file but finds it cut off or corrupt.
     UnknownNameError
@@ -88,9 +119,11 @@ def open_slide(
         If `mpp` is absurd.
     """
     path = Path(path)
-    _check_there(path)
-    names = READERS.names() if reader is None else (reader,)
-    name, source = _first_that_opens(path, names)
+    with _from_outside(path):
+        _check_there(path)
+        kind = FileKind(_ANY_KIND) if reader is not None else identify(path)
+        names = (reader,) if reader is not None else _readers_of(kind)
+        name, source = _first_that_opens(path, names, kind)
     try:
         return Slide(path, name, source, to_srgb=color == "srgb", mpp=mpp)
     except ValueError:
@@ -98,36 +131,120 @@ def open_slide(
         raise
 
 
-def _first_that_opens(path: Path, names: tuple[str, ...]) -> tuple[str, SlideSource]:
-    reasons = []
+def _readers_of(kind: FileKind) -> tuple[str, ...]:
+    return tuple(n for n in READERS.names() if {kind.name, _ANY_KIND} & set(_KINDS.get(n, (_ANY_KIND,))))
+
+
+def _first_that_opens(path: Path, names: tuple[str, ...], kind: FileKind) -> tuple[str, SlideSource]:
+    reasons: list[tuple[str, NicError | ImportError]] = []
     for name in names:
         try:
-            return name, READERS.get(name)(path)
-        except UnreadableSlideError as error:
-            reasons.append(f"{name}: {error.problem}")
-        except ImportError as error:
-            reasons.append(f"{name}: cannot be used here ({error})")
-    raise UnreadableSlideError(
-        "no reader can open this file",
-        path=path,
-        expected="a slide (" + " ".join(slide_suffixes()) + ")",
-        found="".join(f"\n    {reason}" for reason in reasons),
-        hint="check that the file opens in its scanner's own viewer; if so, report its format",
-    )
+            source = READERS.get(name)(path)
+            if kind.name == "tiff" and name == "openslide" and source.info.vendor not in _STITCHED:
+                source.close()
+                continue
+        except UnsupportedPixelsError as error:
+            reasons.append((name, error))
+            break
+        except (UnreadableSlideError, ImportError) as error:
+            reasons.append((name, error))
+        else:
+            return name, source
+    raise _refusal(path, kind, reasons)
+
+
+def _refusal(
+    path: Path, kind: FileKind, reasons: list[tuple[str, NicError | ImportError]]
+) -> UnreadableSlideError:
+    """Return the error that gives the likely reader's reason, and what to do."""
+    known = [error for _, error in reasons if isinstance(error, UnreadableSlideError)]
+    lacking = [error for _, error in reasons if isinstance(error, MissingDependencyError)]
+    likely: NicError | None = next(iter((*known[-1:], *lacking)), None)
+    if kind.problem or likely is None:
+        problem, hint = kind.problem or "no reader can open this file", kind.hint or _HINT
+    else:
+        found = f" ({likely.found})" if likely.found else ""
+        problem = f"{likely.problem}{found}"
+        hint = next((error.hint for error in (*lacking, likely) if error.hint), None) or _HINT
+    error = (type(known[-1]) if known else UnreadableSlideError)(problem, path=path, hint=hint)
+    error.reasons = tuple((name, _reason(reason)) for name, reason in reasons)
+    return error
+
+
+def _reason(error: NicError | ImportError) -> str:
+    if not isinstance(error, NicError):
+        return f"cannot be used here ({error})"
+    return f"{error.problem} ({error.found})" if error.found else error.problem
 
 
 def _check_there(path: Path) -> None:
-    if not path.exists():
-        raise SlideNotFoundError("there is no such file", path=path, hint="check the path for typing errors")
-    if path.is_file():
-        try:
-            with path.open("rb") as stream:
-                is_empty = not stream.read(1)
-        except PermissionError:
-            raise UnreadableSlideError(
-                "the file may not be read", path=path, hint="ask its owner for permission to read it"
-            ) from None
-        if is_empty:
-            raise UnreadableSlideError(
-                "the file is empty", path=path, found="0 bytes", hint="copy it again from where it came"
-            )
+    try:
+        path.stat()
+    except FileNotFoundError:
+        raise _not_found(path) from None
+    check_regular(path, UnreadableSlideError)
+    if path.is_file() and path.stat().st_size == 0:
+        raise UnreadableSlideError(
+            "the file is empty (0 bytes)", path=path, hint="copy it again from where it came"
+        )
+
+
+def _not_found(path: Path) -> SlideNotFoundError:
+    if path.is_symlink():
+        return SlideNotFoundError(
+            f"the link leads to a file that is not there ({path.readlink()})",
+            path=path,
+            hint="mount or copy what it leads to",
+        )
+    if "://" in str(path) or str(path).startswith(("http:/", "https:/", "s3:/", "gs:/", "ftp:/")):
+        return SlideNotFoundError(
+            "an address in the network, not a file", path=path, hint="download it first"
+        )
+    return SlideNotFoundError("there is no such file", path=path, hint="check the path for typing errors")
+
+
+@contextmanager
+def _from_outside(path: Path) -> Iterator[None]:
+    """Turn what the system refuses, and what is nested too deeply, into errors that name the file."""
+    try:
+        yield
+    except NicError:
+        raise
+    except OSError as error:
+        raise _explain(path, error) from error
+    except RecursionError as error:
+        raise UnreadableSlideError(
+            "its metadata are nested too deeply", path=path, hint="copy it again from where it came"
+        ) from error
+    except MemoryError as error:
+        raise UnreadableSlideError(
+            "there is not enough memory to open it",
+            path=path,
+            hint="close other programs, or convert it to tiles",
+        ) from error
+    except ValueError as error:
+        if "null" not in str(error):  # the system's calls take no name with a zero in it
+            raise
+        raise SlideNotFoundError("there is no such file", path=path, hint="check the path") from error
+
+
+def _explain(path: Path, error: OSError) -> NicError:
+    file = Path(error.filename) if isinstance(error.filename, str) else path
+    if isinstance(error, PermissionError):
+        return UnreadableSlideError(
+            "may not be read", path=file, hint="ask its owner for permission to read it"
+        )
+    if error.errno == errno.ENAMETOOLONG:
+        return SlideNotFoundError(
+            "the name is longer than the file system allows", path=path, hint="give it a shorter name"
+        )
+    if error.errno == errno.ELOOP:
+        return SlideNotFoundError("the link leads in a circle", path=path, hint="name the file itself")
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return SlideNotFoundError("there is no such file", path=file, hint="check the path for typing errors")
+    return DamagedSlideError(
+        "cannot be read",
+        path=file,
+        found=error.strerror or str(error),
+        hint="check the disk, or copy it again",
+    )

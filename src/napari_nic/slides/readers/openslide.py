@@ -5,49 +5,82 @@ OpenSlide's own functions are safe to call from several threads, and release the
 
 from __future__ import annotations
 
+import glob
+import math
 import re
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import openslide
+from PIL import Image, ImageCms
 
-from napari_nic.errors import DamagedSlideError, OutOfBoundsError, SlideNotFoundError, UnreadableSlideError
+from napari_nic.errors import (
+    DamagedSlideError,
+    InvalidParameterError,
+    OutOfBoundsError,
+    SlideNotFoundError,
+    UnreadableSlideError,
+)
 from napari_nic.geometry import RegionPx
 from napari_nic.slides.levels import build_levels
 from napari_nic.slides.model import WHITE, PixelSizeClaim, Rgb, RgbArray, SourceInfo, composite
 from napari_nic.slides.pixel_size import parse_float
+from napari_nic.slides.readers.openslide_guard import (
+    check_mirax,
+    check_neighbours,
+    check_size,
+    check_tiff,
+    check_vms,
+)
+from napari_nic.slides.readers.tiff_page import ycbcr_to_rgb
+
+T = TypeVar("T")
 
 _DEFAULT_TILE = 512  # where OpenSlide names none; it then decodes whatever lies below
 _TILE_MIN, _TILE_MAX = 64, 4096  # what is outside is a strip or a whole picture, not a tile
 _DICM = b"DICM", 128
 _VMS = b"[Virtual Microscope Specimen]"
 _SERIES_UID = re.compile(rb"\x20\x00\x0e\x00UI(..)([0-9.]+)", re.DOTALL)
+_IMAGE_TYPE = re.compile(rb"\x08\x00\x08\x00CS..([A-Z0-9_\\\\ ]+)", re.DOTALL)
 _HEADER_BYTES = 2**16  # the series' identifier stands among the first elements of a DICOM file
+_PIXELS_WITHIN = 2**22  # of a DICOM file: its header may hold a colour profile and the place of each frame
+_JFIF = re.compile(rb"\xff\xd8\xff\xe0..JFIF\0", re.DOTALL)
+_MAX_ASSOCIATED_PIXELS = 2**27
+_COPY_AGAIN = "the file is damaged: copy it again from where it came"
 
 
 class OpenSlideSource:
-    """A slide that OpenSlide holds open. See :class:`~napari_nic.slides.model.SlideSource`."""
+    """A slide that OpenSlide holds open. See :class:`~napari_nic.slides.model.SlideSource`.
+
+    A handle on which one read failed answers every later one with the same error. So a handle of that kind
+    is thrown away, and a read that failed is tried once more on one that no other thread uses.
+    """
 
     def __init__(self, path: Path, handle: openslide.OpenSlide) -> None:
         self.path = path
-        self._slide = handle
+        self._slide: openslide.OpenSlide | None = handle
+        self._renewing = threading.Lock()
         self._downsamples = handle.level_downsamples
         properties = handle.properties
         shapes = [(height, width) for width, height in handle.level_dimensions]
-        tiles = [_tile(properties, level) for level in range(len(shapes))]
-        profile = handle.color_profile
+        for level, shape in enumerate(shapes):
+            check_size(*shape, _stated_tile(properties, level))
+        self._is_ycbcr = _is_ycbcr_called_rgb(path, properties)
+        associated, notices = _associated(properties)
         self.info = SourceInfo(
             vendor=properties.get(openslide.PROPERTY_NAME_VENDOR, "unknown"),
-            levels=build_levels(shapes, tiles),
+            levels=build_levels(shapes, [_tile(properties, level) for level in range(len(shapes))]),
             pixel_sizes=_claims(properties),
             background=_background(properties),
-            icc_profile=None if profile is None else profile.tobytes(),
+            icc_profile=_profile(handle),
             properties=dict(properties),
             bounds=_bounds(properties),
-            associated=tuple(handle.associated_images),
+            associated=associated,
             fingerprint_files=tuple(_files_of(path)),
+            notices=(*notices, _CONTRADICTION) if self._is_ycbcr else notices,
         )
 
     def read_tile(self, level: int, row: int, col: int) -> RgbArray:
@@ -56,49 +89,161 @@ class OpenSlideSource:
         # OpenSlide wants level-0 pixels, and divides them by its own idea of the level's downsample.
         factor = self._downsamples[level]
         corner = round(frame.x * factor), round(frame.y * factor)
-        try:
-            image = self._slide.read_region(corner, level, (frame.width, frame.height))
-        except openslide.OpenSlideError as error:
-            raise self._damaged(f"tile ({row}, {col}) of level {level}", error) from error
-        return composite(np.array(image), self.info.background)
+        size = frame.width, frame.height
+        image = self._read(
+            lambda slide: slide.read_region(corner, level, size), f"tile ({row}, {col}) of level {level}"
+        )
+        return self._rgb(image)
 
     def read_associated(self, name: str) -> RgbArray:
         """Decode the label, macro or thumbnail image."""
-        try:
-            image = self._slide.associated_images[name]
-        except KeyError:
-            raise OutOfBoundsError(f"no associated image {name!r}", path=self.path) from None
-        except openslide.OpenSlideError as error:
-            raise self._damaged(f"the {name} image", error) from error
-        return composite(np.array(image), self.info.background)
+        if name not in self.info.associated:
+            raise OutOfBoundsError(f"no associated image {name!r}", path=self.path)
+        return self._rgb(self._read(lambda slide: slide.associated_images[name], f"the {name} image"))
 
-    def _damaged(self, what: str, error: openslide.OpenSlideError) -> DamagedSlideError:
-        return DamagedSlideError(
-            f"{what} cannot be decoded",
-            path=self.path,
-            found=str(error),
-            hint="the file is damaged: copy it again from where it came",
-        )
+    def _rgb(self, image: Image.Image) -> RgbArray:
+        pixels = np.array(image)
+        if self._is_ycbcr:
+            pixels[..., :3] = ycbcr_to_rgb(pixels[..., :3])
+        return composite(pixels, self.info.background)
+
+    def _read(self, call: Callable[[openslide.OpenSlide], T], what: str) -> T:
+        handle = self._slide
+        if handle is None:
+            raise InvalidParameterError("the slide is closed", hint="open it again with open_slide")
+        try:
+            return call(handle)
+        except openslide.OpenSlideError:
+            pass
+        with self._renewing:
+            try:
+                own = openslide.OpenSlide(self.path)
+                pixels = call(own)
+            except openslide.OpenSlideError as error:
+                self._renew()
+                raise DamagedSlideError(
+                    f"{what} cannot be decoded", path=self.path, found=str(error), hint=_COPY_AGAIN
+                ) from error
+            self._slide = own  # the old one is freed when the last thread has let it go
+            return pixels
+
+    def _renew(self) -> None:
+        """Take a fresh handle, so that one bad tile does not spoil the others."""
+        try:
+            self._slide = openslide.OpenSlide(self.path)
+        except openslide.OpenSlideError:
+            return  # the file itself is gone or cut off: every read says so
 
     def close(self) -> None:
         """Close the file."""
-        self._slide.close()
+        handle, self._slide = self._slide, None
+        if handle is not None:
+            handle.close()
 
 
 def open_openslide(path: Path) -> OpenSlideSource:
     """Open with OpenSlide; see :data:`~napari_nic.slides.model.OpenSource`."""
     file = _dicom_in(path) if path.is_dir() else path
-    _check_companions(file)
-    if openslide.OpenSlide.detect_format(file) is None:
-        raise UnreadableSlideError("OpenSlide does not know this kind of file")
+    _check_before(file)
     try:
-        return OpenSlideSource(file, openslide.OpenSlide(file))
+        if openslide.OpenSlide.detect_format(file) is None:
+            raise UnreadableSlideError("OpenSlide does not know this kind of file")
+        handle = openslide.OpenSlide(file)
     except openslide.OpenSlideError as error:
-        raise UnreadableSlideError(f"OpenSlide knows the file but cannot open it: {error}") from error
+        raise _refusal(file, error) from error
+    try:
+        _check_dicom(file, handle.properties)
+        return OpenSlideSource(file, handle)
+    except BaseException as error:
+        handle.close()
+        if isinstance(error, openslide.OpenSlideError | UnicodeDecodeError):
+            raise _refusal(file, error) from error
+        raise
+
+
+def _refusal(file: Path, error: Exception) -> UnreadableSlideError | SlideNotFoundError:
+    if _series_uid(file) is not None and not any("VOLUME" in _image_type(other) for other in _files_of(file)):
+        return _lacks_volume(file, "only a label, overview or thumbnail is here")
+    return UnreadableSlideError(f"OpenSlide knows the file but cannot open it: {error}")
+
+
+def _lacks_volume(file: Path, found: str) -> SlideNotFoundError:
+    return SlideNotFoundError(
+        "the full-resolution image of this DICOM slide is missing",
+        path=file,
+        found=found,
+        hint="copy all files of the series into one folder, and open that",
+    )
+
+
+def _check_dicom(file: Path, properties: Mapping[str, str]) -> None:
+    """Refuse a series without its finest level, and what wsidicom tells apart and OpenSlide does not."""
+    if properties.get(openslide.PROPERTY_NAME_VENDOR) != "dicom":
+        return
+    if properties.get("dicom.ImageType[3]") == "RESAMPLED":
+        size = (
+            f"{properties.get('openslide.level[0].width')} x {properties.get('openslide.level[0].height')} px"
+        )
+        raise _lacks_volume(file, f"the finest image that is here is a resampled one of {size}")
+    for key, what in (
+        ("NumberOfOpticalPaths", "optical paths"),
+        ("TotalPixelMatrixFocalPlanes", "focal planes"),
+    ):
+        number = properties.get(f"dicom.{key}", "1").strip()
+        if number not in ("", "0", "1"):
+            raise UnreadableSlideError(
+                f"a DICOM slide of {number} {what}, of which OpenSlide shows one by chance"
+            )
+
+
+def _is_ycbcr_called_rgb(file: Path, properties: Mapping[str, str]) -> bool:
+    """Whether a DICOM header says RGB of JPEG frames whose own marker, JFIF, stands for YCbCr."""
+    if properties.get("dicom.PhotometricInterpretation") != "RGB":
+        return False
+    with file.open("rb") as stream:
+        return _JFIF.search(stream.read(_PIXELS_WITHIN)) is not None
+
+
+_CONTRADICTION = (
+    "the DICOM header says RGB, but the JPEG frames are YCbCr (JFIF): they are shown as what the frames say"
+)
+
+
+def _associated(properties: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names of the associated images, and a notice on each that is too large to be one."""
+    sizes = {}
+    for key, value in properties.items():
+        found = re.fullmatch(r"openslide\.associated\.(.+)\.width", key)
+        if found is not None:
+            height = properties.get(f"openslide.associated.{found.group(1)}.height", "0")
+            sizes[found.group(1)] = int(value) * int(height)
+    absurd = sorted(name for name, area in sizes.items() if not 0 < area <= _MAX_ASSOCIATED_PIXELS)
+    return (
+        tuple(sorted(set(sizes) - set(absurd))),
+        tuple(f"the {name} image states {sizes[name]} pixels and is left out" for name in absurd),
+    )
+
+
+def _profile(handle: openslide.OpenSlide) -> bytes | None:
+    """Return the colour profile; empty where it is damaged, which is told where profiles are applied."""
+    try:
+        profile = handle.color_profile
+    except (OSError, ImageCms.PyCMSError):
+        return b""
+    return None if profile is None else profile.tobytes()
+
+
+def _check_before(file: Path) -> None:
+    """Check what would end the process, or never end, in OpenSlide."""
+    check_tiff(file)
+    _check_companions(file)
+    if _series_uid(file) is not None:
+        check_neighbours(file.parent)
 
 
 def _dicom_in(folder: Path) -> Path:
     """Return a file of the one DICOM slide in a folder."""
+    check_neighbours(folder)
     series: dict[bytes, Path] = {}
     for file in sorted(folder.iterdir()):
         uid = _series_uid(file)
@@ -108,26 +253,44 @@ def _dicom_in(folder: Path) -> Path:
         raise UnreadableSlideError("the folder holds no DICOM slide")
     if len(series) > 1:
         names = ", ".join(file.name for file in series.values())
-        raise UnreadableSlideError(f"the folder holds {len(series)} DICOM slides: open one file ({names})")
+        raise UnreadableSlideError(
+            f"the folder holds {len(series)} DICOM slides", hint=f"open one file of the wanted one: {names}"
+        )
     return next(iter(series.values()))
 
 
 def _series_uid(file: Path) -> bytes | None:
     """Return the identifier that the files of one DICOM slide share; None if it is no DICOM file."""
-    if not file.is_file():
-        return None
-    with file.open("rb") as stream:
-        header = stream.read(_HEADER_BYTES)
-    magic, at = _DICM
-    found = _SERIES_UID.search(header) if header[at : at + len(magic)] == magic else None
+    header = _dicom_header(file)
+    found = _SERIES_UID.search(header)
     return None if found is None else found.group(2)
+
+
+def _image_type(file: Path) -> str:
+    """Return a DICOM file's kind, as in ``ORIGINAL\\PRIMARY\\VOLUME\\NONE``."""
+    found = _IMAGE_TYPE.search(_dicom_header(file))
+    return "" if found is None else found.group(1).decode("ascii")
+
+
+def _dicom_header(file: Path) -> bytes:
+    if not file.is_file():
+        return b""
+    try:
+        with file.open("rb") as stream:
+            header = stream.read(_HEADER_BYTES)
+    except PermissionError:
+        if file.suffix.lower() == ".dcm":
+            raise
+        return b""  # some other file beside the slide
+    magic, at = _DICM
+    return header if header[at : at + len(magic)] == magic else b""
 
 
 def _check_companions(file: Path) -> None:
     """Name the missing file: a MIRAX file alone is a small JPEG, a VMS file a list of others."""
-    if file.suffix.lower() == ".mrxs":
-        folder = file.with_suffix("")
-        needed = [folder / "Slidedat.ini"]
+    is_mirax = file.suffix.lower() == ".mrxs"
+    if is_mirax:
+        needed = [file.with_suffix("") / "Slidedat.ini"]
         hint = "copy the folder of the same name beside the .mrxs file"
     else:
         needed = [file.parent / name for name in _listed_in_vms(file)]
@@ -137,6 +300,10 @@ def _check_companions(file: Path) -> None:
             raise SlideNotFoundError(
                 "a file that belongs to this slide is missing", path=file, expected=f"{companion}", hint=hint
             )
+    if is_mirax:
+        check_mirax(needed[0], file)
+    elif needed:
+        check_vms(file)
 
 
 def _listed_in_vms(file: Path) -> list[str]:
@@ -161,7 +328,15 @@ def _files_of(file: Path) -> Iterator[Path]:
     if file.suffix.lower() == ".mrxs":
         yield from sorted(other for other in folder.iterdir() if other.is_file())
     elif file.suffix.lower() in (".vms", ".vmu"):
-        yield from sorted(other for other in file.parent.glob(f"{file.stem}*") if other != file)
+        yield from sorted(other for other in file.parent.glob(f"{glob.escape(file.stem)}*") if other != file)
+
+
+def _stated_tile(properties: Mapping[str, str], level: int) -> tuple[int, int]:
+    """(rows, cols) that OpenSlide names for a level, however absurd; (1, 1) where it names none."""
+    height, width = (
+        int(properties.get(f"openslide.level[{level}].tile-{side}", 1)) for side in ("height", "width")
+    )
+    return height, width
 
 
 def _tile(properties: Mapping[str, str], level: int) -> tuple[int, int]:
@@ -174,7 +349,10 @@ def _tile(properties: Mapping[str, str], level: int) -> tuple[int, int]:
 def _claims(properties: Mapping[str, str]) -> tuple[PixelSizeClaim, ...]:
     y = parse_float(properties.get(openslide.PROPERTY_NAME_MPP_Y))
     x = parse_float(properties.get(openslide.PROPERTY_NAME_MPP_X))
-    return () if y is None or x is None else (PixelSizeClaim(y, x, openslide.PROPERTY_NAME_MPP_X),)
+    if y is None and x is None:
+        return ()
+    y, x = (math.nan if side is None else side for side in (y, x))
+    return (PixelSizeClaim(y, x, openslide.PROPERTY_NAME_MPP_X),)
 
 
 def _background(properties: Mapping[str, str]) -> Rgb:
