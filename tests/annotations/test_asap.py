@@ -80,6 +80,23 @@ def test_groups(read):
     assert set(found.colors) == {UNCLASSIFIED, "Mystery", "Tumour"}
 
 
+def test_groups_within_groups(read):
+    groups = (
+        '<Group Name="Tumour" PartOfGroup="None" Color="#FF0000"/>'
+        '<Group Name="Core" PartOfGroup="Tumour" Color="#00FF00"/>'
+    )
+    found = read(document(shape(group="Core"), shape(), shape(group="none"), groups=groups))
+    assert found.labels() == ("Core", "Tumour", "none")
+    assert found.colors["Core"] == (0, 255, 0)
+
+
+def test_a_shape_within_a_shape_is_damage(read):
+    text = document(shape())
+    inner = text[text.index("<Annotation ") : text.index("</Annotation>") + len("</Annotation>")]
+    with pytest.raises(AnnotationError, match="inside of"):
+        read(text.replace("</Annotation>", f"{inner}</Annotation>", 1))
+
+
 def test_points_are_put_in_order(read):
     text = document(shape()).replace('Order="0"', 'Order="5"')
     (annotation,) = read(text).annotations

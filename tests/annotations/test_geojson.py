@@ -148,7 +148,7 @@ def test_crossing_outlines_are_repaired_and_extentless_ones_left_out(read):
     assert found.annotations[2].geometry.area == 96
     assert found.notes == (
         "2 outlines crossed themselves and were repaired",
-        "3 shapes without extent were left out",
+        "3 shapes without extent were left out: feature 2; feature 3; feature 4",
     )
 
 

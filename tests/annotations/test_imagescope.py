@@ -78,9 +78,13 @@ def test_negative_regions_are_cut_out_of_their_layer(read):
 
 
 def test_degenerate_regions_are_left_out_and_counted(read):
-    found = read(layer(region(), region([(1, 1), (2, 2)]), region([]), region([], kind=2)))
+    bad = (region([(1, 1), (2, 2)], identity=2), region([], identity=3), region([], kind=2, identity=4))
+    found = read(layer(region(), *bad))
     assert len(found) == 1
-    assert found.notes == ("3 shapes without extent were left out",)
+    (note,) = found.notes
+    assert note == (
+        "3 shapes without extent were left out: layer 1, region 2; layer 1, region 3; layer 1, region 4"
+    )
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from itertools import chain, count
 from operator import itemgetter
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
@@ -18,7 +19,7 @@ from napari_nic.annotations.building import Drawn, build
 from napari_nic.annotations.colors import RGB, UNCLASSIFIED, from_hex, to_hex
 from napari_nic.annotations.model import Annotation, AnnotationSet, Kind
 from napari_nic.annotations.registry import AnnotationFormat
-from napari_nic.annotations.xml_stream import need, parse, root_tag, xy
+from napari_nic.annotations.xml_stream import Numbers, clean_text, need, parse, root_tag
 from napari_nic.wording import counted, was_were
 
 NO_GROUP = "None"
@@ -48,6 +49,7 @@ class _Handler:
         self.drawn: list[Drawn] = []
         self.group_colors: dict[str, RGB] = {}
         self.groups: set[str] = set()
+        self.numbers = Numbers()
         self._open: Drawn | None = None
         self._type = ""
         self._points: list[tuple[float, float]] = []
@@ -55,9 +57,11 @@ class _Handler:
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         if tag == "Coordinate":
-            self._points.append(xy(attributes, tag))
+            self._points.append(self.numbers.xy(attributes, tag))
             self._orders.append(attributes.get("Order"))
         elif tag == "Annotation":
+            if self._open is not None:
+                raise ValueError("<Annotation> inside of <Annotation>")
             group = attributes.get("PartOfGroup", NO_GROUP)
             name = attributes.get("Name", "")
             self._type = attributes.get("Type", NO_GROUP)
@@ -119,6 +123,7 @@ def read(path: Path) -> AnnotationSet:
     handler = _Handler()
     parse(path, handler)
     annotations, notes = build(handler.drawn, path)
+    notes += handler.numbers.notes(path)
     labels = {annotation.label for annotation in annotations} - {UNCLASSIFIED}
     unknown = sorted(labels - handler.groups)
     if unknown:
@@ -135,19 +140,23 @@ def write(annotations: AnnotationSet, path: Path) -> tuple[str, ...]:
         What had to be written differently, because ASAP does not know it.
     """
     cut = lines = written = 0
+    groups = _group_names(annotations)
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.write('<?xml version="1.0"?>\n<ASAP_Annotations>\n\t<Annotations>\n')
         for annotation in annotations.annotations:
             pieces = _pieces(annotation)
             cut += len(pieces) > 1
             lines += annotation.kind in _LINES and any(kind == "PointSet" for kind, _ in pieces)
+            name = clean_text(annotation.name)
+            color = annotations.colors[annotation.label]
             for kind, points in pieces:
-                file.write(_shape_text(annotation, kind, points, annotations.colors, written))
+                head = (name or f"Annotation {written}", kind, groups[annotation.label], color)
+                file.write(_shape_text(head, points))
                 written += 1
         file.write("\t</Annotations>\n\t<AnnotationGroups>\n")
-        file.writelines(_group_texts(annotations))
+        file.writelines(_group_texts(annotations, groups))
         file.write("\t</AnnotationGroups>\n</ASAP_Annotations>\n")
-    notes = []
+    notes = _text_notes(annotations, groups)
     if cut:
         notes.append(
             f"{counted(cut, 'shape')} with holes or several parts {was_were(cut)} cut into pieces: "
@@ -161,31 +170,51 @@ def write(annotations: AnnotationSet, path: Path) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _shape_text(
-    annotation: Annotation,
-    kind: str,
-    points: list[tuple[float, float]],
-    colors: Mapping[str, RGB],
-    index: int,
-) -> str:
-    group = NO_GROUP if annotation.label == UNCLASSIFIED else annotation.label
-    name = annotation.name or f"Annotation {index}"
-    head = (
+def _group_names(annotations: AnnotationSet) -> dict[str, str]:
+    """Return the group of each label: its own name as far as XML and ASAP allow, and no two the same."""
+    groups, taken = {UNCLASSIFIED: NO_GROUP}, {NO_GROUP}
+    # Names that need no change keep it, whatever comes before them.
+    for label in sorted(annotations.labels(), key=lambda label: clean_text(label) != label):
+        if label == UNCLASSIFIED:
+            continue
+        plain = clean_text(label)
+        candidates = chain([plain], (f"{plain} ({number})" for number in count(2)))
+        groups[label] = next(name for name in candidates if name not in taken)
+        taken.add(groups[label])
+    return groups
+
+
+def _text_notes(annotations: AnnotationSet, groups: Mapping[str, str]) -> list[str]:
+    notes = [
+        f"the class {label!r} was written as {group!r}"
+        for label, group in groups.items()
+        if label not in (group, UNCLASSIFIED)
+    ]
+    n_names = sum(clean_text(a.name) != a.name for a in annotations.annotations)
+    if n_names:
+        notes.append(f"characters that XML cannot hold were replaced in the names of {counted(n_names, 'shape')}")
+    return notes
+
+
+def _shape_text(head: tuple[str, str, str, RGB], points: list[tuple[float, float]]) -> str:
+    """Write one shape; `head` is its name, ASAP's type, the group and the colour."""
+    name, kind, group, color = head
+    opening = (
         f"\t\t<Annotation Name={quoteattr(name)} Type={quoteattr(kind)} PartOfGroup={quoteattr(group)}"
-        f" Color={quoteattr(to_hex(colors[annotation.label]))}>\n\t\t\t<Coordinates>\n"
+        f" Color={quoteattr(to_hex(color))}>\n\t\t\t<Coordinates>\n"
     )
     body = [
         f'\t\t\t\t<Coordinate Order="{order}" X="{x!r}" Y="{y!r}" />\n' for order, (x, y) in enumerate(points)
     ]
-    return "".join([head, *body, "\t\t\t</Coordinates>\n\t\t</Annotation>\n"])
+    return "".join([opening, *body, "\t\t\t</Coordinates>\n\t\t</Annotation>\n"])
 
 
-def _group_texts(annotations: AnnotationSet) -> Iterator[str]:
+def _group_texts(annotations: AnnotationSet, groups: Mapping[str, str]) -> Iterator[str]:
     # Every group must be declared: at an unknown one ASAP drops the whole file.
     for label in annotations.labels():
         if label != UNCLASSIFIED:
             color = quoteattr(to_hex(annotations.colors[label]))
-            name = quoteattr(label)
+            name = quoteattr(groups[label])
             yield f'\t\t<Group Name={name} PartOfGroup="{NO_GROUP}" Color={color}>\n'
             yield "\t\t\t<Attributes />\n\t\t</Group>\n"
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import shapely
 
+from napari_nic.annotations.crossings import is_tangled
 from napari_nic.annotations.model import AREA_KINDS, Annotation, Kind
 from napari_nic.errors import AnnotationError
 from napari_nic.wording import counted, was_were
@@ -18,6 +19,12 @@ Ring = Sequence[Sequence[float]]
 
 MIN_RING = 3
 """Corners that an outline needs to have an area."""
+
+MAX_COORDINATE = 2.0**31
+"""No slide has so many pixels; arithmetic on larger numbers loses fractions and overflows in the end."""
+
+NAMED = 5
+"""So many of the shapes that were left out are named, the others counted."""
 
 
 @dataclass
@@ -28,7 +35,7 @@ class Drawn:
     ----------
     where : str
         The element of the file, for messages ("feature 7").
-    label, kind, name, id
+    label, kind, name, id, extra
         As in :class:`~napari_nic.annotations.Annotation`.
     parts : list
         Of an area: polygons, each a list of rings of (x, y), the first the outer one. Of a line: lines of
@@ -41,57 +48,74 @@ class Drawn:
     parts: list[Any]
     name: str = ""
     id: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+class BadShapeError(ValueError):
+    """Coordinates that are no place; the shape is left out and named."""
 
 
 def build(drawn: Sequence[Drawn], path: Path) -> tuple[tuple[Annotation, ...], list[str]]:
-    """Make annotations; crossing outlines are repaired, those without an area left out.
+    """Make annotations; crossing outlines are repaired, those without an area or a place left out.
 
     Returns
     -------
     annotations : tuple of Annotation
         In the order of `drawn`.
     notes : list of str
-        What was repaired or left out.
+        What was repaired, and what was left out and why.
 
     Raises
     ------
     AnnotationError
-        If a shape's coordinates are no finite numbers; names the file and the element.
+        If no shape is left because of bad coordinates; names the file and the first element.
     """
+    bad: dict[int, str] = {}
     geometries = np.empty(len(drawn), object)
     areas = [index for index, shape in enumerate(drawn) if shape.kind in AREA_KINDS]
-    geometries[areas] = _areas([drawn[index] for index in areas], path)
+    geometries[areas] = _areas([drawn[index] for index in areas], areas, bad)
     for index, shape in enumerate(drawn):
         if shape.kind not in AREA_KINDS:
-            geometries[index] = _line_or_points(shape, path)
-    notes = _repair(geometries, areas)
+            try:
+                geometries[index] = _line_or_points(shape)
+            except BadShapeError as error:
+                bad[index] = str(error)
+    n_repaired = _repair(geometries, areas, bad)
+    empty = [i for i, geometry in enumerate(geometries) if geometry is None and i not in bad]
+    if bad and len(bad) + len(empty) == len(drawn):
+        first = min(bad)
+        raise malformed(path, drawn[first].where, bad[first])
     annotations = tuple(
-        Annotation(shape.label, shape.kind, geometry, shape.name, shape.id)
+        Annotation(shape.label, shape.kind, geometry, shape.name, shape.id, shape.extra)
         for shape, geometry in zip(drawn, geometries, strict=True)
         if geometry is not None
     )
-    return annotations, notes
+    return annotations, _notes(drawn, n_repaired, empty, bad)
 
 
-def points_of(ring: Any, shape: Drawn, path: Path) -> np.ndarray:
-    """Coordinates of a ring or line as float64 (N, 2); a third coordinate is dropped.
+def points_of(ring: Any) -> np.ndarray:
+    """Coordinates of a ring or line as float64 (N, 2); a third and fourth coordinate are dropped.
 
     Raises
     ------
-    AnnotationError
+    BadShapeError
         If they are no list of finite pairs.
     """
     try:
         points = np.asarray(ring, np.float64)
-    except (ValueError, TypeError) as error:
-        raise malformed(path, shape.where, f"coordinates that are no numbers: {error}") from error
+    except (ValueError, TypeError, OverflowError) as error:
+        raise BadShapeError(f"coordinates that are no numbers: {str(error)[:80]}") from error
     if points.size == 0:
         return np.empty((0, 2))
-    if points.ndim != 2 or points.shape[1] not in (2, 3):
-        raise malformed(path, shape.where, f"coordinates of shape {points.shape}, not (n, 2)")
+    if points.ndim != 2 or points.shape[1] not in (2, 3, 4):
+        raise BadShapeError(f"coordinates of shape {points.shape[:4]}, not (n, 2)")
+    points = points[:, :2]
     if not np.isfinite(points).all():
-        raise malformed(path, shape.where, "coordinates that are not finite")
-    return points[:, :2]
+        raise BadShapeError("coordinates that are not finite")
+    largest = float(np.abs(points).max())
+    if largest > MAX_COORDINATE:
+        raise BadShapeError(f"coordinates beyond any slide, {largest:.3g} px")
+    return points
 
 
 def malformed(path: Path, where: str, found: str) -> AnnotationError:
@@ -99,20 +123,43 @@ def malformed(path: Path, where: str, found: str) -> AnnotationError:
     return AnnotationError("the annotation file is damaged", path=path, found=f"{where}: {found}")
 
 
-def _areas(shapes: Sequence[Drawn], path: Path) -> np.ndarray:
+def _notes(
+    drawn: Sequence[Drawn], n_repaired: int, empty: Sequence[int], bad: Mapping[int, str]
+) -> list[str]:
+    notes = []
+    if n_repaired:
+        themselves = "itself" if n_repaired == 1 else "themselves"
+        notes.append(f"{counted(n_repaired, 'outline')} crossed {themselves} and {was_were(n_repaired)} repaired")
+    if empty:
+        names = _listed([drawn[index].where for index in empty])
+        notes.append(f"{counted(len(empty), 'shape')} without extent {was_were(len(empty))} left out: {names}")
+    if bad:
+        names = _listed([f"{drawn[index].where} ({bad[index]})" for index in sorted(bad)])
+        notes.append(f"{counted(len(bad), 'damaged shape')} {was_were(len(bad))} left out: {names}")
+    return notes
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - NAMED
+    return "; ".join(names[:NAMED]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _areas(shapes: Sequence[Drawn], numbers: Sequence[int], bad: dict[int, str]) -> np.ndarray:
     """Polygons or multipolygons, not yet checked; None where no outline has three corners."""
     rings: list[np.ndarray] = []
     polygon_of_ring: list[int] = []
     shape_of_polygon: list[int] = []
-    for number, shape in enumerate(shapes):
-        for polygon in shape.parts:
-            outlines = [points_of(ring, shape, path) for ring in polygon]
-            if not outlines or _corners(outlines[0]) < MIN_RING:
-                continue
-            kept = [outlines[0], *(hole for hole in outlines[1:] if _corners(hole) >= MIN_RING)]
-            rings.extend(kept)
-            polygon_of_ring.extend([len(shape_of_polygon)] * len(kept))
-            shape_of_polygon.append(number)
+    for position, (shape, number) in enumerate(zip(shapes, numbers, strict=True)):
+        try:
+            polygons = [_rings(polygon) for polygon in shape.parts]
+        except BadShapeError as error:
+            bad[number] = str(error)
+            continue
+        for kept in polygons:
+            if kept:
+                rings.extend(kept)
+                polygon_of_ring.extend([len(shape_of_polygon)] * len(kept))
+                shape_of_polygon.append(position)
     geometries = np.empty(len(shapes), object)
     if rings:
         sizes = [len(ring) for ring in rings]
@@ -120,6 +167,16 @@ def _areas(shapes: Sequence[Drawn], path: Path) -> np.ndarray:
         polygons = shapely.polygons(linear, indices=np.array(polygon_of_ring))
         _group(geometries, polygons, np.array(shape_of_polygon))
     return geometries
+
+
+def _rings(polygon: Any) -> list[np.ndarray]:
+    """Rings of a polygon that have three corners; none if the outer one has not."""
+    if not isinstance(polygon, list):
+        raise BadShapeError(f"coordinates that are a {type(polygon).__name__}, not a list of rings")
+    outlines = [points_of(ring) for ring in polygon]
+    if not outlines or _corners(outlines[0]) < MIN_RING:
+        return []
+    return [outlines[0], *(hole for hole in outlines[1:] if _corners(hole) >= MIN_RING)]
 
 
 def _corners(ring: np.ndarray) -> int:
@@ -138,36 +195,47 @@ def _group(geometries: np.ndarray, polygons: np.ndarray, owners: np.ndarray) -> 
             geometries[shape] = shapely.multipolygons(polygons[start : start + count])
 
 
-def _line_or_points(shape: Drawn, path: Path) -> shapely.Geometry | None:
+def _line_or_points(shape: Drawn) -> shapely.Geometry | None:
     if shape.kind in ("point", "points"):
-        points = points_of(shape.parts, shape, path)
+        points = points_of(shape.parts)
         if len(points) == 0:
             return None
         return shapely.Point(points[0]) if len(points) == 1 else shapely.MultiPoint(points)
-    lines = [points_of(line, shape, path) for line in shape.parts]
-    lines = [line for line in lines if len(line) > 1]
+    lines = [points_of(line) for line in shape.parts]
+    lines = [line for line in lines if len(line) > 1 and (line != line[0]).any()]
     if not lines:
         return None
     return shapely.LineString(lines[0]) if len(lines) == 1 else shapely.MultiLineString(lines)
 
 
-def _repair(geometries: np.ndarray, areas: Sequence[int]) -> list[str]:
-    """Make areas valid in place; what has no area becomes None. Return notes on both."""
+def _repair(geometries: np.ndarray, areas: Sequence[int], bad: dict[int, str]) -> int:
+    """Make areas valid in place; what has no area becomes None. Return how many were repaired."""
     indices = np.array(areas, int)
     crossing = [index for index in indices[~shapely.is_valid(geometries[indices])] if geometries[index]]
+    repaired = 0
     for index in crossing:
-        # "structure" keeps what a stroke that crosses itself encloses, where the other method cuts a hole.
-        repaired = shapely.make_valid(geometries[index], method="structure", keep_collapsed=False)
-        geometries[index] = _only_areas(repaired)
-    empty = [i for i, geometry in enumerate(geometries) if geometry is None or geometry.is_empty]
-    geometries[empty] = None
-    notes = []
-    repaired_count = len(set(crossing) - set(empty))
-    if repaired_count:
-        notes.append(f"{repaired_count} outlines crossed themselves and were repaired")
-    if empty:
-        notes.append(f"{counted(len(empty), 'shape')} without extent {was_were(len(empty))} left out")
-    return notes
+        geometries[index] = repair_area(geometries[index], index, bad)
+        repaired += geometries[index] is not None
+    for index, geometry in enumerate(geometries):
+        if geometry is not None and geometry.is_empty:
+            geometries[index] = None
+    return repaired
+
+
+def repair_area(geometry: shapely.Geometry, index: int, bad: dict[int, str]) -> shapely.Geometry | None:
+    """Repair one outline that crosses itself; None if nothing of it encloses an area.
+
+    One that crosses itself so often that repairing it would take minutes goes into `bad` instead.
+    """
+    if is_tangled(geometry):
+        bad[index] = "an outline that crosses itself many thousand times"
+        return None
+    # "structure" keeps what a stroke that crosses itself encloses, where the other method cuts a hole.
+    try:
+        return _only_areas(shapely.make_valid(geometry, method="structure", keep_collapsed=False))
+    except shapely.GEOSException as error:
+        bad[index] = f"an outline that cannot be repaired: {error}"
+        return None
 
 
 def _only_areas(geometry: shapely.Geometry) -> shapely.Geometry | None:

@@ -59,7 +59,8 @@ def label_colors(labels: Iterable[str], known: Mapping[str, RGB] | None = None) 
     labels : iterable of str
     known : mapping, optional
         Colours that a file gives. One that it gives to several labels (some programs give all classes the
-        same) tells nothing apart and is not used.
+        same) tells nothing apart and is not used; nor is a colour for what has no class, or the grey that
+        stands for that.
 
     Returns
     -------
@@ -70,11 +71,13 @@ def label_colors(labels: Iterable[str], known: Mapping[str, RGB] | None = None) 
     """
     labels = list(dict.fromkeys(labels))
     known = known or {}
-    shared = Counter(known[label] for label in labels if label in known)
+    shared = Counter(known[label] for label in labels if label in known and label != UNCLASSIFIED)
+    shared[UNCLASSIFIED_COLOR] += 2  # a class in this grey would look like none
     chosen = {label: known[label] for label in labels if label in known and shared[known[label]] == 1}
+    chosen[UNCLASSIFIED] = UNCLASSIFIED_COLOR
     taken = set(chosen.values())
     for label in sorted(label for label in labels if label not in chosen):
-        chosen[label] = UNCLASSIFIED_COLOR if label == UNCLASSIFIED else _free_color(label, taken)
+        chosen[label] = _free_color(label, taken)
         taken.add(chosen[label])
     return {label: chosen[label] for label in labels}
 
@@ -83,7 +86,15 @@ def _free_color(label: str, taken: set[RGB]) -> RGB:
     own = _own_color(label)
     start = PALETTE.index(own)
     candidates = PALETTE[start:] + PALETTE[:start] + FURTHER
-    return next((color for color in candidates if color not in taken), own)
+    return next((color for color in candidates if color not in taken), None) or _any_free_color(label, taken)
+
+
+def _any_free_color(label: str, taken: set[RGB]) -> RGB:
+    """Past the colours that are easily told apart, at least one that no other label has."""
+    value = _hash(label)
+    while (color := from_packed(value)) in taken:
+        value += 1
+    return color
 
 
 def _own_color(label: str) -> RGB:
@@ -91,8 +102,12 @@ def _own_color(label: str) -> RGB:
     for words, color in COMMON:
         if any(word in lowered for word in words):
             return color
+    return PALETTE[_hash(label) % len(PALETTE)]
+
+
+def _hash(text: str) -> int:
     # Python's own hash differs between runs.
-    return PALETTE[int.from_bytes(hashlib.sha256(label.encode()).digest()[:4], "big") % len(PALETTE)]
+    return int.from_bytes(hashlib.sha256(text.encode(errors="surrogatepass")).digest()[:4], "big")
 
 
 def to_hex(color: RGB) -> str:

@@ -1,36 +1,87 @@
-"""QuPath's GeoJSON, both ways.
+"""QuPath's GeoJSON, read; see :mod:`~napari_nic.annotations.geojson_writing` for the other way.
 
 Read: a FeatureCollection, a bare list of Features (older QuPath), one Feature or geometry; `objectType` and
-the older `object_type`; classes as {name, color}, {names}, the older {colorRGB}, or a bare string.
+the older `object_type`; classes as {name, color}, {names}, the older {colorRGB}, or a bare string; where
+there is no `classification`, other programs' words for it.
 """
 
 from __future__ import annotations
 
 import json
-import uuid
+import re
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import shapely
-
 from napari_nic.annotations.building import Drawn, build, malformed
 from napari_nic.annotations.colors import RGB, UNCLASSIFIED, from_hex, from_packed
-from napari_nic.annotations.model import Annotation, AnnotationSet, Kind
+from napari_nic.annotations.foreign import CONVERT, name_of_json
+from napari_nic.annotations.geojson_writing import write
+from napari_nic.annotations.model import AnnotationSet, Kind
 from napari_nic.annotations.registry import AnnotationFormat
 from napari_nic.errors import AnnotationError
+from napari_nic.wording import counted, was_were
+
+MAX_BYTES = 2**30
+"""A file is held in memory whole, ten times its size: three million nuclei."""
 
 NAMES_SEPARATOR = ": "
 """How QuPath writes a class with sub-classes."""
 
+OTHER_CLASS_KEYS = ("class", "label", "group", "category", "class_name", "name")
+"""Where other programs (Digital Slide Archive, dlup) put the class, by rank."""
+
 RECTANGLE_POINTS = 5
 """Points of a closed ring with four corners."""
+
+MAX_NESTED = 8
+"""Collections within collections."""
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def recognises(head: bytes) -> bool:
     """Whether a file that begins with `head` is JSON."""
-    return head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
+    text = head.decode(json.detect_encoding(head), errors="ignore")
+    return text.lstrip("\ufeff \t\r\n")[:1] in ("{", "[")
+
+
+@dataclass
+class _File:
+    """What is collected of one file."""
+
+    path: Path
+    drawn: list[Drawn] = field(default_factory=list)
+    class_colors: dict[str, RGB] = field(default_factory=dict)
+    shape_colors: dict[str, RGB] = field(default_factory=dict)
+    other_keys: Counter[str] = field(default_factory=Counter)
+    n_without_place: int = 0
+    n_replaced: int = 0
+
+    def text(self, value: Any) -> str:
+        """Text of a name or id; halves of characters (lone surrogates) are replaced."""
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return f"{value}"
+        if not isinstance(value, str):
+            return ""
+        text = _SURROGATES.sub("\ufffd", value)
+        self.n_replaced += text != value
+        return text
+
+    def notes(self) -> list[str]:
+        """What is to be told of the file beside its shapes."""
+        notes = []
+        if self.n_without_place:
+            number = self.n_without_place
+            notes.append(f"{counted(number, 'feature')} without a geometry {was_were(number)} left out")
+        if self.n_replaced:
+            notes.append(f"halves of characters were replaced in {counted(self.n_replaced, 'name')}")
+        for key, number in self.other_keys.items():
+            notes.append(f"the class of {counted(number, 'shape')} was taken from {key!r}")
+        return notes
 
 
 def read(path: Path) -> AnnotationSet:
@@ -41,23 +92,30 @@ def read(path: Path) -> AnnotationSet:
     AnnotationError
         If it is no GeoJSON; names the feature.
     """
+    document = _document(path)
+    file = _File(path)
+    for number, feature in enumerate(_features(document, path)):
+        _add_feature(feature, f"feature {number}", file)
+    annotations, notes = build(file.drawn, path)
+    colors = file.shape_colors | file.class_colors
+    return AnnotationSet(annotations, colors, path.name, tuple(notes + file.notes()))
+
+
+def _document(path: Path) -> Any:
+    if path.stat().st_size > MAX_BYTES:
+        raise AnnotationError(
+            "the file is too large for annotations", path=path, expected=f"at most {MAX_BYTES:,} bytes"
+        )
     try:
-        document = json.loads(path.read_bytes())
+        return json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
         raise AnnotationError("not a readable GeoJSON file", path=path, found=f"{error}") from error
-    drawn: list[Drawn] = []
-    colors: dict[str, RGB] = {}
-    for number, feature in enumerate(_features(document, path)):
-        where = f"feature {number}"
-        if not isinstance(feature, dict):
-            raise malformed(path, where, f"a {type(feature).__name__} instead of an object")
-        drawn.extend(_drawn_of(feature, where, colors, path))
-    annotations, notes = build(drawn, path)
-    return AnnotationSet(annotations, colors, path.name, tuple(notes))
 
 
 def _features(document: Any, path: Path) -> list[Any]:
     if isinstance(document, list):
+        if document and isinstance(document[0], dict) and not _is_feature(document[0]):
+            raise _no_geojson(document, path)
         return document
     kind = document.get("type") if isinstance(document, dict) else None
     if kind == "FeatureCollection" or (
@@ -69,37 +127,77 @@ def _features(document: Any, path: Path) -> list[Any]:
         return features
     if kind == "Feature":
         return [document]
-    if kind in _READERS or kind == "GeometryCollection":
+    if isinstance(kind, str) and (kind in _READERS or kind == "GeometryCollection"):
         return [{"type": "Feature", "geometry": document}]
-    raise AnnotationError(
+    raise _no_geojson(document, path)
+
+
+def _is_feature(value: Mapping[str, Any]) -> bool:
+    return value.get("type") == "Feature" or "geometry" in value
+
+
+def _no_geojson(document: Any, path: Path) -> AnnotationError:
+    name = name_of_json(document)
+    one = document[0] if isinstance(document, list) else document
+    kind = one.get("type") if isinstance(one, dict) else None
+    return AnnotationError(
         "this JSON file holds no GeoJSON",
         path=path,
         expected="a FeatureCollection, a Feature or a list of Features",
-        found=f"type {kind!r}",
+        found=name
+        or (f"type {kind[:40]!r}" if isinstance(kind, str) else f"a {type(one).__name__} without a type"),
+        hint=CONVERT if name else None,
     )
 
 
-def _drawn_of(feature: Mapping[str, Any], where: str, colors: dict[str, RGB], path: Path) -> list[Drawn]:
-    """Shapes of one feature; also notes the colour of its class."""
+def _add_feature(feature: Any, where: str, file: _File) -> None:
+    """Add the shapes of one feature; also note the colour of its class."""
+    if not isinstance(feature, dict):
+        raise malformed(file.path, where, f"a {type(feature).__name__} instead of an object")
+    if not _is_feature(feature):
+        raise malformed(file.path, where, "an object that is no Feature")
     properties = feature.get("properties") or {}
     if not isinstance(properties, dict):
-        raise malformed(path, where, "properties that are no object")
-    label, color = _class_of(properties, where, path)
-    color = color or _color_of(properties)
-    if color is not None:
-        colors.setdefault(label, color)
+        raise malformed(file.path, where, "properties that are no object")
+    label = _note_class(properties, where, file)
     geometry = feature.get("geometry")
     if geometry is None:  # allowed by RFC 7946: a feature without a place
-        return []
-    name = str(properties.get("name") or "")
-    identity = feature.get("id", properties.get("id"))
-    drawn = _geometry_parts(geometry, where, path)
-    for shape in drawn:
-        shape.label, shape.name, shape.id = label, name, "" if identity is None else str(identity)
-    return drawn
+        file.n_without_place += 1
+        return
+    name = file.text(properties.get("name"))
+    identity = file.text(feature.get("id", properties.get("id")))
+    extra = _extra(feature, properties)
+    for shape in _geometry_parts(geometry, where, file.path):
+        shape.label, shape.name, shape.id, shape.extra = label, name, identity, extra
+        file.drawn.append(shape)
 
 
-def _geometry_parts(geometry: Any, where: str, path: Path) -> list[Drawn]:
+def _extra(feature: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the feature says beside what :class:`~napari_nic.annotations.Annotation` has."""
+    extra = {
+        key: value for key, value in feature.items() if key not in ("type", "id", "geometry", "properties")
+    }
+    rest = {key: value for key, value in properties.items() if key not in ("name", "classification")}
+    if rest:
+        extra["properties"] = rest
+    geometry = feature.get("geometry")
+    if isinstance(geometry, dict) and isinstance(geometry.get("plane"), dict):
+        extra["plane"] = geometry["plane"]
+    return extra
+
+
+def _note_class(properties: Mapping[str, Any], where: str, file: _File) -> str:
+    """Return the label of a feature, and note its colour."""
+    label, color = _class_of(properties, where, file)
+    if color is not None:
+        file.class_colors.setdefault(label, color)
+    own = _color_of(properties)
+    if own is not None and label != UNCLASSIFIED:
+        file.shape_colors.setdefault(label, own)
+    return label
+
+
+def _geometry_parts(geometry: Any, where: str, path: Path, depth: int = 0) -> list[Drawn]:
     if not isinstance(geometry, dict):
         raise malformed(path, where, "a geometry that is no object")
     kind = geometry.get("type")
@@ -107,14 +205,17 @@ def _geometry_parts(geometry: Any, where: str, path: Path) -> list[Drawn]:
         members = geometry.get("geometries")
         if not isinstance(members, list):
             raise malformed(path, where, "a collection without geometries")
-        return [shape for member in members for shape in _geometry_parts(member, where, path)]
-    if kind not in _READERS:
-        raise malformed(path, where, f"geometry of unknown type {kind!r}")
+        if depth == MAX_NESTED:
+            raise malformed(path, where, "collections nested too deep")
+        return [shape for member in members for shape in _geometry_parts(member, where, path, depth + 1)]
+    if not isinstance(kind, str) or kind not in _READERS:
+        shown = repr(kind[:40]) if isinstance(kind, str) else f"({type(kind).__name__})"
+        raise malformed(path, where, f"geometry of unknown type {shown}")
     coordinates = geometry.get("coordinates")
     if not isinstance(coordinates, list):
         raise malformed(path, where, f"{kind} without coordinates")
-    our_kind, depth = _READERS[kind]
-    parts = [coordinates] if depth else coordinates
+    our_kind, is_one = _READERS[kind]
+    parts = [coordinates] if is_one else coordinates
     if our_kind == "polygon":
         if not all(isinstance(part, list) for part in parts):
             raise malformed(path, where, f"{kind} whose coordinates are no lists of rings")
@@ -136,29 +237,51 @@ _READERS: dict[str, tuple[Kind, bool]] = {
 
 def _is_rectangle(polygons: list[Any]) -> bool:
     """Whether the area is one upright rectangle: four corners, each side along an axis."""
-    if len(polygons) != 1 or len(polygons[0]) != 1 or len(polygons[0][0]) != RECTANGLE_POINTS:
+    if len(polygons) != 1 or len(polygons[0]) != 1:
         return False
     ring = polygons[0][0]
-    if not all(isinstance(point, list) and len(point) > 1 for point in ring) or ring[0] != ring[-1]:
+    if not isinstance(ring, list) or len(ring) != RECTANGLE_POINTS or not all(map(_is_point, ring)):
+        return False
+    if ring[0] != ring[-1]:
         return False
     sides = [(a[0] == b[0], a[1] == b[1]) for a, b in pairwise(ring)]
     return sides in ([(True, False), (False, True)] * 2, [(False, True), (True, False)] * 2)
 
 
-def _class_of(properties: Mapping[str, Any], where: str, path: Path) -> tuple[str, RGB | None]:
+def _is_point(value: Any) -> bool:
+    return isinstance(value, list) and len(value) > 1 and all(isinstance(part, int | float) for part in value)
+
+
+def _class_of(properties: Mapping[str, Any], where: str, file: _File) -> tuple[str, RGB | None]:
     value = properties.get("classification")
     if value is None or value == "":
-        return UNCLASSIFIED, None
+        return _other_class_of(properties, file), None
     if isinstance(value, str):
-        return value, None
+        return file.text(value), None
     if not isinstance(value, dict):
-        raise malformed(path, where, f"a classification that is a {type(value).__name__}")
-    names = value.get("names")
+        raise malformed(file.path, where, f"a classification that is a {type(value).__name__}")
+    names, name = value.get("names"), value.get("name")
     if isinstance(names, list) and names:
-        label = NAMES_SEPARATOR.join(str(name) for name in names)
+        parts = [file.text(part) for part in names]
     else:
-        label = str(value.get("name") or UNCLASSIFIED)
-    return label, _color_of(value)
+        parts = [] if name is None or name == "" else [file.text(name)]
+    if not all(parts):
+        raise malformed(file.path, where, "a classification whose name is no text")
+    return NAMES_SEPARATOR.join(parts) or UNCLASSIFIED, _color_of(value)
+
+
+def _other_class_of(properties: Mapping[str, Any], file: _File) -> str:
+    """Look for the class where other programs put it; what QuPath wrote has none."""
+    if "objectType" in properties or "object_type" in properties or "classification" in properties:
+        return UNCLASSIFIED
+    for key in OTHER_CLASS_KEYS[:-1]:
+        value = properties.get(key)
+        if isinstance(value, dict):
+            value = value.get("value", value.get("name"))
+        if isinstance(value, str) and value:
+            file.other_keys[key] += 1
+            return file.text(value)
+    return UNCLASSIFIED
 
 
 def _color_of(properties: Mapping[str, Any]) -> RGB | None:
@@ -174,33 +297,6 @@ def _color_of(properties: Mapping[str, Any]) -> RGB | None:
 
 def _is_byte(value: Any) -> bool:
     return isinstance(value, int | float) and 0 <= value <= 255
-
-
-def write(annotations: AnnotationSet, path: Path) -> tuple[str, ...]:
-    """Write a FeatureCollection; nothing is lost but the kinds that GeoJSON does not know (spline)."""
-    shapes = annotations.annotations
-    geometries = shapely.to_geojson([annotation.geometry for annotation in shapes])
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.write('{"type": "FeatureCollection", "features": [')
-        for index, (annotation, geometry) in enumerate(zip(shapes, geometries, strict=True)):
-            file.write("\n" if index == 0 else ",\n")
-            file.write(_feature_text(annotation, geometry, annotations.colors))
-        file.write("\n]}\n")
-    return ()
-
-
-def _feature_text(annotation: Annotation, geometry: str, colors: Mapping[str, RGB]) -> str:
-    properties: dict[str, Any] = {"objectType": "annotation", "isLocked": False}
-    if annotation.name:
-        properties["name"] = annotation.name
-    if annotation.label != UNCLASSIFIED:
-        properties["classification"] = {"name": annotation.label, "color": list(colors[annotation.label])}
-    # QuPath wants a UUID; one from the content makes the same file of the same set.
-    identity = annotation.id or str(uuid.uuid5(uuid.NAMESPACE_OID, geometry))
-    return (
-        f'{{"type": "Feature", "id": {json.dumps(identity)}, "geometry": {geometry},'
-        f' "properties": {json.dumps(properties)}}}'
-    )
 
 
 FORMAT = AnnotationFormat("QuPath GeoJSON", (".geojson", ".json"), recognises, read, write)

@@ -1,7 +1,7 @@
-"""Aperio ImageScope's XML, read only.
+"""Aperio ImageScope's XML and HALO's, which is like it; both read only.
 
 A layer (`Annotation`) is a class; its regions are outlines. A region marked `NegativeROA` is cut out of the
-layer's areas that it overlaps.
+layer's areas that it overlaps. HALO calls a corner `V` and types by words.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from napari_nic.annotations.building import Drawn, build
 from napari_nic.annotations.colors import RGB, UNCLASSIFIED
 from napari_nic.annotations.model import Annotation, AnnotationSet, Kind
 from napari_nic.annotations.registry import AnnotationFormat
-from napari_nic.annotations.xml_stream import parse, root_tag, xy
+from napari_nic.annotations.xml_stream import Numbers, parse, root_tag
+from napari_nic.wording import counted, was_were
 
 _KIND_OF_TYPE: dict[str, Kind] = {
     "0": "polygon",
@@ -26,14 +27,26 @@ _KIND_OF_TYPE: dict[str, Kind] = {
     "3": "line",
     "4": "measurement",
     "5": "points",
+    "polygon": "polygon",
+    "rectangle": "rectangle",
+    "ellipse": "polygon",
+    "pen": "polygon",
+    "freehand": "polygon",
+    "arrow": "line",
+    "line": "line",
+    "ruler": "measurement",
+    "pin": "points",
+    "point": "points",
 }
-_ELLIPSE = "2"
-ELLIPSE_CORNERS = 72
-"""An ellipse is given by its box and drawn with so many corners: within 0.1 % of its area."""
+_ELLIPSES = ("2", "ellipse")
+_CORNERS = ("Vertex", "V")
+_YES = ("1", "true")
+ELLIPSE_CORNERS = 128
+"""An ellipse is given by its box and drawn with so many corners: within 0.05 % of its area."""
 
 
 def recognises(head: bytes) -> bool:
-    """Whether a file that begins with `head` is ImageScope's."""
+    """Whether a file that begins with `head` is ImageScope's or HALO's."""
     return root_tag(head) == "Annotations"
 
 
@@ -46,30 +59,45 @@ class _Handler:
         self.negative: list[bool] = []
         self.layers: list[str] = []
         self.colors: list[RGB | None] = []
+        self.numbers = Numbers()
+        self.unknown_types: set[str] = set()
         self._points: list[tuple[float, float]] = []
         self._type = "0"
+        self._in_region = False
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
-        if tag == "Vertex":
-            self._points.append(xy(attributes, tag))
+        if tag in _CORNERS:
+            self._points.append(self.numbers.xy(attributes, tag))
+        elif tag == "Attribute":
+            self._describe(attributes)
         elif tag == "Annotation":
             self.layers.append(attributes.get("Name", "").strip())
             self.colors.append(_color(attributes))
         elif tag == "Region":
             if not self.layers:
                 raise ValueError("<Region> outside of <Annotation>")
-            self._points, self._type = [], attributes.get("Type", "0")
+            if self._in_region:
+                raise ValueError("<Region> inside of <Region>")
+            self._points, self._type, self._in_region = [], attributes.get("Type", "0").strip().lower(), True
             identity, text = attributes.get("Id", ""), attributes.get("Text", "")
             where = f"layer {len(self.layers)}, region {identity or len(self.drawn)}"
             self.drawn.append(Drawn(where, "", "polygon", [], text, identity))
             self.layer_of.append(len(self.layers) - 1)
-            self.negative.append(attributes.get("NegativeROA") == "1")
+            self.negative.append(attributes.get("NegativeROA", "").strip().lower() in _YES)
+
+    def _describe(self, attributes: Mapping[str, str]) -> None:
+        """Name a nameless layer by its description, where ImageScope's users write the class."""
+        if self.layers and not self.layers[-1] and attributes.get("Name") == "Description":
+            self.layers[-1] = attributes.get("Value", "").strip()
 
     def end(self, tag: str) -> None:
         if tag == "Region":
+            self._in_region = False
             shape = self.drawn[-1]
+            if self._type not in _KIND_OF_TYPE:
+                self.unknown_types.add(self._type)
             shape.kind = _KIND_OF_TYPE.get(self._type, "polygon")
-            points = _ellipse(self._points) if self._type == _ELLIPSE else self._points
+            points = _ellipse(self._points) if self._type in _ELLIPSES else self._points
             if shape.kind == "rectangle":
                 points = _box(points)
             if shape.kind == "points":
@@ -105,24 +133,43 @@ def read(path: Path) -> AnnotationSet:
     areas = [shape for shape, negative in zip(handler.drawn, handler.negative, strict=True) if not negative]
     annotations, notes = build(areas, path)
     negatives, hole_notes = build(holes, path)
-    return AnnotationSet(_cut(annotations, negatives), colors, path.name, tuple(notes + hole_notes))
+    notes += hole_notes + handler.numbers.notes(path)
+    if handler.unknown_types:
+        notes.append(
+            f"regions of unknown types were taken for outlines: {', '.join(sorted(handler.unknown_types))}"
+        )
+    annotations = _cut(annotations, negatives, notes)
+    return AnnotationSet(annotations, colors, path.name, tuple(notes))
 
 
-def _cut(annotations: tuple[Annotation, ...], negatives: tuple[Annotation, ...]) -> tuple[Annotation, ...]:
-    """Subtract negative regions from the areas of their layer."""
-    if not negatives:
-        return annotations
-    result = []
-    for annotation in annotations:
-        holes = [hole.geometry for hole in negatives if hole.label == annotation.label and hole.is_area]
-        if annotation.is_area and holes:
-            rest = annotation.geometry.difference(shapely.union_all(holes))
-            if rest.is_empty:
-                continue
-            result.append(replace(annotation, kind="polygon", geometry=rest))
-        else:
-            result.append(annotation)
-    return tuple(result)
+def _cut(
+    annotations: tuple[Annotation, ...], negatives: tuple[Annotation, ...], notes: list[str]
+) -> tuple[Annotation, ...]:
+    """Subtract negative regions from the areas of their layer; note what they remove whole or miss."""
+    result, removed, idle = list(annotations), 0, 0
+    for label in dict.fromkeys(hole.label for hole in negatives):
+        holes = [hole.geometry for hole in negatives if hole.label == label and hole.is_area]
+        numbers = [n for n, a in enumerate(annotations) if a.label == label and a.is_area]
+        areas = np.array([annotations[n].geometry for n in numbers], object)
+        idle += len(holes) - len(set(shapely.STRtree(areas).query(holes, predicate="intersects")[0].tolist()))
+        everything = shapely.union_all(holes)
+        touched = shapely.intersects(areas, everything)
+        rest = shapely.difference(areas[touched], everything)
+        for number, geometry in zip(np.array(numbers, int)[touched], rest, strict=True):
+            result[number] = replace(annotations[number], kind="polygon", geometry=_areas_of(geometry))
+            removed += bool(result[number].geometry.is_empty)
+    if removed:
+        notes.append(f"{counted(removed, 'area')} {was_were(removed)} left out: negative regions cover all of it")
+    if idle:
+        notes.append(f"{counted(idle, 'negative region')} outside of all areas of the layer cut out nothing")
+    return tuple(annotation for annotation in result if not annotation.geometry.is_empty)
+
+
+def _areas_of(geometry: shapely.Geometry) -> shapely.Geometry:
+    """Leave out the lines and points at which areas only touched."""
+    if geometry.geom_type in ("Polygon", "MultiPolygon"):
+        return geometry
+    return shapely.union_all([part for part in shapely.get_parts(geometry) if part.geom_type == "Polygon"])
 
 
 def _color(attributes: Mapping[str, str]) -> RGB | None:
@@ -152,4 +199,4 @@ def _ellipse(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     return [(float(x), float(y)) for x, y in ring]
 
 
-FORMAT = AnnotationFormat("Aperio ImageScope XML", (".xml",), recognises, read)
+FORMAT = AnnotationFormat("Aperio ImageScope XML", (".xml", ".annotations"), recognises, read)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import shapely
@@ -32,6 +32,9 @@ class Annotation:
         MultiPolygon and may have holes.
     name, id : str
         As the file gives them; empty if it does not.
+    extra : mapping
+        What the file says beside these and we do not use (measurements, locks, nuclei of cells): kept for
+        the format that it came from.
     """
 
     label: str
@@ -39,6 +42,7 @@ class Annotation:
     geometry: shapely.Geometry
     name: str = ""
     id: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def is_area(self) -> bool:
@@ -59,15 +63,22 @@ class AnnotationSet:
         File name or program.
     notes : tuple of str
         What a reader had to repair or leave out, for the user to see.
+    recoloured : tuple of str
+        Labels whose colour is another than was given, see :func:`label_colors`.
     """
 
     annotations: tuple[Annotation, ...] = ()
     colors: Mapping[str, RGB] = field(default_factory=dict)
     source: str = ""
     notes: tuple[str, ...] = ()
+    recoloured: tuple[str, ...] = field(default=(), init=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "colors", label_colors(self.labels(), self.colors))
+        given, labels = self.colors, self.labels()
+        object.__setattr__(self, "colors", label_colors(labels, given))
+        classes = [label for label in labels if label in given and label != UNCLASSIFIED]
+        changed = tuple(label for label in classes if given[label] != self.colors[label])
+        object.__setattr__(self, "recoloured", changed)
 
     def __len__(self) -> int:
         return len(self.annotations)

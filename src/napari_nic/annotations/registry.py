@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import gc
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import shapely
+
+from napari_nic.annotations.foreign import CONVERT, name_of
 from napari_nic.annotations.model import AnnotationSet
-from napari_nic.errors import AnnotationError
+from napari_nic.disk import check_regular, replacing
+from napari_nic.errors import AnnotationError, StoreError
 from napari_nic.registry import Registry
 
 SNIFFED_BYTES = 65536
@@ -72,13 +75,26 @@ def read_annotations(path: Path | str, *, format: str | None = None) -> Annotati
         If the format is not recognised or the file is damaged; names the element.
     """
     path = Path(path)
+    check_regular(path, AnnotationError)
     try:
         with path.open("rb") as file:
             head = file.read(SNIFFED_BYTES)
+        name = _recognise(head, path) if format is None else _checked(format, head, path)
         with _without_garbage_collection():
-            return FORMATS.get(format or _recognise(head, path)).read(path)
+            return _with_notes(FORMATS.get(name).read(path))
     except OSError as error:
         raise AnnotationError("the annotation file cannot be read", path=path, found=f"{error}") from error
+
+
+def _with_notes(annotations: AnnotationSet) -> AnnotationSet:
+    """Add what is told of files of any format."""
+    notes = list(annotations.notes)
+    if annotations.recoloured:
+        notes.append(
+            "classes that the file gives one colour, or the grey of no class, got colours of their own: "
+            + ", ".join(annotations.recoloured)
+        )
+    return replace(annotations, notes=tuple(notes))
 
 
 @contextmanager
@@ -101,12 +117,26 @@ def _recognise(head: bytes, path: Path) -> str:
     for name in FORMATS:
         if FORMATS.get(name).recognises(head):
             return name
+    found = name_of(head)
     raise AnnotationError(
         "the format of the annotations is not recognised",
         path=path,
         expected="one of " + ", ".join(FORMATS.get(name).label for name in FORMATS),
-        found="an empty file" if not head.strip() else f"a file that begins with {head[:20]!r}",
+        found=found,
+        hint=None if found == "an empty file" else CONVERT,
     )
+
+
+def _checked(name: str, head: bytes, path: Path) -> str:
+    """Return the name of the format that the user says it is, if it may be."""
+    if not FORMATS.get(name).recognises(head):
+        raise AnnotationError(
+            "the annotations are of another format than was said",
+            path=path,
+            expected=FORMATS.get(name).label,
+            found=name_of(head),
+        )
+    return name
 
 
 def write_annotations(
@@ -142,17 +172,70 @@ def write_annotations(
             path=path,
             expected=f"one of {', '.join(writable_formats())}",
         )
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+    _check_target(path, name)
     try:
-        notes = write(annotations, temporary)
-        temporary.replace(path)
-    except OSError as error:
+        with replacing(path) as temporary:
+            notes = write(annotations, temporary)
+            _check_written(annotations, FORMATS.get(name), temporary, path)
+    except StoreError as error:
         raise AnnotationError(
-            "the annotations cannot be written", path=path, found=f"{error}", hint="choose another folder"
+            "the annotations cannot be written",
+            path=path,
+            found=f"{error.found}",
+            hint="choose another folder",
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
     return notes
+
+
+def _check_target(path: Path, name: str) -> None:
+    """Refuse a suffix that says another format, and to replace what holds no annotations."""
+    suffix = path.suffix.lower()
+    others = [other for other in FORMATS if other != name and suffix in FORMATS.get(other).suffixes]
+    if others and suffix not in FORMATS.get(name).suffixes:
+        raise AnnotationError(
+            "the suffix says another format than the one asked for",
+            path=path,
+            expected=" or ".join(FORMATS.get(name).suffixes),
+            found=suffix,
+        )
+    check_regular(path, AnnotationError)
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        head = file.read(SNIFFED_BYTES)
+    if head and not any(FORMATS.get(known).recognises(head) for known in FORMATS):
+        raise AnnotationError(
+            "a file that holds no annotations is not replaced by them",
+            path=path,
+            found=name_of(head),
+            hint="choose another name",
+        )
+
+
+def _check_written(annotations: AnnotationSet, form: AnnotationFormat, written: Path, path: Path) -> None:
+    """Read back what was written, before what was there is replaced."""
+    try:
+        with _without_garbage_collection():
+            again = form.read(written)
+    except AnnotationError as error:
+        raise AnnotationError(
+            "the annotations cannot be written so that they can be read again",
+            path=path,
+            found=error.found or error.problem,
+            hint="what was there before is kept",
+        ) from error
+    before, after = (
+        float(sum(shapely.area(s.polygons()))) if s.polygons() else 0.0 for s in (annotations, again)
+    )
+    shapes = sum(not annotation.geometry.is_empty for annotation in annotations.annotations)
+    if abs(before - after) > 1e-6 * before + 1e-3 or len(again) < shapes:
+        raise AnnotationError(
+            "the annotations cannot be written as they are",
+            path=path,
+            expected=f"{shapes} shapes of {before:,.0f} px2",
+            found=f"{len(again)} shapes of {after:,.0f} px2 in the file",
+            hint="what was there before is kept",
+        )
 
 
 def _format_of_suffix(path: Path) -> str:

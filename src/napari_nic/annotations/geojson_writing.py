@@ -1,0 +1,84 @@
+"""QuPath's GeoJSON, written; what a feature of such a file said beside its shape goes back into it."""
+
+from __future__ import annotations
+
+import json
+import math
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+
+from napari_nic.annotations.colors import RGB, UNCLASSIFIED
+from napari_nic.annotations.model import Annotation, AnnotationSet
+from napari_nic.wording import counted, was_were
+
+_DEFAULTS: dict[str, Any] = {"objectType": "annotation", "isLocked": False}
+
+
+def write(annotations: AnnotationSet, path: Path) -> tuple[str, ...]:
+    """Write a FeatureCollection; nothing is lost but the kinds that GeoJSON does not know (spline).
+
+    Returns
+    -------
+    tuple of str
+        What had to be left out: JSON has no numbers that are not finite.
+    """
+    shapes = annotations.annotations
+    geometries = shapely.to_geojson(np.array([annotation.geometry for annotation in shapes], object))
+    n_dropped = 0
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.write('{"type": "FeatureCollection", "features": [')
+        for index, (annotation, geometry) in enumerate(zip(shapes, geometries, strict=True)):
+            file.write("\n" if index == 0 else ",\n")
+            text, dropped = _feature_text(annotation, geometry, annotations.colors)
+            file.write(text)
+            n_dropped += dropped
+        file.write("\n]}\n")
+    if not n_dropped:
+        return ()
+    return (f"{counted(n_dropped, 'measurement')} without a number {was_were(n_dropped)} left out",)
+
+
+def _feature_text(annotation: Annotation, geometry: str, colors: Mapping[str, RGB]) -> tuple[str, int]:
+    """Return the feature, and how many values of it JSON cannot hold."""
+    extra, n_dropped = _finite(annotation.extra)
+    properties: dict[str, Any] = _DEFAULTS | extra.pop("properties", {})
+    if "object_type" in properties:  # the older word for the same
+        properties["objectType"] = properties.pop("object_type")
+    if annotation.name:
+        properties["name"] = annotation.name
+    if annotation.label != UNCLASSIFIED:
+        properties["classification"] = {"name": annotation.label, "color": list(colors[annotation.label])}
+    # QuPath wants a UUID; one from the content makes the same file of the same set.
+    identity = annotation.id or str(uuid.uuid5(uuid.NAMESPACE_OID, geometry))
+    plane = extra.pop("plane", None)
+    if plane is not None:
+        geometry = f'{geometry[:-1]},"plane":{json.dumps(plane)}}}'
+    rest = "".join(f", {json.dumps(key)}: {json.dumps(value)}" for key, value in extra.items())
+    return (
+        f'{{"type": "Feature", "id": {json.dumps(identity)}, "geometry": {geometry},'
+        f' "properties": {json.dumps(properties)}{rest}}}'
+    ), n_dropped
+
+
+def _finite(value: Any) -> tuple[Any, int]:
+    """Copy a JSON value without the members that are not finite; also return their number."""
+    if isinstance(value, Mapping):
+        kept, dropped = {}, 0
+        for key, member in value.items():
+            if isinstance(member, float) and not math.isfinite(member):
+                dropped += 1
+                continue
+            kept[key], more = _finite(member)
+            dropped += more
+        return kept, dropped
+    if isinstance(value, list):
+        members = [_finite(member) for member in value]
+        return [member for member, _ in members], sum(more for _, more in members)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None, 1
+    return value, 0
