@@ -192,7 +192,9 @@ def _text_notes(annotations: AnnotationSet, groups: Mapping[str, str]) -> list[s
     ]
     n_names = sum(clean_text(a.name) != a.name for a in annotations.annotations)
     if n_names:
-        notes.append(f"characters that XML cannot hold were replaced in the names of {counted(n_names, 'shape')}")
+        notes.append(
+            f"characters that XML cannot hold were replaced in the names of {counted(n_names, 'shape')}"
+        )
     return notes
 
 

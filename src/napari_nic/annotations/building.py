@@ -129,10 +129,14 @@ def _notes(
     notes = []
     if n_repaired:
         themselves = "itself" if n_repaired == 1 else "themselves"
-        notes.append(f"{counted(n_repaired, 'outline')} crossed {themselves} and {was_were(n_repaired)} repaired")
+        notes.append(
+            f"{counted(n_repaired, 'outline')} crossed {themselves} and {was_were(n_repaired)} repaired"
+        )
     if empty:
         names = _listed([drawn[index].where for index in empty])
-        notes.append(f"{counted(len(empty), 'shape')} without extent {was_were(len(empty))} left out: {names}")
+        notes.append(
+            f"{counted(len(empty), 'shape')} without extent {was_were(len(empty))} left out: {names}"
+        )
     if bad:
         names = _listed([f"{drawn[index].where} ({bad[index]})" for index in sorted(bad)])
         notes.append(f"{counted(len(bad), 'damaged shape')} {was_were(len(bad))} left out: {names}")

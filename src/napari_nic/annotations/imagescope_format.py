@@ -159,7 +159,9 @@ def _cut(
             result[number] = replace(annotations[number], kind="polygon", geometry=_areas_of(geometry))
             removed += bool(result[number].geometry.is_empty)
     if removed:
-        notes.append(f"{counted(removed, 'area')} {was_were(removed)} left out: negative regions cover all of it")
+        notes.append(
+            f"{counted(removed, 'area')} {was_were(removed)} left out: negative regions cover all of it"
+        )
     if idle:
         notes.append(f"{counted(idle, 'negative region')} outside of all areas of the layer cut out nothing")
     return tuple(annotation for annotation in result if not annotation.geometry.is_empty)
