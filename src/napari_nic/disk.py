@@ -7,6 +7,7 @@ Whatever the program writes under a name that a user sees goes through :func:`re
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import stat
@@ -15,6 +16,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from napari_nic.errors import NicError, StoreError
 
@@ -51,6 +53,63 @@ _SPECIAL = (
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
+
+
+MOST_JSON_BYTES = 16 << 20
+MOST_JSON_DEPTH = 32
+"""What a description may take: cards and specs are a few kilobytes, three or four levels deep."""
+
+
+def read_json(path: Path, error: type[NicError], *, what: str, most_bytes: int = MOST_JSON_BYTES) -> Any:
+    """Read a JSON file that came from anywhere, in bounded memory and time.
+
+    Parameters
+    ----------
+    path : Path
+    error : type
+        Kind of error to raise.
+    what : str
+        What it is, for the error: ``"the encoder's description"``.
+    most_bytes : int
+        A larger file is not read.
+
+    Raises
+    ------
+    NicError
+        Of the kind `error`, if it is no file, too large, no JSON, or nested without end.
+    """
+    check_regular(path, error)
+    try:
+        with path.open("rb") as file:
+            content = file.read(most_bytes + 1)
+        if len(content) > most_bytes:
+            raise error(f"{what} is too large", path=path, expected=f"at most {most_bytes:,} bytes")
+        data = json.loads(content.decode("utf-8-sig"))
+    except RecursionError:
+        data = None
+        deep = True
+    except (OSError, ValueError) as reason:
+        raise error(f"{what} cannot be read", path=path, expected="JSON", found=str(reason)) from reason
+    else:
+        deep = _too_deep(data)
+    if deep:
+        raise error(f"{what} is nested too deeply", path=path, expected=f"at most {MOST_JSON_DEPTH} levels")
+    return data
+
+
+def _too_deep(data: Any) -> bool:
+    level = [data]
+    for _ in range(MOST_JSON_DEPTH):
+        inner: list[Any] = []
+        for node in level:
+            if isinstance(node, dict):
+                inner.extend(node.values())
+            elif isinstance(node, list):
+                inner.extend(node)
+        if not inner:
+            return False
+        level = inner
+    return True
 
 
 @contextmanager

@@ -8,6 +8,7 @@ expected, what was found and what to do.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 
 class NicError(Exception):
@@ -95,6 +96,20 @@ class MissingDependencyError(NicError, ImportError):
 
 class WeightsError(NicError, ValueError):
     """A weights file is damaged, of another architecture or of another checksum."""
+
+
+class ConsentError(NicError, RuntimeError):
+    """A file holds a program, and nobody has said that it may run.
+
+    Parameters
+    ----------
+    sha256 : str
+        Of the program's bytes, by which a consent is remembered.
+    """
+
+    def __init__(self, problem: str, *, sha256: str = "", **details: Any) -> None:
+        self.sha256 = sha256
+        super().__init__(problem, **details)
 
 
 class DeviceError(NicError, RuntimeError):

@@ -123,7 +123,7 @@ def _file(suffix, *, batch=None, projection=None):
     def make(folder, name):
         path = _write_model(_small_network(), folder / f"{name}{suffix}", batch=batch)
         facts = Settings(mpp=0.5, input_size=32, licence="MIT")
-        import_model_file(path, name=name, settings=facts, projection=projection, home=folder)
+        import_model_file(path, name=name, settings=facts, projection=projection, home=folder, trust=True)
 
     return make
 

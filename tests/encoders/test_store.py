@@ -77,8 +77,8 @@ def test_mean_rgb_is_the_mean_colour_from_minus_one_to_one():
 
 
 def test_options_are_part_of_the_identity_and_leave_other_descriptions_alone():
-    plain = EncoderSpec("a", 3, 128, 0.5, 64, "x", weights_sha256="1")
-    pooled = EncoderSpec("a", 3, 128, 0.5, 64, "x", weights_sha256="1", options={"pooling": "cls"})
+    plain = EncoderSpec("a", 3, 128, 0.5, 64, "x", weights_sha256="1" * 64)
+    pooled = EncoderSpec("a", 3, 128, 0.5, 64, "x", weights_sha256="1" * 64, options={"pooling": "cls"})
     assert plain.identity() != pooled.identity()
     assert "options" not in plain.to_dict()
     assert EncoderSpec.from_dict(pooled.to_dict()) == pooled

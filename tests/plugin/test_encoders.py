@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import warnings
 from pathlib import Path
@@ -127,6 +128,7 @@ def test_program_is_opened_only_after_a_warning(session, controller, answers, to
     request = ImportRequest(str(torchscript_file), "net", mpp=0.5, input_size=32)
     controller.import_encoder(request)
     assert "runs with your rights" in answers.questions[-1]
+    assert hashlib.sha256(torchscript_file.read_bytes()).hexdigest() in answers.questions[-1]
     assert session.spec.name == "mean-rgb", "the answer was no"
     assert controller.why_not() == ""
     answers.agree = True

@@ -20,8 +20,6 @@ Run: TypeAlias = Callable[[argparse.Namespace, Console], int]
 CELL_PX = 8
 """Side of a cell in a picture: a grid of 100 x 100 cells then fills a screen."""
 
-DEBUG_HELP = "show the traceback of an error, each reader's reason, and what libraries print"
-
 TILES_HELP = "folder of picture tiles and their um per pixel; may be given several times"
 
 
@@ -47,8 +45,7 @@ def add_command(
     parser = commands.add_parser(name, help=summary, **({"description": f"{summary}."} | options))
     parser.set_defaults(run=run)
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress bars and notes")
-    # Suppressed, since a default of the command's own would undo ``napari-nic --debug COMMAND``.
-    parser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=DEBUG_HELP)
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser
 
 
@@ -94,6 +91,16 @@ def add_device(parser: argparse._ActionsContainer) -> None:
         choices=("auto", "float32", "bfloat16"),
         default="auto",
         help="of the encoder; auto takes bfloat16 where the processor has it",
+    )
+
+
+def add_trust(parser: argparse._ActionsContainer) -> None:
+    """Add the consent to run an encoder that is a program."""
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="let the program run that the encoder is (TorchScript, torch.export): it has your rights; "
+        "remembered for its very bytes",
     )
 
 

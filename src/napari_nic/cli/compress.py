@@ -54,6 +54,7 @@ def add_parser(commands: arguments.Subparsers) -> None:
 def _add_encoder(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("encoder")
     group.add_argument("--encoder", metavar="NAME", help="name or folder; default: nic-default")
+    arguments.add_trust(group)
     arguments.add_device(group)
     group.add_argument(
         "--workers", type=arguments.positive_int, metavar="N", help="threads; default: all cores"
@@ -81,9 +82,13 @@ def run(args: argparse.Namespace, console: Console) -> int:
     paths = find_slides(args.slides)
     stores = {path: output_for(path, args.out, suffix=STORE_SUFFIX, several=len(paths) > 1) for path in paths}
     with stoppable(console) as token:
-        encoder = load_named_encoder(args.encoder, console, device=args.device, precision=args.precision)
+        encoder = load_named_encoder(
+            args.encoder, console, device=args.device, precision=args.precision, trust=args.trust
+        )
         task = _Task(args, console, encoder, token)
-        return run_each(paths, lambda path: _compress_one(path, stores[path], task), console)
+        return run_each(
+            paths, lambda path: _compress_one(path, stores[path], task), console, debug=args.debug
+        )
 
 
 @dataclass(frozen=True)
@@ -118,7 +123,6 @@ def _compress_one(path: Path, target: Path, task: _Task) -> dict[str, Any]:
             slide, task.encoder, path=target, options=options, overwrite=args.overwrite, token=task.token
         ) as store,
     ):
-        console.notices(slide)
         reports = compress(slide, task.encoder, store, token=task.token, workers=args.workers)
         patches = _last_done(console.follow(reports, slide.name))
         if patches:

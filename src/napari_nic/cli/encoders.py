@@ -11,7 +11,7 @@ from napari_nic.cli.console import Console
 from napari_nic.cli.encoders_evaluate import add_evaluate
 from napari_nic.cli.encoders_import import add_import
 from napari_nic.cli.encoders_train import add_train
-from napari_nic.errors import UnknownNameError
+from napari_nic.errors import NicError, UnknownNameError
 
 if TYPE_CHECKING:
     from napari_nic.encoders import EncoderSpec
@@ -43,13 +43,16 @@ def run_list(args: argparse.Namespace, console: Console) -> int:
     """Print one line per encoder."""
     from napari_nic.encoders import list_encoders
 
-    specs = list_encoders()
+    damaged: list[NicError] = []
+    specs = list_encoders(damaged=damaged.append)
+    for error in damaged:
+        console.error(error)
     if args.json:
         console.json([spec.to_dict() for spec in specs])
-        return 0
+        return 1 if damaged else 0
     rows = [(s.name, s.code_size, s.patch_size, f"{s.mpp:g}", s.licence, s.summary) for s in specs]
     console.table(("name", "C", "patch px", "um/px", "licence", "what it is"), rows)
-    return 0
+    return 1 if damaged else 0
 
 
 def run_show(args: argparse.Namespace, console: Console) -> int:
@@ -84,7 +87,7 @@ def _card(spec: EncoderSpec) -> list[str]:
     facts = {
         "code size": spec.code_size,
         "patches": f"{spec.patch_size} px at {spec.mpp:g} um/px, averaged to {spec.input_size} px",
-        "architecture": spec.architecture,
+        "architecture": spec.architecture + _consent(spec),
         "weights": spec.weights_sha256 or "none",
         "licence": spec.licence or "not stated",
         "cite": spec.citation or "nothing",
@@ -96,6 +99,16 @@ def _card(spec: EncoderSpec) -> list[str]:
     return card_lines(
         f"{spec.name}: {spec.summary}", facts, {"training": spec.training, "how pixels become codes": options}
     )
+
+
+def _consent(spec: EncoderSpec) -> str:
+    """Say whether an encoder that is a program may run."""
+    from napari_nic.encoders.external.trust import is_trusted, runs_program
+
+    if not runs_program(spec):
+        return ""
+    trusted = is_trusted(spec.weights_sha256 or "")
+    return ", a program: you let it run" if trusted else ", a program: it is not opened without --trust"
 
 
 def _in_a_line(value: object) -> object:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_nic.cli import arguments
 from napari_nic.cli.console import Console
+from napari_nic.cli.encoder_use import give_trust
 from napari_nic.cli.interrupt import stoppable
 from napari_nic.errors import InvalidParameterError
 from napari_nic.wording import counted
@@ -47,6 +48,7 @@ def add_evaluate(actions: arguments.Subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--encoders", nargs="+", required=True, metavar="NAME", help="names or folders")
+    arguments.add_trust(parser)
     _add_sets(parser)
     _add_protocol(parser)
     _add_results(parser)
@@ -126,6 +128,7 @@ def run_evaluate(args: argparse.Namespace, console: Console) -> int:
         device=args.device,
     )
     _check_extras(args)
+    give_trust(args.encoders, trust=args.trust)
     outcomes: list[Outcome] = []
     with stoppable(console, ending=STOPPED) as token:
         for report in console.follow(evaluate_encoders(plan, token=token), "evaluate"):

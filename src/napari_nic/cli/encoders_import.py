@@ -26,10 +26,10 @@ Make an encoder, to be used by name, of
 
   timm:MODEL        a network of timm, for instance timm:resnet18 or timm:hf-hub:owner/name; say where its
                     weights come from: nothing is downloaded unless you ask
-  FILE.pt .pt2      TorchScript or torch.export: programs, so import only what you trust
+  FILE.pt .pt2      TorchScript or torch.export: programs, opened only with --trust
   FILE.onnx         an ONNX graph
   FILE.h5           a Keras file of Tellez et al.
-  FOLDER            an encoder folder (encoder.json with its weights)
+  FOLDER            an encoder folder (encoder.json with its weights); --trust, if they are a program
 
 What a file does not say is read from a JSON file of its name beside it (WSInfer's config.json is understood),
 or given by the options below, which win."""
@@ -47,6 +47,7 @@ def add_import(actions: arguments.Subparsers) -> None:
     )
     parser.add_argument("source", metavar="SOURCE", help="timm:MODEL, a file, or a folder")
     parser.add_argument("--out", metavar="NAME", help="name from now on; default for timm: timm:MODEL")
+    arguments.add_trust(parser)
     _add_weights(parser)
     _add_settings(parser)
     _add_projection(parser)
@@ -158,16 +159,22 @@ def _import_timm(args: argparse.Namespace, console: Console) -> EncoderSpec:
 def _import_path(path: Path, args: argparse.Namespace, console: Console) -> EncoderSpec:
     from napari_nic.encoders import import_keras
     from napari_nic.encoders.external import import_encoder, import_model_file
-    from napari_nic.encoders.external.notices import PROGRAM_WARNING, holds_program, terms_at_first_use
+    from napari_nic.encoders.external.notices import terms_at_first_use
 
     if path.suffix.lower() in KERAS_SUFFIXES:
         return import_keras(path, name=args.out)
     settings, wanted = _settings(args), _projection(args)
     if path.is_dir() or path.suffix == ".safetensors":
-        return import_encoder(path, name=args.out, settings=settings, projection=wanted)
-    if holds_program(path):
-        console.warning(f"warning: {path}: {PROGRAM_WARNING}")
-    spec = import_model_file(path, name=args.out, settings=settings, sidecar=args.sidecar, projection=wanted)
+        spec = import_encoder(path, name=args.out, settings=settings, projection=wanted, trust=args.trust)
+    else:
+        spec = import_model_file(
+            path,
+            name=args.out,
+            settings=settings,
+            sidecar=args.sidecar,
+            projection=wanted,
+            trust=args.trust,
+        )
     told = terms_at_first_use(spec)
     if told:
         console.warning(f"note: {told}")

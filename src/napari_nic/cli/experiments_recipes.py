@@ -50,6 +50,7 @@ def add_recipe(actions: arguments.Subparsers) -> None:
     arguments.add_out(parser, "folder of tables, codes, models and results; needed with FOLDER")
     parser.add_argument("--run", action="store_true", dest="go", help="do it all, instead of preparing it")
     parser.add_argument("--encoder", metavar="NAME", help="name or folder; default: nic-default")
+    arguments.add_trust(parser)
     parser.add_argument(
         "--set-aside",
         type=arguments.natural,
@@ -137,7 +138,9 @@ def _run_tiles(args: argparse.Namespace, encoder_name: str, console: Console) ->
 
 
 def _encoder(args: argparse.Namespace, console: Console) -> Encoder:
-    return load_named_encoder(args.encoder, console, device=args.device, precision=args.precision)
+    return load_named_encoder(
+        args.encoder, console, device=args.device, precision=args.precision, trust=args.trust
+    )
 
 
 def _follow(reports: Iterator[Progress], args: argparse.Namespace, console: Console) -> int:

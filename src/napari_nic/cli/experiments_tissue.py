@@ -46,6 +46,7 @@ def add_tissue(actions: arguments.Subparsers) -> None:
         help="real regions with masks to try the model on, and their um per pixel",
     )
     parser.add_argument("--encoder", metavar="NAME", help="name or folder; default: nic-default")
+    arguments.add_trust(parser)
     parser.add_argument("--device", type=arguments.device, default="auto", help="as in compress")
     arguments.add_json(parser)
 

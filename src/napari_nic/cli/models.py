@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from napari_nic.cli import arguments, cohorts
 from napari_nic.cli.cards import card_lines
 from napari_nic.cli.console import Console
+from napari_nic.cli.encoder_use import give_trust
 from napari_nic.cli.interrupt import stoppable
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ def _add_train_demo(actions: arguments.Subparsers) -> None:
     )
     arguments.add_out(parser, "folder to write the model to", required=True)
     parser.add_argument("--encoder", metavar="NAME", help="name or folder; default: nic-default")
+    arguments.add_trust(parser)
     for part, use in (("train", "to learn from"), ("validation", "to choose by"), ("test", "to judge by")):
         parser.add_argument(f"--{part}", type=arguments.positive_int, metavar="N", help=f"slides {use}")
     parser.add_argument("--epochs", type=arguments.positive_int, metavar="N", help="at most")
@@ -102,6 +104,7 @@ def _add_train_demo(actions: arguments.Subparsers) -> None:
 
 def run_train_demo(args: argparse.Namespace, console: Console) -> int:
     """Train and save the demonstration model."""
+    give_trust([args.encoder], trust=args.trust)
     options = _demo_training(args)
     with stoppable(console) as token:
         from napari_nic.demo import train_demo_bundle

@@ -117,6 +117,7 @@ def _add_cohort(actions: arguments.Subparsers) -> None:
         "--keep", choices=("codes", "slides", "both"), default="codes", help="default: %(default)s"
     )
     parser.add_argument("--encoder", metavar="NAME", help="name or folder; default: nic-default")
+    arguments.add_trust(parser)
     arguments.add_device(parser)
 
 
@@ -127,7 +128,9 @@ def run_cohort(args: argparse.Namespace, console: Console) -> int:
     options, folders = _cohort_options(args), tissue_folders(args)
     encoder = None
     if args.keep != "slides":
-        encoder = load_named_encoder(args.encoder, console, device=args.device, precision=args.precision)
+        encoder = load_named_encoder(
+            args.encoder, console, device=args.device, precision=args.precision, trust=args.trust
+        )
     with stoppable(console) as token:
         reports = write_cohort(
             args.out, options, folders=folders, encoder=encoder, keep=args.keep, token=token

@@ -9,23 +9,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from platformdirs import user_data_dir
 
+from napari_nic.disk import check_regular, read_json, replacing_folder, sync_files
 from napari_nic.encoders.mean_rgb import MEAN_RGB
-from napari_nic.encoders.spec import EncoderSpec
-from napari_nic.errors import InvalidParameterError, UnknownNameError, WeightsError
+from napari_nic.encoders.spec import EncoderSpec, is_name, is_plain_file_name
+from napari_nic.errors import InvalidParameterError, StoreError, UnknownNameError, WeightsError
 
 SPEC_FILE, WEIGHTS_FILE, CARD_FILE = "encoder.json", "weights.safetensors", "CARD.md"
 MODEL_FILES = {"torchscript": "model.pt", "torch-export": "model.pt2", "onnx": "model.onnx"}
 """What holds the weights of the architectures that are a file of their own."""
 
 TIMM_PREFIX = "timm:"
+_log = logging.getLogger(__name__)
 BUILT_IN = Path(__file__).parent / "weights"
 DEFAULT_ENCODER = "nic-default"
 
@@ -36,10 +38,21 @@ def user_encoders_folder(home: Path | str | None = None) -> Path:
     return Path(base) / "encoders"
 
 
-def list_encoders() -> tuple[EncoderSpec, ...]:
-    """List the package's and the user's encoders; the default one first, the user's by name."""
-    folders = [*_folders(BUILT_IN), *_folders(user_encoders_folder())]
-    specs = [read_spec(folder) for folder in folders]
+def list_encoders(*, damaged: Callable[[WeightsError], object] | None = None) -> tuple[EncoderSpec, ...]:
+    """List the package's and the user's encoders; the default one first, the user's by name.
+
+    Parameters
+    ----------
+    damaged : callable, optional
+        Is told why one is left out; by default it stands in the log.
+    """
+    tell = damaged or (lambda error: _log.warning("left out an encoder: %s", error))
+    specs = []
+    for folder in [*_folders(BUILT_IN), *_folders(user_encoders_folder())]:
+        try:
+            specs.append(read_spec(folder))
+        except WeightsError as error:
+            tell(error)
     specs.sort(key=lambda spec: spec.name != DEFAULT_ENCODER)
     return (*specs, MEAN_RGB)
 
@@ -97,16 +110,20 @@ def read_spec(folder: Path) -> EncoderSpec:
     WeightsError
         If it is damaged.
     """
+    from napari_nic.encoders.external.options import check_options
+
     file = folder / SPEC_FILE
-    try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsError(
-            "the encoder's description cannot be read", path=file, expected="JSON", found=str(error)
-        ) from error
+    data = read_json(file, WeightsError, what="the encoder's description")
     if not isinstance(data, dict):
         raise WeightsError("not an encoder description", path=file, expected="a JSON object")
-    return EncoderSpec.from_dict(data)
+    try:
+        spec = EncoderSpec.from_dict(data)
+        check_options(spec)
+    except WeightsError as error:
+        raise WeightsError(
+            error.problem, path=file, expected=error.expected, found=error.found, hint=error.hint
+        ) from error
+    return spec
 
 
 def checked_weights(folder: Path, spec: EncoderSpec) -> Path:
@@ -126,13 +143,57 @@ def checked_file(file: Path, sha256: str | None, spec: EncoderSpec) -> Path:
     Raises
     ------
     WeightsError
-        If the file is missing or is another one.
+        If the file is missing, is another one, or is a link out of the encoder's folder.
     """
+    check_inside(file)
+    with _readable(file):
+        _compare(file_sha256(file), sha256, file, spec)
+    return file
+
+
+def read_checked(file: Path, sha256: str | None, spec: EncoderSpec) -> bytes:
+    """Return the content of a file of an encoder; what was compared is what is returned.
+
+    Raises
+    ------
+    WeightsError
+        See :func:`checked_file`.
+    """
+    check_inside(file)
+    with _readable(file):
+        content = file.read_bytes()
+    _compare(hashlib.sha256(content).hexdigest(), sha256, file, spec)
+    return content
+
+
+def check_inside(file: Path) -> None:
+    """Raise :class:`WeightsError` unless a file is there, is regular, and lies in its folder itself.
+
+    A link out of an encoder's folder could hand any file of the user's to whoever gets a copy.
+    """
+    check_regular(file, WeightsError)
     if not file.is_file():
         raise WeightsError(
             "the encoder's weights are missing", path=file, hint="import or train the encoder again"
         )
-    found = file_sha256(file)
+    if not file.resolve().is_relative_to(file.parent.resolve()):
+        raise WeightsError(
+            "this file of the encoder is a link to outside its folder",
+            path=file,
+            found=str(file.resolve()),
+            hint="copy the folder with what its links point to (cp -rL)",
+        )
+
+
+@contextmanager
+def _readable(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise WeightsError("the encoder's weights cannot be read", path=file, found=str(error)) from error
+
+
+def _compare(found: str, sha256: str | None, file: Path, spec: EncoderSpec) -> None:
     if found != sha256:
         raise WeightsError(
             f"these are not the weights of encoder {spec.name!r}",
@@ -141,7 +202,6 @@ def checked_file(file: Path, sha256: str | None, spec: EncoderSpec) -> Path:
             found=found,
             hint="the file was changed or damaged; import or train the encoder again",
         )
-    return file
 
 
 def weights_name(spec: EncoderSpec) -> str:
@@ -157,8 +217,10 @@ def folder_name(name: str) -> str:
 def check_new_name(name: str) -> None:
     """Raise :class:`InvalidParameterError` unless an encoder of the user's may be called `name`."""
     folder = folder_name(name)
-    if Path(folder).name != folder or folder in ("", ".."):
-        raise InvalidParameterError("an encoder's name cannot hold a path", found=repr(name))
+    if not is_name(name) or not is_plain_file_name(folder):
+        raise InvalidParameterError(
+            "an encoder's name cannot hold a path, or characters that a file's name cannot", found=repr(name)
+        )
     if name in (MEAN_RGB.name, DEFAULT_ENCODER) or (BUILT_IN / name).exists():
         raise InvalidParameterError(
             f"{name!r} is an encoder of napari-nic itself", hint="import it under another name"
@@ -180,29 +242,41 @@ def new_encoder(name: str, home: Path | str | None = None) -> Iterator[Path]:
         If the files cannot be written.
     """
     check_new_name(name)
-    base = user_encoders_folder(home)
+    target = user_encoders_folder(home) / folder_name(name)
+    check_replaceable(target)
     try:
-        base.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".new-", dir=base) as workshop:
-            made, target = Path(workshop) / "made", base / folder_name(name)
+        with replacing_folder(target) as made:
             made.mkdir()
             yield made
-            if target.exists():
-                target.rename(Path(workshop) / "replaced")
-            made.rename(target)
-    except OSError as error:
+            sync_files(file for file in made.rglob("*") if file.is_file())
+    except StoreError as error:
         raise WeightsError(
             "the encoder cannot be saved",
-            path=base / folder_name(name),
-            found=str(error),
+            path=target,
+            found=error.found,
             hint="free the disk or make the folder writable, or choose another with NAPARI_NIC_HOME",
         ) from error
+
+
+def check_replaceable(target: Path) -> None:
+    """Raise :class:`WeightsError` if a folder is there that is not an encoder's, or a link to elsewhere."""
+    if target.is_symlink() or (target.exists() and not (target / SPEC_FILE).is_file()):
+        raise WeightsError(
+            "something that is no encoder has this name already; it is not replaced",
+            path=target,
+            hint="choose another name, or move it away",
+        )
 
 
 def write_spec(folder: Path, spec: EncoderSpec, card: str) -> None:
     """Write ``encoder.json`` and ``CARD.md``."""
     (folder / CARD_FILE).write_text(card, encoding="utf-8")
-    (folder / SPEC_FILE).write_text(json.dumps(spec.to_dict(), indent=2) + "\n", encoding="utf-8")
+    (folder / SPEC_FILE).write_text(spec_text(spec), encoding="utf-8")
+
+
+def spec_text(spec: EncoderSpec) -> str:
+    """Return the content of ``encoder.json``."""
+    return json.dumps(spec.to_dict(), indent=2) + "\n"
 
 
 def file_sha256(file: Path) -> str:

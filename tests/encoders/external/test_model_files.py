@@ -1,5 +1,6 @@
 import json
 import warnings
+from functools import partial
 
 import numpy as np
 import onnx
@@ -8,9 +9,11 @@ import torch
 
 from napari_nic.encoders import get_spec, load_encoder
 from napari_nic.encoders.external import Settings, extras, import_encoder, import_model_file
-from napari_nic.encoders.external.notices import holds_program, terms_at_first_use
+from napari_nic.encoders.external.notices import terms_at_first_use
 from napari_nic.encoders.store import user_encoders_folder
-from napari_nic.errors import InvalidParameterError, MissingDependencyError, WeightsError
+from napari_nic.errors import ConsentError, InvalidParameterError, MissingDependencyError, WeightsError
+
+import_trusted = partial(import_model_file, trust=True)
 
 SETTINGS = Settings(mpp=0.5, input_size=32)
 SUFFIXES = [".pt", ".pt2", ".onnx"]
@@ -31,7 +34,7 @@ def eager(net, patches, mean=IMAGENET[0], std=IMAGENET[1]):
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_codes_equal_those_of_the_network_itself(tmp_path, small_network, write_model, patches, suffix):
     file = write_model(small_network, tmp_path / f"m{suffix}")
-    spec = import_model_file(file, name="mine", settings=SETTINGS)
+    spec = import_trusted(file, name="mine", settings=SETTINGS)
     assert get_spec("mine") == spec
     assert (spec.code_size, spec.patch_size, spec.mpp) == (20, 32, 0.5)
     codes = load_encoder("mine", device="cpu").encode(patches)
@@ -43,7 +46,7 @@ def test_a_file_for_one_batch_size_takes_any_number_of_patches(
     tmp_path, small_network, write_model, patches, suffix
 ):
     file = write_model(small_network, tmp_path / f"m{suffix}", batch=5)
-    import_model_file(file, name="mine", settings=SETTINGS)
+    import_trusted(file, name="mine", settings=SETTINGS)
     encoder = load_encoder("mine", device="cpu")
     assert encoder.batch_size == 5
     np.testing.assert_allclose(encoder.encode(patches), eager(small_network, patches), atol=1e-5)
@@ -53,7 +56,7 @@ def test_normalisation_is_taken_from_the_sidecar(tmp_path, small_network, write_
     file = write_model(small_network, tmp_path / "m.pt")
     described = {"mpp": 0.25, "input_size": 32, "patch_size": 64, "normalise": "symmetric", "licence": "CC0"}
     (tmp_path / "m.json").write_text(json.dumps(described))
-    spec = import_model_file(file, name="mine", settings=Settings(mpp=0.5))
+    spec = import_trusted(file, name="mine", settings=Settings(mpp=0.5))
     assert (spec.mpp, spec.patch_size, spec.licence) == (0.5, 64, "CC0")
     codes = load_encoder("mine", device="cpu").encode(patches)
     np.testing.assert_allclose(codes, eager(small_network, patches, 0.5, 0.5), atol=1e-5)
@@ -67,9 +70,9 @@ class Tokens(torch.nn.Module):
 def test_tokens_are_pooled(tmp_path, write_model, patches):
     file = write_model(Tokens(), tmp_path / "m.onnx")
     with pytest.raises(WeightsError, match="how to pool"):
-        import_model_file(file, name="mine", settings=SETTINGS)
+        import_trusted(file, name="mine", settings=SETTINGS)
     said = Settings(mpp=0.5, input_size=32, pooling="mean", prefix_tokens=0, mean=(0, 0, 0), std=(1, 1, 1))
-    import_model_file(file, name="mine", settings=said)
+    import_trusted(file, name="mine", settings=said)
     codes = load_encoder("mine", device="cpu").encode(patches)
     np.testing.assert_allclose(codes, patches.mean((1, 2)) / 255, atol=1e-5)
 
@@ -81,10 +84,10 @@ def test_an_output_can_be_chosen(tmp_path, write_model, small_network, patches):
     model.graph.output.append(onnx.helper.make_tensor_value_info(inner, onnx.TensorProto.FLOAT, None))
     onnx.save(model, file)
     with pytest.raises(WeightsError, match="which output"):
-        import_model_file(file, name="mine", settings=SETTINGS)
+        import_trusted(file, name="mine", settings=SETTINGS)
     with pytest.raises(WeightsError, match="no such output"):
-        import_model_file(file, name="mine", settings=Settings(mpp=0.5, input_size=32, output="x"))
-    import_model_file(file, name="mine", settings=Settings(mpp=0.5, input_size=32, output="codes"))
+        import_trusted(file, name="mine", settings=Settings(mpp=0.5, input_size=32, output="x"))
+    import_trusted(file, name="mine", settings=Settings(mpp=0.5, input_size=32, output="codes"))
     np.testing.assert_allclose(
         load_encoder("mine", device="cpu").encode(patches), eager(small_network, patches), atol=1e-5
     )
@@ -94,7 +97,7 @@ def test_data_beside_an_onnx_file_comes_along_and_is_checked(tmp_path, write_mod
     file = write_model(small_network, tmp_path / "m.onnx")
     model = onnx.load(file)
     onnx.save(model, file, save_as_external_data=True, location="m.onnx.data", size_threshold=0)
-    spec = import_model_file(file, name="mine", settings=SETTINGS)
+    spec = import_trusted(file, name="mine", settings=SETTINGS)
     assert set(spec.options["files"]) == {"m.onnx.data"}
     assert import_encoder(user_encoders_folder() / "mine", name="copy").identity() == spec.identity()
     codes = load_encoder("copy", device="cpu").encode(patches)
@@ -110,7 +113,7 @@ def test_a_file_that_is_no_model_is_refused(tmp_path, home, suffix):
     file = tmp_path / f"m{suffix}"
     file.write_bytes(b"nothing" * 50)
     with pytest.raises(WeightsError, match="cannot be opened") as error:
-        import_model_file(file, name="mine", settings=SETTINGS)
+        import_trusted(file, name="mine", settings=SETTINGS)
     assert error.value.file == file
     assert not (home / "encoders").exists()
 
@@ -118,14 +121,14 @@ def test_a_file_that_is_no_model_is_refused(tmp_path, home, suffix):
 def test_weights_without_a_network_point_to_timm(tmp_path):
     torch.save({"a": torch.zeros(2)}, tmp_path / "m.pt")
     with pytest.raises(WeightsError, match="timm:MODEL"):
-        import_model_file(tmp_path / "m.pt", name="mine", settings=SETTINGS)
+        import_trusted(tmp_path / "m.pt", name="mine", settings=SETTINGS)
 
 
 @pytest.mark.parametrize("name", ["m.txt", "absent.onnx"])
 def test_other_files_are_refused(tmp_path, name):
     (tmp_path / "m.txt").touch()
     with pytest.raises(WeightsError, match=r"\.onnx"):
-        import_model_file(tmp_path / name, name="mine", settings=SETTINGS)
+        import_trusted(tmp_path / name, name="mine", settings=SETTINGS)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -133,7 +136,7 @@ def test_a_network_for_other_patches_is_refused(tmp_path, suffix, write_model):
     net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 32 * 32, 4))
     file = write_model(net, tmp_path / f"m{suffix}")
     with pytest.raises(WeightsError, match="--input-size"):
-        import_model_file(file, name="mine", settings=Settings(mpp=0.5, input_size=48))
+        import_trusted(file, name="mine", settings=Settings(mpp=0.5, input_size=48))
 
 
 def test_a_network_with_two_inputs_is_refused(tmp_path):
@@ -148,7 +151,7 @@ def test_a_network_with_two_inputs_is_refused(tmp_path):
         torch.onnx.export(Two(), example, tmp_path / "m.onnx", dynamo=False)
     for suffix in (".pt2", ".onnx"):
         with pytest.raises(WeightsError, match="one batch of pictures"):
-            import_model_file(tmp_path / f"m{suffix}", name="mine", settings=SETTINGS)
+            import_trusted(tmp_path / f"m{suffix}", name="mine", settings=SETTINGS)
 
 
 def test_codes_that_are_no_numbers_are_refused(tmp_path, write_model):
@@ -158,37 +161,43 @@ def test_codes_that_are_no_numbers_are_refused(tmp_path, write_model):
 
     file = write_model(Broken(), tmp_path / "m.pt")
     with pytest.raises(WeightsError, match="finite"):
-        import_model_file(file, name="mine", settings=SETTINGS)
+        import_trusted(file, name="mine", settings=SETTINGS)
 
 
 def test_resolution_and_size_must_be_said(tmp_path, write_model, small_network):
     file = write_model(small_network, tmp_path / "m.pt")
     for said in (None, Settings(mpp=0.5), Settings(input_size=32)):
         with pytest.raises(InvalidParameterError, match="JSON file beside"):
-            import_model_file(file, name="mine", settings=said)
+            import_trusted(file, name="mine", settings=said)
 
 
 def test_a_missing_runtime_is_named_with_the_install_line(tmp_path, write_model, small_network, monkeypatch):
     file = write_model(small_network, tmp_path / "m.onnx")
     monkeypatch.setattr(extras, "find_spec", lambda _name: None)
     with pytest.raises(MissingDependencyError, match=r'pip install "napari-nic\[networks\]"'):
-        import_model_file(file, name="mine", settings=SETTINGS)
+        import_trusted(file, name="mine", settings=SETTINGS)
 
 
 def test_terms_are_told_once(tmp_path, write_model, small_network):
     file = write_model(small_network, tmp_path / "m.pt")
-    spec = import_model_file(file, name="mine", settings=SETTINGS)
+    spec = import_trusted(file, name="mine", settings=SETTINGS)
     assert "not stated" in (terms_at_first_use(spec) or "")
     assert terms_at_first_use(spec) is None
-    other = import_model_file(write_model(Tokens(), tmp_path / "m.onnx"), name="mine", settings=Settings(
+    other = import_trusted(write_model(Tokens(), tmp_path / "m.onnx"), name="mine", settings=Settings(
         mpp=0.5, input_size=32, pooling="mean", licence="CC0"
     ))  # fmt: skip
     assert "CC0" in (terms_at_first_use(other) or "")
     assert terms_at_first_use(get_spec("nic-default")) is None
 
 
-def test_only_programs_are_warned_of():
-    assert [holds_program(f"m{suffix}") for suffix in SUFFIXES] == [True, True, False]
+def test_only_programs_are_asked_about(tmp_path, small_network, write_model):
+    for suffix in SUFFIXES:
+        file = write_model(small_network, tmp_path / f"m{suffix}")
+        if suffix == ".onnx":
+            import_model_file(file, name="mine", settings=SETTINGS)
+        else:
+            with pytest.raises(ConsentError, match="runs with your rights"):
+                import_model_file(file, name="mine", settings=SETTINGS)
 
 
 def test_weights_alone_are_no_encoder(tmp_path):

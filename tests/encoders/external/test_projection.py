@@ -56,7 +56,7 @@ def test_requests_are_checked(request_):
 def plain(tmp_path, small_network, write_model):
     """Spec of an encoder without a projection."""
     file = write_model(small_network, tmp_path / "m.onnx")
-    return import_model_file(file, name="plain", settings=Settings(mpp=0.5, input_size=32))
+    return import_model_file(file, name="plain", settings=Settings(mpp=0.5, input_size=32), trust=True)
 
 
 def patches_for(spec):

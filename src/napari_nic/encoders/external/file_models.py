@@ -1,20 +1,32 @@
 """Networks that come as one file: TorchScript, torch.export, ONNX.
 
-TorchScript and torch.export files hold a program, and running one means to trust whoever made it. An ONNX
-file holds a graph of known operations and cannot do more than compute.
+TorchScript and torch.export files hold a program, and running one means to trust whoever made it: callers
+ask :mod:`.trust` first, and hand over the bytes that it compared. An ONNX file holds a graph of known
+operations and cannot do more than compute.
 """
 
 from __future__ import annotations
 
+import io
+import logging
 import warnings
-import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from napari_nic.disk import check_regular
+from napari_nic.encoders.external.archives import (
+    EXPORTED,
+    TORCHSCRIPT,
+    check_torchscript,
+    unreadable,
+    without_pickles,
+)
 from napari_nic.encoders.external.extras import require
 from napari_nic.encoders.external.network_encoder import GPU_BATCH, Network
 from napari_nic.errors import DeviceError, WeightsError
@@ -25,7 +37,23 @@ MESSAGE = 500
 FLOAT_INPUT = "tensor(float)"
 
 
-def open_torchscript(file: Path, *, device: str, output: str | None = None) -> Network:
+@dataclass(frozen=True, eq=False)
+class ModelFile:
+    """A model's file, and its bytes where they run as a program.
+
+    Attributes
+    ----------
+    file : Path
+        Names it in errors; of ONNX the file itself is opened.
+    content : bytes
+        Of a program: what the user let run. The file is not read again.
+    """
+
+    file: Path
+    content: bytes = b""
+
+
+def open_torchscript(model: ModelFile, *, device: str, output: str | None = None) -> Network:
     """Open a TorchScript module.
 
     Raises
@@ -33,14 +61,16 @@ def open_torchscript(file: Path, *, device: str, output: str | None = None) -> N
     WeightsError
         If the file is none.
     """
-    _check_archive(file, output, "a TorchScript module (torch.jit.save)")
+    file = model.file
+    check_torchscript(model.content, file)
+    _check_no_output(output, file)
     try:
         with warnings.catch_warnings():
             # PyTorch asks makers of such files to change over to torch.export; readers cannot.
             warnings.filterwarnings("ignore", ".*torch.jit.* is deprecated", FutureWarning)
-            module = torch.jit.load(str(file), map_location=device).eval()
+            module = torch.jit.load(io.BytesIO(model.content), map_location=device).eval()
     except (RuntimeError, ValueError, OSError) as error:
-        raise _unreadable(file, "a TorchScript module (torch.jit.save)", error) from error
+        raise _unreadable(file, TORCHSCRIPT, error) from error
 
     def run(pixels: torch.Tensor) -> Any:
         """Run the program on normalised pixels, (B, 3, s, s) float32."""
@@ -51,25 +81,55 @@ def open_torchscript(file: Path, *, device: str, output: str | None = None) -> N
     return Network(run, device)
 
 
-def open_exported(file: Path, *, device: str, output: str | None = None) -> Network:
-    """Open a program of torch.export.
+def open_exported(model: ModelFile, *, device: str, output: str | None = None) -> Network:
+    """Open a program of torch.export; pickles in it are never run, see :mod:`.archives`.
 
     Raises
     ------
     WeightsError
         If the file is none, or its program does not take one batch of pictures.
     """
-    _check_archive(file, output, "a program (torch.export.save)")
+    file = model.file
+    plain = without_pickles(model.content, file)
+    _check_no_output(output, file)
     try:
-        program = torch.export.load(file)
-    except (RuntimeError, ValueError, OSError, KeyError, AssertionError) as error:
-        raise _unreadable(file, "a program (torch.export.save)", error) from error
+        with _quiet("torch.export", "torch.export.pt2_archive._package"):
+            program = torch.export.load(plain)
+    except _EXPORT_ERRORS as error:
+        raise _unreadable(file, EXPORTED, error) from error
     least, most = _batch_range(program, file)
     if device != "cpu":
         from torch.export.passes import move_to_device_pass
 
         program = move_to_device_pass(program, device)
     return Network(program.module(), device, least_batch=least, most_batch=most)
+
+
+_EXPORT_ERRORS = (
+    RuntimeError,
+    ValueError,
+    OSError,
+    LookupError,
+    AssertionError,
+    TypeError,
+    AttributeError,
+    SyntaxError,
+)
+"""What torch.export.load raises for a file that is not what it expects."""
+
+
+@contextmanager
+def _quiet(*names: str) -> Iterator[None]:
+    """Keep loggers from printing tracebacks of what is raised as an error as well."""
+    loggers = [logging.getLogger(name) for name in names]
+    before = [logger.disabled for logger in loggers]
+    for logger in loggers:
+        logger.disabled = True
+    try:
+        yield
+    finally:
+        for logger, was in zip(loggers, before, strict=True):
+            logger.disabled = was
 
 
 def _batch_range(program: torch.export.ExportedProgram, file: Path) -> tuple[int, int]:
@@ -92,7 +152,7 @@ def _batch_range(program: torch.export.ExportedProgram, file: Path) -> tuple[int
     return max(1, int(found.lower)), GPU_BATCH if found.upper > GPU_BATCH else int(found.upper)
 
 
-def open_onnx(file: Path, *, device: str, output: str | None = None) -> Network:
+def open_onnx(model: ModelFile, *, device: str, output: str | None = None) -> Network:
     """Open an ONNX graph.
 
     Raises
@@ -104,6 +164,8 @@ def open_onnx(file: Path, *, device: str, output: str | None = None) -> Network:
     DeviceError
         If the device is not the CPU and onnxruntime was not built for it.
     """
+    file = model.file
+    check_regular(file, WeightsError)
     session = _onnx_session(file, device)
     (least, most), name = _onnx_input(session, file)
     wanted = [_onnx_output(session, file, output)]
@@ -192,23 +254,13 @@ def _onnx_output(session: Any, file: Path, output: str | None) -> str:
     return chosen
 
 
-def _check_archive(file: Path, output: str | None, expected: str) -> None:
-    """Raise unless a file may be one of PyTorch's, which are archives and have no outputs by name."""
-    if not zipfile.is_zipfile(file):
-        raise _unreadable(file, expected, ValueError("not an archive of PyTorch"))
+def _check_no_output(output: str | None, file: Path) -> None:
     if output is not None:
         raise WeightsError("only ONNX files have outputs by name", path=file, found=output)
 
 
 def _unreadable(file: Path, expected: str, error: Exception) -> WeightsError:
-    return WeightsError(
-        "the model cannot be opened",
-        path=file,
-        expected=expected,
-        found=str(error)[:MESSAGE],
-        hint="weights without their network belong to a model of timm: "
-        "napari-nic encoders import timm:MODEL --weights FILE",
-    )
+    return unreadable(file, expected, str(error)[:MESSAGE] or type(error).__name__)
 
 
 OPENERS: dict[str, Callable[..., Network]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,13 +20,16 @@ from napari_nic.encoders.external.settings import (
     TimmWeights,
 )
 from napari_nic.encoders.external.sidecar import find_sidecar, read_sidecar
+from napari_nic.encoders.external.trust import read_program, runs_program
 from napari_nic.encoders.spec import Encoder, EncoderSpec
 from napari_nic.encoders.store import (
     MODEL_FILES,
     SPEC_FILE,
     TIMM_PREFIX,
     WEIGHTS_FILE,
+    check_inside,
     check_new_name,
+    checked_file,
     file_sha256,
     new_encoder,
     read_spec,
@@ -68,10 +72,11 @@ def import_model_file(
     sidecar: Path | None = None,
     projection: ProjectionRequest | None = None,
     home: Path | str | None = None,
+    trust: bool = False,
 ) -> EncoderSpec:
     """Make an encoder of a TorchScript (``.pt``), torch.export (``.pt2``) or ONNX (``.onnx``) file.
 
-    TorchScript and torch.export files are programs: import only what you would run.
+    TorchScript and torch.export files are programs: they are opened only if you `trust` them.
 
     Parameters
     ----------
@@ -86,6 +91,8 @@ def import_model_file(
     projection : ProjectionRequest, optional
     home : Path or str, optional
         The user's data folder, see :func:`napari_nic.encoders.store.user_encoders_folder`.
+    trust : bool
+        Whether a program may run, see :func:`napari_nic.encoders.load_encoder`.
 
     Returns
     -------
@@ -93,6 +100,8 @@ def import_model_file(
 
     Raises
     ------
+    ConsentError
+        If the file is a program, and nobody has said that it may run.
     InvalidParameterError
         If the resolution or the size of the input is stated nowhere, or `name` cannot be used.
     WeightsError
@@ -101,16 +110,24 @@ def import_model_file(
         If onnxruntime is needed and not installed.
     """
     from napari_nic.encoders.external.opening import open_model_file
+    from napari_nic.encoders.external.programs import read_model
 
     path = Path(path)
     check_new_name(name)
     architecture = _architecture(path)
     facts = _facts_of_file(path, settings, sidecar)
     options = _options(facts.or_else(ASSUMED)) | ({"output": facts.output} if facts.output else {})
-    spec = _spec(name, architecture, facts, options, origin={"network": path.name}, weights=path)
-    encoder = _measured(spec, open_model_file(spec, path, device="cpu"))
+    model = read_model(path, architecture, trust=trust)
+    digest = hashlib.sha256(model.content).hexdigest() if model.content else file_sha256(path)
+    spec = _spec(name, architecture, facts, options, origin={"network": path.name}, digest=digest)
+    encoder = _measured(spec, open_model_file(spec, model, device="cpu"))
     with new_encoder(name, home) as folder:
-        shutil.copyfile(path, folder / MODEL_FILES[architecture])
+        copy = folder / MODEL_FILES[architecture]
+        if model.content:
+            copy.write_bytes(model.content)
+        else:
+            shutil.copyfile(path, copy)
+            checked_file(copy, digest, spec)
         return _finish(folder, encoder, projection, files=_copy_data_file(path, folder))
 
 
@@ -158,7 +175,7 @@ def import_timm(
         save_file({key: value.contiguous() for key, value in built.net.state_dict().items()}, file)
         options = _options(facts) | built.options
         origin = {"network": model, "weights": _origin(weights)}
-        spec = _spec(name, "timm", facts, options, origin=origin, weights=file)
+        spec = _spec(name, "timm", facts, options, origin=origin, digest=file_sha256(file))
         encoder = _measured(spec, run_timm(built.net, device="cpu", precision="float32"))
         return _finish(folder, encoder, projection)
 
@@ -170,6 +187,7 @@ def import_encoder(
     settings: Settings | None = None,
     projection: ProjectionRequest | None = None,
     home: Path | str | None = None,
+    trust: bool = False,
 ) -> EncoderSpec:
     """Copy an encoder folder (``encoder.json`` and its weights), for instance one that somebody sent.
 
@@ -177,13 +195,15 @@ def import_encoder(
     ----------
     source : Path or str
         The folder, or the safetensors file in it.
-    name, projection, home
+    name, projection, home, trust
         See :func:`import_model_file`.
     settings : Settings, optional
         Only licence, summary and citation can be said anew.
 
     Raises
     ------
+    ConsentError
+        If the encoder is a program, and nobody has said that it may run.
     WeightsError
         If the folder is damaged, or its weights do not fit its description.
     """
@@ -199,10 +219,12 @@ def import_encoder(
         summary=said.summary or old.summary,
         citation=said.citation or old.citation,
     )
+    if runs_program(old):
+        read_program(given / weights_name(old), old, trust=trust)  # the copy must be of the same bytes
     with new_encoder(name, home) as folder:
         for file in _files_of(old):
-            if (given / file).is_file():
-                shutil.copyfile(given / file, folder / file)
+            check_inside(given / file)
+            shutil.copyfile(given / file, folder / file)
         return _finish(folder, load_folder(folder, spec, device="cpu", precision="float32"), projection)
 
 
@@ -285,7 +307,7 @@ def _spec(
     options: dict[str, Any],
     *,
     origin: Mapping[str, str],
-    weights: Path,
+    digest: str,
 ) -> EncoderSpec:
     """Describe an encoder whose code size is not known yet."""
     input_size = facts.input_size or 0
@@ -296,7 +318,7 @@ def _spec(
         mpp=facts.mpp or 0.0,
         input_size=input_size,
         architecture=architecture,
-        weights_sha256=file_sha256(weights),
+        weights_sha256=digest,
         licence=facts.licence or "",
         summary=facts.summary or f"Imported from {origin['network']}",
         citation=facts.citation or "",

@@ -11,20 +11,10 @@ from napari_nic.encoders.store import MODEL_FILES, TIMM_PREFIX, user_encoders_fo
 
 SHOWN_FILE = ".terms-shown.json"
 
-PROGRAM_WARNING = (
-    "this file holds a program, which runs with your rights as soon as it is opened: import it only if you "
-    "trust whoever made it (an ONNX file cannot do more than compute)"
-)
-
 
 def is_external(spec: EncoderSpec) -> bool:
     """Whether an encoder is another's network."""
     return spec.architecture == "timm" or spec.architecture in MODEL_FILES
-
-
-def holds_program(path: Path | str) -> bool:
-    """Whether opening a model's file runs code of whoever made it."""
-    return Path(path).suffix.lower() in (".pt", ".ts", ".pt2")
 
 
 def gating(spec: EncoderSpec) -> str:

@@ -5,42 +5,49 @@ from __future__ import annotations
 from pathlib import Path
 
 from napari_nic.encoders.device import choose_device, choose_precision
-from napari_nic.encoders.external.file_models import OPENERS
+from napari_nic.encoders.external.file_models import OPENERS, ModelFile
 from napari_nic.encoders.external.network_encoder import Network, NetworkEncoder
+from napari_nic.encoders.external.trust import read_program, runs_program
 from napari_nic.encoders.spec import EncoderSpec
-from napari_nic.encoders.store import checked_file
-from napari_nic.errors import DeviceError
+from napari_nic.encoders.store import checked_file, checked_weights, weights_name
+from napari_nic.errors import DeviceError, InvalidParameterError, WeightsError
 
 
 def open_encoder(
-    folder: Path, spec: EncoderSpec, weights: Path, *, device: str = "auto", precision: str = "auto"
+    folder: Path, spec: EncoderSpec, *, device: str = "auto", precision: str = "auto", trust: bool = False
 ) -> NetworkEncoder:
-    """Open another's network as an encoder.
+    """Open another's network as an encoder, after comparing the checksums of its files.
 
     Parameters
     ----------
     folder : Path
         Of the encoder.
     spec : EncoderSpec
-    weights : Path
-        Its file of weights, or the model's file; the checksum is the caller's business.
     device, precision : str
         As for :func:`napari_nic.encoders.load_encoder`. Networks in a file of their own compute in the
         precision that they were exported in, float32; the encoder's ``precision`` says so.
+    trust : bool
+        See :func:`napari_nic.encoders.load_encoder`.
 
     Raises
     ------
-    MissingDependencyError, WeightsError, DeviceError
+    MissingDependencyError, WeightsError, DeviceError, ConsentError
     """
     for name, sha256 in spec.options.get("files", {}).items():
         checked_file(folder / name, sha256, spec)
     if spec.architecture == "timm":
+        weights = checked_weights(folder, spec)
         return NetworkEncoder(spec, _open_timm(spec, weights, device=device, precision=precision))
-    return NetworkEncoder(spec, open_model_file(spec, weights, device=device))
+    file = folder / weights_name(spec)
+    if runs_program(spec):
+        content = read_program(file, spec, trust=trust)
+        return NetworkEncoder(spec, open_model_file(spec, ModelFile(file, content), device=device))
+    checked_weights(folder, spec)
+    return NetworkEncoder(spec, open_model_file(spec, ModelFile(file), device=device))
 
 
-def open_model_file(spec: EncoderSpec, file: Path, *, device: str = "auto") -> Network:
-    """Open a TorchScript, torch.export or ONNX file on a device.
+def open_model_file(spec: EncoderSpec, model: ModelFile, *, device: str = "auto") -> Network:
+    """Open a TorchScript, torch.export or ONNX file on a device; that it may run is the caller's business.
 
     With ``"auto"`` a file that cannot run on the fastest device runs on the CPU.
 
@@ -52,17 +59,22 @@ def open_model_file(spec: EncoderSpec, file: Path, *, device: str = "auto") -> N
     chosen = choose_device(device)
     if device == "auto" and chosen != "cpu":
         try:
-            return opener(file, device=chosen, output=output)
+            return opener(model, device=chosen, output=output)
         except DeviceError:
             chosen = "cpu"
-    return opener(file, device=chosen, output=output)
+    return opener(model, device=chosen, output=output)
 
 
 def _open_timm(spec: EncoderSpec, weights: Path, *, device: str, precision: str) -> Network:
     from napari_nic.encoders.external.states import fill, read_state
-    from napari_nic.encoders.external.timm_models import build, run_timm
+    from napari_nic.encoders.external.timm_models import build, check_fits, run_timm
 
     device = choose_device(device)
-    net = build(spec.options["model"], spec.options["model_args"])
+    model, args = spec.options["model"], spec.options["model_args"]
+    try:
+        check_fits(model, args, weights)
+        net = build(model, args)
+    except InvalidParameterError as error:
+        raise WeightsError(error.problem, path=weights, found=error.found) from error
     fill(net, read_state(weights), weights)
     return run_timm(net, device=device, precision=choose_precision(precision, device))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,12 +11,21 @@ from typing import Any
 import torch
 from torch import nn
 
-from napari_nic.encoders.external.extras import require
+from napari_nic.disk import read_json
+from napari_nic.encoders.external.extras import offline, require
 from napari_nic.encoders.external.hub_models import HubModel, hub_repository, known_hub_model
+from napari_nic.encoders.external.model_args import check_model
 from napari_nic.encoders.external.network_encoder import Network
 from napari_nic.encoders.external.settings import DEFAULT_MPP, Settings, TimmWeights
-from napari_nic.encoders.external.states import fill, read_state, without_classifier
-from napari_nic.encoders.spec import EncoderSpec
+from napari_nic.encoders.external.states import (
+    array_shapes,
+    compare_shapes,
+    fill,
+    read_state,
+    shapes_of,
+    without_classifier,
+)
+from napari_nic.encoders.spec import MOST_INPUT_PX, EncoderSpec, is_whole
 from napari_nic.encoders.store import TIMM_PREFIX
 from napari_nic.errors import InvalidParameterError, UnknownNameError, WeightsError
 
@@ -170,6 +178,7 @@ def _resolve_hub(name: str, weights: TimmWeights | None) -> TimmModel:
 
         with _hub_errors(name):
             config, architecture, model_args = load_model_config_from_hf(str(hub_repository(name)))
+        check_model(architecture, model_args)
         return TimmModel(name, architecture, model_args, config)
     raise UnknownNameError(
         f"what {name} is stands on the hub, which was not asked",
@@ -181,10 +190,12 @@ def _resolve_hub(name: str, weights: TimmWeights | None) -> TimmModel:
 def _read_config(name: str, file: Path) -> TimmModel:
     """Read the hub's description of a network."""
     try:
-        described = json.loads(file.read_text(encoding="utf-8"))
+        described = read_json(file, WeightsError, what="the description of the network")
         architecture, model_args = described["architecture"], dict(described.get("model_args") or {})
-        return TimmModel(name, architecture, model_args, dict(described.get("pretrained_cfg", described)))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        check_model(architecture, model_args)
+        config = _checked_config(described.get("pretrained_cfg", described))
+        return TimmModel(name, architecture, model_args, config)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise WeightsError(
             "not the description of a network of timm",
             path=file,
@@ -193,17 +204,65 @@ def _read_config(name: str, file: Path) -> TimmModel:
         ) from error
 
 
+def _checked_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return of a configuration what is understood, checked."""
+    known: dict[str, Any] = {}
+    size = config.get("input_size")
+    if size is not None:
+        if not all(is_whole(side, MOST_INPUT_PX) for side in size):
+            raise ValueError(f"input_size {size}")
+        known["input_size"] = tuple(size)
+    for name in ("mean", "std"):
+        if config.get(name) is not None:
+            known[name] = tuple(float(value) for value in config[name])
+    for name in ("license", "paper_ids", "classifier"):
+        if isinstance(config.get(name), str):
+            known[name] = config[name]
+    return known | {"fixed_input_size": config.get("fixed_input_size") is True}
+
+
 def build(architecture: str, model_args: Mapping[str, Any], *, seed: int = 0) -> nn.Module:
     """Build a network of timm without its classifier, with random weights, ready to judge.
 
-    The caller's random numbers are not moved.
+    The caller's random numbers are not moved. Neither names nor arguments fetch or open anything.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the name or an argument is not among those that a file may give, or timm cannot build it.
     """
     timm = require("timm", "timm models")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        net = timm.create_model(architecture, pretrained=False, num_classes=0, **_with_layers(model_args))
+    check_model(architecture, model_args)
+    args = {key: value for key, value in _with_layers(model_args).items() if key != "num_classes"}
+    try:
+        with torch.random.fork_rng(devices=[]), offline():
+            torch.manual_seed(seed)
+            net = timm.create_model(architecture, pretrained=False, num_classes=0, **args)
+    except _BUILD_ERRORS as error:
+        raise InvalidParameterError(
+            f"timm cannot build {architecture} with these arguments",
+            found=(str(error).splitlines() or [type(error).__name__])[0],
+        ) from error
     ready: nn.Module = net.eval().requires_grad_(requires_grad=False)
     return ready
+
+
+_BUILD_ERRORS = (RuntimeError, TypeError, ValueError, AssertionError, LookupError, AttributeError)
+"""What timm raises for arguments that do not fit a network."""
+
+
+def check_fits(architecture: str, model_args: Mapping[str, Any], file: Path) -> None:
+    """Compare a network's sizes with its file before any memory is taken for it.
+
+    Raises
+    ------
+    WeightsError
+        If the arrays of the file are not the network's.
+    """
+    found = array_shapes(file)
+    with torch.device("meta"):  # its sizes are wanted, not its weights
+        net = build(architecture, model_args)
+    compare_shapes(shapes_of(net.state_dict()), found, file)
 
 
 def _with_layers(model_args: Mapping[str, Any]) -> dict[str, Any]:
@@ -304,6 +363,10 @@ def load_weights(net: nn.Module, model: TimmModel, weights: TimmWeights) -> None
 def _download(model: TimmModel) -> dict[str, torch.Tensor]:
     timm = require("timm", "timm models")
     with _hub_errors(model.name):
+        if hub_repository(model.name) is not None:
+            # Only the weights: what to build is known, and what the hub says of it was checked.
+            fetched = timm.models.load_state_dict_from_hf(hub_repository(model.name), weights_only=True)
+            return without_classifier(fetched, model.config.get("classifier"))
         net = timm.create_model(model.name, pretrained=True, num_classes=0, **_with_layers(model.model_args))
     state: dict[str, torch.Tensor] = net.state_dict()
     return state

@@ -10,7 +10,7 @@ from psygnal import Signal
 
 from napari_nic.compress.plan import blocks_within, pending_blocks
 from napari_nic.compressed import CompressedSlide
-from napari_nic.errors import StoreError, StoreMismatchError
+from napari_nic.errors import ConsentError, StoreError, StoreMismatchError
 from napari_nic.geometry import RegionPx
 from napari_nic.plugin.compress_job import (
     CompressRequest,
@@ -23,6 +23,7 @@ from napari_nic.plugin.compress_job import (
     load_ahead,
 )
 from napari_nic.plugin.compress_options import CompressOptions
+from napari_nic.plugin.controllers.consent import ask_trust
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.controllers.tissue import TissueController
 from napari_nic.plugin.layers import tag_of, visible_region
@@ -80,7 +81,9 @@ class _Run:
     store: CompressedSlide | None = None
     state: CompressState = field(default_factory=lambda: CompressState("running", "starting"))
     whole: bool = False
-    replace_wanted: bool = False
+    overwrite: bool = False
+    again: bool | None = None
+    """Whether to start once more when it has ended, and then with or without replacing the store."""
 
 
 class CompressController:
@@ -210,7 +213,7 @@ class CompressController:
             overwrite,
             *self._region_to_do(store, overwrite=overwrite, whole=whole),
         )
-        run = self._run = _Run(slide, whole=whole)
+        run = self._run = _Run(slide, whole=whole, overwrite=overwrite)
         run.state = replace(run.state, done=self._at_rest.done, total=self._at_rest.total)
         self.changed.emit()
         run.job = self._runner.start(
@@ -303,14 +306,13 @@ class CompressController:
             self.prepared.emit()
 
     def _on_failed(self, run: _Run, error: Exception) -> None:
+        if isinstance(error, ConsentError):
+            if ask_trust(self.session.asking, error):
+                self._again(run, overwrite=run.overwrite)
+            return
         if isinstance(error, StoreMismatchError):
-            if not self._may_replace_mismatch(error):
-                return
-            if self._run is run:
-                run.replace_wanted = True
-            else:
-                # While the dialog was open, the event loop went on and told that the run had ended.
-                self._replace(run)
+            if self._may_replace_mismatch(error):
+                self._again(run, overwrite=True)
             return
         self.session.asking.tell_error(error)
         if isinstance(error, StoreError) and run.store is None:
@@ -322,12 +324,20 @@ class CompressController:
         self._run = None
         self._on_store()
         self.ended.emit()
-        if run.replace_wanted:
-            self._replace(run)
+        if run.again is not None:
+            self._start_again(run, overwrite=run.again)
 
-    def _replace(self, run: _Run) -> None:
+    def _again(self, run: _Run, *, overwrite: bool) -> None:
+        """Start a run once more that had to ask; now, or when it has ended."""
+        if self._run is run:
+            run.again = overwrite
+        else:
+            # While the dialog was open, the event loop went on and told that the run had ended.
+            self._start_again(run, overwrite=overwrite)
+
+    def _start_again(self, run: _Run, *, overwrite: bool) -> None:
         if run.slide is self.session.slide and self._run is None:
-            self._start(run.slide, overwrite=True, whole=run.whole)
+            self._start(run.slide, overwrite=overwrite, whole=run.whole)
 
     # -- another tissue mask or other settings than the store was made with -------------------------------
 

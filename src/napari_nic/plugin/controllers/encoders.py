@@ -18,8 +18,9 @@ from napari_nic.encoders.store import (
     folder_name,
     user_encoders_folder,
 )
-from napari_nic.errors import InvalidParameterError
+from napari_nic.errors import ConsentError, InvalidParameterError
 from napari_nic.jobs import CancellationToken
+from napari_nic.plugin.controllers.consent import ask_trust
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.encoder_news import ENCODER_NEWS
 from napari_nic.plugin.legend import UM
@@ -109,6 +110,14 @@ class EncoderController:
         self, request: ImportRequest, work: Callable[[ImportRequest], Any], returned: Callable[[Any], None]
     ) -> None:
         after: list[Any] = []
+        refused: list[ConsentError] = []
+
+        def failed(error: Exception) -> None:
+            """Keep what is to be asked; tell the rest."""
+            if isinstance(error, ConsentError):
+                refused.append(error)
+            else:
+                self.session.asking.tell_error(error)
 
         def finish() -> None:
             """Let the next job begin, then ask what the result asks for."""
@@ -116,11 +125,14 @@ class EncoderController:
             self._set_importing("")
             if after:
                 returned(after[0])
+            elif refused and ask_trust(self.session.asking, refused[0]):
+                self._set_importing(request.name)
+                self._start(request, work, returned)
 
         self._runner.start(
             f"Importing encoder {request.name}",
             lambda token: _in_thread(work, request, token),
-            Callbacks(returned=after.append, failed=self.session.asking.tell_error, finished=finish),
+            Callbacks(returned=after.append, failed=failed, finished=finish),
         )
 
     def _on_terms(self, request: ImportRequest, notice: str) -> None:
@@ -181,9 +193,7 @@ def _in_thread(
 
 
 def _terms(request: ImportRequest) -> str:
-    """Return what must be said before anything of the source is opened; empty for nothing."""
-    from napari_nic.encoders.external.notices import PROGRAM_WARNING, holds_program
-
+    """Return what must be said before anything of the source is fetched; empty for nothing."""
     check_new_name(request.name)
     if request.is_timm:
         from napari_nic.encoders.external.timm_models import announce
@@ -196,7 +206,7 @@ def _terms(request: ImportRequest) -> str:
             path=request.source,
             expected=f"a file that ends in {', '.join((*KERAS_SUFFIXES, *MODEL_SUFFIXES))}",
         )
-    return f"{request.source}: {PROGRAM_WARNING}." if holds_program(request.source) else ""
+    return ""
 
 
 def _import(request: ImportRequest) -> tuple[EncoderSpec, str]:

@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
 
-FALLBACK_ENCODER = "mean-rgb"
-"""Needs no weights, so it is always there."""
-
 ENCODER_SETTING = "encoder"
 FOLDER_SETTING = "store_folder"
 
@@ -216,12 +213,8 @@ class Session:
         self.reload_encoders()
 
     def _list_encoders(self) -> tuple[EncoderSpec, ...]:
-        try:
-            return list_encoders()
-        except NicError as error:
-            # One damaged folder of the user's must not shut the whole dock.
-            self.asking.tell_error(error)
-            return (get_spec(FALLBACK_ENCODER),)
+        # One damaged folder of the user's must not shut the whole dock.
+        return list_encoders(damaged=self.asking.tell_error)
 
     def _remembered_spec(self) -> EncoderSpec:
         by_name = {spec.name: spec for spec in self.specs}
