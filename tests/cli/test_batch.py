@@ -37,7 +37,7 @@ def test_all_well(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_debug_shows_the_traceback(capfd: pytest.CaptureFixture[str]) -> None:
-    run_each(PATHS, fail_on_b, Console(), debug=True)
+    run_each(PATHS, fail_on_b, Console(debug=True))
     assert "Traceback" in capfd.readouterr().err
 
 

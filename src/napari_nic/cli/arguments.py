@@ -20,6 +20,8 @@ Run: TypeAlias = Callable[[argparse.Namespace, Console], int]
 CELL_PX = 8
 """Side of a cell in a picture: a grid of 100 x 100 cells then fills a screen."""
 
+DEBUG_HELP = "show the traceback of an error, each reader's reason, and what libraries print"
+
 TILES_HELP = "folder of picture tiles and their um per pixel; may be given several times"
 
 
@@ -45,7 +47,8 @@ def add_command(
     parser = commands.add_parser(name, help=summary, **({"description": f"{summary}."} | options))
     parser.set_defaults(run=run)
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress bars and notes")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    # Suppressed, since a default of the command's own would undo ``napari-nic --debug COMMAND``.
+    parser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=DEBUG_HELP)
     return parser
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from napari_nic.cli.console import Console
+from napari_nic.cli.console import Console, of_system
 from napari_nic.errors import CancelledError, NicError
 
 Work = Callable[[Path], dict[str, Any]]
 
 
-def run_each(paths: Sequence[Path], work: Work, console: Console, *, debug: bool = False) -> int:
+def run_each(paths: Sequence[Path], work: Work, console: Console) -> int:
     """Call `work` for each path; print what failed, and the JSON document where one is asked for.
 
     Parameters
@@ -22,8 +21,6 @@ def run_each(paths: Sequence[Path], work: Work, console: Console, *, debug: bool
     work : callable
         ``path -> dict``: prints its own text and returns its part of the JSON document.
     console : Console
-    debug : bool
-        Print tracebacks of errors.
 
     Returns
     -------
@@ -43,9 +40,10 @@ def run_each(paths: Sequence[Path], work: Work, console: Console, *, debug: bool
                 records.append({"input": str(path), "ok": True} | work(path))
             except CancelledError:
                 raise
-            except NicError as error:
-                if debug:
-                    traceback.print_exc()
+            except BrokenPipeError:
+                raise
+            except (NicError, OSError) as failure:
+                error = failure if isinstance(failure, NicError) else of_system(failure, path)
                 console.error(error)
                 failed.append(path)
                 records.append({"input": str(path), "ok": False, "error": describe(error)})
@@ -66,4 +64,5 @@ def describe(error: NicError) -> dict[str, Any]:
         "expected": error.expected,
         "found": error.found,
         "hint": error.hint,
+        "reasons": dict(getattr(error, "reasons", ())),
     }

@@ -86,9 +86,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             args.encoder, console, device=args.device, precision=args.precision, trust=args.trust
         )
         task = _Task(args, console, encoder, token)
-        return run_each(
-            paths, lambda path: _compress_one(path, stores[path], task), console, debug=args.debug
-        )
+        return run_each(paths, lambda path: _compress_one(path, stores[path], task), console)
 
 
 @dataclass(frozen=True)
@@ -123,6 +121,7 @@ def _compress_one(path: Path, target: Path, task: _Task) -> dict[str, Any]:
             slide, task.encoder, path=target, options=options, overwrite=args.overwrite, token=task.token
         ) as store,
     ):
+        console.notices(slide)
         reports = compress(slide, task.encoder, store, token=task.token, workers=args.workers)
         patches = _last_done(console.follow(reports, slide.name))
         if patches:

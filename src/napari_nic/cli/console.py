@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
+import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_nic.errors import NicError
@@ -13,6 +16,8 @@ from napari_nic.jobs import Progress
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
+
+    from napari_nic.slides import Slide
 
 P = TypeVar("P", bound=Progress)
 
@@ -26,21 +31,24 @@ class Console:
         No progress and no notes; results, warnings and errors only.
     as_json : bool
         Text results are dropped: the command prints JSON by :meth:`json`.
+    debug : bool
+        With an error goes its traceback, and why each reader refused a slide.
     """
 
-    def __init__(self, *, quiet: bool = False, as_json: bool = False) -> None:
+    def __init__(self, *, quiet: bool = False, as_json: bool = False, debug: bool = False) -> None:
         self.quiet = quiet
+        self.debug = debug
         self.as_json = as_json
         self._bar: Bar | None = None
 
     def result(self, text: str) -> None:
         """Print a line of the result, unless the result is JSON."""
         if not self.as_json:
-            print(text)
+            self._to_stdout(_printable(text))
 
     def json(self, data: Mapping[str, Any] | Sequence[Any]) -> None:
         """Print the JSON document."""
-        print(json.dumps(data, indent=2, default=str))
+        self._to_stdout(json.dumps(data, indent=2, default=str))
 
     def note(self, text: str) -> None:
         """Tell something besides the result."""
@@ -53,7 +61,17 @@ class Console:
 
     def error(self, error: NicError | str) -> None:
         """Say what failed."""
+        if self.debug and isinstance(error, NicError):
+            self._to_stderr("".join(traceback.format_exception(error)))
         self._to_stderr(f"error: {error}")
+        if self.debug:
+            for reader, reason in getattr(error, "reasons", ()):
+                self._to_stderr(f"  {reader}: {reason}")
+
+    def notices(self, slide: Slide) -> None:
+        """Tell what a user must know of a slide before trusting its picture."""
+        for notice in slide.notices:
+            self.warning(f"note: {slide.path.name}: {notice}")
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Print columns as wide as their longest entry; for people only."""
@@ -97,7 +115,18 @@ class Console:
             finally:
                 self._bar = None
 
+    def _to_stdout(self, text: str) -> None:
+        try:
+            print(text)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise NicError(
+                "the results cannot be written", found=error.strerror, hint="check where the output is led to"
+            ) from error
+
     def _to_stderr(self, text: str) -> None:
+        text = _printable(text)
         if self._bar is not None:
             # Above the bar, which is drawn again below.
             self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -122,3 +151,25 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes}:{rest:02d} min"
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d} h"
+
+
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+
+
+def _printable(text: str) -> str:
+    """Write control characters out: a file's name or metadata must not steer the terminal."""
+    return text.translate(_CONTROLS)
+
+
+def of_system(error: OSError, path: Path | None = None) -> NicError:
+    """Return what the system refused as an error of ours, with the file's name."""
+    file = error.filename if isinstance(error.filename, str) else path
+    hint = {
+        errno.ENOSPC: "free some space on the disk",
+        errno.EACCES: "change the permissions, or choose another place",
+        errno.EPERM: "change the permissions, or choose another place",
+    }.get(error.errno or 0, "check the path and the disk")
+    problem = (error.strerror or str(error) or type(error).__name__).lower()
+    told = NicError(problem, path=file, hint=hint)
+    told.__cause__ = error
+    return told

@@ -49,4 +49,4 @@ def run(args: argparse.Namespace, console: Console) -> int:
             console.result(str(file))
         return {"files": [str(file) for file in files]}
 
-    return run_each(paths, export, console, debug=args.debug)
+    return run_each(paths, export, console)

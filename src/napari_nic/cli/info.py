@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             console.result(line)
         return record
 
-    return run_each(find_slides(args.slides), describe, console, debug=args.debug)
+    return run_each(find_slides(args.slides), describe, console)
 
 
 def _describe_slide(path: Path, args: argparse.Namespace) -> dict[str, Any]:
@@ -78,6 +79,8 @@ def slide_record(slide: Slide) -> dict[str, Any]:
         "background": list(slide.background),
         "color": {"profile": slide.color.profile, "applied": slide.color.applied},
         "associated_images": list(slide.associated_images),
+        "bounds": asdict(slide.bounds) if slide.bounds else None,
+        "notices": list(slide.notices),
         "fingerprint": slide.fingerprint,
     }
 
@@ -101,6 +104,7 @@ def _lines(record: dict[str, Any]) -> list[str]:
     facts = _slide_facts(record) if record["kind"] == "slide" else _store_facts(record)
     width = max(len(name) for name in facts)
     lines = [record["path"], *(f"  {name.ljust(width)}  {value}" for name, value in facts.items())]
+    lines += [f"  note: {notice}" for notice in record.get("notices", [])]
     return lines + [f"  {name} = {value}" for name, value in sorted(record.get("properties", {}).items())]
 
 
@@ -109,8 +113,15 @@ def _slide_facts(record: dict[str, Any]) -> dict[str, str]:
         f"{level['width']} x {level['height']} (1:{level['downsample']:g})" for level in record["levels"]
     ]
     tile = record["levels"][0]["tile"]
+    bounds = record["bounds"]
+    scanned = (
+        {"scanned": f"{bounds['width']} x {bounds['height']} px at ({bounds['x']}, {bounds['y']})"}
+        if bounds
+        else {}
+    )
     return {
         "size": f"{record['width']} x {record['height']} px",
+        **scanned,
         "pixel size": _pixel_size(record["mpp"]),
         "format": f"{record['vendor']}, opened by {record['reader']}",
         "levels": ", ".join(levels),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -104,14 +105,18 @@ def _find(arguments: Sequence[str], list_folder: Callable[[Path], list[Path]]) -
     found: dict[Path, None] = {}
     for argument in arguments:
         for match in _expand(argument):
-            inside = list_folder(match) if match.is_dir() else []
+            try:
+                inside = list_folder(match) if os.path.isdir(match) else []  # noqa: PTH112 - false for any error
+            except OSError:
+                inside = []  # a folder that may not be listed: opening it tells
             found.update(dict.fromkeys(inside or [match]))
     return list(found)
 
 
 def _expand(argument: str) -> list[Path]:
     path = Path(argument)
-    if path.exists() or not glob.has_magic(argument):
+    # Unlike Path.exists, false for names that no file can have.
+    if os.path.exists(path) or not glob.has_magic(argument):  # noqa: PTH110
         return [path]
     # Path.glob takes no absolute pattern.
     matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-import traceback
 from collections.abc import Sequence
 
 import napari_nic
@@ -24,9 +22,16 @@ from napari_nic.cli import (
     synthetic,
     view,
 )
-from napari_nic.cli.arguments import UsageError
-from napari_nic.cli.console import Console
+from napari_nic.cli.arguments import DEBUG_HELP, UsageError
+from napari_nic.cli.console import Console, of_system
 from napari_nic.cli.interrupt import Interrupted
+from napari_nic.cli.streams import (
+    flush_output,
+    forget_output,
+    libraries_silenced,
+    open_standard_streams,
+    write_any_name,
+)
 from napari_nic.errors import NicError
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
@@ -68,6 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"napari-nic {napari_nic.__version__}")
+    parser.add_argument("--debug", action="store_true", help=DEBUG_HELP)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for module in COMMANDS:
         module.add_parser(commands)
@@ -87,8 +93,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         The exit code. Wrong usage raises ``SystemExit(2)``, as argparse does.
     """
-    args = build_parser().parse_args(argv)
-    console = Console(quiet=args.quiet, as_json=getattr(args, "json", False))
+    open_standard_streams()
+    write_any_name()
+    try:
+        args = build_parser().parse_args(argv)
+        with libraries_silenced(debug=args.debug):
+            return _run(args)
+    except BrokenPipeError:  # the reader of our output has gone, as with ``| head``
+        forget_output()
+        return EXIT_FAILED
+    except SystemExit:
+        flush_output()  # now, since the interpreter's own flush complains of a reader that has gone
+        raise
+
+
+def _run(args: argparse.Namespace) -> int:
+    console = Console(quiet=args.quiet, as_json=getattr(args, "json", False), debug=args.debug)
     try:
         code: int = args.run(args, console)
         sys.stdout.flush()
@@ -99,12 +119,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.note("interrupted")
         return Interrupted.exit_code
     except BrokenPipeError:
-        # The reader of our output has gone (``| head``); the interpreter must not complain at its exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_FAILED
+        raise
     except NicError as error:
-        if args.debug:
-            traceback.print_exc()
         console.error(error)
+        flush_output()
         return EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED
+    except OSError as error:
+        # What the system refuses comes from outside, wherever it happens: a full disk behind stdout, a folder
+        # that may not be listed.
+        console.error(of_system(error))
+        forget_output()
+        return EXIT_FAILED
     return code

@@ -146,7 +146,7 @@ def run_info(args: argparse.Namespace, console: Console) -> int:
         _print_store(store, console, everything=args.all)
         return store_record(store)
 
-    return run_each([Path(store) for store in args.stores], describe, console, debug=args.debug)
+    return run_each([Path(store) for store in args.stores], describe, console)
 
 
 def _recipe(args: argparse.Namespace) -> ExtractRecipe:

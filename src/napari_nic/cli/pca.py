@@ -50,7 +50,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         console.result(str(targets[path]))
         return {"files": [str(targets[path])]}
 
-    return run_each(paths, draw, console, debug=args.debug)
+    return run_each(paths, draw, console)
 
 
 def _overlay(store: CompressedSlide, channel: int | None) -> Overlay:

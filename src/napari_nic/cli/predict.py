@@ -56,9 +56,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         from napari_nic.slide_models import ModelBundle
 
         task = _Task(console, ModelBundle.load(args.model), args.device, token)
-        return run_each(
-            paths, lambda path: _predict_one(path, targets.get(path), task), console, debug=args.debug
-        )
+        return run_each(paths, lambda path: _predict_one(path, targets.get(path), task), console)
 
 
 def _predict_one(path: Path, target: Path | None, task: _Task) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     }
     bundle = ModelBundle.load(args.model)
     task = _Task(args, console, bundle, target_number(bundle.card, args.target))
-    return run_each(paths, lambda path: _explain_one(path, targets[path], task), console, debug=args.debug)
+    return run_each(paths, lambda path: _explain_one(path, targets[path], task), console)
 
 
 def target_number(card: BundleCard, text: str | None) -> int:
