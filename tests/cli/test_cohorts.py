@@ -64,7 +64,7 @@ def test_train_evaluate_and_use_a_model(cli, table: Path, tmp_path: Path) -> Non
         *("--columns", "label=grade", "--device", "cpu", "--json"),
     )
     assert judged.json["slides"] == 6
-    assert "1 slides without a label" in judged.err
+    assert "left out, having no label: 1 slide" in judged.err
 
 
 def test_survival_with_attention(cli, table: Path, tmp_path: Path) -> None:

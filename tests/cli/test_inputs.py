@@ -57,7 +57,7 @@ def test_name_with_brackets_that_exists_is_no_pattern(tmp_path: Path) -> None:
         ("x/a.svs", None, "x/a.nic.zarr"),
         ("x/a.svs", "stores", "stores/a.nic.zarr"),
         ("x/a.svs", "y/b.nic.zarr", "y/b.nic.zarr"),
-        ("x/image.ome.zarr", "stores", "stores/image.ome.nic.zarr"),
+        ("x/image.ome.zarr", "stores", "stores/image.nic.zarr"),
     ],
 )
 def test_output_of_a_slide(path: str, out: str | None, expected: str) -> None:

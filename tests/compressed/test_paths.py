@@ -9,7 +9,7 @@ from napari_nic.compressed import CompressedSlide, default_store_path, find_stor
 
 def test_store_lies_beside_the_slide(tmp_path):
     assert default_store_path(tmp_path / "a.svs") == tmp_path / "a.nic.zarr"
-    assert default_store_path("x/a.ome.tif", "out") == Path("out/a.ome.nic.zarr")
+    assert default_store_path("x/a.ome.tif", "out") == Path("out/a.nic.zarr")
     assert default_store_path("x/a.svs", encoder_name="timm:uni/v2") == Path("x/a.timm_uni_v2.nic.zarr")
 
 
@@ -19,7 +19,7 @@ def test_slides_that_are_folders(tmp_path):
     assert default_store_path(dicom) == tmp_path / "1.2.840.10008.nic.zarr"
     ngff = tmp_path / "b.ome.zarr"
     ngff.mkdir()
-    assert default_store_path(ngff) == tmp_path / "b.ome.nic.zarr"
+    assert default_store_path(ngff) == tmp_path / "b.nic.zarr"
 
 
 def test_stores_of_a_slide_are_found(tmp_path, coverage, toy):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from napari_nic.cli.console import Console
 from napari_nic.errors import InvalidParameterError
+from napari_nic.names import is_folder, known_suffix
 
 if TYPE_CHECKING:
     from napari_nic.patches import TileFolder
@@ -177,7 +178,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 
 def require_folder(out: str | None, *, several: bool) -> None:
     """Raise :class:`UsageError` if ``--out`` names one file for several inputs."""
-    if several and out is not None and Path(out).suffix and not Path(out).is_dir():
+    if several and out is not None and known_suffix(Path(out).name) and not is_folder(Path(out)):
         raise UsageError(
             "one output file was named for several inputs",
             path=out,

@@ -14,7 +14,7 @@ from napari_nic.cli.batch import run_each
 from napari_nic.cli.console import Console, count, duration
 from napari_nic.cli.encoder_use import load_named_encoder
 from napari_nic.cli.info import store_record
-from napari_nic.cli.inputs import STORE_SUFFIX, find_slides, output_for
+from napari_nic.cli.inputs import STORE_SUFFIX, find_slides, outputs_for
 from napari_nic.cli.interrupt import stoppable
 from napari_nic.wording import counted
 
@@ -80,7 +80,7 @@ def _add_grid(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     """Compress each slide with one encoder."""
     paths = find_slides(args.slides)
-    stores = {path: output_for(path, args.out, suffix=STORE_SUFFIX, several=len(paths) > 1) for path in paths}
+    stores = outputs_for(paths, args.out, suffix=STORE_SUFFIX)
     with stoppable(console) as token:
         encoder = load_named_encoder(
             args.encoder, console, device=args.device, precision=args.precision, trust=args.trust

@@ -13,7 +13,7 @@ from napari_nic.cli import arguments
 from napari_nic.cli.console import Console
 from napari_nic.cli.encoder_use import give_trust
 from napari_nic.cli.interrupt import stoppable
-from napari_nic.errors import InvalidParameterError
+from napari_nic.disk import write_text
 from napari_nic.wording import counted
 
 if TYPE_CHECKING:
@@ -206,12 +206,12 @@ def _write(
     args: argparse.Namespace, plan: EvaluationPlan, outcomes: list[Outcome], document: dict[str, Any]
 ) -> None:
     if args.out is not None:
-        _write_text(Path(args.out), json.dumps(document, indent=2) + "\n")
+        write_text(Path(args.out), json.dumps(document, indent=2) + "\n")
     if args.table is not None:
         from napari_nic.evaluation.report import markdown
 
         parts = [f"## {title}\n\n{markdown(rows)}" for title, rows in _tables(plan, outcomes)]
-        _write_text(args.table, f"`{document['command']}`\n\n" + "\n".join(parts))
+        write_text(args.table, f"`{document['command']}`\n\n" + "\n".join(parts))
     if args.plot is not None:
         from napari_nic.evaluation.plots import plot_bars
 
@@ -230,11 +230,3 @@ def _write_pictures(args: argparse.Namespace, plan: EvaluationPlan, outcomes: li
         part = [outcome for outcome in outcomes if outcome.labelled == labelled]
         if any(outcome.encoded is not None for outcome in part):
             picture_codes(part, file, layout=args.layout)
-
-
-def _write_text(file: Path, text: str) -> None:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InvalidParameterError("the results cannot be written", path=file, found=str(error)) from error

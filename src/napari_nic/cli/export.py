@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_nic.cli import arguments
 from napari_nic.cli.batch import run_each
 from napari_nic.cli.console import Console
 from napari_nic.cli.inputs import find_stores, store_of
+from napari_nic.errors import NicError
+from napari_nic.names import check_apart
+
+if TYPE_CHECKING:
+    from napari_nic.compressed import CompressedSlide
 
 DESCRIPTION = """\
 Write the embedding array of compressed slides in another format: npy (C, rows, cols), trident, clam, stamp
@@ -37,16 +42,31 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
     paths = find_stores(args.stores)
     arguments.require_folder(args.out, several=len(paths) > 1)
+    check_apart({path: _files(path, args) for path in paths})
 
     def export(path: Path) -> dict[str, Any]:
         """Write the array of one compressed slide; return what was written."""
         store = CompressedSlide.open(store_of(path))
-        out = store.path.parent if args.out is None else Path(args.out)
         files = export_store(
-            store, out, args.format, allow_partial=args.allow_partial, overwrite=args.overwrite
+            store, _out(store, args), args.format, allow_partial=args.allow_partial, overwrite=args.overwrite
         )
         for file in files:
             console.result(str(file))
         return {"files": [str(file) for file in files]}
 
     return run_each(paths, export, console)
+
+
+def _out(store: CompressedSlide, args: argparse.Namespace) -> Path:
+    return store.path.parent if args.out is None else Path(args.out)
+
+
+def _files(path: Path, args: argparse.Namespace) -> tuple[Path, ...]:
+    """What will be written for an input; nothing for one that cannot be opened, which is told at its turn."""
+    from napari_nic.compressed import CompressedSlide, export_files
+
+    try:
+        store = CompressedSlide.open(store_of(path))
+    except NicError:
+        return ()
+    return export_files(store, _out(store, args), args.format)

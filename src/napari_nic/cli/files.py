@@ -1,13 +1,11 @@
-"""Pictures and arrays as files."""
+"""Pictures and arrays as files, written whole or not at all."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_nic.errors import StoreError
+from napari_nic.disk import replacing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,8 +26,8 @@ def save_overlay(overlay: Overlay, path: Path, *, cell_px: int) -> None:
     from PIL import Image
 
     rgba = overlay.to_rgba().repeat(cell_px, axis=0).repeat(cell_px, axis=1)
-    with _writing(path):
-        Image.fromarray(rgba, "RGBA").save(path, format="PNG")
+    with replacing(path) as temporary:
+        Image.fromarray(rgba, "RGBA").save(temporary, format="PNG")
 
 
 def save_picture(rgb: np.ndarray, path: Path) -> None:
@@ -42,8 +40,8 @@ def save_picture(rgb: np.ndarray, path: Path) -> None:
     """
     from PIL import Image
 
-    with _writing(path):
-        Image.fromarray(rgb).save(path, format="PNG")
+    with replacing(path) as temporary:
+        Image.fromarray(rgb).save(temporary, format="PNG")
 
 
 def save_array(array: np.ndarray, path: Path) -> None:
@@ -56,17 +54,5 @@ def save_array(array: np.ndarray, path: Path) -> None:
     """
     import numpy as np
 
-    with _writing(path):
-        np.save(path, array, allow_pickle=False)
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Make the folder; turn the file system's refusals into an error that says what to do."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield
-    except OSError as error:
-        raise StoreError(
-            "the file cannot be written", path=path, found=str(error), hint="choose another output"
-        ) from error
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.save(file, array, allow_pickle=False)

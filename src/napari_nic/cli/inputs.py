@@ -7,11 +7,21 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from napari_nic.cli.arguments import require_folder
+from napari_nic.cli.arguments import UsageError, require_folder
 from napari_nic.errors import StoreError
+from napari_nic.names import (
+    PATCHES_SUFFIX,
+    STORE_SUFFIX,
+    check_apart,
+    exists,
+    has_suffix,
+    is_folder,
+    known_suffix,
+    slide_stem,
+)
 
-STORE_SUFFIX = ".nic.zarr"
-PATCHES_SUFFIX = ".patches.zarr"
+OUR_PICTURES = (".pca.png", ".saliency.png")
+"""Endings of what ``pca`` and ``saliency`` write beside slides: in a folder these pictures are no slides."""
 
 
 def find_slides(arguments: Sequence[str]) -> list[Path]:
@@ -32,7 +42,18 @@ def find_stores(arguments: Sequence[str]) -> list[Path]:
     What does not exist is listed as it is, as :func:`find_slides` does; :func:`store_of` goes from a slide to
     its store.
     """
-    return _find(arguments, _stores_in)
+    found: dict[Path, Path] = {}
+    for path in _find(arguments, _stores_in):
+        # A pattern finds a slide and its store: it is one compressed slide.
+        found.setdefault(_only_store(path), path)
+    return list(found.values())
+
+
+def _only_store(path: Path) -> Path:
+    from napari_nic.compressed import find_stores as stores_beside
+
+    stores = [path] if is_store(path) or not exists(path) else stores_beside(path)
+    return Path(os.path.abspath(stores[0] if len(stores) == 1 else path))  # noqa: PTH100 - as in _find
 
 
 def store_of(path: Path) -> Path:
@@ -42,17 +63,21 @@ def store_of(path: Path) -> Path:
     ------
     StoreError
         If the slide has none, or several.
+    StoreMismatchError
+        If the store of this name was made from another slide.
     """
+    from napari_nic.compressed import CompressedSlide
     from napari_nic.compressed import find_stores as stores_beside
+    from napari_nic.slides import open_slide
 
-    if is_store(path) or not path.exists():
+    if is_store(path) or not exists(path):
         return path
     stores = stores_beside(path)
     if not stores:
         raise StoreError(
             "this slide has no compressed slide beside it",
             path=path,
-            expected=f"{path.stem}{STORE_SUFFIX}",
+            expected=f"{slide_stem(path)}{STORE_SUFFIX}",
             hint=f"make it with: napari-nic compress {path}",
         )
     if len(stores) > 1:
@@ -62,12 +87,21 @@ def store_of(path: Path) -> Path:
             found=", ".join(store.name for store in stores),
             hint="name the one that is meant",
         )
+    with open_slide(path) as slide:
+        # slide.tif and slide.svs, or two scans one after the other, may bear one name.
+        CompressedSlide.open(stores[0]).check_slide(slide)
     return stores[0]
 
 
 def is_store(path: Path) -> bool:
     """Whether a path is, or by its name would be, a compressed slide."""
-    return path.name.endswith(STORE_SUFFIX)
+    if has_suffix(path, STORE_SUFFIX):
+        return True
+    if not exists(path / "zarr.json"):
+        return False
+    from napari_nic.compressed.layout import is_marked
+
+    return bool(is_marked(path))
 
 
 def output_for(path: Path, out: str | None, *, suffix: str, several: bool, label: str = "") -> Path:
@@ -89,34 +123,64 @@ def output_for(path: Path, out: str | None, *, suffix: str, several: bool, label
     Raises
     ------
     UsageError
-        If `out` names one file for several inputs.
+        If `out` names one file for several inputs, or a file of another kind.
     """
-    name = _stem(path) + (f".{label}" if label else "") + suffix
+    name = slide_stem(path) + (f".{label}" if label else "") + suffix
     if out is None:
         return path.parent / name
     target = Path(out)
-    if not target.name.endswith(suffix) or (target.is_dir() and not is_store(target)):
-        return target / name
-    require_folder(out, several=several)
-    return target
+    if has_suffix(target, suffix) and (is_store(target) or not is_folder(target)):
+        require_folder(out, several=several)
+        return target
+    other = known_suffix(target.name)
+    if is_store(target) or (other and not is_folder(target)):
+        raise UsageError(
+            "the output's name does not fit what is written",
+            path=target,
+            expected=f"a name that ends in {suffix}, or a folder",
+            found=other,
+        )
+    return target / name
+
+
+def outputs_for(paths: Sequence[Path], out: str | None, *, suffix: str, label: str = "") -> dict[Path, Path]:
+    """Return where the output of each input goes, see :func:`output_for`; no two of them share it.
+
+    Raises
+    ------
+    UsageError
+        If `out` names one file for several inputs, or a file of another kind.
+    StoreError
+        If two inputs would be written to one place.
+    """
+    targets = {
+        path: output_for(path, out, suffix=suffix, several=len(paths) > 1, label=label) for path in paths
+    }
+    check_apart(targets)
+    return targets
 
 
 def _find(arguments: Sequence[str], list_folder: Callable[[Path], list[Path]]) -> list[Path]:
-    found: dict[Path, None] = {}
+    found: dict[Path, Path] = {}
     for argument in arguments:
         for match in _expand(argument):
-            try:
-                inside = list_folder(match) if os.path.isdir(match) else []  # noqa: PTH112 - false for any error
-            except OSError:
-                inside = []  # a folder that may not be listed: opening it tells
-            found.update(dict.fromkeys(inside or [match]))
-    return list(found)
+            inside = _inside(match, list_folder)
+            for path in inside or [match]:
+                # A slide that is named twice, here as x.tif and there as ./x.tif, is one.
+                found.setdefault(Path(os.path.abspath(path)), path)  # noqa: PTH100 - links keep their names
+    return list(found.values())
+
+
+def _inside(folder: Path, list_folder: Callable[[Path], list[Path]]) -> list[Path]:
+    try:
+        return list_folder(folder) if is_folder(folder) else []
+    except OSError:
+        return []  # a folder that may not be read: opening it tells
 
 
 def _expand(argument: str) -> list[Path]:
     path = Path(argument)
-    # Unlike Path.exists, false for names that no file can have.
-    if os.path.exists(path) or not glob.has_magic(argument):  # noqa: PTH110
+    if exists(path) or not glob.has_magic(argument):
         return [path]
     # Path.glob takes no absolute pattern.
     matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207
@@ -126,36 +190,33 @@ def _expand(argument: str) -> list[Path]:
 def _slides_in(folder: Path) -> list[Path]:
     from napari_nic.slides import slide_suffixes
 
-    if folder.suffix == ".zarr" or _holds(folder, ".dcm"):
+    if has_suffix(folder, ".zarr") or _holds(folder, ".dcm"):
         return [folder]
     suffixes = slide_suffixes()
     return [
         entry
         for entry in _listing(folder)
-        if (entry.is_file() and entry.name.lower().endswith(suffixes))
-        or (entry.is_dir() and not _is_ours(entry) and (entry.suffix == ".zarr" or _holds(entry, ".dcm")))
+        if (entry.is_file() and has_suffix(entry, *suffixes) and not has_suffix(entry, *OUR_PICTURES))
+        or (entry.is_dir() and not _is_ours(entry) and (has_suffix(entry, ".zarr") or _holds(entry, ".dcm")))
     ]
 
 
 def _stores_in(folder: Path) -> list[Path]:
-    if is_store(folder) or folder.suffix == ".zarr" or _holds(folder, ".dcm"):
+    if has_suffix(folder, ".zarr") or _holds(folder, ".dcm"):
         return [folder]
     return [entry for entry in _listing(folder) if is_store(entry)]
 
 
 def _is_ours(path: Path) -> bool:
-    return path.name.endswith((STORE_SUFFIX, PATCHES_SUFFIX))
+    return has_suffix(path, STORE_SUFFIX, PATCHES_SUFFIX)
 
 
 def _holds(folder: Path, suffix: str) -> bool:
-    return any(entry.suffix.lower() == suffix for entry in folder.iterdir())
+    try:
+        return any(has_suffix(entry, suffix) for entry in folder.iterdir())
+    except OSError:
+        return False
 
 
 def _listing(folder: Path) -> Iterable[Path]:
     return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-
-
-def _stem(path: Path) -> str:
-    if is_store(path):
-        return path.name.removesuffix(STORE_SUFFIX)
-    return path.name if path.is_dir() and path.suffix != ".zarr" else path.stem

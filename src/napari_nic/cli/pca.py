@@ -10,7 +10,7 @@ from napari_nic.cli import arguments
 from napari_nic.cli.batch import run_each
 from napari_nic.cli.console import Console
 from napari_nic.cli.files import PICTURE, save_overlay
-from napari_nic.cli.inputs import find_stores, output_for, store_of
+from napari_nic.cli.inputs import find_stores, outputs_for, store_of
 
 if TYPE_CHECKING:
     from napari_nic.compressed import CompressedSlide
@@ -38,10 +38,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from napari_nic.compressed import CompressedSlide
 
     paths = find_stores(args.stores)
-    targets = {
-        path: output_for(path, args.out, suffix=PICTURE, several=len(paths) > 1, label="pca")
-        for path in paths
-    }
+    targets = outputs_for(paths, args.out, suffix=PICTURE, label="pca")
 
     def draw(path: Path) -> dict[str, Any]:
         """Write the picture of one compressed slide; return its name for JSON."""

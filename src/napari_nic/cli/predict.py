@@ -11,7 +11,7 @@ from napari_nic.cli import arguments
 from napari_nic.cli.batch import run_each
 from napari_nic.cli.console import Console
 from napari_nic.cli.files import ARRAY, save_array
-from napari_nic.cli.inputs import find_stores, output_for, store_of
+from napari_nic.cli.inputs import find_stores, outputs_for, store_of
 from napari_nic.cli.interrupt import stoppable
 
 if TYPE_CHECKING:
@@ -48,10 +48,7 @@ class _Task:
 def run(args: argparse.Namespace, console: Console) -> int:
     """Score each store."""
     paths = find_stores(args.stores)
-    several = len(paths) > 1
-    targets = {
-        p: output_for(p, args.out, suffix=ARRAY, several=several, label="cells") for p in paths if args.out
-    }
+    targets = outputs_for(paths, args.out, suffix=ARRAY, label="cells") if args.out else {}
     with stoppable(console) as token:
         from napari_nic.slide_models import ModelBundle
 

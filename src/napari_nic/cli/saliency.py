@@ -11,8 +11,9 @@ from napari_nic.cli import arguments
 from napari_nic.cli.batch import run_each
 from napari_nic.cli.console import Console
 from napari_nic.cli.files import ARRAY, PICTURE, save_array, save_overlay
-from napari_nic.cli.inputs import find_stores, output_for, store_of
+from napari_nic.cli.inputs import find_stores, outputs_for, store_of
 from napari_nic.errors import AnnotationError
+from napari_nic.names import TEXT_SUFFIXES, has_suffix, without_suffix
 
 if TYPE_CHECKING:
     from napari_nic.annotations import Agreement
@@ -89,11 +90,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from napari_nic.slide_models import ModelBundle
 
     paths = find_stores(args.stores)
-    several = len(paths) > 1
-    suffix = ARRAY if (args.out or "").endswith(ARRAY) else PICTURE
-    targets = {
-        path: output_for(path, args.out, suffix=suffix, several=several, label="saliency") for path in paths
-    }
+    suffix = ARRAY if has_suffix(args.out or "", ARRAY) else PICTURE
+    targets = outputs_for(paths, args.out, suffix=suffix, label="saliency")
     bundle = ModelBundle.load(args.model)
     task = _Task(args, console, bundle, target_number(bundle.card, args.target))
     return run_each(paths, lambda path: _explain_one(path, targets[path], task), console)
@@ -157,7 +155,7 @@ def _saliency(store: CompressedSlide, task: _Task) -> SaliencyMap:
 
 
 def _save(saliency: SaliencyMap, store: CompressedSlide, target: Path, cell_px: int) -> None:
-    if target.suffix == ARRAY:
+    if has_suffix(target, ARRAY):
         values = saliency.values.copy()
         values[~saliency.mask] = float("nan")
         save_array(values, target)
@@ -193,10 +191,23 @@ def _annotation_of(store: CompressedSlide, given: Path) -> Path:
     """Return the annotation file itself, or the one in a folder that is called like the slide."""
     if not given.is_dir():
         return given
-    name = store.header.slide_name
-    files = [file for file in sorted(given.iterdir()) if file.is_file() and file.stem == name]
+    name = store.slide_name
+    files = [
+        file
+        for file in sorted(given.iterdir())
+        if file.is_file()
+        and has_suffix(file, *TEXT_SUFFIXES)
+        and without_suffix(file.name, TEXT_SUFFIXES) == name
+    ]
     if not files:
         raise AnnotationError("no annotation of this slide", path=given, expected=f"a file called {name}.*")
+    if len(files) > 1:
+        raise AnnotationError(
+            "several annotations of this slide",
+            path=given,
+            found=", ".join(file.name for file in files),
+            hint="name the one that is meant",
+        )
     return files[0]
 
 

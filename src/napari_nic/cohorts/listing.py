@@ -16,6 +16,7 @@ from napari_nic.cohorts.results import averaged
 from napari_nic.cohorts.table import Cohort, CohortSlide, Columns, read_rows
 from napari_nic.cohorts.training import run_folder
 from napari_nic.errors import InvalidParameterError
+from napari_nic.names import slide_stem
 
 RUNS = "fold*-seed*"
 """Names of the folders that :func:`~napari_nic.cohorts.training.run_folder` gives."""
@@ -132,7 +133,7 @@ def _of_table(path: Path, columns: Columns) -> Listing:
 
 def _of_row(row: Mapping[str, str], folder: Path, columns: Columns) -> ListedSlide:
     value = row[columns.slide]
-    name, given = Path(value).stem, folder / value
+    name, given = slide_stem(value), folder / value
     picture, store = given, None
     try:
         found = locate(value, folder, None)

@@ -5,9 +5,11 @@ from napari_nic.compressed.interchange import (
     EXPORTERS,
     IMPORTERS,
     ImportHints,
+    export_files,
     export_store,
     export_target,
     import_store,
+    named_header,
 )
 from napari_nic.compressed.layout import BLOCK, COMPLETE, PARTIAL, SHARD, blocks_with_cells, cells_of_blocks
 from napari_nic.compressed.lease import WriterInfo
@@ -28,8 +30,10 @@ __all__ = [
     "blocks_with_cells",
     "cells_of_blocks",
     "default_store_path",
+    "export_files",
     "export_store",
     "export_target",
     "find_stores",
     "import_store",
+    "named_header",
 ]

@@ -8,6 +8,7 @@ import numpy as np
 
 from napari_nic.compressed import layout
 from napari_nic.compressed.header import StoreHeader
+from napari_nic.compressed.lease import LEASE_FILE
 from napari_nic.disk import replacing_folder
 from napari_nic.errors import InvalidParameterError, StoreError
 
@@ -18,37 +19,49 @@ def create_store(path: Path, header: StoreHeader, coverage: np.ndarray, *, overw
         raise InvalidParameterError(
             "the coverage does not fit the grid", expected=f"{header.grid.shape}", found=f"{coverage.shape}"
         )
-    _check_free(path, overwrite)
+    check_replaceable(path, overwrite=overwrite)
     coverage = np.array(coverage, bool)
     with replacing_folder(path) as temporary:
         layout.create_arrays(temporary, header, coverage, ~layout.blocks_with_cells(coverage))
 
 
-def _check_free(path: Path, overwrite: bool) -> None:
-    if not path.exists():
+def check_replaceable(path: Path, *, overwrite: bool) -> None:
+    """Make sure that a store may be written at a path.
+
+    Raises
+    ------
+    StoreError
+        If something is there, and it is no store of ours or `overwrite` is False.
+    """
+    if not path.exists() and not path.is_symlink():
         return
     if not overwrite:
         raise StoreError(
             "a store of this name exists", path=path, hint="open it to go on, or overwrite it (--overwrite)"
         )
-    if not _is_ours(path):
+    if path.is_symlink() or not _is_ours(path):
         raise StoreError(
             "something that is not a compressed slide is in the way",
             path=path,
+            found="a link" if path.is_symlink() else None,
             hint="it is not overwritten; choose another output",
         )
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether a folder may be replaced: named like a store of ours, or readable as one, or empty."""
+    """Whether a folder is a store of ours, whole or damaged, and holds nothing else; or is empty.
+
+    Its name proves nothing: what says so is our entry in ``zarr.json``, or what is left of it.
+    """
     if not path.is_dir():
         return False
-    if path.name.endswith(layout.SUFFIX) and (path / "zarr.json").is_file():
-        return True
-    if not any(path.iterdir()):
-        return True
-    try:
-        layout.read_description(layout.open_group(path), path)
-    except StoreError:
+    inside = {entry.name for entry in path.iterdir()} - _OF_SYSTEMS
+    if not inside <= _PARTS:
         return False
-    return True
+    marked = layout.is_marked(path)
+    return not inside or (inside >= _ARRAYS if marked is None else marked)
+
+
+_ARRAYS = {"embeddings", "coverage", "done"}
+_PARTS = _ARRAYS | {"zarr.json", "preview", "turns", ".lock", LEASE_FILE}
+_OF_SYSTEMS = {".DS_Store", "Thumbs.db", "desktop.ini"}

@@ -15,6 +15,7 @@ that a block is the unit of work, of reading and of resuming, while the number o
 
 from __future__ import annotations
 
+import json
 import math
 import uuid
 from pathlib import Path
@@ -27,6 +28,7 @@ from zarr.storage import LocalStore, MemoryStore
 
 from napari_nic.compressed.header import StoreHeader
 from napari_nic.errors import StoreError
+from napari_nic.names import STORE_SUFFIX
 
 if TYPE_CHECKING:
     from zarr.core.buffer import Buffer
@@ -43,7 +45,7 @@ SCHEMA_VERSION = 1
 """Raised when a store of this version cannot be read by the previous one."""
 
 ATTRIBUTES_KEY = "napari_nic"
-SUFFIX = ".nic.zarr"
+SUFFIX = STORE_SUFFIX
 PARTIAL, COMPLETE = "partial", "complete"
 
 CODEC = ZstdCodec(level=1, checksum=True)
@@ -170,6 +172,16 @@ def read_description(group: zarr.Group, path: Path) -> Description:
         return Description(StoreHeader.from_dict(data), str(data["status"]), str(data["id"]))
     except (KeyError, TypeError, ValueError) as error:
         raise damaged(path, f"the header: {type(error).__name__}: {error}") from error
+
+
+def is_marked(path: Path) -> bool | None:
+    """Whether the ``zarr.json`` of a folder bears our attribute; None if it cannot be read at all."""
+    try:
+        data = json.loads((path / "zarr.json").read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    attributes = data.get("attributes") if isinstance(data, dict) else None
+    return isinstance(attributes, dict) and ATTRIBUTES_KEY in attributes
 
 
 def open_group(path: Path, *, writable: bool = False) -> zarr.Group:

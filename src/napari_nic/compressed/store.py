@@ -25,6 +25,7 @@ from napari_nic.compressed import checks, layout
 from napari_nic.compressed.creating import create_store
 from napari_nic.compressed.header import StoreHeader
 from napari_nic.compressed.lease import WriterInfo, busy, sign_of_life, writer_of, writing_lease
+from napari_nic.compressed.paths import current_name
 from napari_nic.compressed.preview import write_preview
 from napari_nic.compressed.shards import (
     ShardBuffer,
@@ -145,6 +146,11 @@ class CompressedSlide:
         return f"CompressedSlide({str(self.path)!r}, {rows} x {cols} cells, C={size}, {self.status})"
 
     # -- what it holds -----------------------------------------------------------------------------------
+
+    @property
+    def slide_name(self) -> str:
+        """Name of the slide as the user calls it now; the header keeps the one it had."""
+        return current_name(self.path, self.header)
 
     @property
     def grid(self) -> PatchGrid:
@@ -343,7 +349,7 @@ class CompressedSlide:
         with self._lock, writing_to(self.path), exclusive(self.path):
             # Opened anew: another process may have changed the attributes since.
             group = layout.open_group(self.path, writable=True)
-            write_preview(group, rgb, self.grid, self.header.slide_name)
+            write_preview(group, rgb, self.grid, self.slide_name)
 
     def _write(self, keys: list[ShardKey]) -> None:
         """Write shards and then `done`, as one transaction; see the module's text."""

@@ -22,7 +22,12 @@ from napari_nic.errors import (
 from napari_nic.jobs import CancellationToken, Progress
 from napari_nic.patches.cuts import Source
 from napari_nic.patches.records import StoreRecord
-from napari_nic.patches.slide_patches import SlideOptions, check_options, slide_source
+from napari_nic.patches.slide_patches import (
+    SlideOptions,
+    check_annotations_apart,
+    check_options,
+    slide_source,
+)
 from napari_nic.patches.tile_patches import LEAST_TISSUE, tile_sources
 from napari_nic.patches.tiles import TileFolder
 from napari_nic.patches.writing import PatchWriter, writing_patches
@@ -133,6 +138,7 @@ def extract_patches(
 
 def _sources(recipe: ExtractRecipe, token: CancellationToken) -> list[Source]:
     _check(recipe)
+    check_annotations_apart(recipe.slides, recipe.slide_options)
     sources = [
         slide_source(
             path, recipe.size, recipe.mpp, seed=recipe.seed, options=recipe.slide_options, token=token

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +16,7 @@ from napari_nic.annotations import FORMATS, UNCLASSIFIED, AnnotationSet, rasteri
 from napari_nic.errors import AnnotationError, DamagedSlideError, InvalidParameterError
 from napari_nic.grid import PatchGrid
 from napari_nic.jobs import CancellationToken
+from napari_nic.names import known_suffix, slide_stem, without_suffix
 from napari_nic.patches.choosing import choose_balanced, choose_with_neighbours
 from napari_nic.patches.cuts import DAMAGED, NO_CLASS, OVER_CAP, Source, SourceCut
 from napari_nic.patches.records import PatchOrigin
@@ -104,7 +105,7 @@ def _cut_slide(path: Path, wanted: _Wanted) -> Iterator[SourceCut]:
         is_tissue &= _inside_the_slide(slide, grid)
         names, kinds = _classes(path, grid, options)
         cells, left_out = _choose(is_tissue, kinds, _rng(slide, wanted.seed), options)
-        group = group_in(path.name, options.group) or path.stem
+        group = group_in(path.name, options.group) or slide.name
         step = grid.patch_px * grid.downsample[0], grid.patch_px * grid.downsample[1]
         origin = PatchOrigin(path.name, group, "slide", pixel.mean, step, slide.fingerprint, left_out)
         classes = [names[kind] if names else None for kind in kinds[tuple(cells.T)]]
@@ -146,16 +147,46 @@ def _rasterise(
 
 
 def _annotation_file(slide: Path, folder: Path) -> Path:
-    suffixes = dict.fromkeys(suffix for name in FORMATS for suffix in FORMATS.get(name).suffixes)
-    candidates = [folder / f"{slide.stem}{suffix}" for suffix in suffixes]
-    for file in candidates:
-        if file.is_file():
-            return file
-    raise AnnotationError(
-        "no annotation file of this slide",
-        path=slide,
-        found=f"no {' or '.join(file.name for file in candidates)} in {folder}",
-    )
+    suffixes = [suffix for name in FORMATS for suffix in FORMATS.get(name).suffixes]
+    stem = slide_stem(slide)
+    files = [
+        file
+        for file in (sorted(folder.iterdir()) if folder.is_dir() else ())
+        if known_suffix(file.name, suffixes) and without_suffix(file.name, suffixes) == stem
+    ]
+    if not files:
+        names = " or ".join(dict.fromkeys(f"{stem}{suffix}" for suffix in suffixes))
+        raise AnnotationError("no annotation file of this slide", path=slide, found=f"no {names} in {folder}")
+    if len(files) > 1:
+        raise AnnotationError(
+            "several annotation files of this slide",
+            path=slide,
+            found=", ".join(file.name for file in files),
+            hint="leave one of them in the folder",
+        )
+    return files[0]
+
+
+def check_annotations_apart(slides: Sequence[Path], options: SlideOptions) -> None:
+    """Make sure that no two slides would take the same annotation file.
+
+    Raises
+    ------
+    AnnotationError
+        If two slides that are to be annotated bear one name.
+    """
+    if not options.annotated:
+        return
+    owners: dict[Path, Path] = {}
+    for slide in slides:
+        place = (options.annotations or slide.parent) / slide_stem(slide)
+        first = owners.setdefault(place, slide)
+        if first != slide:
+            raise AnnotationError(
+                f"{first} and {slide} would both be labelled by the annotations of {place.name}",
+                path=place.parent,
+                hint="rename one of them, or keep each beside annotations of its own",
+            )
 
 
 def _choose(

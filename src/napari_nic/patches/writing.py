@@ -184,17 +184,26 @@ def writing_patches(path: Path, size: int, *, overwrite: bool = False) -> Iterat
 def _check_free(path: Path, *, overwrite: bool) -> None:
     if not path.name.endswith(SUFFIX):
         raise StoreError("a patch store is named by its ending", path=path, expected=f"a name like x{SUFFIX}")
-    if not path.exists():
+    if not path.exists() and not path.is_symlink():
         return
     if not overwrite:
         raise StoreError("a patch store of this name exists", path=path, hint="overwrite it (--overwrite)")
-    # The ending alone is no proof: what is removed must be readable as ours.
-    if ATTRIBUTES_KEY not in zarr_attributes(path):
+    # The ending alone is no proof: what is removed must be readable as ours, and hold nothing of others.
+    if path.is_symlink() or not _holds_ours_only(path):
         raise StoreError(
             "something that is not a patch store is in the way",
             path=path,
             hint="it is not overwritten; choose another output",
         )
+
+
+def _holds_ours_only(path: Path) -> bool:
+    if ATTRIBUTES_KEY not in zarr_attributes(path):
+        return False
+    return {entry.name for entry in path.iterdir()} <= {"zarr.json", "images", *COLUMNS, *_OF_SYSTEMS}
+
+
+_OF_SYSTEMS = (".DS_Store", "Thumbs.db", "desktop.ini")
 
 
 def zarr_attributes(path: Path) -> Mapping[str, Any]:

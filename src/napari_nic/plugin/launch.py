@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from napari_nic.annotations import AnnotationSet, read_annotations
 from napari_nic.demo import DEMO_BUNDLE, demo_slide
 from napari_nic.errors import NicError
+from napari_nic.names import STORE_SUFFIX, has_suffix
 from napari_nic.plugin.annotation_layers import annotation_layers
 from napari_nic.plugin.controllers.overlays import KINDS, Kind
 from napari_nic.plugin.layers import LayerData, slide_layer
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from napari_nic.plugin.widgets.nic_dock import NicDock
 
-STORE_SUFFIX = ".nic.zarr"
 PICTURE_SIZE = (1500, 950)
 """Of the window in pictures; fits a full-HD screen."""
 
@@ -207,7 +207,7 @@ class Unattended:
 
 
 def _open(path: Path, request: ViewRequest) -> list[LayerData]:
-    if path.name.endswith(STORE_SUFFIX):
+    if has_suffix(path, STORE_SUFFIX):
         return read_store(path)
     slide = open_slide(path, mpp=request.mpp, color=request.color)
     return [slide_layer(Settings().apply_to(slide))]

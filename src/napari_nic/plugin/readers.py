@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_nic.errors import NicError
+from napari_nic.names import STORE_SUFFIX
 from napari_nic.plugin.layers import LayerData, overlay_layer, slide_layer, tag_of
 from napari_nic.plugin.model_news import MODEL_NEWS
 from napari_nic.plugin.settings import Settings
@@ -17,7 +18,6 @@ from napari_nic.slides import Slide, open_slide, slide_suffixes
 if TYPE_CHECKING:
     from napari_nic.compressed import CompressedSlide
 
-STORE_SUFFIX = ".nic.zarr"
 ANNOTATION_SUFFIXES = (".geojson", ".xml")
 COLOR_SETTING = "color"
 """Setting: ``"srgb"`` applies a slide's colour profile, ``"raw"`` leaves its pixels alone."""

@@ -18,7 +18,8 @@ from safetensors.numpy import load, save
 
 from napari_nic.compressed import CompressedSlide, StoreHeader
 from napari_nic.compressed.header import IDENTITY_KEYS
-from napari_nic.errors import BundleError, NicError, StoreError, UnknownNameError
+from napari_nic.disk import replacing
+from napari_nic.errors import BundleError, NicError, UnknownNameError
 from napari_nic.slide_models.card import BundleCard
 from napari_nic.slide_models.inputs import Standardiser
 
@@ -88,15 +89,11 @@ class ModelBundle:
         arrays = dict(self.weights) | {_MEAN: self.standardiser.mean, _STD: self.standardiser.std}
         content = save({name: np.asarray(array, order="C") for name, array in arrays.items()})
         card = {"format": FORMAT, "weights_sha256": _sha256(content), **self.card.to_dict()}
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            _replace(folder / WEIGHTS_FILE, content)
-            text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
-            _replace(folder / CARD_FILE, text.encode())
-        except OSError as error:
-            raise StoreError(
-                "the model cannot be written", path=folder, found=str(error), hint="choose another folder"
-            ) from error
+        text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
+        # Both are on the disk before either gets its name, so that a full disk harms no older model.
+        with replacing(folder / CARD_FILE) as new_card, replacing(folder / WEIGHTS_FILE) as new_weights:
+            new_weights.write_bytes(content)
+            new_card.write_bytes(text.encode("utf-8", "surrogatepass"))
         return folder
 
     def check_header(self, header: StoreHeader) -> None:
@@ -250,10 +247,3 @@ def _read_weights(file: Path, digest: str) -> dict[str, np.ndarray]:
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _replace(file: Path, content: bytes) -> None:
-    """Write a file under a temporary name and rename it, so that it is never seen half-written."""
-    temporary = file.with_name(f".{file.name}.tmp")
-    temporary.write_bytes(content)
-    temporary.replace(file)

@@ -13,6 +13,7 @@ import numpy as np
 
 from napari_nic.errors import MissingPixelSizeError, OutOfBoundsError
 from napari_nic.geometry import MPP_MAX, MPP_MIN, LevelGeometry, PixelSize, RegionPx
+from napari_nic.names import slide_stem
 from napari_nic.slides.cache import TileCache
 from napari_nic.slides.coarse import CoarserLevels, halving_counts
 from napari_nic.slides.color import plan_color
@@ -75,7 +76,7 @@ class Slide:
     ) -> None:
         info = source.info
         self.path = path
-        self.name = path.stem
+        self.name = slide_stem(path)
         self.reader = reader
         self.vendor = info.vendor
         self.levels: tuple[Level, ...] = info.levels

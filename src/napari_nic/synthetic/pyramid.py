@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import tifffile
 
+from napari_nic.disk import replacing
 from napari_nic.geometry import RegionPx
 
 TIFF_TILE = 256
@@ -65,13 +66,8 @@ def write_pyramid(path: Path | str, painting: Painting) -> None:
     Levels below the first are kept in memory while level 0 is painted: a sixteenth of its raw size.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
+    with replacing(path) as temporary:
         _write_levels(temporary, painting)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _write_levels(path: Path, painting: Painting) -> None:

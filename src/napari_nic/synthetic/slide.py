@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_nic.annotations import Annotation, AnnotationSet, write_annotations
+from napari_nic.names import slide_stem
 from napari_nic.synthetic.histology import Scene
 from napari_nic.synthetic.pyramid import write_pyramid
 from napari_nic.synthetic.spec import Lesion, SyntheticSlideSpec
@@ -57,7 +58,7 @@ def write_slide(path: Path | str, spec: SyntheticSlideSpec) -> SyntheticSlide:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     scene = Scene(spec)
-    annotation_path = path.with_suffix(".geojson")
+    annotation_path = path.with_name(f"{slide_stem(path)}.geojson")
     write_annotations(lesion_annotations(scene), annotation_path)
     write_pyramid(path, scene)
     return SyntheticSlide(path, annotation_path, spec)

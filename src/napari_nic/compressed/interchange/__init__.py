@@ -3,11 +3,12 @@
 from napari_nic.compressed.interchange.registry import (
     EXPORTERS,
     IMPORTERS,
+    export_files,
     export_store,
     export_target,
     import_store,
 )
-from napari_nic.compressed.interchange.table import CodeTable, ForeignCodes, ImportHints
+from napari_nic.compressed.interchange.table import CodeTable, ForeignCodes, ImportHints, named_header
 
 __all__ = [
     "EXPORTERS",
@@ -15,7 +16,9 @@ __all__ = [
     "CodeTable",
     "ForeignCodes",
     "ImportHints",
+    "export_files",
     "export_store",
     "export_target",
     "import_store",
+    "named_header",
 ]

@@ -28,14 +28,16 @@ from napari_nic.compressed.interchange.table import (
     ImportHints,
     header_from_text,
     header_to_text,
+    named_header,
 )
 from napari_nic.compressed.store import CompressedSlide
 from napari_nic.errors import StoreError
+from napari_nic.names import readable, safe_name
 
 
 def write(store: CompressedSlide, path: Path) -> None:
     """Write features and coordinates of the encoded cells."""
-    table, header = CodeTable.of(store), store.header
+    table, header = CodeTable.of(store), named_header(store)
     grid = header.grid
     height, width = header.slide_shape
     down_y, down_x = grid.downsample
@@ -50,8 +52,8 @@ def write(store: CompressedSlide, path: Path) -> None:
                 "downsample": (down_x, down_y),
                 "downsampled_level_dim": level_dim,
                 "level_dim": level_dim,
-                "name": header.slide_name,
-                "save_path": str(path.parent),
+                "name": readable(header.slide_name),
+                "save_path": readable(str(path.parent)),
             }
         )
         file.attrs[HEADER_ATTRIBUTE] = header_to_text(header)
@@ -59,7 +61,7 @@ def write(store: CompressedSlide, path: Path) -> None:
 
 def default_name(header: StoreHeader) -> Path:
     """``h5_files/{slide}.h5``."""
-    return Path("h5_files", f"{header.slide_name}.h5")
+    return Path("h5_files", f"{safe_name(header.slide_name)}.h5")
 
 
 def recognises(path: Path) -> bool:

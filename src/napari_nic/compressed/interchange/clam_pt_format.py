@@ -11,6 +11,7 @@ from napari_nic.compressed.interchange.registry import Exporter
 from napari_nic.compressed.interchange.table import CodeTable
 from napari_nic.compressed.store import CompressedSlide
 from napari_nic.disk import replacing
+from napari_nic.names import safe_name
 
 
 def write(store: CompressedSlide, path: Path) -> None:
@@ -24,7 +25,7 @@ def write(store: CompressedSlide, path: Path) -> None:
 
 def default_name(header: StoreHeader) -> Path:
     """``pt_files/{slide}.pt``."""
-    return Path("pt_files", f"{header.slide_name}.pt")
+    return Path("pt_files", f"{safe_name(header.slide_name)}.pt")
 
 
 EXPORTER = Exporter("CLAM features (.pt, without coordinates)", ".pt", default_name, write)

@@ -19,11 +19,13 @@ from napari_nic.compressed.interchange.table import (
     ImportHints,
     header_from_text,
     header_to_text,
+    named_header,
 )
 from napari_nic.compressed.store import CompressedSlide
-from napari_nic.disk import replacing
+from napari_nic.disk import replacing, write_text
 from napari_nic.errors import StoreError
 from napari_nic.geometry import PixelSize
+from napari_nic.names import safe_name
 
 NPY_MAGIC = b"\x93NUMPY"
 
@@ -69,8 +71,7 @@ def write(store: CompressedSlide, path: Path) -> None:
     ):
         with replacing(target) as temporary, temporary.open("wb") as file:
             np.save(file, array, allow_pickle=False)
-    with replacing(header_path) as temporary:
-        temporary.write_text(header_to_text(store.header), encoding="utf-8")
+    write_text(header_path, header_to_text(named_header(store)))
 
 
 def companions(path: Path) -> tuple[Path, ...]:
@@ -80,7 +81,7 @@ def companions(path: Path) -> tuple[Path, ...]:
 
 def default_name(header: StoreHeader) -> Path:
     """``{slide}_features.npy``."""
-    return Path(f"{header.slide_name}_features.npy")
+    return Path(f"{safe_name(header.slide_name)}_features.npy")
 
 
 def recognises(path: Path) -> bool:

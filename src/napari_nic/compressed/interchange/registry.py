@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_nic.compressed.header import StoreHeader
-from napari_nic.compressed.interchange.table import ForeignCodes, ImportHints, build_store
+from napari_nic.compressed.interchange.table import ForeignCodes, ImportHints, build_store, named_header
 from napari_nic.compressed.layout import SUFFIX
 from napari_nic.compressed.store import CompressedSlide
 from napari_nic.disk import writing_to
 from napari_nic.errors import StoreError
+from napari_nic.names import exists, has_suffix, is_folder, known_suffix
 from napari_nic.registry import Registry
 
 
@@ -81,16 +82,29 @@ def export_target(header: StoreHeader, path: Path | str, format: str) -> Path:  
         If `path` is no folder and has another suffix than the format's.
     """
     exporter, path = EXPORTERS.get(format), Path(path)
-    if path.name.endswith(exporter.suffix) and not (path.is_dir() and exporter.suffix != SUFFIX):
+    if has_suffix(path, exporter.suffix) and not (is_folder(path) and exporter.suffix != SUFFIX):
         return path
-    if path.is_dir() or not path.suffix:
-        return path / exporter.default_name(header)
-    raise StoreError(
-        f"the output's name does not fit the format {format!r}",
-        path=path,
-        expected=f"a name that ends in {exporter.suffix}, or a folder",
-        found=path.suffix,
-    )
+    other = known_suffix(path.name)
+    if has_suffix(path, SUFFIX) or (other and not is_folder(path)):
+        raise StoreError(
+            f"the output's name does not fit the format {format!r}",
+            path=path,
+            expected=f"a name that ends in {exporter.suffix}, or a folder",
+            found=other,
+        )
+    return path / exporter.default_name(header)
+
+
+def export_files(store: CompressedSlide, path: Path | str, format: str) -> tuple[Path, ...]:  # noqa: A002
+    """All files that :func:`export_store` will write for `path`, the main one first.
+
+    Raises
+    ------
+    StoreError
+        As of :func:`export_target`.
+    """
+    target = export_target(named_header(store), path, format)
+    return target, *EXPORTERS.get(format).companions(target)
 
 
 def export_store(
@@ -128,10 +142,10 @@ def export_store(
         If there is no such format.
     """
     exporter = EXPORTERS.get(format)
-    target = export_target(store.header, path, format)
-    files = (target, *exporter.companions(target))
+    files = export_files(store, path, format)
+    target = files[0]
     _check_exportable(store, allow_partial)
-    existing = [file for file in files if file.exists()]
+    existing = [file for file in files if exists(file)]
     if existing and not overwrite:
         raise StoreError("the output exists", path=existing[0], hint="choose another name, or --overwrite")
     with writing_to(target):

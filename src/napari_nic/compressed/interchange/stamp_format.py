@@ -23,10 +23,12 @@ from napari_nic.compressed.interchange.table import (
     ImportHints,
     header_from_text,
     header_to_text,
+    named_header,
 )
 from napari_nic.compressed.store import CompressedSlide
 from napari_nic.errors import StoreError
 from napari_nic.geometry import PixelSize
+from napari_nic.names import safe_name
 
 FORMAT_VERSION = "2.5.0"
 """Version of STAMP whose files these are like."""
@@ -34,7 +36,7 @@ FORMAT_VERSION = "2.5.0"
 
 def write(store: CompressedSlide, path: Path) -> None:
     """Write features and coordinates of the encoded cells."""
-    table, header = CodeTable.of(store), store.header
+    table, header = CodeTable.of(store), named_header(store)
     grid = header.grid
     pixel = np.array([grid.pixel_size.x, grid.pixel_size.y])
     with new_file(path) as file:
@@ -56,7 +58,7 @@ def write(store: CompressedSlide, path: Path) -> None:
 
 def default_name(header: StoreHeader) -> Path:
     """``{encoder}/{slide}.h5``."""
-    return Path(header.encoder_name, f"{header.slide_name}.h5")
+    return Path(safe_name(header.encoder_name), f"{safe_name(header.slide_name)}.h5")
 
 
 def recognises(path: Path) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -19,6 +19,7 @@ from napari_nic.compressed.store import CompressedSlide
 from napari_nic.errors import StoreError
 from napari_nic.geometry import PixelSize
 from napari_nic.grid import PatchGrid
+from napari_nic.names import FEATURE_SUFFIXES, without_suffix
 from napari_nic.wording import counted
 
 HEADER_ATTRIBUTE = "napari_nic"
@@ -143,6 +144,11 @@ class ForeignCodes:
     header: StoreHeader | None = field(default=None)
 
 
+def named_header(store: CompressedSlide) -> StoreHeader:
+    """Return a store's header with the name by which its slide goes now."""
+    return replace(store.header, slide_name=store.slide_name)
+
+
 def header_to_text(header: StoreHeader) -> str:
     """Our header as a format's attribute."""
     return json.dumps(header.to_dict())
@@ -242,7 +248,7 @@ def _make_header(found: ForeignCodes, source: Path, hints: ImportHints) -> Store
         pixel_size=found.pixel_size,
     )
     return StoreHeader(
-        slide_name=hints.slide_name or found.slide_name or source.stem,
+        slide_name=hints.slide_name or found.slide_name or without_suffix(source.name, FEATURE_SUFFIXES),
         slide_fingerprint=hints.slide_fingerprint,
         slide_shape=shape or (rows * stride, cols * stride),
         reader="imported",

@@ -30,16 +30,18 @@ from napari_nic.compressed.interchange.table import (
     header_from_text,
     header_to_text,
     magnification_of,
+    named_header,
     pixel_size_from_magnification,
 )
 from napari_nic.compressed.store import CompressedSlide
 from napari_nic.grid import PatchGrid
+from napari_nic.names import readable, safe_name
 
 
 def write(store: CompressedSlide, path: Path) -> None:
     """Write features and coordinates of the encoded cells."""
-    table, header = CodeTable.of(store), store.header
-    place = {"name": header.slide_name, "savetodir": str(path.parent)}
+    table, header = CodeTable.of(store), named_header(store)
+    place = {"name": readable(header.slide_name), "savetodir": readable(str(path.parent))}
     with new_file(path) as file:
         features = file.create_dataset("features", data=table.features.astype(np.float32))
         features.attrs.update(place | {"encoder": header.encoder_name})
@@ -70,7 +72,7 @@ def default_name(header: StoreHeader) -> Path:
     """Path inside a TRIDENT job folder."""
     grid = header.grid
     cut = f"{magnification_of(grid.mpp)}x_{grid.patch_size}px_{overlap_of(grid)}px_overlap"
-    return Path(cut, f"features_{header.encoder_name}", f"{header.slide_name}.h5")
+    return Path(cut, f"features_{safe_name(header.encoder_name)}", f"{safe_name(header.slide_name)}.h5")
 
 
 def recognises(path: Path) -> bool:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shutil
-import uuid
+import stat
 from pathlib import Path
 
+from napari_nic.compressed.creating import check_replaceable
 from napari_nic.compressed.header import StoreHeader
 from napari_nic.compressed.interchange.registry import Exporter
 from napari_nic.compressed.layout import SUFFIX
+from napari_nic.compressed.lease import LEASE_FILE
 from napari_nic.compressed.store import CompressedSlide
-from napari_nic.disk import exclusive
+from napari_nic.disk import exclusive, replacing_folder
 from napari_nic.errors import StoreError
+from napari_nic.names import safe_name
 
 
 def write(store: CompressedSlide, path: Path) -> None:
@@ -20,21 +23,22 @@ def write(store: CompressedSlide, path: Path) -> None:
         raise StoreError("a store cannot be copied onto itself", path=path, hint="choose another output")
     if store.writable:
         store.flush()
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
-    try:
-        with exclusive(store.path):
-            shutil.copytree(store.path, temporary, ignore=shutil.ignore_patterns("*.partial", ".lock"))
-        if path.exists():
-            CompressedSlide.open(path)  # raises on what is no store of ours: that is never replaced
-            shutil.rmtree(path)
-        temporary.rename(path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    check_replaceable(path, overwrite=True)  # whether it may at all was asked before
+    with replacing_folder(path) as temporary, exclusive(store.path):
+        # Without the modes: of a read-only store a copy is made to go on with.
+        shutil.copytree(
+            store.path,
+            temporary,
+            ignore=shutil.ignore_patterns("*.partial", ".lock", LEASE_FILE),
+            copy_function=shutil.copyfile,
+        )
+        for folder in (temporary, *(entry for entry in temporary.rglob("*") if entry.is_dir())):
+            folder.chmod(folder.stat().st_mode | stat.S_IRWXU)
 
 
 def default_name(header: StoreHeader) -> Path:
     """``{slide}.nic.zarr``."""
-    return Path(f"{header.slide_name}{SUFFIX}")
+    return Path(f"{safe_name(header.slide_name)}{SUFFIX}")
 
 
 EXPORTER = Exporter("napari-nic store (Zarr)", SUFFIX, default_name, write)

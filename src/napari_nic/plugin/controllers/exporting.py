@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from psygnal import Signal
 
-from napari_nic.compressed import EXPORTERS, CompressedSlide, export_store, export_target
+from napari_nic.compressed import EXPORTERS, CompressedSlide, export_files, export_store, named_header
 from napari_nic.errors import NicError
 from napari_nic.jobs import CancellationToken
+from napari_nic.names import exists
 from napari_nic.plugin.controllers.compressing import CompressController
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.worker import Callbacks, Runner
@@ -47,9 +48,9 @@ class ExportController:
         store = self.session.store
         if store is None:
             return Path()
-        target = store.path.parent / EXPORTERS.get(name).default_name(store.header)
+        target = store.path.parent / EXPORTERS.get(name).default_name(named_header(store))
         if target == store.path:
-            return target.with_name(f"{store.header.slide_name}-copy{EXPORTERS.get(name).suffix}")
+            return target.with_name(f"{store.slide_name}-copy{EXPORTERS.get(name).suffix}")
         return target
 
     def export(self, path: Path, name: str) -> None:
@@ -58,11 +59,12 @@ class ExportController:
         if store is None or self.why_not():
             return
         try:
-            target = export_target(store.header, path, name)
+            files = export_files(store, path, name)
         except NicError as error:
             self.session.asking.tell_error(error)
             return
-        if not self._may(store, target):
+        target = files[0]
+        if not self._may(store, files):
             return
         self.busy = True
         self.changed.emit()
@@ -76,7 +78,7 @@ class ExportController:
             ),
         )
 
-    def _may(self, store: CompressedSlide, target: Path) -> bool:
+    def _may(self, store: CompressedSlide, files: Sequence[Path]) -> bool:
         """Ask whether to leave missing cells out, and whether to replace a file."""
         confirm = self.session.asking.confirm
         done, total = int(store.encoded().sum()), int(store.coverage.sum())
@@ -85,8 +87,9 @@ class ExportController:
             "Not complete", f"Only {partial} Export these?", yes="Export these", no="Cancel"
         ):
             return False
-        return not target.exists() or confirm(
-            "File exists", f"{target} exists.", yes="Replace it", no="Keep it"
+        existing = [file for file in files if exists(file)]
+        return not existing or confirm(
+            "File exists", f"{existing[0]} exists.", yes="Replace it", no="Keep it"
         )
 
     def _on_painted(self, pictures: object) -> None:  # noqa: ARG002 -- of the signal

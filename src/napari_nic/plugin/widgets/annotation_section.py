@@ -7,6 +7,7 @@ from pathlib import Path
 from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QFileDialog, QPushButton
 
+from napari_nic.names import known_suffix
 from napari_nic.plugin.controllers.annotating import AnnotationController
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.widgets.colour_bar import Swatches
@@ -76,4 +77,4 @@ class AnnotationSection(Section):
         path, chosen = QFileDialog.getSaveFileName(self, "Save annotations", start, SAVE_FILTER)
         if path:
             suffix = ".xml" if "xml" in chosen else ".geojson"
-            self._annotating.save(Path(path) if Path(path).suffix else Path(path + suffix))
+            self._annotating.save(Path(path) if known_suffix(path) else Path(path + suffix))

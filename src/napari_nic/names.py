@@ -1,0 +1,209 @@
+"""Names of slides and of what is written for them: what is a suffix, what is a safe name, what collides.
+
+A suffix is one of a known list, never "what follows the last dot": slides of TCGA are called
+``TCGA-3C-AAAU-01Z-00-DX1.2F52DD63-7476``, and S1 and S1.2 are two slides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import unicodedata
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from napari_nic.errors import StoreError
+
+STORE_SUFFIX = ".nic.zarr"
+PATCHES_SUFFIX = ".patches.zarr"
+
+SLIDE_SUFFIXES = (
+    *(".ome.tif", ".ome.tiff", ".ome.btf", ".ome.tf2", ".ome.tf8", ".ome.zarr", ".zarr"),
+    *(
+        ".svs",
+        ".tif",
+        ".tiff",
+        ".btf",
+        ".tf2",
+        ".tf8",
+        ".ndpi",
+        ".ndpis",
+        ".scn",
+        ".mrxs",
+        ".bif",
+        ".svslide",
+    ),
+    *(".vms", ".vmu", ".qptiff", ".afi", ".vsi", ".dcm", ".dicom", ".czi", ".isyntax", ".i2syntax"),
+    *(".lif", ".json", ".png", ".jpg", ".jpeg", ".jp2", ".j2k", ".bmp", ".webp", ".gif"),
+)
+"""Of files and folders that may be slides, whether or not a reader is there for them; ``.json`` are recipes of
+slides that are painted when they are looked at."""
+
+FEATURE_SUFFIXES = ("_features.npy", ".npy", ".npz", ".h5", ".hdf5", ".pt", ".pth")
+"""Of other programs' files of codes."""
+
+TEXT_SUFFIXES = (".geojson.gz", ".geojson", ".json", ".xml", ".csv", ".tsv", ".txt")
+
+_OTHER_SUFFIXES = (".svg", ".pdf", ".html", ".md", ".xls", ".xlsx", ".ods", ".parquet", ".zip", ".tar", ".gz")
+
+OUTPUT_SUFFIXES = (
+    *(STORE_SUFFIX, PATCHES_SUFFIX),
+    *(*SLIDE_SUFFIXES, *FEATURE_SUFFIXES, *TEXT_SUFFIXES, *_OTHER_SUFFIXES),
+)
+"""What a name that was given for an output may end in to be a file's; anything else names a folder."""
+
+NAME_BYTES = 255
+"""Longest name of most file systems."""
+
+_MADE_UP_BYTES = 180
+"""Longest name that is made from what a file says of itself: suffixes and temporary names still fit."""
+
+_FORBIDDEN = frozenset('<>:"/\\|?*')
+_RESERVED = frozenset(
+    ["con", "prn", "aux", "nul", "conin$", "conout$"]
+    + [f"{device}{number}" for device in ("com", "lpt") for number in "123456789\u00b9\u00b2\u00b3"]
+)
+"""Devices on Windows, with any suffix."""
+
+K = TypeVar("K", bound=Hashable)
+
+
+def known_suffix(name: str, suffixes: Sequence[str] = OUTPUT_SUFFIXES) -> str:
+    """Return the longest of `suffixes` that a name ends in, as it is written there; empty if there is none.
+
+    Parameters
+    ----------
+    name : str
+    suffixes : sequence of str
+        In small letters.
+    """
+    small = name.lower()
+    found = [suffix for suffix in suffixes if small.endswith(suffix) and len(small) > len(suffix)]
+    return name[len(name) - len(max(found, key=len)) :] if found else ""
+
+
+def has_suffix(path: Path | str, *suffixes: str) -> bool:
+    """Whether a path's last part ends in one of `suffixes`, whatever the case of its letters."""
+    return Path(path).name.lower().endswith(tuple(suffix.lower() for suffix in suffixes))
+
+
+def without_suffix(name: str, suffixes: Sequence[str]) -> str:
+    """Remove the one of `suffixes` that a name ends in."""
+    suffix = known_suffix(name, suffixes)
+    return name[: len(name) - len(suffix)] if suffix else name
+
+
+def exists(path: Path) -> bool:
+    """Whether a path is there; False for one that the file system cannot even look for."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a path is a folder; False for one that the file system cannot even look for."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def slide_stem(path: Path | str) -> str:
+    """Name of a slide, or of the slide that a store of ours belongs to, without its suffix.
+
+    Parameters
+    ----------
+    path : Path or str
+        Of a slide (a file, or a folder of DICOM or OME-Zarr) or of a store.
+
+    Returns
+    -------
+    str
+        What a folder of DICOM files is called in full, since it may be a number with dots.
+    """
+    path = Path(path)
+    if has_suffix(path, STORE_SUFFIX):
+        return without_suffix(path.name, (STORE_SUFFIX,))
+    if not has_suffix(path, ".zarr") and is_folder(path):
+        return path.name
+    return without_suffix(path.name, SLIDE_SUFFIXES)
+
+
+def safe_name(text: str) -> str:
+    """Make one part of a path from text that a file gave: it never leads elsewhere, on any system.
+
+    Separators, drive letters, control characters and what Windows forbids become ``_``; ``.``, ``..``, names
+    of devices, dots and spaces at the end, and names that are empty or too long are mended. Other names stay
+    as they are.
+    """
+    cleaned = "".join("_" if _is_forbidden(char) else char for char in text)
+    stripped = cleaned.rstrip(". ")
+    cleaned = stripped + "_" * (len(cleaned) - len(stripped))
+    if not cleaned:
+        return "unnamed"
+    if cleaned.partition(".")[0].rstrip(" ").lower() in _RESERVED:
+        cleaned = f"_{cleaned}"
+    return shortened(cleaned, _MADE_UP_BYTES)
+
+
+def _is_forbidden(char: str) -> bool:
+    # Surrogates come from names that are no UTF-8: no file system of others takes them.
+    return char in _FORBIDDEN or unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or char in _TURNING
+
+
+_TURNING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""They turn the direction of writing, so that a name reads as another."""
+
+
+def readable(text: str) -> str:
+    """Replace what is no Unicode in a name, so that it can be written into files and shown."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace") if text else text
+
+
+def shortened(name: str, most: int) -> str:
+    """Shorten a name to `most` bytes; what was cut off is told apart by a checksum."""
+    raw = os.fsencode(name)
+    if len(raw) <= most:
+        return name
+    tail = f"~{hashlib.sha256(raw).hexdigest()[:10]}"
+    return raw[: most - len(tail)].decode("utf-8", "ignore") + tail
+
+
+def same_file_key(path: Path) -> str:
+    """Key that is equal for paths that may be one file.
+
+    Links of the folder are followed; upper and lower case, and the two ways in which Unicode composes
+    letters, count as equal, since file systems of Windows and macOS hold them so.
+    """
+    try:
+        parent = path.parent.resolve()
+    except (OSError, RuntimeError):
+        parent = path.parent.absolute()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", str(parent / path.name)).casefold())
+
+
+def check_apart(targets: Mapping[K, Path | Iterable[Path]]) -> None:
+    """Make sure that no two inputs would be written to one place.
+
+    Parameters
+    ----------
+    targets : mapping
+        Input -> what will be written for it.
+
+    Raises
+    ------
+    StoreError
+        If two share a file, on this file system or on one that does not tell upper from lower case.
+    """
+    owners: dict[str, K] = {}
+    for given, outputs in targets.items():
+        for target in (outputs,) if isinstance(outputs, Path) else outputs:
+            first = owners.setdefault(same_file_key(target), given)
+            if first != given:
+                raise StoreError(
+                    f"{first} and {given} would be written to the same place; nothing was done",
+                    path=target,
+                    hint="do them one after the other with different --out, or rename one of them",
+                )
