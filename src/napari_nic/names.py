@@ -37,8 +37,8 @@ SLIDE_SUFFIXES = (
     *(".vms", ".vmu", ".qptiff", ".afi", ".vsi", ".dcm", ".dicom", ".czi", ".isyntax", ".i2syntax"),
     *(".lif", ".json", ".png", ".jpg", ".jpeg", ".jp2", ".j2k", ".bmp", ".webp", ".gif"),
 )
-"""Of files and folders that may be slides, whether or not a reader is there for them; ``.json`` are recipes of
-slides that are painted when they are looked at."""
+"""Of files and folders that may be slides, whether or not a reader is there for them; ``.json`` are recipes
+of slides that are painted when they are looked at."""
 
 FEATURE_SUFFIXES = ("_features.npy", ".npy", ".npz", ".h5", ".hdf5", ".pt", ".pth")
 """Of other programs' files of codes."""
