@@ -70,6 +70,19 @@ class UnsupportedPixelsError(UnreadableSlideError):
     """A reader knows the file, but not how to show its pixels rightly; no other reader may guess."""
 
 
+class ChannelsError(UnsupportedPixelsError):
+    """The slide holds separate channels, scenes or planes, and which to show was not said, or wrongly.
+
+    Attributes
+    ----------
+    channels, scenes : tuple of str
+        What there is to choose from, in the file's order.
+    """
+
+    channels: tuple[str, ...] = ()
+    scenes: tuple[str, ...] = ()
+
+
 class DamagedSlideError(NicError, OSError):
     """The slide opened, but a part of it cannot be decoded (truncated, corrupt)."""
 

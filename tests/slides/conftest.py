@@ -40,10 +40,176 @@ def write_ome_zarr(
     return path
 
 
+def write_dicom(
+    path: Path,
+    image: np.ndarray,
+    *,
+    factors: tuple[int, ...] = (1, 2),
+    tile: int = 208,
+    encode: Callable[[np.ndarray], bytes] | None = None,
+    syntax: str = "1.2.840.10008.1.2.1",
+    header: dict[str, object] | None = None,
+    optical_paths: tuple[tuple[str, str], ...] = (("1", "brightfield"),),
+    planes: int = 1,
+    sparse: bool = False,
+    parts: int = 1,
+) -> Path:
+    """Write a DICOM slide, a folder with a file for each level, at 0.5 um/px.
+
+    Parameters
+    ----------
+    image : ndarray
+        (rows, cols[, 3]) of one plane, or (planes * paths, rows, cols[, 3]) in the order of DICOM's frames.
+    encode : callable, optional
+        One frame -> its bytes in `syntax`.
+    header : dict, optional
+        Attributes that replace ours; None removes one.
+    sparse : bool
+        Write positions for frames, last frame first, and leave the first tile out.
+    parts : int
+        Files that each level is split into.
+    """
+    from pydicom.uid import generate_uid
+
+    path.mkdir(parents=True)
+    stack = image if planes * len(optical_paths) > 1 else image[None]
+    study, series = generate_uid(), generate_uid()
+    for number, factor in enumerate(factors):
+        level = np.stack([_reduce(plane, factor) for plane in stack])
+        frames, places = _frames(level, tile, len(optical_paths))
+        if sparse:
+            frames, places = frames[:0:-1], places[:0:-1]
+        concatenation, source = generate_uid(), generate_uid()
+        share = -(-len(frames) // parts)
+        for part in range(parts):
+            chosen = slice(part * share, (part + 1) * share)
+            dataset = _dicom_header(level, tile, len(frames[chosen]), 0.0005 * factor, optical_paths, planes)
+            dataset.StudyInstanceUID, dataset.SeriesInstanceUID = study, series
+            dataset.ImageType = ["ORIGINAL" if factor == 1 else "DERIVED", "PRIMARY", "VOLUME"]
+            dataset.ImageType.append("NONE" if factor == 1 else "RESAMPLED")
+            if parts > 1:
+                dataset.ConcatenationUID, dataset.InConcatenationNumber = concatenation, part + 1
+                dataset.SOPInstanceUIDOfConcatenationSource = source
+                dataset.InConcatenationTotalNumber = parts
+                dataset.ConcatenationFrameOffsetNumber = part * share
+            if sparse:
+                dataset.DimensionOrganizationType = "TILED_SPARSE"
+                dataset.PerFrameFunctionalGroupsSequence = [_position(place) for place in places[chosen]]
+            for name, value in (header or {}).items():
+                if value is None:
+                    delattr(dataset, name)
+                else:
+                    setattr(dataset, name, value)
+            _save_dicom(dataset, frames[chosen], encode, syntax, path / f"level-{number}-{part}.dcm")
+    return path
+
+
+def _reduce(plane: np.ndarray, factor: int) -> np.ndarray:
+    height, width = (side // factor for side in plane.shape[:2])
+    blocks = plane[: height * factor, : width * factor].reshape(height, factor, width, factor, -1)
+    return np.rint(blocks.mean((1, 3))).astype(plane.dtype).reshape(height, width, *plane.shape[2:])
+
+
+def _frames(level: np.ndarray, tile: int, paths: int) -> tuple[list[np.ndarray], list[tuple[int, ...]]]:
+    """Tiles padded to their whole size, and their (row, col, path number, plane number): paths outermost."""
+    frames, places = [], []
+    for index, plane in enumerate(level):
+        for row in range(0, plane.shape[0], tile):
+            for col in range(0, plane.shape[1], tile):
+                frame = np.full((tile, tile, *plane.shape[2:]), 255, plane.dtype)
+                part = plane[row : row + tile, col : col + tile]
+                frame[: part.shape[0], : part.shape[1]] = part
+                frames.append(frame)
+                places.append((row + 1, col + 1, index // (len(level) // paths)))
+    return frames, places
+
+
+def _position(place: tuple[int, ...]):
+    from pydicom import Dataset
+
+    position, item, path = Dataset(), Dataset(), Dataset()
+    position.RowPositionInTotalImagePixelMatrix, position.ColumnPositionInTotalImagePixelMatrix = place[:2]
+    position.ZOffsetInSlideCoordinateSystem = 0
+    item.PlanePositionSlideSequence = [position]
+    path.OpticalPathIdentifier = str(place[2] + 1)
+    item.OpticalPathIdentificationSequence = [path]
+    return item
+
+
+def _dicom_header(level: np.ndarray, tile: int, frames: int, spacing: float, paths, planes: int):
+    from pydicom import Dataset
+    from pydicom.uid import generate_uid
+
+    dataset = Dataset()
+    dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.77.1.6"
+    dataset.SOPInstanceUID = generate_uid()
+    dataset.Modality = "SM"
+    grey = level.ndim == 3
+    dataset.PhotometricInterpretation = "MONOCHROME2" if grey else "RGB"
+    dataset.SamplesPerPixel = 1 if grey else 3
+    if not grey:
+        dataset.PlanarConfiguration = 0
+    dataset.BitsAllocated = dataset.BitsStored = level.dtype.itemsize * 8
+    dataset.HighBit, dataset.PixelRepresentation = dataset.BitsStored - 1, 0
+    dataset.Rows = dataset.Columns = tile
+    dataset.TotalPixelMatrixRows, dataset.TotalPixelMatrixColumns = level.shape[1:3]
+    dataset.NumberOfFrames, dataset.TotalPixelMatrixFocalPlanes = frames, planes
+    dataset.DimensionOrganizationType = "TILED_FULL"
+    dataset.NumberOfOpticalPaths = len(paths)
+    dataset.OpticalPathSequence = [Dataset() for _ in paths]
+    for item, (identifier, description) in zip(dataset.OpticalPathSequence, paths, strict=True):
+        item.OpticalPathIdentifier, item.OpticalPathDescription = identifier, description
+    measures, groups = Dataset(), Dataset()
+    measures.PixelSpacing = [spacing, spacing]
+    measures.SliceThickness = measures.SpacingBetweenSlices = 0.001
+    groups.PixelMeasuresSequence = [measures]
+    dataset.SharedFunctionalGroupsSequence = [groups]
+    return dataset
+
+
+def _save_dicom(dataset, frames: list[np.ndarray], encode, syntax: str, path: Path) -> None:
+    from pydicom.dataset import FileMetaDataset
+    from pydicom.encaps import encapsulate
+
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    if encode is None:
+        dataset.PixelData = b"".join(frame.tobytes() for frame in frames)
+        dataset["PixelData"].VR = "OB" if frames[0].dtype == np.uint8 else "OW"
+    else:
+        dataset.PixelData = encapsulate([encode(frame) for frame in frames])
+        dataset["PixelData"].VR = "OB"
+        dataset["PixelData"].is_undefined_length = True
+    dataset.save_as(path, enforce_file_format=True)
+
+
+def write_czi(path: Path, image: np.ndarray, *, mpp: float = 0.5, block: int = 300) -> Path:
+    """Write a CZI mosaic of RGB blocks, as scanners do: not at (0, 0), blue first."""
+    from pylibCZIrw import czi
+
+    with czi.create_czi(str(path), exist_ok=True) as out:
+        for y in range(0, image.shape[0], block):
+            for x in range(0, image.shape[1], block):
+                part = np.ascontiguousarray(image[y : y + block, x : x + block, ::-1])
+                out.write(part, location=(x - 1000, y + 500), plane={"C": 0, "Z": 0, "T": 0})
+        out.write_metadata(
+            document_name="made", channel_names={0: "TL"}, scale_x=mpp * 1e-6, scale_y=mpp * 1e-6
+        )
+    return path
+
+
 @pytest.fixture(scope="session")
 def make_ome_zarr() -> Callable[..., Path]:
     """``make_ome_zarr(path, image, version="0.5", chunk=200, unit="micrometer")`` -> path."""
     return write_ome_zarr
+
+
+@pytest.fixture(scope="session")
+def make_dicom() -> Callable[..., Path]:
+    """``make_dicom(folder, image, ...)`` -> folder; see :func:`write_dicom`."""
+    return write_dicom
 
 
 @pytest.fixture(scope="session")
@@ -68,6 +234,8 @@ def reader_files(
         "tiffslide": tiff,
         "omezarr": write_ome_zarr(folder / "folder.ome.zarr", small_image),
         "plain": folder / "plain.png",
+        "wsidicom": write_dicom(folder / "dicom", small_image),
+        "czi": write_czi(folder / "made.czi", small_image),
     }
 
 

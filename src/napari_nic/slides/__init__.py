@@ -1,19 +1,22 @@
 """Path -> :class:`Slide`: a lazy pyramid of any vendor's slide, its pixel size, colours and fingerprint."""
 
-from napari_nic.slides.model import ColorInfo, Level, SlideSource, SourceInfo
-from napari_nic.slides.opening import READERS, open_slide, register_reader, slide_suffixes
+from napari_nic.slides.model import Channel, ColorInfo, Level, Selection, SlideSource, SourceInfo
+from napari_nic.slides.opening import READERS, open_slide, read_channels, register_reader, slide_suffixes
 from napari_nic.slides.overview import Overview, read_overview
 from napari_nic.slides.slide import Slide
 
 __all__ = [
     "READERS",
+    "Channel",
     "ColorInfo",
     "Level",
     "Overview",
+    "Selection",
     "Slide",
     "SlideSource",
     "SourceInfo",
     "open_slide",
+    "read_channels",
     "read_overview",
     "register_reader",
     "slide_suffixes",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 PROBE_BYTES = 64 * 1024
 """Bytes read at the head, the middle and the tail of each file."""
@@ -24,6 +26,22 @@ def fingerprint_files(files: Sequence[Path]) -> str:
     for file in sorted(files, key=lambda f: f.name):
         _add(digest, file)
     return f"sha256:{digest.hexdigest()}"
+
+
+def fingerprint_choice(files: str, choice: Mapping[str, Any]) -> str:
+    """Fingerprint of what was chosen of a file: of its channels, its scenes. Without a choice the file's own.
+
+    Parameters
+    ----------
+    files : str
+        See :func:`fingerprint_files`.
+    choice : mapping of str to JSON values
+        See :class:`~napari_nic.slides.model.SourceInfo`.
+    """
+    if not choice:
+        return files
+    text = json.dumps([files, dict(choice)], sort_keys=True)
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def _add(digest: hashlib._Hash, file: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -60,6 +60,42 @@ class ColorInfo:
 
 
 @dataclass(frozen=True)
+class Channel:
+    """One channel of a picture that is not RGB, such as a fluorescent stain.
+
+    Attributes
+    ----------
+    name : str
+        As the file calls it; ``"channel 2"`` where it has no name.
+    color : (int, int, int) or None
+        The colour that the file shows it in.
+    window : (float, float) or None
+        Values that the file shows as black and as full colour.
+    """
+
+    name: str
+    color: Rgb | None = None
+    window: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which picture of a file that holds several; None where the user did not say.
+
+    Attributes
+    ----------
+    scene : str or int, optional
+        Name, or number from 1, of an area that was scanned by itself.
+    z, t : int, optional
+        Number from 1 of the plane of depth, and of the time point.
+    """
+
+    scene: str | int | None = None
+    z: int | None = None
+    t: int | None = None
+
+
+@dataclass(frozen=True)
 class PixelSizeClaim:
     """What one place in the file says about the size of a level-0 pixel, in um, however absurd."""
 
@@ -95,6 +131,13 @@ class SourceInfo:
     notices : tuple of str
         Sentences that a user must be told when the slide opens: what the file contradicts itself in, what
         of it is not shown, what had to be taken for granted.
+    channels : tuple of Channel
+        All channels of the file; empty for a picture in RGB or grey.
+    choice : mapping of str to JSON values
+        What is shown of a file that holds more than one picture: channels, scene, planes. Results of one
+        choice are not those of another. Empty for any other slide.
+    is_fluorescence : bool
+        Whether the picture is light on black: channels, added up.
     """
 
     vendor: str
@@ -107,6 +150,9 @@ class SourceInfo:
     associated: tuple[str, ...] = ()
     fingerprint_files: tuple[Path, ...] = ()
     notices: tuple[str, ...] = ()
+    channels: tuple[Channel, ...] = ()
+    choice: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    is_fluorescence: bool = False
 
 
 class SlideSource(Protocol):
@@ -133,8 +179,48 @@ class SlideSource(Protocol):
         ...
 
 
-OpenSource = Callable[[Path], SlideSource]
-"""A reader: opens a file or raises UnreadableSlideError with the reason why it is none of its own."""
+class ChannelSource(Protocol):
+    """An open file of separate channels, which only a choice makes a picture of. Safe from several threads.
+
+    ``info.background`` means nothing here: what the file leaves out is black.
+    """
+
+    info: SourceInfo
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """All channels, in the file's order."""
+
+    def read_channels(
+        self, level: int, row: int, col: int, channels: Sequence[int]
+    ) -> npt.NDArray[Any] | None:
+        """Decode one tile of some channels, cropped at the level's edge; None if all of it is missing.
+
+        Returns
+        -------
+        ndarray
+            (rows, cols, len(channels)) in the file's own numbers.
+
+        Raises
+        ------
+        DamagedSlideError
+            If the tile cannot be decoded.
+        """
+        ...
+
+    def read_associated(self, name: str) -> RgbArray:
+        """Decode an associated image, (rows, cols, 3)."""
+        ...
+
+    def close(self) -> None:
+        """Let the file go."""
+        ...
+
+
+OpenSource = Callable[..., SlideSource | ChannelSource]
+"""A reader: takes a Path and opens the file, or raises UnreadableSlideError with why it is none of its own.
+
+One that is registered as selecting takes a :class:`Selection` as well."""
 
 
 def to_rgb(pixels: npt.NDArray[Any], background: Rgb) -> RgbArray:

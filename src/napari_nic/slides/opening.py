@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 from napari_nic.disk import check_regular
 from napari_nic.errors import (
+    ChannelsError,
     DamagedSlideError,
     MissingDependencyError,
     NicError,
@@ -18,8 +19,9 @@ from napari_nic.errors import (
     UnsupportedPixelsError,
 )
 from napari_nic.registry import Registry
+from napari_nic.slides.channels import show_channels
 from napari_nic.slides.kinds import FileKind, identify
-from napari_nic.slides.model import OpenSource, SlideSource
+from napari_nic.slides.model import Channel, ChannelSource, OpenSource, Selection, SlideSource
 from napari_nic.slides.slide import Slide
 
 READERS: Registry[OpenSource] = Registry("slide reader")
@@ -27,6 +29,7 @@ READERS: Registry[OpenSource] = Registry("slide reader")
 
 _SUFFIXES: dict[str, tuple[str, ...]] = {}
 _KINDS: dict[str, tuple[str, ...]] = {}
+_SELECTING: set[str] = set()
 
 _STITCHED = frozenset({"leica", "ventana", "trestle"})
 """Vendors whose TIFFs OpenSlide may open after the TIFF reader left them to it; any other it would guess."""
@@ -36,7 +39,12 @@ _ANY_KIND = ""
 
 
 def register_reader(
-    name: str, entry: OpenSource | str, suffixes: tuple[str, ...], kinds: tuple[str, ...] = (_ANY_KIND,)
+    name: str,
+    entry: OpenSource | str,
+    suffixes: tuple[str, ...],
+    kinds: tuple[str, ...] = (_ANY_KIND,),
+    *,
+    selects: bool = False,
 ) -> None:
     """Add a reader.
 
@@ -53,8 +61,11 @@ def register_reader(
     kinds : tuple of str
         Names of :class:`~napari_nic.slides.kinds.FileKind` that it is tried on; ``""`` is any. Without a
         kind it is used only where it is asked for by name.
+    selects : bool
+        Whether `entry` takes a :class:`~napari_nic.slides.Selection` as well.
     """
     READERS.register(name, entry)
+    (_SELECTING.add if selects else _SELECTING.discard)(name)
     _SUFFIXES[name] = suffixes
     _KINDS[name] = kinds
 
@@ -71,6 +82,15 @@ register_reader(
     (".mrxs", ".bif", ".dcm", ".vms", ".vmu", ".svslide", ".svs", ".ndpi", ".scn", ".tif", ".tiff"),
     ("mirax", "dicom", "vms", "sakura", "tiff"),
 )
+register_reader(
+    "wsidicom",
+    "napari_nic.slides.readers.wsidicom:open_wsidicom",
+    (".dcm",),
+    ("dicom",),
+    selects=True,
+)
+register_reader("czi", "napari_nic.slides.readers.czi:open_czi", (".czi",), ("czi",), selects=True)
+register_reader("isyntax", "napari_nic.slides.readers.isyntax:open_isyntax", (".isyntax",), ("isyntax",))
 register_reader("omezarr", "napari_nic.slides.readers.omezarr:open_omezarr", (".zarr",), ("zarr",))
 register_reader(
     "plain", "napari_nic.slides.readers.plain:open_plain", (".png", ".jpg", ".jpeg"), ("png", "jpeg", "tiff")
@@ -91,8 +111,14 @@ def open_slide(
     mpp: float | None = None,
     reader: str | None = None,
     color: Literal["srgb", "raw"] = "srgb",
+    channels: Sequence[str | int] | None = None,
+    selection: Selection | None = None,
 ) -> Slide:
     """Open a slide of any vendor; no pixel is read.
+
+    A file of separate channels is no picture before channels are chosen. They are added up, each in its
+    colour, on black; where the file does not say which values are black and full, tiles of its coarsest level
+    are read for that.
 
     Parameters
     ----------
@@ -104,9 +130,16 @@ def open_slide(
         Use this reader only (a name of :data:`READERS`), whatever the file looks like.
     color : {"srgb", "raw"}
         Apply an embedded ICC profile, or leave the pixels as the file holds them.
+    channels : sequence of str or int, optional
+        Up to three channels of a file that holds no RGB picture, by name or by number from 1.
+    selection : Selection, optional
+        Scene, plane of depth and time point of a file that holds several.
 
     Raises
     ------
+    ChannelsError
+        If the file holds channels or scenes and none was chosen, or `channels` or `selection` name what it
+        does not hold.
     SlideNotFoundError
         If the file, or one that belongs to it, is missing.
     UnreadableSlideError
@@ -120,29 +153,67 @@ def open_slide(
     """
     path = Path(path)
     with _from_outside(path):
-        _check_there(path)
-        kind = FileKind(_ANY_KIND) if reader is not None else identify(path)
-        names = (reader,) if reader is not None else _readers_of(kind)
-        name, source = _first_that_opens(path, names, kind)
-    try:
-        return Slide(path, name, source, to_srgb=color == "srgb", mpp=mpp)
-    except ValueError:
+        name, source = _open_source(path, reader, selection)
+        try:
+            shown = show_channels(source, channels, path)
+            return Slide(path, name, shown, to_srgb=color == "srgb", mpp=mpp)
+        except (
+            ValueError,
+            OSError,
+        ):  # also our own, of channels that are not there and tiles that are damaged
+            source.close()
+            raise
+
+
+def read_channels(path: str | Path, *, selection: Selection | None = None) -> tuple[Channel, ...]:
+    """Return the channels of a file that holds no RGB picture; none of any other.
+
+    Raises
+    ------
+    NicError
+        As :func:`open_slide` does.
+    """
+    path = Path(path)
+    with _from_outside(path):
+        _, source = _open_source(path, None, selection)
         source.close()
-        raise
+    return source.info.channels
+
+
+def _open_source(
+    path: Path, reader: str | None, selection: Selection | None
+) -> tuple[str, SlideSource | ChannelSource]:
+    _check_there(path)
+    kind = FileKind(_ANY_KIND) if reader is not None else identify(path)
+    names = (reader,) if reader is not None else _readers_of(kind)
+    name, source = _first_that_opens(path, names, kind, selection)
+    if selection not in (None, Selection()) and name not in _SELECTING:
+        source.close()
+        raise ChannelsError(
+            "there are no scenes, planes or time points to choose from",
+            path=path,
+            hint="open it without --scene, --z and --t",
+        )
+    return name, source
 
 
 def _readers_of(kind: FileKind) -> tuple[str, ...]:
     return tuple(n for n in READERS.names() if {kind.name, _ANY_KIND} & set(_KINDS.get(n, (_ANY_KIND,))))
 
 
-def _first_that_opens(path: Path, names: tuple[str, ...], kind: FileKind) -> tuple[str, SlideSource]:
+def _first_that_opens(
+    path: Path, names: tuple[str, ...], kind: FileKind, selection: Selection | None
+) -> tuple[str, SlideSource | ChannelSource]:
     reasons: list[tuple[str, NicError | ImportError]] = []
     for name in names:
         try:
-            source = READERS.get(name)(path)
+            open_source = READERS.get(name)
+            source = open_source(path, selection) if name in _SELECTING else open_source(path)
             if kind.name == "tiff" and name == "openslide" and source.info.vendor not in _STITCHED:
                 source.close()
                 continue
+        except ChannelsError:
+            raise
         except UnsupportedPixelsError as error:
             reasons.append((name, error))
             break

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
@@ -19,9 +19,9 @@ from napari_nic.slides.coarse import CoarserLevels, halving_counts
 from napari_nic.slides.color import plan_color
 from napari_nic.slides.compose import compose
 from napari_nic.slides.counter import ReadCounter
-from napari_nic.slides.fingerprint import fingerprint_files
+from napari_nic.slides.fingerprint import fingerprint_choice, fingerprint_files
 from napari_nic.slides.gate import Gate
-from napari_nic.slides.model import ColorInfo, Level, Rgb, RgbArray, SlideSource
+from napari_nic.slides.model import Channel, ColorInfo, Level, Rgb, RgbArray, SlideSource
 from napari_nic.slides.pixel_size import choose_pixel_size
 
 if TYPE_CHECKING:
@@ -67,6 +67,13 @@ class Slide:
     notices : tuple of str
         Sentences on what the file contradicts itself in, what of it is not shown, or what had to be taken
         for granted; to be told whenever the slide opens.
+    channels : tuple of Channel
+        All channels of a file of separate channels, also those that are not shown; else empty.
+    choice : mapping of str to JSON values
+        What is shown of a file that holds more than one picture; see
+        :class:`~napari_nic.slides.model.SourceInfo`. Part of the fingerprint.
+    is_fluorescence : bool
+        Whether the picture is light on black; :attr:`background` is black then.
     reads : ReadCounter
         Counts decoded tiles by level.
     """
@@ -85,6 +92,9 @@ class Slide:
         self.bounds: RegionPx | None = info.bounds
         self.associated_images: tuple[str, ...] = info.associated
         self.notices: tuple[str, ...] = info.notices
+        self.channels: tuple[Channel, ...] = info.channels
+        self.choice: Mapping[str, Any] = info.choice
+        self.is_fluorescence = info.is_fluorescence
         self.reads = ReadCounter()
         self._source = source
         self._gate = Gate()
@@ -124,9 +134,14 @@ class Slide:
 
     @property
     def fingerprint(self) -> str:
-        """``"sha256:..."`` of size, head, middle and tail of the slide's files; the same after a move."""
+        """``"sha256:..."`` of size, head, middle and tail of the slide's files; the same after a move.
+
+        Where channels, a scene or a plane were chosen the choice is part of it, so that what was made of one
+        is never taken for what was made of another.
+        """
         if self._fingerprint is None:
-            self._fingerprint = fingerprint_files(self._source.info.fingerprint_files)
+            files = fingerprint_files(self._source.info.fingerprint_files)
+            self._fingerprint = fingerprint_choice(files, self.choice)
         return self._fingerprint
 
     def require_pixel_size(self) -> PixelSize:
