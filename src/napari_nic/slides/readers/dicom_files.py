@@ -132,9 +132,15 @@ def read_series(path: Path) -> list[DicomFile]:
 def _read_all(path: Path) -> Iterator[DicomFile]:
     for file in sorted(path.iterdir()) if path.is_dir() else _beside(path):
         if is_dicom(file):
-            header = _read_header(file)
-            if str(header.get("SOPClassUID", "")) == SLIDE_CLASS:
-                yield DicomFile(file, header, header.file_meta.TransferSyntaxUID)
+            try:
+                header = _read_header(file)
+            except DamagedSlideError:
+                if file == path:
+                    raise
+                continue  # a stranger, or a level that others do without; what may not be lost is checked
+            if str(header.get("SOPClassUID", SLIDE_CLASS)) == SLIDE_CLASS:
+                syntax = header.file_meta.get("TransferSyntaxUID", pydicom.uid.UID(""))
+                yield DicomFile(file, header, syntax)
 
 
 def _beside(path: Path) -> list[Path]:
@@ -145,7 +151,7 @@ def _beside(path: Path) -> list[Path]:
 def _read_header(file: Path) -> pydicom.Dataset:
     try:
         header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(_TAGS))
-        _ = header.file_meta.TransferSyntaxUID, [header[tag].value for tag in _TAGS if tag in header]
+        _ = [header[tag].value for tag in _TAGS if tag in header]  # values are read when they are asked for
     except HEADER_ERRORS as error:
         raise DamagedSlideError(
             "the DICOM header cannot be read",
