@@ -116,14 +116,14 @@ def test_a_png_with_a_broken_profile_says_nothing_of_libpng(tmp_path):
 
 
 def test_debug_before_the_command_and_after_it(cli, tmp_path):
-    path = tmp_path / "a.png"
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(50))
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"\xff\xd8\xff\xc0\0\x0b\x0c\0\x10\0\x10\1" + bytes(50))
     plain = cli("info", path)
     assert len(plain.err.splitlines()) == 2
     for arguments in (("--debug", "info", path), ("info", path, "--debug")):
         said = cli(*arguments).err
         assert "Traceback" in said
-        assert "  plain: the picture's header cannot be read" in said
+        assert "  plain: a JPEG of 12 bits a sample" in said
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

@@ -49,12 +49,12 @@ def test_a_file_that_may_not_be_read(tmp_path, slide_path):
 
 
 def test_a_refusal_has_two_lines_and_keeps_all_reasons(tmp_path):
-    path = tmp_path / "picture.png"
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(50))
+    path = tmp_path / "picture.jpg"
+    path.write_bytes(b"\xff\xd8\xff\xc0\0\x0b\x0c\0\x10\0\x10\1" + bytes(50))
     with pytest.raises(UnreadableSlideError) as caught:
         open_slide(path)
     first, second = str(caught.value).splitlines()
-    assert first.startswith(f"{path}: the picture's header cannot be read")
+    assert first.startswith(f"{path}: a JPEG of 12 bits a sample")
     assert second.startswith("  what to do: ")
     assert [name for name, _ in caught.value.reasons] == ["plain"]
 

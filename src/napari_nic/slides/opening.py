@@ -93,7 +93,7 @@ register_reader("czi", "napari_nic.slides.readers.czi:open_czi", (".czi",), ("cz
 register_reader("isyntax", "napari_nic.slides.readers.isyntax:open_isyntax", (".isyntax",), ("isyntax",))
 register_reader("omezarr", "napari_nic.slides.readers.omezarr:open_omezarr", (".zarr",), ("zarr",))
 register_reader(
-    "plain", "napari_nic.slides.readers.plain:open_plain", (".png", ".jpg", ".jpeg"), ("png", "jpeg", "tiff")
+    "plain", "napari_nic.slides.readers.plain:open_plain", (".png", ".jpg", ".jpeg"), ("png", "jpeg")
 )
 register_reader(
     "tiffslide", "napari_nic.slides.readers.tiffslide:open_tiffslide", (".svs", ".tif", ".tiff"), ()

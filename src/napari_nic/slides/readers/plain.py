@@ -1,7 +1,8 @@
-"""Large pictures that can only be decoded whole: PNG, JPEG, and TIFF without tiles."""
+"""Large pictures that can only be decoded whole: PNG and JPEG."""
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,24 +11,47 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import tifffile
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
-from napari_nic.errors import DamagedSlideError, OutOfBoundsError, UnreadableSlideError
+from napari_nic.errors import DamagedSlideError, NicError, OutOfBoundsError, UnreadableSlideError
+from napari_nic.slides.memory import free_memory
 from napari_nic.slides.model import WHITE, Level, PixelSizeClaim, RgbArray, SourceInfo, to_rgb
-from napari_nic.slides.readers.tiff_metadata import TiffFacts, read_facts
+from napari_nic.slides.readers.picture_files import (
+    UM_PER_CM,
+    UM_PER_INCH,
+    PngFacts,
+    check_jpeg,
+    check_png,
+    read_jpeg,
+    read_png,
+)
 
 TILE = 512
-MAX_PIXELS = 2**31
-"""Pictures larger than this (6.4 GB decoded) are refused. Pillow's own guard stands at 0.18 gigapixels,
-which is small for a slide; a PNG that is a bomb of compressed nothing is bounded by this one instead."""
+MAX_PIXELS = 2**30
+"""Pictures larger than this (3.2 GB decoded) are refused. Pillow's own guard stands at 0.18 gigapixels, which
+is small for a slide; a PNG that is a bomb of compressed nothing is bounded by this one instead."""
 
-UM_PER_INCH = 25_400.0
+BYTES_PER_PIXEL = 9
+"""While a picture is decoded: Pillow's four bytes, the array's three, and alpha on its way."""
+
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_DAMAGED = (OSError, ValueError, SyntaxError, RuntimeError, KeyError, IndexError, tifffile.TiffFileError)
+_DAMAGED = (OSError, ValueError, SyntaxError, RuntimeError, KeyError, IndexError, OverflowError, EOFError)
+_TILES_HINT = "convert it to a tiled TIFF, for instance with: vips tiffsave IN OUT.tif --tile --pyramid"
+_PLAIN_GAMMA = 0.45455
+_GAMMA_NEAR = 0.02
+_ORIENTATION, _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 274, 282, 283, 296
+_TURNS: dict[int, tuple[Image.Transpose, ...]] = {
+    2: (Image.Transpose.FLIP_LEFT_RIGHT,),
+    3: (Image.Transpose.ROTATE_180,),
+    4: (Image.Transpose.FLIP_TOP_BOTTOM,),
+    5: (Image.Transpose.TRANSPOSE,),
+    6: (Image.Transpose.ROTATE_270,),
+    7: (Image.Transpose.TRANSVERSE,),
+    8: (Image.Transpose.ROTATE_90,),
+}
+_LYING = (5, 6, 7, 8)
 
 
 @dataclass(frozen=True)
@@ -40,6 +64,7 @@ class _Picture:
     decode: Callable[[], npt.NDArray[Any]]
     pixel_sizes: tuple[PixelSizeClaim, ...]
     icc_profile: bytes | None
+    notices: tuple[str, ...] = ()
 
 
 class PlainSource:
@@ -61,6 +86,7 @@ class PlainSource:
             background=WHITE,
             icc_profile=picture.icc_profile,
             fingerprint_files=(path,),
+            notices=picture.notices,
         )
 
     def read_tile(self, level: int, row: int, col: int) -> RgbArray:
@@ -74,8 +100,12 @@ class PlainSource:
             return self._pixels
 
     def _decode(self) -> RgbArray:
+        level = self.info.levels[0]
+        _check_memory(self.path, level.height, level.width)
         try:
             pixels = to_rgb(self._picture.decode(), self.info.background)
+        except NicError:
+            raise
         except _DAMAGED as error:
             raise DamagedSlideError(
                 "the picture cannot be decoded",
@@ -83,7 +113,8 @@ class PlainSource:
                 found=str(error),
                 hint="the file is damaged: copy it again from where it came",
             ) from error
-        level = self.info.levels[0]
+        except MemoryError as error:
+            raise _too_large(self.path, level.height, level.width) from error
         if pixels.shape[:2] != level.shape:
             raise DamagedSlideError(
                 "the picture is not of the size that its header states",
@@ -109,61 +140,175 @@ def open_plain(path: Path) -> PlainSource:
         raise UnreadableSlideError("a folder, not a picture")
     try:
         picture = _read_picture(path)
-    except UnreadableSlideError:
+    except NicError:
         raise
     except (*_DAMAGED, UnidentifiedImageError) as error:
         raise UnreadableSlideError(f"the picture's header cannot be read: {error}") from error
     if picture.height * picture.width > MAX_PIXELS:
         raise UnreadableSlideError(
-            f"{picture.height} x {picture.width} px must be decoded whole; the limit is {MAX_PIXELS} px"
+            f"{picture.height} x {picture.width} px must be decoded whole; the limit is {MAX_PIXELS} px",
+            hint=_TILES_HINT,
         )
+    _check_memory(path, picture.height, picture.width)
     return PlainSource(path, picture)
+
+
+def _check_memory(path: Path, height: int, width: int) -> None:
+    free = free_memory()
+    if free is not None and height * width * BYTES_PER_PIXEL > free:
+        raise _too_large(path, height, width)
+
+
+def _too_large(path: Path, height: int, width: int) -> UnreadableSlideError:
+    needed = height * width * BYTES_PER_PIXEL / 1e9
+    return UnreadableSlideError(
+        f"{height} x {width} px must be decoded whole, for which {needed:.1f} GB of memory are not free",
+        path=path,
+        hint=_TILES_HINT,
+    )
 
 
 def _read_picture(path: Path) -> _Picture:
     with path.open("rb") as stream:
         head = stream.read(len(_PNG))
     if head == _PNG:
-        return _read_header(path, PngImageFile, "png")
+        return _read_png_picture(path)
     if head.startswith(_JPEG):
-        return _read_header(path, JpegImageFile, "jpeg")
-    if head[:4] in _TIFF:
-        return _read_tiff(path)
-    raise UnreadableSlideError(f"neither PNG, JPEG nor TIFF: it starts with {head[:4]!r}")
+        return _read_jpeg_picture(path)
+    raise UnreadableSlideError(f"neither PNG nor JPEG: it starts with {head[:4]!r}")
 
 
-def _read_header(path: Path, plugin: Callable[..., Image.Image], kind: str) -> _Picture:
-    """Read a PNG's or JPEG's header.
+# Pillow's guard against decompression bombs sits in ``Image.open``, and is one setting for the whole process.
+# It is not touched: the formats' own classes are called, and MAX_PIXELS and the free memory guard instead.
 
-    Pillow's guard against decompression bombs, which sits in ``Image.open`` and is one setting for the
-    whole process, is not touched: the format's own class is called, and :data:`MAX_PIXELS` guards instead.
-    """
-    with plugin(path) as image:
-        dpi = image.info.get("dpi")
-        claims: tuple[PixelSizeClaim, ...] = ()
-        if dpi and all(value > 0 for value in dpi):
-            claims = (PixelSizeClaim(UM_PER_INCH / dpi[1], UM_PER_INCH / dpi[0], f"{kind} resolution"),)
-        profile = image.info.get("icc_profile")
-        width, height = image.size
+
+def _read_png_picture(path: Path) -> _Picture:
+    facts = read_png(path)
+    with PngImageFile(path) as image:
+        turn, profile = _orientation(image), image.info.get("icc_profile")
 
     def decode() -> npt.NDArray[Any]:
-        with plugin(path) as image:
-            has_alpha = "A" in image.getbands() or "transparency" in image.info
-            return np.asarray(image.convert("RGBA" if has_alpha else "RGB"))
+        check_png(path)
+        with PngImageFile(path) as image:
+            return _samples(_turned(image, turn), facts)
 
-    return _Picture(height, width, kind, decode, claims, profile)
+    claims = () if facts.um is None else (PixelSizeClaim(*facts.um, "png resolution"),)
+    return _turned_facts(
+        _Picture(facts.height, facts.width, "png", decode, claims, profile, tuple(_png_notices(facts))), turn
+    )
 
 
-def _read_tiff(path: Path) -> _Picture:
-    with tifffile.TiffFile(path) as tif:
-        facts: TiffFacts = read_facts(tif)
-        page = tif.series[facts.series].levels[0].keyframe
-        shape = page.imagelength, page.imagewidth
+def _samples(image: Image.Image, facts: PngFacts) -> npt.NDArray[Any]:
+    """Return a PNG's samples: 16-bit grey as it is, the rest as RGB or RGBA of 8 bits."""
+    transparent = image.info.get("transparency")
+    if facts.bits == 16 and facts.color == 0:
+        image.load()
+        grey = np.asarray(image).astype(np.uint16)
+        if not isinstance(transparent, int):
+            return grey
+        alpha = np.where(grey == transparent, 0, 65535).astype(np.uint16)
+        return np.stack([grey, alpha], axis=-1)
+    if facts.bits == 16 and transparent is not None:
+        # Pillow keeps the high byte of samples, but both bytes of the one transparent colour.
+        image.info["transparency"] = tuple(int(value) >> 8 for value in transparent)
+    has_alpha = "A" in image.getbands() or transparent is not None
+    return np.asarray(image.convert("RGBA" if has_alpha else "RGB"))
+
+
+def _png_notices(facts: PngFacts) -> list[str]:
+    notices = []
+    if facts.frames > 1:
+        notices.append(f"an animation of {facts.frames} pictures, of which the first is shown")
+    if facts.gamma is not None and abs(facts.gamma - _PLAIN_GAMMA) > _GAMMA_NEAR:
+        notices.append(f"the file states a gamma of {facts.gamma:g}, which is not applied")
+    if facts.aspect is not None and facts.aspect[0] != facts.aspect[1]:
+        notices.append(f"its pixels are not square by its header ({facts.aspect[0]} : {facts.aspect[1]})")
+    return notices
+
+
+def _read_jpeg_picture(path: Path) -> _Picture:
+    facts = read_jpeg(path)
+    with JpegImageFile(path) as image:
+        turn, profile = _orientation(image), image.info.get("icc_profile")
+        exif = _exif_um(image)
+    is_cmyk = facts.samples == 4
 
     def decode() -> npt.NDArray[Any]:
-        pixels = tifffile.imread(path, series=facts.series, level=0)
-        if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and pixels.ndim == 3:
-            return np.moveaxis(pixels, 0, -1)
-        return pixels
+        data = path.read_bytes()
+        check_jpeg(data, path)
+        with JpegImageFile(io.BytesIO(data)) as image:
+            image.load()
+            picture = _cmyk_to_rgb(image, profile) if is_cmyk else image.convert("RGB")
+            return np.asarray(_turned(picture, turn))
 
-    return _Picture(*shape, "tiff", decode, facts.pixel_sizes, facts.icc_profile)
+    claims = [
+        PixelSizeClaim(*um, source) for um, source in ((facts.um, "jfif density"), (exif, "exif")) if um
+    ]
+    notices = (_cmyk_notice(profile),) if is_cmyk else ()
+    return _turned_facts(
+        _Picture(
+            *(facts.height, facts.width, "jpeg", decode, tuple(claims)),
+            icc_profile=None if is_cmyk else profile,
+            notices=notices,
+        ),
+        turn,
+    )
+
+
+def _cmyk_to_rgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Convert by the embedded profile where there is a usable one, else as if inks were ideal."""
+    if profile is not None:
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            converted = ImageCms.profileToProfile(
+                image, source, ImageCms.createProfile("sRGB"), outputMode="RGB"
+            )
+        except (OSError, ImageCms.PyCMSError):
+            converted = None
+        if converted is not None:
+            return converted
+    return image.convert("RGB")
+
+
+def _cmyk_notice(profile: bytes | None) -> str:
+    how = "its profile" if profile is not None else "the plain formula, since it holds no profile"
+    return f"printing colours (CMYK), converted to RGB by {how}"
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation, 1 to 8; 1 where it is none."""
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except _DAMAGED:
+        return 1  # damaged notes of a camera are no reason to refuse its picture
+    return value if value in _TURNS else 1
+
+
+def _exif_um(image: Image.Image) -> tuple[float, float] | None:
+    """Um per pixel (y, x) by EXIF, of which Pillow looks at one axis only."""
+    try:
+        exif = image.getexif()
+        unit = {2: UM_PER_INCH, 3: UM_PER_CM}.get(exif.get(_RESOLUTION_UNIT, 2))
+        y, x = (float(exif.get(tag, 0)) for tag in (_Y_RESOLUTION, _X_RESOLUTION))
+    except (*_DAMAGED, TypeError, ZeroDivisionError):
+        return None
+    return (unit / y, unit / x) if unit and y > 0 and x > 0 else None
+
+
+def _turned(image: Image.Image, orientation: int) -> Image.Image:
+    info = image.info
+    for step in _TURNS.get(orientation, ()):
+        image = image.transpose(step)
+        image.info = info  # which holds the transparent colour
+    return image
+
+
+def _turned_facts(picture: _Picture, orientation: int) -> _Picture:
+    """Swap the axes of a picture that lies on its side, as every viewer shows it upright."""
+    if orientation not in _LYING:
+        return picture
+    claims = tuple(PixelSizeClaim(claim.x, claim.y, claim.source) for claim in picture.pixel_sizes)
+    return _Picture(
+        *(picture.width, picture.height, picture.kind, picture.decode, claims, picture.icc_profile),
+        notices=picture.notices,
+    )
