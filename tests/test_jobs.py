@@ -111,3 +111,29 @@ def test_a_loop_ends_at_the_item_after_cancelling():
     with pytest.raises(CancelledError):
         next(items)
     assert list(checked(range(3), None)) == [0, 1, 2]
+
+
+def test_a_child_comes_to_its_parents_checkpoint_too():
+    """So a token that counts, or that ends at its n-th checkpoint, works for threads of its job too."""
+
+    class Third(CancellationToken):
+        seen = 0
+
+        def checkpoint(self):
+            self.seen += 1
+            if self.seen == 3:
+                self.pause()
+            super().checkpoint()
+
+    parent = Third()
+    child = CancellationToken(CancellationToken(parent))
+    child.checkpoint()
+    child.checkpoint()
+    heard = threading.Event()
+    parent.when_heard(heard.set)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(child.checkpoint)  # is paused within its parent's checkpoint
+        assert heard.wait(10)
+        child.cancel()
+        assert isinstance(waiting.exception(timeout=10), CancelledError)
+    assert parent.paused

@@ -41,6 +41,10 @@ class Progress:
         return self.done / self.total if self.total else 0.0
 
 
+_ASKING = threading.local()
+"""The youngest token that a thread has come to: cancelling it wakes the thread in a pause of its parents."""
+
+
 class CancellationToken:
     """Shared by the one who asks a job to pause or stop and the threads that do it.
 
@@ -104,14 +108,26 @@ class CancellationToken:
         """Wait while paused, then raise :class:`CancelledError` if the job was cancelled."""
         if self.paused:
             self._wait()
+        if self._parent is not None and not self._cancelled:
+            self._ask_parent(self._parent)
         if self.cancelled:
             raise CancelledError("cancelled", hint="what was finished is kept; run again to resume")
+
+    def _ask_parent(self, parent: CancellationToken) -> None:
+        """Come to the parent's checkpoint too: it may be a token that does more there, such as counting."""
+        outer = getattr(_ASKING, "token", None)
+        _ASKING.token = outer or self
+        try:
+            parent.checkpoint()
+        finally:
+            _ASKING.token = outer
 
     def _wait(self) -> None:
         for listener in self._tell_heard():
             listener()
+        asking = getattr(_ASKING, "token", None) or self
         with self._changed:
-            self._changed.wait_for(lambda: not self.paused)
+            self._changed.wait_for(lambda: asking.cancelled or not self.paused)
 
     def _tell_heard(self) -> list[Callable[[], None]]:
         """Note on the token that was paused that it was heard; return whom to tell."""

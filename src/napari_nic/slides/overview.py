@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
-from napari_nic.errors import InvalidParameterError
+from napari_nic.errors import DamagedSlideError, InvalidParameterError
 from napari_nic.geometry import PixelSize, Placement, RegionPx
 from napari_nic.jobs import CancellationToken
 from napari_nic.slides.compose import compose
@@ -20,7 +20,27 @@ from napari_nic.slides.slide import Slide
 STRIP_PIXELS = 2**23
 """Pixels of the finer level that one thread holds at a time (24 MB)."""
 
+MAX_PIXELS = 20_000_000
+"""Most pixels of a picture (60 MB). Beyond it, the picture is coarser than was asked for, so that memory is
+bounded for a slide of any size: at 8 um/px that is glass of more than 35 x 35, or 25 x 50 mm."""
+
 DEFAULT_WORKERS = 2
+
+
+@dataclass(frozen=True)
+class DamagedTile:
+    """A tile that cannot be read.
+
+    Attributes
+    ----------
+    region : RegionPx
+        Where it lies, in pixels of the picture.
+    error : DamagedSlideError
+        Why.
+    """
+
+    region: RegionPx
+    error: DamagedSlideError
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,12 +55,15 @@ class Overview:
         Where its pixels lie on the slide.
     level, factor : int
         The level it was averaged from, and the whole number of its pixels per side of one of the picture's.
+    damaged : tuple of DamagedTile
+        Tiles that cannot be read; they are in the background colour.
     """
 
     image: RgbArray
     placement: Placement
     level: int
     factor: int
+    damaged: tuple[DamagedTile, ...] = ()
 
 
 def read_overview(
@@ -49,19 +72,21 @@ def read_overview(
     """Average the slide down to the coarsest whole factor that is still as fine as `mpp`.
 
     The file's coarsest level at least as fine as `mpp` is read; where that is much finer (a slide of one
-    level), it is walked in strips of tiles that are averaged and let go one after the other, so that
-    memory does not grow with the slide. The pixels go past the slide's cache.
+    level), it is walked in strips of tiles that are averaged and let go one after the other, and the
+    picture has at most :data:`MAX_PIXELS`, so that memory does not grow with the slide. The pixels go past
+    the slide's cache. A tile that cannot be read is left in the background colour and listed.
 
     Parameters
     ----------
     slide : Slide
         Its pixel size must be known.
     mpp : float
-        Micrometres per pixel of the picture, at most; a slide coarser than that is returned as it is.
+        Micrometres per pixel of the picture, at most, unless it would be too large; a slide coarser than
+        that is returned as it is.
     workers : int
         Threads that decode.
     token : CancellationToken, optional
-        Checked between strips.
+        Checked between tiles.
 
     Raises
     ------
@@ -69,36 +94,91 @@ def read_overview(
         If the slide's pixel size is not known.
     InvalidParameterError
         If `mpp` is not positive.
+    DamagedSlideError
+        If no tile at all can be read.
+    CancelledError
+        If `token` was cancelled.
     """
     pixel = slide.require_pixel_size()
     if not mpp > 0:
         raise InvalidParameterError("mpp must be positive", found=f"{mpp}")
+    mpp = max(mpp, _least_mpp(slide, pixel))
     index = _coarsest_sufficient(slide, pixel, mpp)
     level = slide.levels[index]
     factor = max(1, math.floor(mpp / _level_mpp(level, pixel) + 1e-6))
-    strips = _strips(level, factor)
+    while _pixels(level, factor) > MAX_PIXELS:
+        factor += 1
+    own = CancellationToken(token)
+    reader = _Reader(slide, index, own)
+    image = np.empty((-(-level.height // factor), -(-level.width // factor), 3), np.uint8)
 
-    def average(strip: RegionPx) -> RgbArray:
-        if token is not None:
-            token.checkpoint()
-        return _average_strip(slide, index, strip, factor)
+    def average(strip: RegionPx) -> None:
+        top = strip.y // factor
+        for x in range(0, level.width, width := _piece_width(level, strip, factor)):
+            piece = RegionPx(strip.y, x, strip.height, width).intersect(level.region)
+            pixels = shrink(compose(level, piece, reader.read, slide.background), factor)
+            image[top : top + pixels.shape[0], x // factor : x // factor + pixels.shape[1]] = pixels
 
+    # Tiles that are larger than a strip may be are decoded one at a time.
+    workers = workers if level.tile[0] * level.tile[1] <= STRIP_PIXELS else 1
     with ThreadPoolExecutor(workers, thread_name_prefix="overview") as pool:
-        image = np.concatenate(list(pool.map(average, strips)))
+        try:
+            deque(pool.map(average, _strips(level, factor)), maxlen=0)
+        finally:
+            own.cancel()  # when one strip failed, the others need not be read to their end
     step = (factor * level.downsample_y * pixel.y, factor * level.downsample_x * pixel.x)
-    return Overview(image, Placement((0.0, 0.0), step), index, factor)
+    return Overview(image, Placement((0.0, 0.0), step), index, factor, reader.damaged_tiles(factor))
 
 
-def _average_strip(slide: Slide, index: int, strip: RegionPx, factor: int) -> RgbArray:
-    """Average one strip in pieces no wider than the memory bound allows."""
-    level = slide.levels[index]
-    width = max(factor, STRIP_PIXELS // strip.height // factor * factor)
-    pieces = []
-    for x in range(0, level.width, width):
-        piece = RegionPx(strip.y, x, strip.height, width).intersect(level.region)
-        pixels = compose(level, piece, partial(slide.read_tile, index), slide.background)
-        pieces.append(shrink(pixels, factor))
-    return np.concatenate(pieces, axis=1)
+class _Reader:
+    """Reads tiles of a level, and takes note of those that cannot be read; for several threads."""
+
+    def __init__(self, slide: Slide, index: int, token: CancellationToken) -> None:
+        self._slide, self._index, self._token = slide, index, token
+        self._damaged: dict[tuple[int, int], DamagedSlideError] = {}
+
+    def read(self, row: int, col: int) -> RgbArray:
+        """Return a tile, or one in the background colour."""
+        self._token.checkpoint()
+        try:
+            return self._slide.read_tile(self._index, row, col)
+        except DamagedSlideError as error:
+            self._damaged[row, col] = error
+        frame = self._slide.levels[self._index].tile_region(row, col)
+        return np.full((frame.height, frame.width, 3), self._slide.background, np.uint8)
+
+    def damaged_tiles(self, factor: int) -> tuple[DamagedTile, ...]:
+        """List the tiles that could not be read; raise if that is all of them."""
+        level = self._slide.levels[self._index]
+        rows, cols = level.tile_grid
+        if len(self._damaged) == rows * cols:
+            raise next(iter(self._damaged.values()))
+        return tuple(
+            DamagedTile(_shrunk(level.tile_region(*position), factor), error)
+            for position, error in sorted(self._damaged.items())
+        )
+
+
+def _shrunk(region: RegionPx, factor: int) -> RegionPx:
+    """Return the pixels of the picture that hold a part of a region."""
+    y, x = region.y // factor, region.x // factor
+    return RegionPx(y, x, -(-region.bottom // factor) - y, -(-region.right // factor) - x)
+
+
+def _pixels(level: Level, factor: int) -> int:
+    return -(-level.height // factor) * -(-level.width // factor)
+
+
+def _least_mpp(slide: Slide, pixel: PixelSize) -> float:
+    """Resolution below which the picture of the slide would be too large."""
+    height, width = slide.levels[0].shape
+    return pixel.mean * math.sqrt(height * width / MAX_PIXELS)
+
+
+def _piece_width(level: Level, strip: RegionPx, factor: int) -> int:
+    """Width of the pieces of a strip: within the memory bound, but no tile is decoded for many pieces."""
+    widest = max(STRIP_PIXELS // strip.height, level.tile[1])
+    return max(1, -(-widest // factor)) * factor
 
 
 def _strips(level: Level, factor: int) -> list[RegionPx]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 BoolArray = npt.NDArray[np.bool_]
+
+BAND_ROWS = 256
+"""Rows worked on at a time, where planes of floats would cost too much memory."""
 
 
 def drop_small(mask: BoolArray, min_pixels: float) -> BoolArray:
@@ -39,10 +44,21 @@ def grow_within(seeds: BoolArray, mask: BoolArray) -> BoolArray:
     return grown
 
 
-def drop_parts_below(mask: BoolArray, values: npt.NDArray[np.float32], least: float) -> BoolArray:
-    """Keep the parts (8-connected) over which the mean of `values` is at least `least`."""
+def drop_parts_below(
+    mask: BoolArray, values: Callable[[slice], npt.NDArray[np.float32]], least: float
+) -> BoolArray:
+    """Keep the parts (8-connected) over which the mean of some values is at least `least`.
+
+    Parameters
+    ----------
+    values : callable
+        Gives the values of a band of rows, so that they need not be held whole.
+    """
     labels, areas = _label(mask, connectivity=8)
-    sums = np.bincount(labels[mask], weights=values[mask], minlength=len(areas))
+    sums = np.zeros(len(areas))
+    for top in range(0, len(mask), BAND_ROWS):
+        band = slice(top, top + BAND_ROWS)
+        np.add.at(sums, labels[band][mask[band]], values(band)[mask[band]].astype(np.float64))
     keep = sums / np.maximum(areas, 1) >= least
     keep[0] = False
     kept: BoolArray = keep[labels]

@@ -17,6 +17,9 @@ BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 
 
+_BAND_VALUES = 2**20  # of the mask that are looked at in float64 at a time
+
+
 @dataclass(frozen=True, eq=False)
 class TissueMask:
     """Where there is tissue.
@@ -61,10 +64,15 @@ class TissueMask:
         """
         integral = cv2.integral(np.ascontiguousarray(self.mask).view(np.uint8))
         rows, cols = self._patch_edges(grid, 0), self._patch_edges(grid, 1)
-        strips = _interpolate(integral, rows[1]) - _interpolate(integral, rows[0])
-        areas = _interpolate(strips.T, cols[1]) - _interpolate(strips.T, cols[0])
         patch_area = (rows[1][0] - rows[0][0]) * (cols[1][0] - cols[0][0])
-        return np.clip(areas.T / patch_area, 0, 1).astype(np.float32)
+        share = np.empty(grid.shape, np.float32)
+        height = max(1, _BAND_VALUES // integral.shape[1])
+        for top in range(0, grid.rows, height):
+            band = slice(top, top + height)
+            strips = _interpolate(integral, rows[1][band]) - _interpolate(integral, rows[0][band])
+            areas = _interpolate(strips.T, cols[1]) - _interpolate(strips.T, cols[0])
+            share[band] = np.clip(areas.T / patch_area, 0, 1)
+        return share
 
     def _patch_edges(self, grid: PatchGrid, axis: int) -> tuple[FloatArray, FloatArray]:
         """Return first and last edge of the patches along an axis, in elements of the mask."""

@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from napari_nic.slides.model import RgbArray
 from napari_nic.tissue.components import drop_small, grow_within
-from napari_nic.tissue.stain import extremes
+from napari_nic.tissue.stain import FloatArray, extremes, white_balance
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -27,9 +28,10 @@ _INKS = _GREEN + _BLUE + _RED
 _RIM = ((70, 235, 0.10, 0.0), (350, 360, 0.10, 0.30), (0, 20, 0.10, 0.30))  # colours of ink that thins out
 _BLACK_VALUE, _BLACK_CHROMA = 0.25, 0.08
 _GREY_VALUE, _GREY_CHROMA = 0.60, 0.10  # the rim of black ink
+_BAND_ROWS = 256
 
 
-def find_pen(white_balanced: npt.NDArray[np.float32], um_per_px: float) -> BoolArray:
+def find_pen(image: RgbArray, glass: FloatArray, um_per_px: float) -> BoolArray:
     """Return where marker ink lies, (rows, cols) bool.
 
     Seeds are pixels of a colour that no usual stain has: green to cyan, saturated pure blue, saturated bright
@@ -38,22 +40,15 @@ def find_pen(white_balanced: npt.NDArray[np.float32], um_per_px: float) -> BoolA
 
     Parameters
     ----------
-    white_balanced : ndarray
-        (rows, cols, 3) float32 RGB in [0, 1], glass at 1.
+    image : ndarray
+        (rows, cols, 3) uint8 RGB.
+    glass : ndarray
+        RGB of the glass.
     um_per_px : float
         Side of a pixel in micrometres.
     """
-    hsv = cv2.cvtColor(white_balanced, cv2.COLOR_RGB2HSV)
-    lowest, highest = extremes(white_balanced)
-    chroma = highest - lowest
-    ink = np.zeros(chroma.shape, np.bool_)
-    for seeds, rim in (
-        (_within(hsv, _INKS), _within(hsv, _RIM)),
-        (
-            (hsv[..., 2] < _BLACK_VALUE) & (chroma < _BLACK_CHROMA),
-            (hsv[..., 2] < _GREY_VALUE) & (chroma < _GREY_CHROMA),
-        ),
-    ):
+    ink = np.zeros(image.shape[:2], np.bool_)
+    for seeds, rim in _candidates(image, glass):
         large = drop_small(seeds, MIN_INK_UM2 / um_per_px**2)
         if large.any():
             ink |= grow_within(large, rim | large)
@@ -62,6 +57,21 @@ def find_pen(white_balanced: npt.NDArray[np.float32], um_per_px: float) -> BoolA
     side = 2 * max(1, round(MARGIN_UM / um_per_px)) + 1
     disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     return cv2.dilate(ink.astype(np.uint8), disk).astype(np.bool_)
+
+
+def _candidates(image: RgbArray, glass: FloatArray) -> tuple[tuple[BoolArray, BoolArray], ...]:
+    """Return seeds and rims of coloured and of black ink; by bands, to save memory."""
+    coloured, coloured_rim, black, black_rim = (np.empty(image.shape[:2], np.bool_) for _ in range(4))
+    for top in range(0, len(image), _BAND_ROWS):
+        band = slice(top, top + _BAND_ROWS)
+        balanced = white_balance(image[band], glass)
+        hsv = cv2.cvtColor(balanced, cv2.COLOR_RGB2HSV)
+        lowest, highest = extremes(balanced)
+        value, chroma = hsv[..., 2], highest - lowest
+        coloured[band], coloured_rim[band] = _within(hsv, _INKS), _within(hsv, _RIM)
+        black[band] = (value < _BLACK_VALUE) & (chroma < _BLACK_CHROMA)
+        black_rim[band] = (value < _GREY_VALUE) & (chroma < _GREY_CHROMA)
+    return (coloured, coloured_rim), (black, black_rim)
 
 
 def _within(hsv: npt.NDArray[np.float32], bounds: tuple[tuple[float, float, float, float], ...]) -> BoolArray:

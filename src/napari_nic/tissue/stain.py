@@ -27,13 +27,15 @@ _GLASS_SAMPLE = 1_000_000  # pixels
 _BAND_ROWS = 256  # rows worked on at a time, so that three float planes are never held whole
 
 
-def glass_color(image: RgbArray) -> FloatArray:
+def glass_color(image: RgbArray, unscanned: BoolArray | None = None) -> FloatArray:
     """Return the RGB of the slide's glass: the most frequent bright and colourless one; else white.
 
     Parameters
     ----------
     image : ndarray
         (rows, cols, 3) uint8.
+    unscanned : ndarray, optional
+        (rows, cols) bool, pixels that say nothing of glass; unless there is no other glass.
     """
     every = max(1, math.isqrt(image.shape[0] * image.shape[1] // _GLASS_SAMPLE))
     image = image[::every, ::every]
@@ -42,6 +44,9 @@ def glass_color(image: RgbArray) -> FloatArray:
     lowest, highest = extremes(image)
     chroma = highest - lowest
     could_be = (chroma < _GLASS_CHROMA) & (brightness >= _DARKEST_GLASS) & (brightness < _FILLER)
+    if unscanned is not None:
+        scanned = could_be & ~unscanned[::every, ::every]
+        could_be = scanned if scanned.mean() >= _LEAST_GLASS else could_be
     if could_be.mean() < _LEAST_GLASS:
         return np.full(3, 255, np.float32)
     counts = np.convolve(np.bincount(brightness[could_be], minlength=256), [1, 1, 1], "same")
@@ -121,6 +126,18 @@ def texture(image: RgbArray, glass: FloatArray, ignore: BoolArray, sigma_px: flo
     outside `ignore` only, so that strong tissue casts no halo. Single dark specks are clipped, so that dust
     does not look like the fine net of fat.
     """
+    rough = np.empty(image.shape[:2], np.float32)
+    # Each band is seen with what three blurs one after the other reach, so that it comes out as in the whole.
+    reach = 2 * (math.ceil(_KERNEL_SD * sigma_px) + 1) + math.ceil(_KERNEL_SD * _PRE_BLUR) + 1
+    for top in range(0, len(image), _BAND_ROWS):
+        first = max(0, top - reach)
+        seen = slice(first, top + _BAND_ROWS + reach)
+        band = _texture(image[seen], glass, ignore[seen], sigma_px)
+        rough[top : top + _BAND_ROWS] = band[top - first :][:_BAND_ROWS]
+    return rough
+
+
+def _texture(image: RgbArray, glass: FloatArray, ignore: BoolArray, sigma_px: float) -> FloatArray:
     red, green, blue = cv2.split(cv2.LUT(image, _density_table(glass)))
     density = (red + green + blue) / np.float32(3)
     density = cv2.GaussianBlur(density, (0, 0), _PRE_BLUR)
@@ -131,6 +148,7 @@ def texture(image: RgbArray, glass: FloatArray, ignore: BoolArray, sigma_px: flo
     return np.where(ignore, np.float32(0), rough)
 
 
+_KERNEL_SD = 4  # standard deviations that OpenCV's kernel of floats spans
 _PRE_BLUR = 0.7  # px; takes the noise of single pixels
 _SPECK = 0.02  # optical density; the walls of fat cells stay below it at 16 um/px
 _LEAST_WEIGHT = 1e-3
