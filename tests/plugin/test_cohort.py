@@ -120,6 +120,8 @@ def test_slide_opens_with_the_model_that_did_not_see_it(cohort, desk):
     cohort.show(second)
     assert desk.models.bundle.name == "m-fold2"
     assert desk.visible() == ["other", "Saliency: lesion (other)"]
+    layers = [layer.name for layer in desk.session.viewer.layers]
+    assert not [name for name in layers if name.endswith("(made)")], "overlays of the slide before are gone"
     prediction = desk.overlays.stack.layer("prediction")
     assert prediction is not None, "one click away"
     assert not prediction.visible

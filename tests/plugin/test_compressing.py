@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import threading
 
 import numpy as np
 import pytest
 
-from napari_nic.compress import GridOptions
+from napari_nic.compress import GridOptions, compress
 from napari_nic.compressed import CompressedSlide
-from napari_nic.errors import DamagedSlideError, StoreError
+from napari_nic.encoders import load_encoder
+from napari_nic.errors import DamagedSlideError, StoreBusyError, StoreError
+from napari_nic.geometry import RegionPx
 from napari_nic.plugin import compress_job
 from napari_nic.plugin.compress_job import Painted, Ready, Settled
 from napari_nic.plugin.compress_options import CompressOptions
 from napari_nic.plugin.controllers.compressing import CompressController
 from napari_nic.plugin.controllers.tissue import TissueController
+from napari_nic.slides import open_slide
 
 
 @pytest.fixture
@@ -78,7 +82,7 @@ def test_visible_part_then_the_rest(opened, compressing, answers):
     compressing.start()
     state = compressing.state
     assert 0 < state.done < state.total
-    assert compressing.label() == f"&Compress the other {state.total - state.done:,} cells"
+    assert compressing.label() == f"&Continue: {state.total - state.done:,} of {state.total:,} left"
     assert not compressing.why_not()
     compressing.start()
     assert "visible part" in answers.notices[0]
@@ -214,7 +218,7 @@ def test_edited_tissue_is_used(opened, compressing, tissue, answers):
     assert opened.store.header.tissue["method"] == "edited"
 
     layer.data[:] = 1
-    assert compressing.label() == "&Compress anew"
+    assert compressing.label() == f"&Compress anew: {opened.store.coverage.size:,} cells"
     compressing.start()
     assert "Tissue mask changed" in answers.questions[-1]
     assert not opened.store.coverage.all(), "the answer was no"
@@ -344,3 +348,191 @@ def test_store_is_resumed_in_its_own_precision(opened, compressing, slide_file, 
     compressing.options = CompressOptions()
     compressing.start()
     assert asked in ([], [opened.store.header.precision])
+
+
+def encoded_by(click, session) -> int:
+    """Cells that a click encodes."""
+    before = 0 if session.store is None else int(session.store.encoded().sum())
+    click()
+    return int(session.store.encoded().sum()) - before
+
+
+def number_in(text: str) -> int:
+    """The first number of a label."""
+    return int(re.search(r"[\d,]+", text)[0].replace(",", ""))
+
+
+def test_button_counts_the_cells_of_a_mask_that_is_shown(opened, compressing, tissue):
+    compressing.region = "whole"
+    assert compressing.label() == "&Compress slide", "the tissue is not known yet"
+    compressing.region = "visible"
+    assert compressing.label() == "&Compress visible part"
+    tissue.edit()
+    compressing.region = "whole"
+    label = compressing.label()
+    assert label.startswith("&Compress ")
+    assert label.endswith(" cells")
+    assert encoded_by(compressing.start, opened) == number_in(label)
+    assert compressing.label() == "Slide compressed"
+
+
+def test_button_counts_what_is_left_here_and_in_all(opened, compressing):
+    compressing.options = CompressOptions(overlap=0.75)
+    look_at(opened, top=300, left=500, bottom=400, right=600)
+    compressing.region = "visible"
+    compressing.start()
+    look_at(opened, top=0, left=0, bottom=300, right=1500)
+    label, total = compressing.label(), compressing.state.total
+    left = total - compressing.state.done
+    assert re.fullmatch(rf"&Continue here: [\d,]+ of {left:,} left", label)
+    assert encoded_by(compressing.start, opened) == number_in(label)
+    left = total - compressing.state.done
+    compressing.region = "whole"
+    assert compressing.label() == f"&Continue: {left:,} of {total:,} left"
+    assert encoded_by(compressing.start, opened) == left
+
+
+def test_button_says_anew_only_where_all_is_encoded_again(opened, compressing, tissue, answers):
+    compressing.region = "whole"
+    compressing.start()
+    tissue.edit()
+    assert "anew" not in compressing.label(), "the mask asks for the same cells"
+    compressing.options = CompressOptions(overlap=0.5)
+    label = compressing.label()
+    assert label.startswith("&Compress anew: ")
+    answers.agree = True
+    compressing.start()
+    assert int(opened.store.encoded().sum()) == number_in(label)
+
+
+def test_a_slide_without_tissue_says_so(opened, compressing, tissue):
+    tissue.edit()
+    tissue.layer().data = np.zeros_like(tissue.layer().data)
+    assert compressing.label().startswith("&Compress 0 cells") or "No tissue" in compressing.label()
+    compressing.region = "whole"
+    compressing.start()
+    if opened.store is not None:
+        assert compressing.label() == "No tissue found"
+        assert "No tissue was found" in compressing.why_not()
+
+
+def test_folder_is_chosen_for_one_slide_and_can_be_taken_back(
+    opened, compressing, answers, tmp_path, make_tiff, make_tissue, add_slide
+):
+    """A folder that was chosen for a read-only slide must not redirect every slide after it."""
+    beside = opened.slide.path.parent
+    opened.set_store_folder(tmp_path / "elsewhere")
+    assert opened.describe_place() == f"made.nic.zarr in {tmp_path / 'elsewhere'}"
+    add_slide(opened.viewer, make_tiff(beside / "next.tif", make_tissue(400, 500, seed=7), factors=(1,)))
+    assert opened.slide.name == "next"
+    assert opened.store_place() == beside / "next.nic.zarr"
+    assert opened.describe_place() == "next.nic.zarr, beside the slide"
+    opened.select(opened.slide_layers[0])
+    assert opened.store_place() == tmp_path / "elsewhere" / "made.nic.zarr"
+    compressing.start()
+    assert opened.store.path == tmp_path / "elsewhere" / "made.nic.zarr"
+    opened.set_store_folder(None)
+    assert opened.store is None
+    assert opened.store_place() == beside / "made.nic.zarr"
+
+
+def test_store_of_the_one_folder_of_earlier_versions_is_found_and_no_new_one_put_there(
+    opened, tmp_path, compress_file
+):
+    made = compress_file(opened.slide.path)
+    old = tmp_path / "old"
+    old.mkdir()
+    made.path.rename(old / made.path.name)
+    opened.settings.set("store_folder", str(old))
+    opened.find_store(any_encoder=True)
+    assert opened.store.path == old / "made.nic.zarr"
+    opened.set_store(None)
+    assert opened.store_place().parent == opened.slide.path.parent
+
+
+def test_folder_that_is_asked_for_after_a_failure_is_that_slides(
+    opened, compressing, answers, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(compress_job, "prepare_store", fail_with(StoreError("not allowed to write here")))
+    answers.chosen_folder = tmp_path / "elsewhere"
+    compressing.start()
+    assert opened.store_folder == tmp_path / "elsewhere"
+    assert opened.settings.get("store_folder") is None
+
+
+def fail_with(error):
+    def fail(*_, **__):
+        raise error
+
+    return fail
+
+
+class TestAnotherRun:
+    """Another window, or the command line, writes the store of the slide that is looked at."""
+
+    @pytest.fixture
+    def store(self, slide_file, compress_file):
+        compress_file(slide_file, first=RegionPx(400, 600, 64, 64), options=GridOptions(stride=16))
+        return CompressedSlide.open(slide_file.with_name("made.nic.zarr"), mode="r+")
+
+    @pytest.fixture
+    def late(self, store, session, runner, slide_file, add_slide) -> CompressController:
+        """The second window, opened while the other run writes."""
+        made = CompressController(session, runner, TissueController(session, runner))
+        with store.writing():
+            add_slide(session.viewer, slide_file)
+        return made
+
+    def test_second_window_says_who_is_writing_and_shows_what_is_there(self, store, late, session, runner):
+        with store.writing():
+            late.follow()
+            assert "another window of this program" in late.why_not()
+            assert late.why_not() == late.blocked()
+            assert late.state.done == int(store.encoded().sum()) > 0
+            late.start()
+        assert runner.titles == []
+        late.follow()
+        assert late.why_not() == ""
+
+    def test_second_window_takes_up_what_is_stored(self, store, late, session, slide_file):
+        grown = []
+        late.grown.connect(lambda: grown.append(late.state.done))
+        encoder = load_encoder("mean-rgb")
+        runs = compress_cells(slide_file, encoder, store)
+        next(runs)
+        late.follow()
+        assert late.foreign.writer is not None
+        before = late.state.done
+        for _ in runs:
+            pass
+        late.follow()
+        assert late.foreign.writer is None
+        assert late.state.done == late.state.total > before
+        assert grown[-1] == late.state.done
+
+    def test_run_that_began_before_the_click_is_found_and_nothing_is_encoded_twice(
+        self, opened, compressing, runner, slide_file, compress_file
+    ):
+        assert opened.store is None
+        compress_file(slide_file, first=RegionPx(400, 600, 64, 64), options=GridOptions(stride=16))
+        other = CompressedSlide.open(slide_file.with_name("made.nic.zarr"), mode="r+")
+        with other.writing():
+            compressing.start()
+        assert runner.titles == []
+        assert opened.store.path == other.path
+        assert [path.name for path in slide_file.parent.glob("*.nic.zarr")] == ["made.nic.zarr"]
+
+    def test_run_that_began_at_the_same_time_is_told(
+        self, opened, compressing, answers, monkeypatch, slide_file
+    ):
+        error = StoreBusyError("busy", path=slide_file, found="process 4711, since 15:02")
+        monkeypatch.setattr(compress_job, "compress", fail_with(error))
+        compressing.start()
+        assert answers.errors == []
+        assert "process 4711, since 15:02" in answers.notices[0]
+        assert opened.store is not None, "what is there is shown"
+
+
+def compress_cells(path, encoder, store):
+    with open_slide(path) as slide:
+        yield from compress(slide, encoder, store, workers=1)

@@ -187,7 +187,7 @@ def test_pause_and_cancel_by_click(with_slide, qtbot):
     finish(dock, qtbot)
     state = dock.compressing.state
     assert 0 < state.done < state.total
-    assert section.button.text().startswith("&Compress the other")
+    assert section.button.text().startswith("&Continue")
 
 
 def test_prediction_by_click_compresses_first(with_slide, qtbot, bundle_folder):
@@ -260,21 +260,6 @@ def test_export_dialog_follows_the_format(with_slide, qtbot):
     dialog.format.value = "trident"
     assert dialog.path.value.suffix == ".h5"
     dialog.deleteLater()
-
-
-def test_keys_work_in_the_dock(with_slide, qtbot):
-    viewer, dock = with_slide
-    viewer.window._qt_window.show()
-    dock.activateWindow()
-    dock.slide_section.whole.setFocus()
-    dock.slide_section.whole.click()
-    qtbot.waitUntil(dock.slide_section.whole.hasFocus)
-    qtbot.keyClick(dock.slide_section.whole, Qt.Key.Key_C)
-    assert dock.compressing.state.busy
-    finish(dock, qtbot)
-    shown = dock.overlays.stack.shown("pca")
-    qtbot.keyClick(dock.slide_section.whole, Qt.Key.Key_P)
-    assert dock.overlays.stack.shown("pca") is not shown
 
 
 def test_pointer_is_shown(with_slide, qtbot):

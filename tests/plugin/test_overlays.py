@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from napari_nic.compress import GridOptions
 from napari_nic.errors import StoreError
 from napari_nic.explain import PcaModel
+from napari_nic.geometry import RegionPx
 from napari_nic.plugin.compress_job import Painted, Ready
 from napari_nic.plugin.compress_options import CompressOptions
 from napari_nic.plugin.controllers import overlays as module
 from napari_nic.plugin.controllers.annotating import AnnotationController
 from napari_nic.plugin.controllers.compressing import CompressController
 from napari_nic.plugin.controllers.models import ModelController
-from napari_nic.plugin.controllers.overlays import OverlayController
+from napari_nic.plugin.controllers.overlays import KINDS, OverlayController
 from napari_nic.plugin.controllers.tissue import TissueController
 from napari_nic.plugin.legend import legend_of
 from napari_nic.plugin.model_news import MODEL_NEWS
@@ -246,12 +249,11 @@ def test_what_a_model_says_is_shown_after_compressing(desk, bundle_folder):
     desk.compressing.region = "visible"
     desk.runner.hold = True
     assert desk.overlays.state("prediction").first == "Compresses the slide first, with mean-rgb"
-    desk.overlays.show("prediction", True)
     desk.overlays.show("saliency", True)
+    desk.overlays.show("prediction", True)
     assert desk.compressing.state.busy
-    assert [desk.overlays.state(kind).busy for kind in ("prediction", "saliency")] == [True, True]
+    assert [desk.overlays.state(kind).busy for kind in ("prediction", "saliency")] == [True, False]
     assert desk.overlays.state("prediction").shown
-    desk.overlays.show("saliency", False)
     desk.runner.finish()
     assert desk.compressing.state.complete, "the whole slide, although the visible part was chosen"
     assert desk.compressing.region == "visible"
@@ -298,9 +300,11 @@ def test_score_comes_with_its_spread_and_what_it_does_not_say(judged):
     assert "8 turns of the grid" in about
     assert "No calibrated probability" in about
     assert "not compressed" not in about
+    assert judged.models.score_of() == "whole slide"
     store = judged.session.store
     judged.models.prediction.mask[np.nonzero(store.encoded())[0][0]] = False
-    assert "of the tissue: the rest is not compressed" in judged.models.about_score()
+    assert "The rest is not compressed" in judged.models.about_score()
+    assert re.fullmatch(r"[1-9]\d? % of the tissue", judged.models.score_of())
 
 
 @pytest.mark.parametrize(("task", "name"), [("regression", "grade"), ("survival", "risk")])
@@ -366,7 +370,7 @@ def test_pointer_tells_cell_place_and_value(judged):
     row, col = np.argwhere(store.encoded())[3]
     # The middle of the cell in micrometres, and where napari has that point: half a pixel before.
     world = tuple((index + 0.5) * 64 - 0.25 for index in (row, col))
-    place = f"cell {row}, {col} at {(col + 0.5) * 64:,.0f}, {(row + 0.5) * 64:,.0f} \N{MICRO SIGN}m"
+    place = f"cell {row}, {col} at {(row + 0.5) * 64:,.0f}, {(col + 0.5) * 64:,.0f} \N{MICRO SIGN}m"
     assert judged.overlays.describe(world) == place
     judged.overlays.show("saliency", True)
     value = judged.overlays.overlay("saliency").data[row, col]
@@ -489,10 +493,35 @@ def test_legend_of_a_picture_has_no_bar(judged):
     assert legend_of(judged.overlays.overlay("pca")).bar is None
 
 
-def test_pca_that_came_by_itself_gives_way(judged):
-    assert judged.overlays.state("pca").shown
+def test_one_overlay_gives_way_to_another(judged):
+    assert judged.overlays.state("pca").shown, "it came by itself"
+    for kind in ("saliency", "pca", "prediction", "channel"):
+        judged.overlays.show(kind, True)
+        assert [k for k in KINDS if judged.overlays.state(k).shown] == [kind]
+        assert [k for k in KINDS if judged.overlays.stack.shown(k)] == [kind]
+        assert len(judged.overlays.legends()) == 1
+
+
+def test_overlays_that_the_layer_list_shows_have_a_legend_each(judged):
     judged.overlays.show("saliency", True)
-    assert not judged.overlays.state("pca").shown
-    judged.overlays.show("pca", True)
-    judged.overlays.show("prediction", True)
-    assert all(judged.overlays.state(kind).shown for kind in ("pca", "saliency", "prediction"))
+    judged.overlays.stack.layer("pca").visible = True
+    titles = [legend.title for legend in judged.overlays.legends()]
+    assert sorted(titles) == ["PCA: like colours, like tissue", "Saliency: lesion"]
+    layers = judged.session.viewer.layers
+    for kind, title in (("pca", "PCA: like colours, like tissue"), ("saliency", "Saliency: lesion")):
+        layers.move(layers.index(judged.overlays.stack.layer(kind)), len(layers))
+        assert judged.overlays.legends()[0].title == title, "topmost first"
+
+
+def test_cells_that_arrive_do_not_cover_what_is_looked_at(
+    opened, runner, bundle_folder, compress_file, slide_file
+):
+    compress_file(slide_file, first=RegionPx(400, 600, 64, 64), options=GridOptions(stride=16))
+    opened.find_store(any_encoder=False)
+    desk = Desk(opened, runner)
+    desk.models.add(bundle_folder)
+    desk.overlays.show("prediction", True)
+    desk.compressing.region = "whole"
+    desk.compressing.start()
+    assert desk.compressing.state.complete
+    assert [k for k in KINDS if desk.overlays.stack.shown(k)] == ["prediction"]

@@ -76,16 +76,22 @@ def codes_layer_of(store: CompressedSlide, session: Session) -> Layer:
 
 
 def look_at(chosen: Layer, session: Session) -> None:
-    """Hide the other slides with all that lies on them, and fit the view if the chosen one was hidden too."""
+    """Hide the other slides with their annotations, and fit the view if the chosen one was hidden too.
+
+    Overlays of the other slides go: they are computed again from the codes when their slide comes back.
+    """
     fit = not chosen.visible or session.viewer.layers.selection.active is not chosen
     shown = tag_of(chosen)
-    for layer in session.viewer.layers:
+    for layer in list(session.viewer.layers):
         tag = tag_of(layer)
         if tag is None or layer is chosen:
             continue
         same = shown is not None and shown.slide is not None and tag.slide is shown.slide
-        # Overlays are shown by their controller; annotations come back with their slide.
-        layer.visible = same and (layer.visible or tag.kind != "overlay")
+        if tag.kind == "overlay" and not same and tag.slide is not None:
+            session.viewer.layers.remove(layer)
+        else:
+            # Overlays are shown by their controller; annotations come back with their slide.
+            layer.visible = same and (layer.visible or tag.kind != "overlay")
     chosen.visible = True
     if fit:
         session.viewer.layers.selection.active = chosen

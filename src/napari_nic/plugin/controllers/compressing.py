@@ -10,7 +10,7 @@ from psygnal import Signal
 
 from napari_nic.compress.plan import blocks_within, pending_blocks
 from napari_nic.compressed import CompressedSlide
-from napari_nic.errors import ConsentError, StoreError, StoreMismatchError
+from napari_nic.errors import ConsentError, StoreBusyError, StoreError, StoreMismatchError
 from napari_nic.geometry import RegionPx
 from napari_nic.plugin.compress_job import (
     CompressRequest,
@@ -23,7 +23,10 @@ from napari_nic.plugin.compress_job import (
     load_ahead,
 )
 from napari_nic.plugin.compress_options import CompressOptions
+from napari_nic.plugin.controllers.compress_label import label_of_new, label_of_store, planned_cells
+from napari_nic.plugin.controllers.compress_state import CompressState, count_cells
 from napari_nic.plugin.controllers.consent import ask_trust
+from napari_nic.plugin.controllers.foreign_run import ForeignRun
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.controllers.tissue import TissueController
 from napari_nic.plugin.layers import tag_of, visible_region
@@ -32,44 +35,9 @@ from napari_nic.plugin.worker import Callbacks, Job, Runner
 from napari_nic.slides import Slide
 
 Region = Literal["visible", "whole"]
-Phase = Literal["idle", "running", "paused", "stopping"]
 
 REGION_SETTING = "region"
 CELLS = "tissue cells"
-
-
-@dataclass(frozen=True)
-class CompressState:
-    """What the section shows.
-
-    Attributes
-    ----------
-    phase : str
-    stage : str
-        What is being done just now.
-    done, total : int
-        Tissue cells encoded, and in all; 0 while the tissue is not known.
-    rate : float
-        Patches per second; 0 when unknown.
-    seconds_left : float or None
-    """
-
-    phase: Phase = "idle"
-    stage: str = ""
-    done: int = 0
-    total: int = 0
-    rate: float = 0.0
-    seconds_left: float | None = None
-
-    @property
-    def complete(self) -> bool:
-        """Whether every tissue cell is encoded."""
-        return self.total > 0 and self.done == self.total
-
-    @property
-    def busy(self) -> bool:
-        """Whether a run is on, paused ones too."""
-        return self.phase != "idle"
 
 
 @dataclass(eq=False)
@@ -100,6 +68,8 @@ class CompressController:
     changed = Signal()
     prepared = Signal()
     painted = Signal(tuple)
+    grown = Signal()
+    """Emitted when another run has stored cells of the session's slide."""
     ended = Signal()
 
     def __init__(self, session: Session, runner: Runner, tissue: TissueController) -> None:
@@ -109,7 +79,8 @@ class CompressController:
         self._runner = runner
         self._encoders = EncoderCache()
         self._run: _Run | None = None
-        self._at_rest = _count(session.store)  # of a slide that was opened before the dock
+        self.foreign = ForeignRun(session)
+        self._at_rest = count_cells(session.store)  # of a slide that was opened before the dock
         session.slides_changed.connect(self._on_slides)
         session.slide_changed.connect(self.changed.emit)
         session.store_changed.connect(self._on_store)
@@ -144,12 +115,33 @@ class CompressController:
             return f"{run.slide.name} is being compressed: wait, or choose it above and cancel"
         if slide.pixel_size is None:
             return f"The {UM}/px of this slide is not known: enter it above"
+        if self.foreign.writer is not None:
+            return (
+                f"This slide is being compressed by {self.foreign.describe()}: what it stores is shown here"
+            )
         return ""
+
+    def follow(self) -> None:
+        """Look whether another run writes the session's store, and take up what it has stored since."""
+        run = self._run
+        if run is not None and run.slide is self.session.slide:
+            return
+        before = self._at_rest.done
+        if self.foreign.look():
+            self._at_rest = count_cells(self.session.store)
+            self.changed.emit()
+            if self._at_rest.done != before:
+                self.grown.emit()
 
     def why_not(self) -> str:
         """Why Compress cannot be clicked; empty when it can."""
         if blocked := self.blocked():
             return blocked
+        if self.session.store is not None and self.state.total == 0 and not self._asks_anew():
+            return (
+                "No tissue was found on this slide. Click Tissue... and paint it, "
+                "or set Least tissue to 0 in the options"
+            )
         if self.state.complete and not self._asks_anew():
             return (
                 f"All {self.state.total:,} {CELLS} are compressed with {self.session.spec.name}. "
@@ -159,16 +151,14 @@ class CompressController:
 
     def label(self) -> str:
         """What the button says."""
-        state = self.state
-        if state.busy:
+        if self.state.busy:
             return "Compressing..."
-        if state.total and self._asks_anew():
-            return "&Compress anew"
-        if state.complete:
-            return "Slide compressed"
-        if state.done:
-            return f"&Compress the other {state.total - state.done:,} cells"
-        return "&Compress slide"
+        session, whole = self.session, self.region == "whole"
+        visible = None if whole else self._visible()
+        if session.store is None or self._asks_anew():
+            planned = planned_cells(session, self._tissue.edited(), self.options, visible)
+            return label_of_new(planned, anew=session.store is not None, whole=whole)
+        return label_of_store(session.store, visible)
 
     def set_options(self, options: CompressOptions) -> None:
         """Compress in another way from now on."""
@@ -193,6 +183,9 @@ class CompressController:
         whole : bool
             The whole slide this time, whatever region is chosen.
         """
+        if self._run is None:
+            self.session.look_again()
+        self.follow()
         slide, store = self.session.slide, self.session.store
         if slide is None or self.why_not():
             return
@@ -299,7 +292,7 @@ class CompressController:
 
     def _on_ready(self, run: _Run, store: CompressedSlide, *, shown: bool) -> None:
         run.store = store
-        counts = _count(store)
+        counts = count_cells(store)
         self._set(run, stage="compressing", done=counts.done, total=counts.total)
         if shown:
             self.session.set_store(store)
@@ -314,14 +307,21 @@ class CompressController:
             if self._may_replace_mismatch(error):
                 self._again(run, overwrite=True)
             return
+        if isinstance(error, StoreBusyError):
+            self.session.asking.tell(
+                f"{run.slide.name} is being compressed by {error.found}: nothing is encoded twice, "
+                "and what that run stores is shown here"
+            )
+            return
         self.session.asking.tell_error(error)
         if isinstance(error, StoreError) and run.store is None:
             folder = self.session.asking.folder("Choose another folder for compressed slides")
             if folder is not None:
-                self.session.set_store_folder(folder)
+                self.session.set_store_folder(folder, run.slide)
 
     def _on_finished(self, run: _Run) -> None:
         self._run = None
+        self.foreign.look()
         self._on_store()
         self.ended.emit()
         if run.again is not None:
@@ -382,15 +382,10 @@ class CompressController:
             # Back at the slide of the run: its own store knows what is finished but not yet written.
             session.set_store(run.store)
             return
-        self._at_rest = _count(session.store)
+        self.foreign.look()
+        self._at_rest = count_cells(session.store)
         self.changed.emit()
 
     def _set(self, run: _Run, **changes: Any) -> None:
         run.state = replace(run.state, **changes)
         self.changed.emit()
-
-
-def _count(store: CompressedSlide | None) -> CompressState:
-    if store is None:
-        return CompressState()
-    return CompressState(done=int(store.encoded().sum()), total=int(store.coverage.sum()))

@@ -161,15 +161,24 @@ class ModelController:
 
     def about_score(self) -> str:
         """What the score and its spread are taken over, and what they do not say; empty when not judged."""
-        prediction, store = self.prediction, self.session.store
+        prediction = self.prediction
         if prediction is None:
             return ""
         about = f"Mean \N{PLUS-MINUS SIGN} spread over {prediction.views}"
-        wanted = int(store.coverage.sum()) if store is not None else 0
-        done = int(prediction.mask.sum())
-        if done < wanted:
-            about += f", of {done / wanted:.0%} of the tissue: the rest is not compressed"
+        if self._share_judged() < 1:
+            about += ". The rest is not compressed"
         return f"{about}. {SCORE_MEANS[prediction.card.task]}"
+
+    def score_of(self) -> str:
+        """What the score is of: the whole slide, or the share of its tissue that is compressed."""
+        share = self._share_judged()
+        return "whole slide" if share == 1 else f"{_percent(share)} of the tissue"
+
+    def _share_judged(self) -> float:
+        """Share of the wanted cells that were judged."""
+        prediction, store = self.prediction, self.session.store
+        wanted = 0 if store is None else int(store.coverage.sum())
+        return 1.0 if prediction is None or wanted == 0 else min(1.0, int(prediction.mask.sum()) / wanted)
 
     def class_choices(self) -> tuple[str, ...]:
         """What the prediction can show: best class and each class, or the values."""
@@ -260,6 +269,11 @@ class ModelController:
         if self.why_not() and self.session.store is not None:
             self._choose(self._fitting())
         self.judged.emit()
+
+
+def _percent(share: float) -> str:
+    """Write a share below 1 so that it never reads as none or all."""
+    return f"{min(99, max(1, round(100 * share)))} %"
 
 
 def _judge(

@@ -102,12 +102,12 @@ class OverlayController:
         self._busy: dict[Kind, int] = {}
         self._overlays: dict[Kind, Overlay] = {}
         self._generation = 0
-        self._pca_came_by_itself = False
         self._pca_waits = False
         session.store_changed.connect(self._on_store)
         compressing.prepared.connect(self._on_prepared)
         compressing.painted.connect(self._on_painted)
         compressing.ended.connect(self._on_ended)
+        compressing.grown.connect(self._on_grown)
         models.changed.connect(self._on_model)
         session.viewer.layers.events.removed.connect(self._on_removed)
         session.viewer.mouse_move_callbacks.append(self._on_mouse)
@@ -143,13 +143,11 @@ class OverlayController:
     def show(self, kind: Kind, on: bool) -> None:
         """Show or hide an overlay; it is computed if it is not there yet.
 
-        A PCA picture that came by itself, while the slide was compressed, gives way to what is asked for:
-        two pictures over each other say nothing. One that was asked for stays. For what a model says, the
-        slide is compressed first if it is not.
+        The others give way to the one that is asked for: colours over colours say nothing. For what a model
+        says, the slide is compressed first if it is not.
         """
-        if on and kind != "pca" and self._pca_came_by_itself:
-            self.show("pca", on=False)
-        self._pca_came_by_itself = False
+        if on:
+            self._hide_others(kind)
         self._wanted[kind] = on
         layer = self.stack.layer(kind)
         if not on:
@@ -161,6 +159,15 @@ class OverlayController:
         elif not self._compress_first(kind):
             self._compute(kind)
         self.changed.emit()
+
+    def _hide_others(self, kind: Kind) -> None:
+        for other in KINDS:
+            if other != kind and (self._wanted.get(other, False) or self.stack.shown(other)):
+                self._wanted[other] = False
+                self._first.drop(other)
+                layer = self.stack.layer(other)
+                if layer is not None:
+                    layer.visible = False
 
     def prepare(self, kind: Kind) -> None:
         """Add an overlay that can be shown at once, hidden: its toggle then takes no time."""
@@ -193,11 +200,17 @@ class OverlayController:
         overlay = self._topmost()
         return None if overlay is None else legend_of(overlay)
 
+    def legends(self) -> tuple[Legend, ...]:
+        """Meanings of all overlays that are shown, topmost first: napari's layer list can show several."""
+        return tuple(legend_of(overlay) for overlay in self._from_the_top())
+
     def _topmost(self) -> Overlay | None:
+        return next(iter(self._from_the_top()), None)
+
+    def _from_the_top(self) -> list[Overlay]:
         layers = list(self.session.viewer.layers)
         shown = [(layers.index(self.stack.layer(kind)), kind) for kind in KINDS if self.stack.shown(kind)]
-        kinds = [kind for _, kind in sorted(shown, reverse=True) if kind in self._overlays]
-        return self._overlays[kinds[0]] if kinds else None
+        return [self._overlays[kind] for _, kind in sorted(shown, reverse=True) if kind in self._overlays]
 
     def _missing(self, kind: Kind) -> str:
         """What this overlay lacks to be shown at once; empty when nothing."""
@@ -301,7 +314,7 @@ class OverlayController:
 
         To add a layer and to draw it first take napari some 50 ms each; this way these are two short halts.
         """
-        if self._wanted.get("pca", True) and self._pca_layer() is None:
+        if self._pca_may_come() and self._pca_layer() is None:
             self._add_blank_pca()
             self._pca_waits = True
 
@@ -311,7 +324,7 @@ class OverlayController:
             return
         layer = self._pca_layer()
         if layer is None:
-            if not self._wanted.get("pca", True):
+            if not self._pca_may_come():
                 return
             layer, self._pca_waits = self._add_blank_pca(), True
         for picture in pictures:
@@ -320,6 +333,11 @@ class OverlayController:
             self._show_first_colours(layer)
         else:
             layer.refresh(thumbnail=False, highlight=False, extent=False)
+
+    def _pca_may_come(self) -> bool:
+        """Whether cells that arrive are shown: not if that was switched off, or another overlay is on."""
+        another = any(self.stack.shown(kind) for kind in KINDS if kind != "pca")
+        return self._wanted.get("pca", not another)
 
     def _pca_layer(self) -> Any:
         """The layer with the picture, if it has a place for every cell of the store."""
@@ -343,10 +361,16 @@ class OverlayController:
 
     def _show_first_colours(self, layer: Any) -> None:
         self._pca_waits = False
-        self._wanted["pca"] = self._pca_came_by_itself = True
+        self._wanted["pca"] = True
         with self.stack.resting():
             layer.visible = True
         self.changed.emit()
+
+    def _on_grown(self) -> None:
+        """Show what another run has stored; what is being computed is not overtaken by every few cells."""
+        if not self._busy:
+            self.models.forget()
+            self._renew(KINDS)
 
     def _on_ended(self) -> None:
         if self.session.store is not None:
@@ -374,7 +398,7 @@ class OverlayController:
         self.pointed.emit(self.describe(viewer.cursor.position))
 
     def describe(self, world: tuple[float, ...]) -> str:
-        """Say what lies under a point of napari's world: cell, place in um, value of the overlay."""
+        """Say what lies under a point of napari's world: cell (row, column), place (y, x) in um, value."""
         slide, store = self.session.slide, self.session.store
         if slide is None or store is None or slide.pixel_size is None:
             return ""
@@ -382,7 +406,7 @@ class OverlayController:
         cell = store.grid.cell_at(y_um / slide.pixel_size.y, x_um / slide.pixel_size.x)
         if cell is None:
             return ""
-        place = f"cell {cell[0]}, {cell[1]} at {x_um:,.0f}, {y_um:,.0f} {UM}"
+        place = f"cell {cell[0]}, {cell[1]} at {y_um:,.0f}, {x_um:,.0f} {UM}"
         overlay = self._topmost()
         if overlay is None:
             return place

@@ -28,7 +28,11 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
 ENCODER_SETTING = "encoder"
-FOLDER_SETTING = "store_folder"
+FOLDERS_SETTING = "store_folders"
+"""Setting: folder of the stores of a slide, by the slide's fingerprint."""
+
+OLD_FOLDER_SETTING = "store_folder"
+"""Setting of earlier versions: one folder for all slides. Stores are found there; no new one is put there."""
 
 
 class Session:
@@ -231,14 +235,42 @@ class Session:
 
     @property
     def store_folder(self) -> Path | None:
-        """Folder for stores that the user chose; None for beside the slide."""
-        folder = self.settings.get(FOLDER_SETTING)
+        """Folder for stores of the chosen slide that the user chose; None for beside the slide."""
+        folder = None if self.slide is None else self._store_folders().get(self.slide.fingerprint)
         return Path(folder) if folder else None
 
-    def set_store_folder(self, folder: Path | None) -> None:
-        """Choose where stores are written and looked for."""
-        self.settings.set(FOLDER_SETTING, None if folder is None else str(folder))
-        self.find_store(any_encoder=False)
+    def set_store_folder(self, folder: Path | None, slide: Slide | None = None) -> None:
+        """Choose where stores of a slide (the chosen one by default) are written; None for beside it."""
+        slide = slide or self.slide
+        if slide is None:
+            return
+        folders = {key: value for key, value in self._store_folders().items() if key != slide.fingerprint}
+        if folder is not None:
+            folders[slide.fingerprint] = str(folder)
+        self.settings.set(FOLDERS_SETTING, folders)
+        if slide is self.slide:
+            self.find_store(any_encoder=False)
+
+    def store_place(self) -> Path | None:
+        """Path of the store that is worked on, or of the one that would be made; None without a slide."""
+        if self.slide is None:
+            return None
+        return self.new_store_path() if self.store is None else self.store.path
+
+    def describe_place(self) -> str:
+        """Where the codes go, in a line."""
+        slide, place = self.slide, self.store_place()
+        if slide is None or place is None:
+            return ""
+        if place.parent == slide.path.parent:
+            return f"{place.name}, beside the slide"
+        return f"{place.name} in {place.parent}"
+
+    def _store_folders(self) -> dict[str, str]:
+        folders = self.settings.get(FOLDERS_SETTING)
+        if not isinstance(folders, dict):
+            return {}
+        return {key: value for key, value in folders.items() if isinstance(value, str)}
 
     def set_store(self, store: CompressedSlide | None) -> None:
         """Work on this store of the chosen slide."""
@@ -276,6 +308,11 @@ class Session:
                 self._set_spec(spec)
         self.set_store(chosen)
 
+    def look_again(self) -> None:
+        """Open the store of the chosen slide and encoder that another run has made since the last look."""
+        if self.store is None and any(_is_of(store, self.spec) for store in self._stores_of_slide()):
+            self.find_store(any_encoder=False)
+
     def new_store_path(self) -> Path:
         """Where a new store of the chosen slide and encoder goes; never on one of another encoder."""
         slide = self.slide
@@ -290,7 +327,9 @@ class Session:
         slide = self.slide
         if slide is None:
             return []
-        folders = [self.store_folder, None] if self.store_folder else [None]
+        old = self.settings.get(OLD_FOLDER_SETTING)
+        folders = [self.store_folder, None, Path(old) if isinstance(old, str) and old else None]
+        folders = list(dict.fromkeys(folders if self.store_folder else folders[1:]))
         found, notes = [], []
         for path in (path for folder in folders for path in find_stores(slide.path, folder)):
             try:

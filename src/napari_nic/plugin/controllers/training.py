@@ -192,8 +192,8 @@ class TrainController:
             return "Training..."
         done = self.steps_done()
         if 0 < done < self.form.steps:
-            return f"&Go on from step {done:,}"
-        return "&Train anew" if done or has_own_encoder(self.form.name) else "&Train encoder"
+            return f"Go on from step {done:,}"
+        return "Train anew" if done or has_own_encoder(self.form.name) else "Train encoder"
 
     def steps_done(self) -> int:
         """Steps of an earlier training of this name that can be gone on with; 0 for none."""

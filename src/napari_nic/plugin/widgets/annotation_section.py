@@ -25,7 +25,7 @@ class AnnotationSection(Section):
     def __init__(self, session: Session, annotating: AnnotationController) -> None:
         super().__init__("Annotations")
         self._session, self._annotating = session, annotating
-        self.open = QPushButton("Open &annotations...")
+        self.open = QPushButton("Open annotat&ions...")
         self.open.clicked.connect(self._open)
         self.save = QPushButton("Save...")
         self.save.clicked.connect(self._save)
@@ -33,7 +33,7 @@ class AnnotationSection(Section):
         self.compared = narrow_combo()
         self.compared.setAccessibleName("Class that the overlay is compared with")
         self.compared.currentIndexChanged.connect(self._refresh_agreement)
-        self.compare_row = row(self.compared, label="Compare")
+        self.compare_row = row(self.compared, label="Class")
         self.agreement = quiet_label()
         for widget in (row(self.open, self.save), self.classes, self.compare_row, self.agreement):
             self.body.addWidget(widget)

@@ -5,18 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QLineEdit, QPushButton, QVBoxLayout
 
 from napari_nic.cohorts import ListedSlide
 from napari_nic.plugin.controllers.cohort import CohortController, Desk
 from napari_nic.plugin.widgets.dock_base import MARGIN, SIDE_MARGIN, WIDTH, ClosingDock
 from napari_nic.plugin.widgets.docks import NIC, open_dock, plain_viewer
+from napari_nic.plugin.widgets.keyboard import order_tabs
 from napari_nic.plugin.widgets.nic_dock import NicDock
 from napari_nic.plugin.widgets.rows import quiet_label, row
-from napari_nic.plugin.widgets.slide_table import SlideTable
+from napari_nic.plugin.widgets.slide_table import MOVING_KEYS, OPENING_KEYS, SlideTable
 
 if TYPE_CHECKING:
     import napari
+    from qtpy.QtGui import QKeyEvent
 
 LEAST_HEIGHT = 260
 
@@ -25,7 +28,7 @@ EMPTY = (
     "with the predictions of the models that did not see them; or a table (CSV) with a column <i>slide</i>."
 )
 NOTHING_FOUND = "No slide matches the search."
-HELP = "A click opens a slide with the saliency of a model that did not learn from it"
+HELP = "A click, or Enter, opens a slide with the saliency of a model that did not learn from it"
 
 
 class CohortDock(ClosingDock):
@@ -47,10 +50,10 @@ class CohortDock(ClosingDock):
         self.refresh()
 
     def _build(self) -> None:
-        self.folder_button = QPushButton("Open &models...")
+        self.folder_button = QPushButton("Open models...")
         self.folder_button.setToolTip("The folder that models train, or models evaluate, wrote")
         self.folder_button.clicked.connect(self._open_folder)
-        self.table_button = QPushButton("Open &table...")
+        self.table_button = QPushButton("Open table...")
         self.table_button.setToolTip("A table of slides (CSV) with a column 'slide'")
         self.table_button.clicked.connect(self._open_table)
         self.search = QLineEdit()
@@ -70,7 +73,17 @@ class CohortDock(ClosingDock):
             column.addWidget(widget)
         column.addStretch(0)
         column.setStretchFactor(self.table, 1)
+        order_tabs(self)
         self.setMinimumSize(WIDTH, LEAST_HEIGHT)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 -- Qt's name
+        """Go from the search to the list by the arrows; keep all keys of the list from napari."""
+        if event.key() == Qt.Key.Key_Down and self.search.hasFocus() and not self.table.isHidden():
+            self.table.setFocus()
+            if not self.table.currentIndex().isValid():
+                self.table.selectRow(0)
+        elif event.key() not in MOVING_KEYS + OPENING_KEYS:
+            super().keyPressEvent(event)
 
     def refresh(self) -> None:
         """Show what the controller holds."""

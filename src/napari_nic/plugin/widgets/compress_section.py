@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from magicgui.widgets import ComboBox, FloatSpinBox, SpinBox
-from qtpy.QtWidgets import QPushButton
+from qtpy.QtCore import QPoint, QTimer
+from qtpy.QtWidgets import QMenu, QPushButton, QWidget
 from superqt import QCollapsible
 
 from napari_nic.compress.prepare import MIN_TISSUE
@@ -15,6 +18,13 @@ from napari_nic.plugin.widgets.rows import ProgressBar, Section, form, quiet_lab
 
 CANCEL = "Cancel; what is finished is kept (Esc)"
 OPTIONS_CLOSED, OPTIONS_OPEN = "+ Options", "\N{MINUS SIGN} Options"
+PLACE = "Where the codes of this slide go: choose another folder, or go back to beside the slide"
+SETTLE_MS = 200
+"""After the last move of the camera, the cells on the screen are counted."""
+
+FOLLOW_MS = 2_000
+"""Between two looks at what another window or program writes."""
+
 PERCENT = 100
 MAX_OVERLAP = 75
 THOUSAND = 1000
@@ -37,17 +47,78 @@ class CompressSection(Section):
         self.bar.setTextVisible(True)
         self.text = quiet_label()
         self.options = OptionsForm(session, compressing)
-        for widget in (row(self.button, self.pause, self.stop), self.bar, self.text, self.options):
+        buttons = row(self.button, self.pause, self.stop)
+        for widget in (buttons, self.bar, self.text, self._make_place(), self.options):
             self.body.addWidget(widget)
         compressing.changed.connect(self.refresh)
+        self._camera = session.viewer.scene.camera.events
+        self._camera.connect(self._on_camera)
+        self._moved = self._timer(SETTLE_MS, self._refresh_button, repeats=False)
+        self._follow = self._timer(FOLLOW_MS, compressing.follow, repeats=True)
+        self._follow.start()
         self.refresh()
+
+    def close_down(self) -> None:
+        """Let the viewer and the store go."""
+        self._follow.stop()
+        self._camera.disconnect(self._on_camera)
+
+    def _timer(self, after_ms: int, action: Callable[[], None], *, repeats: bool) -> QTimer:
+        timer = QTimer(self)
+        timer.setInterval(after_ms)
+        timer.setSingleShot(not repeats)
+        timer.timeout.connect(action)
+        return timer
+
+    def _make_place(self) -> QWidget:
+        """Where the codes go, and a button that changes it for this slide."""
+        self.place = quiet_label(wrap=False)
+        self.place.setAccessibleName("Where the codes of this slide go")
+        self.place_button = GlyphButton("folder", PLACE)
+        self.place_button.clicked.connect(self._show_place_menu)
+        self.place_menu = QMenu(self)
+        self.choose_folder = self.place_menu.addAction("Choose another &folder...")
+        self.choose_folder.triggered.connect(self._choose_folder)
+        self.beside_slide = self.place_menu.addAction("&Beside the slide")
+        self.beside_slide.triggered.connect(lambda: self._session.set_store_folder(None))
+        self.place_row = row(self.place, self.place_button)
+        return self.place_row
+
+    def _show_place_menu(self) -> None:
+        self.place_menu.popup(self.place_button.mapToGlobal(QPoint(0, self.place_button.height())))
+
+    def _choose_folder(self) -> None:
+        folder = self._session.asking.folder("Folder for the codes of this slide")
+        if folder is None:
+            return
+        self._session.set_store_folder(folder)
+        store = self._session.store
+        if store is not None and store.path.parent != folder:
+            self._session.asking.tell(f"{store.path} is there already, and is gone on with")
+
+    def _refresh_place(self) -> None:
+        place = self._session.store_place()
+        self.place_row.setVisible(place is not None)
+        self.place.setText(self._session.describe_place())
+        self.place.setToolTip("" if place is None else str(place))
+        busy = self._compressing.state.busy
+        set_enabled(self.place_button, "The codes are being written there" if busy else "", PLACE)
+        self.beside_slide.setEnabled(self._session.store_folder is not None)
+
+    def _on_camera(self, event: object) -> None:  # noqa: ARG002 -- napari passes the event
+        if not self._compressing.state.busy:
+            self._moved.start()  # begun anew by each move: the cells on the screen are counted at rest
+
+    def _refresh_button(self) -> None:
+        self.button.setText(self._compressing.label())
 
     def refresh(self) -> None:
         """Show how far the compression is."""
         state = self._compressing.state
         why_not = self._compressing.why_not()
-        self.button.setText(self._compressing.label())
-        set_enabled(self.button, why_not, "Encode the tissue of this slide, patch by patch (C)")
+        self._refresh_button()
+        self._refresh_place()
+        set_enabled(self.button, why_not, "Encode the tissue of this slide, patch by patch")
         running = state.phase in ("running", "paused")
         set_enabled(self.pause, "" if running else "Nothing is running", pause_name(state))
         self.pause.set_glyph("play" if state.phase == "paused" else "pause")
@@ -64,6 +135,10 @@ class CompressSection(Section):
     def _sentence(self, state: CompressState) -> str:
         if state.phase == "stopping" or (state.busy and state.total == 0):
             return f"{state.stage[:1].upper()}{state.stage[1:]}..."
+        foreign = self._compressing.foreign.describe()
+        if foreign and not state.busy:
+            done = f"{state.done:,} of {state.total:,} {CELLS} so far"
+            return f"Being compressed by {foreign}: {done}"
         if state.total:
             paused = " (paused)" if state.phase == "paused" else ""
             return f"{state.done:,} of {state.total:,} {CELLS}{paused}"
@@ -82,12 +157,17 @@ class OptionsForm(QCollapsible):
     def __init__(self, session: Session, compressing: CompressController) -> None:
         # The icons that this widget paints itself keep the colours of the desktop, not of the theme.
         super().__init__(OPTIONS_CLOSED, expandedIcon=" ", collapsedIcon=" ")
-        self.toggled.connect(lambda on: self.setText(OPTIONS_OPEN if on else OPTIONS_CLOSED))
+        self.toggled.connect(self._on_toggled)
+        self.content().hide()
         self._session, self._compressing = session, compressing
         self._chosen = (0, MIN_TISSUE)
         self._build()
         session.store_changed.connect(self._follow_store)
         self._follow_store()
+
+    def _on_toggled(self, on: bool) -> None:
+        self.setText(OPTIONS_OPEN if on else OPTIONS_CLOSED)
+        self.content().setVisible(on)  # what is only made flat is still stopped at by Tab
 
     def _build(self) -> None:
         self.overlap = SpinBox(

@@ -10,8 +10,10 @@ from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import QFrame, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
+from napari_nic.plugin.widgets.keyboard import FocusRing, order_tabs
+
 if TYPE_CHECKING:
-    from qtpy.QtGui import QShowEvent
+    from qtpy.QtGui import QKeyEvent, QShowEvent
 
 WIDTH = 320
 MARGIN = 6
@@ -26,6 +28,7 @@ class ClosingDock(QWidget):
         super().__init__()
         self._closed = self._window_closing = self._framed = self._moving = False
         self._window: QWidget | None = None
+        self.focus_ring = FocusRing(self)
 
     def show_sections(self, sections: Sequence[QWidget]) -> None:
         """Stack sections on a page that scrolls up and down."""
@@ -40,12 +43,14 @@ class ClosingDock(QWidget):
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # it scrolls to what has the focus by itself
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(page)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(scroll)
         self.setMinimumWidth(WIDTH)
+        order_tabs(page)
 
     @property
     def is_shut_down(self) -> bool:
@@ -75,11 +80,22 @@ class ClosingDock(QWidget):
             self._window.removeEventFilter(self)
             self._window = None
 
+    def escape(self) -> bool:
+        """Stop what runs; False if nothing does, and Escape is napari's then as all other keys are."""
+        return False
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 -- Qt's name
+        """Take Escape while something runs; leave every other key that no control took to napari."""
+        if event.key() == Qt.Key.Key_Escape and self.escape():
+            event.accept()
+        else:
+            super().keyPressEvent(event)
+
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 -- Qt's name
         """Watch the window that the dock now stands in."""
         super().showEvent(event)
         window = self.window()
-        if window is not self and window is not self._window:
+        if not self._closed and window is not self and window is not self._window:
             self._window = window
             window.installEventFilter(self)
 

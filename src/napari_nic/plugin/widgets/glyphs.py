@@ -8,7 +8,7 @@ from qtpy.QtCore import QPointF, QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from qtpy.QtWidgets import QToolButton, QWidget
 
-Glyph = Literal["pause", "play", "cross", "info", "plus"]
+Glyph = Literal["pause", "play", "cross", "info", "plus", "folder"]
 
 SIDE = 24
 _DISABLED_ALPHA = 90
@@ -42,9 +42,6 @@ class GlyphButton(QToolButton):
         color = QColor(self.palette().color(self.foregroundRole()))
         if not self.isEnabled():
             color.setAlpha(_DISABLED_ALPHA)
-        if self.hasFocus():
-            painter.setPen(QPen(color, 1, Qt.PenStyle.DotLine))
-            painter.drawRect(QRectF(self.rect()).adjusted(1.5, 1.5, -1.5, -1.5))
         box = QRectF(self.rect()).adjusted(7, 7, -7, -7)
         _DRAW[self._glyph](painter, box, color)
         painter.end()
@@ -84,4 +81,13 @@ def _plus(painter: QPainter, box: QRectF, color: QColor) -> None:
     painter.drawLine(QPointF(box.center().x(), box.top()), QPointF(box.center().x(), box.bottom()))
 
 
-_DRAW = {"pause": _pause, "play": _play, "cross": _cross, "info": _info, "plus": _plus}
+def _folder(painter: QPainter, box: QRectF, color: QColor) -> None:
+    painter.setPen(QPen(color, 1.5))
+    top, tab = box.top() + 1, box.left() + box.width() / 2
+    painter.drawRect(QRectF(box.left() - 1, top + 2, box.width() + 2, box.height() - 2))
+    painter.drawLine(QPointF(box.left() - 1, top), QPointF(tab, top))
+    painter.drawLine(QPointF(box.left() - 1, top), QPointF(box.left() - 1, top + 2))
+    painter.drawLine(QPointF(tab, top), QPointF(tab + 2, top + 2))
+
+
+_DRAW = {"pause": _pause, "play": _play, "cross": _cross, "info": _info, "plus": _plus, "folder": _folder}

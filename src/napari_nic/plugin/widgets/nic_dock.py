@@ -6,8 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt
-from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_nic.plugin.controllers.annotating import AnnotationController
@@ -100,10 +98,6 @@ class NicDock(ClosingDock):
         self.annotating.shift_wanted.connect(self._ask_shift_soon)
         self._viewer.events.theme.connect(self._on_theme)
         self._paint_main_button()
-        for keys, action in self._shortcuts().items():
-            shortcut = QShortcut(QKeySequence(keys), self)
-            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-            shortcut.activated.connect(action)
         if self.session.slide is not None:
             self._show_scale_bar()
             self.compressing.load_ahead()
@@ -112,18 +106,12 @@ class NicDock(ClosingDock):
     def _paint_main_button(self) -> None:
         stand_out(self.compress_section.button, self._viewer.theme)
 
-    def _shortcuts(self) -> dict[str, Any]:
-        """Keys that work while the dock has the focus; the canvas keeps its own."""
-        rows = self.overlay_section.rows
-        return {
-            "C": self.compress_section.button.click,
-            "Space": self.compress_section.pause.click,
-            "Esc": self.compress_section.stop.click,
-            "P": rows["pca"].toggle.click,
-            "R": rows["prediction"].toggle.click,
-            "S": rows["saliency"].toggle.click,
-            "E": self.export_section.button.click,
-        }
+    def escape(self) -> bool:
+        """Cancel the compression; what is finished is kept."""
+        stop = self.compress_section.stop
+        can_stop: bool = stop.isEnabled()
+        stop.click()
+        return can_stop
 
     def _on_theme(self, event: Any) -> None:  # noqa: ARG002 -- napari passes the event
         self._paint_main_button()
@@ -155,6 +143,7 @@ class NicDock(ClosingDock):
     def close_down(self) -> None:
         """Stop all work, store what is finished, and let the viewer go."""
         self.runner.shutdown()
+        self.compress_section.close_down()
         self.annotating.close()
         self.overlays.close()
         self.models.close()

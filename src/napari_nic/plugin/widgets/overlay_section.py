@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QMessageBox, QSlider, QSpinBox,
 from napari_nic.plugin.controllers.models import ModelController
 from napari_nic.plugin.controllers.overlays import KINDS, TITLES, Kind, OverlayController
 from napari_nic.plugin.controllers.session import Session
+from napari_nic.plugin.legend import UM
 from napari_nic.plugin.widgets.colour_bar import LegendBox
 from napari_nic.plugin.widgets.glyphs import GlyphButton
 from napari_nic.plugin.widgets.rows import Section, card_table, narrow_combo, quiet_label, row, set_enabled
@@ -20,16 +21,18 @@ TOGGLE_WIDTH = 90
 CHOICE_WIDTH = 118
 
 ACCELERATORS: dict[Kind, str] = {
-    "pca": "&PCA",
-    "channel": "C&hannel",
+    "pca": "PC&A",
+    "channel": "Cha&nnel",
     "prediction": "P&rediction",
-    "saliency": "&Saliency",
+    "saliency": "Salienc&y",
 }
+POINTER = f"Value; cell by row and column; place by y and x in {UM}, from the slide's top left corner"
+
 TOOLTIPS: dict[Kind, str] = {
-    "pca": "Similar colours, similar tissue (P)",
+    "pca": "Similar colours, similar tissue",
     "channel": "One number of each cell's code",
-    "prediction": "What the model says of each cell (R)",
-    "saliency": "What speaks for and against the target, cell by cell (S)",
+    "prediction": "What the model says of each cell",
+    "saliency": "What speaks for and against the target, cell by cell",
 }
 
 
@@ -80,10 +83,12 @@ class OverlaySection(Section):
         for kind in KINDS:
             self.body.addWidget(self.rows[kind])
         self._build_model()
-        self.legend = LegendBox()
+        self.legend_boxes = tuple(LegendBox() for _ in KINDS)
         self.pointer = quiet_label(" ", wrap=False)
         self.pointer.setAccessibleName("Value under the pointer")
-        self.body.addWidget(self.legend)
+        self.pointer.setToolTip(POINTER)
+        for box in self.legend_boxes:
+            self.body.addWidget(box)
         self.body.addWidget(self.pointer)
         overlays.pointed.connect(self.pointer.setText)
         signals = (overlays.changed, models.changed, models.judged)
@@ -113,9 +118,14 @@ class OverlaySection(Section):
         self.score = quiet_label()
         self.score.setAccessibleName("Score of the slide")
         self.body.addWidget(row(self.models, self.about, self.add, label="&Model"))
-        self.caution = quiet_label(wrap=False)
+        self.caution = quiet_label()
         self.body.addWidget(self.score)
         self.body.addWidget(self.caution)
+
+    @property
+    def legend(self) -> LegendBox:
+        """The legend of the topmost overlay."""
+        return self.legend_boxes[0]
 
     def refresh(self) -> None:
         """Show what the controllers hold."""
@@ -123,7 +133,9 @@ class OverlaySection(Section):
             overlay_row.refresh()
         self._refresh_channel()
         self._refresh_models()
-        self.legend.set_legend(self._overlays.legend())
+        legends = self._overlays.legends()
+        for index, box in enumerate(self.legend_boxes):
+            box.set_legend(legends[index] if index < len(legends) else None)
         self._refresh_pointer()
 
     def _refresh_pointer(self) -> None:
@@ -151,7 +163,6 @@ class OverlaySection(Section):
         self._refresh_score()
         caution = f"Not for: {bundle.card.not_for}" if bundle is not None and bundle.card.not_for else ""
         self.caution.setText(caution)
-        self.caution.setToolTip(f"<p>{html.escape(caution)}</p>")
         self.caution.setVisible(bool(caution and self._models.score()))
 
     def _refresh_score(self) -> None:
@@ -159,7 +170,7 @@ class OverlaySection(Section):
         score, about = self._models.score(), self._models.about_score()
         state = self._overlays.state("prediction")
         if score:
-            text = f"<b>{html.escape(score)}</b> (whole slide)<br>{html.escape(about)}"
+            text = f"<b>{html.escape(score)}</b> ({self._models.score_of()})<br>{html.escape(about)}"
         elif state.busy:
             text = html.escape(f"{state.first or 'The slide is being judged'}...")
         elif self._session.slide is None:

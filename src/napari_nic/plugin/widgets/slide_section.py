@@ -42,7 +42,7 @@ class SlideSection(Section):
         self.refresh()
 
     def _build_empty(self) -> None:
-        open_button, sample = QPushButton("&Open slide..."), QPushButton("Try the &sample")
+        open_button, sample = QPushButton("&Open slide..."), QPushButton("Try the sample")
         open_button.clicked.connect(self.open_clicked)
         sample.clicked.connect(self.sample_clicked)
         self.empty = Section("")
@@ -58,16 +58,16 @@ class SlideSection(Section):
         self.about = quiet_label(wrap=False)
         self.set_mpp = QPushButton(f"Enter {UM}/px...")
         self.set_mpp.clicked.connect(lambda: self._session.ask_pixel_size(again=True))
-        self.slide_row = row(self.slides, label="S&lide")
-        self.profile = QCheckBox("Apply colour pro&file")
+        self.slide_row = row(self.slides, label="&Slide")
+        self.profile = QCheckBox("Apply colour profile")
         self.profile.clicked.connect(lambda on: self._session.set_color("srgb" if on else "raw"))
         for widget in (self.slide_row, self.about, self.set_mpp, self.profile):
             self.body.addWidget(widget)
 
     def _build_region(self) -> None:
-        self.visible_only = QRadioButton("&Visible")
+        self.visible_only = QRadioButton("Visi&ble")
         self.visible_only.setToolTip("Compress what is on the screen, from its centre outwards")
-        self.whole = QRadioButton("Whole sli&de")
+        self.whole = QRadioButton("Whole slide")
         self.whole.setToolTip("Compress the whole slide, beginning with what is on the screen")
         for button, region in ((self.visible_only, "visible"), (self.whole, "whole")):
             button.clicked.connect(lambda _=False, region=region: self._set_region(region))

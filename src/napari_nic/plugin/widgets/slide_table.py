@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, QSortFilterProxyModel, Qt, Signal
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
 from napari_nic.cohorts import ListedSlide
 from napari_nic.plugin.controllers.cohort import COLUMNS, CohortController
 
+if TYPE_CHECKING:
+    from qtpy.QtGui import QKeyEvent
+
 ROW_SPACE = 6
 """Pixels between the texts of two rows."""
+
+_KEY = Qt.Key
+MOVING_KEYS = (
+    _KEY.Key_Up,
+    _KEY.Key_Down,
+    _KEY.Key_Left,
+    _KEY.Key_Right,
+    _KEY.Key_PageUp,
+    _KEY.Key_PageDown,
+    _KEY.Key_Home,
+    _KEY.Key_End,
+)
+OPENING_KEYS = (_KEY.Key_Return, _KEY.Key_Enter)
+"""Keys of the list. napari, to which a key goes that nobody took, moves through its dimensions by them."""
 
 _NO_PARENT = QModelIndex()
 
@@ -106,6 +125,12 @@ class SlideTable(QTableView):
         headings.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self.clicked.connect(self._choose)
         self.activated.connect(self._choose)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 -- Qt's name
+        """Move the selection, open by Enter; what moves or opens is never napari's, at the ends either."""
+        super().keyPressEvent(event)
+        if event.key() in MOVING_KEYS + OPENING_KEYS:
+            event.accept()
 
     def refresh(self) -> None:
         """Show the controller's list anew."""

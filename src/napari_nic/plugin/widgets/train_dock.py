@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt
-from qtpy.QtGui import QKeySequence, QShortcut
-
 from napari_nic.plugin.controllers.training import TrainController
 from napari_nic.plugin.settings import Settings
 from napari_nic.plugin.widgets.dialogs import Dialogs
@@ -44,11 +41,15 @@ class TrainDock(ClosingDock):
         self.progress_section = TrainProgressSection(self.training)
         self.show_sections((self.form_section, self.progress_section))
         self.setMinimumHeight(LEAST_HEIGHT)
-        stop = QShortcut(QKeySequence("Esc"), self)
-        stop.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-        stop.activated.connect(self.progress_section.stop.click)
         napari_viewer.events.theme.connect(self._on_theme)
         stand_out(self.progress_section.button, napari_viewer.theme)
+
+    def escape(self) -> bool:
+        """Stop the training, which keeps a checkpoint."""
+        stop = self.progress_section.stop
+        can_stop: bool = stop.isEnabled()
+        stop.click()
+        return can_stop
 
     def close_down(self) -> None:
         """Stop the training, which keeps a checkpoint, and let the viewer go."""

@@ -42,13 +42,13 @@ class TrainFormSection(Section):
         self.refresh()
 
     def _build_source(self) -> None:
-        self.on_slides, self.on_tiles = QRadioButton("Open &slides"), QRadioButton("T&iles")
+        self.on_slides, self.on_tiles = QRadioButton("Open slides"), QRadioButton("Tiles")
         self.on_slides.setToolTip("Train on the tissue of the slides that are open")
         self.on_tiles.setToolTip(TILES_HELP)
         self.on_slides.clicked.connect(lambda: self._training.fill_in(source="slides"))
         self.on_tiles.clicked.connect(lambda: self._training.fill_in(source="tiles"))
         self.source = quiet_label()
-        self.add = QPushButton("&Add folder...")
+        self.add = QPushButton("Add folder...")
         self.add.clicked.connect(self._add_path)
         self.clear = GlyphButton("cross", "Take all folders out of the list")
         self.clear.clicked.connect(lambda: self._training.fill_in(paths=()))
@@ -60,7 +60,7 @@ class TrainFormSection(Section):
         self.mpp.setToolTip(f"{UM}/px of the pictures in the folders: 0.5 for 20x, 0.25 for 40x")
         self.mpp.valueChanged.connect(lambda value: self._training.fill_in(mpp=value))
         self.add_row = row(self.add, self.clear, label="")
-        self.mpp_row = row(self.mpp, label=f"{UM}/p&x")
+        self.mpp_row = row(self.mpp, label=f"{UM}/px")
         self.body.addWidget(row(self.on_slides, self.on_tiles, label="Train on", buddy=self.on_slides))
         for widget in (self.source, self.add_row, self.mpp_row):
             self.body.addWidget(widget)
@@ -73,7 +73,7 @@ class TrainFormSection(Section):
         self.method.currentIndexChanged.connect(
             lambda index: self._training.fill_in(method=self.method.itemData(index))
         )
-        self.body.addWidget(row(self.method, label="&Method"))
+        self.body.addWidget(row(self.method, label="Method"))
 
     def _build_sizes(self) -> None:
         self.name = QLineEdit()
@@ -95,10 +95,10 @@ class TrainFormSection(Section):
         self.device.addItems(DEVICES)
         self.device.currentTextChanged.connect(lambda text: self._training.fill_in(device=text))
         for widget, label in (
-            (self.name, "&Name"),
-            (self.codes, "&Codes"),
-            (self.steps, "Ste&ps"),
-            (self.device, "&Device"),
+            (self.name, "Name"),
+            (self.codes, "Codes"),
+            (self.steps, "Steps"),
+            (self.device, "Device"),
         ):
             self.body.addWidget(row(widget, label=label))
 
