@@ -35,6 +35,21 @@ def _fits(full: int, coarse: int, factor: int) -> bool:
     return factor >= 1 and coarse in (full // factor, -(-full // factor))
 
 
+def is_same_picture(full: tuple[int, int], coarse: tuple[int, int]) -> bool:
+    """Whether a page of `coarse` (rows, cols) can be the slide of `full` (rows, cols), made smaller.
+
+    Both axes must allow one factor, within the two pixels that repeated rounding may cost. What is larger, or
+    of another aspect, is another picture: a macro image, a thumbnail with a border, a mask.
+    """
+    slack = 2.0
+    lowest = max(size / (small + slack) for size, small in zip(full, coarse, strict=True))
+    highest = min(
+        size / (small - slack) if small > slack else math.inf
+        for size, small in zip(full, coarse, strict=True)
+    )
+    return lowest <= highest and coarse[0] <= full[0] and coarse[1] <= full[1]
+
+
 def build_levels(shapes: list[tuple[int, int]], tiles: list[tuple[int, int]]) -> tuple[Level, ...]:
     """Make levels of shapes and tiles, (rows, cols) each, finest first."""
     return tuple(

@@ -23,6 +23,12 @@ class ByteSource:
         self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         self._close = weakref.finalize(self, os.close, self._descriptor)
         self._lock = threading.Lock()
+        self._size = os.fstat(self._descriptor).st_size
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file when it was opened."""
+        return self._size
 
     def read(self, offset: int, size: int) -> bytes:
         """Return exactly `size` bytes from `offset`.

@@ -2,35 +2,59 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import tifffile
 
-from napari_nic.errors import UnreadableSlideError
+from napari_nic.errors import DamagedSlideError, UnreadableSlideError
 from napari_nic.slides.model import PixelSizeClaim
-from napari_nic.slides.pixel_size import parse_float
+from napari_nic.slides.readers.tiff_channels import ChannelFacts, read_channels
+from napari_nic.slides.readers.tiff_depth import bits_of_ome
+from napari_nic.slides.readers.tiff_pixel_size import (
+    aperio_claims,
+    imagej_claims,
+    ome_claims,
+    philips_claims,
+    philips_spacings,
+    qptiff_claims,
+    resolution_claims,
+)
 
-_UM_PER_UNIT = {
-    tifffile.RESUNIT.INCH: 25_400.0,
-    tifffile.RESUNIT.CENTIMETER: 10_000.0,
-    tifffile.RESUNIT.MILLIMETER: 1_000.0,
-    tifffile.RESUNIT.MICROMETER: 1.0,
-}
-UM_PER_OME_UNIT = {"nm": 1e-3, "µm": 1.0, "\u03bcm": 1.0, "um": 1.0, "mm": 1e3, "cm": 1e4, "m": 1e6}
 _TEXT_TAGS = ("ImageDescription", "Make", "Model", "Software", "DateTime", "Artist", "HostComputer")
 _ICC_TAG = 34675
-_PHILIPS_SPACING = re.compile(
-    r'"PixelDataRepresentation".*?"DICOM_PIXEL_SPACING"[^>]*>\s*"([0-9.eE+-]+)"\s+"([0-9.eE+-]+)"', re.DOTALL
-)
 _ASSOCIATED_MAX_PIXELS = 2**26  # what is larger is no label
+_RIVAL_SHARE = 4  # a second picture of a quarter of the slide's pixels is no label either
 
 
 @dataclass(frozen=True)
 class TiffFacts:
-    """What the metadata says. `series` and the values of `associated` are indices into tifffile's series."""
+    """What the metadata says.
+
+    Attributes
+    ----------
+    vendor : str
+        As OpenSlide names vendors where it knows them.
+    series : int
+        Index of the slide among tifffile's series.
+    pixel_sizes : tuple of PixelSizeClaim
+        Most trustworthy first.
+    icc_profile : bytes or None
+        The embedded profile.
+    properties : mapping of str to str
+        Metadata as they stand there.
+    associated : mapping of str to int
+        tifffile's series of the label, macro and thumbnail.
+    channels : tuple of ChannelFacts
+        What the file says of its channels.
+    spacings : list of (float, float)
+        (y, x) in um of each level, where the file states them.
+    bits : int or None
+        How many bits of a sample count, where the file states it.
+    notices : list of str
+        What the user must be told.
+    """
 
     vendor: str
     series: int
@@ -38,6 +62,21 @@ class TiffFacts:
     icc_profile: bytes | None
     properties: Mapping[str, str]
     associated: Mapping[str, int]
+    channels: tuple[ChannelFacts, ...] = ()
+    spacings: list[tuple[float, float]] = field(default_factory=list)
+    bits: int | None = None
+    notices: list[str] = field(default_factory=list)
+
+
+@dataclass
+class _Dialect:
+    """What a vendor's own reading adds."""
+
+    claims: tuple[PixelSizeClaim, ...] = ()
+    properties: dict[str, str] = field(default_factory=dict)
+    spacings: list[tuple[float, float]] = field(default_factory=list)
+    bits: int | None = None
+    notices: list[str] = field(default_factory=list)
 
 
 def read_facts(tif: tifffile.TiffFile) -> TiffFacts:
@@ -46,22 +85,30 @@ def read_facts(tif: tifffile.TiffFile) -> TiffFacts:
     Raises
     ------
     UnreadableSlideError
-        If it is a dialect that must be stitched (Ventana, Trestle), or holds no picture.
+        If it is a dialect that must be stitched (Leica, Ventana, Trestle).
+    DamagedSlideError
+        If it holds no picture.
     """
     _refuse_stitched(tif)
     if not tif.series:
-        raise UnreadableSlideError("the TIFF file holds no picture")
-    vendor, dialect = _VENDORS.get(_flag(tif), ("generic-tiff", _read_generic))
-    series, claims, properties = dialect(tif)
+        raise DamagedSlideError("the TIFF file holds no picture", hint="copy it again from where it came")
+    series = 0 if tif.is_svs or tif.is_ndpi or tif.is_philips else _largest(tif)
+    flag = next((name for name in _DIALECTS if getattr(tif, f"is_{name}")), "")
+    vendor, read = _DIALECTS.get(flag, ("generic-tiff", lambda *_: _Dialect()))
+    dialect = read(tif, series)
     page = tif.series[series].levels[0].keyframe
     profile = page.tags.valueof(_ICC_TAG)
     return TiffFacts(
         vendor=vendor,
         series=series,
-        pixel_sizes=(*claims, *_resolution_claim(page)),
-        icc_profile=bytes(profile) if profile is not None else None,
-        properties=_tag_properties(page) | properties,
+        pixel_sizes=(*dialect.claims, *resolution_claims(page)),
+        icc_profile=bytes(profile) if isinstance(profile, bytes | tuple) else None,
+        properties=_tag_properties(page) | dialect.properties,
         associated=_associated(tif, series),
+        channels=read_channels(tif, series),
+        spacings=dialect.spacings,
+        bits=dialect.bits,
+        notices=dialect.notices + _rivals(tif, series),
     )
 
 
@@ -80,79 +127,71 @@ def _refuse_stitched(tif: tifffile.TiffFile) -> None:
             raise UnreadableSlideError(f"{kind} only OpenSlide puts together")
 
 
-def _flag(tif: tifffile.TiffFile) -> str:
-    return next((name for name in _VENDORS if getattr(tif, f"is_{name}")), "")
-
-
-Dialect = tuple[int, tuple[PixelSizeClaim, ...], dict[str, str]]
-
-
-def _read_aperio(tif: tifffile.TiffFile) -> Dialect:
-    text = tif.pages.first.description
+def _read_aperio(tif: tifffile.TiffFile, series: int) -> _Dialect:
     properties = {}
-    for item in text.split("|")[1:]:
+    for item in tif.series[series].keyframe.description.split("|")[1:]:
         key, _, value = item.partition("=")
         properties[f"aperio.{key.strip()}"] = value.strip()
-    mpp = parse_float(properties.get("aperio.MPP"))
-    return 0, () if mpp is None else (PixelSizeClaim(mpp, mpp, "aperio.MPP"),), properties
+    return _Dialect(aperio_claims(properties), properties)
 
 
-def _read_philips(tif: tifffile.TiffFile) -> Dialect:
-    """The levels' spacings in mm stand in the XML, finest first: ``"0.00025" "0.00025"`` (rows, columns)."""
-    found = _PHILIPS_SPACING.search(tif.philips_metadata or "")
-    if found is None:
-        return 0, (), {}
-    y, x = (1e3 * float(value) for value in found.groups())
-    return 0, (PixelSizeClaim(y, x, "philips DICOM_PIXEL_SPACING"),), {}
+def _read_philips(tif: tifffile.TiffFile, series: int) -> _Dialect:
+    del series
+    spacings = philips_spacings(tif.philips_metadata or "")
+    return _Dialect(philips_claims(spacings), spacings=spacings)
 
 
-def _read_ome(tif: tifffile.TiffFile) -> Dialect:
-    series = _largest(tif)
-    images = tifffile.xml2dict(tif.ome_metadata or "").get("OME", {}).get("Image", [])
+def _read_ome(tif: tifffile.TiffFile, series: int) -> _Dialect:
+    document = tifffile.xml2dict(tif.ome_metadata or "")
+    root = document.get("OME", {})
+    images = root.get("Image", []) if isinstance(root, dict) else []
     images = images if isinstance(images, list) else [images]
-    if series >= len(images):
-        return series, (), {}
-    pixels = images[series].get("Pixels", {})
-    y, x = (_ome_length(pixels, axis) for axis in "YX")
-    claims = () if y is None or x is None else (PixelSizeClaim(y, x, "OME PhysicalSizeX"),)
-    return series, claims, {f"ome.{key}": str(value) for key, value in pixels.items() if _is_plain(value)}
+    pixels = images[series].get("Pixels", {}) if series < len(images) else {}
+    if not isinstance(pixels, dict):
+        return _Dialect()
+    claims, notices = ome_claims(pixels)
+    plain = {
+        f"ome.{key}": str(value) for key, value in pixels.items() if isinstance(value, str | int | float)
+    }
+    return _Dialect(claims, plain, bits=bits_of_ome(pixels), notices=notices)
 
 
-def _read_generic(tif: tifffile.TiffFile) -> Dialect:
-    return _largest(tif), (), {}
+def _read_imagej(tif: tifffile.TiffFile, series: int) -> _Dialect:
+    return _Dialect(imagej_claims(tif.series[series].keyframe))
 
 
-_VENDORS = {
+def _read_qptiff(tif: tifffile.TiffFile, series: int) -> _Dialect:
+    return _Dialect(qptiff_claims(tif.series[series].keyframe))
+
+
+_DIALECTS: dict[str, tuple[str, Callable[[tifffile.TiffFile, int], _Dialect]]] = {
     "svs": ("aperio", _read_aperio),
-    "ndpi": ("hamamatsu", _read_generic),
+    "ndpi": ("hamamatsu", lambda *_: _Dialect()),
     "philips": ("philips", _read_philips),
+    "qpi": ("perkinelmer", _read_qptiff),
     "ome": ("ome-tiff", _read_ome),
+    "imagej": ("imagej", _read_imagej),
 }
 
 
-def _ome_length(pixels: Mapping[str, Any], axis: str) -> float | None:
-    """PhysicalSize of an axis in um; the schema's default unit is the micrometre."""
-    value = parse_float(pixels.get(f"PhysicalSize{axis}"))
-    scale = UM_PER_OME_UNIT.get(str(pixels.get(f"PhysicalSize{axis}Unit", "um")))
-    return None if value is None or scale is None else value * scale
-
-
-def _is_plain(value: object) -> bool:
-    return isinstance(value, str | int | float)
-
-
 def _largest(tif: tifffile.TiffFile) -> int:
-    areas = [series.keyframe.imagelength * series.keyframe.imagewidth for series in tif.series]
+    areas = _areas(tif)
     return areas.index(max(areas))
 
 
-def _resolution_claim(page: Any) -> tuple[PixelSizeClaim, ...]:
-    """What XResolution says. Screen defaults such as 72 dpi come out as 353 um/px and are refused later."""
-    scale = _UM_PER_UNIT.get(page.tags.valueof("ResolutionUnit"))
-    x, y = page.tags.valueof("XResolution"), page.tags.valueof("YResolution")
-    if scale is None or not x or not y or 0 in (*x, *y):
-        return ()
-    return (PixelSizeClaim(scale * y[1] / y[0], scale * x[1] / x[0], "tiff resolution"),)
+def _areas(tif: tifffile.TiffFile) -> list[int]:
+    return [series.keyframe.imagelength * series.keyframe.imagewidth for series in tif.series]
+
+
+def _rivals(tif: tifffile.TiffFile, main: int) -> list[str]:
+    """Name other pictures of like size: a file of several slides, of which one is shown."""
+    areas = _areas(tif)
+    others = [
+        area for index, area in enumerate(areas) if index != main and _RIVAL_SHARE * area >= areas[main]
+    ]
+    if not others or tif.is_svs or tif.is_ndpi or tif.is_philips or tif.is_qpi:
+        return []
+    return [f"the file holds {len(others) + 1} pictures of like size: number {main + 1} is shown"]
 
 
 def _tag_properties(page: Any) -> dict[str, str]:
@@ -165,7 +204,7 @@ def _associated(tif: tifffile.TiffFile, main: int) -> dict[str, int]:
     found: dict[str, int] = {}
     for index, series in enumerate(tif.series):
         page = series.keyframe
-        if index == main or series.axes not in ("YX", "YXS"):
+        if index == main or series.axes not in ("YX", "YXS", "SYX"):
             continue
         if page.imagelength * page.imagewidth <= _ASSOCIATED_MAX_PIXELS:
             name = (series.name or page.description.split("\n")[0]).strip().lower() or f"image-{index}"

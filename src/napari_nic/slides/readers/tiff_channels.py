@@ -1,0 +1,177 @@
+"""Which pages of a TIFF are one picture: channels, depth, time; and what the file calls its channels."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+
+import numpy as np
+
+from napari_nic.errors import DamagedSlideError
+from napari_nic.slides.readers.tiff_page import Plane
+from napari_nic.slides.readers.tiff_pixels import channels_refusal, refusal
+
+if TYPE_CHECKING:
+    import tifffile
+
+_RGB_NAMES = (("r", "red"), ("g", "green"), ("b", "blue"))
+_NAMELESS = re.compile(r"(channel|ch|c)?[\s:#_-]*[\d:]*", re.IGNORECASE)
+_WHITE = -1  # the colour that the OME schema gives a channel which states none
+_PLAIN_STACKS = {"Z": "focus planes", "T": "points in time", "I": "pictures of one size", "Q": "pictures"}
+
+
+@dataclass(frozen=True)
+class ChannelFacts:
+    """What the file says of a channel.
+
+    Attributes
+    ----------
+    name : str
+        As it stands there; empty where there is none, or only a number.
+    color : (int, int, int) or None
+        RGB that the file wants it shown in.
+    is_fluorescent : bool
+        Whether it states a fluorophore or a wavelength.
+    """
+
+    name: str = ""
+    color: tuple[int, int, int] | None = None
+    is_fluorescent: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing at all is said of it."""
+        return not self.name and self.color is None and not self.is_fluorescent
+
+
+def read_channels(tif: tifffile.TiffFile, series: int) -> tuple[ChannelFacts, ...]:
+    """Return what the file says of the channels of one of tifffile's series; nothing if it is silent."""
+    if tif.is_ome:
+        return _ome_channels(tif, series)
+    if tif.is_qpi:
+        return _qptiff_channels(tif.series[series])
+    if tif.is_imagej:
+        labels = (tif.imagej_metadata or {}).get("Labels") or []
+        count = dict(zip(tif.series[series].axes, tif.series[series].shape, strict=True)).get("C", 1)
+        return tuple(ChannelFacts(_name(label)) for label in labels[:count])
+    return ()
+
+
+def _ome_channels(tif: tifffile.TiffFile, series: int) -> tuple[ChannelFacts, ...]:
+    images = [node for node in parse_xml(tif.ome_metadata or "").iter() if _tag(node) == "Image"]
+    if series >= len(images):
+        return ()
+    return tuple(_ome_channel(node) for node in images[series].iter() if _tag(node) == "Channel")
+
+
+def _ome_channel(node: ET.Element) -> ChannelFacts:
+    color = node.get("Color")
+    number = int(color) if color and re.fullmatch(r"-?\d{1,11}", color) else _WHITE
+    red, green, blue = (number >> shift & 255 for shift in (24, 16, 8))
+    states = ("Fluor", "EmissionWavelength", "ExcitationWavelength")
+    return ChannelFacts(
+        _name(node.get("Name", "")),
+        None if number in (_WHITE, 0xFFFFFFFF) else (red, green, blue),
+        any(node.get(state) for state in states),
+    )
+
+
+def _qptiff_channels(series: Any) -> tuple[ChannelFacts, ...]:
+    """A Vectra or PhenoImager file describes each page; a page that is RGB has no name of its own."""
+    found = []
+    for page in series.levels[0].pages:
+        root = parse_xml(getattr(page, "description", "") or "")
+        name, color = root.findtext("Name") or "", root.findtext("Color") or ""
+        parts = [int(part) for part in re.findall(r"\d{1,3}", color)]
+        rgb = (parts[0], parts[1], parts[2]) if len(parts) == 3 else None
+        if name or rgb:
+            found.append(ChannelFacts(_name(name), rgb, is_fluorescent=True))
+    return tuple(found)
+
+
+def parse_xml(text: str) -> ET.Element:
+    """Parse a description; an empty element where it is none."""
+    try:
+        # expat bounds how far entities may grow; nothing outside the text is fetched.
+        return ET.fromstring(re.sub(r"^\s*<\?xml[^>]*\?>", "", text))  # noqa: S314
+    except (ET.ParseError, ValueError):
+        return ET.Element("nothing")
+
+
+def _tag(node: ET.Element) -> str:
+    return str(node.tag).rpartition("}")[2]
+
+
+def _name(text: Any) -> str:
+    name = str(text).strip()
+    return "" if _NAMELESS.fullmatch(name) else name
+
+
+def choose_planes(level: Any, channels: tuple[ChannelFacts, ...]) -> tuple[list[Plane], list[str]]:
+    """Return the pages that make one picture of a series' level: one, or three of a colour each.
+
+    Returns
+    -------
+    planes : list of Plane
+        One, or those of red, green and blue.
+    notices : list of str
+        What of the file is not shown.
+
+    Raises
+    ------
+    UnsupportedPixelsError
+        If the file holds channels that are no colours, or axes that make no picture.
+    """
+    sizes = dict(zip(level.axes, level.shape, strict=True))
+    leading = [axis for axis in level.axes if axis not in "YXS"]
+    if "Y" not in sizes or "X" not in sizes:
+        raise refusal(f"axes {level.axes} of {level.shape} are no picture")
+    odd = [axis for axis in leading if axis not in "C" and axis not in _PLAIN_STACKS and sizes[axis] > 1]
+    if odd:
+        raise refusal(f"axes {level.axes} of {level.shape} are not one picture (rows, cols, RGB)")
+    count = sizes.get("C", 1)
+    notices = _check_channels(level, count, channels)
+    fixed = {"Z": sizes.get("Z", 1) // 2}
+    shape = [sizes[axis] for axis in leading]
+    pages = []
+    for channel in range(count):
+        at = [channel if axis == "C" else fixed.get(axis, 0) for axis in leading]
+        pages.append(level.pages[int(np.ravel_multi_index(at, shape)) if at else 0])
+    if any(page is None for page in pages):
+        raise DamagedSlideError("a page of the file that its metadata name is not there")
+    for axis in leading:
+        if axis in _PLAIN_STACKS and sizes[axis] > 1:
+            which = "the middle one" if axis == "Z" else "the first one"
+            notices.append(f"the file holds {sizes[axis]} {_PLAIN_STACKS[axis]}: {which} is shown")
+    return [Plane.of(page) for page in pages], notices
+
+
+def _check_channels(level: Any, count: int, channels: tuple[ChannelFacts, ...]) -> list[str]:
+    names = [channel.name for channel in channels]
+    is_rgb_page = level.keyframe.samplesperpixel >= 3 and count == 1
+    if is_rgb_page and (
+        len(channels) < 3 or all(channel.is_plain for channel in channels) or _are_rgb(names)
+    ):
+        return []
+    if count == 1 and not is_rgb_page:
+        if channels and not channels[0].is_plain:
+            return [
+                f"the file holds one channel, {channels[0].name or 'in false colour'}: it is shown in grey"
+            ]
+        return []
+    if _are_rgb(names) and count == 3:
+        return []
+    is_silent = bool(channels) and all(channel.is_plain for channel in channels)
+    if count == 3 and is_silent and level.dtype == np.uint8:
+        return ["the file holds three channels without names: they are taken for red, green and blue"]
+    raise channels_refusal(
+        f"{max(count, len(channels))} channels that are not called red, green and blue", names
+    )
+
+
+def _are_rgb(names: list[str]) -> bool:
+    return len(names) == 3 and all(
+        name.lower() in known for name, known in zip(names, _RGB_NAMES, strict=True)
+    )
