@@ -14,6 +14,7 @@ import tiffslide
 from napari_nic.errors import DamagedSlideError, UnreadableSlideError
 from napari_nic.geometry import RegionPx
 from napari_nic.slides import open_slide
+from napari_nic.slides.readers import tiff_page, tiff_picture
 
 APERIO = "Aperio Image Library v11.2.1\n903x701 [0,0 903x701] (256x256) |AppMag = 20|MPP = 0.4990"
 
@@ -191,6 +192,47 @@ def test_scn_lies_on_the_whole_glass(tmp_path, small_image, dialects):
         outside = slide.read_region(0, RegionPx(0, 0, 100, 100))
     assert np.abs(area - small_image).mean() < 8  # JPEG
     assert (outside == 255).all()
+
+
+@pytest.mark.parametrize("planar", [False, True])
+def test_a_strip_that_must_be_decoded_whole_is_decoded_once(tmp_path, small_image, planar, monkeypatch):
+    for module in (tiff_page, tiff_picture):
+        monkeypatch.setattr(module, "MAX_BLOCK_PIXELS", 10_000)
+    path = tmp_path / "strip.tif"
+    data = np.moveaxis(small_image, -1, 0) if planar else small_image
+    planarconfig = "separate" if planar else "contig"
+    options = {"compression": "zlib", "rowsperstrip": small_image.shape[0], "metadata": None}
+    tifffile.imwrite(path, data, photometric="rgb", planarconfig=planarconfig, **options)
+    decoded = []
+    decode = tiff_picture.decode_segment
+    monkeypatch.setattr(tiff_picture, "decode_segment", lambda *a: decoded.append(a[1]) or decode(*a))
+    with open_slide(path) as slide:
+        assert slide.levels[0].tile == (512, 512)
+        assert not decoded
+        np.testing.assert_array_equal(slide.read_region(0, slide.levels[0].region), small_image)
+    assert len(decoded) == (3 if planar else 1)
+
+
+@pytest.mark.parametrize("planar", [False, True])
+def test_one_strip_of_plain_numbers_is_read_in_parts(tmp_path, small_image, planar):
+    path = tmp_path / "strip.tif"
+    data = np.moveaxis(small_image, -1, 0) if planar else small_image
+    planarconfig = "separate" if planar else "contig"
+    tifffile.imwrite(
+        path, data, photometric="rgb", planarconfig=planarconfig, rowsperstrip=701, metadata=None
+    )
+    with open_slide(path) as slide:
+        assert slide.levels[0].tile == (256, 903)
+        np.testing.assert_array_equal(slide.read_region(0, slide.levels[0].region), small_image)
+
+
+def test_a_strip_that_claims_more_than_it_can_hold_is_damaged(tmp_path):
+    path = tmp_path / "claims.tif"
+    strip = imagecodecs.zlib_encode(bytes(100))
+    options = {"shape": (20_000, 20_000, 3), "dtype": np.uint8, "photometric": "rgb", "rowsperstrip": 20_000}
+    tifffile.imwrite(path, iter([strip]), compression="zlib", metadata=None, **options)
+    with pytest.raises(DamagedSlideError, match="holds less than its size"):
+        open_slide(path)
 
 
 def test_aperio_facts(write):

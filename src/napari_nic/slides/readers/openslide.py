@@ -35,7 +35,7 @@ from napari_nic.slides.readers.openslide_guard import (
     check_tiff,
     check_vms,
 )
-from napari_nic.slides.readers.tiff_page import ycbcr_to_rgb
+from napari_nic.slides.readers.tiff_codecs import ycbcr_to_rgb
 
 T = TypeVar("T")
 
