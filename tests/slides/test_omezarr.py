@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import zarr
 
-from napari_nic.errors import DamagedSlideError, UnreadableSlideError
+from napari_nic.errors import (
+    ChannelsError,
+    DamagedSlideError,
+    NicError,
+    UnreadableSlideError,
+    UnsupportedPixelsError,
+)
 from napari_nic.geometry import RegionPx
-from napari_nic.slides import open_slide
+from napari_nic.slides import Selection, open_slide
 
 
 @pytest.mark.parametrize("version", ["0.4", "0.5"])
@@ -54,11 +63,14 @@ def test_a_damaged_chunk_is_named(tmp_path, small_image, make_ome_zarr):
         slide.read_tile(0, 0, 0)
 
 
-def write_axes(path, axes: str, shape: tuple[int, ...], data: np.ndarray) -> None:
+def write_axes(path, axes: str, shape: tuple[int, ...], data: np.ndarray, chunks=None, **ome) -> Path:
     group = zarr.open_group(path, mode="w")
-    group.create_array("0", data=data.reshape(shape), chunks=tuple(min(side, 64) for side in shape))
+    chunks = chunks or tuple(min(side, 64) for side in shape)
+    group.create_array("0", data=data.reshape(shape), chunks=chunks)
     listed = [{"name": axis} for axis in axes]
-    group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": listed, "datasets": [{"path": "0"}]}]}
+    multiscale = {"axes": listed, "datasets": [{"path": "0"}]}
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [multiscale], **ome}
+    return path
 
 
 def test_time_and_focus_show_one_plane(tmp_path):
@@ -66,7 +78,19 @@ def test_time_and_focus_show_one_plane(tmp_path):
     write_axes(tmp_path / "stack.zarr", "tczyx", data.shape, data)
     with open_slide(tmp_path / "stack.zarr") as slide:
         pixels = slide.read_region(0, slide.levels[0].region)
+        assert slide.notices == (
+            "of 5 planes of depth, number 3 is shown",
+            "of 2 time points, number 1 is shown",
+        )
+        fingerprint = slide.fingerprint
     np.testing.assert_array_equal(pixels, np.moveaxis(data[0, :, 2], 0, -1))
+    with open_slide(tmp_path / "stack.zarr", selection=Selection(z=1, t=2)) as slide:
+        pixels = slide.read_region(0, slide.levels[0].region)
+        assert slide.notices == ()
+        assert slide.fingerprint != fingerprint
+    np.testing.assert_array_equal(pixels, np.moveaxis(data[1, :, 0], 0, -1))
+    with pytest.raises(ChannelsError, match="there is no --z 6 among 5 planes of depth"):
+        open_slide(tmp_path / "stack.zarr", selection=Selection(z=6))
 
 
 def test_grey_without_channels(tmp_path):
@@ -88,7 +112,7 @@ def test_bioformats_layout(tmp_path, small_image, make_ome_zarr):
 @pytest.mark.parametrize(
     ("axes", "shape", "dtype", "reason"),
     [
-        ("cyx", (5, 40, 40), np.uint8, "5 channels"),
+        ("cyx", (5, 40, 40), np.uint8, "5 separate channels"),
         ("yx", (40, 40), np.float32, "float32"),
         ("qyx", (1, 40, 40), np.uint8, "not those of a picture"),
     ],
@@ -126,3 +150,234 @@ def test_fingerprint_sees_a_changed_coarse_chunk(tmp_path, small_image, make_ome
     chunk.write_bytes(chunk.read_bytes()[::-1])
     with open_slide(path) as slide:
         assert slide.fingerprint != before
+
+
+def test_a_scale_that_all_levels_share(tmp_path, small_image):
+    """With 1 and 2 at the levels and 0.325 beside them."""
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w", zarr_format=2)
+    datasets = []
+    for index, factor in enumerate((1, 2)):
+        group.create_array(str(index), data=np.moveaxis(small_image, -1, 0)[:, ::factor, ::factor].copy())
+        scale = [{"type": "scale", "scale": [1.0, factor, factor]}]
+        datasets.append({"path": str(index), "coordinateTransformations": scale})
+    axes = [{"name": name, "unit": "micrometer"} for name in "cyx"]
+    shared = [
+        {"type": "scale", "scale": [1.0, 0.5, 0.325]},
+        {"type": "translation", "translation": [0, 5, 5]},
+    ]
+    group.attrs["multiscales"] = [{"axes": axes, "datasets": datasets, "coordinateTransformations": shared}]
+    with open_slide(tmp_path / "a.zarr") as slide:
+        assert (slide.require_pixel_size().y, slide.require_pixel_size().x) == (0.5, 0.325)
+        np.testing.assert_array_equal(slide.read_region(0, slide.levels[0].region), small_image)
+
+
+@pytest.mark.parametrize("unit", ["nanometer", "nm", "millimeter"])
+def test_units_of_a_sensible_size(tmp_path, small_image, make_ome_zarr, unit):
+    path = make_ome_zarr(tmp_path / "a.zarr", small_image, unit=unit)
+    file = path / "zarr.json"
+    number = {"nanometer": "500.0", "nm": "500.0", "millimeter": "0.0005"}[unit]
+    text = re.sub(r"\b0\.5(?=,|\s)", number, file.read_text())
+    file.write_text(text)
+    with open_slide(path) as slide:
+        assert slide.require_pixel_size().x == pytest.approx(0.5)
+
+
+def test_a_scale_without_a_unit_is_told_with_its_number(tmp_path, small_image, make_ome_zarr):
+    with open_slide(make_ome_zarr(tmp_path / "a.zarr", small_image, unit=None)) as slide:
+        assert slide.pixel_size is None
+        assert "0.5 x 0.5 of no unit" in slide.pixel_size_note
+    with open_slide(make_ome_zarr(tmp_path / "b.zarr", small_image, unit="parsec")) as slide:
+        assert "0.5 x 0.5 of parsec" in slide.pixel_size_note
+
+
+@pytest.mark.parametrize("order", ["cyx", "yxc", "ycx"])
+def test_any_order_of_axes(tmp_path, small_image, order):
+    data = small_image.transpose(["yxc".index(axis) for axis in order]).copy()
+    with open_slide(write_axes(tmp_path / "a.zarr", order, data.shape, data)) as slide:
+        np.testing.assert_array_equal(slide.read_region(0, slide.levels[0].region), small_image)
+
+
+def test_big_endian_samples(tmp_path):
+    data = (np.arange(90 * 70).reshape(90, 70) * 10).astype(">u2")
+    path = write_axes(tmp_path / "a.zarr", "yx", (90, 70), data)
+    window = {"start": 0, "end": 65535}
+    attributes = zarr.open_group(path, mode="a").attrs
+    attributes["ome"] = dict(attributes["ome"]) | {"omero": {"channels": [{"window": window}]}}
+    with open_slide(path) as slide:
+        pixels = slide.read_region(0, slide.levels[0].region)
+    np.testing.assert_allclose(pixels[..., 0], data / 257.0, atol=0.51)
+
+
+def test_a_black_chunk_that_was_written_stays_black(tmp_path, small_image):
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w", zarr_format=2)
+    array = group.create_array(
+        "0",
+        shape=(3, 400, 400),
+        chunks=(3, 200, 200),
+        dtype="u1",
+        fill_value=7,
+        config={"write_empty_chunks": True},
+    )
+    array[:, :200, :200] = 0
+    group.attrs["multiscales"] = [{"axes": list("cyx"), "datasets": [{"path": "0"}]}]
+    with open_slide(tmp_path / "a.zarr") as slide:
+        pixels = slide.read_region(0, slide.levels[0].region)
+    assert (pixels[:200, :200] == 0).all()
+    assert (pixels[200:] == 7).all()  # never written: the value that the file states for it
+
+
+def test_chunks_of_any_size(tmp_path, small_image):
+    data = np.moveaxis(small_image, -1, 0)
+    for number, chunks in enumerate([(1, 1, 903), (3, 7, 5), (2, 701, 903)]):
+        with open_slide(write_axes(tmp_path / f"{number}.zarr", "cyx", data.shape, data, chunks)) as slide:
+            assert min(slide.levels[0].tile) >= 64
+            region = RegionPx(3, 5, 90, 95)
+            np.testing.assert_array_equal(slide.read_region(0, region), small_image[region.slices])
+
+
+def test_chunks_that_are_too_large(tmp_path):
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w")
+    group.create_array("0", shape=(3, 2**20, 2**20), chunks=(3, 2**15, 2**15), dtype="u1")
+    group.attrs["ome"] = {"multiscales": [{"axes": list("cyx"), "datasets": [{"path": "0"}]}]}
+    with pytest.raises(UnsupportedPixelsError, match="would be decoded at once"):
+        open_slide(tmp_path / "a.zarr")
+
+
+# -- channels ----------------------------------------------------------------------------------------------
+
+
+def three(tmp_path, channels, dtype=np.uint8, count: int = 3) -> Path:
+    data = np.random.default_rng(0).integers(1, 255, (count, 90, 70)).astype(dtype)
+    omero = {} if channels is None else {"omero": {"channels": channels}}
+    return write_axes(tmp_path / "a.zarr", "cyx", data.shape, data, **omero)
+
+
+def described(labels, colors=("FF0000", "00FF00", "0000FF")) -> list[dict[str, object]]:
+    return [{"label": label, "color": color} for label, color in zip(labels, colors, strict=True)]
+
+
+@pytest.mark.parametrize(
+    "labels", [("", "", ""), ("Red", "Green", "Blue"), ("Channel 0", "Channel 1", "Channel 2")]
+)
+def test_three_channels_that_are_samples_of_a_colour(tmp_path, labels):
+    with open_slide(three(tmp_path, described(labels))) as slide:
+        assert not slide.is_fluorescence
+
+
+@pytest.mark.parametrize(
+    ("channels", "dtype", "count"),
+    [
+        (described(("DAPI", "FITC", "Cy3")), np.uint8, 3),
+        (described(("", "", ""), ("0000FF", "00FF00", "FF0000")), np.uint8, 3),
+        (None, np.uint16, 3),
+        (None, np.uint8, 4),
+        (None, np.uint8, 2),
+    ],
+)
+def test_separate_channels_are_never_rgb(tmp_path, channels, dtype, count):
+    path = three(tmp_path, channels, dtype, count)
+    with pytest.raises(ChannelsError, match=rf"{count} separate channels, no RGB picture"):
+        open_slide(path)
+    with open_slide(path, channels=[1]) as slide:
+        assert slide.is_fluorescence
+
+
+def test_names_colours_and_windows_are_the_files(tmp_path):
+    entry = {"label": "DAPI", "color": "0000FF", "window": {"start": 0, "end": 510}}
+    data = np.full((2, 90, 70), 51, np.uint16)
+    omero = {"channels": [entry, {"label": "broken", "color": 7, "window": {"start": "a"}}]}
+    path = write_axes(tmp_path / "a.zarr", "cyx", data.shape, data, omero=omero)
+    with open_slide(path, channels=["DAPI"]) as slide:
+        assert [channel.name for channel in slide.channels] == ["DAPI", "broken"]
+        pixels = slide.read_region(0, slide.levels[0].region)
+    assert (pixels == (0, 0, 26)).all()
+
+
+# -- which group -------------------------------------------------------------------------------------------
+
+
+def test_several_series(tmp_path, small_image, make_ome_zarr):
+    root = zarr.open_group(tmp_path / "a.zarr", mode="w")
+    root.attrs["ome"] = {"version": "0.5", "bioformats2raw.layout": 3}
+    make_ome_zarr(tmp_path / "a.zarr" / "0", small_image[:100, :120])
+    make_ome_zarr(tmp_path / "a.zarr" / "1", small_image)
+    with open_slide(tmp_path / "a.zarr") as slide:
+        assert slide.levels[0].shape == small_image.shape[:2]
+        assert slide.notices == ("of 2 pictures the largest, 1, is shown",)
+    with open_slide(tmp_path / "a.zarr", selection=Selection(scene=1)) as slide:
+        assert slide.levels[0].shape == (100, 120)
+    make_ome_zarr(tmp_path / "a.zarr" / "2", small_image[:600])
+    with pytest.raises(ChannelsError, match=r"3 pictures, none of which.*1 \(a.zarr/0, 120 x 100 px\)"):
+        open_slide(tmp_path / "a.zarr")
+
+
+@pytest.mark.parametrize(
+    ("ome", "sentence"),
+    [
+        ({"plate": {"wells": []}}, "a plate of many wells"),
+        ({"well": {"images": []}}, "a well of many pictures"),
+        ({"labels": ["nuclei"]}, "a list of label images"),
+        ({"multiscales": []}, "multiscales is no list"),
+        ({"multiscales": {}}, "multiscales is no list"),
+        ({"multiscales": [7]}, "multiscales is no list"),
+        ({"multiscales": [{"axes": 5}]}, "axes is no list"),
+        ({"multiscales": [{"axes": [{}, {}, {}]}]}, "axes None, None, None"),
+        ({"multiscales": [{"axes": list("cyx")}]}, "datasets is no list"),
+        ({"multiscales": [{"axes": list("cyx"), "datasets": [{"path": 3}]}]}, "datasets is no list"),
+        ({"multiscales": [{"axes": list("cyx"), "datasets": [{"path": "../x"}]}]}, r"name a level '\.\./x'"),
+        ({"multiscales": [{"axes": list("cyx"), "datasets": [{"path": "/etc"}]}]}, "name a level '/etc'"),
+        ({"multiscales": [{"axes": list("cyx"), "datasets": [{"path": "9"}]}]}, "the level 9 is not there"),
+        ({"multiscales": [{"axes": list("yx"), "datasets": [{"path": "0"}]}]}, "which is no picture's"),
+        (
+            {
+                "multiscales": [
+                    {
+                        "axes": list("cyx"),
+                        "datasets": [{"path": "0"}],
+                        "coordinateTransformations": [{"type": "scale", "scale": [1]}],
+                    }
+                ]
+            },
+            "a scale does not fit the axes",
+        ),
+        ({"image-label": {}, "multiscales": [{}]}, "a label image"),
+        ([], "without OME multiscale metadata"),
+        ("text", "without OME multiscale metadata"),
+    ],
+)
+def test_metadata_of_other_kinds_are_one_sentence(tmp_path, ome, sentence):
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w")
+    group.create_array("0", data=np.ones((3, 40, 40), np.uint8))
+    group.attrs["ome"] = ome
+    with pytest.raises(NicError, match=sentence) as caught:
+        open_slide(tmp_path / "a.zarr")
+    assert "a.zarr" in str(caught.value)
+
+
+def test_metadata_without_end(tmp_path):
+    path = tmp_path / "a.zarr"
+    path.mkdir()
+    (path / "zarr.json").write_text('{"a":' * 100_000)
+    with pytest.raises(UnreadableSlideError, match=r"nested too deeply|cannot be used"):
+        open_slide(path)
+
+
+def test_a_part_of_a_zarr_says_what_to_open(tmp_path, small_image, make_ome_zarr):
+    path = make_ome_zarr(tmp_path / "a.zarr", small_image)
+    with pytest.raises(UnreadableSlideError, match=r"(?s)a single array.*open the folder a\.zarr"):
+        open_slide(path / "0")
+    with pytest.raises(UnreadableSlideError, match=r"(?s)a part of an OME-Zarr picture.*open a\.zarr"):
+        open_slide(path / "zarr.json")
+
+
+def test_pipes_in_the_folder(tmp_path, small_image, make_ome_zarr):
+    path = make_ome_zarr(tmp_path / "a.zarr", small_image)
+    chunk = path / "0" / "c" / "0" / "0" / "0"
+    chunk.unlink()
+    os.mkfifo(chunk)
+    with open_slide(path) as slide, pytest.raises(DamagedSlideError, match="not a regular file"):
+        slide.read_tile(0, 0, 0)
+    (path / "0" / "zarr.json").unlink()
+    os.mkfifo(path / "0" / "zarr.json")
+    with pytest.raises(DamagedSlideError, match="not a regular file"):
+        open_slide(path)

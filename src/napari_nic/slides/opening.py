@@ -91,7 +91,9 @@ register_reader(
 )
 register_reader("czi", "napari_nic.slides.readers.czi:open_czi", (".czi",), ("czi",), selects=True)
 register_reader("isyntax", "napari_nic.slides.readers.isyntax:open_isyntax", (".isyntax",), ("isyntax",))
-register_reader("omezarr", "napari_nic.slides.readers.omezarr:open_omezarr", (".zarr",), ("zarr",))
+register_reader(
+    "omezarr", "napari_nic.slides.readers.omezarr:open_omezarr", (".zarr",), ("zarr",), selects=True
+)
 register_reader(
     "plain", "napari_nic.slides.readers.plain:open_plain", (".png", ".jpg", ".jpeg"), ("png", "jpeg")
 )

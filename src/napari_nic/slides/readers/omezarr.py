@@ -1,82 +1,132 @@
-"""OME-Zarr 0.4 and 0.5: a folder with a multiscale picture of axes c, y, x (of t and z one is shown)."""
+"""OME-Zarr 0.4 and 0.5: a folder with a multiscale picture of axes t, c, z, y, x."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import zarr
 import zarr.errors
 
-from napari_nic.errors import DamagedSlideError, OutOfBoundsError, UnreadableSlideError
+from napari_nic.disk import check_regular
+from napari_nic.errors import (
+    ChannelsError,
+    DamagedSlideError,
+    OutOfBoundsError,
+    UnreadableSlideError,
+    UnsupportedPixelsError,
+)
 from napari_nic.slides.levels import build_levels
-from napari_nic.slides.model import WHITE, PixelSizeClaim, RgbArray, SourceInfo, to_rgb
+from napari_nic.slides.model import (
+    WHITE,
+    Channel,
+    ChannelSource,
+    RgbArray,
+    Selection,
+    SlideSource,
+    SourceInfo,
+    to_rgb,
+)
+from napari_nic.slides.readers.omezarr_metadata import (
+    METADATA_NAMES,
+    Multiscale,
+    channels_of,
+    is_color,
+    open_multiscale,
+)
 
-_UM_PER_UNIT = {
-    "angstrom": 1e-4,
-    "nanometer": 1e-3,
-    "micrometer": 1.0,
-    "millimeter": 1e3,
-    "centimeter": 1e4,
-    "meter": 1e6,
-}
-_METADATA_NAMES = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
+MAX_CHUNK_BYTES = 2**28
+"""Chunks are decoded whole, whatever part of them is asked for."""
+
+_LOW, _BLOCK = 64, 256  # sides of chunks below the first are read several at once, to at least the second
+_MAX_SIDE = 2**31 - 1
 _MAX_FINGERPRINT_CHUNKS = 64
-_STORE_KEY = "napari_nic"  # by which the compressed room marks its stores
-_OPEN_ERRORS = (zarr.errors.BaseZarrError, ValueError, KeyError, OSError, TypeError)
+_READ_ERRORS = (zarr.errors.BaseZarrError, RuntimeError, ValueError, OSError, TypeError, KeyError)
+_AXIS_NAMES = {"z": "planes of depth", "t": "time points"}
 
 
-class OmeZarrSource:
-    """An open OME-Zarr picture. See :class:`~napari_nic.slides.model.SlideSource`.
+class _Source:
+    """What both kinds of OME-Zarr share: levels, and reading a block of all wanted channels."""
 
-    A chunk that was never written comes back from Zarr as the fill value. A block that holds the fill
-    value 0 and nothing else is taken for such a chunk: no brightfield tissue is wholly black.
-    """
-
-    def __init__(self, path: Path, group: zarr.Group, multiscale: Mapping[str, Any], version: str) -> None:
+    def __init__(
+        self, path: Path, picture: Multiscale, planes: dict[str, int], notices: Sequence[str]
+    ) -> None:
         self.path = path
-        self._axes = [str(axis["name"] if isinstance(axis, Mapping) else axis) for axis in multiscale["axes"]]
-        self._arrays = [_array(group, str(dataset["path"])) for dataset in multiscale["datasets"]]
-        _check_picture(self._axes, self._arrays[0])
-        y, x = self._axes.index("y"), self._axes.index("x")
-        shapes = [(array.shape[y], array.shape[x]) for array in self._arrays]
-        tiles = [(array.chunks[y], array.chunks[x]) for array in self._arrays]
+        self._picture = picture
+        self._planes = planes
+        y, x = picture.axes.index("y"), picture.axes.index("x")
+        chosen = {axis: at for axis, at in planes.items() if picture.size(axis) > 1}
         self.info = SourceInfo(
             vendor="ome-zarr",
-            levels=build_levels(shapes, tiles),
-            pixel_sizes=tuple(_claims(multiscale, y, x)),
+            levels=build_levels(
+                [(array.shape[y], array.shape[x]) for array in picture.arrays],
+                [(_block(array.chunks[y]), _block(array.chunks[x])) for array in picture.arrays],
+            ),
+            pixel_sizes=picture.pixel_sizes,
             background=WHITE,
-            properties={"ome-zarr.version": version, "ome-zarr.name": str(multiscale.get("name", ""))},
-            fingerprint_files=tuple(_files_of(path, self._arrays[-1])),
+            properties={"ome-zarr.version": picture.version, "ome-zarr.name": picture.name},
+            fingerprint_files=tuple(_files_of(path, picture.arrays[-1])),
+            notices=(*picture.notices, *notices),
+            choice={**(picture.choice or {}), **chosen},
         )
 
-    def read_tile(self, level: int, row: int, col: int) -> RgbArray | None:
-        """Read one chunk; None if it holds nothing."""
+    def _read(self, level: int, row: int, col: int, channels: slice | list[int]) -> npt.NDArray[Any] | None:
+        """Return (rows, cols, channels); None where none of the block's chunks was ever written."""
         frame = self.info.levels[level].tile_region(row, col)
-        array = self._arrays[level]
-        try:
-            pixels = np.asarray(array[self._index(array, *frame.slices)])
-        except (RuntimeError, ValueError, OSError) as error:
-            raise DamagedSlideError(
-                f"chunk ({row}, {col}) of level {level} cannot be decoded",
-                path=self.path,
-                found=str(error),
-                hint="the folder is damaged: copy it again from where it came",
-            ) from error
-        if array.fill_value == 0 and not pixels.any():
+        array = self._picture.arrays[level]
+        at: dict[str, int | slice | list[int]] = {"y": frame.slices[0], "x": frame.slices[1], "c": channels}
+        index = tuple(
+            at[axis]
+            if axis in at
+            else _plane(self._planes[axis], array.shape[place], self._picture.size(axis))
+            for place, axis in enumerate(self._picture.axes)
+        )
+        if not self._is_there(array, index):
             return None
-        remaining = [axis for axis in self._axes if axis in "cyx"]
-        order = [remaining.index(axis) for axis in "yxc" if axis in remaining]
-        return to_rgb(pixels.transpose(order), self.info.background)
+        try:
+            pixels = np.asarray(array.oindex[index])  # type: ignore[index]  # lists are indices too
+        except _READ_ERRORS as error:
+            raise self._damaged(row, col, level, str(error)) from error
+        except MemoryError as error:
+            raise self._damaged(row, col, level, "it is larger than the memory") from error
+        remaining = [axis for axis in self._picture.axes if axis in "cyx"]
+        pixels = pixels.transpose([remaining.index(axis) for axis in "yxc" if axis in remaining])
+        pixels = pixels if pixels.ndim == 3 else pixels[..., None]
+        return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
 
-    def _index(self, array: zarr.Array, rows: slice, cols: slice) -> tuple[int | slice, ...]:
-        """Index of a region; of a focus stack the middle plane is shown, of a time series the first."""
-        at: dict[str, int | slice] = {"y": rows, "x": cols, "c": slice(None)}
-        if "z" in self._axes:
-            at["z"] = array.shape[self._axes.index("z")] // 2
-        return tuple(at.get(axis, 0) for axis in self._axes)
+    def _is_there(self, array: zarr.Array, index: tuple[int | slice | list[int], ...]) -> bool:
+        """Whether any file of a block's chunks is there; a pipe in its place would never end."""
+        stored = array.shards or array.chunks
+        ranges: list[list[int]] = []
+        for place, part in enumerate(index):
+            size = stored[place]
+            if isinstance(part, slice):
+                first, stop = part.start or 0, array.shape[place] if part.stop is None else part.stop
+                ranges.append(list(range(first // size, (stop - 1) // size + 1)))
+            else:
+                ranges.append(sorted({int(i) // size for i in ([part] if isinstance(part, int) else part)}))
+        folder = self._folder(array)
+        found = False
+        for at in np.ndindex(*(len(entry) for entry in ranges)):
+            key = array.metadata.encode_chunk_key(tuple(ranges[i][n] for i, n in enumerate(at)))
+            check_regular(folder / key, DamagedSlideError)
+            found = found or (folder / key).is_file()
+        return found
+
+    def _folder(self, array: zarr.Array) -> Path:
+        return Path(array.store.root) / array.path  # type: ignore[attr-defined]  # a LocalStore
+
+    def _damaged(self, row: int, col: int, level: int, found: str) -> DamagedSlideError:
+        return DamagedSlideError(
+            f"chunk ({row}, {col}) of level {level} cannot be decoded",
+            path=self.path,
+            found=found,
+            hint="the folder is damaged: copy it again from where it came",
+        )
 
     def read_associated(self, name: str) -> RgbArray:
         """OME-Zarr names no associated images."""
@@ -86,72 +136,116 @@ class OmeZarrSource:
         """Nothing is held open."""
 
 
-def open_omezarr(path: Path) -> OmeZarrSource:
-    """Open an OME-Zarr folder; see :data:`~napari_nic.slides.model.OpenSource`."""
+class OmeZarrSource(_Source):
+    """A colour picture in an OME-Zarr. See :class:`~napari_nic.slides.model.SlideSource`.
+
+    A chunk that was never written stands for the fill value. Where that is 0 it is shown as background, for
+    no brightfield tissue is wholly black.
+    """
+
+    def read_tile(self, level: int, row: int, col: int) -> RgbArray | None:
+        """Read one block; None if it holds nothing."""
+        pixels = self._read(level, row, col, slice(None))
+        array = self._picture.arrays[level]
+        if pixels is None:
+            if not array.fill_value:
+                return None
+            frame = self.info.levels[level].tile_region(row, col)
+            shape = (frame.height, frame.width, self._picture.size("c"))
+            pixels = np.full(shape, array.fill_value, array.dtype.newbyteorder("="))
+        elif array.shards is not None and not array.fill_value and not pixels.any():
+            return None  # which chunks of a shard were written cannot be seen from outside
+        return to_rgb(pixels, self.info.background)
+
+
+class OmeZarrChannels(_Source):
+    """Separate channels in an OME-Zarr. See :class:`~napari_nic.slides.model.ChannelSource`."""
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """All channels, in the file's order."""
+        return channels_of(self._picture)
+
+    def read_channels(
+        self, level: int, row: int, col: int, channels: Sequence[int]
+    ) -> npt.NDArray[Any] | None:
+        """Read one block of some channels; None if it holds nothing."""
+        pixels = self._read(level, row, col, list(channels))
+        array = self._picture.arrays[level]
+        if pixels is None and array.fill_value:
+            frame = self.info.levels[level].tile_region(row, col)
+            pixels = np.full(
+                (frame.height, frame.width, len(channels)), array.fill_value, array.dtype.newbyteorder("=")
+            )
+        return pixels
+
+
+def open_omezarr(path: Path, selection: Selection | None = None) -> SlideSource | ChannelSource:
+    """Open an OME-Zarr folder; see :data:`~napari_nic.slides.model.OpenSource`.
+
+    Parameters
+    ----------
+    path : Path
+    selection : Selection, optional
+        Picture, plane of depth and time point of a folder that holds several.
+    """
     if not path.is_dir():
         raise UnreadableSlideError("a file, not an OME-Zarr folder")
-    if not any((path / name).is_file() for name in _METADATA_NAMES):
+    if not any((path / name).is_file() for name in METADATA_NAMES):
         raise UnreadableSlideError("a folder without Zarr metadata")
-    try:
-        group = zarr.open_group(path, mode="r")
-        group, multiscale, version = _multiscale(group)
-        return OmeZarrSource(path, group, multiscale, version)
-    except _OPEN_ERRORS as error:
-        if isinstance(error, UnreadableSlideError):
-            raise
-        raise UnreadableSlideError(f"the Zarr metadata cannot be used: {error}") from error
+    selection = selection or Selection()
+    picture = open_multiscale(path, selection.scene)
+    for array in picture.arrays:
+        _check_kind(array, picture.axes)
+    planes, notices = _choose_planes(path, picture, selection)
+    kind = OmeZarrSource if is_color(picture) else OmeZarrChannels
+    return kind(path, picture, planes, notices)
 
 
-def _multiscale(group: zarr.Group) -> tuple[zarr.Group, Mapping[str, Any], str]:
-    """Return the group that holds the first multiscale picture, its metadata and their version."""
-    attributes: Mapping[str, Any] = group.attrs.asdict()
-    if _STORE_KEY in attributes:
-        raise UnreadableSlideError("a compressed slide (its picture is a preview of codes), not a slide")
-    ome = attributes.get("ome", attributes)  # 0.5 keeps everything under "ome", 0.4 at the top
-    if "multiscales" in ome:
-        multiscale = ome["multiscales"][0]
-        return group, multiscale, str(ome.get("version", multiscale.get("version", "0.4")))
-    if "bioformats2raw.layout" in ome:
-        first = group["0"]
-        if isinstance(first, zarr.Group):
-            return _multiscale(first)
-    raise UnreadableSlideError("a Zarr folder without OME multiscale metadata")
+def _check_kind(array: zarr.Array, axes: Sequence[str]) -> None:
+    if array.dtype.kind != "u" or array.dtype.itemsize > 2:
+        raise UnsupportedPixelsError(
+            f"samples are {array.dtype}, not 8 or 16 bit unsigned", hint="convert the picture to 8 or 16 bits"
+        )
+    nbytes = math.prod(array.chunks) * array.dtype.itemsize
+    if nbytes > MAX_CHUNK_BYTES or max(array.shape) > _MAX_SIDE:
+        raise UnsupportedPixelsError(
+            f"chunks of {' x '.join(map(str, array.chunks))} ({', '.join(axes)}) would be decoded at once; "
+            f"the limit is {MAX_CHUNK_BYTES} bytes",
+            hint="write it anew with smaller chunks",
+        )
 
 
-def _array(group: zarr.Group, name: str) -> zarr.Array:
-    array = group[name]
-    if not isinstance(array, zarr.Array):
-        raise UnreadableSlideError(f"{name!r} is no array")
-    return array
+def _choose_planes(path: Path, picture: Multiscale, selection: Selection) -> tuple[dict[str, int], list[str]]:
+    """Return the plane of each axis that is shown: the chosen one, else the middle depth, the first time."""
+    planes, notices = {}, []
+    for axis, wanted, default in (("z", selection.z, picture.size("z") // 2), ("t", selection.t, 0)):
+        count = picture.size(axis)
+        if wanted is not None and not 1 <= wanted <= count:
+            raise ChannelsError(
+                f"there is no --{axis} {wanted} among {count} {_AXIS_NAMES[axis]}",
+                path=path,
+                hint=f"choose 1 to {count}",
+            )
+        planes[axis] = default if wanted is None else wanted - 1
+        if wanted is None and count > 1:
+            notices.append(f"of {count} {_AXIS_NAMES[axis]}, number {planes[axis] + 1} is shown")
+    return planes, notices
 
 
-def _check_picture(axes: Sequence[str], array: zarr.Array) -> None:
-    sizes = dict(zip(axes, array.shape, strict=True))
-    if not {"y", "x"} <= sizes.keys() <= set("tczyx"):
-        raise UnreadableSlideError(f"axes {', '.join(axes)} are not those of a picture")
-    if sizes.get("c", 1) not in (1, 3, 4):
-        raise UnreadableSlideError(f"{sizes['c']} channels: not a brightfield picture (grey, RGB or RGBA)")
-    if array.dtype not in (np.dtype(np.uint8), np.dtype(np.uint16)):
-        raise UnreadableSlideError(f"samples are {array.dtype}, not 8 or 16 bit unsigned")
+def _plane(wanted: int, count: int, finest: int) -> int:
+    """Return the plane of a level that shows plane `wanted` of the finest: a level may have fewer."""
+    return min(wanted * count // finest, count - 1)
 
 
-def _claims(multiscale: Mapping[str, Any], y: int, x: int) -> Iterator[PixelSizeClaim]:
-    axes = multiscale["axes"]
-    transforms = multiscale["datasets"][0].get("coordinateTransformations", [])
-    shared = multiscale.get("coordinateTransformations", [])
-    scales = [transform["scale"] for transform in (*transforms, *shared) if transform["type"] == "scale"]
-    if not scales or not isinstance(axes[y], Mapping):
-        return
-    unit_y, unit_x = (_UM_PER_UNIT.get(axes[axis].get("unit", "")) for axis in (y, x))
-    if unit_y is not None and unit_x is not None:
-        total = np.prod(scales, axis=0)
-        yield PixelSizeClaim(float(total[y]) * unit_y, float(total[x]) * unit_x, "OME-Zarr scale")
+def _block(chunk: int) -> int:
+    return chunk * -(-_BLOCK // chunk) if chunk < _LOW else chunk
 
 
 def _files_of(path: Path, coarsest: zarr.Array) -> Iterator[Path]:
     """Yield the metadata, and chunks of the coarsest level, which stand for the picture."""
     for folder in (path, *sorted(child for child in path.iterdir() if child.is_dir())):
-        yield from (folder / name for name in _METADATA_NAMES if (folder / name).is_file())
-    folder = path / coarsest.path
-    chunks = sorted(file for file in folder.rglob("*") if file.is_file() and file.name not in _METADATA_NAMES)
+        yield from (folder / name for name in METADATA_NAMES if (folder / name).is_file())
+    folder = Path(coarsest.store.root) / coarsest.path  # type: ignore[attr-defined]  # a LocalStore
+    chunks = sorted(file for file in folder.rglob("*") if file.is_file() and file.name not in METADATA_NAMES)
     yield from chunks[:_MAX_FINGERPRINT_CHUNKS]
