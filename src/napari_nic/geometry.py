@@ -17,7 +17,10 @@ from typing import Any
 from napari_nic.errors import InvalidParameterError
 
 MPP_MIN, MPP_MAX = 0.05, 20.0
-"""Micrometres per pixel outside this range are taken for a mistake in the file."""
+"""Micrometres per pixel outside this range are taken for a mistake in the file until a user confirms them."""
+
+CONFIRMED = "the file, confirmed by the user"
+"""Source of a size outside that range which a user stated to be what the file says."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,11 @@ class PixelSize:
     source: str = "user"
 
     def __post_init__(self) -> None:
-        if not (MPP_MIN <= self.y <= MPP_MAX and MPP_MIN <= self.x <= MPP_MAX):
+        if self.source == CONFIRMED:
+            is_sensible = 0 < self.y < math.inf and 0 < self.x < math.inf
+        else:
+            is_sensible = MPP_MIN <= self.y <= MPP_MAX and MPP_MIN <= self.x <= MPP_MAX
+        if not is_sensible:
             raise InvalidParameterError(
                 "micrometres per pixel out of range",
                 expected=f"{MPP_MIN} to {MPP_MAX} um/px",

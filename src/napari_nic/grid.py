@@ -84,14 +84,15 @@ class PatchGrid:
         Raises
         ------
         InvalidParameterError
-            If a size is not positive or the slide is coarser than `mpp` by more than a factor of 2
-            (patches would be made of invented pixels).
+            If a size is not positive, the slide is coarser than `mpp` by more than a factor of 2 (patches
+            would be made of invented pixels), or its pixels are not square (tissue would be squeezed).
         """
         stride = patch_size if stride is None else stride
         if patch_size < 1 or stride < 1 or not mpp > 0:
             raise InvalidParameterError(
                 "patch size, stride and mpp must be positive", found=f"{patch_size}, {stride}, {mpp}"
             )
+        _check_square(pixel_size)
         level = _cheapest_level(levels, pixel_size, mpp * (1 + tolerance))
         geometry = levels[level]
         level_mpp = pixel_size.mean * math.sqrt(geometry.downsample_y * geometry.downsample_x)
@@ -194,6 +195,17 @@ class PatchGrid:
         fields["downsample"] = tuple(fields["downsample"])
         fields["pixel_size"] = PixelSize(**fields["pixel_size"])
         return cls(**fields)
+
+
+def _check_square(pixel_size: PixelSize) -> None:
+    """Refuse what an encoder would see squeezed: a patch is as many pixels high as wide."""
+    if abs(pixel_size.y / pixel_size.x - 1) > MPP_TOLERANCE:
+        raise InvalidParameterError(
+            "the slide's pixels are not square: an encoder would see its tissue squeezed",
+            expected="as many um across as down",
+            found=f"{pixel_size.x:g} um across, {pixel_size.y:g} um down ({pixel_size.source})",
+            hint="resample the slide to square pixels; if the file is wrong, state the size with --mpp",
+        )
 
 
 def _cheapest_level(levels: Sequence[LevelGeometry], pixel_size: PixelSize, mpp_limit: float) -> int:

@@ -39,7 +39,7 @@ def test_known_pixel_size_is_not_overruled(settings, slide_file):
         assert settings.apply_to(slide) is slide
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"pixel_sizes": 3}', '{"pixel_sizes": {"x": 99}}', "\x00"])
+@pytest.mark.parametrize("content", ["{", "[]", '{"pixel_sizes": 3}', '{"pixel_sizes": {"x": -99}}', "\x00"])
 def test_damaged_file_is_survived(content):
     settings_file().parent.mkdir(parents=True)
     settings_file().write_text(content, "utf-8")

@@ -67,6 +67,7 @@ def slide_record(slide: Slide) -> dict[str, Any]:
         "width": width,
         "height": height,
         "mpp": slide.pixel_size.to_dict() if slide.pixel_size else None,
+        "mpp_note": slide.pixel_size_note,
         "levels": [
             {
                 "width": level.width,
@@ -122,7 +123,7 @@ def _slide_facts(record: dict[str, Any]) -> dict[str, str]:
     return {
         "size": f"{record['width']} x {record['height']} px",
         **scanned,
-        "pixel size": _pixel_size(record["mpp"]),
+        "pixel size": _pixel_size(record["mpp"], record["mpp_note"]),
         "format": f"{record['vendor']}, opened by {record['reader']}",
         "levels": ", ".join(levels),
         "tiles": f"{tile[1]} x {tile[0]} px",
@@ -133,9 +134,9 @@ def _slide_facts(record: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _pixel_size(mpp: dict[str, Any] | None) -> str:
+def _pixel_size(mpp: dict[str, Any] | None, note: str = "") -> str:
     if mpp is None:
-        return "not known; state it with --mpp"
+        return f"not known ({note}); state it with --mpp"
     size = f"{mpp['y']:.4g}" if mpp["y"] == mpp["x"] else f"{mpp['x']:.4g} x {mpp['y']:.4g}"
     return f"{size} um ({mpp['source']})"
 

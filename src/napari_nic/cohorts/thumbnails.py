@@ -128,8 +128,8 @@ def _overview(path: Path, store: CompressedSlide) -> np.ndarray:
     pixel = store.grid.pixel_size
     rows, cols = store.grid.shape
     step = store.grid.placement.step_um
-    with open_slide(path, mpp=pixel.x) as slide:
-        view = read_overview(slide, max(rows * step[0], cols * step[1]) / SIDE_PX)
+    with open_slide(path) as slide:
+        view = read_overview(slide.with_pixel_size(pixel), max(rows * step[0], cols * step[1]) / SIDE_PX)
     extent = np.array((rows, cols)) * step / view.placement.step_um
     height, width = (round(float(side)) for side in extent)
     return view.image[: max(1, height), : max(1, width)]

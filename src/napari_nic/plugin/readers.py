@@ -95,7 +95,7 @@ def slide_beside(store: CompressedSlide) -> Slide | None:
             # The store knows the colours it was made of, and the pixel size that its grid was laid with.
             slide = slide.with_color("srgb" if store.header.color.get("applied") else "raw")
             known = slide.pixel_size is not None
-            return slide if known else slide.with_pixel_size(store.grid.pixel_size.mean)
+            return slide if known else slide.with_pixel_size(store.grid.pixel_size)
         slide.close()
     return None
 

@@ -6,6 +6,7 @@ One JSON file, ``plugin.json``, in the user's configuration folder; ``NAPARI_NIC
 from __future__ import annotations
 
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,6 @@ from typing import Any
 import platformdirs
 
 from napari_nic.errors import InvalidParameterError
-from napari_nic.geometry import PixelSize
 from napari_nic.slides import Slide
 
 HOME_VARIABLE = "NAPARI_NIC_HOME"
@@ -64,12 +64,7 @@ class Settings:
         """Micrometres per pixel that the user gave for a slide; None if never asked or no longer valid."""
         sizes = self._values.get(_PIXEL_SIZES)
         value = sizes.get(fingerprint) if isinstance(sizes, dict) else None
-        if not isinstance(value, int | float):
-            return None
-        try:
-            return PixelSize(value, value).mean
-        except InvalidParameterError:
-            return None
+        return float(value) if isinstance(value, int | float) and 0 < value < math.inf else None
 
     def remember_pixel_size(self, fingerprint: str, mpp: float) -> None:
         """Remember the um/px of a slide by its fingerprint, so that a moved file is still known."""
@@ -82,7 +77,10 @@ class Settings:
         if slide.pixel_size is not None:
             return slide
         mpp = self.pixel_size(slide.fingerprint)
-        return slide if mpp is None else slide.with_pixel_size(mpp)
+        try:
+            return slide if mpp is None else slide.with_pixel_size(mpp)
+        except InvalidParameterError:
+            return slide  # absurd, and not what the file says: asked for again
 
     def _read(self) -> dict[str, Any]:
         try:

@@ -22,7 +22,7 @@ from napari_nic.slides.counter import ReadCounter
 from napari_nic.slides.fingerprint import fingerprint_choice, fingerprint_files
 from napari_nic.slides.gate import Gate
 from napari_nic.slides.model import Channel, ColorInfo, Level, Rgb, RgbArray, SlideSource
-from napari_nic.slides.pixel_size import choose_pixel_size
+from napari_nic.slides.pixel_size import choose_pixel_size, contradictions, stated_by_user, unbelieved
 
 if TYPE_CHECKING:
     import dask.array
@@ -101,9 +101,12 @@ class Slide:
         self._tiles = TileCache()
         self.color: ColorInfo
         self.color, self._transform = plan_color(info.icc_profile, to_srgb=to_srgb)
-        self.pixel_size, self.pixel_size_note = choose_pixel_size(info.pixel_sizes)
+        self._claims = info.pixel_sizes
+        self.pixel_size, self.pixel_size_note = choose_pixel_size(self._claims)
         if mpp is not None:
-            self.pixel_size = PixelSize(mpp, mpp, "user")
+            self.pixel_size = stated_by_user(mpp, self._claims)
+        elif self.pixel_size is not None:
+            self.notices += contradictions(self.pixel_size, self._claims)
         self._halvings = self._make_halvings()
         self._fingerprint: str | None = None
 
@@ -144,6 +147,11 @@ class Slide:
             self._fingerprint = fingerprint_choice(files, self.choice)
         return self._fingerprint
 
+    @property
+    def unbelieved_mpp(self) -> float | None:
+        """What the file says of its um/px and nobody would believe; a user may confirm it by stating it."""
+        return None if self.pixel_size is not None else unbelieved(self._claims)
+
     def require_pixel_size(self) -> PixelSize:
         """Return the size of a level-0 pixel.
 
@@ -158,20 +166,28 @@ class Slide:
                 path=self.path,
                 expected=f"{MPP_MIN:g} to {MPP_MAX:g} micrometres per pixel in the file's metadata",
                 found=self.pixel_size_note,
-                hint="state it with --mpp, for instance --mpp 0.25 for a 40x scan, --mpp 0.5 for 20x",
+                hint=self._pixel_size_hint(),
             )
         return self.pixel_size
 
-    def with_pixel_size(self, mpp: float) -> Slide:
+    def _pixel_size_hint(self) -> str:
+        if self.unbelieved_mpp is None:
+            return "state it with --mpp, for instance --mpp 0.25 for a 40x scan, --mpp 0.5 for 20x"
+        return (
+            "state it with --mpp, for instance --mpp 0.25 for a 40x scan; "
+            f"if the file is right, confirm it with --mpp {self.unbelieved_mpp:g}"
+        )
+
+    def with_pixel_size(self, mpp: float | PixelSize) -> Slide:
         """Return the same open slide with the user's um per level-0 pixel; closing one closes both.
 
         Raises
         ------
         InvalidParameterError
-            If `mpp` is below 0.05 or above 20.
+            If `mpp` is below 0.05 or above 20, and not what the file says.
         """
         twin = copy.copy(self)
-        twin.pixel_size = PixelSize(mpp, mpp, "user")
+        twin.pixel_size = mpp if isinstance(mpp, PixelSize) else stated_by_user(mpp, self._claims)
         return twin
 
     def with_color(self, color: Literal["srgb", "raw"]) -> Slide:
