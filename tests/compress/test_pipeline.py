@@ -252,26 +252,142 @@ def test_visible_only_stops_after_the_blocks_it_touches(slide, moment_encoder, t
     assert store.status == "partial"
 
 
-def test_a_damaged_tile_ends_the_run_with_its_error_and_keeps_the_rest(
-    slide, moment_encoder, tmp_path, monkeypatch
-):
-    encoder = moment_encoder()
-    store = prepare_store(slide, encoder, path=tmp_path / "a.nic.zarr", options=ALL_CELLS)
-    last = tuple(n - 1 for n in slide.levels[store.grid.level].tile_grid)
+BROKEN = ((0, 0), (7, 8), (7, 9), (20, 17))
+
+
+@pytest.fixture
+def broken_tiles(monkeypatch):
+    """Four tiles cannot be decoded, until the fixture is called."""
     read_tile = Slide.read_tile
 
     def broken(self, level, row, col):
-        if (row, col) == (last[0] - 1, last[1] - 1):
+        if (row, col) in BROKEN:
             raise DamagedSlideError("tile cannot be decoded", path=self.path)
         return read_tile(self, level, row, col)
 
+    with monkeypatch.context() as patch:
+        patch.setattr(Slide, "read_tile", broken)
+        yield patch.undo
+
+
+def cells_on_broken_tiles(slide, store):
+    """The plain way: each cell's patch against each broken tile."""
+    tiles = [slide.levels[store.grid.level].tile_region(*position) for position in BROKEN]
+    touched = np.zeros(store.grid.shape, bool)
+    for row, col in np.ndindex(*store.grid.shape):
+        patch = store.grid.patch_region(row, col)
+        touched[row, col] = any(not patch.intersect(tile).is_empty for tile in tiles)
+    return touched
+
+
+@pytest.mark.parametrize("options", [ALL_CELLS, GridOptions(min_tissue=0, stride=96)])
+@pytest.mark.parametrize("device", ["cpu", "cuda:0"])
+def test_damaged_tiles_cost_the_cells_that_touch_them_and_are_named(
+    slide, moment_encoder, tmp_path, broken_tiles, options, device
+):
+    encoder = moment_encoder(device=device, batch_size=256)
+    store = prepare_store(slide, encoder, path=tmp_path / "a.nic.zarr", options=options)
+    expected = cells_on_broken_tiles(slide, store)
+    reports = []
+    with pytest.raises(DamagedSlideError, match=r"4 tiles cannot be read; the [\d,]+ cells") as caught:
+        reports += compress(slide, encoder, store, workers=2)
+    assert "(0, 0), (7, 8), (7, 9), (20, 17)" in str(caught.value)
+    assert no_workers()
+    found = CompressedSlide.open(store.path)
+    assert np.array_equal(found.failed, expected)
+    assert np.array_equal(found.encoded(), ~expected)
+    assert (found.status, found.is_complete, store.is_complete) == ("partial", False, False)
+    broken_tiles()
+    whole = prepare_store(slide, encoder, path=tmp_path / "whole.nic.zarr", options=options)
+    list(compress(slide, encoder, whole))
+    assert np.array_equal(found.read(), np.where(expected[..., None], np.float16(0), whole.read()))
+    # With the file mended, the next run tries them again, and nothing else.
+    encoder.batches.clear()
+    again = prepare_store(slide, encoder, path=store.path, options=options)
+    list(compress(slide, encoder, again))
+    assert 0 < sum(encoder.batches) < whole.coverage.sum()
+    mended = CompressedSlide.open(store.path)
+    assert (mended.status, mended.failed.any()) == ("complete", False)
+    assert mended.read().tobytes() == whole.read().tobytes()
+
+
+def test_many_damaged_tiles_are_counted_and_the_first_are_named(slide, moment_encoder, tmp_path, monkeypatch):
+    def broken(self, *_args):
+        raise DamagedSlideError("tile cannot be decoded", path=self.path)
+
+    encoder = moment_encoder()
+    store = prepare_store(slide, encoder, path=tmp_path / "a.nic.zarr", options=ALL_CELLS)
     monkeypatch.setattr(Slide, "read_tile", broken)
-    with pytest.raises(DamagedSlideError):
-        list(compress(slide, encoder, store, workers=2))
-    assert CompressedSlide.open(store.path).encoded().any()
-    monkeypatch.undo()
-    list(compress(slide, encoder, store))
-    assert store.is_complete
+    with pytest.raises(DamagedSlideError, match=r"\(0, 4\) and [\d,]+ more"):
+        list(compress(slide, encoder, store))
+    assert not store.encoded().any()
+    assert store.status == "partial"
+
+
+def copied(slide, tmp_path):
+    path = tmp_path / "slide.tif"
+    path.write_bytes(slide.path.read_bytes())
+    return path
+
+
+def rewritten_in_place(path):
+    """Other bytes in the middle of the tiles, of the same size."""
+    content = bytearray(path.read_bytes())
+    at = len(content) // 4
+    content[at : at + 100] = bytes(100)
+    with path.open("r+b") as file:
+        file.write(content)
+    os.utime(path, ns=(0, path.stat().st_mtime_ns + 1_000_000))  # clocks of file systems are coarse
+
+
+def truncated(path):
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size // 2)
+
+
+def grown(path):
+    with path.open("ab") as file:
+        file.write(b"more")
+
+
+def replaced(path):
+    other = path.with_name("other.tif")
+    other.write_bytes(path.read_bytes())
+    os.utime(other, ns=(0, path.stat().st_mtime_ns))
+    other.replace(path)
+
+
+def with_its_old_time(path):
+    before = path.stat().st_mtime_ns
+    content = bytearray(path.read_bytes())
+    content[-50:] = bytes(50)
+    with path.open("r+b") as file:
+        file.write(content)
+    os.utime(path, ns=(0, before))
+
+
+@pytest.mark.parametrize(
+    "change", [rewritten_in_place, truncated, grown, replaced, os.unlink, with_its_old_time]
+)
+def test_a_slide_that_changes_while_it_is_compressed_ends_the_run(slide, moment_encoder, tmp_path, change):
+    path, encoder = copied(slide, tmp_path), moment_encoder()
+    if change is os.unlink and sys.platform == "win32":
+        pytest.skip("an open file cannot be removed there")
+    with open_slide(path) as changing:
+        store = prepare_store(changing, encoder, path=tmp_path / "a.nic.zarr", options=ALL_CELLS)
+        run = compress(changing, encoder, store, workers=1)
+        next(run)
+        next(run)
+        change(path)
+        with pytest.raises(DamagedSlideError, match="the slide changed while it was open"):
+            list(run)
+    assert no_workers()
+    found = CompressedSlide.open(store.path)
+    assert found.status == "partial"
+    if change is not with_its_old_time:  # told at the next flush only; the fingerprint keeps a next run away
+        whole = prepare_store(slide, encoder, path=tmp_path / "whole.nic.zarr", options=ALL_CELLS)
+        list(compress(slide, encoder, whole))
+        assert np.array_equal(found.read(), np.where(found.encoded()[..., None], whole.read(), np.float16(0)))
 
 
 def test_a_bug_in_a_worker_is_never_swallowed(slide, moment_encoder, tmp_path):

@@ -255,3 +255,43 @@ def test_blocks_and_cells_map_to_each_other():
     spread = cells_of_blocks(blocks, (33, 17))
     assert spread.sum() == BLOCK * BLOCK + 1
     assert spread[32, 16]
+
+
+def test_cells_that_failed_are_not_encoded_and_are_pending_until_they_are_tried_again(store, codes, toy):
+    toy.fill(store, codes)
+    assert store.is_complete
+    failed = np.zeros((BLOCK, BLOCK), bool)
+    failed[3:5, 7] = True
+    rows, cols = slice(BLOCK * 3, BLOCK * 4), slice(BLOCK * 2, BLOCK * 3)
+    store.write_block(3, 2, codes[rows, cols], failed)
+    for found in (store, CompressedSlide.open(store.path)):
+        store.finish()
+        found.reload()
+        lost = found.failed
+        assert np.array_equal(lost[rows, cols], failed & store.coverage[rows, cols])
+        assert lost.sum() == (failed & store.coverage[rows, cols]).sum() > 0
+        assert np.array_equal(found.encoded(), store.coverage & ~lost)
+        assert np.argwhere(found.pending()).tolist() == [[3, 2]]
+        assert (found.is_complete, found.status) == (False, "partial")
+        assert not found.read()[lost].any()
+    other = CompressedSlide.open(store.path, mode="r+")
+    other.write_block(3, 2, codes[rows, cols])
+    other.finish()
+    store.reload()
+    assert store.is_complete
+    assert not store.failed.any()
+    assert np.array_equal(CompressedSlide.open(store.path).read(), codes)
+
+
+def test_what_failed_in_memory_is_not_forgotten_by_what_another_stored(store, codes, toy):
+    """Two writers: what each knows of its own blocks holds, whoever flushes last."""
+    twin = CompressedSlide.open(store.path, mode="r+")
+    failed = np.ones((BLOCK, BLOCK), bool)
+    block = codes[3 * BLOCK : 4 * BLOCK, 2 * BLOCK : 3 * BLOCK]
+    store.write_block(3, 2, block, failed)
+    twin.write_block(3, 3, codes[3 * BLOCK : 4 * BLOCK, 3 * BLOCK : 4 * BLOCK], failed)
+    twin.flush()
+    store.reload()
+    store.flush()
+    found = CompressedSlide.open(store.path).failed
+    assert found[3 * BLOCK : 4 * BLOCK, 2 * BLOCK : 4 * BLOCK].sum() == found.sum() > BLOCK * BLOCK

@@ -28,12 +28,16 @@ from napari_nic.compress.reading import BlockReader
 from napari_nic.compress.workers import Job, step_back, thread_targets
 from napari_nic.compressed import COMPLETE, CompressedSlide
 from napari_nic.encoders import Encoder
+from napari_nic.errors import DamagedSlideError
 from napari_nic.geometry import RegionPx
 from napari_nic.jobs import CancellationToken
 from napari_nic.slides import Slide
 
 FLUSH_SECONDS = 5.0
 """Unfinished shards are written this often, so that a killed run loses at most so much work."""
+
+TILES_NAMED = 5
+"""Damaged tiles that the error names, of however many there are."""
 
 BLOCKS_WAITING = 8
 """Blocks that may be prepared or encoded ahead, besides one in each worker's hands."""
@@ -83,6 +87,9 @@ def compress(
         If the store belongs to another slide or encoder.
     StoreBusyError
         If another run is writing the store.
+    DamagedSlideError
+        At the end, if tiles could not be read: all cells that do not touch them are stored, the store is not
+        complete, and the next run tries the others again. At once, if the slide's files change.
     NicError
         What reading, encoding or storing raised; what was finished before is stored.
 
@@ -121,6 +128,7 @@ def _compress(
     """Encode and store, as the one run that writes."""
     blocks = _wanted_blocks(store, wish.first, only_first=wish.only_first)
     job = Job(
+        slide,
         encoder,
         store,
         WorkOrder(blocks, store.grid, wish.first),
@@ -132,13 +140,31 @@ def _compress(
     yield BlocksDone(0, total, "compressing")
     if blocks:
         yield from _run(job, total, wish.workers, background=wish.background)
+    slide.check_unchanged(read=True)
+    if job.reader.damaged:
+        raise _damaged(job, int(store.failed.sum()))
     if store.is_complete:
         store.finish()
 
 
+def _damaged(job: Job, cells: int) -> DamagedSlideError:
+    """Name the tiles that could not be read, now that all else is stored."""
+    tiles = job.reader.damaged
+    first = ", ".join(f"({row}, {col})" for row, col in list(tiles)[:TILES_NAMED])
+    more = f" and {len(tiles) - TILES_NAMED:,} more" if len(tiles) > TILES_NAMED else ""
+    reason = next(iter(tiles.values()))
+    return DamagedSlideError(
+        f"{len(tiles):,} tiles cannot be read; the {cells:,} cells that touch them are not encoded",
+        path=job.slide.path,
+        found=f"(row, column) of level {job.store.grid.level}: {first}{more}; the first: {reason.problem}",
+        hint="all other cells are stored and can be used; with the file mended, or copied anew from where it "
+        "is whole, the same command tries these cells again",
+    )
+
+
 def _wanted_blocks(store: CompressedSlide, first: RegionPx | None, *, only_first: bool) -> list[Block]:
     """List the blocks that the store lacks, or of these the ones that touch `first`."""
-    blocks = pending_blocks(store.done, store.coverage)
+    blocks = pending_blocks(~store.pending(), store.coverage)
     if only_first and first is not None:
         inside = blocks_within(store.grid, first)
         blocks = [block for block in blocks if block in inside]
@@ -170,7 +196,7 @@ def _run(job: Job, total: int, workers: int, *, background: bool) -> Iterator[Bl
 
 def _store_results(job: Job, total: int, *, running: int) -> Iterator[BlocksDone]:
     """Store what the threads finish, until all of them have ended; raise what ended one."""
-    meter, done, flushed = RateMeter(), 0, time.monotonic()
+    meter, done, failed, flushed = RateMeter(), 0, 0, time.monotonic()
     while running:
         result = job.results.get()
         if isinstance(result, Future):
@@ -178,10 +204,15 @@ def _store_results(job: Job, total: int, *, running: int) -> Iterator[BlocksDone
             running -= 1
             continue
         job.room.release()
-        job.store.write_block(result.block.row, result.block.col, result.codes)
+        job.slide.check_unchanged()  # before it is stored: what was decoded by now is of the old bytes
+        job.store.write_block(result.block.row, result.block.col, result.codes, result.failed)
         finished = int(job.store.coverage[result.rows, result.cols].sum())
         done += finished
+        failed += int(result.failed.sum())
         if time.monotonic() - flushed > FLUSH_SECONDS:
+            job.slide.check_unchanged(read=True)
             job.store.flush()
             flushed = time.monotonic()
-        yield BlocksDone(done, total, "compressing", blocks=(result,), rate=meter.add(finished))
+        yield BlocksDone(
+            done, total, "compressing", blocks=(result,), rate=meter.add(finished), failed=failed
+        )

@@ -136,6 +136,19 @@ class Strip:
         for row, col in np.argwhere(touched).tolist():
             yield top + row, left + col
 
+    def cells_touching(
+        self,
+        position: tuple[int, int],
+        grid: PatchGrid,
+        *,
+        tile: tuple[int, int],
+        level_shape: tuple[int, int],
+    ) -> np.ndarray:
+        """Return the cells whose patches touch a tile; bool, (rows, cols) of the strip."""
+        top, rows = _tiles_touched(self.rows, grid, tile[0], level_shape[0])
+        left, cols = _tiles_touched(self.cols, grid, tile[1], level_shape[1])
+        return np.logical_and.outer(rows[position[0] - top], cols[position[1] - left])
+
 
 def _tiles_touched(cells: slice, grid: PatchGrid, tile: int, length: int) -> tuple[int, np.ndarray]:
     """Return the first tile along an axis, and which tile which cell's patch touches: bool (tiles, cells)."""

@@ -24,13 +24,16 @@ class BlockCodes:
     rows, cols : slice
         Its cells.
     codes : ndarray of float16, (rows, cols, C)
-        Zero where a cell is not covered.
+        Zero where a cell is not covered, or failed.
+    failed : ndarray of bool, (rows, cols)
+        Cells whose patches touch a tile that cannot be read.
     """
 
     block: Block
     rows: slice
     cols: slice
     codes: np.ndarray
+    failed: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -42,11 +45,14 @@ class BlocksDone(Progress):
     blocks : tuple of BlockCodes
     rate : float
         Patches per second over the last seconds; 0 before the first block.
+    failed : int
+        Patches of `done` that hold no code, since a tile of theirs cannot be read.
     """
 
     unit: str = "patches"
     blocks: tuple[BlockCodes, ...] = ()
     rate: float = 0.0
+    failed: int = 0
 
     @property
     def seconds_left(self) -> float | None:

@@ -19,6 +19,7 @@ from napari_nic.compress.reading import BlockReader
 from napari_nic.compressed import CompressedSlide
 from napari_nic.encoders import Encoder
 from napari_nic.jobs import CancellationToken
+from napari_nic.slides import Slide
 
 LOWEST_PRIORITY = 19
 
@@ -36,6 +37,7 @@ class _Prepared:
     block: Block
     covered: np.ndarray
     patches: np.ndarray
+    failed: np.ndarray
 
 
 @dataclass
@@ -48,6 +50,7 @@ class Job:
     `token` is a child of the caller's: cancelling it takes the run down, and wakes threads that are paused.
     """
 
+    slide: Slide
     encoder: Encoder
     store: CompressedSlide
     order: WorkOrder
@@ -126,7 +129,8 @@ def _prepared_blocks(job: Job) -> Iterator[_Prepared]:
         if block is None:
             return
         covered = job.store.coverage[block.cells(job.store.grid)]
-        yield _Prepared(block, covered, job.reader.read(block, job.token.checkpoint))
+        read = job.reader.read(block, job.token.checkpoint)
+        yield _Prepared(block, covered, read.patches, read.failed)
 
 
 def encode_padded(encoder: Encoder, patches: np.ndarray, *, step: int) -> np.ndarray:
@@ -164,6 +168,7 @@ def _deliver(job: Job, prepared: _Prepared, codes: np.ndarray) -> None:
     rows, cols = prepared.block.cells(job.store.grid)
     array = np.zeros((*prepared.covered.shape, codes.shape[1]), np.float32)
     array[prepared.covered] = codes
+    array[prepared.failed] = 0
     with np.errstate(over="ignore"):  # a code beyond float16 becomes infinite, which the store refuses
         stored = array.astype(np.float16)
-    job.results.put(BlockCodes(prepared.block, rows, cols, stored))
+    job.results.put(BlockCodes(prepared.block, rows, cols, stored, prepared.failed))

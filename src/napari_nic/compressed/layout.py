@@ -7,6 +7,7 @@
       embeddings/                (rows, cols, C) float16, 0 where nothing is encoded
       coverage/                  (rows, cols) bool, cells that are wanted (tissue)
       done/                      (block_rows, block_cols) bool, blocks whose codes are on disk
+      failed/                    (rows, cols) bool, cells whose pixels could not be read; absent where none
       preview/0..n               (c, y, x) uint8, PCA-RGB picture
 
 One shard file of `embeddings` holds ``SHARD`` x ``SHARD`` cells in inner chunks of ``BLOCK`` x ``BLOCK``, so
@@ -229,6 +230,23 @@ def read_flags(group: zarr.Group, name: str, shape: tuple[int, int], path: Path)
         return np.asarray(array[:], bool)
     except (ValueError, RuntimeError, OSError) as error:
         raise damaged(path, f"array {name!r}: {error}") from error
+
+
+def read_failed(group: zarr.Group, shape: tuple[int, int], path: Path) -> np.ndarray:
+    """Read `failed`, which only a store has whose slide has damaged tiles."""
+    # Made anew it lies there without data for a moment, or for good if the run was killed just then. No block
+    # that failed is called done by that time.
+    if not (path / "failed" / "c" / "0" / "0").is_file():
+        return np.zeros(shape, bool)
+    return read_flags(group, "failed", shape, path)
+
+
+def write_failed(group: zarr.Group, failed: np.ndarray, path: Path) -> None:
+    """Write `failed`; nothing where there never was one and none is needed."""
+    if (path / "failed" / "zarr.json").is_file():
+        writable_array(group, "failed", failed.shape, path)[:] = failed
+    elif failed.any():
+        _create_flags(group, "failed", failed)
 
 
 def writable_array(group: zarr.Group, name: str, shape: tuple[int, ...], path: Path) -> zarr.Array[Any]:

@@ -69,6 +69,7 @@ class CompressedSlide:
         self.coverage = layout.read_flags(self._group, "coverage", self.grid.shape, path)
         self.coverage.setflags(write=False)
         self._done = layout.read_flags(self._group, "done", self._block_shape, path)
+        self._failed = layout.read_failed(self._group, self.grid.shape, path)
         self._stored = StoredCodes(path, self._group, self.shape)
 
     # -- making and opening ------------------------------------------------------------------------------
@@ -174,10 +175,16 @@ class CompressedSlide:
             return self._done.copy()
 
     @property
+    def failed(self) -> np.ndarray:
+        """Cells whose pixels could not be read: the next run tries again. (rows, cols) bool, a copy."""
+        with self._lock:
+            return self._failed.copy()
+
+    @property
     def is_complete(self) -> bool:
         """Whether every covered cell is encoded."""
         with self._lock:
-            return bool(self._done.all())
+            return bool(self._done.all() and not self._failed.any())
 
     @property
     def status(self) -> str:
@@ -185,16 +192,34 @@ class CompressedSlide:
         return self._status
 
     def encoded(self) -> np.ndarray:
-        """Cells whose codes are here: covered, and their block is done; ndarray of bool, (rows, cols)."""
-        return self.coverage & layout.cells_of_blocks(self.done, self.grid.shape)
+        """Cells whose codes are here: covered, readable, their block done; ndarray of bool, (rows, cols)."""
+        with self._lock:
+            done = layout.cells_of_blocks(self._done, self.grid.shape)
+            return np.asarray(self.coverage & done & ~self._failed)
+
+    def pending(self) -> np.ndarray:
+        """Blocks still to do: not done, or with cells that failed; (block_rows, block_cols) bool."""
+        with self._lock:
+            return np.asarray(~self._done | layout.blocks_with_cells(self._failed))
 
     def reload(self) -> None:
         """Learn what another process has finished since."""
         with self._lock:
-            self._done |= self._refresh()
+            done, failed = self._refresh()
+            self._take_over(done, failed)
 
-    def _refresh(self) -> np.ndarray:
-        """Read the status anew and return `done` as it is on disk."""
+    def _take_over(self, done: np.ndarray, failed: np.ndarray) -> None:
+        """Learn the state of blocks on disk, but of those that wait in memory."""
+        ours = np.zeros(self._block_shape, bool)
+        for buffer in self._buffers.values():
+            for block in buffer.present if buffer.dirty else ():
+                ours[block] = True
+        self._done |= done
+        theirs = layout.cells_of_blocks(~ours, self.grid.shape)
+        self._failed = np.where(theirs, failed, self._failed)
+
+    def _refresh(self) -> tuple[np.ndarray, np.ndarray]:
+        """Read the status anew and return `done` and `failed` as they are on disk."""
         group = layout.open_group(self.path)
         _, self._status, store_id = layout.read_description(group, self.path)
         if store_id != self._id:
@@ -203,7 +228,8 @@ class CompressedSlide:
                 path=self.path,
                 hint="open it again",
             )
-        return layout.read_flags(group, "done", self._block_shape, self.path)
+        done = layout.read_flags(group, "done", self._block_shape, self.path)
+        return done, layout.read_failed(group, self.grid.shape, self.path)
 
     def check_slide(self, slide: checks.SlideLike) -> None:
         """Raise :class:`StoreMismatchError` unless the store was made from this slide."""
@@ -276,7 +302,9 @@ class CompressedSlide:
 
     # -- writing -----------------------------------------------------------------------------------------
 
-    def write_block(self, block_row: int, block_col: int, codes: np.ndarray) -> None:
+    def write_block(
+        self, block_row: int, block_col: int, codes: np.ndarray, failed: np.ndarray | None = None
+    ) -> None:
         """Take the codes of one block; kept in memory until its shard is full or :meth:`flush`.
 
         Parameters
@@ -285,6 +313,8 @@ class CompressedSlide:
             Position in the raster of blocks of ``BLOCK`` x ``BLOCK`` cells.
         codes : ndarray of float, (rows, cols, C)
             Of the block's cells, clipped to the grid. Values of cells without coverage are ignored.
+        failed : ndarray of bool, (rows, cols), optional
+            Cells of the block whose pixels could not be read. They hold no code, and count as not encoded.
 
         Raises
         ------
@@ -295,9 +325,12 @@ class CompressedSlide:
         self._require_writable()
         block = (block_row, block_col)
         rows, cols = self._cells_of(block)
+        lost = np.zeros(codes.shape[:2], bool) if failed is None else failed & self.coverage[rows, cols]
         codes = self._checked(codes, rows, cols)
+        codes[lost] = 0
         key = shard_of(*block)
         with self._lock:
+            self._failed[rows, cols] = lost
             if key not in self._buffers:
                 self._buffers[key] = ShardBuffer.empty(key, self.grid.shape, self.code_size)
             self._buffers[key].put(block, rows, cols, codes)
@@ -355,21 +388,25 @@ class CompressedSlide:
         """Write shards and then `done`, as one transaction; see the module's text."""
         buffers = {key: self._buffers[key] for key in keys}
         with writing_to(self.path), exclusive(self.path):
-            stored = self._refresh()
+            stored, failed = self._refresh()
             for key, buffer in buffers.items():
-                self._merge(key, buffer, stored)
+                self._merge(key, buffer, stored, failed)
             self._stored.write(buffers)
             for buffer in buffers.values():
                 for block in buffer.present:
                     stored[block] = True
+                    cells = self._cells_of(block)
+                    failed[cells] = self._failed[cells]
+            layout.write_failed(self._group, failed, self.path)
             layout.writable_array(self._group, "done", self._block_shape, self.path)[:] = stored
-        self._done |= stored
-        for key, buffer in buffers.items():
+        for buffer in buffers.values():
             buffer.dirty = False
+        self._take_over(stored, failed)
+        for key in buffers:
             if self._done[shard_blocks(key)].all():
                 del self._buffers[key]
 
-    def _merge(self, key: ShardKey, buffer: ShardBuffer, stored: np.ndarray) -> None:
+    def _merge(self, key: ShardKey, buffer: ShardBuffer, stored: np.ndarray, failed: np.ndarray) -> None:
         """Bring the blocks of a shard that are on disk but not in memory into the buffer."""
         rows, cols = shard_blocks(key)
         for offset in np.argwhere(stored[rows, cols]):
@@ -377,6 +414,7 @@ class CompressedSlide:
             cells = self._cells_of(block)
             if block not in buffer.present and self.coverage[cells].any():
                 buffer.put(block, *cells, self._stored.read_shard(key, *cells))
+                self._failed[cells] = failed[cells]
 
     def _set_status(self, status: str) -> None:
         with writing_to(self.path), exclusive(self.path):

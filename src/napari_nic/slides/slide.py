@@ -19,10 +19,11 @@ from napari_nic.slides.coarse import CoarserLevels, halving_counts
 from napari_nic.slides.color import plan_color
 from napari_nic.slides.compose import compose
 from napari_nic.slides.counter import ReadCounter
-from napari_nic.slides.fingerprint import fingerprint_choice, fingerprint_files
+from napari_nic.slides.fingerprint import fingerprint_choice
 from napari_nic.slides.gate import Gate
 from napari_nic.slides.model import Channel, ColorInfo, Level, Rgb, RgbArray, SlideSource
 from napari_nic.slides.pixel_size import choose_pixel_size, contradictions, stated_by_user, unbelieved
+from napari_nic.slides.watch import FileWatch
 
 if TYPE_CHECKING:
     import dask.array
@@ -108,6 +109,7 @@ class Slide:
         elif self.pixel_size is not None:
             self.notices += contradictions(self.pixel_size, self._claims)
         self._halvings = self._make_halvings()
+        self._watch = FileWatch(path, info.fingerprint_files)
         self._fingerprint: str | None = None
 
     def __repr__(self) -> str:
@@ -143,14 +145,23 @@ class Slide:
         is never taken for what was made of another.
         """
         if self._fingerprint is None:
-            files = fingerprint_files(self._source.info.fingerprint_files)
-            self._fingerprint = fingerprint_choice(files, self.choice)
+            self._fingerprint = fingerprint_choice(self._watch.fingerprint, self.choice)
         return self._fingerprint
 
     @property
     def unbelieved_mpp(self) -> float | None:
         """What the file says of its um/px and nobody would believe; a user may confirm it by stating it."""
         return None if self.pixel_size is not None else unbelieved(self._claims)
+
+    def check_unchanged(self, *, read: bool = False) -> None:
+        """Raise :class:`DamagedSlideError` if the files are no longer the ones that were opened.
+
+        Parameters
+        ----------
+        read : bool
+            Compare the fingerprint too and not only sizes and times; reads a little of every file.
+        """
+        self._watch.check(read=read)
 
     def require_pixel_size(self) -> PixelSize:
         """Return the size of a level-0 pixel.

@@ -256,7 +256,7 @@ class CompressController:
         if whole or self.region == "whole" or visible is None:
             return visible, False
         if store is not None and not overwrite:
-            left = pending_blocks(store.done, store.coverage)
+            left = pending_blocks(~store.pending(), store.coverage)
             inside = blocks_within(store.grid, visible)
             if left and not any(block in inside for block in left):
                 self.session.asking.tell("The visible part is compressed already: going on with the rest")
