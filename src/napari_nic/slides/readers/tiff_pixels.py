@@ -141,7 +141,7 @@ def pixel_kind(page: Any) -> PixelKind:
     if samples < colors:
         raise refusal(f"{_name(photometric)} colours with {samples} samples a pixel instead of {colors}")
     alpha, is_premultiplied, extra = _alpha(page, samples - colors)
-    if extra and colors == 1 and photometric != _PHOTOMETRIC.PALETTE:
+    if extra > 1 or (extra and colors == 1 and photometric != _PHOTOMETRIC.PALETTE):
         raise channels_refusal(f"{samples} channels that the file does not call colours", [])
     kind = PixelKind(
         photometric, bits, colors, None if alpha is None else colors + alpha, is_premultiplied, extra=extra
