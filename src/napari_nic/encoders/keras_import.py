@@ -13,7 +13,8 @@ import h5py
 import numpy as np
 from safetensors.numpy import save
 
-from napari_nic.encoders.spec import EncoderSpec
+from napari_nic.disk import check_regular
+from napari_nic.encoders.spec import MOST_CODE, EncoderSpec
 from napari_nic.encoders.store import WEIGHTS_FILE, check_new_name, file_sha256, new_encoder, write_spec
 from napari_nic.errors import WeightsError
 
@@ -87,7 +88,6 @@ def import_keras(path: Path | str, *, name: str, home: Path | str | None = None)
     path = Path(path)
     check_new_name(name)
     layers, arrays = _read_model(path)
-    _check_network(layers, path)
     state = _to_network(layers, arrays, path)
     weights = save(state)
     spec = _describe(path, name, code_size=len(state["code.bias"]), weights=weights)
@@ -119,20 +119,18 @@ def _describe(path: Path, name: str, *, code_size: int, weights: bytes) -> Encod
 
 def _read_model(path: Path) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
     """Return the layers that matter, in order, and all arrays as ``layer/array``."""
-    arrays: dict[str, np.ndarray] = {}
-
-    def collect(address: str, node: h5py.Group | h5py.Dataset) -> None:
-        """Keep an array under its layer and its name."""
-        if isinstance(node, h5py.Dataset):
-            layer, array = address.split("/")[-2:]
-            arrays[f"{layer}/{array.partition(':')[0]}"] = node[()]
-
+    check_regular(path, WeightsError)
     try:
-        with h5py.File(path) as file:
-            config = json.loads(file.attrs["model_config"])
-            file["model_weights"].visititems(collect)
-        layers = [layer for layer in _flatten(config) if layer["class_name"] != "InputLayer"]
-    except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+        with h5py.File(path, "r") as file:
+            config = _config(file)
+            layers = [layer for layer in _flatten(config) if layer["class_name"] != "InputLayer"]
+            _check_network(layers, path)
+            if file.get("model_weights", getlink=True).__class__ is not h5py.HardLink:
+                raise ValueError("model_weights lies in another file")
+            arrays = _arrays(file["model_weights"])
+    except (*_HDF5_ERRORS, RecursionError) as error:
+        if isinstance(error, WeightsError):
+            raise
         raise WeightsError(
             "not a Keras model",
             path=path,
@@ -141,6 +139,41 @@ def _read_model(path: Path) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]
             hint=f"the published files are at {_PUBLIC_HOME}, folder models/encoders_patches_pathology",
         ) from error
     return layers, arrays
+
+
+_HDF5_ERRORS = (OSError, LookupError, ValueError, TypeError, AttributeError, RuntimeError, OverflowError)
+"""What h5py raises for a damaged file, and what its content causes when it is none of Keras."""
+
+MOST_NUMBERS = 2 * FLAT * MOST_CODE
+"""Of all arrays together: twice those of the longest code."""
+
+
+def _config(file: h5py.File) -> dict[str, Any]:
+    """Read the description; layers that Keras would run as code (Lambda) are names here."""
+    config = json.loads(file.attrs["model_config"])
+    if not isinstance(config, dict):
+        raise TypeError(f"model_config holds a {type(config).__name__}")
+    return config
+
+
+def _arrays(group: h5py.Group) -> dict[str, np.ndarray]:
+    """Read the arrays of this file itself, none larger than the network's."""
+    arrays: dict[str, np.ndarray] = {}
+
+    def collect(address: str, node: h5py.Group | h5py.Dataset) -> None:
+        """Keep an array under its layer and its name; links to other files are not visited."""
+        if not isinstance(node, h5py.Dataset):
+            return
+        if node.external or node.is_virtual:
+            raise ValueError(f"{address} lies in another file")
+        held = sum(array.size for array in arrays.values())
+        if node.dtype.kind != "f" or node.size is None or node.size + held > MOST_NUMBERS:
+            raise ValueError(f"{address} is {node.dtype} of shape {node.shape}")
+        layer, array = f"/{address}".split("/")[-2:]
+        arrays[f"{layer}/{array.partition(':')[0]}"] = node[()]
+
+    group.visititems(collect)
+    return arrays
 
 
 def _flatten(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -206,7 +239,7 @@ def _to_network(
                 # Both flatten in (row, column, channel) order, so the matrix is only transposed.
                 state["code.weight"], state["code.bias"] = arrays[f"{name}/kernel"].T, arrays[f"{name}/bias"]
         state = {name: np.ascontiguousarray(value, np.float32) for name, value in state.items()}
-    except (KeyError, ValueError) as error:
+    except (LookupError, ValueError, TypeError, AttributeError) as error:
         raise WeightsError(
             "weights are missing from the Keras model, or damaged", path=path, found=str(error)
         ) from error

@@ -69,6 +69,13 @@ def build_network(spec: EncoderSpec) -> EncoderNet:
     Raises
     ------
     WeightsError
-        If the architecture is unknown.
+        If the architecture is unknown, or takes patches of another size than the spec says.
     """
-    return get_architecture(spec.architecture).build(spec.code_size)
+    architecture = get_architecture(spec.architecture)
+    if architecture.input_size != spec.input_size:
+        raise WeightsError(
+            f"a network {spec.architecture} does not take patches of this size",
+            expected=f"input_size {architecture.input_size}",
+            found=f"{spec.input_size}",
+        )
+    return architecture.build(spec.code_size)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 
 from napari_nic.encoders.batches import fitting_batches
-from napari_nic.encoders.checks import check_batch
+from napari_nic.encoders.checks import check_batch, check_codes
+from napari_nic.encoders.external.states import read_state
 from napari_nic.encoders.nets import EncoderNet
 from napari_nic.encoders.networks import build_network, get_architecture
 from napari_nic.encoders.prepared import PreparedNet
@@ -70,12 +70,15 @@ class TorchEncoder:
             If the batch has another shape or dtype.
         DeviceError
             If not even one patch fits into the device's memory.
+        WeightsError
+            If a code is no finite number.
         """
         check_batch(batch, self.spec)
         if self.device == "cpu":
-            return self._forward(batch)
+            return check_codes(self._forward(batch), self.spec)
         codes = list(fitting_batches(self, batch, self._forward))
-        return np.concatenate(codes) if codes else np.empty((0, self.spec.code_size), np.float32)
+        empty = np.empty((0, self.spec.code_size), np.float32)
+        return check_codes(np.concatenate(codes), self.spec) if codes else empty
 
     def _forward(self, batch: np.ndarray) -> np.ndarray:
         centred = (np.ascontiguousarray(batch) ^ _SIGN_BIT).view(np.int8)
@@ -110,7 +113,7 @@ def load_trained_network(spec: EncoderSpec, weights: Path) -> EncoderNet:
         If the file does not hold the weights of this architecture.
     """
     net = build_network(spec)
-    state = load_file(weights)
+    state = read_state(weights)
     expected = {name: tuple(value.shape) for name, value in net.state_dict().items() if value.ndim}
     found = {name: tuple(value.shape) for name, value in state.items() if value.ndim}
     if expected != found:

@@ -18,7 +18,7 @@ from safetensors.numpy import load, save
 
 from napari_nic.compressed import CompressedSlide, StoreHeader
 from napari_nic.compressed.header import IDENTITY_KEYS
-from napari_nic.disk import replacing
+from napari_nic.disk import check_regular, read_json, replacing
 from napari_nic.errors import BundleError, NicError, UnknownNameError
 from napari_nic.slide_models.card import BundleCard
 from napari_nic.slide_models.inputs import Standardiser
@@ -93,7 +93,8 @@ class ModelBundle:
         # Both are on the disk before either gets its name, so that a full disk harms no older model.
         with replacing(folder / CARD_FILE) as new_card, replacing(folder / WEIGHTS_FILE) as new_weights:
             new_weights.write_bytes(content)
-            new_card.write_bytes(text.encode("utf-8", "surrogatepass"))
+            # What is no UTF-8 (names of files may be) becomes an escape of JSON.
+            new_card.write_bytes(text.encode("utf-8", "backslashreplace"))
         return folder
 
     def check_header(self, header: StoreHeader) -> None:
@@ -198,16 +199,11 @@ def _folders(base: Path) -> list[Path]:
 
 
 def _read_card(file: Path) -> tuple[BundleCard, str]:
-    try:
-        data: Any = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    if not file.exists():
         inner = _folders(file.parent)
         hint = f"it holds models in folders of their own: choose one, such as {inner[0]}" if inner else None
-        raise BundleError("this folder holds no model", path=file, expected=CARD_FILE, hint=hint) from error
-    except (OSError, ValueError) as error:
-        raise BundleError(
-            "the model's description cannot be read", path=file, expected="JSON", found=str(error)
-        ) from error
+        raise BundleError("this folder holds no model", path=file, expected=CARD_FILE, hint=hint)
+    data: Any = read_json(file, BundleError, what="the model's description")
     if not isinstance(data, dict) or data.pop("format", None) != FORMAT:
         raise BundleError(
             "not a model description that this version reads",
@@ -217,11 +213,17 @@ def _read_card(file: Path) -> tuple[BundleCard, str]:
     digest = str(data.pop("weights_sha256", ""))
     try:
         return BundleCard.from_dict(data), digest
-    except (NicError, TypeError, ValueError) as error:
-        raise BundleError("the model's description is damaged", path=file, found=str(error)) from error
+    except NicError as error:
+        raise BundleError(
+            f"the model's description is damaged: {error.problem}",
+            path=file,
+            expected=error.expected,
+            found=error.found,
+        ) from error
 
 
 def _read_weights(file: Path, digest: str) -> dict[str, np.ndarray]:
+    check_regular(file, BundleError)
     try:
         content = file.read_bytes()
     except OSError as error:
@@ -238,11 +240,24 @@ def _read_weights(file: Path, digest: str) -> dict[str, np.ndarray]:
         )
     try:
         arrays = load(content)
-    except SafetensorError as error:
+    except (SafetensorError, ValueError, LookupError, TypeError) as error:
         raise BundleError("the model's weights are damaged", path=file, found=str(error)) from error
     if _MEAN not in arrays or _STD not in arrays:
         raise BundleError("the weights lack the scaling of codes", path=file, expected=f"{_MEAN}, {_STD}")
+    odd = [name for name, array in arrays.items() if not _is_finite(array)]
+    if odd or not (arrays[_STD] > 0).all():
+        raise BundleError(
+            "the model's weights hold numbers that mean nothing",
+            path=file,
+            expected="finite numbers, and spreads above 0",
+            found=f"others in {', '.join(sorted(odd)[:4]) or _STD}",
+            hint="the training failed, or the file is damaged: get the model again",
+        )
     return dict(arrays)
+
+
+def _is_finite(array: np.ndarray) -> bool:
+    return array.dtype.kind in "iufb" and bool(np.isfinite(array).all())
 
 
 def _sha256(content: bytes) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, Self, get_args
 
@@ -127,7 +127,14 @@ class BundleCard:
                 expected=f"the fields {', '.join(sorted(known))}",
                 found=", ".join(sorted(data)) or "nothing",
             )
-        colors = tuple((int(r), int(g), int(b)) for r, g, b in data.get("class_colors", ()))
+        for name, (wanted, fits) in _FIELDS.items():
+            if name in data and not fits(data[name]):
+                raise InvalidParameterError(
+                    f"not the description of a model: {name}",
+                    expected=wanted,
+                    found=repr(data[name])[:MOST_NAME],
+                )
+        colors = tuple((r, g, b) for r, g, b in data.get("class_colors", ()))
         return cls(
             **dict(data)
             | {
@@ -136,6 +143,53 @@ class BundleCard:
                 "network": SlideNetConfig.from_dict(data["network"]),
             }
         )
+
+
+MOST_NAME, MOST_CLASSES = 200, 10_000
+
+
+def is_name(value: Any) -> bool:
+    """Whether a value of a JSON file can be shown as a name: text without control characters."""
+    return (
+        isinstance(value, str) and len(value.strip()) > 0 and len(value) <= MOST_NAME and value.isprintable()
+    )
+
+
+def _are_classes(value: Any) -> bool:
+    return (
+        isinstance(value, list | tuple)
+        and 0 < len(value) <= MOST_CLASSES
+        and all(is_name(name) for name in value)
+        and len(set(value)) == len(value)
+    )
+
+
+def _are_colors(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(
+        isinstance(color, list | tuple)
+        and len(color) == 3
+        and all(isinstance(part, int) and not isinstance(part, bool) and 0 <= part <= 255 for part in color)
+        for color in value
+    )
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_mapping(value: Any) -> bool:
+    return isinstance(value, Mapping)
+
+
+_FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "name": (f"a name of 1 to {MOST_NAME} printable characters", is_name),
+    "task": (f"one of {', '.join(get_args(Task))}", _is_text),
+    "class_names": ("a list of names, none empty and none twice", _are_classes),
+    "class_colors": ("a list of three numbers, 0 to 255, each", _are_colors),
+    **dict.fromkeys(("summary", "intended_use", "not_for", "licence"), ("text", _is_text)),
+    **dict.fromkeys(("encoder", "network", "training", "metrics"), ("a JSON object", _is_mapping)),
+}
+"""What each field of a description may hold."""
 
 
 def outputs_for(task: Task, count: int) -> int:

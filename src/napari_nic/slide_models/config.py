@@ -16,6 +16,14 @@ PAPER_STRIDES = (2, 2, 2, 2, 2, 2, 1, 1)
 COMPACT_STRIDES = (1, 2, 1, 1)
 """Every fourth cell in the last feature map; sees 13 x 13 cells at once, fits grids from 13 cells."""
 
+_MOST = {"code_size": 65_536, "outputs": 10_000, "crop_size": 100_000, "width": 4_096, "strides": 16}
+MOST_LAYERS = 64
+"""No slide model is larger; what a file states beyond is a mistake or meant to exhaust memory."""
+
+
+def _is_whole(value: Any, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
+
 
 @dataclass(frozen=True)
 class SlideNetConfig:
@@ -141,6 +149,20 @@ class SlideNetConfig:
                 expected=f"the fields {', '.join(known)}",
                 found=", ".join(data) or "nothing",
             )
-        whole = {name: int(data[name]) for name in ("code_size", "outputs", "crop_size", "width")}
-        strides = tuple(int(stride) for stride in data["strides"])
-        return cls(**whole, strides=strides, dropout=float(data["dropout"]), kind=data["kind"])
+        for name, most in _MOST.items():
+            values = data[name] if name == "strides" else [data[name]]
+            if len(values) > MOST_LAYERS or not all(_is_whole(value, most) for value in values):
+                raise InvalidParameterError(
+                    f"not the description of a slide model: {name}",
+                    expected=f"whole numbers, 1 to {most:,}",
+                    found=repr(data[name])[:200],
+                )
+        dropout = data["dropout"]
+        if not isinstance(dropout, int | float) or not isinstance(data["kind"], str):
+            raise InvalidParameterError(
+                "not the description of a slide model: dropout or kind",
+                expected="a number and a name",
+                found=f"{dropout!r}, {data['kind']!r}"[:200],
+            )
+        whole = {name: data[name] for name in ("code_size", "outputs", "crop_size", "width")}
+        return cls(**whole, strides=tuple(data["strides"]), dropout=float(dropout), kind=data["kind"])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from napari_nic.errors import MissingDependencyError
+from napari_nic.errors import MissingDependencyError, WeightsError
 from napari_nic.training.options import TrainingProgress
 
 STEPS_FILE, VALIDATION_FILE, PLOT_FILE = "steps.csv", "validation.csv", "curve.png"
@@ -49,11 +49,22 @@ class TrainingLog:
 
 
 def read_log(file: Path) -> list[dict[str, float]]:
-    """Read one of the log's files; an absent one is empty."""
+    """Read one of the log's files; an absent one is empty, and lines that a kill left half are left out."""
     if not file.is_file():
         return []
-    with file.open(newline="", encoding="utf-8") as stream:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(stream)]
+    try:
+        with file.open(newline="", encoding="utf-8", errors="replace") as stream:
+            rows = list(csv.DictReader(stream))
+    except (OSError, csv.Error) as error:
+        raise WeightsError("the log of the training cannot be read", path=file, found=str(error)) from error
+    return [numbers for row in rows if (numbers := _numbers(row)) is not None]
+
+
+def _numbers(row: Mapping[str | None, Any]) -> dict[str, float] | None:
+    try:
+        return {str(name): float(value) for name, value in row.items()}
+    except (TypeError, ValueError):
+        return None
 
 
 def _write(file: Path, rows: list[dict[str, float]], mode: Literal["a", "w"]) -> None:

@@ -48,16 +48,6 @@ PROBE_PATCHES = 2
 
 NO_LICENCE = "not needed: random weights"
 
-_PROGRAM_ERRORS = (
-    RuntimeError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    AssertionError,
-)
-"""What a network that does not fit its input raises."""
-
 ASSUMED = Settings(
     mean=NORMALISATIONS["imagenet"][0], std=NORMALISATIONS["imagenet"][1], pooling="auto", prefix_tokens=1
 )
@@ -344,7 +334,7 @@ def _finish(
 
 def _measured(spec: EncoderSpec, network: Network) -> NetworkEncoder:
     """Run a network once, to see that it works and how long its codes are."""
-    from napari_nic.encoders.external.network_encoder import NetworkEncoder
+    from napari_nic.encoders.external.network_encoder import RUN_ERRORS, NetworkEncoder, does_not_run
 
     side = spec.input_size
     noise = np.random.default_rng(0).integers(0, 256, (PROBE_PATCHES, side, side, 3), np.uint8)
@@ -352,13 +342,8 @@ def _measured(spec: EncoderSpec, network: Network) -> NetworkEncoder:
         codes = NetworkEncoder(spec, network).forward(noise[: network.most_batch])
     except NicError:
         raise
-    except _PROGRAM_ERRORS as error:
-        text = str(error).strip()
-        raise WeightsError(
-            f"the network does not run on {side} px patches",
-            found=text.splitlines()[-1] if text else type(error).__name__,
-            hint="state the size that it was made for (--input-size)",
-        ) from error
+    except RUN_ERRORS as error:
+        raise does_not_run(spec, error) from error
     if not np.isfinite(codes).all() or not codes.size:
         raise WeightsError(
             "the network gives no codes", expected="finite numbers", found=f"{codes.shape} with others"

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from napari_nic.encoders.batches import fitting_batches
-from napari_nic.encoders.checks import check_batch
+from napari_nic.encoders.checks import check_batch, check_codes
 from napari_nic.encoders.external.pooling import pool
 from napari_nic.encoders.spec import EncoderSpec
-from napari_nic.errors import WeightsError
+from napari_nic.errors import NicError, WeightsError
 
 CPU_BATCH = 16
 GPU_BATCH = 256
@@ -21,8 +21,21 @@ GPU_BATCH = 256
 
 WHITE = 255.0
 
+RUN_ERRORS = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError)
+"""What a network that does not fit its input raises."""
+
 Run: TypeAlias = Callable[[torch.Tensor], Any]
 """From normalised pixels (B, 3, s, s), float32 on the device, to whatever the network gives."""
+
+
+def does_not_run(spec: EncoderSpec, error: Exception) -> WeightsError:
+    """Return the error of a network that fails on its patches."""
+    text = str(error).strip()
+    return WeightsError(
+        f"the network of encoder {spec.name!r} does not run on {spec.input_size} px patches",
+        found=text.splitlines()[-1] if text else type(error).__name__,
+        hint="state the size that it was made for (--input-size)",
+    )
 
 
 @dataclass(frozen=True)
@@ -83,7 +96,7 @@ class NetworkEncoder:
         DeviceError
             If not even one patch fits into the device's memory.
         WeightsError
-            If the network gives something else than its spec says.
+            If the network gives something else than its spec says, or no finite numbers, or does not run.
         """
         check_batch(batch, self.spec)
         least = self._network.least_batch
@@ -91,14 +104,22 @@ class NetworkEncoder:
         return np.concatenate(codes) if codes else np.empty((0, self.spec.code_size), np.float32)
 
     def _checked_forward(self, batch: np.ndarray) -> np.ndarray:
-        codes, expected = self.forward(batch), (len(batch), self.spec.code_size)
+        try:
+            codes = self.forward(batch)
+        except torch.cuda.OutOfMemoryError:
+            raise
+        except RUN_ERRORS as error:
+            if isinstance(error, NicError):
+                raise
+            raise does_not_run(self.spec, error) from error
+        expected = (len(batch), self.spec.code_size)
         if codes.shape != expected:
             raise WeightsError(
                 f"the network of encoder {self.spec.name!r} gives other codes than its description says",
                 expected=f"{expected}",
                 found=f"{codes.shape}",
             )
-        return codes
+        return check_codes(codes, self.spec)
 
     def forward(self, batch: np.ndarray) -> np.ndarray:
         """Run one batch, at most as large as the network takes; (B, C) float32 of whatever C it has."""

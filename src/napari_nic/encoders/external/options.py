@@ -6,11 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from napari_nic.encoders.external.model_args import check_model
-from napari_nic.encoders.external.settings import POOLINGS
+from napari_nic.encoders.external.settings import MOST_TOKENS, POOLINGS, is_triple
 from napari_nic.encoders.spec import (
     MOST_CODE,
     EncoderSpec,
-    is_finite,
     is_name,
     is_plain_file_name,
     is_sha256,
@@ -19,7 +18,6 @@ from napari_nic.encoders.spec import (
 from napari_nic.encoders.store import MODEL_FILES
 from napari_nic.errors import InvalidParameterError, WeightsError
 
-MOST_TOKENS = 1_000
 MOST_FILES = 64
 MOST_SHOWN = 200
 
@@ -62,10 +60,6 @@ def _check(name: str, value: Any, expected: str, fits: Callable[[Any], bool]) ->
         )
 
 
-def _is_triple(value: Any) -> bool:
-    return isinstance(value, list | tuple) and len(value) == 3 and all(is_finite(one) for one in value)
-
-
 def _are_files(value: Any) -> bool:
     return (
         isinstance(value, Mapping)
@@ -85,8 +79,8 @@ def _is_projection(value: Any) -> bool:
 
 _PROJECTION = ("an object with method, input_size and sha256", _is_projection)
 _NEEDED: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "mean": ("three finite numbers", _is_triple),
-    "std": ("three numbers above 0", lambda value: _is_triple(value) and min(value) > 0),
+    "mean": ("three finite numbers", is_triple),
+    "std": ("three numbers above 0", lambda value: is_triple(value) and min(value) > 0),
     "pooling": (f"one of {', '.join(POOLINGS)}", lambda value: isinstance(value, str) and value in POOLINGS),
     "prefix_tokens": (
         f"a whole number, 0 to {MOST_TOKENS:,}",

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from napari_nic.encoders.spec import Encoder, EncoderSpec
-from napari_nic.encoders.store import checked_file
+from napari_nic.encoders.store import read_checked
 from napari_nic.errors import InvalidParameterError, WeightsError
 
 PROJECTION_FILE = "projection.safetensors"
@@ -96,12 +96,25 @@ class Projection:
         WeightsError
             If it is missing, damaged or another one than the spec names.
         """
-        file = checked_file(folder / PROJECTION_FILE, spec.options["projection"]["sha256"], spec)
+        file, entry = folder / PROJECTION_FILE, spec.options["projection"]
+        content = read_checked(file, entry["sha256"], spec)
         try:
-            arrays = load(file.read_bytes())
-            return cls(arrays["mean"], arrays["matrix"])
-        except (SafetensorError, KeyError) as error:
+            arrays = load(content)
+            made = cls(arrays["mean"], arrays["matrix"])
+        except (SafetensorError, KeyError, ValueError) as error:
             raise WeightsError("the projection is damaged", path=file, found=str(error)) from error
+        inner = entry["input_size"]
+        shapes = {"mean": (inner,), "matrix": (spec.code_size, inner)}
+        for name, shape in shapes.items():
+            array = getattr(made, name)
+            if array.shape != shape or array.dtype != np.float32 or not np.isfinite(array).all():
+                raise WeightsError(
+                    "the projection does not fit its description, or holds no finite numbers",
+                    path=file,
+                    expected=f"{name} {shape} float32",
+                    found=f"{array.shape} {array.dtype}",
+                )
+        return made
 
 
 class ProjectedEncoder:

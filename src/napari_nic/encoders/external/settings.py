@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from napari_nic.encoders.spec import EncoderSpec
+from napari_nic.encoders.spec import (
+    MOST_INPUT_PX,
+    MOST_MPP,
+    MOST_PATCH_PX,
+    EncoderSpec,
+    is_finite,
+    is_name,
+    is_whole,
+)
 from napari_nic.errors import InvalidParameterError
 
 Triple: TypeAlias = tuple[float, float, float]
@@ -70,16 +77,16 @@ class Settings:
     citation: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("mpp", "patch_size", "input_size"):
+        for name, (expected, fits) in _FITS.items():
             value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise InvalidParameterError(f"{name} of a network", expected="above 0", found=str(value))
+            if value is not None and not fits(value):
+                raise InvalidParameterError(
+                    f"{name} of a network", expected=expected, found=repr(value)[:200]
+                )
         if self.pooling is not None and self.pooling not in POOLINGS:
             raise InvalidParameterError(
                 "unknown pooling", expected=f"one of {', '.join(POOLINGS)}", found=self.pooling
             )
-        if self.std is not None and min(self.std) <= 0:
-            raise InvalidParameterError("std of a network", expected="above 0", found=str(self.std))
 
     def or_else(self, other: Settings) -> Settings:
         """Return these settings with what they do not state taken from `other`."""
@@ -95,6 +102,31 @@ class Settings:
                 expected=f"{', '.join(missing)}",
                 hint="state it in a JSON file beside the model, or as an option (--mpp, --input-size)",
             )
+
+
+MOST_TOKENS = 1_000
+
+
+def is_triple(value: Any) -> bool:
+    """Whether a value of a JSON file is three finite numbers."""
+    return isinstance(value, list | tuple) and len(value) == 3 and all(is_finite(one) for one in value)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+_FITS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "mpp": (f"above 0 and at most {MOST_MPP:g}", lambda value: is_finite(value) and 0 < value <= MOST_MPP),
+    "patch_size": (f"above 0 and at most {MOST_PATCH_PX:,}", lambda value: is_whole(value, MOST_PATCH_PX)),
+    "input_size": (f"above 0 and at most {MOST_INPUT_PX:,}", lambda value: is_whole(value, MOST_INPUT_PX)),
+    "prefix_tokens": (f"0 to {MOST_TOKENS:,}", lambda value: is_whole(value, MOST_TOKENS, least=0)),
+    "mean": ("three finite numbers", is_triple),
+    "std": ("three numbers above 0", lambda value: is_triple(value) and min(value) > 0),
+    "output": ("the name of an output", is_name),
+    **dict.fromkeys(("pooling", "licence", "summary", "citation"), ("text", _is_text)),
+}
+"""What each fact may be."""
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ given. WSInfer's has ``num_classes``, ``class_names``, ``patch_size_pixels``, ``
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from napari_nic.disk import read_json
 from napari_nic.encoders.external.settings import NORMALISATIONS, Settings, Triple
 from napari_nic.errors import InvalidParameterError, WeightsError
 
@@ -42,15 +42,10 @@ def read_sidecar(file: Path) -> Settings:
     WeightsError
         If it is neither kind, or a value is of the wrong type.
     """
-    try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsError(
-            "the description of the model cannot be read", path=file, expected="JSON", found=str(error)
-        ) from error
+    data = read_json(file, WeightsError, what="the description of the model")
     try:
         return _wsinfer(data) if isinstance(data, dict) and set(data) >= WSINFER_KEYS else _ours(data)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise WeightsError(
             "not a description of a model that napari-nic understands",
             path=file,
