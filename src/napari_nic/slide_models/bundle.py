@@ -127,10 +127,9 @@ class ModelBundle:
 
         from napari_nic.slide_models.architectures import build_network
 
-        # Building draws random weights; the caller's random numbers must not be moved by that.
-        with torch.random.fork_rng(devices=[]):
-            net = build_network(self.card.network)
-        expected = {name: tuple(value.shape) for name, value in net.state_dict().items()}
+        with torch.device("meta"):  # its sizes, before memory is taken for what a file states
+            sizes = build_network(self.card.network).state_dict()
+        expected = {name: tuple(value.shape) for name, value in sizes.items()}
         found = {name: tuple(value.shape) for name, value in self.weights.items()}
         if expected != found:
             wrong = sorted(set(expected.items()) ^ set(found.items()))
@@ -140,6 +139,9 @@ class ModelBundle:
                 expected=f"{len(expected)} arrays of that network",
                 found=f"first difference at {wrong[0][0]} {wrong[0][1]}",
             )
+        # Building draws random weights; the caller's random numbers must not be moved by that.
+        with torch.random.fork_rng(devices=[]):
+            net = build_network(self.card.network)
         net.load_state_dict({name: torch.from_numpy(np.array(a)) for name, a in self.weights.items()})
         return net.eval()
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -13,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from napari_nic.disk import replacing
-from napari_nic.errors import WeightsError
+from napari_nic.errors import NicError, WeightsError
 
 _ENTRY = "napari_nic"
 _SEPARATOR = "/"
@@ -68,14 +69,29 @@ class Checkpoint:
                 for key in content.keys():  # noqa: SIM118 - no mapping, it only has this method
                     group, _, name = key.partition(_SEPARATOR)
                     tensors.setdefault(group, {})[name] = content.get_tensor(key)
-        except (SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise WeightsError(
-                "the checkpoint of the training is damaged",
-                path=file,
-                found=str(error),
-                hint="delete it to train from the start",
-            ) from error
+        except (SafetensorError, OSError, LookupError, TypeError, ValueError, RecursionError) as error:
+            raise _damaged(file, error) from error
         return cls(tensors, record)
+
+
+@contextmanager
+def resuming(file: Path) -> Iterator[None]:
+    """Say that a checkpoint is damaged where what it holds does not fit the training."""
+    try:
+        yield
+    except NicError:
+        raise
+    except (LookupError, TypeError, ValueError, RuntimeError, AttributeError, OverflowError) as error:
+        raise _damaged(file, error) from error
+
+
+def _damaged(file: Path, error: Exception) -> WeightsError:
+    return WeightsError(
+        "the checkpoint of the training is damaged",
+        path=file,
+        found=(str(error).splitlines() or [type(error).__name__])[0],
+        hint="delete it to train from the start",
+    )
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]:

@@ -16,7 +16,7 @@ from napari_nic.jobs import CancellationToken
 from napari_nic.slide_models.architectures import build_network
 from napari_nic.slide_models.batches import CropBatch, CropSampler
 from napari_nic.slide_models.bundle import ModelBundle
-from napari_nic.slide_models.checkpoint import Checkpoint, optimiser_tensors, restore_optimiser
+from napari_nic.slide_models.checkpoint import Checkpoint, optimiser_tensors, restore_optimiser, resuming
 from napari_nic.slide_models.gridnet import GridNet
 from napari_nic.slide_models.heads import Head, joint_network
 from napari_nic.slide_models.inputs import Standardiser, judging_corners
@@ -176,11 +176,14 @@ class TrainingLoop:
         if checkpoint is None or self._checkpoint is None:
             return TrainingState()
         tensors, record = checkpoint.tensors, checkpoint.record
-        check_same(record["identity"], self._identity, self._checkpoint)
-        self.net.load_state_dict(dict(tensors["net"]))
-        restore_optimiser(self._optimiser, tensors["optimiser"], record["rate"])
-        self._plateau.load_state_dict(record["plateau"])
-        return TrainingState(tuple(record["history"]), tensors["best"])
+        with resuming(self._checkpoint):
+            check_same(record["identity"], self._identity, self._checkpoint)
+            self.net.load_state_dict(dict(tensors["net"]))
+            restore_optimiser(self._optimiser, tensors["optimiser"], record["rate"])
+            self._plateau.load_state_dict(record["plateau"])
+            state = TrainingState(tuple(record["history"]), tensors["best"])
+            _ = state.best_epoch, state.idle  # its entries are there
+        return state
 
     def _report(self, done: Mapping[str, Any], best: Sequence[ModelBundle] | None) -> EpochDone:
         numbers = {name: float(done[name]) for name in ("loss", "validation_loss", "metric", "rate")}

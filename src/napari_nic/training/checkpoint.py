@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from napari_nic.errors import WeightsError
+from napari_nic.disk import replacing
+from napari_nic.errors import NicError, WeightsError
 from napari_nic.training.objectives.base import Objective
 from napari_nic.training.options import RESUMABLE, TrainOptions
 
@@ -40,10 +43,10 @@ def save_checkpoint(
                 for key, value in state.items()
             }
     record = {"objective": objective.name, "options": asdict(options), "counters": dict(counters)}
-    temporary = folder / f"{WEIGHTS_FILE}.new"
-    save_file(tensors, temporary, metadata={"record": json.dumps(record)})
-    temporary.replace(folder / WEIGHTS_FILE)
-    (folder / STATE_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    with replacing(folder / WEIGHTS_FILE) as temporary:
+        save_file(tensors, temporary, metadata={"record": json.dumps(record)})
+    with replacing(folder / STATE_FILE) as temporary:
+        temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 def load_checkpoint(
@@ -54,23 +57,43 @@ def load_checkpoint(
     Raises
     ------
     WeightsError
-        If the checkpoint was made with other options.
+        If the checkpoint was made with other options, or is damaged.
     """
     if not (folder / WEIGHTS_FILE).is_file():
         return {}
     record = read_record(folder)
-    _check_same(record, objective, options, folder)
-    tensors = load_file(folder / WEIGHTS_FILE)
-    objective.load_state_dict(_with_prefix(tensors, "net."))
-    for number, optimiser in enumerate(optimisers):
-        states: dict[int, dict[str, torch.Tensor]] = {}
-        for name, value in _with_prefix(tensors, f"optimiser.{number}.").items():
-            index, _, key = name.partition(".")
-            states.setdefault(int(index), {})[key] = value
-        groups = optimiser.state_dict()["param_groups"]
-        optimiser.load_state_dict({"state": states, "param_groups": groups})
-    counters: dict[str, Any] = record["counters"]
-    return counters
+    with _resuming(folder / WEIGHTS_FILE):
+        _check_same(record, objective, options, folder)
+        tensors = load_file(folder / WEIGHTS_FILE)
+        objective.load_state_dict(_with_prefix(tensors, "net."))
+        for number, optimiser in enumerate(optimisers):
+            _restore(optimiser, _with_prefix(tensors, f"optimiser.{number}."))
+        return dict(record["counters"])
+
+
+def _restore(optimiser: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor]) -> None:
+    states: dict[int, dict[str, torch.Tensor]] = {}
+    for name, value in tensors.items():
+        index, _, key = name.partition(".")
+        states.setdefault(int(index), {})[key] = value
+    groups = optimiser.state_dict()["param_groups"]
+    optimiser.load_state_dict({"state": states, "param_groups": groups})
+
+
+@contextmanager
+def _resuming(file: Path) -> Iterator[None]:
+    """Say that a checkpoint is damaged where what it holds does not fit the training."""
+    try:
+        yield
+    except NicError:
+        raise
+    except (SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError) as error:
+        raise WeightsError(
+            "the checkpoint of the training is damaged",
+            path=file,
+            found=(str(error).splitlines() or [type(error).__name__])[0],
+            hint="choose another name or folder, or delete it to train from the start",
+        ) from error
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -81,13 +104,11 @@ def read_record(folder: Path) -> dict[str, Any]:
     WeightsError
         If there is none, or it is damaged.
     """
-    from safetensors import SafetensorError, safe_open
-
     file = folder / WEIGHTS_FILE
     try:
         with safe_open(file, framework="pt") as stream:
-            record: dict[str, Any] = json.loads(stream.metadata()["record"])
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            record: dict[str, Any] = dict(json.loads(stream.metadata()["record"]))
+    except (OSError, SafetensorError, LookupError, TypeError, ValueError, RecursionError) as error:
         raise WeightsError(
             "there is no checkpoint of a training here, or it is damaged",
             path=file,
@@ -99,14 +120,15 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 def save_best(folder: Path, objective: Objective) -> None:
     """Keep the weights of the best validation so far."""
-    temporary = folder / f"{BEST_FILE}.new"
-    save_file(_network(objective), temporary)
-    temporary.replace(folder / BEST_FILE)
+    with replacing(folder / BEST_FILE) as temporary:
+        save_file(_network(objective), temporary)
 
 
 def load_best(folder: Path, objective: Objective) -> None:
     """Put the weights of the best validation into an objective."""
-    objective.load_state_dict(_with_prefix(load_file(folder / BEST_FILE), "net."))
+    file = folder / BEST_FILE
+    with _resuming(file):
+        objective.load_state_dict(_with_prefix(load_file(file), "net."))
 
 
 def _network(objective: Objective) -> dict[str, torch.Tensor]:

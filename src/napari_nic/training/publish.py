@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from safetensors.torch import save_file
+from safetensors.torch import save
 
+from napari_nic.disk import replacing
 from napari_nic.encoders.nets import EncoderNet
 from napari_nic.encoders.spec import EncoderSpec
-from napari_nic.encoders.store import CARD_FILE, SPEC_FILE, WEIGHTS_FILE, file_sha256
+from napari_nic.encoders.store import CARD_FILE, SPEC_FILE, WEIGHTS_FILE, spec_text
 from napari_nic.training.checkpoint import read_record
 from napari_nic.training.log import STEPS_FILE, read_log
 from napari_nic.training.loop import Sources
@@ -113,14 +115,16 @@ def save_encoder(
     net: EncoderNet, spec: EncoderSpec, folder: Path, *, card: str, training: Mapping[str, Any]
 ) -> EncoderSpec:
     """Write ``encoder.json``, ``weights.safetensors`` and ``CARD.md``; return the spec with its checksum."""
-    folder.mkdir(parents=True, exist_ok=True)
     state = {
         name: value.contiguous() for name, value in net.state_dict().items() if value.ndim
     }  # the batch counters of the normalisations are no weights
-    save_file(state, folder / WEIGHTS_FILE)
-    spec = replace(spec, weights_sha256=file_sha256(folder / WEIGHTS_FILE), training=dict(training))
-    (folder / SPEC_FILE).write_text(json.dumps(spec.to_dict(), indent=2) + "\n", encoding="utf-8")
-    (folder / CARD_FILE).write_text(card, encoding="utf-8")
+    weights = save(state)
+    spec = replace(spec, weights_sha256=hashlib.sha256(weights).hexdigest(), training=dict(training))
+    # The description names the weights' checksum and comes last: without it the folder holds no encoder.
+    parts = {WEIGHTS_FILE: weights, CARD_FILE: card.encode(), SPEC_FILE: spec_text(spec).encode()}
+    for name, content in parts.items():
+        with replacing(folder / name) as temporary:
+            temporary.write_bytes(content)
     return spec
 
 

@@ -19,7 +19,6 @@ from typing import Any
 
 import torch
 
-from napari_nic.disk import check_regular
 from napari_nic.encoders.external.archives import (
     EXPORTED,
     TORCHSCRIPT,
@@ -29,6 +28,8 @@ from napari_nic.encoders.external.archives import (
 )
 from napari_nic.encoders.external.extras import require
 from napari_nic.encoders.external.network_encoder import GPU_BATCH, Network
+from napari_nic.encoders.external.onnx_files import external_files
+from napari_nic.encoders.external.trust import read_file
 from napari_nic.errors import DeviceError, WeightsError
 
 MESSAGE = 500
@@ -165,7 +166,7 @@ def open_onnx(model: ModelFile, *, device: str, output: str | None = None) -> Ne
         If the device is not the CPU and onnxruntime was not built for it.
     """
     file = model.file
-    check_regular(file, WeightsError)
+    external_files(read_file(file), file)
     session = _onnx_session(file, device)
     (least, most), name = _onnx_input(session, file)
     wanted = [_onnx_output(session, file, output)]

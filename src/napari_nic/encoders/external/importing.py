@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_nic.encoders.external.onnx_files import external_files
 from napari_nic.encoders.external.projection import PROJECTION_FILE, Projection
 from napari_nic.encoders.external.settings import (
     DEFAULT_MPP,
@@ -20,7 +21,7 @@ from napari_nic.encoders.external.settings import (
     TimmWeights,
 )
 from napari_nic.encoders.external.sidecar import find_sidecar, read_sidecar
-from napari_nic.encoders.external.trust import read_program, runs_program
+from napari_nic.encoders.external.trust import read_file, read_program, runs_program
 from napari_nic.encoders.spec import Encoder, EncoderSpec
 from napari_nic.encoders.store import (
     MODEL_FILES,
@@ -118,7 +119,7 @@ def import_model_file(
         else:
             shutil.copyfile(path, copy)
             checked_file(copy, digest, spec)
-        return _finish(folder, encoder, projection, files=_copy_data_file(path, folder))
+        return _finish(folder, encoder, projection, files=_copy_data_files(path, folder))
 
 
 def import_timm(
@@ -275,13 +276,15 @@ def _options(facts: Settings) -> dict[str, Any]:
     }
 
 
-def _copy_data_file(path: Path, folder: Path) -> dict[str, str]:
-    """Copy what ONNX exporters put beside a large model, which the model names; name to SHA-256."""
-    data = path.with_name(f"{path.name}.data")
-    if not data.is_file():
+def _copy_data_files(path: Path, folder: Path) -> dict[str, str]:
+    """Copy what an ONNX graph keeps beside itself, as exporters do with large ones; name to SHA-256."""
+    if path.suffix.lower() != ".onnx":
         return {}
-    shutil.copyfile(data, folder / data.name)
-    return {data.name: file_sha256(data)}
+    names = sorted(external_files(read_file(path), path))
+    for name in names:
+        check_inside(path.with_name(name))
+        shutil.copyfile(path.with_name(name), folder / name)
+    return {name: file_sha256(folder / name) for name in names}
 
 
 def _origin(weights: TimmWeights) -> str:
