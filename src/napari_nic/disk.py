@@ -19,7 +19,7 @@ import stat
 import sys
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -117,6 +117,44 @@ def _too_deep(data: Any) -> bool:
             return False
         level = inner
     return True
+
+
+SEAL = "content_sha256"
+"""Entry of a description that holds the SHA-256 of all its others."""
+
+
+def sealed(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a description with its seal, by which a flipped bit or an accident of an editor is noticed."""
+    plain = json.loads(json.dumps(data))  # as it will be read back
+    return {**plain, SEAL: _content_sha256(plain)}
+
+
+def unsealed(data: Any, path: Path, error: type[NicError]) -> Any:
+    """Return a description without its seal, which must fit; older ones have none.
+
+    Raises
+    ------
+    NicError
+        Of the kind `error`, if the content is not the one that was sealed.
+    """
+    if not isinstance(data, dict) or SEAL not in data:
+        return data
+    content = {name: value for name, value in data.items() if name != SEAL}
+    found = _content_sha256(content)
+    if data[SEAL] != found:
+        raise error(
+            "this description was changed or damaged since it was written",
+            path=path,
+            expected=f"content of SHA-256 {str(data[SEAL])[:64]}",
+            found=found,
+            hint=f'get it again; if you changed it on purpose, remove its entry "{SEAL}"',
+        )
+    return content
+
+
+def _content_sha256(content: Mapping[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import numpy as np
 import pytest
 import torch
 
+from napari_nic.disk import SEAL
 from napari_nic.errors import BundleError, InvalidParameterError, StoreError, UnknownNameError
 from napari_nic.slide_models import BundleCard, ModelBundle, SlideNetConfig, list_bundles, predict
 from napari_nic.slide_models.bundle import CARD_FILE, WEIGHTS_FILE
+from napari_nic.slide_models.inputs import Standardiser
 
 
 @pytest.fixture
@@ -81,16 +84,95 @@ def test_changed_weights_are_an_error(folder: Path) -> None:
         {"network": {"width": 3}},
         {"extra": 1},
         {"class_names": 5},
+        {"class_names": []},
+        {"class_names": ["lesion", "lesion"]},
+        {"class_names": ["", "lesion"]},
+        {"class_names": ["a\x1b[2J", "lesion"]},
+        {"class_names": [None, "lesion"]},
+        {"class_colors": [[1, 2, 300], [0, 0, 0]]},
+        {"class_colors": [[1, 2], [0, 0, 0]]},
+        {"class_colors": "red"},
+        {"name": ""},
+        {"name": ["a"]},
+        {"summary": 5},
+        {"encoder": None},
+        {"encoder": {}},
+        {"metrics": [1]},
+        {"network": None},
     ],
 )
 def test_a_damaged_description_is_an_error(folder: Path, change: dict[str, Any]) -> None:
     file = folder / CARD_FILE
-    file.write_text(json.dumps(json.loads(file.read_text()) | change))
-    with pytest.raises(BundleError):
+    described = json.loads(file.read_text()) | change
+    del described[SEAL]
+    file.write_text(json.dumps(described))
+    with pytest.raises(BundleError, match=r"damaged|not a model description"):
         ModelBundle.load(folder)
     file.write_text("{")
     with pytest.raises(BundleError, match="JSON"):
         ModelBundle.load(folder)
+
+
+SIZES = {
+    "width": [10**12, 4_096, 0, -1, 1.5, None, "64"],
+    "strides": [[2] * 10_000, [0], 5, None, [10**9]],
+    "outputs": [10**12, None],
+    "crop_size": [10**12, 0, "24"],
+    "code_size": [10**12, None],
+    "dropout": [float("nan"), 1.0, None, "0.2"],
+    "kind": ["other", None, []],
+}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [(name, value) for name, values in SIZES.items() for value in values]
+)
+def test_sizes_beyond_any_network_take_no_memory(folder: Path, field: str, value: object) -> None:
+    file = folder / CARD_FILE
+    described = json.loads(file.read_text())
+    described["network"][field] = value
+    del described[SEAL]
+    file.write_text(json.dumps(described))
+    with pytest.raises(BundleError):
+        ModelBundle.load(folder).network()
+
+
+def test_a_description_that_was_changed_by_accident_is_an_error(folder: Path) -> None:
+    file = folder / CARD_FILE
+    described = json.loads(file.read_text())
+    file.write_text(json.dumps(described | {"class_names": described["class_names"][::-1]}))
+    with pytest.raises(BundleError, match="changed or damaged"):
+        ModelBundle.load(folder)
+
+
+@pytest.mark.parametrize("text", ["[" * 40_000, '{"a":' * 40_000, "\xff", "[1", "null"])
+def test_a_description_without_end_is_an_error(folder: Path, text: str) -> None:
+    (folder / CARD_FILE).write_bytes(text.encode("latin-1"))
+    with pytest.raises(BundleError, match=CARD_FILE):
+        ModelBundle.load(folder)
+
+
+@pytest.mark.parametrize("array", ["weights", "mean", "std"])
+def test_weights_that_are_no_numbers_are_an_error(bundle: ModelBundle, tmp_path: Path, array: str) -> None:
+    weights = {name: np.array(value) for name, value in bundle.weights.items()}
+    mean, std = bundle.standardiser.mean.copy(), bundle.standardiser.std.copy()
+    if array == "weights":
+        next(value for value in weights.values() if value.ndim > 1).flat[3] = np.nan
+    elif array == "mean":
+        mean[0] = np.inf
+    else:
+        std[0] = 0
+    broken = ModelBundle(bundle.card, weights, Standardiser(mean, std)).save(tmp_path / "broken")
+    with pytest.raises(BundleError, match="mean nothing"):
+        ModelBundle.load(broken)
+
+
+def test_odd_texts_and_a_class_called_none_come_back(toys: Any, tmp_path: Path) -> None:
+    card = replace(
+        toys.card(), class_names=("none", "<b>läsion</b>"), summary="a\nb \x1b[31m \udc80", licence=""
+    )
+    folder = toys.untrained(card).save(tmp_path / "odd")
+    assert ModelBundle.load(folder).card == card
 
 
 def test_weights_of_another_network_are_an_error(bundle: ModelBundle, toys: Any) -> None:

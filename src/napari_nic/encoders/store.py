@@ -17,7 +17,7 @@ from pathlib import Path
 
 from platformdirs import user_data_dir
 
-from napari_nic.disk import check_regular, read_json, replacing_folder, sync_files
+from napari_nic.disk import check_regular, read_json, replacing_folder, sealed, sync_files, unsealed
 from napari_nic.encoders.mean_rgb import MEAN_RGB
 from napari_nic.encoders.spec import EncoderSpec, is_name, is_plain_file_name
 from napari_nic.errors import InvalidParameterError, StoreError, UnknownNameError, WeightsError
@@ -113,7 +113,7 @@ def read_spec(folder: Path) -> EncoderSpec:
     from napari_nic.encoders.external.options import check_options
 
     file = folder / SPEC_FILE
-    data = read_json(file, WeightsError, what="the encoder's description")
+    data = unsealed(read_json(file, WeightsError, what="the encoder's description"), file, WeightsError)
     if not isinstance(data, dict):
         raise WeightsError("not an encoder description", path=file, expected="a JSON object")
     try:
@@ -276,7 +276,7 @@ def write_spec(folder: Path, spec: EncoderSpec, card: str) -> None:
 
 def spec_text(spec: EncoderSpec) -> str:
     """Return the content of ``encoder.json``."""
-    return json.dumps(spec.to_dict(), indent=2) + "\n"
+    return json.dumps(sealed(spec.to_dict()), indent=2) + "\n"
 
 
 def file_sha256(file: Path) -> str:

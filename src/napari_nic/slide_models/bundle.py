@@ -18,7 +18,7 @@ from safetensors.numpy import load, save
 
 from napari_nic.compressed import CompressedSlide, StoreHeader
 from napari_nic.compressed.header import IDENTITY_KEYS
-from napari_nic.disk import check_regular, read_json, replacing
+from napari_nic.disk import check_regular, read_json, replacing, sealed, unsealed
 from napari_nic.errors import BundleError, NicError, UnknownNameError
 from napari_nic.slide_models.card import BundleCard
 from napari_nic.slide_models.inputs import Standardiser
@@ -89,7 +89,7 @@ class ModelBundle:
         arrays = dict(self.weights) | {_MEAN: self.standardiser.mean, _STD: self.standardiser.std}
         content = save({name: np.asarray(array, order="C") for name, array in arrays.items()})
         card = {"format": FORMAT, "weights_sha256": _sha256(content), **self.card.to_dict()}
-        text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
+        text = json.dumps(sealed(card), indent=2, ensure_ascii=False) + "\n"
         # Both are on the disk before either gets its name, so that a full disk harms no older model.
         with replacing(folder / CARD_FILE) as new_card, replacing(folder / WEIGHTS_FILE) as new_weights:
             new_weights.write_bytes(content)
@@ -205,7 +205,7 @@ def _read_card(file: Path) -> tuple[BundleCard, str]:
         inner = _folders(file.parent)
         hint = f"it holds models in folders of their own: choose one, such as {inner[0]}" if inner else None
         raise BundleError("this folder holds no model", path=file, expected=CARD_FILE, hint=hint)
-    data: Any = read_json(file, BundleError, what="the model's description")
+    data: Any = unsealed(read_json(file, BundleError, what="the model's description"), file, BundleError)
     if not isinstance(data, dict) or data.pop("format", None) != FORMAT:
         raise BundleError(
             "not a model description that this version reads",

@@ -14,6 +14,7 @@ import zipfile
 import pytest
 import torch
 
+from napari_nic.disk import SEAL
 from napari_nic.encoders import list_encoders, load_encoder
 from napari_nic.encoders.external import Settings, import_encoder, import_model_file, trust
 from napari_nic.encoders.external.archives import without_pickles
@@ -68,6 +69,7 @@ def folder(tmp_path, home, model, suffix):
 def with_program(folder, content):
     """Replace the program of an encoder folder and name its checksum."""
     spec = json.loads((folder / "encoder.json").read_text())
+    del spec[SEAL]
     (folder / MODEL_FILES[spec["architecture"]]).write_bytes(content)
     spec["weights_sha256"] = hashlib.sha256(content).hexdigest()
     (folder / "encoder.json").write_text(json.dumps(spec))
