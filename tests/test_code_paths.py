@@ -1,0 +1,175 @@
+"""Where code from outside could run, or the network be reached: a list, held against the source.
+
+Whoever adds such a place adds it here, and says in docs/security.md when it is used.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import napari_nic
+
+SOURCE = Path(napari_nic.__file__).parent
+
+CALLS = {
+    "torch.load": {"encoders.external.states"},  # weights_only, see below
+    "torch.jit.load": {"encoders.external.file_models"},  # after consent
+    "torch.export.load": {"encoders.external.file_models"},  # after consent, without pickles
+    "runtime.InferenceSession": {"encoders.external.file_models"},  # a graph that can only compute
+    "timm.create_model": {"encoders.external.timm_models"},  # names and arguments from a list
+    "timm.models.load_state_dict_from_hf": {"encoders.external.timm_models"},  # --allow-download
+    "load_model_config_from_hf": {"encoders.external.timm_models"},  # --allow-download
+    "urllib.request.urlopen": {"plugin.sample_data"},  # File > Open Sample, a fixed address and checksum
+    "subprocess.run": {"cli.demo"},  # ourselves, to see whether a window can be opened
+    "ctypes.CDLL": {"disk"},  # the C library
+}
+"""Calls that run or fetch what is named, and the only modules that make them."""
+
+NEVER = {
+    "eval",
+    "exec",
+    "compile",
+    "__import__",
+    "os.system",
+    "os.popen",
+    "os.startfile",
+    "pickle.load",
+    "pickle.loads",
+    "torch.hub.load",
+    "torch.hub.load_state_dict_from_url",
+    "torch.ops.load_library",
+    "torch.classes.load_library",
+    "subprocess.Popen",
+    "subprocess.call",
+    "subprocess.check_output",
+    "hf_hub_download",
+    "snapshot_download",
+    "entry_points",
+    "webbrowser.open",
+}
+
+MODULES = {
+    "pickle": {"encoders.external.states"},  # the name of an error
+    "subprocess": {"cli.demo"},
+    "socket": {"compressed.lease"},  # the name of this machine
+    "urllib.request": {"plugin.sample_data"},
+    "huggingface_hub.errors": {"encoders.external.timm_models"},
+    "ctypes": {"disk"},
+}
+"""Modules that reach out or run things, and where they are imported."""
+
+NOWHERE = (
+    "http",
+    "ftplib",
+    "smtplib",
+    "requests",
+    "httpx",
+    "aiohttp",
+    "marshal",
+    "shelve",
+    "dill",
+    "cloudpickle",
+    "joblib",
+    "runpy",
+    "code",
+    "webbrowser",
+    "yaml",
+)
+"""Modules of that kind that are imported nowhere."""
+IMPORTED_BY_NAME = {
+    "registry",  # our own names
+    "training.augmentation",  # our own names
+    "encoders.external.extras",  # optional libraries, named by us
+    "encoders.external.file_models",  # the errors of onnxruntime
+}
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    """Yield our modules by name, parsed."""
+    for file in sorted(SOURCE.rglob("*.py")):
+        name = ".".join(file.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
+        yield name, ast.parse(file.read_text(encoding="utf-8"))
+
+
+def called(tree: ast.Module) -> Iterator[tuple[str, ast.Call]]:
+    """Yield calls with the dotted name of what is called."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield dotted(node.func), node
+
+
+def dotted(node: ast.expr) -> str:
+    """Return ``a.b.c`` of a chain of names; what is not one is empty."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        return f"{dotted(node.value)}.{node.attr}"
+    return ""
+
+
+def imported(tree: ast.Module) -> Iterator[str]:
+    """Yield the modules that are imported, anywhere in a file."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+
+
+def test_only_listed_modules_run_or_fetch_what_is_named() -> None:
+    found: dict[str, set[str]] = {}
+    for module, tree in modules():
+        for name, _ in called(tree):
+            if name in CALLS:
+                found.setdefault(name, set()).add(module)
+            assert name not in NEVER, f"{module} calls {name}"
+    assert found == CALLS
+
+
+def test_modules_that_reach_out_are_imported_where_listed() -> None:
+    found: dict[str, set[str]] = {}
+    for module, tree in modules():
+        for name in imported(tree):
+            if name in MODULES:
+                found.setdefault(name, set()).add(module)
+            assert name.partition(".")[0] not in NOWHERE, f"{module} imports {name}"
+    assert found == MODULES
+
+
+def test_nothing_but_tensors_and_arrays_is_unpickled() -> None:
+    for module, tree in modules():
+        for name, call in called(tree):
+            given = {keyword.arg: keyword.value for keyword in call.keywords}
+            if name == "torch.load":
+                assert is_constant(given.get("weights_only"), value=True), module
+            if name in ("np.load", "numpy.load"):
+                assert is_constant(given.get("allow_pickle"), value=False), module
+            if name == "timm.models.load_state_dict_from_hf":
+                assert is_constant(given.get("weights_only"), value=True), module
+
+
+def is_constant(node: ast.expr | None, *, value: bool) -> bool:
+    """Whether an argument is written out as this value."""
+    return isinstance(node, ast.Constant) and node.value is value
+
+
+def test_modules_are_imported_by_name_where_listed() -> None:
+    found = {
+        module for module, tree in modules() for name, _ in called(tree) if name.endswith("import_module")
+    }
+    assert found == IMPORTED_BY_NAME
+
+
+def test_programs_are_opened_after_consent_only() -> None:
+    """The one module that opens them is called by the one that reads what may run."""
+    users = {
+        module
+        for module, tree in modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        and node.module == "napari_nic.encoders.external.file_models"
+        and any(alias.name in ("OPENERS", "open_torchscript", "open_exported") for alias in node.names)
+    }
+    assert users == {"encoders.external.opening"}
