@@ -244,6 +244,6 @@ def test_opening_what_was_sent_runs_nothing_and_reaches_nothing(sent: Path, tmp_
     assert not (tmp_path / "ran").exists()
     assert len(found["told"]) > 50
     opened = {name for name, outcome in found["told"].items() if outcome == "opened"}
-    # A description is shown without a program being opened; settings that are none are empty; a table is listed.
+    # A description is shown and no program opened, settings that are none are empty, a table is listed.
     shown = {name for name in opened if name.startswith("folders/") and name.endswith(" 0")}
     assert opened - shown == {"settings/plugin.json 0", "tables/b.csv 1"}

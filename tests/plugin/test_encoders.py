@@ -16,8 +16,10 @@ from qtpy.QtWidgets import QApplication
 from napari_nic.encoders import get_spec
 from napari_nic.errors import InvalidParameterError, WeightsError
 from napari_nic.plugin.compress_job import EncoderCache
+from napari_nic.plugin.controllers.compressing import CompressController
 from napari_nic.plugin.controllers.encoders import EncoderController, ImportRequest, card_line, name_for
 from napari_nic.plugin.controllers.session import ENCODER_SETTING
+from napari_nic.plugin.controllers.tissue import TissueController
 from napari_nic.plugin.settings import Settings
 from napari_nic.plugin.widgets.encoder_chooser import encoder_card
 from napari_nic.plugin.widgets.import_dialog import ImportDialog
@@ -249,3 +251,51 @@ def test_dialog_for_a_network_of_timm(window):
     dialog.from_file.setChecked(True)
     assert not dialog.accept_button.isEnabled()
     dialog.deleteLater()
+
+
+def test_a_program_is_asked_about_before_a_slide_is_compressed_with_it(
+    opened, runner, answers, torchscript_file, monkeypatch
+):
+    from napari_nic.encoders.external import Settings as Facts
+    from napari_nic.encoders.external import import_model_file, trust
+
+    facts = Facts(mpp=0.5, input_size=32)
+    import_model_file(torchscript_file, name="net", settings=facts, trust=True)
+    trust.trust_file().unlink()
+    monkeypatch.setattr(trust, "_given", set())  # as if somebody had put it there
+    compressing = CompressController(opened, runner, TissueController(opened, runner))
+    compressing.region = "whole"
+    opened.reload_encoders()
+    opened.select_encoder("net")
+    compressing.load_ahead()
+    assert answers.questions == [], "nobody clicked"
+    compressing.start()
+    assert "Run this program?" in answers.questions[-1]
+    assert not compressing.state.done
+    assert answers.errors == []
+    answers.agree = True
+    compressing.start()
+    assert compressing.state.complete
+    assert len(answers.questions) == 2
+    assert list(json.loads(trust.trust_file().read_text())) == [opened.spec.weights_sha256]
+
+
+def test_a_folder_that_holds_a_program_is_asked_about(
+    session, controller, answers, torchscript_file, tmp_path
+):
+    from napari_nic.encoders.external import Settings as Facts
+    from napari_nic.encoders.external import import_model_file, trust
+    from napari_nic.encoders.store import user_encoders_folder
+
+    facts = Facts(mpp=0.5, input_size=32)
+    import_model_file(torchscript_file, name="net", settings=facts, trust=True)
+    sent = user_encoders_folder().rename(tmp_path / "sent") / "net"
+    trust.forget(hashlib.sha256(torchscript_file.read_bytes()).hexdigest())
+    (sent / "x.safetensors").touch()  # the dialog names a file of the folder
+    controller.import_encoder(ImportRequest(str(sent / "x.safetensors"), "mine"))
+    assert "Run this program?" in answers.questions[-1]
+    assert session.spec.name == "mean-rgb", "the answer was no"
+    answers.agree = True
+    controller.import_encoder(ImportRequest(str(sent / "x.safetensors"), "mine"))
+    assert session.spec.name == "mine"
+    assert answers.errors == []
