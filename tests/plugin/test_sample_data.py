@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import io
+import threading
 import urllib.error
 
 import pytest
 
 from napari_nic.errors import NicError, SlideNotFoundError
+from napari_nic.jobs import Progress
 from napari_nic.plugin import sample_data
 from napari_nic.plugin.layers import METADATA_KEY
+from napari_nic.plugin.widgets import waiting
 
 URL = "https://example.invalid/slide.svs"
 CONTENT = b"a slide"
@@ -60,3 +63,78 @@ def test_downloaded_slide_is_used_again(cmu_path, monkeypatch):
     ((levels, options, _),) = sample_data.cmu_small_region()
     assert levels[0].shape[1] == 2220
     options["metadata"][METADATA_KEY].slide.close()
+
+
+@pytest.fixture
+def small_sample(monkeypatch):
+    """The sample slide, small enough for a test."""
+    from napari_nic.demo import sample
+    from napari_nic.synthetic import Lesion, SyntheticSlideSpec
+
+    spec = SyntheticSlideSpec(height=2100, width=700, seed=5, lesions=(Lesion(0.12),))
+    monkeypatch.setattr(sample, "SAMPLE", spec)
+    monkeypatch.setattr(waiting, "LOOK_MS", 1)
+    return sample.samples_folder()
+
+
+@pytest.mark.gui
+def test_first_sample_tells_its_progress_while_the_window_lives(small_sample, qapp, monkeypatch):
+    shown = []
+    monkeypatch.setattr(waiting.QProgressDialog, "setValue", lambda _, value: shown.append(value))
+    layers = sample_data.synthetic_slide()
+    assert len(layers) == 2
+    layers[0][1]["metadata"][METADATA_KEY].slide.close()
+    assert shown, "the event loop went on"
+    assert shown == sorted(shown)
+    assert len(list(small_sample.iterdir())) == 2
+    shown.clear()
+    again = sample_data.synthetic_slide()
+    assert shown == [], "the second time there is nothing to wait for"
+    again[0][1]["metadata"][METADATA_KEY].slide.close()
+
+
+@pytest.mark.gui
+def test_making_the_sample_can_be_cancelled(small_sample, qapp, monkeypatch):
+    tell = waiting._Waiting._tell
+
+    def cancel_first(self, progress, token):
+        if progress.done < progress.total:
+            token.cancel()
+        tell(self, progress, token)
+
+    monkeypatch.setattr(waiting._Waiting, "_tell", cancel_first)
+    assert sample_data.synthetic_slide() == []
+    assert not list(small_sample.iterdir()), "nothing half-made is left"
+
+
+@pytest.mark.gui
+def test_cancel_button_cancels_the_work(qapp, monkeypatch):
+    began = threading.Event()
+    told = []
+
+    def work(tell):
+        began.set()
+        while len(told) < 10_000:
+            told.append(1)
+            tell(Progress(1, 2))
+        raise AssertionError("nobody cancelled")
+
+    def press(dialog, value):
+        if began.is_set():
+            dialog.canceled.emit()
+
+    monkeypatch.setattr(waiting, "LOOK_MS", 1)
+    monkeypatch.setattr(waiting.QProgressDialog, "setValue", press)
+    pause = threading.Event()
+    assert (
+        waiting.wait_for("Working", lambda tell: work(lambda p: (pause.wait(0.005), tell(p))), None) is None
+    )
+
+
+@pytest.mark.gui
+def test_what_goes_wrong_while_one_waits_is_raised(qapp):
+    def fail(told):
+        raise NicError("no paint left")
+
+    with pytest.raises(NicError, match="no paint left"):
+        waiting.wait_for("Painting", fail, None)

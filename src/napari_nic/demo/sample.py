@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from platformdirs import user_cache_dir
 
+from napari_nic.jobs import Progress
 from napari_nic.synthetic import Lesion, SyntheticSlideSpec, write_slide
 
 HOME_VARIABLE = "NAPARI_NIC_HOME"
@@ -25,13 +27,17 @@ SAMPLE = SyntheticSlideSpec(
 """3 x 2.25 mm of tissue with one lesion: about 1,600 patches, compressed in seconds on any machine."""
 
 
-def demo_slide(folder: Path | str | None = None) -> tuple[Path, Path]:
+def demo_slide(
+    folder: Path | str | None = None, *, told: Callable[[Progress], None] | None = None
+) -> tuple[Path, Path]:
     """Return the sample slide and the outlines of its lesion; made at first use, in some seconds.
 
     Parameters
     ----------
     folder : Path or str, optional
         Where it is kept; by default :func:`samples_folder`.
+    told : callable, optional
+        Is called with the progress of making it; what it raises ends that.
 
     Returns
     -------
@@ -42,10 +48,16 @@ def demo_slide(folder: Path | str | None = None) -> tuple[Path, Path]:
     """
     folder = samples_folder() if folder is None else Path(folder)
     slide, annotation = folder / f"{SAMPLE_NAME}.tif", folder / f"{SAMPLE_NAME}.geojson"
-    if not (slide.is_file() and annotation.is_file()):
-        made = write_slide(slide, SAMPLE)
+    if not is_made(folder):
+        made = write_slide(slide, SAMPLE) if told is None else write_slide(slide, SAMPLE, told=told)
         annotation = made.annotation_path
     return slide, annotation
+
+
+def is_made(folder: Path | None = None) -> bool:
+    """Whether the sample slide and its outlines are there already."""
+    folder = folder or samples_folder()
+    return all((folder / f"{SAMPLE_NAME}{suffix}").is_file() for suffix in (".tif", ".geojson"))
 
 
 def samples_folder() -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -10,6 +11,7 @@ from tempfile import NamedTemporaryFile
 
 from napari_nic.annotations import read_annotations
 from napari_nic.demo import demo_slide, samples_folder
+from napari_nic.demo.sample import is_made
 from napari_nic.errors import NicError, SlideNotFoundError
 from napari_nic.plugin.annotation_layers import annotation_layers
 from napari_nic.plugin.layers import METADATA_KEY, LayerData
@@ -25,11 +27,30 @@ TIMEOUT_SECONDS = 30
 
 
 def synthetic_slide() -> list[LayerData]:
-    """Open a slide of synthetic histology with lesions of known outline, made at first use."""
-    slide, outlines = demo_slide()
+    """Open a slide of synthetic histology with lesions of known outline, made at first use.
+
+    That takes some seconds, in which the window lives and the user may cancel; there is no layer then.
+    """
+    made = demo_slide() if is_made() or not _has_window() else _make_in_window()
+    if made is None:
+        return []
+    slide, outlines = made
     layers = read_slide(slide)
     opened = layers[0][1]["metadata"][METADATA_KEY].slide
     return layers + annotation_layers(read_annotations(outlines), opened, "Lesion outline")
+
+
+def _has_window() -> bool:
+    from qtpy.QtWidgets import QApplication
+
+    return QApplication.instance() is not None and threading.current_thread() is threading.main_thread()
+
+
+def _make_in_window() -> tuple[Path, Path] | None:
+    from napari_nic.plugin.widgets.dialogs import napari_window
+    from napari_nic.plugin.widgets.waiting import wait_for
+
+    return wait_for("Painting the sample slide", lambda told: demo_slide(told=told), napari_window())
 
 
 def cmu_small_region() -> list[LayerData]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +13,7 @@ import tifffile
 
 from napari_nic.disk import replacing
 from napari_nic.geometry import RegionPx
+from napari_nic.jobs import Progress
 
 TIFF_TILE = 256
 JPEG_QUALITY = 85
@@ -35,6 +36,13 @@ PAINTED_TILE = 512
 SOFTWARE = "napari-nic synthetic histology"
 
 
+Told = Callable[[Progress], None]
+
+
+def ignore(progress: Progress) -> None:
+    """Nobody wants to know."""
+
+
 class Painting(Protocol):
     """A slide that is painted on demand; safe to use from several threads."""
 
@@ -53,13 +61,15 @@ class Painting(Protocol):
         ...
 
 
-def write_pyramid(path: Path | str, painting: Painting) -> None:
+def write_pyramid(path: Path | str, painting: Painting, *, told: Told = ignore) -> None:
     """Write a painting as a tiled pyramidal TIFF with JPEG tiles, whole or not at all.
 
     Parameters
     ----------
     path : Path or str
     painting : Painting
+    told : callable
+        Is called with the rows that are painted; what it raises ends the writing.
 
     Notes
     -----
@@ -67,11 +77,11 @@ def write_pyramid(path: Path | str, painting: Painting) -> None:
     """
     path = Path(path)
     with replacing(path) as temporary:
-        _write_levels(temporary, painting)
+        _write_levels(temporary, painting, told)
 
 
-def _write_levels(path: Path, painting: Painting) -> None:
-    strips = _Strips(painting)
+def _write_levels(path: Path, painting: Painting, told: Told) -> None:
+    strips = _Strips(painting, told)
     big = painting.shape[0] * painting.shape[1] * 3 > BIGTIFF_BYTES
     with tifffile.TiffWriter(path, bigtiff=big) as tif:
         _write_level(tif, strips.tiles(), painting.shape, painting.mpp, reduced=False)
@@ -118,8 +128,8 @@ class _Strips:
         Complete once all tiles were taken.
     """
 
-    def __init__(self, painting: Painting) -> None:
-        self._painting = painting
+    def __init__(self, painting: Painting, told: Told = ignore) -> None:
+        self._painting, self._told = painting, told
         height, width = painting.shape
         self.smaller = np.empty((height // LEVEL_FACTOR, width // LEVEL_FACTOR, 3), np.uint8)
 
@@ -137,6 +147,7 @@ class _Strips:
                 small = _shrink(strip)
                 first = top // LEVEL_FACTOR
                 self.smaller[first : first + len(small)] = small
+                self._told(Progress(top + height, rows, "painting", "rows"))
                 yield from _cut(strip)
 
 

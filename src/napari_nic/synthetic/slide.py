@@ -8,7 +8,7 @@ from pathlib import Path
 from napari_nic.annotations import Annotation, AnnotationSet, write_annotations
 from napari_nic.names import slide_stem
 from napari_nic.synthetic.histology import Scene
-from napari_nic.synthetic.pyramid import write_pyramid
+from napari_nic.synthetic.pyramid import Told, ignore, write_pyramid
 from napari_nic.synthetic.spec import Lesion, SyntheticSlideSpec
 
 LESION_LABEL = "Lesion"
@@ -38,7 +38,7 @@ class SyntheticSlide:
         return bool(self.spec.lesions)
 
 
-def write_slide(path: Path | str, spec: SyntheticSlideSpec) -> SyntheticSlide:
+def write_slide(path: Path | str, spec: SyntheticSlideSpec, *, told: Told = ignore) -> SyntheticSlide:
     """Paint a slide and write it; both files appear under their names only when they are whole.
 
     Parameters
@@ -46,6 +46,8 @@ def write_slide(path: Path | str, spec: SyntheticSlideSpec) -> SyntheticSlide:
     path : Path or str
         Of the TIFF; the outlines go to the same name with ``.geojson``.
     spec : SyntheticSlideSpec
+    told : callable
+        Is called with the progress; what it raises ends the painting, and nothing is left of it.
 
     Returns
     -------
@@ -59,8 +61,8 @@ def write_slide(path: Path | str, spec: SyntheticSlideSpec) -> SyntheticSlide:
     path.parent.mkdir(parents=True, exist_ok=True)
     scene = Scene(spec)
     annotation_path = path.with_name(f"{slide_stem(path)}.geojson")
+    write_pyramid(path, scene, told=told)
     write_annotations(lesion_annotations(scene), annotation_path)
-    write_pyramid(path, scene)
     return SyntheticSlide(path, annotation_path, spec)
 
 

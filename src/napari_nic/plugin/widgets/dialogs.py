@@ -80,11 +80,11 @@ def tell_soon(error: Exception) -> bool:
     """
     if QApplication.instance() is None:
         return False
-    QTimer.singleShot(0, lambda: show_error(error, _main_window()))
+    QTimer.singleShot(0, lambda: show_error(error, napari_window()))
     return True
 
 
-def _main_window() -> QWidget | None:
+def napari_window() -> QWidget | None:
     """Return napari's window, whose theme a dialog takes on; the active one may be none at all."""
     windows = [w for w in QApplication.topLevelWidgets() if isinstance(w, QMainWindow) and w.isVisible()]
     return next((w for w in windows if w.isActiveWindow()), windows[0] if windows else None)

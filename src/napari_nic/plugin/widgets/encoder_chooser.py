@@ -65,8 +65,9 @@ class EncoderChooser(QWidget):
             if session.spec.name in names:
                 self.encoders.setCurrentIndex(names.index(session.spec.name))
         importing = self._controller.importing
-        self.line.setText(f"Importing {importing}..." if importing else card_line(session.spec))
-        self.line.setToolTip(encoder_card(session.spec))
+        line = f"Importing {importing}..." if importing else card_line(session.spec)
+        self.line.setText(line)
+        self.line.setToolTip(f"<p>{html.escape(line)}</p>{encoder_card(session.spec)}")
         self._refresh_enabled()
 
     def set_busy(self, why_not: str) -> None:

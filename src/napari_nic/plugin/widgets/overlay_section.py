@@ -86,11 +86,11 @@ class OverlaySection(Section):
         self.legend_boxes = tuple(LegendBox() for _ in KINDS)
         self.pointer = quiet_label(" ", wrap=False)
         self.pointer.setAccessibleName("Value under the pointer")
-        self.pointer.setToolTip(POINTER)
+        self._on_pointed(" ")
         for box in self.legend_boxes:
             self.body.addWidget(box)
         self.body.addWidget(self.pointer)
-        overlays.pointed.connect(self.pointer.setText)
+        overlays.pointed.connect(self._on_pointed)
         signals = (overlays.changed, models.changed, models.judged)
         for signal in (*signals, session.store_changed, session.slide_changed, session.encoder_changed):
             signal.connect(self.refresh_soon)
@@ -141,8 +141,12 @@ class OverlaySection(Section):
     def _refresh_pointer(self) -> None:
         """Another overlay has another value under the pointer, which need not move to be looked at."""
         if self.pointer.text().strip():
-            self.pointer.setText(self._overlays.describe(self._session.viewer.cursor.position))
+            self._on_pointed(self._overlays.describe(self._session.viewer.cursor.position))
         self.pointer.setVisible(self._session.store is not None)
+
+    def _on_pointed(self, text: str) -> None:
+        self.pointer.setText(text)
+        self.pointer.setToolTip(f"{text}\n{POINTER}".strip())
 
     def _refresh_channel(self) -> None:
         store = self._session.store

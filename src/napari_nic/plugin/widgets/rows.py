@@ -23,7 +23,7 @@ from superqt import QElidingLabel
 if TYPE_CHECKING:
     from magicgui.widgets import Widget
 
-LABEL_WIDTH = 59
+LABEL_WIDTH = 66
 """Width of the labels at the left: the controls stand in one column, at 320 px beside a scroll bar too."""
 
 SPACING = 4

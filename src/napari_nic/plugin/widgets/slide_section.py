@@ -67,7 +67,7 @@ class SlideSection(Section):
     def _build_region(self) -> None:
         self.visible_only = QRadioButton("Visi&ble")
         self.visible_only.setToolTip("Compress what is on the screen, from its centre outwards")
-        self.whole = QRadioButton("Whole slide")
+        self.whole = QRadioButton("Whole")
         self.whole.setToolTip("Compress the whole slide, beginning with what is on the screen")
         for button, region in ((self.visible_only, "visible"), (self.whole, "whole")):
             button.clicked.connect(lambda _=False, region=region: self._set_region(region))

@@ -61,7 +61,7 @@ class TrainFormSection(Section):
         self.mpp.valueChanged.connect(lambda value: self._training.fill_in(mpp=value))
         self.add_row = row(self.add, self.clear, label="")
         self.mpp_row = row(self.mpp, label=f"{UM}/px")
-        self.body.addWidget(row(self.on_slides, self.on_tiles, label="Train on", buddy=self.on_slides))
+        self.body.addWidget(row(self.on_slides, self.on_tiles, label="From", buddy=self.on_slides))
         for widget in (self.source, self.add_row, self.mpp_row):
             self.body.addWidget(widget)
 
