@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from napari_nic.cohorts import Cohort, CohortTraining, Plan, import_foreign, read_cohort, train_cohort
+from napari_nic.cohorts import (
+    Cohort,
+    CohortSlide,
+    CohortTraining,
+    Plan,
+    RunProgress,
+    import_foreign,
+    read_cohort,
+    train_cohort,
+)
 from napari_nic.cohorts.predictions import read_scores
 from napari_nic.cohorts.slides import Imported, open_cohort
 from napari_nic.cohorts.training import run_folder
@@ -186,3 +197,55 @@ def test_turned_patches_count_only_if_every_slide_has_them(cohort: Cohort, toys:
         turned_once = first.crop(0, 0, 3, 1)[0]
         assert not first.crop(0, 0, 3)[0].any()
         np.testing.assert_array_equal(turned_once, np.rot90(every.turns[first.name][0].read()))
+
+
+def test_an_import_is_made_anew_when_the_file_or_what_is_said_of_it_changes(tmp_path: Path) -> None:
+    def features(value: float) -> None:
+        with h5py.File(tmp_path / "a.h5", "w") as file:
+            file["features"] = np.full((4, 3), value, np.float32)
+            file["coords"] = np.array([(0, 0), (256, 0), (0, 256), (256, 256)])
+
+    def imported(mpp: float) -> CompressedSlide:
+        slide = CohortSlide("a", tmp_path / "a.h5", "a", 1.0)
+        *_, last = import_foreign(Cohort("regression", ("x",), (slide,)), tmp_path / "out", mpp=mpp)
+        assert isinstance(last, Imported)
+        assert last.cohort is not None
+        return CompressedSlide.open(last.cohort.slides[0].store)
+
+    features(1)
+    first = imported(0.5)
+    assert (first.read() == 1).all()
+    made = (first.path / "zarr.json").stat().st_mtime_ns
+    assert (imported(0.5).path / "zarr.json").stat().st_mtime_ns == made
+    features(2)  # extracted anew under the same name
+    assert (imported(0.5).read() == 2).all()
+    assert imported(0.25).grid.pixel_size.x == 0.25
+    (first.path / "zarr.json").write_bytes(b"{")
+    assert imported(0.25).is_complete
+
+
+def test_a_training_is_not_gone_on_with_on_other_codes_of_the_same_names(
+    toys: Any, training: CohortTraining, tmp_path: Path
+) -> None:
+    made = toys.cohort(tmp_path, 16, label=lambda _, share: "x" if share > 0.5 else "y")
+    cohort = read_cohort(made.table, "classification", stores=made.stores)
+    steps = train_cohort(cohort, tmp_path / "out", training, device="cpu")
+    assert any(isinstance(report, RunProgress) for report in steps)
+    steps.close()
+    store = cohort.slides[0].store
+    codes, mask = CompressedSlide.open(store).read(), CompressedSlide.open(store).encoded()
+    mask[1] = False
+    shutil.rmtree(store)
+    toys.store(store, codes * mask[..., None], mask)
+    with pytest.raises(InvalidParameterError, match=r"(?s)another plan.*the same codes"):
+        list(train_cohort(cohort, tmp_path / "out", training, device="cpu"))
+
+
+def test_the_codes_of_a_twin_are_not_taken_for_a_slide(
+    toys: Any, make_tiff: Any, make_tissue: Any, tmp_path: Path
+) -> None:
+    make_tiff(tmp_path / "a.tif", make_tissue(300, 300))
+    slide = CohortSlide("a", tmp_path / "a.nic.zarr", "a", 1.0, picture=tmp_path / "a.tif")
+    toys.store(slide.store, np.ones((3, 3, 4)), np.ones((3, 3), bool))
+    with pytest.raises(StoreMismatchError, match="another slide"):
+        open_cohort(Cohort("regression", ("x",), (slide,)))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 TASKS = ("classification", "regression", "survival")
 MODELS = ("cnn", "cnn-adaptive", "cnn-compact", "attention")
 GIBIBYTE = 2**30
+NAMES_SHOWN = 10
 
 TRAIN = """\
 Train models on labels of whole slides and judge them on slides that they did not see.
@@ -187,12 +188,32 @@ def _cohort(
         columns=_columns(args.columns),
         classes=classes if task == "classification" else None,
     )
-    if cohort.left_out:
-        console.note(f"note: left out, having no label: {counted(len(cohort.left_out), 'slide')}")
+    _tell_left_out(cohort, console)
+    if task == "classification" and not classes:
+        _tell_of_none(cohort, console)
     for report in console.follow(import_foreign(cohort, out, mpp=args.mpp, token=token), "importing"):
         if isinstance(report, Imported) and report.cohort is not None:
             cohort = report.cohort
     return cohort
+
+
+def _tell_left_out(cohort: Cohort, console: Console) -> None:
+    """Name what has no label, when quiet too: nobody may miss that slides are not learned from."""
+    names = cohort.left_out
+    if names:
+        shown = ", ".join(names[:NAMES_SHOWN])
+        more = "" if len(names) <= NAMES_SHOWN else f" and {len(names) - NAMES_SHOWN:,} more"
+        console.warning(f"left out, having no label: {counted(len(names), 'slide')}: {shown}{more}")
+
+
+def _tell_of_none(cohort: Cohort, console: Console) -> None:
+    """Say that a class is called so, since some programs write it where there is no label."""
+    for number, name in enumerate(cohort.class_names):
+        if name.lower() == "none":
+            slides = counted(sum(slide.label == number for slide in cohort.slides), "slide")
+            console.warning(
+                f"{name!r} is taken for a class, of {slides}: leave the field empty where there is no label"
+            )
 
 
 def _columns(given: list[str]) -> Columns:

@@ -87,8 +87,9 @@ def judge_bundle(
     _check_kind(bundle, cohort)
     chosen = [i for i, slide in enumerate(cohort.slides) if slide.split in ("", "test")]
     fold = Fold(0, (), (), tuple(chosen))
-    Plan(cohort, (fold,), {"name": bundle.name, BUNDLE_KEY: str(bundle.folder)}).save(out)
     opened = open_cohort(cohort, allow_partial=allow_partial)
+    judged = {"name": bundle.name, BUNDLE_KEY: str(bundle.folder)}
+    Plan(cohort, (fold,), judged, opened.checksums).save(out)
     rows: list[ScoredSlide] = []
     for done, index in enumerate(chosen):
         token.checkpoint()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,8 @@ from napari_nic.cohorts.locating import locate
 from napari_nic.cohorts.plan import BUNDLE_KEY, PLAN_FILE, Plan
 from napari_nic.cohorts.predictions import PREDICTIONS_FILE, ScoredSlide, read_scores
 from napari_nic.cohorts.results import averaged
-from napari_nic.cohorts.table import Cohort, CohortSlide, Columns, read_rows
+from napari_nic.cohorts.rows import read_rows
+from napari_nic.cohorts.table import Cohort, CohortSlide, Columns
 from napari_nic.cohorts.training import run_folder
 from napari_nic.errors import InvalidParameterError
 from napari_nic.names import slide_stem
@@ -120,7 +121,7 @@ def read_listing(path: Path | str, columns: Columns | None = None) -> Listing:
 
 
 def _of_table(path: Path, columns: Columns) -> Listing:
-    rows = read_rows(path)
+    rows = [row for row in read_rows(path, astuple(columns)) if not row.is_empty]
     if not rows or columns.slide not in rows[0]:
         raise InvalidParameterError(
             "this table lists no slides",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from napari_nic.compressed import find_stores
 from napari_nic.compressed.layout import SUFFIX
 from napari_nic.errors import InvalidParameterError
+from napari_nic.names import exists, has_suffix, slide_stem, without_suffix
 
-FOREIGN_ENDINGS = (".h5", "_features.npy", ".npy")
+FOREIGN_ENDINGS = (".h5", ".hdf5", "_features.npy", ".npy")
 """Of other programs' files: TRIDENT, CLAM and STAMP; NIC."""
 
 FOREIGN_FOLDERS = ("", "h5_files")
@@ -54,22 +57,26 @@ def locate(value: str, folder: Path, stores: Path | None) -> Located:
         If there is none, or several; ``found`` is `value`.
     """
     given = folder / value
-    if given.name.endswith((SUFFIX, *FOREIGN_ENDINGS)):
+    if has_suffix(given, SUFFIX, *FOREIGN_ENDINGS):
         # A table of stores may have been made elsewhere: then the folder of stores decides.
         candidates = [given] if stores is None else [given, stores / given.name]
-        return Located(_name_of(given.name), _only([p for p in candidates if p.exists()][:1], value), None)
-    picture = given if given.exists() else None
-    name = given.stem if picture is not None or given.suffix else given.name
-    found = _named(name, given, stores or given.parent)
-    return Located(name, _only(found, value), picture.resolve() if picture else None)
+        return Located(_name_of(given.name), _only([p for p in candidates if exists(p)][:1], value), None)
+    picture = given if exists(given) else None
+    # Without the slide at hand, a name may be one with an extension or without, and may hold dots.
+    names = [slide_stem(given)] if picture else list(dict.fromkeys([given.name, slide_stem(given.name)]))
+    for name in names:
+        found = _named(name, given, stores or given.parent)
+        if found:
+            return Located(name, _only(found, value), _absolute(picture) if picture else None)
+    raise InvalidParameterError(_why_not(names, stores or given.parent), found=value)
 
 
 def _named(name: str, given: Path, folder: Path) -> list[Path]:
     """List the stores of a slide, or else other programs' files."""
     exact = folder / f"{name}{SUFFIX}"
-    if exact.exists():
+    if exists(exact):
         return [exact]
-    stores = find_stores(given, folder)
+    stores = find_stores(given.with_name(f"{name}{SUFFIX}"), folder)
     if stores:
         return stores
     candidates = [
@@ -78,15 +85,24 @@ def _named(name: str, given: Path, folder: Path) -> list[Path]:
     return [path for path in candidates if path.is_file() and path != given]
 
 
+def _why_not(names: Sequence[str], folder: Path) -> str:
+    for file in (folder / inner / f"{name}.pt" for name in names for inner in ("", "pt_files")):
+        if exists(file):
+            return "no compressed slide, and a .pt file holds no coordinates: the .h5 beside it does"
+    return "no compressed slide"
+
+
 def _name_of(file: str) -> str:
-    for ending in (SUFFIX, "_features.npy", ".npy", ".h5"):
-        if file.endswith(ending):
-            return file.removesuffix(ending)
-    return file
+    return without_suffix(file, (SUFFIX, *FOREIGN_ENDINGS))
 
 
 def _only(found: list[Path], value: str) -> Path:
     if len(found) == 1:
-        return found[0].resolve()
+        return _absolute(found[0])
     problem = "no compressed slide" if not found else f"{len(found)} compressed slides of this name"
     raise InvalidParameterError(problem, found=value)
+
+
+def _absolute(path: Path) -> Path:
+    # Not Path.resolve: a link is called as it is, not as what it leads to.
+    return Path(os.path.abspath(path))  # noqa: PTH100

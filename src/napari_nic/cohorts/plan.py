@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from napari_nic.cohorts.splits import Fold
 from napari_nic.cohorts.table import Cohort, CohortSlide
-from napari_nic.disk import replacing
+from napari_nic.disk import read_json, replacing
 from napari_nic.errors import BundleError, InvalidParameterError
 from napari_nic.slide_models import SlideNetConfig, TrainingSettings
 from napari_nic.slide_models.card import outputs_for
@@ -22,6 +22,8 @@ BUNDLE_KEY = "bundle"
 """Entry of a plan's settings that names the finished model that was judged."""
 
 FORMAT = 1
+_MOST_BYTES = 2**28
+"""Of a plan: some hundred bytes a slide and fold."""
 GIBIBYTE = 2**30
 
 
@@ -122,11 +124,15 @@ class Plan:
         One without training slides where a finished model is judged.
     settings : mapping
         What the models are made with, as JSON.
+    codes : mapping of str to str
+        Slide -> checksum of what determines its codes: a training is not gone on with on other codes of the
+        same names. Empty in plans of earlier versions.
     """
 
     cohort: Cohort
     folds: tuple[Fold, ...]
     settings: Mapping[str, Any]
+    codes: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form."""
@@ -139,6 +145,7 @@ class Plan:
             "left_out": list(cohort.left_out),
             "folds": [fold.to_dict() for fold in self.folds],
             "settings": dict(self.settings),
+            "codes": dict(self.codes),
         }
 
     @classmethod
@@ -154,14 +161,16 @@ class Plan:
         if not file.is_file():
             return None
         try:
-            data = json.loads(file.read_text(encoding="utf-8"))
+            data = read_json(file, BundleError, what="the plan of the training", most_bytes=_MOST_BYTES)
             if data["format"] != FORMAT:
                 raise ValueError(f"format {data['format']}")  # noqa: TRY301 - one place that says what is wrong
             slides = tuple(CohortSlide.from_dict(entry) for entry in data["slides"])
             cohort = Cohort(data["task"], tuple(data["class_names"]), slides, tuple(data["left_out"]))
             folds = tuple(_fold(entry) for entry in data["folds"])
-            return cls(cohort, folds, data["settings"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            return cls(cohort, folds, data["settings"], dict(data.get("codes", {})))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            if isinstance(error, BundleError):
+                raise
             raise BundleError(
                 "the plan of the training is damaged", path=file, found=f"{type(error).__name__}: {error}"
             ) from error
@@ -183,6 +192,8 @@ class Plan:
                 temporary.write_text(json.dumps(self.to_dict(), indent=1) + "\n", encoding="utf-8")
             return
         ours, theirs = self.to_dict(), earlier.to_dict()
+        if not earlier.codes:
+            del ours["codes"]
         different = [name for name in ours if json.loads(json.dumps(ours[name])) != theirs[name]]
         if different:
             raise InvalidParameterError(

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from napari_nic.cohorts.table import Cohort, CohortSlide
 from napari_nic.compressed import CompressedSlide
 from napari_nic.compressed.header import IDENTITY_KEYS, StoreHeader
-from napari_nic.compressed.interchange import ImportHints, import_store
+from napari_nic.compressed.interchange import ImportHints, import_store, origin_of
 from napari_nic.compressed.layout import SUFFIX
 from napari_nic.compressed.turns import TURNS, open_turns
-from napari_nic.errors import StoreMismatchError
+from napari_nic.errors import NicError, StoreError, StoreMismatchError
 from napari_nic.geometry import PixelSize
 from napari_nic.jobs import CancellationToken, Progress
+from napari_nic.names import check_apart, safe_name
 from napari_nic.slide_models import LabelledSlide, StoredSlide, TrainingSlide
+from napari_nic.slides import open_slide
 
 IMPORTS = "stores"
 """Folder below the output that holds imported stores."""
@@ -40,7 +46,7 @@ class Imported(Progress):
 def import_foreign(
     cohort: Cohort, out: Path, *, mpp: float | None = None, token: CancellationToken | None = None
 ) -> Iterator[Progress]:
-    """Make stores of other programs' files; those made before are taken.
+    """Make stores of other programs' files; those made before of the same bytes are taken.
 
     Parameters
     ----------
@@ -65,13 +71,13 @@ def import_foreign(
     token = token or CancellationToken()
     foreign = [slide for slide in cohort.slides if not slide.store.name.endswith(SUFFIX)]
     pixel = None if mpp is None else PixelSize(mpp, mpp, "given")
-    made: dict[str, Path] = {}
+    made = {slide.name: (out / IMPORTS / f"{safe_name(slide.name)}{SUFFIX}").resolve() for slide in foreign}
+    check_apart(made)
     for index, slide in enumerate(foreign):
         token.checkpoint()
         yield Progress(index, len(foreign), "importing", "slides")
-        made[slide.name] = (out / IMPORTS / f"{slide.name}{SUFFIX}").resolve()
-        if not _is_complete(made[slide.name]):
-            hints = ImportHints(slide_name=slide.name, pixel_size=pixel)
+        hints = ImportHints(slide_name=slide.name, pixel_size=pixel)
+        if not _is_import_of(made[slide.name], slide.store, hints):
             import_store(slide.store, made[slide.name], hints=hints, overwrite=True).close()
     yield Imported(len(foreign), len(foreign), "importing", "slides", cohort=cohort.with_stores(made))
 
@@ -99,6 +105,11 @@ class OpenCohort:
     def longest_side(self) -> int:
         """Most rows or columns of a slide."""
         return max(side for store in self.stores.values() for side in store.grid.shape)
+
+    @property
+    def checksums(self) -> dict[str, str]:
+        """Slide -> checksum of what determines its codes: slide, grid, encoder, cells, file imported."""
+        return {name: _checksum(store, self.turns.get(name, ())) for name, store in self.stores.items()}
 
     @property
     def bytes(self) -> int:
@@ -139,8 +150,29 @@ def open_cohort(cohort: Cohort, *, allow_partial: bool = False) -> OpenCohort:
         first = stores[cohort.slides[0].name]
         _check_encoder(store, first)
         _check_codes(store, allow_partial)
+        _check_picture(slide, store)
     turns = {name: open_turns(store) for name, store in stores.items()}
     return OpenCohort(stores, stores[cohort.slides[0].name].header, turns if all(turns.values()) else {})
+
+
+def _checksum(store: CompressedSlide, turns: Sequence[CompressedSlide]) -> str:
+    digest = hashlib.sha256()
+    for one in (store, *turns):
+        digest.update(json.dumps([one.header.identity(), one.header.origin], sort_keys=True).encode())
+        digest.update(np.packbits(one.encoded()).tobytes())
+    return digest.hexdigest()
+
+
+def _check_picture(slide: CohortSlide, store: CompressedSlide) -> None:
+    """Make sure that the codes are of the slide that the table names, where it is at hand."""
+    if slide.picture is None or store.header.slide_fingerprint == ImportHints().slide_fingerprint:
+        return
+    try:
+        opened = open_slide(slide.picture)
+    except NicError:
+        return  # learning needs codes alone; who looks at the slide is told
+    with opened:
+        store.check_slide(opened)
 
 
 def _check_codes(store: CompressedSlide, allow_partial: bool) -> None:
@@ -172,5 +204,12 @@ def _check_encoder(store: CompressedSlide, first: CompressedSlide) -> None:
         )
 
 
-def _is_complete(path: Path) -> bool:
-    return path.exists() and CompressedSlide.open(path).is_complete
+def _is_import_of(made: Path, source: Path, hints: ImportHints) -> bool:
+    """Whether a store is complete and was made of just this file, and said the same of it."""
+    if not made.exists():
+        return False
+    try:
+        store = CompressedSlide.open(made)
+    except StoreError:
+        return False  # damaged: it is made anew
+    return store.is_complete and store.header.origin == origin_of(source, hints)

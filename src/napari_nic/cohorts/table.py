@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import math
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from napari_nic.cohorts.locating import Located, locate
+from napari_nic.cohorts.rows import MISSING, TableRow, read_rows
 from napari_nic.errors import InvalidParameterError
 from napari_nic.slide_models.card import Task
 from napari_nic.wording import counted
 
-DELIMITERS = ",;\t"
 SPLITS = {
     "train": "train",
     "training": "train",
@@ -29,7 +29,7 @@ SPLITS = {
 """What people write into a column of splits, and what it means."""
 
 _YES, _NO = {"1", "1.0", "true", "yes"}, {"0", "0.0", "false", "no"}
-_UNKNOWN = {"", "na", "nan", "none", "null"}
+_NO_NUMBER = MISSING | {"none"}
 NOTHING_FOUND = frozenset(
     [
         "normal",
@@ -82,6 +82,10 @@ class Columns:
     event: str = "event"
     split: str = "split"
     size: str = "size"
+
+    def named(self) -> tuple[str, ...]:
+        """Columns beyond the usual names: who names one means that it is there."""
+        return tuple(getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default)
 
 
 @dataclass(frozen=True)
@@ -141,7 +145,7 @@ class Cohort:
         Classes in the order of their numbers, or the name of the value or risk.
     slides : tuple of CohortSlide
     left_out : tuple of str
-        Slides of the table whose label is not known.
+        Slides of the table whose label is not known; lines that name no slide, as ``"line 7"``.
     """
 
     task: Task
@@ -186,10 +190,10 @@ def read_cohort(
         found; all that are wrong are counted, and some named.
     """
     path, columns = Path(path), columns or Columns()
-    rows = read_rows(path)
+    rows = read_rows(path, astuple(columns))
     needed = (columns.time, columns.event) if task == "survival" else (columns.label,)
-    _check_columns(path, rows, (columns.slide, *needed))
-    known = [row for row in rows if not any(row[name].lower() in _UNKNOWN for name in needed)]
+    _check_columns(path, rows, (columns.slide, *needed, *columns.named()))
+    known = [row for row in rows if _is_labelled(row, columns.slide, needed, task, classes)]
     if not known:
         raise InvalidParameterError(
             "no slide of the table has a label", path=path, found=counted(len(rows), "row")
@@ -203,32 +207,23 @@ def read_cohort(
     _check_cases(path, slides)
     if task == "survival":
         _check_outcomes(path, slides)
-    left_out = tuple(row[columns.slide] for row in rows if row not in known)
+    labelled = {row.line for row in known}
+    left_out = tuple(row[columns.slide] or f"line {row.line}" for row in rows if row.line not in labelled)
     return Cohort(task, names, slides, left_out)
 
 
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """Read the rows of a table by the names of its columns; separated by commas, semicolons or tabs.
-
-    Raises
-    ------
-    InvalidParameterError
-        If it cannot be read.
-    """
-    try:
-        # Spreadsheets write a byte order mark.
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidParameterError(
-            "the table of the cohort cannot be read", path=path, expected="a CSV file", found=str(error)
-        ) from error
-    lines = text.splitlines()
-    delimiter = max(DELIMITERS, key=lines[0].count) if lines else ","
-    reader = csv.DictReader(lines, delimiter=delimiter, restval="")
-    return [{str(k).strip(): str(v).strip() for k, v in row.items() if k is not None} for row in reader]
+def _is_labelled(
+    row: TableRow, slide: str, needed: Sequence[str], task: Task, classes: Sequence[str] | None
+) -> bool:
+    if not row[slide]:
+        return False
+    if task == "classification":
+        # A class may be called so; whether it is, only the one who lists the classes can say.
+        return row[needed[0]] in (classes or ()) or row[needed[0]].lower() not in MISSING
+    return not any(row[name].lower() in _NO_NUMBER for name in needed)
 
 
-def _check_columns(path: Path, rows: list[dict[str, str]], needed: tuple[str, ...]) -> None:
+def _check_columns(path: Path, rows: Sequence[TableRow], needed: tuple[str, ...]) -> None:
     missing = [name for name in needed if not rows or name not in rows[0]]
     if missing:
         raise InvalidParameterError(
@@ -236,18 +231,20 @@ def _check_columns(path: Path, rows: list[dict[str, str]], needed: tuple[str, ..
             path=path,
             expected=", ".join(missing),
             found=", ".join(rows[0]) if rows else "no row",
-            hint="rename the columns, or name the ones that hold this",
+            hint="rename the columns, or name the ones that hold this (--columns)",
         )
 
 
 def _class_names(
-    path: Path, task: Task, rows: list[dict[str, str]], columns: Columns, classes: Sequence[str] | None
+    path: Path, task: Task, rows: Sequence[TableRow], columns: Columns, classes: Sequence[str] | None
 ) -> tuple[str, ...]:
     if task == "survival":
         return ("risk",)
     if task == "regression":
         return (columns.label,)
     found = {row[columns.label] for row in rows}
+    if not classes:
+        _check_spelling(path, found)
     names = tuple(classes) if classes else tuple(sorted(found, key=_class_order))
     if found - set(names) or len(names) < 2:
         raise InvalidParameterError(
@@ -259,6 +256,28 @@ def _class_names(
     return names
 
 
+def _check_spelling(path: Path, labels: set[str]) -> None:
+    """Refuse labels that are surely one class: Tumour and tumour, 1 and 1.0."""
+    spellings: dict[object, list[str]] = {}
+    for label in sorted(labels):
+        spellings.setdefault(_spelt(label), []).append(label)
+    several = [names for names in spellings.values() if len(names) > 1]
+    if several:
+        raise InvalidParameterError(
+            "labels differ in their spelling only",
+            path=path,
+            found="; ".join(" and ".join(map(repr, names)) for names in several[:_SHOWN]),
+            hint="write them alike; or list all classes (--classes) if they are different ones",
+        )
+
+
+def _spelt(label: str) -> object:
+    try:
+        return float(label)
+    except ValueError:
+        return " ".join(unicodedata.normalize("NFKC", label).casefold().split())
+
+
 def _class_order(text: str) -> tuple[bool, float, str]:
     """Sort what was not found first, so that of two classes the finding is the positive one; 2 before 10."""
     found = "-".join(text.lower().replace("_", " ").replace("-", " ").split()) not in NOTHING_FOUND
@@ -268,9 +287,7 @@ def _class_order(text: str) -> tuple[bool, float, str]:
         return found, math.inf, text
 
 
-def _locate_all(
-    path: Path, rows: list[dict[str, str]], columns: Columns, stores: Path | None
-) -> list[Located]:
+def _locate_all(path: Path, rows: Sequence[TableRow], columns: Columns, stores: Path | None) -> list[Located]:
     found, problems = [], []
     for row in rows:
         try:
@@ -290,7 +307,7 @@ def _locate_all(
 
 def _slide_of(
     path: Path,
-    row: dict[str, str],
+    row: TableRow,
     where: Located,
     task: Task,
     columns: Columns,
@@ -312,14 +329,15 @@ def _slide_of(
         label=label,
         event=_event(path, name, row, columns.event) if task == "survival" else True,
         split=SPLITS[split] if split else "",
-        size=math.nan if size.lower() in _UNKNOWN else _number(path, name, row, columns.size),
+        size=math.nan if size.lower() in _NO_NUMBER else _number(path, name, row, columns.size),
         picture=where.picture,
     )
 
 
-def _number(path: Path, name: str, row: dict[str, str], column: str) -> float:
+def _number(path: Path, name: str, row: TableRow, column: str) -> float:
     try:
-        value = float(row[column])
+        # Python reads 1_000 as a thousand; no table means that.
+        value = math.nan if "_" in row[column] else float(row[column])
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
@@ -327,7 +345,7 @@ def _number(path: Path, name: str, row: dict[str, str], column: str) -> float:
     return value
 
 
-def _event(path: Path, name: str, row: dict[str, str], column: str) -> bool:
+def _event(path: Path, name: str, row: TableRow, column: str) -> bool:
     text = row[column].lower()
     if text not in _YES | _NO:
         raise _wrong(path, name, column, text, "1 or 0, yes or no, true or false")

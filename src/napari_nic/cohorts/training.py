@@ -112,7 +112,7 @@ def train_cohort(
     stores = open_cohort(cohort, allow_partial=training.allow_partial)
     network = training.network(cohort, stores.header.code_size, stores.longest_side)
     record = settings_record(training, network, turned_patches=bool(stores.turns))
-    Plan(cohort, folds, record).save(out)
+    Plan(cohort, folds, record, stores.checksums).save(out)
     seeds = range(training.settings.seed, training.settings.seed + training.seeds)
     finished = all(_is_done(run_folder(out, fold.number, seed)) for fold in folds for seed in seeds)
     slides = [] if finished else stores.slides(cohort, memory_bytes=training.memory_bytes)

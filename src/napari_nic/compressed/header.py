@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from napari_nic.grid import PatchGrid
 
 IDENTITY_KEYS = ("architecture", "code_size", "patch_size", "mpp", "input_size", "weights_sha256", "options")
 """Entries of an encoder's description that determine the codes; the others describe it for people."""
+
+MOST_CHANNELS = 2**16
+MOST_CELLS = 2**28
+"""Beyond any slide: 260,000 px square in steps of 16 px. What claims more is damaged or hostile."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,9 @@ class StoreHeader:
         How the covered cells were chosen.
     software, created : str
         Program and version; time of creation (ISO 8601, UTC).
+    origin : dict
+        What an imported store was made from: name and SHA-256 of the file, and what was said besides; empty
+        for one that was compressed.
     """
 
     slide_name: str
@@ -55,6 +62,7 @@ class StoreHeader:
     tissue: dict[str, Any]
     software: str
     created: str
+    origin: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def code_size(self) -> int:
@@ -74,12 +82,16 @@ class StoreHeader:
         list of str
             ``"what: ours -> theirs"``, empty when a run for `other` may go on in our store.
         """
-        ours, theirs = _identity(self), _identity(other)
+        ours, theirs = self.identity(), other.identity()
         return [
             f"{name}: {_short(ours[name])} -> {_short(theirs[name])}"
             for name in ours
             if ours[name] != theirs[name]
         ]
+
+    def identity(self) -> dict[str, Any]:
+        """Return what determines the codes, as plain JSON."""
+        return _identity(self)
 
     def matches(self, other: StoreHeader) -> bool:
         """Whether a run described by `other` may resume a store described by this header."""
@@ -98,13 +110,21 @@ class StoreHeader:
         KeyError, TypeError, ValueError
             If an entry is missing or of the wrong kind.
         """
-        fields = {name: data[name] for name in cls.__dataclass_fields__}
-        height, width = fields["slide_shape"]
-        fields["slide_shape"] = (int(height), int(width))
-        fields["grid"] = PatchGrid.from_dict(fields["grid"])
-        header = cls(**fields)
-        if header.code_size < 1:  # also raises where there is none
+        entries = {"origin": {}} | dict(data)
+        values = {name: entries[name] for name in cls.__dataclass_fields__}
+        for name in ("color", "encoder", "tissue", "origin"):
+            if not isinstance(values[name], dict):
+                raise TypeError(f"{name} is no object")
+        for name in ("slide_name", "slide_fingerprint", "reader", "precision", "software", "created"):
+            values[name] = str(values[name])
+        height, width = values["slide_shape"]
+        values["slide_shape"] = (int(height), int(width))
+        values["grid"] = PatchGrid.from_dict(values["grid"])
+        header = cls(**values)
+        if not 1 <= header.code_size <= MOST_CHANNELS:  # also raises where there is none
             raise ValueError(f"code_size is {header.code_size}")
+        if header.grid.rows * header.grid.cols > MOST_CELLS:
+            raise ValueError(f"a grid of {header.grid.rows} x {header.grid.cols} cells")
         return header
 
 

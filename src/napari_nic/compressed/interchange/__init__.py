@@ -7,6 +7,7 @@ from napari_nic.compressed.interchange.registry import (
     export_store,
     export_target,
     import_store,
+    origin_of,
 )
 from napari_nic.compressed.interchange.table import CodeTable, ForeignCodes, ImportHints, named_header
 
@@ -21,4 +22,5 @@ __all__ = [
     "export_target",
     "import_store",
     "named_header",
+    "origin_of",
 ]

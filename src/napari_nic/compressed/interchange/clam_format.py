@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from napari_nic.compressed.header import StoreHeader
 from napari_nic.compressed.interchange.hdf5 import (
+    attribute_names,
     existing_file,
     has_datasets,
     new_file,
-    read_attribute,
     read_coords,
+    read_count,
     read_matrix,
+    read_number,
 )
 from napari_nic.compressed.interchange.registry import Exporter, Importer
 from napari_nic.compressed.interchange.table import (
@@ -65,36 +66,61 @@ def default_name(header: StoreHeader) -> Path:
 
 
 def recognises(path: Path) -> bool:
-    """Whether the file holds features and CLAM's description of the coordinates."""
+    """Whether the file holds features and coordinates, and is not TRIDENT's."""
     if not has_datasets(path, "features", "coords"):
         return False
-    with h5py.File(path, "r") as file:
-        return "patch_level" in file["coords"].attrs
+    return "patch_size_level0" not in attribute_names(path, "coords")
 
 
 def read(path: Path, hints: ImportHints) -> ForeignCodes:
-    """Read features; CLAM cuts patches without overlap, and does not say the pixel size."""
+    """Read features; CLAM cuts patches without overlap, and does not say the pixel size.
+
+    Its extraction of features leaves the coordinates without their attributes: the side of the patches is
+    then the distance of neighbours.
+    """
     with existing_file(path) as file:
         header = header_from_text(file.attrs.get(HEADER_ATTRIBUTE), path)
-        attributes = dict(file["coords"].attrs)
-        patch_size = int(read_attribute(attributes, "patch_size", path))
-        factor = float(np.ravel(attributes.get("downsample", 1.0))[0])
+        attributes, corners = dict(file["coords"].attrs), read_coords(file, path)
         pixel = header.grid.pixel_size if header else hints.pixel_size
         if pixel is None:
             raise StoreError(
-                "the file does not state the pixel size", path=path, hint="give the slide, or its um/px"
+                "the file does not state the pixel size of the slide",
+                path=path,
+                hint="give the um/px of its finest level (--mpp)",
             )
+        if "patch_size" in attributes:
+            patch_size = read_count(attributes, "patch_size", path)
+            downsample = np.ravel(attributes.get("downsample", 1.0))[:1]  # of x and y
+            side = patch_size * read_number({"downsample": downsample}, "downsample", path)
+        else:
+            side = _distance(corners, path)
+            patch_size = round(side)
         return ForeignCodes(
             features=read_matrix(file, "features", path),
-            corners_px=read_coords(file, path),
-            patch_px=patch_size * factor,
-            stride_px=patch_size * factor,
+            corners_px=corners,
+            patch_px=side,
+            stride_px=side,
             patch_size=patch_size,
             pixel_size=pixel,
             encoder_name="unknown (CLAM features)",
             slide_name=str(attributes["name"]) if "name" in attributes else None,
             header=header,
+            off_grid="CLAM starts a grid of its own at each piece of tissue; such files have no one grid",
         )
+
+
+def _distance(corners_px: np.ndarray, path: Path) -> float:
+    """Smallest distance of two patches along an axis, level-0 pixels."""
+    steps = [np.diff(np.unique(corners_px[:, axis])) for axis in (0, 1)]
+    found = np.concatenate(steps) if len(corners_px) else np.empty(0)
+    if not len(found) or not np.isfinite(found).all() or found.min() < 1:
+        raise StoreError(
+            "the file does not state the side of its patches, and their places do not tell it",
+            path=path,
+            expected="an attribute 'patch_size' of 'coords', or patches side by side",
+            hint="write the attribute, as CLAM's patching does",
+        )
+    return float(found.min())
 
 
 EXPORTER = Exporter("CLAM features (.h5)", ".h5", default_name, write)

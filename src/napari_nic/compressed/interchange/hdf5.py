@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,15 +11,22 @@ from typing import Any
 import h5py
 import numpy as np
 
-from napari_nic.disk import replacing
+from napari_nic.disk import check_regular, replacing
 from napari_nic.errors import StoreError
+
+MOST_RATIO, ALWAYS_BYTES = 200, 64 * 2**20
+"""Features are noise and hardly shrink: a file that says it holds 200 times its size is to fill memory."""
 
 
 @contextmanager
 def new_file(path: Path) -> Iterator[h5py.File]:
     """Open a file for writing that appears under its name when it is whole."""
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
-        yield file
+    try:
+        with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+            yield file
+    except RuntimeError as error:
+        # What the library says when a disk is full, on closing.
+        raise StoreError("it cannot be written", path=path, found=str(error)) from error
 
 
 @contextmanager
@@ -28,12 +36,13 @@ def existing_file(path: Path) -> Iterator[h5py.File]:
     Raises
     ------
     StoreError
-        If it is no HDF5 file or lacks a dataset that is asked for.
+        If it is no HDF5 file, is damaged or lacks a dataset that is asked for.
     """
+    check_regular(path, StoreError)
     try:
         with h5py.File(path, "r") as file:
             yield file
-    except (OSError, KeyError) as error:
+    except (OSError, KeyError, RuntimeError, MemoryError) as error:
         if isinstance(error, StoreError):
             raise
         raise StoreError("not a readable HDF5 file of this kind", path=path, found=f"{error}") from error
@@ -41,10 +50,22 @@ def existing_file(path: Path) -> Iterator[h5py.File]:
 
 def has_datasets(path: Path, *names: str) -> bool:
     """Whether a file is HDF5 and holds these datasets."""
-    if not h5py.is_hdf5(path):
+    try:
+        if not h5py.is_hdf5(path):
+            return False
+        with h5py.File(path, "r") as file:
+            return all(name in file for name in names)
+    except (OSError, RuntimeError, KeyError):
         return False
-    with h5py.File(path, "r") as file:
-        return all(name in file for name in names)
+
+
+def attribute_names(path: Path, dataset: str) -> frozenset[str]:
+    """Names of a dataset's attributes; none where it cannot be read."""
+    try:
+        with h5py.File(path, "r") as file:
+            return frozenset(file[dataset].attrs)
+    except (OSError, RuntimeError, KeyError):
+        return frozenset()
 
 
 def read_attribute(attributes: Any, name: str, path: Path) -> Any:
@@ -61,12 +82,74 @@ def read_attribute(attributes: Any, name: str, path: Path) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
+def read_number(attributes: Any, name: str, path: Path, default: float | None = None) -> float:
+    """Get an attribute that is a finite number.
+
+    Raises
+    ------
+    StoreError
+        If it is absent and has no default, or is no number.
+    """
+    if default is not None and name not in attributes:
+        return default
+    value = read_attribute(attributes, name, path)
+    try:
+        number = float(np.asarray(value).item())  # some programs write arrays of one
+    except (ValueError, TypeError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise StoreError(f"attribute {name!r} is no number", path=path, found=repr(value)[:80])
+    return number
+
+
+def read_count(attributes: Any, name: str, path: Path) -> int:
+    """Get an attribute that is a whole number above 0.
+
+    Raises
+    ------
+    StoreError
+        If it is not.
+    """
+    number = read_number(attributes, name, path)
+    if number < 1 or number != round(number):
+        raise StoreError(f"attribute {name!r} is no whole number above 0", path=path, found=f"{number:g}")
+    return int(number)
+
+
 def read_matrix(file: h5py.File, name: str, path: Path) -> np.ndarray:
-    """Read a dataset that must be a matrix."""
-    matrix = np.asarray(file[name][()])
-    if matrix.ndim != 2:
-        raise StoreError(f"dataset {name!r} is no matrix", path=path, found=f"shape {matrix.shape}")
-    return matrix
+    """Read a dataset that must be a matrix of numbers, and lie in the file itself.
+
+    Raises
+    ------
+    StoreError
+        If it is something else, leads to another file, or would fill the memory.
+    """
+    for part in _links(name):
+        if not isinstance(file.get(part, getlink=True), h5py.HardLink):
+            raise StoreError(f"dataset {name!r} leads elsewhere", path=path, hint="copy it into the file")
+    dataset = file[name]
+    if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in "fiu":
+        raise StoreError(f"{name!r} holds no numbers", path=path)
+    if dataset.is_virtual or dataset.external:
+        raise StoreError(f"dataset {name!r} lies in other files", path=path, hint="copy it into the file")
+    batch_of_one = dataset.ndim == 3 and dataset.shape[0] == 1  # as some programs write it
+    shape = dataset.shape[1:] if batch_of_one else dataset.shape
+    if len(shape) != 2:
+        raise StoreError(f"dataset {name!r} is no matrix", path=path, found=f"shape {dataset.shape}")
+    wanted, there = math.prod(shape) * dataset.dtype.itemsize, path.stat().st_size
+    if wanted > max(ALWAYS_BYTES, MOST_RATIO * there):
+        raise StoreError(
+            f"dataset {name!r} cannot be what it says",
+            path=path,
+            expected=f"at most {MOST_RATIO} times the {there:,} bytes of the file",
+            found=f"{wanted:,} bytes",
+        )
+    return np.asarray(dataset[()]).reshape(shape)
+
+
+def _links(name: str) -> list[str]:
+    parts = name.split("/")
+    return ["/".join(parts[: count + 1]) for count in range(len(parts))]
 
 
 def read_coords(file: h5py.File, path: Path) -> np.ndarray:

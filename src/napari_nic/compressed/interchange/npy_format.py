@@ -7,6 +7,8 @@ cells lie on the slide, so ``{name}_features.json`` is written beside them with 
 
 from __future__ import annotations
 
+import json
+import tokenize
 from pathlib import Path
 
 import cv2
@@ -22,12 +24,17 @@ from napari_nic.compressed.interchange.table import (
     named_header,
 )
 from napari_nic.compressed.store import CompressedSlide
-from napari_nic.disk import replacing, write_text
+from napari_nic.disk import check_regular, read_json, replacing, write_text
 from napari_nic.errors import StoreError
 from napari_nic.geometry import PixelSize
 from napari_nic.names import safe_name
 
 NPY_MAGIC = b"\x93NUMPY"
+
+_UNREADABLE = (
+    *(ValueError, OSError, EOFError, OverflowError, MemoryError),
+    *(SyntaxError, RecursionError, tokenize.TokenError),  # of the header, which is Python's text of a dict
+)
 
 
 def to_channels_first(codes: np.ndarray) -> np.ndarray:
@@ -86,8 +93,11 @@ def default_name(header: StoreHeader) -> Path:
 
 def recognises(path: Path) -> bool:
     """Whether the file is a NumPy array."""
-    with path.open("rb") as file:
-        return file.read(len(NPY_MAGIC)) == NPY_MAGIC
+    try:
+        with path.open("rb") as file:
+            return file.read(len(NPY_MAGIC)) == NPY_MAGIC
+    except OSError:
+        return False
 
 
 def read(path: Path, hints: ImportHints) -> ForeignCodes:
@@ -95,9 +105,11 @@ def read(path: Path, hints: ImportHints) -> ForeignCodes:
 
     Without our header beside it, the grid is the one of `hints`: 128 px at 0.5 um/px unless said otherwise.
     """
+    check_regular(path, StoreError)
     try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+        # Mapped, so that a header that promises more than the file holds is refused and fills no memory.
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except _UNREADABLE as error:
         raise StoreError("not a readable NumPy array", path=path, found=f"{error}") from error
     if array.ndim != 3 or array.dtype.kind != "f":
         raise StoreError(
@@ -111,7 +123,8 @@ def read(path: Path, hints: ImportHints) -> ForeignCodes:
     _, header_path = companions(path)
     header = None
     if header_path.is_file():
-        header = header_from_text(header_path.read_text(encoding="utf-8"), header_path)
+        described = read_json(header_path, StoreError, what="the description beside the array")
+        header = header_from_text(json.dumps(described), header_path)
     return _located(codes[tuple(cells.T)], cells, header, hints, codes.shape[:2])
 
 

@@ -6,9 +6,12 @@ another package) is all that the menus, the command line and the contract tests 
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from napari_nic.compressed.header import StoreHeader
 from napari_nic.compressed.interchange.table import ForeignCodes, ImportHints, build_store, named_header
@@ -191,7 +194,39 @@ def import_store(
     if not path.is_file():
         raise StoreError("there is no such file", path=path)
     importer = IMPORTERS.get(format or _recognise(path))
-    return build_store(importer.read(path, hints), path, Path(target), hints, overwrite=overwrite)
+    origin = origin_of(path, hints)
+    found = importer.read(path, hints)
+    if origin_of(path, hints) != origin:
+        raise StoreError("the file was changed while it was read", path=path, hint="import it again")
+    return build_store(found, path, Path(target), hints, origin=origin, overwrite=overwrite)
+
+
+def origin_of(path: Path, hints: ImportHints | None = None) -> dict[str, Any]:
+    """Say what an import is made from: equal values give equal stores.
+
+    Returns
+    -------
+    dict
+        Name and SHA-256 of the file, those of our description beside it if there is one, and the hints.
+
+    Raises
+    ------
+    StoreError
+        If the file cannot be read.
+    """
+    hints = hints or ImportHints()
+    files = [path, *(other for other in (path.with_suffix(".json"),) if has_suffix(path, ".npy"))]
+    try:
+        sums = {file.name: _sha256(file) for file in files if file.is_file()}
+    except OSError as error:
+        raise StoreError("the file cannot be read", path=path, found=str(error)) from error
+    said = {name: value for name, value in asdict(hints).items() if name != "slide_name"}
+    return {"files": sums, "said": json.loads(json.dumps(said, default=str))}
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _recognise(path: Path) -> str:

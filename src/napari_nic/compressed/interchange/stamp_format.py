@@ -11,9 +11,10 @@ from napari_nic.compressed.interchange.hdf5 import (
     existing_file,
     has_datasets,
     new_file,
-    read_attribute,
     read_coords,
+    read_count,
     read_matrix,
+    read_number,
 )
 from napari_nic.compressed.interchange.registry import Exporter, Importer
 from napari_nic.compressed.interchange.table import (
@@ -27,7 +28,7 @@ from napari_nic.compressed.interchange.table import (
 )
 from napari_nic.compressed.store import CompressedSlide
 from napari_nic.errors import StoreError
-from napari_nic.geometry import PixelSize
+from napari_nic.geometry import MPP_MAX, MPP_MIN, PixelSize
 from napari_nic.names import safe_name
 
 FORMAT_VERSION = "2.5.0"
@@ -74,9 +75,11 @@ def read(path: Path, hints: ImportHints) -> ForeignCodes:
             raise StoreError(
                 "coordinates in an unknown unit", path=path, expected="um", found=str(file.attrs["unit"])
             )
-        tile_um = float(read_attribute(file.attrs, "tile_size_um", path))
-        tile_px = int(read_attribute(file.attrs, "tile_size_px", path))
+        tile_um = read_number(file.attrs, "tile_size_um", path)
+        tile_px = read_count(file.attrs, "tile_size_px", path)
         tile_mpp = tile_um / tile_px
+        if not MPP_MIN <= tile_mpp <= MPP_MAX:
+            raise StoreError("tiles of a resolution that cannot be", path=path, found=f"{tile_mpp:g} um/px")
         pixel = header.grid.pixel_size if header else hints.pixel_size
         pixel = pixel or PixelSize(tile_mpp, tile_mpp, "stamp tile size")
         return ForeignCodes(

@@ -13,9 +13,11 @@ import numpy as np
 
 import napari_nic
 from napari_nic.compressed.checks import SlideLike
-from napari_nic.compressed.header import StoreHeader
+from napari_nic.compressed.creating import check_replaceable
+from napari_nic.compressed.header import MOST_CELLS, StoreHeader
 from napari_nic.compressed.layout import BLOCK
 from napari_nic.compressed.store import CompressedSlide
+from napari_nic.disk import replacing_folder
 from napari_nic.errors import StoreError
 from napari_nic.geometry import PixelSize
 from napari_nic.grid import PatchGrid
@@ -130,6 +132,8 @@ class ForeignCodes:
         (height, width) of level 0.
     header : StoreHeader, optional
         If the file was written by us; it then overrides all of the above but the features.
+    off_grid : str, optional
+        Why the patches may lie off a regular grid, where the format is known for it.
     """
 
     features: np.ndarray
@@ -142,6 +146,7 @@ class ForeignCodes:
     slide_name: str | None = None
     slide_shape: tuple[int, int] | None = None
     header: StoreHeader | None = field(default=None)
+    off_grid: str | None = None
 
 
 def named_header(store: CompressedSlide) -> StoreHeader:
@@ -160,7 +165,7 @@ def header_from_text(text: object, path: Path) -> StoreHeader | None:
         return None
     try:
         return StoreHeader.from_dict(json.loads(str(text)))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise StoreError(
             f"attribute {HEADER_ATTRIBUTE!r} is damaged", path=path, found=f"{error}", hint="remove it"
         ) from error
@@ -169,7 +174,7 @@ def header_from_text(text: object, path: Path) -> StoreHeader | None:
 def pixel_size_from_magnification(magnification: float, path: Path) -> PixelSize:
     """Guess the pixel size as such files mean it; the guess is recorded as its source."""
     if not magnification > 0:
-        raise StoreError("the file states no magnification", path=path, hint="give the slide's um/px")
+        raise StoreError("the file states no magnification", path=path, hint="give the slide's um/px (--mpp)")
     mpp = UM_PER_PX_AT_1X / magnification
     return PixelSize(mpp, mpp, f"magnification {magnification:g}x")
 
@@ -180,15 +185,57 @@ def magnification_of(mpp: float) -> int:
 
 
 def build_store(
-    found: ForeignCodes, source: Path, target: Path, hints: ImportHints, *, overwrite: bool
+    found: ForeignCodes,
+    source: Path,
+    target: Path,
+    hints: ImportHints,
+    *,
+    origin: Mapping[str, Any],
+    overwrite: bool,
 ) -> CompressedSlide:
-    """Lay imported codes on a grid and write them as a store.
+    """Lay imported codes on a grid and write them as a store, whole or not at all.
+
+    Parameters
+    ----------
+    found : ForeignCodes
+    source, target : Path
+    hints : ImportHints
+    origin : mapping
+        What the header says of the source, see :class:`~napari_nic.compressed.StoreHeader`.
+    overwrite : bool
 
     Raises
     ------
     StoreError
         If the patches form no regular grid that starts at the slide's corner, or two share a cell.
     """
+    _check_table(found, source)
+    header = replace(found.header or _make_header(found, source, hints), origin=dict(origin))
+    if header.code_size != found.features.shape[1]:
+        raise StoreError(
+            "the codes are not those that the file describes",
+            path=source,
+            expected=f"code size {header.code_size}",
+            found=f"{found.features.shape[1]}",
+        )
+    cells = _cells_of(found, header.grid, source)
+    coverage = np.zeros(header.grid.shape, bool)
+    coverage[tuple(cells.T)] = True
+    check_replaceable(target, overwrite=overwrite)
+    with replacing_folder(target) as temporary:
+        _write_store(temporary, header, coverage, found.features, cells)
+    return CompressedSlide.open(target, mode="r+")
+
+
+def _write_store(
+    path: Path, header: StoreHeader, coverage: np.ndarray, features: np.ndarray, cells: np.ndarray
+) -> None:
+    with CompressedSlide.create(path, header, coverage) as store:
+        _write_codes(store, features, cells)
+        store.finish()
+
+
+def _check_table(found: ForeignCodes, source: Path) -> None:
     if len(found.features) == 0 or len(found.features) != len(found.corners_px):
         raise StoreError(
             "features and coordinates do not fit together",
@@ -196,23 +243,47 @@ def build_store(
             found=f"{counted(len(found.features), 'feature')}, "
             f"{counted(len(found.corners_px), 'coordinate')}",
         )
-    header = found.header or _make_header(found, source, hints)
-    cells = _cells_of(found.corners_px, header.grid, source)
-    coverage = np.zeros(header.grid.shape, bool)
-    coverage[tuple(cells.T)] = True
-    codes = np.zeros((*header.grid.shape, header.code_size), found.features.dtype)
-    codes[tuple(cells.T)] = found.features
-    store = CompressedSlide.create(target, header, coverage, overwrite=overwrite)
-    for row, col in np.argwhere(~store.done).tolist():
-        part = codes[row * BLOCK : (row + 1) * BLOCK, col * BLOCK : (col + 1) * BLOCK]
+    with np.errstate(over="ignore"):
+        finite = np.isfinite(found.features.astype(np.float16)).all(axis=1)
+    if not finite.all():
+        raise StoreError(
+            "the codes hold numbers that float16 cannot",
+            path=source,
+            expected=f"finite numbers within +-{np.finfo(np.float16).max:g}",
+            found=f"others in {counted(int((~finite).sum()), 'patch', 'patches')}",
+        )
+    if not np.isfinite(found.corners_px).all() or np.abs(found.corners_px).max() > _FARTHEST_PX:
+        raise StoreError("coordinates that no slide has", path=source, found=f"{found.corners_px.max():g} px")
+    if not (_FINEST_PX <= found.stride_px <= _FARTHEST_PX and _FINEST_PX <= found.patch_px <= _FARTHEST_PX):
+        raise StoreError(
+            "patches of a size that cannot be",
+            path=source,
+            found=f"{found.patch_px:g} px at a distance of {found.stride_px:g} px",
+        )
+
+
+_FARTHEST_PX, _FINEST_PX = 1e8, 0.5
+
+
+def _write_codes(store: CompressedSlide, features: np.ndarray, cells: np.ndarray) -> None:
+    """Write block by block, so that no array of the whole grid is needed."""
+    block_cols = store.done.shape[1]
+    blocks = cells[:, 0] // BLOCK * block_cols + cells[:, 1] // BLOCK
+    order = np.argsort(blocks, kind="stable")
+    edges = np.flatnonzero(np.diff(blocks[order])) + 1
+    for chosen in np.split(order, edges):
+        row, col = (int(n) for n in divmod(int(blocks[chosen[0]]), block_cols))
+        height = min(BLOCK, store.grid.rows - row * BLOCK)
+        width = min(BLOCK, store.grid.cols - col * BLOCK)
+        part = np.zeros((height, width, store.code_size), features.dtype)
+        inside = cells[chosen] - (row * BLOCK, col * BLOCK)
+        part[tuple(inside.T)] = features[chosen]
         store.write_block(row, col, part)
-    store.finish()
-    return store
 
 
-def _cells_of(corners_px: np.ndarray, grid: PatchGrid, source: Path) -> np.ndarray:
+def _cells_of(found: ForeignCodes, grid: PatchGrid, source: Path) -> np.ndarray:
     """Map corners to cells (N, 2) and make sure that they are where the grid has its patches."""
-    step = grid.stride_px * np.array(grid.downsample)
+    corners_px, step = found.corners_px, grid.stride_px * np.array(grid.downsample)
     cells = np.rint(corners_px / step).astype(np.int64)
     offset = np.abs(corners_px - cells * step)
     if (offset > ROUNDING_PX).any():
@@ -221,7 +292,7 @@ def _cells_of(corners_px: np.ndarray, grid: PatchGrid, source: Path) -> np.ndarr
             path=source,
             expected=f"corners at multiples of {step[1]:g} x {step[0]:g} level-0 pixels",
             found=f"{int((offset > ROUNDING_PX).any(axis=1).sum())} of {len(cells)} patches elsewhere",
-            hint="cut the patches without snapping them to tissue outlines",
+            hint=found.off_grid or "cut the patches without snapping them to tissue outlines",
         )
     if (cells < 0).any() or (cells >= grid.shape).any():
         raise StoreError("patches lie outside of the slide", path=source, expected=f"{grid.shape} cells")
@@ -237,6 +308,12 @@ def _make_header(found: ForeignCodes, source: Path, hints: ImportHints) -> Store
     rows, cols = (int(n) for n in last)
     if shape is not None:
         rows, cols = max(rows, shape[0] // stride), max(cols, shape[1] // stride)
+    if rows * cols > MOST_CELLS:
+        raise StoreError(
+            "the patches lie too far apart for a grid",
+            path=source,
+            found=f"{rows:,} x {cols:,} cells of {stride} px",
+        )
     grid = PatchGrid(
         rows=rows,
         cols=cols,

@@ -9,17 +9,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from napari_nic.compressed.header import StoreHeader
 from napari_nic.compressed.interchange.hdf5 import (
+    attribute_names,
     existing_file,
     has_datasets,
     new_file,
-    read_attribute,
     read_coords,
+    read_count,
     read_matrix,
+    read_number,
 )
 from napari_nic.compressed.interchange.registry import Exporter, Importer
 from napari_nic.compressed.interchange.table import (
@@ -77,26 +78,25 @@ def default_name(header: StoreHeader) -> Path:
 
 def recognises(path: Path) -> bool:
     """Whether the file holds features and TRIDENT's description of the coordinates."""
-    if not has_datasets(path, "features", "coords"):
-        return False
-    with h5py.File(path, "r") as file:
-        return "patch_size_level0" in file["coords"].attrs
+    return has_datasets(path, "features", "coords") and "patch_size_level0" in attribute_names(path, "coords")
 
 
 def read(path: Path, hints: ImportHints) -> ForeignCodes:
     """Read features, and the grid from the coordinates' attributes."""
     with existing_file(path) as file:
         attributes = dict(file["coords"].attrs)
-        patch_size = int(read_attribute(attributes, "patch_size", path))
-        patch_px = float(read_attribute(attributes, "patch_size_level0", path))
-        overlap = float(attributes.get("overlap", 0))
+        patch_size = read_count(attributes, "patch_size", path)
+        patch_px = read_number(attributes, "patch_size_level0", path)
+        overlap = read_number(attributes, "overlap", path, 0.0)
         pixel = hints.pixel_size
         if pixel is None:
-            magnification = read_attribute(attributes, "level0_magnification", path)
-            pixel = pixel_size_from_magnification(float(magnification), path)
+            pixel = pixel_size_from_magnification(read_number(attributes, "level0_magnification", path), path)
         shape = None
         if {"level0_width", "level0_height"} <= attributes.keys():
-            shape = int(attributes["level0_height"]), int(attributes["level0_width"])
+            shape = (
+                read_count(attributes, "level0_height", path),
+                read_count(attributes, "level0_width", path),
+            )
         return ForeignCodes(
             features=read_matrix(file, "features", path),
             corners_px=read_coords(file, path),
@@ -108,7 +108,18 @@ def read(path: Path, hints: ImportHints) -> ForeignCodes:
             slide_name=str(attributes["name"]) if "name" in attributes else None,
             slide_shape=shape,
             header=header_from_text(file.attrs.get(HEADER_ATTRIBUTE), path),
+            off_grid=_why_off_grid(overlap, patch_px * overlap / patch_size),
         )
+
+
+def _why_off_grid(overlap: float, overlap_px: float) -> str | None:
+    if overlap <= 0:
+        return None
+    return (
+        "TRIDENT's first step is a whole patch, so with overlap all patches behind the first lie "
+        f"{overlap_px:g} level-0 pixels off a grid that starts at the corner; with an overlap of half a "
+        "patch, or none, they do not"
+    )
 
 
 EXPORTER = Exporter("TRIDENT features (.h5)", ".h5", default_name, write)
