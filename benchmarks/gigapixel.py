@@ -62,6 +62,8 @@ def make_gigapixel(source_path: Path, out: Path, side: int, *, mpp: float = 0.49
             tile=(page.tilelength, page.tilewidth),
             photometric=page.photometric.name.lower(),
             compression="jpeg",
+            # Without it tifffile tags tiles that hold RGB as YCbCr, and every reader shows false colours.
+            compressionargs={"outcolorspace": "rgb"} if page.photometric.name == "RGB" else None,
             subsampling=page.subsampling,
             extratags=tables,
             subfiletype=0,
