@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from napari_nic.plugin.settings import HOME_VARIABLE, Settings
 from napari_nic.plugin.widgets.nic_dock import NicDock
 from napari_nic.plugin.worker import Callbacks, Job, MakeJob
 from napari_nic.slide_models import BundleCard, ModelBundle, SlideNetConfig, Standardiser
-from napari_nic.slides import Slide, open_slide
+from napari_nic.slides import Channel, Slide, open_slide
 
 HEADER_BYTES = 128
 """Of an ICC profile; its tags follow."""
@@ -93,6 +93,8 @@ class Answers:
         self.mpp: float | None = None
         self.agree = False
         self.chosen_folder: Path | None = None
+        self.chosen_channels: tuple[int, ...] | None = None
+        self.chosen_scene: int | None = None
 
     def tell_error(self, error: Exception) -> None:
         self.errors.append(error)
@@ -107,6 +109,14 @@ class Answers:
     def confirm(self, title: str, text: str, *, yes: str, no: str) -> bool:
         self.questions.append(f"{title}: {text}")
         return self.agree
+
+    def channels(self, path: Path, channels: Sequence[Channel]) -> tuple[int, ...] | None:
+        self.questions.append("channels: " + ", ".join(channel.name for channel in channels))
+        return self.chosen_channels
+
+    def scene(self, path: Path, scenes: Sequence[str]) -> int | None:
+        self.questions.append("scene: " + ", ".join(scenes))
+        return self.chosen_scene
 
     def folder(self, title: str) -> Path | None:
         self.questions.append(title)

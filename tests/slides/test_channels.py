@@ -120,10 +120,15 @@ def test_colours_are_the_files_where_they_tell_apart(planes):
 
     cyan, pink = Channel("DAPI", (0, 255, 255)), Channel("FITC", (255, 0, 200))
     assert colors(cyan, pink) == [[0, 255, 255], [255, 0, 200]]
-    assert colors(cyan, Channel("FITC")) == [[255, 0, 0], [0, 255, 0]]
+    assert colors(cyan, Channel("FITC")) == [[0, 255, 255], [255, 0, 0]]
+    assert colors(Channel("DAPI"), Channel("FITC", (255, 0, 0)), Channel("Cy3")) == [
+        [0, 255, 0],
+        [255, 0, 0],
+        [0, 0, 255],
+    ]
     white = tuple(Channel(name, (255, 255, 255)) for name in NAMES[:3])
     assert colors(*white) == [[255, 0, 0], [0, 255, 0], [0, 0, 255]]
-    assert colors(Channel("DAPI", (0, 0, 0)), pink) == [[255, 0, 0], [0, 255, 0]]
+    assert colors(Channel("DAPI", (0, 0, 0)), pink) == [[255, 0, 0], [255, 0, 200]]
     assert colors(cyan) == [[0, 255, 255]]
     assert colors(Channel("DAPI")) == [[255, 255, 255]]
 

@@ -83,7 +83,7 @@ def test_planes_that_were_not_chosen_are_told(stack):
             "3 planes of depth: number 2 is shown (choose with --z)",
             "2 time points: number 1 is shown (choose with --t)",
         )
-        assert (slide.choice["z"], slide.choice["t"], slide.choice["scene"]) == (1, 0, 0)
+        assert (slide.choice["z"], slide.choice["t"], slide.choice["scene"]) == (2, 1, 1)
     with pytest.raises(ChannelsError, match="no z 4"):
         open_slide(stack, channels=["DAPI"], selection=Selection(scene=1, z=4))
 

@@ -75,6 +75,33 @@ def add_slide_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--raw-color", action="store_true", help="do not apply an embedded colour profile")
 
 
+def add_choice(parser: argparse.ArgumentParser) -> None:
+    """Add which picture is taken of a slide that holds several."""
+    group = parser.add_argument_group("slides of channels, scenes or planes")
+    group.add_argument(
+        "--channels",
+        type=channel_names,
+        metavar="A,B,C",
+        help="up to three channels by name or number; info lists them",
+    )
+    group.add_argument("--scene", metavar="NAME", help="scene by name or number")
+    group.add_argument("--z", type=positive_int, metavar="N", help="plane of depth, from 1")
+    group.add_argument("--t", type=positive_int, metavar="N", help="time point, from 1")
+
+
+def slide_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what :func:`~napari_nic.slides.open_slide` is given for the options of a command."""
+    from napari_nic.slides import Selection
+
+    selection = Selection(args.scene, args.z, args.t)
+    return {
+        "mpp": args.mpp,
+        "color": "raw" if args.raw_color else "srgb",
+        "channels": args.channels,
+        "selection": None if selection == Selection() else selection,
+    }
+
+
 def add_stores(parser: argparse.ArgumentParser) -> None:
     """Add the compressed slides."""
     parser.add_argument(
@@ -225,6 +252,14 @@ def share(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
     return value
+
+
+def channel_names(text: str) -> list[str]:
+    """Parse names or numbers of channels, separated by commas."""
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected names or numbers, for instance DAPI,Cy3 or 1,3")
+    return names
 
 
 def device(text: str) -> str:

@@ -35,6 +35,7 @@ def add_parser(commands: arguments.Subparsers) -> None:
     """Add the command."""
     parser = arguments.add_command(commands, "compress", run, "Compress slides", description=DESCRIPTION)
     arguments.add_slides(parser)
+    arguments.add_choice(parser)
     arguments.add_out(
         parser, f"folder, or for one slide a name ending in {STORE_SUFFIX}; default: beside the slide"
     )
@@ -116,7 +117,7 @@ def _compress_one(path: Path, target: Path, task: _Task) -> dict[str, Any]:
     options = _grid_options(args)
     started = time.monotonic()
     with (
-        open_slide(path, mpp=args.mpp, color="raw" if args.raw_color else "srgb") as slide,
+        open_slide(path, **arguments.slide_options(args)) as slide,
         prepare_store(
             slide, task.encoder, path=target, options=options, overwrite=args.overwrite, token=task.token
         ) as store,

@@ -7,7 +7,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_nic.cli.arguments import Subparsers, add_command, add_json, add_slides
+from napari_nic.cli.arguments import (
+    Subparsers,
+    add_choice,
+    add_command,
+    add_json,
+    add_slides,
+    slide_options,
+)
 from napari_nic.cli.batch import run_each
 from napari_nic.cli.console import Console
 from napari_nic.cli.inputs import find_slides, is_store
@@ -21,6 +28,7 @@ def add_parser(commands: Subparsers) -> None:
     """Add the command."""
     parser = add_command(commands, "info", run, "Show what a slide or a compressed slide is")
     add_slides(parser)
+    add_choice(parser)
     parser.add_argument("--properties", action="store_true", help="also the file's own metadata")
     add_json(parser)
 
@@ -40,10 +48,20 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 def _describe_slide(path: Path, args: argparse.Namespace) -> dict[str, Any]:
     from napari_nic.compressed import find_stores
+    from napari_nic.errors import ChannelsError
     from napari_nic.slides import open_slide
 
-    with open_slide(path, mpp=args.mpp, color="raw" if args.raw_color else "srgb") as slide:
+    options, hint = slide_options(args), None
+    try:
+        slide = open_slide(path, **options)
+    except ChannelsError as error:
+        if not error.channels or options["channels"]:
+            raise
+        slide, hint = open_slide(path, **options | {"channels": [1]}), error.hint
+    with slide:
         record = slide_record(slide)
+        if hint is not None:
+            record |= {"choice": {}, "choose": hint}
         record["stores"] = [str(store) for store in find_stores(path)]
         if args.properties:
             record["properties"] = dict(slide.properties)
@@ -79,6 +97,8 @@ def slide_record(slide: Slide) -> dict[str, Any]:
         ],
         "background": list(slide.background),
         "color": {"profile": slide.color.profile, "applied": slide.color.applied},
+        "channels": [channel.name for channel in slide.channels],
+        "choice": dict(slide.choice),
         "associated_images": list(slide.associated_images),
         "bounds": asdict(slide.bounds) if slide.bounds else None,
         "notices": list(slide.notices),
@@ -128,6 +148,7 @@ def _slide_facts(record: dict[str, Any]) -> dict[str, str]:
         "levels": ", ".join(levels),
         "tiles": f"{tile[1]} x {tile[0]} px",
         "colour": _color(record["color"]),
+        **_channels(record),
         "images": ", ".join(record["associated_images"]) or "none besides the slide",
         "compressed": ", ".join(record["stores"]) or "not yet",
         "fingerprint": record["fingerprint"],
@@ -147,6 +168,26 @@ def _color(color: dict[str, Any]) -> str:
     return f"{color['profile']}, " + ("converted to sRGB" if color["applied"] else "not applied")
 
 
+def _channels(record: dict[str, Any]) -> dict[str, str]:
+    """What channels there are, and which are shown; nothing for a picture in colours."""
+    facts = {}
+    if record["channels"]:
+        facts["channels"] = ", ".join(f"{i} {name}" for i, name in enumerate(record["channels"], 1))
+    shown = [_shown(channel) for channel in record["choice"].get("channels", [])]
+    shown += [f"{name} {record['choice'][name]}" for name in ("scene", "z", "t") if name in record["choice"]]
+    if "choose" in record:
+        facts["shown"] = f"nothing yet: {record['choose']}"
+    elif shown:
+        facts["shown"] = "; ".join(shown)
+    return facts
+
+
+def _shown(channel: dict[str, Any]) -> str:
+    red, green, blue = channel["color"]
+    low, high = channel["window"]
+    return f"{channel['name']} in #{red:02x}{green:02x}{blue:02x} from {low:g} to {high:g}"
+
+
 def _store_facts(record: dict[str, Any]) -> dict[str, str]:
     header, grid = record["header"], record["header"]["grid"]
     encoder = header["encoder"]
@@ -159,6 +200,7 @@ def _store_facts(record: dict[str, Any]) -> dict[str, str]:
         "pixel size": _pixel_size(grid["pixel_size"]),
         "encoder": f"{encoder.get('name', 'unnamed')}, C = {record['code_size']}, {header['precision']}",
         "tissue": _tissue(header["tissue"]),
+        **_channels({"channels": [], "choice": header["color"].get("choice", {})}),
         "made": f"{header['created']} by {header['software']}",
     }
 

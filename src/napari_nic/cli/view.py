@@ -22,6 +22,7 @@ def add_parser(commands: arguments.Subparsers) -> None:
     """Add the command."""
     parser = arguments.add_command(commands, "view", run, "Open slides in napari", description=DESCRIPTION)
     arguments.add_slides(parser)
+    arguments.add_choice(parser)
     parser.add_argument("--model", metavar="NAME", help="name or folder of a slide-level model")
     parser.add_argument(
         "--annotations",
@@ -42,8 +43,7 @@ def run(args: argparse.Namespace, console: Console) -> int:  # noqa: ARG001 - ev
             paths=tuple(find_slides(args.slides)),
             model=args.model,
             annotations=tuple(Path(file) for file in args.annotations),
-            mpp=args.mpp,
-            color="raw" if args.raw_color else "srgb",
+            **arguments.slide_options(args),
         )
     )
     return 0

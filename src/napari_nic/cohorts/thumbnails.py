@@ -17,7 +17,7 @@ from napari_nic.explain import PcaModel, SaliencyMap, grad_cam, saliency_overlay
 from napari_nic.explain.overlay import symmetric_limits
 from napari_nic.jobs import CancellationToken
 from napari_nic.slide_models import ModelBundle
-from napari_nic.slides import open_slide, read_overview
+from napari_nic.slides import choice_options, open_slide, read_overview
 
 SIDE_PX = 280
 """Longest side of a picture."""
@@ -128,7 +128,7 @@ def _overview(path: Path, store: CompressedSlide) -> np.ndarray:
     pixel = store.grid.pixel_size
     rows, cols = store.grid.shape
     step = store.grid.placement.step_um
-    with open_slide(path) as slide:
+    with open_slide(path, **choice_options(store.header.choice)) as slide:
         view = read_overview(slide.with_pixel_size(pixel), max(rows * step[0], cols * step[1]) / SIDE_PX)
     extent = np.array((rows, cols)) * step / view.placement.step_um
     height, width = (round(float(side)) for side in extent)

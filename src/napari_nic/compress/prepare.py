@@ -156,7 +156,7 @@ def _make_header(slide: Slide, encoder: Encoder, grid: PatchGrid, tissue: Mappin
         slide_fingerprint=slide.fingerprint,
         slide_shape=slide.levels[0].shape,
         reader=slide.reader,
-        color={"profile": slide.color.profile, "applied": slide.color.applied},
+        color=_color_record(slide),
         grid=grid,
         encoder=encoder.spec.to_dict(),
         precision=encoder.precision,
@@ -165,6 +165,11 @@ def _make_header(slide: Slide, encoder: Encoder, grid: PatchGrid, tissue: Mappin
         software=f"napari-nic {napari_nic.__version__}",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _color_record(slide: Slide) -> dict[str, Any]:
+    record: dict[str, Any] = {"profile": slide.color.profile, "applied": slide.color.applied}
+    return record | ({"choice": dict(slide.choice)} if slide.choice else {})
 
 
 def _check_same(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Protocol
 
 from napari_nic.compressed.header import IDENTITY_KEYS, StoreHeader
 from napari_nic.errors import StoreMismatchError
+from napari_nic.slides import describe_choice
 
 
 class SlideLike(Protocol):
@@ -34,14 +36,24 @@ class SpecLike(Protocol):
 
 def check_slide(path: Path, header: StoreHeader, slide: SlideLike) -> None:
     """Raise :class:`StoreMismatchError` unless `header` is of this slide."""
-    if slide.fingerprint != header.slide_fingerprint:
+    if slide.fingerprint == header.slide_fingerprint:
+        return
+    choice = json.loads(json.dumps(dict(getattr(slide, "choice", {}))))
+    if choice != header.choice:
         raise StoreMismatchError(
-            "the store belongs to another slide",
+            "the store was made of other channels, or of another scene or plane",
             path=path,
-            expected=f"slide {slide.name} ({slide.fingerprint})",
-            found=f"made from {header.slide_name} ({header.slide_fingerprint})",
-            hint="choose another output, or overwrite the store (--overwrite)",
+            expected=describe_choice(choice),
+            found=describe_choice(header.choice),
+            hint="open the slide with these, choose another output, or overwrite the store (--overwrite)",
         )
+    raise StoreMismatchError(
+        "the store belongs to another slide",
+        path=path,
+        expected=f"slide {slide.name} ({slide.fingerprint})",
+        found=f"made from {header.slide_name} ({header.slide_fingerprint})",
+        hint="choose another output, or overwrite the store (--overwrite)",
+    )
 
 
 def check_encoder(path: Path, header: StoreHeader, spec: SpecLike) -> None:

@@ -32,7 +32,8 @@ class StoreHeader:
     reader : str
         Reader that gave the pixels.
     color : dict
-        ``{"profile": name or None, "applied": bool}`` of the ICC profile.
+        ``{"profile": name or None, "applied": bool}`` of the ICC profile; ``"choice"`` of a slide that holds
+        more than one picture, see :attr:`napari_nic.slides.Slide.choice`.
     grid : PatchGrid
         Cells, level, strides; holds the pixel size and where it came from.
     encoder : dict
@@ -68,6 +69,12 @@ class StoreHeader:
     def code_size(self) -> int:
         """Number of channels C of the codes."""
         return int(self.encoder["code_size"])
+
+    @property
+    def choice(self) -> dict[str, Any]:
+        """What was shown of a slide that holds more than one picture: channels, scene, planes."""
+        choice = self.color.get("choice")
+        return dict(choice) if isinstance(choice, Mapping) else {}
 
     @property
     def encoder_name(self) -> str:
@@ -137,6 +144,7 @@ def _identity(header: StoreHeader) -> dict[str, Any]:
         "slide": header.slide_fingerprint,
         "slide shape": list(header.slide_shape),
         "colour profile applied": header.color.get("applied"),
+        "channels and planes": header.choice,
         "precision": header.precision,
     }
     flat |= {f"grid {name}": value for name, value in grid.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from napari_nic.plugin.layers import LayerData, slide_layer
 from napari_nic.plugin.readers import read_store
 from napari_nic.plugin.settings import Settings
 from napari_nic.slide_models import ModelBundle
-from napari_nic.slides import Slide, open_slide
+from napari_nic.slides import Channel, Selection, Slide, choice_options, open_slide
 
 if TYPE_CHECKING:
     import napari
@@ -56,6 +56,10 @@ class ViewRequest:
     mpp : float, optional
         The user's um/px of the slides.
     color : {"srgb", "raw"}
+    channels : sequence of str or int, optional
+        Channels of slides that hold no RGB picture.
+    selection : Selection, optional
+        Scene and planes of slides that hold several.
     """
 
     paths: tuple[Path, ...]
@@ -63,6 +67,8 @@ class ViewRequest:
     annotations: tuple[Path, ...] = ()
     mpp: float | None = None
     color: Literal["srgb", "raw"] = "srgb"
+    channels: Sequence[str | int] | None = None
+    selection: Selection | None = None
 
 
 def open_viewer(request: ViewRequest, *, show: bool = True) -> tuple[napari.Viewer, NicDock]:
@@ -201,6 +207,14 @@ class Unattended:
         """No."""
         return False
 
+    def channels(self, path: Path, channels: Sequence[Channel]) -> tuple[int, ...] | None:  # noqa: ARG002
+        """Nobody chooses."""
+        return None
+
+    def scene(self, path: Path, scenes: Sequence[str]) -> int | None:  # noqa: ARG002 - as above
+        """Nobody chooses."""
+        return None
+
     def folder(self, title: str) -> Path | None:  # noqa: ARG002 - as above
         """None."""
         return None
@@ -209,8 +223,13 @@ class Unattended:
 def _open(path: Path, request: ViewRequest) -> list[LayerData]:
     if has_suffix(path, STORE_SUFFIX):
         return read_store(path)
-    slide = open_slide(path, mpp=request.mpp, color=request.color)
-    return [slide_layer(Settings().apply_to(slide))]
+    settings = Settings()
+    if request.channels is None and request.selection is None and settings.choice(path):
+        options = choice_options(settings.choice(path))
+    else:
+        options = {"channels": request.channels, "selection": request.selection}
+    slide = open_slide(path, mpp=request.mpp, color=request.color, **options)
+    return [slide_layer(settings.apply_to(slide))]
 
 
 def _add(viewer: napari.Viewer, layer: LayerData) -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from napari_nic.errors import NicError
+from napari_nic.errors import ChannelsError, NicError
 from napari_nic.names import STORE_SUFFIX
 from napari_nic.plugin.layers import LayerData, overlay_layer, slide_layer, tag_of
 from napari_nic.plugin.model_news import MODEL_NEWS
 from napari_nic.plugin.settings import Settings
-from napari_nic.slides import Slide, open_slide, slide_suffixes
+from napari_nic.slides import Slide, choice_options, open_slide, slide_suffixes
 
 if TYPE_CHECKING:
     from napari_nic.compressed import CompressedSlide
@@ -57,9 +57,19 @@ def read_slide(path: Path) -> list[LayerData]:
 
 
 def open_remembered(path: Path, settings: Settings) -> Slide:
-    """Open a slide with what the user said before: its um/px, and whether to apply colour profiles."""
-    raw = settings.get(COLOR_SETTING) == "raw"
-    return settings.apply_to(open_slide(path, color="raw" if raw else "srgb"))
+    """Open a slide with what the user said before: its um/px, its channels, and about colour profiles."""
+    return _open_choice(path, settings, settings.choice(path))
+
+
+def _open_choice(path: Path, settings: Settings, choice: Mapping[str, Any]) -> Slide:
+    color: Literal["srgb", "raw"] = "raw" if settings.get(COLOR_SETTING) == "raw" else "srgb"
+    try:
+        slide = open_slide(path, color=color, **choice_options(choice))
+    except ChannelsError:
+        if not choice:
+            raise
+        slide = open_slide(path, color=color)  # the file at this path is another one now
+    return settings.apply_to(slide)
 
 
 def read_store(path: Path) -> list[LayerData]:
@@ -88,7 +98,7 @@ def slide_beside(store: CompressedSlide) -> Slide | None:
         if path == store.path or _reader_of(path) is not read_slide:
             continue
         try:
-            slide = open_remembered(path, settings)
+            slide = _open_choice(path, settings, store.header.choice)
         except NicError:
             continue  # some other file of that name; the store can be shown without its slide
         if slide.fingerprint == store.header.slide_fingerprint:
@@ -221,6 +231,10 @@ def _tell_in_window(error: NicError) -> bool:
 
     if current_viewer() is None:
         return False
+    if isinstance(error, ChannelsError) and error.file is not None and (error.channels or error.scenes):
+        from napari_nic.plugin.widgets.channel_dialog import choose_soon
+
+        return choose_soon(error.file)
     from napari_nic.plugin.widgets.dialogs import tell_soon
 
     return tell_soon(error)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ REMEMBERED_SOURCE = "entered by the user"
 """Source of a pixel size that was asked for and remembered."""
 
 _PIXEL_SIZES = "pixel_sizes"
+_CHOICES = "choices"
 
 
 def settings_file() -> Path:
@@ -71,6 +73,18 @@ class Settings:
         sizes = self._values.get(_PIXEL_SIZES)
         known = dict(sizes) if isinstance(sizes, dict) else {}
         self.set(_PIXEL_SIZES, known | {fingerprint: mpp})
+
+    def choice(self, path: Path) -> dict[str, Any]:
+        """What the user chose to see of a slide of channels or scenes; empty if nothing was chosen."""
+        choices = self._values.get(_CHOICES)
+        choice = choices.get(str(path.absolute())) if isinstance(choices, dict) else None
+        return choice if isinstance(choice, dict) else {}
+
+    def remember_choice(self, path: Path, choice: Mapping[str, Any]) -> None:
+        """Remember by its path what is seen of a slide: a file of channels has no fingerprint before."""
+        choices = self._values.get(_CHOICES)
+        known = dict(choices) if isinstance(choices, dict) else {}
+        self.set(_CHOICES, known | {str(path.absolute()): dict(choice)})
 
     def apply_to(self, slide: Slide) -> Slide:
         """Give a slide without pixel size the one that is remembered for it, if any."""

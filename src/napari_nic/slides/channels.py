@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from napari_nic.errors import ChannelsError
 from napari_nic.slides.contrast import Window, measure_windows
-from napari_nic.slides.model import Channel, ChannelSource, Rgb, RgbArray, SlideSource
+from napari_nic.slides.model import Channel, ChannelSource, Rgb, RgbArray, Selection, SlideSource
 
 BLACK: Rgb = (0, 0, 0)
 PRIMARIES: tuple[Rgb, ...] = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
@@ -58,6 +58,7 @@ class CompositeSource:
             channels=source.channels,
             choice={**source.info.choice, "channels": [channel.to_dict() for channel in shown]},
             is_fluorescence=True,
+            notices=(*source.info.notices, *_tell(source.channels, shown)),
         )
 
     def read_tile(self, level: int, row: int, col: int) -> RgbArray | None:
@@ -143,7 +144,22 @@ def show_channels(
         error.channels = tuple(channel.name for channel in channels)
         raise error
     indices = [_find(name, channels, path) for name in wanted] if wanted else [0]
-    return CompositeSource(channel_source, plan_shown(channel_source, _checked(indices, channels, path)))
+    shown = plan_shown(channel_source, _checked(indices, channels, path))
+    return CompositeSource(channel_source, shown)
+
+
+def describe_choice(choice: Mapping[str, Any]) -> str:
+    """Say what was chosen, for people; see :class:`~napari_nic.slides.model.SourceInfo`."""
+    parts = [f"{name} {choice[name]}" for name in ("scene", "z", "t") if name in choice]
+    names = ", ".join(str(channel.get("name")) for channel in choice.get("channels", []))
+    return "; ".join(([names] if names else []) + parts) or "the whole picture"
+
+
+def choice_options(choice: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of :func:`~napari_nic.slides.open_slide` that choose the same again."""
+    channels = [int(channel["index"]) + 1 for channel in choice.get("channels", [])]
+    selection = Selection(scene=choice.get("scene"), z=choice.get("z"), t=choice.get("t"))
+    return {"channels": channels or None, "selection": None if selection == Selection() else selection}
 
 
 def _checked(indices: list[int], channels: Sequence[Channel], path: Path) -> list[int]:
@@ -195,13 +211,34 @@ def plan_shown(source: ChannelSource, indices: Sequence[int]) -> tuple[Shown, ..
 
 
 def _colors(channels: Sequence[Channel]) -> tuple[Rgb, ...]:
-    """Colours to show channels in: one alone is grey; colours that the file repeats tell nothing apart."""
+    """Colours to show channels in: the file's; red, green, blue for others, or for all if it repeats itself.
+
+    One channel alone is grey if it has no colour.
+    """
+    stated = [None if channel.color == BLACK else channel.color for channel in channels]
     if len(channels) == 1:
-        return (channels[0].color or GREY,)
-    stated = [channel.color for channel in channels]
-    if None not in stated and BLACK not in stated and len(set(stated)) == len(stated):
-        return tuple(color for color in stated if color is not None)
-    return PRIMARIES[: len(channels)]
+        return (stated[0] or GREY,)
+    named = [color for color in stated if color is not None]
+    if len(set(named)) < len(named):
+        return PRIMARIES[: len(channels)]
+    free = iter([color for color in PRIMARIES if color not in named])
+    return tuple(color or next(free) for color in stated)
+
+
+def _tell(channels: Sequence[Channel], shown: Sequence[Shown]) -> list[str]:
+    """What was chosen for the user: values from black to full colour, and colours."""
+    told = []
+    measured = [channel for channel in shown if channels[channel.index].window is None]
+    if measured:
+        ranges = ", ".join(f"{c.name} {c.window[0]:g} to {c.window[1]:g}" for c in measured)
+        told.append(
+            f"shown from black to full colour: {ranges} (all but the outer 0.2 % of the coarsest level)"
+        )
+    if len(shown) > 1 and any(channel.color != channels[channel.index].color for channel in shown):
+        told.append(
+            "the file names no colours that tell the channels apart: red, green and blue in this order"
+        )
+    return told
 
 
 def describe(channels: Sequence[Channel]) -> str:

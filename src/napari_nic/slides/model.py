@@ -134,8 +134,9 @@ class SourceInfo:
     channels : tuple of Channel
         All channels of the file; empty for a picture in RGB or grey.
     choice : mapping of str to JSON values
-        What is shown of a file that holds more than one picture: channels, scene, planes. Results of one
-        choice are not those of another. Empty for any other slide.
+        What is shown of a file that holds more than one picture: ``channels`` as they are shown, and the
+        numbers from 1 of ``scene``, ``z`` and ``t``. Results of one choice are not those of another. Empty
+        for any other slide.
     is_fluorescence : bool
         Whether the picture is light on black: channels, added up.
     """

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from napari_nic.slides import Slide
+from napari_nic.slides import Channel, Slide
 
 
 class Asking(Protocol):
@@ -25,6 +26,14 @@ class Asking(Protocol):
 
     def confirm(self, title: str, text: str, *, yes: str, no: str) -> bool:
         """Ask a yes-or-no question whose buttons say what happens."""
+        ...
+
+    def channels(self, path: Path, channels: Sequence[Channel]) -> tuple[int, ...] | None:
+        """Ask which channels to show, up to three, by their place; None when cancelled."""
+        ...
+
+    def scene(self, path: Path, scenes: Sequence[str]) -> int | None:
+        """Ask which scene to show, by its place; None when cancelled."""
         ...
 
     def folder(self, title: str) -> Path | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from napari.utils.notifications import show_info
@@ -12,7 +13,7 @@ from qtpy.QtWidgets import QApplication, QFileDialog, QInputDialog, QMainWindow,
 
 from napari_nic.errors import NicError
 from napari_nic.geometry import MPP_MAX, MPP_MIN
-from napari_nic.slides import Slide
+from napari_nic.slides import Channel, Slide
 
 TYPICAL_MPP = 0.25
 """Offered first: a 40x scan, which most scanners make."""
@@ -55,6 +56,19 @@ class Dialogs:
         box.setDefaultButton(refuse)
         box.exec()
         return box.clickedButton() is agree
+
+    def channels(self, path: Path, channels: Sequence[Channel]) -> tuple[int, ...] | None:
+        """Ask for up to three channels."""
+        from napari_nic.plugin.widgets.channel_dialog import ChannelDialog
+
+        dialog = ChannelDialog(path, channels, self._parent)
+        return dialog.chosen() if dialog.exec() else None
+
+    def scene(self, path: Path, scenes: Sequence[str]) -> int | None:
+        """Ask for one of the scenes."""
+        text = f"{path.name} holds {len(scenes)} scenes. Which one?"
+        scene, given = QInputDialog.getItem(self._parent, "Scene", text, list(scenes), 0, editable=False)
+        return scenes.index(scene) if given else None
 
     def folder(self, title: str) -> Path | None:
         """Ask for a folder."""

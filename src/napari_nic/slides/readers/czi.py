@@ -280,9 +280,10 @@ def _choose_frame(
         raise ValueError(f"a picture of {area.w} x {area.h} px")
     factors = (1, *_reductions(file, scene, min(area.w, area.h)))
     frame = _Frame(area.x, area.y, area.w, area.h, scene, {"Z": z, "T": t}, factors)
-    choice = {"scene": scene} if len(rectangles) > 1 else {}
-    choice |= {"z": z} if tell_z else {}
-    choice |= {"t": t} if tell_t else {}
+    scenes = sorted(rectangles)
+    choice = {"scene": scenes.index(scene) + 1} if scene is not None and len(scenes) > 1 else {}
+    choice |= {"z": z - box["Z"][0] + 1} if tell_z else {}
+    choice |= {"t": t - box["T"][0] + 1} if tell_t else {}
     return frame, choice, tuple(text for text in (tell_z, tell_t) if text)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pydicom
 from pydicom.errors import InvalidDicomError
 
-from napari_nic.errors import DamagedSlideError, SlideNotFoundError, UnreadableSlideError
+from napari_nic.errors import DamagedSlideError, NicError, SlideNotFoundError, UnreadableSlideError
 
 SLIDE_CLASS = "1.2.840.10008.5.1.4.1.1.77.1.6"
 _MAGIC, _MAGIC_AT = b"DICM", 128
@@ -125,7 +125,17 @@ def read_series(path: Path) -> list[DicomFile]:
             f"the folder holds {len(series)} DICOM slides", hint=f"open one file ({names})"
         )
     found = [file for file in files if str(file.header.get("SeriesInstanceUID", "")) == uid]
-    _check_whole(found, path)
+    try:
+        _check_whole(found, path)
+    except (AttributeError, TypeError, ValueError) as error:
+        if isinstance(error, NicError):
+            raise
+        raise DamagedSlideError(
+            "the DICOM header holds senseless values",
+            path=path,
+            found=str(error),
+            hint="the file is damaged: copy it again from where it came",
+        ) from error
     return found
 
 

@@ -32,6 +32,7 @@ from wsidicom.file import WsiDicomFileSource
 from napari_nic.errors import (
     ChannelsError,
     DamagedSlideError,
+    NicError,
     OutOfBoundsError,
     UnreadableSlideError,
     UnsupportedPixelsError,
@@ -180,31 +181,31 @@ def open_wsidicom(path: Path, selection: Selection | None = None) -> SlideSource
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom complains of values that are odd but harmless
         files = read_series(path)
-        pixels = {
-            real(file.path): read_pixels(file.header, file.syntax)
-            for file in files
-            if file.flavour == "VOLUME"
-        }
-        for file in files:
-            if file.flavour in _ASSOCIATED:
-                pixels |= _readable(file)
-        with ExitStack() as opened:
-            try:
-                opened.enter_context(use_settings(_SETTINGS))
-                handle = WsiDicomFileSource.open([file.path for file in files])
-                closing = opened.enter_context(ExitStack())
-                closing.callback(handle.close)
-                source = _assemble(files, pixels, handle, path, selection)
-            except WsiDicomNotFoundError as error:
-                raise _unread(files) from error
-            except _LIBRARY_ERRORS as error:
-                if isinstance(error, UnreadableSlideError | DamagedSlideError):
-                    raise
-                raise DamagedSlideError(
-                    "the DICOM slide cannot be opened", path=path, found=str(error), hint=DAMAGED_HINT
-                ) from error
-            closing.pop_all()  # it stays open: nothing went wrong
-            return source
+        try:
+            return _open_files(files, path, selection)
+        except NicError:
+            raise
+        except WsiDicomNotFoundError as error:
+            raise _unread(files) from error
+        except _LIBRARY_ERRORS as error:
+            raise DamagedSlideError(
+                "the DICOM slide cannot be opened", path=path, found=str(error), hint=DAMAGED_HINT
+            ) from error
+
+
+def _open_files(files: Sequence[DicomFile], path: Path, selection: Selection) -> DicomSource:
+    pixels = {
+        real(file.path): read_pixels(file.header, file.syntax) for file in files if file.flavour == "VOLUME"
+    }
+    for file in files:
+        if file.flavour in _ASSOCIATED:
+            pixels |= _readable(file)
+    with ExitStack() as opened, use_settings(_SETTINGS):
+        handle = WsiDicomFileSource.open([file.path for file in files])
+        opened.callback(handle.close)
+        source = _assemble(files, pixels, handle, path, selection)
+        opened.pop_all()  # it stays open: nothing went wrong
+        return source
 
 
 def _unread(files: Sequence[DicomFile]) -> UnsupportedPixelsError:
@@ -375,4 +376,4 @@ def _tell_planes(level: DicomPicture) -> tuple[str, ...]:
 
 
 def _plane_choice(level: DicomPicture) -> dict[str, Any]:
-    return {"z": level.planes.index(level.plane)} if len(level.planes) > 1 else {}
+    return {"z": level.planes.index(level.plane) + 1} if len(level.planes) > 1 else {}

@@ -1,0 +1,106 @@
+"""The dialog that asks which channels of a slide to show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtGui import QColor, QIcon, QPixmap
+from qtpy.QtWidgets import (
+    QApplication,
+    QDialog,
+    QDialogButtonBox,
+    QLabel,
+    QListWidget,
+    QListWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_nic.plugin.controllers.channels import ChannelChooser
+from napari_nic.plugin.layers import slide_layer
+from napari_nic.plugin.settings import Settings
+from napari_nic.plugin.widgets.dialogs import Dialogs, napari_window
+from napari_nic.slides import Channel, Slide
+
+MAX_SHOWN = 3
+
+
+class ChannelDialog(QDialog):
+    """A list of channels to tick, at least one and up to three; the first ones are ticked already."""
+
+    def __init__(self, path: Path, channels: Sequence[Channel], parent: QWidget | None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Channels")
+        text = QLabel(
+            f"{path.name} holds {len(channels)} channels and no picture in colours.\n"
+            f"Choose up to {MAX_SHOWN} to be shown together. What you compress is made of these."
+        )
+        text.setWordWrap(True)
+        self.list = QListWidget()
+        self.list.setAccessibleName("Channels")
+        for place, channel in enumerate(channels):
+            self.list.addItem(_item(channel, ticked=place < MAX_SHOWN))
+        self.list.itemChanged.connect(self._refresh)
+        buttons = QDialogButtonBox(
+            QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel
+        )
+        buttons.accepted.connect(self.accept)
+        buttons.rejected.connect(self.reject)
+        self.ok = buttons.button(QDialogButtonBox.StandardButton.Ok)
+        self.ok.setText("Show")
+        layout = QVBoxLayout(self)
+        for widget in (text, self.list, buttons):
+            layout.addWidget(widget)
+        self.list.setCurrentRow(0)
+        self.list.setFocus()
+        self._refresh()
+
+    def chosen(self) -> tuple[int, ...]:
+        """Places of the channels that are ticked."""
+        ticked = Qt.CheckState.Checked
+        return tuple(i for i in range(self.list.count()) if self.list.item(i).checkState() == ticked)
+
+    def _refresh(self) -> None:
+        count = len(self.chosen())
+        self.ok.setEnabled(1 <= count <= MAX_SHOWN)
+        self.ok.setToolTip("" if self.ok.isEnabled() else f"Tick one to {MAX_SHOWN}; {count} are ticked")
+
+
+def _item(channel: Channel, *, ticked: bool) -> QListWidgetItem:
+    item = QListWidgetItem(channel.name)
+    item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsUserCheckable)
+    item.setCheckState(Qt.CheckState.Checked if ticked else Qt.CheckState.Unchecked)
+    if channel.color is not None:
+        pixmap = QPixmap(12, 12)
+        pixmap.fill(QColor(*channel.color))
+        item.setIcon(QIcon(pixmap))
+    return item
+
+
+def choose_soon(path: Path) -> bool:
+    """Ask once the present event is dealt with, and add the slide; False where there is no window.
+
+    Readers run inside drop events, where a dialog would hold up the desktop.
+    """
+    if QApplication.instance() is None:
+        return False
+    QTimer.singleShot(0, lambda: _choose(path))
+    return True
+
+
+def _choose(path: Path) -> None:
+    from napari import current_viewer
+
+    viewer = current_viewer()
+    if viewer is None:  # closed in the meantime
+        return
+
+    def show(slide: Slide) -> None:
+        data, options, _ = slide_layer(slide)
+        viewer.add_image(data, **options)
+
+    parent = napari_window()
+    if parent is not None:
+        ChannelChooser(Dialogs(parent), Settings(), show).open(path)
