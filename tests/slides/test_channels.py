@@ -19,7 +19,16 @@ from napari_nic.slides import (
     read_channels,
     register_reader,
 )
-from napari_nic.slides.channels import Shown, blend, describe, example, show_channels
+from napari_nic.slides.channels import (
+    Shown,
+    blend,
+    choice_options,
+    clean_choice,
+    describe,
+    describe_choice,
+    example,
+    show_channels,
+)
 from napari_nic.slides.contrast import SAMPLE_PIXELS, measure_windows
 from napari_nic.slides.opening import READERS
 
@@ -239,11 +248,35 @@ def test_a_refused_file_is_closed(made):
     assert not any(source.is_open for source in opened)
 
 
+GOOD = {"index": 1, "name": "Cy3", "color": [0, 255, 0], "window": [0.5, 900]}
+
+
+def test_a_choice_is_read_back_or_means_nothing():
+    whole = {"channels": [GOOD], "scene": 2, "z": 1, "t": 3}
+    assert clean_choice(whole) == whole
+    assert choice_options(whole) == {"channels": [2], "selection": Selection(scene=2, z=1, t=3)}
+    assert choice_options({}) == {"channels": None, "selection": None}
+    assert describe_choice(whole) == "Cy3; scene 2; z 1; t 3"
+    assert describe_choice({}) == "the whole picture"
+    wrong = [
+        {"index": -1},
+        {"index": "1"},
+        {"name": 3},
+        {"color": [1, 2]},
+        {"color": [1, 2, 300]},
+        {"window": [1]},
+    ]
+    for part in wrong:
+        assert clean_choice({"channels": [GOOD | part]}) == {}
+    for choice in (None, [], "x", {"z": 0}, {"scene": "a"}, {"channels": 3}, {"channels": [3]}):
+        assert clean_choice(choice) == {}
+
+
 def test_a_picture_in_colours_has_no_channels(slide_path):
     assert read_channels(slide_path) == ()
     with pytest.raises(ChannelsError, match="no channels to choose from"):
         open_slide(slide_path, channels=["DAPI"])
-    with pytest.raises(ChannelsError, match="no scenes"):
+    with pytest.raises(ChannelsError, match="it has no focus planes"):
         open_slide(slide_path, selection=Selection(z=2))
     with open_slide(slide_path, selection=Selection()) as slide:
         assert not slide.is_fluorescence

@@ -50,6 +50,7 @@ def _describe_slide(path: Path, args: argparse.Namespace) -> dict[str, Any]:
     from napari_nic.compressed import find_stores
     from napari_nic.errors import ChannelsError
     from napari_nic.slides import open_slide
+    from napari_nic.slides.channels import SHOWN_FROM
 
     options, hint = slide_options(args), None
     try:
@@ -61,7 +62,8 @@ def _describe_slide(path: Path, args: argparse.Namespace) -> dict[str, Any]:
     with slide:
         record = slide_record(slide)
         if hint is not None:
-            record |= {"choice": {}, "choose": hint}
+            told = [notice for notice in slide.notices if not notice.startswith(SHOWN_FROM)]
+            record |= {"choice": {}, "choose": hint, "notices": told}
         record["stores"] = [str(store) for store in find_stores(path)]
         if args.properties:
             record["properties"] = dict(slide.properties)
@@ -189,6 +191,8 @@ def _shown(channel: dict[str, Any]) -> str:
 
 
 def _store_facts(record: dict[str, Any]) -> dict[str, str]:
+    from napari_nic.slides import clean_choice
+
     header, grid = record["header"], record["header"]["grid"]
     encoder = header["encoder"]
     progress = f"{record['encoded_cells']:,} of {record['covered_cells']:,} cells encoded"
@@ -200,7 +204,7 @@ def _store_facts(record: dict[str, Any]) -> dict[str, str]:
         "pixel size": _pixel_size(grid["pixel_size"]),
         "encoder": f"{encoder.get('name', 'unnamed')}, C = {record['code_size']}, {header['precision']}",
         "tissue": _tissue(header["tissue"]),
-        **_channels({"channels": [], "choice": header["color"].get("choice", {})}),
+        **_channels({"channels": [], "choice": clean_choice(header["color"].get("choice"))}),
         "made": f"{header['created']} by {header['software']}",
     }
 

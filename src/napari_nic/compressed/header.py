@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from napari_nic.grid import PatchGrid
+from napari_nic.slides import clean_choice
 
 IDENTITY_KEYS = ("architecture", "code_size", "patch_size", "mpp", "input_size", "weights_sha256", "options")
 """Entries of an encoder's description that determine the codes; the others describe it for people."""
@@ -73,8 +74,7 @@ class StoreHeader:
     @property
     def choice(self) -> dict[str, Any]:
         """What was shown of a slide that holds more than one picture: channels, scene, planes."""
-        choice = self.color.get("choice")
-        return dict(choice) if isinstance(choice, Mapping) else {}
+        return clean_choice(self.color.get("choice"))
 
     @property
     def encoder_name(self) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import platformdirs
 
 from napari_nic.errors import InvalidParameterError
-from napari_nic.slides import Slide
+from napari_nic.slides import Slide, clean_choice
 
 HOME_VARIABLE = "NAPARI_NIC_HOME"
 REMEMBERED_SOURCE = "entered by the user"
@@ -77,8 +77,7 @@ class Settings:
     def choice(self, path: Path) -> dict[str, Any]:
         """What the user chose to see of a slide of channels or scenes; empty if nothing was chosen."""
         choices = self._values.get(_CHOICES)
-        choice = choices.get(str(path.absolute())) if isinstance(choices, dict) else None
-        return choice if isinstance(choice, dict) else {}
+        return clean_choice(choices.get(str(path.absolute())) if isinstance(choices, dict) else None)
 
     def remember_choice(self, path: Path, choice: Mapping[str, Any]) -> None:
         """Remember by its path what is seen of a slide: a file of channels has no fingerprint before."""

@@ -1,6 +1,6 @@
 """Path -> :class:`Slide`: a lazy pyramid of any vendor's slide, its pixel size, colours and fingerprint."""
 
-from napari_nic.slides.channels import choice_options, describe_choice
+from napari_nic.slides.channels import choice_options, clean_choice, describe_choice
 from napari_nic.slides.model import Channel, ColorInfo, Level, Selection, SlideSource, SourceInfo
 from napari_nic.slides.opening import READERS, open_slide, read_channels, register_reader, slide_suffixes
 from napari_nic.slides.overview import Overview, read_overview
@@ -17,6 +17,7 @@ __all__ = [
     "SlideSource",
     "SourceInfo",
     "choice_options",
+    "clean_choice",
     "describe_choice",
     "open_slide",
     "read_channels",

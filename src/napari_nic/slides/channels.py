@@ -21,6 +21,9 @@ GREY: Rgb = (255, 255, 255)
 MAX_SHOWN = 3
 """A picture has three colours: more channels cannot be told apart in it."""
 
+SHOWN_FROM = "shown from black to full colour"
+"""Begins the notice on windows that were measured."""
+
 MAX_NAMED = 12
 """Channels that a message names; there are slides of a hundred."""
 
@@ -155,6 +158,41 @@ def describe_choice(choice: Mapping[str, Any]) -> str:
     return "; ".join(([names] if names else []) + parts) or "the whole picture"
 
 
+def clean_choice(choice: object) -> dict[str, Any]:
+    """Return what a file of ours says was chosen; nothing if it makes no sense.
+
+    Parameters
+    ----------
+    choice : JSON value
+        As :attr:`~napari_nic.slides.Slide.choice` was written.
+    """
+    if not isinstance(choice, Mapping):
+        return {}
+    numbers = {name: choice[name] for name in ("scene", "z", "t") if name in choice}
+    channels = choice.get("channels", [])
+    if not isinstance(channels, list) or not all(_is_shown(channel) for channel in channels):
+        return {}
+    if not all(isinstance(number, int) and number >= 1 for number in numbers.values()):
+        return {}
+    return numbers | ({"channels": channels} if channels else {})
+
+
+def _is_shown(channel: object) -> bool:
+    if not isinstance(channel, Mapping):
+        return False
+    index, color, window = (channel.get(name) for name in ("index", "color", "window"))
+    return (
+        isinstance(index, int)
+        and index >= 0
+        and isinstance(channel.get("name"), str)
+        and isinstance(color, list)
+        and isinstance(window, list)
+        and (len(color), len(window)) == (3, 2)
+        and all(isinstance(strength, int) and 0 <= strength <= 255 for strength in color)
+        and all(isinstance(end, int | float) for end in window)
+    )
+
+
 def choice_options(choice: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of :func:`~napari_nic.slides.open_slide` that choose the same again."""
     channels = [int(channel["index"]) + 1 for channel in choice.get("channels", [])]
@@ -231,13 +269,9 @@ def _tell(channels: Sequence[Channel], shown: Sequence[Shown]) -> list[str]:
     measured = [channel for channel in shown if channels[channel.index].window is None]
     if measured:
         ranges = ", ".join(f"{c.name} {c.window[0]:g} to {c.window[1]:g}" for c in measured)
-        told.append(
-            f"shown from black to full colour: {ranges} (all but the outer 0.2 % of the coarsest level)"
-        )
+        told.append(f"{SHOWN_FROM}: {ranges} (99.8 % of the coarsest level)")
     if len(shown) > 1 and any(channel.color != channels[channel.index].color for channel in shown):
-        told.append(
-            "the file names no colours that tell the channels apart: red, green and blue in this order"
-        )
+        told.append("the file names no colours that tell all channels apart: red, green, blue are put in")
     return told
 
 

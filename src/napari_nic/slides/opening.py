@@ -75,6 +75,7 @@ register_reader(
     "napari_nic.slides.readers.tiff:open_tiff",
     (".svs", ".ndpi", ".scn", ".tif", ".tiff", ".btf", ".tf8", ".qptiff"),
     ("tiff",),
+    selects=True,
 )
 register_reader(
     "openslide",
@@ -210,7 +211,8 @@ def _first_that_opens(
     for name in names:
         try:
             open_source = READERS.get(name)
-            source = open_source(path, selection) if name in _SELECTING else open_source(path)
+            is_asked = selection is not None and name in _SELECTING
+            source = open_source(path, selection) if is_asked else open_source(path)
             if kind.name == "tiff" and name == "openslide" and source.info.vendor not in _STITCHED:
                 source.close()
                 continue

@@ -8,22 +8,40 @@ colours is refused for good, with :class:`~napari_nic.errors.UnsupportedPixelsEr
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import tifffile
 
-from napari_nic.errors import DamagedSlideError, NicError, OutOfBoundsError, UnreadableSlideError
-from napari_nic.slides.model import WHITE, Level, RgbArray, SlideSource, SourceInfo
+from napari_nic.errors import (
+    ChannelsError,
+    DamagedSlideError,
+    NicError,
+    OutOfBoundsError,
+    UnreadableSlideError,
+)
+from napari_nic.slides.model import (
+    WHITE,
+    ChannelSource,
+    Level,
+    RgbArray,
+    Selection,
+    SlideSource,
+    SourceInfo,
+)
 from napari_nic.slides.readers.bytesource import ByteSource
 from napari_nic.slides.readers.codestreams import read_jpeg2000_header
-from napari_nic.slides.readers.tiff_channels import choose_planes
+from napari_nic.slides.readers.tiff_channels import choose_pages, choose_planes, choose_stack
 from napari_nic.slides.readers.tiff_codecs import JPEG_CODES, jpeg_header
 from napari_nic.slides.readers.tiff_depth import settle_depth
 from napari_nic.slides.readers.tiff_levels import TiffLevel, read_levels
+from napari_nic.slides.readers.tiff_light import LightPicture, TiffChannelSource, describe_channels
 from napari_nic.slides.readers.tiff_metadata import TiffFacts, read_facts
 from napari_nic.slides.readers.tiff_orientation import OrientedSource, orientation_of
 from napari_nic.slides.readers.tiff_picture import TiffPicture
+from napari_nic.slides.readers.tiff_pixels import refusal
 from napari_nic.slides.readers.tiff_structure import TIFF_MAGIC, check_structure
 
 _PARSE_ERRORS = (
@@ -70,6 +88,7 @@ class TiffSource:
             associated=tuple(associated),
             fingerprint_files=(source.path,),
             notices=tuple(facts.notices),
+            choice=facts.choice,
         )
 
     def read_tile(self, level: int, row: int, col: int) -> RgbArray | None:
@@ -87,8 +106,14 @@ class TiffSource:
         self._bytes.close()
 
 
-def open_tiff(path: Path) -> SlideSource:
+def open_tiff(path: Path, selection: Selection | None = None) -> SlideSource | ChannelSource:
     """Open a TIFF dialect; see :data:`~napari_nic.slides.model.OpenSource`.
+
+    Parameters
+    ----------
+    path : Path
+    selection : Selection, optional
+        Plane of depth and time point of a file that holds several.
 
     Raises
     ------
@@ -111,7 +136,7 @@ def open_tiff(path: Path) -> SlideSource:
         try:
             # tifffile would tell an NDPI by its suffix.
             with tifffile.TiffFile(path, is_ndpi=is_ndpi) as tif:
-                slide = _open(tif, source)
+                slide = _open(tif, source, selection or Selection())
         except NicError as error:
             raise _with_path(error, path) from error
         except _PARSE_ERRORS as error:
@@ -125,9 +150,21 @@ def open_tiff(path: Path) -> SlideSource:
         return slide
 
 
-def _open(tif: tifffile.TiffFile, source: ByteSource) -> SlideSource:
+def _open(tif: tifffile.TiffFile, source: ByteSource, selection: Selection) -> SlideSource | ChannelSource:
     facts = read_facts(tif)
-    levels, notices = read_levels(tif.series[facts.series], facts, source, WHITE)
+    series = tif.series[facts.series]
+    places, choice, told = choose_stack(series.levels[0], selection, source.path)
+    facts.choice.update(choice)
+    facts.notices.extend(told)
+
+    def open_level(level: Any) -> tuple[TiffPicture, list[str]]:
+        planes, notices = choose_planes(level, facts.channels, places)
+        return TiffPicture(planes, source, WHITE), notices
+
+    try:
+        levels, notices = read_levels(series, facts, open_level)
+    except ChannelsError:
+        return _open_channels(tif, facts, places, source)
     pictures = [level.picture for level in levels]
     facts.notices.extend(notices + settle_depth(pictures, facts.bits) + _contradictions(pictures[0]))
     facts.notices.extend(_left_out(pictures[0]))
@@ -137,12 +174,28 @@ def _open(tif: tifffile.TiffFile, source: ByteSource) -> SlideSource:
     return slide if turn == 1 else OrientedSource(slide, turn)
 
 
+def _open_channels(
+    tif: tifffile.TiffFile, facts: TiffFacts, places: Mapping[str, int], source: ByteSource
+) -> ChannelSource:
+    """Open the channels of a file that holds no picture in colours."""
+
+    def open_level(level: Any) -> tuple[TiffPicture, list[str]]:
+        return LightPicture(choose_pages(level, places), source), []
+
+    levels, notices = read_levels(tif.series[facts.series], facts, open_level)
+    facts.notices.extend(notices)
+    if orientation_of([level.picture.page for level in levels]) != 1:
+        raise refusal("channels that lie on their side")
+    slide = TiffSource(source, levels, facts, _read_associated(tif, facts, source))
+    return TiffChannelSource(slide, levels, describe_channels(tif, facts, levels[0].picture))
+
+
 def _read_associated(tif: tifffile.TiffFile, facts: TiffFacts, source: ByteSource) -> dict[str, TiffPicture]:
     """Return the label, macro and thumbnail; one that cannot be shown is left out and named."""
     found = {}
     for name, index in facts.associated.items():
         try:
-            planes, _ = choose_planes(tif.series[index], ())
+            planes, _ = choose_planes(tif.series[index], (), {})
             found[name] = TiffPicture(planes, source, WHITE)
         except (UnreadableSlideError, DamagedSlideError) as error:
             facts.notices.append(f"the {name} image of the file is left out: {error.problem}")

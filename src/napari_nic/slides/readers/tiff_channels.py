@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 import numpy as np
 
-from napari_nic.errors import DamagedSlideError
+from napari_nic.errors import ChannelsError, DamagedSlideError
+from napari_nic.slides.model import Selection
 from napari_nic.slides.readers.tiff_page import Plane
 from napari_nic.slides.readers.tiff_pixels import channels_refusal, refusal
 
@@ -109,8 +112,61 @@ def _name(text: Any) -> str:
     return "" if _NAMELESS.fullmatch(name) else name
 
 
-def choose_planes(level: Any, channels: tuple[ChannelFacts, ...]) -> tuple[list[Plane], list[str]]:
+def choose_stack(
+    level: Any, selection: Selection, path: Path
+) -> tuple[dict[str, int], dict[str, int], list[str]]:
+    """Choose plane of depth and time point of a series' level: unasked the middle one and the first.
+
+    Returns
+    -------
+    places : dict of str to int
+        Index on each axis that has several.
+    choice : dict of str to int
+        What of it the user may choose, as numbers from 1.
+    notices : list of str
+        What of the file is not shown.
+
+    Raises
+    ------
+    ChannelsError
+        If the file has no such plane or time point.
+    """
+    if selection.scene is not None:
+        raise ChannelsError(
+            "the pictures of a TIFF file cannot be chosen", path=path, hint="open it without --scene"
+        )
+    sizes = dict(zip(level.axes, level.shape, strict=True))
+    places, choice, notices = {}, {}, []
+    for axis, wanted in (("Z", selection.z), ("T", selection.t)):
+        count, option = sizes.get(axis, 1), f"--{axis.lower()}"
+        if wanted is not None and not 1 <= wanted <= count:
+            held = f"{count} {_PLAIN_STACKS[axis]}" if count > 1 else f"no {_PLAIN_STACKS[axis]}"
+            hint = f"choose {option} 1 to {count}" if count > 1 else f"open it without {option}"
+            raise ChannelsError(f"there is no {axis.lower()} {wanted}: it has {held}", path=path, hint=hint)
+        if count > 1:
+            places[axis] = wanted - 1 if wanted is not None else count // 2 if axis == "Z" else 0
+            choice[axis.lower()] = places[axis] + 1
+            which = f"number {choice[axis.lower()]} is shown (choose with {option})"
+            notices.append(f"the file holds {count} {_PLAIN_STACKS[axis]}: {which}")
+    notices += [
+        f"the file holds {sizes[axis]} {_PLAIN_STACKS[axis]}: the first one is shown"
+        for axis in "IQ"
+        if sizes.get(axis, 1) > 1
+    ]
+    return places, choice, notices
+
+
+def choose_planes(
+    level: Any, channels: tuple[ChannelFacts, ...], places: Mapping[str, int]
+) -> tuple[list[Plane], list[str]]:
     """Return the pages that make one picture of a series' level: one, or three of a colour each.
+
+    Parameters
+    ----------
+    level : tifffile series
+    channels : tuple of ChannelFacts
+    places : mapping of str to int
+        See :func:`choose_stack`.
 
     Returns
     -------
@@ -121,9 +177,41 @@ def choose_planes(level: Any, channels: tuple[ChannelFacts, ...]) -> tuple[list[
 
     Raises
     ------
+    ChannelsError
+        If the file holds channels that are no colours.
     UnsupportedPixelsError
-        If the file holds channels that are no colours, or axes that make no picture.
+        If it holds axes that make no picture.
     """
+    count = dict(zip(level.axes, level.shape, strict=True)).get("C", 1)
+    _check_axes(level)
+    notices = _check_channels(level, count, channels)
+    return choose_pages(level, places), notices
+
+
+def choose_pages(level: Any, places: Mapping[str, int]) -> list[Plane]:
+    """Return the pages of all channels of a series' level, at one place in depth and time.
+
+    Raises
+    ------
+    UnsupportedPixelsError
+        If the axes of the file make no picture.
+    DamagedSlideError
+        If a page is not there.
+    """
+    _check_axes(level)
+    sizes = dict(zip(level.axes, level.shape, strict=True))
+    leading = [axis for axis in level.axes if axis not in "YXS"]
+    shape = [sizes[axis] for axis in leading]
+    pages = []
+    for channel in range(sizes.get("C", 1)):
+        at = [channel if axis == "C" else places.get(axis, 0) for axis in leading]
+        pages.append(level.pages[int(np.ravel_multi_index(at, shape)) if at else 0])
+    if any(page is None for page in pages):
+        raise DamagedSlideError("a page of the file that its metadata name is not there")
+    return [Plane.of(page) for page in pages]
+
+
+def _check_axes(level: Any) -> None:
     sizes = dict(zip(level.axes, level.shape, strict=True))
     leading = [axis for axis in level.axes if axis not in "YXS"]
     if "Y" not in sizes or "X" not in sizes:
@@ -131,21 +219,6 @@ def choose_planes(level: Any, channels: tuple[ChannelFacts, ...]) -> tuple[list[
     odd = [axis for axis in leading if axis not in "C" and axis not in _PLAIN_STACKS and sizes[axis] > 1]
     if odd:
         raise refusal(f"axes {level.axes} of {level.shape} are not one picture (rows, cols, RGB)")
-    count = sizes.get("C", 1)
-    notices = _check_channels(level, count, channels)
-    fixed = {"Z": sizes.get("Z", 1) // 2}
-    shape = [sizes[axis] for axis in leading]
-    pages = []
-    for channel in range(count):
-        at = [channel if axis == "C" else fixed.get(axis, 0) for axis in leading]
-        pages.append(level.pages[int(np.ravel_multi_index(at, shape)) if at else 0])
-    if any(page is None for page in pages):
-        raise DamagedSlideError("a page of the file that its metadata name is not there")
-    for axis in leading:
-        if axis in _PLAIN_STACKS and sizes[axis] > 1:
-            which = "the middle one" if axis == "Z" else "the first one"
-            notices.append(f"the file holds {sizes[axis]} {_PLAIN_STACKS[axis]}: {which} is shown")
-    return [Plane.of(page) for page in pages], notices
 
 
 def _check_channels(level: Any, count: int, channels: tuple[ChannelFacts, ...]) -> list[str]:
@@ -156,11 +229,9 @@ def _check_channels(level: Any, count: int, channels: tuple[ChannelFacts, ...]) 
     ):
         return []
     if count == 1 and not is_rgb_page:
-        if channels and not channels[0].is_plain:
-            return [
-                f"the file holds one channel, {channels[0].name or 'in false colour'}: it is shown in grey"
-            ]
-        return []
+        if channels and (channels[0].is_fluorescent or channels[0].color is not None):
+            raise channels_refusal("one channel of light", names)
+        return [f"the file holds one channel, {names[0]}: it is shown in grey"] if any(names) else []
     if _are_rgb(names) and count == 3:
         return []
     is_silent = bool(channels) and all(channel.is_plain for channel in channels)

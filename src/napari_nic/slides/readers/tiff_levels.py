@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from napari_nic.errors import UnsupportedPixelsError
 from napari_nic.slides.levels import downsample_of, is_same_picture
-from napari_nic.slides.model import Rgb
-from napari_nic.slides.readers.bytesource import ByteSource
-from napari_nic.slides.readers.tiff_channels import choose_planes
 from napari_nic.slides.readers.tiff_metadata import TiffFacts
 from napari_nic.slides.readers.tiff_picture import TiffPicture
 
@@ -27,9 +24,11 @@ class TiffLevel:
     downsample: tuple[float, float]
 
 
-def read_levels(
-    series: Any, facts: TiffFacts, source: ByteSource, background: Rgb
-) -> tuple[list[TiffLevel], list[str]]:
+OpenLevel = Callable[[Any], tuple[TiffPicture, list[str]]]
+"""Makes the picture of a level of tifffile's series, and says what the user must be told."""
+
+
+def read_levels(series: Any, facts: TiffFacts, open_level: OpenLevel) -> tuple[list[TiffLevel], list[str]]:
     """Return the levels of tifffile's series, finest first, and what the user must be told.
 
     Raises
@@ -44,8 +43,7 @@ def read_levels(
     spacings = facts.spacings if len(facts.spacings) == len(series.levels) else []
     for index, level in enumerate(series.levels):
         try:
-            planes, told = choose_planes(level, facts.channels)
-            picture = TiffPicture(planes, source, background)
+            picture, told = open_level(level)
         except UnsupportedPixelsError as error:
             if not levels:
                 raise

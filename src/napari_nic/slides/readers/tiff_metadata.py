@@ -54,6 +54,8 @@ class TiffFacts:
         How many bits of a sample count, where the file states it.
     notices : list of str
         What the user must be told.
+    choice : dict of str to int
+        Numbers from 1 of the plane of depth and the time point that are shown of several.
     """
 
     vendor: str
@@ -66,6 +68,7 @@ class TiffFacts:
     spacings: list[tuple[float, float]] = field(default_factory=list)
     bits: int | None = None
     notices: list[str] = field(default_factory=list)
+    choice: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass

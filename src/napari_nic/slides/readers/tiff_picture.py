@@ -33,6 +33,8 @@ class TiffPicture:
         The open file.
     background : (int, int, int)
         Colour of what the file leaves out.
+    kind : PixelKind, optional
+        What the samples mean; read from the pages by default.
 
     Raises
     ------
@@ -42,11 +44,13 @@ class TiffPicture:
         If the file ends before the last tile.
     """
 
-    def __init__(self, planes: list[Plane], source: ByteSource, background: Rgb) -> None:
+    def __init__(
+        self, planes: list[Plane], source: ByteSource, background: Rgb, kind: PixelKind | None = None
+    ) -> None:
         self._planes, self._bytes, self._background = planes, source, background
         self.path: Path = source.path
         self.shape = planes[0].shape
-        self.kind: PixelKind = _kind_of(planes)
+        self.kind: PixelKind = kind or _kind_of(planes)
         rows, cols = planes[0].block
         self._is_whole = rows * cols > MAX_BLOCK_PIXELS
         self.block = (WHOLE_TILE, WHOLE_TILE) if self._is_whole else (rows, cols)

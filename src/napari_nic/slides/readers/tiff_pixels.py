@@ -12,7 +12,7 @@ import numpy.typing as npt
 import tifffile
 from PIL import Image, ImageCms
 
-from napari_nic.errors import UnsupportedPixelsError
+from napari_nic.errors import ChannelsError, UnsupportedPixelsError
 from napari_nic.slides.model import Rgb, RgbArray, composite
 from napari_nic.slides.readers.tiff_codecs import (
     JPEG_CODES,
@@ -132,7 +132,7 @@ def pixel_kind(page: Any) -> PixelKind:
     UnsupportedPixelsError
         If they cannot be shown rightly; the text says why.
     """
-    _check_codec(page)
+    check_codec(page)
     photometric, samples = _photometric(page), int(page.samplesperpixel)
     colors = _COLORS.get(photometric)
     if colors is None:
@@ -162,17 +162,18 @@ def refusal(problem: str, hint: str = _HINT) -> UnsupportedPixelsError:
     return UnsupportedPixelsError(f"the TIFF file cannot be shown in its right colours: {problem}", hint=hint)
 
 
-def channels_refusal(problem: str, names: list[str]) -> UnsupportedPixelsError:
+def channels_refusal(problem: str, names: list[str]) -> ChannelsError:
     """Return the error for channels that are not red, green and blue."""
     listed = f": {', '.join(names)}" if any(names) else ""
-    return UnsupportedPixelsError(
+    return ChannelsError(
         f"the file holds {problem}{listed}",
         expected="one picture in red, green and blue",
         hint="say which channels to show with --channels",
     )
 
 
-def _check_codec(page: Any) -> None:
+def check_codec(page: Any) -> None:
+    """Refuse what cannot be decoded to the samples that the directory describes."""
     compression = int(page.compression)
     if compression not in KNOWN_CODES:
         known = {6: "old-style JPEG (6)"}
