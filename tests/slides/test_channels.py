@@ -203,7 +203,7 @@ def made(planes, tmp_path):
         opened.append(source)
         return source
 
-    register_reader("made", open_made, (".fluor",), ())
+    register_reader("made", open_made, (), ())
     yield path, opened
     READERS._entries.pop("made")
 
