@@ -110,6 +110,13 @@ def jpeg_has_end(data: bytes, scan: int) -> bool:
     return data.find(JPEG_END, scan) >= 0
 
 
+def one_jpeg_of(data: bytes, scan: int) -> bytes:
+    """Leave out another stream that begins before this one has ended: a tile stated longer than it is."""
+    other = data.find(JPEG_START + b"\xff", scan)
+    end = data.find(JPEG_END, scan)
+    return data[:other] if 0 <= other < (end if end >= 0 else len(data)) else data
+
+
 @dataclass(frozen=True)
 class Jpeg2000Header:
     """Of a JPEG 2000 codestream.

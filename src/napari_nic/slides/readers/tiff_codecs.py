@@ -20,6 +20,7 @@ from napari_nic.slides.readers.codestreams import (
     JPEG_END,
     JpegHeader,
     jpeg_has_end,
+    one_jpeg_of,
     read_jpeg2000_header,
     read_jpeg_header,
     read_jpegxl_size,
@@ -121,6 +122,7 @@ def _decode_jpeg(page: Any, data: bytes, shape: tuple[int, int]) -> Decoded:
     header = jpeg_header(page, data)
     if page.jpegheader is None:  # an NDPI's tiles share one header, of another size than theirs
         _check_size((header.height, header.width), shape)
+        data = one_jpeg_of(data, header.scan)
         if not jpeg_has_end(data, header.scan):
             _check_whole(page, data, shape)
     colors = jpeg_colors(page, header)
@@ -154,10 +156,19 @@ def _check_whole(page: Any, data: bytes, shape: tuple[int, int]) -> None:
 
     A stream that lacks nothing but its end marker decodes to the same picture whatever stands behind it.
     """
+    # Zeros behind are padding, and would be taken for pixels; the last one may belong to the stream.
+    bare = data.rstrip(b"\0")
+    ends = [bare[:-1] if bare.endswith(b"\xff") else bare]
+    ends += [bare + b"\0"] if len(bare) < len(data) else []
+    if not any(_is_indifferent(page, end, shape) for end in ends):
+        raise SegmentError("a JPEG stream without its end")
+
+
+def _is_indifferent(page: Any, data: bytes, shape: tuple[int, int]) -> bool:
+    """Whether a stream decodes to the same picture whatever follows it."""
     junk = b"\x5a\xa7\x13\xe9" * 64
     empty, filled = (_run_jpeg(page, data + more + JPEG_END, shape, None) for more in (b"", junk))
-    if not np.array_equal(empty, filled):
-        raise SegmentError("a JPEG stream without its end")
+    return np.array_equal(empty, filled)
 
 
 def _decode_jpeg2000(page: Any, data: bytes, shape: tuple[int, int]) -> Decoded:
