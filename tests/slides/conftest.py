@@ -370,7 +370,92 @@ def write_scn(path: Path, image: np.ndarray) -> Path:
     return path
 
 
+def write_mirax(path: Path, image: np.ndarray, mpp: float = 0.5, tile: int = 128) -> Path:
+    """Write a MIRAX slide of two levels: a small JPEG beside a folder of an index and one data file.
+
+    Sides are filled up with white to a whole number of tiles of both levels, as a scanner's frames are.
+    """
+    folder = path.with_suffix("")
+    folder.mkdir()
+    bottom, right = (-side % (2 * tile) for side in image.shape[:2])
+    image = np.pad(image, ((0, bottom), (0, right), (0, 0)), constant_values=255)
+    rows, cols = (side // tile for side in image.shape[:2])
+    data, pages = bytearray(), []
+    for factor in (1, 2):
+        level = halve(image, factor)
+        entries = []
+        for row in range(rows // factor):
+            for col in range(cols // factor):
+                part = level[row * tile : (row + 1) * tile, col * tile : (col + 1) * tile]
+                buffer = io.BytesIO()
+                Image.fromarray(part).save(buffer, "JPEG", quality=95, subsampling=0)
+                at = row * factor * cols + col * factor
+                entries.append(struct.pack("<4i", at, len(data), buffer.tell(), 0))
+                data += buffer.getvalue()
+        pages.append(struct.pack("<2i", len(entries), 0) + b"".join(entries))
+    name = "6E1C5E4C7D3245F2A1B2C3D4E5F60718"
+    index = bytearray(b"01.02" + name.encode() + bytes(8))
+    root = len("01.02" + name)
+    struct.pack_into("<i", index, root, len(index))
+    heads = len(index)
+    index += bytes(4 * len(pages))
+    for number, page in enumerate(pages):
+        struct.pack_into("<i", index, heads + 4 * number, len(index))
+        index += struct.pack("<2i", 0, len(index) + 8) + page
+    (folder / "Data0000.dat").write_bytes(data)
+    (folder / "Index.dat").write_bytes(index)
+    sections = "".join(
+        f"[LEVEL_{number}]\nOVERLAP_X=0.0\nOVERLAP_Y=0.0\nMICROMETER_PER_PIXEL_X={mpp * 2**number}\n"
+        f"MICROMETER_PER_PIXEL_Y={mpp * 2**number}\nIMAGE_FORMAT=JPEG\nIMAGE_FILL_COLOR_BGR=16777215\n"
+        f"DIGITIZER_WIDTH={tile}\nDIGITIZER_HEIGHT={tile}\nIMAGE_CONCAT_FACTOR={number}\n"
+        for number in range(2)
+    )
+    (folder / "Slidedat.ini").write_text(
+        f"[GENERAL]\nSLIDE_VERSION=01.02\nSLIDE_ID={name}\nIMAGENUMBER_X={cols}\nIMAGENUMBER_Y={rows}\n"
+        "OBJECTIVE_MAGNIFICATION=20\nCameraImageDivisionsPerSide=1\n"
+        "[HIERARCHICAL]\nHIER_COUNT=1\nNONHIER_COUNT=0\nINDEXFILE=Index.dat\nHIER_0_NAME=Slide zoom level\n"
+        "HIER_0_COUNT=2\nHIER_0_VAL_0_SECTION=LEVEL_0\nHIER_0_VAL_1_SECTION=LEVEL_1\n"
+        f"[DATAFILE]\nFILE_COUNT=1\nFILE_0=Data0000.dat\n{sections}",
+        encoding="utf-8-sig",
+    )
+    Image.fromarray(image[::8, ::8].copy()).save(path, "JPEG")
+    return path
+
+
+def write_vms(path: Path, image: np.ndarray, mpp: float = 0.5, tile_width: int = 64) -> Path:
+    """Write a Hamamatsu VMS: a list, one JPEG with restart markers, a map and a macro image."""
+    bottom, right = -image.shape[0] % 16, -image.shape[1] % tile_width
+    image = np.pad(image, ((0, bottom), (0, right), (0, 0)), constant_values=255)
+    height, width = image.shape[:2]
+    names = {
+        "ImageFile": f"{path.stem}.jpg",
+        "MapFile": f"{path.stem}_map2.jpg",
+        "MacroImage": f"{path.stem}_macro.jpg",
+    }
+    for key, factor in (("ImageFile", 1), ("MapFile", 8), ("MacroImage", 8)):
+        picture = halve(image, factor)
+        sides = [side // 16 * 16 if factor > 1 else side for side in picture.shape[:2]]
+        data, _ = restart_jpeg(
+            np.ascontiguousarray(picture[: sides[0], : sides[1]]), tile_width if factor == 1 else 16
+        )
+        (path.parent / names[key]).write_bytes(data)
+    path.write_text(
+        "[Virtual Microscope Specimen]\nNoLayers=1\nNoJpegColumns=1\nNoJpegRows=1\n"
+        + "".join(f"{key}={name}\n" for key, name in names.items())
+        + f"SourceLens=20\nPhysicalWidth={round(width * mpp * 1e3)}\n"
+        + f"PhysicalHeight={round(height * mpp * 1e3)}\n",
+        encoding="latin-1",
+    )
+    return path
+
+
 @pytest.fixture(scope="session")
 def dialects() -> dict[str, Callable[..., Path]]:
-    """Writers of vendors' dialects of TIFF, ``(path, image) -> path``, by the vendor's name."""
-    return {"hamamatsu": write_ndpi, "philips": write_philips, "leica": write_scn}
+    """Writers of vendors' formats, ``(path, image) -> path``, by the vendor's name."""
+    return {
+        "hamamatsu": write_ndpi,
+        "philips": write_philips,
+        "leica": write_scn,
+        "mirax": write_mirax,
+        "vms": write_vms,
+    }

@@ -241,7 +241,8 @@ def _refusal(
         found = f" ({likely.found})" if likely.found else ""
         problem = f"{likely.problem}{found}"
         hint = next((error.hint for error in (*lacking, likely) if error.hint), None) or _HINT
-    error = (type(known[-1]) if known else UnreadableSlideError)(problem, path=path, hint=hint)
+    file = path if likely is None or likely.file is None else likely.file
+    error = (type(known[-1]) if known else UnreadableSlideError)(problem, path=file, hint=hint)
     error.reasons = tuple((name, _reason(reason)) for name, reason in reasons)
     return error
 
