@@ -22,6 +22,7 @@ from napari_nic.compressed import CompressedSlide
 from napari_nic.encoders import get_spec, load_encoder
 from napari_nic.errors import CancelledError
 from napari_nic.geometry import RegionPx
+from napari_nic.plugin.controllers.asking import Leaving
 from napari_nic.plugin.controllers.session import ENCODER_SETTING, Session
 from napari_nic.plugin.layers import tag_of
 from napari_nic.plugin.readers import read_slide
@@ -95,6 +96,8 @@ class Answers:
         self.chosen_folder: Path | None = None
         self.chosen_channels: tuple[int, ...] | None = None
         self.chosen_scene: int | None = None
+        self.leave: Leaving = "cancel"
+        self.saved_to: Path | None = None
 
     def tell_error(self, error: Exception) -> None:
         self.errors.append(error)
@@ -121,6 +124,14 @@ class Answers:
     def folder(self, title: str) -> Path | None:
         self.questions.append(title)
         return self.chosen_folder
+
+    def leaving(self, title: str, text: str) -> Leaving:
+        self.questions.append(f"{title}: {text}")
+        return self.leave
+
+    def save_to(self, title: str, start: Path) -> Path | None:
+        self.questions.append(f"{title}: {start.name}")
+        return self.saved_to
 
 
 @pytest.fixture

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from napari.layers import Points, Shapes
+import shapely
+from napari.layers import Image, Points, Shapes
 from shapely.geometry import LineString, MultiLineString, MultiPolygon, Point, box
 
 from napari_nic.annotations import UNCLASSIFIED, Annotation, AnnotationSet, read_annotations
 from napari_nic.plugin import annotation_layers as module
-from napari_nic.plugin.annotation_layers import annotation_layers, annotations_of
+from napari_nic.plugin.annotation_layers import annotation_layers, annotation_tag
+from napari_nic.plugin.annotation_reading import annotations_of
 from napari_nic.plugin.writers import write_annotation_layers
 from napari_nic.slides import open_slide
 
-KINDS = {"shapes": Shapes, "points": Points}
+KINDS = {"shapes": Shapes, "points": Points, "image": Image}
 
 
 def layers_of(annotations: AnnotationSet, slide=None) -> list:
@@ -87,12 +89,37 @@ def test_moved_vertex_is_kept(annotations):
     assert moved.geometry.bounds == (205, 5, 305, 35)
 
 
-def test_very_many_shapes_become_points_and_are_not_lost(annotations, monkeypatch):
+def test_very_many_shapes_become_a_picture_of_outlines_and_are_not_lost(annotations, monkeypatch):
     monkeypatch.setattr(module, "MAX_SHAPES", 2)
-    (layer,) = layers_of(annotations)
-    assert isinstance(layer, Points)
-    assert len(layer.data) == len(annotations)
-    assert annotations_of([layer]).annotations == annotations.annotations
+    picture, points = layers_of(annotations)
+    assert isinstance(picture, Image)
+    assert isinstance(points, Points)
+    assert len(points.data) == 1
+    note = "; ".join(annotation_tag(picture).notes())
+    assert "5 shapes" in note
+    assert "more than 2" in note
+    assert "cannot be edited one by one" in note
+    back = annotations_of([picture, points])
+    assert sorted(a.label for a in back.annotations) == sorted(a.label for a in annotations.annotations)
+    assert {a.geometry.wkt for a in back.annotations} == {a.geometry.wkt for a in annotations.annotations}
+
+
+def test_outlines_of_the_picture_lie_on_the_outlines(monkeypatch, slide_file):
+    monkeypatch.setattr(module, "MAX_SHAPES", 0)
+    ring = box(100, 200, 400, 600).difference(box(200, 300, 300, 400))
+    annotations = AnnotationSet((Annotation("Tumour", "polygon", ring),), {"Tumour": (200, 0, 0)})
+    with open_slide(slide_file) as slide:
+        (layer,) = layers_of(annotations, slide)
+    level = np.asarray(layer.data[0])
+    rows, cols = np.nonzero(level[..., 3])
+    assert (level[rows, cols, :3] == (200, 0, 0)).all()
+    distance = shapely.distance(shapely.points(cols + 0.5, rows + 0.5), ring.boundary)
+    assert distance.max() <= 2
+    every = shapely.get_coordinates(shapely.segmentize(ring.boundary, 5))
+    drawn = shapely.MultiPoint(np.stack([cols, rows], 1) + 0.5)
+    assert max(shapely.distance(shapely.points(every), drawn)) <= 2
+    corner = layer.data_to_world((-0.5, -0.5))
+    assert np.allclose(corner, (-0.25, -0.25)), "the picture lies on the slide"
 
 
 def test_empty_set_gives_a_layer_to_draw_in():
@@ -138,6 +165,10 @@ def test_line_of_several_parts(slide_file):
     lines = AnnotationSet((Annotation("V", "line", MultiLineString([[(0, 0), (9, 9)], [(20, 0), (20, 9)]])),))
     (layer,) = layers_of(lines)
     assert len(layer.data) == 2
+    assert annotations_of([layer]).annotations == lines.annotations
+    data = layer.data
+    data[1] = data[1] + 1
+    layer.data = data
     assert [a.geometry.length for a in annotations_of([layer]).annotations] == pytest.approx([9 * 2**0.5, 9])
 
 

@@ -1,25 +1,39 @@
-"""AnnotationSet <-> napari shapes and points; vertices are level-0 pixels, corner-based."""
+"""AnnotationSet -> napari shapes, points, or a picture of outlines; level-0 pixels, corner-based.
+
+:mod:`~napari_nic.plugin.annotation_reading` leads back.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from shapely.geometry import LineString, MultiPoint, MultiPolygon, Point, Polygon, box
 
-from napari_nic.annotations import RGB, UNCLASSIFIED, Annotation, AnnotationSet
-from napari_nic.annotations.model import AREA_KINDS, Kind
-from napari_nic.plugin.layers import METADATA_KEY, LayerData, LayerTag, annotation_frame
-from napari_nic.plugin.outlines import from_loop, to_loop
+from napari_nic.annotations import Annotation, AnnotationSet
+from napari_nic.annotations.frames import n_outside
+from napari_nic.plugin.layers import (
+    METADATA_KEY,
+    LayerData,
+    LayerTag,
+    annotation_frame,
+    frame,
+    pixel_of,
+    tag_of,
+)
+from napari_nic.plugin.outline_picture import outline_levels
+from napari_nic.plugin.outlines import drawable
 from napari_nic.slides import Slide
+from napari_nic.wording import counted, was_were
 
 if TYPE_CHECKING:
     from napari.layers import Layer
 
 MAX_SHAPES = 10_000
-"""Above this many, napari's shapes take seconds to build and to pan; a point at each centre is shown."""
+"""Above this many, napari's shapes take seconds to build and to pan; a picture of them is shown."""
 
 EDGE_OF_SLIDE = 1 / 350
 """Width of outlines as a share of the slide's longer side: two to three pixels when all of it is shown."""
@@ -38,9 +52,6 @@ ROW = "row"
 """Features of the layers, and the number of the annotation that a shape shows; what the user draws has none
 of them yet."""
 
-SAME_PX = 1e-3
-"""Vertices that moved by less were not moved: napari keeps some of them in single precision."""
-
 
 @dataclass(eq=False)
 class AnnotationTag(LayerTag):
@@ -50,16 +61,74 @@ class AnnotationTag(LayerTag):
     ----------
     annotations : AnnotationSet
         As they were read. Shapes that nobody touched are read back as these, whole and exact; so are all of
-        them if they are too many to be shown.
-    is_summary : bool
-        Whether the layer shows centres only.
+        them if they are too many to be shown as shapes.
+    path : Path, optional
+        The file.
+    shown : dict of int to list of ndarray
+        The vertices (n, 2) that stand for an annotation, by its number.
+    hidden : tuple of int
+        Numbers of the annotations that napari cannot draw.
+    told : bool
+        Whether the user knows the notes.
+    keeps_place : bool
+        Whether the layer came with a place of its own, where it stays whatever the slide's pixel size is.
     """
 
     annotations: AnnotationSet = field(default_factory=AnnotationSet)
-    is_summary: bool = False
+    path: Path | None = None
+    shown: dict[int, list[np.ndarray]] = field(default_factory=dict)
+    hidden: tuple[int, ...] = ()
+    told: bool = False
+    keeps_place: bool = False
+
+    @property
+    def is_summary(self) -> bool:
+        """Whether shapes are shown as a picture."""
+        return sum(not is_point(a) for a in self.annotations.annotations) > MAX_SHAPES
+
+    def notes(self) -> tuple[str, ...]:
+        """What the user is to know of how they are shown, after what the reader had to say."""
+        notes = list(self.annotations.notes)
+        if len(self.annotations) == 0:
+            notes.append(f"{self.name} holds no shapes")
+        if self.is_summary:
+            notes.append(
+                f"{counted(len(self.annotations), 'shape')} of {self.name} are shown as a picture of their "
+                f"outlines, since there are more than {MAX_SHAPES:,}: they are counted, compared and saved "
+                "as always, but cannot be edited one by one"
+            )
+        if self.hidden:
+            number = len(self.hidden)
+            names = ", ".join(f"number {hidden + 1}" for hidden in self.hidden[:5])
+            notes.append(
+                f"{counted(number, 'shape')} of {self.name} {was_were(number)} not drawn: napari cannot, "
+                f"but will be saved: {names}"
+            )
+        if (outside := self._n_outside()) > 0:
+            notes.append(f"{outside:,} of {counted(len(self.annotations), 'shape')} lie outside the slide")
+        return tuple(notes)
+
+    def _n_outside(self) -> int:
+        if self.slide is None:
+            return 0
+        height, width = self.slide.levels[0].shape
+        return n_outside(self.annotations, (height, width))
 
 
-def annotation_layers(annotations: AnnotationSet, slide: Slide | None, name: str) -> list[LayerData]:
+def annotation_tag(layer: Layer) -> AnnotationTag | None:
+    """Return the tag of a layer of annotations, None for any other."""
+    tag = tag_of(layer)
+    return tag if isinstance(tag, AnnotationTag) else None
+
+
+def is_point(annotation: Annotation) -> bool:
+    """Whether an annotation is shown as points."""
+    return isinstance(annotation.geometry, Point | MultiPoint)
+
+
+def annotation_layers(
+    annotations: AnnotationSet, slide: Slide | None, name: str, path: Path | None = None
+) -> list[LayerData]:
     """Show annotations: areas and lines as shapes, points as points, each with its class colour.
 
     What lies beyond the slide is not shown, but read back all the same unless its shape is edited.
@@ -71,22 +140,24 @@ def annotation_layers(annotations: AnnotationSet, slide: Slide | None, name: str
         What they lie on; None shows them in pixels.
     name : str
         Of the layer.
+    path : Path, optional
+        The file that they were read from.
 
     Returns
     -------
     list of layer data
-        At most one shapes and one points layer, with the features :data:`COLUMNS`.
+        At most one layer of shapes, or a picture of them, and one of points. Their tag's
+        :meth:`AnnotationTag.notes` are to be told.
     """
     numbered = list(enumerate(annotations.annotations))
-    points = [(n, a) for n, a in numbered if isinstance(a.geometry, Point | MultiPoint)]
-    shapes = [(n, a) for n, a in numbered if not isinstance(a.geometry, Point | MultiPoint)]
-    is_summary = len(shapes) > MAX_SHAPES
-    if is_summary:
-        points, shapes = points + shapes, []
-    tag = AnnotationTag("annotations", slide, name, annotations=annotations, is_summary=is_summary)
+    points = [(n, a) for n, a in numbered if is_point(a)]
+    shapes = [(n, a) for n, a in numbered if not is_point(a)]
+    tag = AnnotationTag("annotations", slide, name, annotations=annotations, path=path)
     base = {"metadata": {METADATA_KEY: tag}, **annotation_frame(slide)}
     layers = []
-    if shapes or not points:
+    if tag.is_summary:
+        layers.append(_picture_layer([a for _, a in shapes], tag))
+    elif shapes or not points:
         layers.append(_shapes_layer(shapes, tag, base | {"name": name}))
     if points:
         title = f"{name} (points)" if shapes else name
@@ -94,31 +165,33 @@ def annotation_layers(annotations: AnnotationSet, slide: Slide | None, name: str
     return layers
 
 
-def annotations_of(layers: Iterable[Layer]) -> AnnotationSet:
-    """Read back shapes and points layers as they are on the screen; what has no class is unclassified."""
-    found: list[Annotation] = []
-    colors: dict[str, RGB] = {}
-    source = ""
-    for layer in layers:
-        tag = layer.metadata.get(METADATA_KEY)
-        source = source or layer.name
-        if isinstance(tag, AnnotationTag):
-            colors |= tag.annotations.colors
-        if isinstance(tag, AnnotationTag) and tag.is_summary:
-            found += tag.annotations.annotations
-        else:
-            found += _read_shapes(layer) if hasattr(layer, "shape_type") else _read_points(layer)
-    return AnnotationSet(annotations=tuple(found), colors=colors, source=source)
+def _picture_layer(shapes: Sequence[Annotation], tag: AnnotationTag) -> LayerData:
+    """Show very many shapes as a picture of their outlines at every zoom, made where it is looked at."""
+    colors = [tag.annotations.colors[annotation.label] for annotation in shapes]
+    size = None if tag.slide is None else tag.slide.levels[0].shape
+    levels = outline_levels([annotation.geometry for annotation in shapes], colors, size)
+    options = {
+        "name": tag.name,
+        "rgb": True,
+        "multiscale": True,
+        "metadata": {METADATA_KEY: tag},
+        "blending": "translucent_no_depth",
+        **frame(pixel_of(tag.slide)),
+    }
+    return levels, options, "image"
 
 
 def _shapes_layer(
     shapes: Sequence[tuple[int, Annotation]], tag: AnnotationTag, base: dict[str, Any]
 ) -> LayerData:
-    drawn = [
-        (vertices, kind, number, annotation)
-        for number, annotation in shapes
-        for vertices, kind in _vertices(annotation.geometry, tag.slide)
-    ]
+    drawn = []
+    for number, annotation in shapes:
+        pieces = _vertices(annotation.geometry, tag.slide)
+        drawn += [(vertices, kind, number, annotation) for vertices, kind in pieces]
+        if pieces:
+            tag.shown[number] = [vertices for vertices, _ in pieces]
+        else:
+            tag.hidden += (number,)
     data = [vertices for vertices, _, _, _ in drawn]
     rows = [(number, annotation) for _, _, number, annotation in drawn]
     edge = _colors(rows, tag.annotations)
@@ -138,25 +211,28 @@ def _shapes_layer(
 def _points_layer(
     points: Sequence[tuple[int, Annotation]], tag: AnnotationTag, base: dict[str, Any]
 ) -> LayerData:
-    placed = [(point, number, a) for number, a in points for point in _centres(a.geometry)]
-    rows = [(number, annotation) for _, number, annotation in placed]
-    coordinates = np.array([(point.y, point.x) for point, _, _ in placed])
+    rows, places = [], []
+    for number, annotation in points:
+        found = np.array(
+            [(point.y, point.x) for point in getattr(annotation.geometry, "geoms", [annotation.geometry])]
+        )
+        tag.shown[number] = list(found)
+        places.append(found)
+        rows += [(number, annotation)] * len(found)
+    coordinates = np.concatenate(places)
     options = base | {
         "face_color": _colors(rows, tag.annotations),
         "border_color": "black",
-        "size": _point_size(tag),
+        "size": point_size(tag.slide),
         "features": _features(rows),
         "feature_defaults": dict.fromkeys((*COLUMNS, ROW), ""),
     }
     return coordinates, options, "points"
 
 
-def _centres(geometry: Any) -> list[Point]:
-    return list(geometry.geoms) if isinstance(geometry, MultiPoint) else [geometry.centroid]
-
-
 def _vertices(geometry: Any, slide: Slide | None) -> list[tuple[np.ndarray, str]]:
-    """Vertices of the part of a geometry that lies on the slide; all of it if nothing does."""
+    """Vertices of the part of a geometry that lies on the slide, all of it if nothing does; none if napari
+    cannot draw it."""
     if slide is not None and not geometry.is_empty:
         height, width = slide.levels[0].shape
         on_slide = geometry.intersection(box(0, 0, width, height))
@@ -164,7 +240,8 @@ def _vertices(geometry: Any, slide: Slide | None) -> list[tuple[np.ndarray, str]
     parts = list(getattr(geometry, "geoms", (geometry,)))
     areas = [part for part in parts if isinstance(part, Polygon) and not part.is_empty]
     lines = [part for part in parts if isinstance(part, LineString) and not part.is_empty]
-    loops = [(to_loop(areas[0] if len(areas) == 1 else MultiPolygon(areas)), "polygon")] if areas else []
+    loop = drawable(areas[0] if len(areas) == 1 else MultiPolygon(areas)) if areas else None
+    loops = [] if loop is None else [(loop, "polygon")]
     return loops + [(np.asarray(line.coords)[:, 1::-1], "path") for line in lines if not areas]
 
 
@@ -188,72 +265,6 @@ def _edge_width(data: Sequence[np.ndarray], slide: Slide | None) -> float:
     return max(1.0, min(side * EDGE_OF_SLIDE, typical * EDGE_OF_SHAPE))
 
 
-def _point_size(tag: AnnotationTag) -> float:
-    if tag.slide is None:
-        return POINT_PX
-    return max(POINT_PX, max(tag.slide.levels[0].shape) * POINT_OF_SLIDE)
-
-
-def _read_shapes(layer: Any) -> list[Annotation]:
-    rows = layer.features.reset_index(drop=True)
-    found = []
-    for index, (vertices, drawn_as) in enumerate(zip(layer.data, layer.shape_type, strict=True)):
-        place = np.asarray(vertices)[:, -2:]
-        texts = _texts(rows, index)
-        untouched = _untouched(layer, rows, index, place)
-        shape = untouched or _read_shape(place, drawn_as)
-        if shape.geometry.is_empty:
-            continue
-        kind = texts.pop("kind", "")
-        if kind and (kind in AREA_KINDS) == shape.is_area:
-            texts["kind"] = kind
-        found.append(replace(shape, **texts))
-    return found
-
-
-def _untouched(layer: Any, rows: Any, index: int, place: np.ndarray) -> Annotation | None:
-    """Return the annotation that a shape shows, if the shape is still where it was put."""
-    tag = layer.metadata.get(METADATA_KEY)
-    number = rows[ROW].iloc[index] if ROW in rows else ""
-    if not isinstance(tag, AnnotationTag) or not str(number).isdigit():
-        return None
-    original = tag.annotations.annotations[int(number)]
-    shown = _vertices(original.geometry, tag.slide)
-    # A line of several parts is several shapes; they are read back one by one.
-    if len(shown) != 1 or shown[0][0].shape != place.shape:
-        return None
-    return original if np.allclose(shown[0][0], place, rtol=0, atol=SAME_PX) else None
-
-
-def _read_shape(place: np.ndarray, drawn_as: str) -> Annotation:
-    if drawn_as in ("line", "path"):
-        return Annotation(UNCLASSIFIED, "line", LineString(place[:, ::-1]))
-    if drawn_as == "ellipse":
-        return Annotation(UNCLASSIFIED, "polygon", _ellipse(place))
-    kind: Kind = "rectangle" if drawn_as == "rectangle" else "polygon"
-    return Annotation(UNCLASSIFIED, kind, from_loop(place))
-
-
-def _read_points(layer: Any) -> list[Annotation]:
-    rows = layer.features.reset_index(drop=True)
-    found = []
-    for index, (y, x) in enumerate(np.asarray(layer.data)[:, -2:]):
-        texts = _texts(rows, index)
-        texts.pop("kind", None)
-        found.append(replace(Annotation(UNCLASSIFIED, "point", Point(x, y)), **texts))
-    return found
-
-
-def _ellipse(corners: np.ndarray, vertices: int = 64) -> Polygon:
-    """Follow an ellipse that napari holds as the corners (4, 2) of its box."""
-    centre = corners.mean(axis=0)
-    half_a, half_b = (corners[1] - corners[0]) / 2, (corners[3] - corners[0]) / 2
-    angle = np.linspace(0, 2 * np.pi, vertices, endpoint=False)[:, None]
-    outline = centre + np.cos(angle) * half_a + np.sin(angle) * half_b
-    return Polygon(outline[:, ::-1])
-
-
-def _texts(rows: Any, index: int) -> dict[str, Any]:
-    """What a row says of a shape; nothing for a shape that the user has just drawn."""
-    values = {key: rows[key].iloc[index] for key in COLUMNS if key in rows}
-    return {key: value for key, value in values.items() if isinstance(value, str) and value}
+def point_size(slide: Slide | None) -> float:
+    """Diameter of a point in level-0 pixels."""
+    return POINT_PX if slide is None else max(POINT_PX, max(slide.levels[0].shape) * POINT_OF_SLIDE)

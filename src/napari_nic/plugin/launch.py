@@ -14,6 +14,7 @@ from napari_nic.demo import DEMO_BUNDLE, demo_slide
 from napari_nic.errors import NicError
 from napari_nic.names import STORE_SUFFIX, has_suffix
 from napari_nic.plugin.annotation_layers import annotation_layers
+from napari_nic.plugin.controllers.asking import Leaving
 from napari_nic.plugin.controllers.overlays import KINDS, Kind
 from napari_nic.plugin.layers import LayerData, slide_layer
 from napari_nic.plugin.readers import read_store
@@ -217,6 +218,14 @@ class Unattended:
 
     def folder(self, title: str) -> Path | None:  # noqa: ARG002 - as above
         """None."""
+        return None
+
+    def leaving(self, title: str, text: str) -> Leaving:  # noqa: ARG002 - as above
+        """Nothing was drawn by anybody."""
+        return "discard"
+
+    def save_to(self, title: str, start: Path) -> Path | None:  # noqa: ARG002 - as above
+        """Nowhere."""
         return None
 
 

@@ -12,6 +12,41 @@ import numpy as np
 import shapely
 from shapely.geometry import MultiPolygon, Polygon
 
+DRAWN_PX = (1 / 16, 1 / 4, 1.0)
+"""Outlines are drawn on grids of so many level-0 pixels: the first on which napari can fill them."""
+
+
+def drawable(area: Polygon | MultiPolygon) -> np.ndarray | None:
+    """Return the loop of an area that napari can draw, at most half a pixel off; None if there is none.
+
+    Corners that lie closer together than single precision can tell, which cutting and repairing leave, make
+    the triangulation fail, and one such outline would take the whole layer with it.
+    """
+    for grid in (1 / 1024, *DRAWN_PX) if _is_tiny(area) else DRAWN_PX:
+        settled = shapely.set_precision(area, grid)
+        if settled.is_empty:
+            continue
+        loop = to_loop(settled)
+        if can_be_filled(loop):
+            return loop
+    return None
+
+
+def _is_tiny(area: Polygon | MultiPolygon) -> bool:
+    left, top, right, bottom = area.bounds
+    return bool(min(right - left, bottom - top) < 1)
+
+
+def can_be_filled(loop: np.ndarray) -> bool:
+    """Whether napari can make triangles of a loop of vertices."""
+    from napari.layers.shapes._shapes_models import Polygon as Drawn  # there is no public way to ask
+
+    try:
+        Drawn(loop)
+    except (RuntimeError, ValueError, IndexError, AssertionError):
+        return False
+    return True
+
 
 def to_loop(area: Polygon | MultiPolygon) -> np.ndarray:
     """Return the vertices (n, 2) as (y, x) of a loop that encloses the same points by the even-odd rule."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from napari_nic.errors import ChannelsError, NicError
 from napari_nic.names import STORE_SUFFIX
-from napari_nic.plugin.layers import LayerData, overlay_layer, slide_layer, tag_of
+from napari_nic.plugin.layers import METADATA_KEY, LayerData, overlay_layer, slide_layer, tag_of
 from napari_nic.plugin.model_news import MODEL_NEWS
 from napari_nic.plugin.settings import Settings
 from napari_nic.slides import Slide, choice_options, open_slide, slide_suffixes
@@ -121,7 +121,20 @@ def read_annotation_file(path: Path) -> list[LayerData]:
     from napari_nic.annotations import read_annotations
     from napari_nic.plugin.annotation_layers import annotation_layers
 
-    return annotation_layers(read_annotations(path), current_slide(), path.stem)
+    layers = annotation_layers(read_annotations(path), current_slide(), path.stem, path)
+    _tell_notes(layers)
+    return layers
+
+
+def _tell_notes(layers: list[LayerData]) -> None:
+    """Say what was left out or is shown differently; once, whether a dock is open or not."""
+    from napari.utils.notifications import show_info
+
+    for _, options, _ in layers[:1]:
+        tag = options["metadata"][METADATA_KEY]
+        tag.told = True
+        if notes := tag.notes():
+            show_info("; ".join(notes))
 
 
 def read_models(path: Path) -> list[LayerData]:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_nic.annotations import write_annotations
-from napari_nic.plugin.annotation_layers import annotations_of
-from napari_nic.plugin.layers import LayerData
+from napari_nic.errors import AnnotationError
+from napari_nic.plugin.annotation_layers import AnnotationTag
+from napari_nic.plugin.annotation_reading import annotations_of
+from napari_nic.plugin.layers import METADATA_KEY, LayerData, tag_of
+from napari_nic.plugin.slide_frames import SlideFrame, carrier
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+
+    from napari_nic.slides import Slide
 
 
 def write_annotation_layers(path: str, layers: list[LayerData]) -> list[str]:
@@ -23,19 +31,61 @@ def write_annotation_layers(path: str, layers: list[LayerData]) -> list[str]:
     -------
     list of str
         What was written.
+
+    Raises
+    ------
+    AnnotationError
+        If it cannot be told which slide they lie on, or they cannot be written.
     """
-    write_annotations(annotations_of(_as_layer(*layer) for layer in layers), path)
+    annotations = annotations_of((_as_layer(*layer) for layer in layers), _frame_of(layers))
+    notes = [*annotations.notes, *write_annotations(annotations, path)]
+    if notes:
+        from napari.utils.notifications import show_info
+
+        show_info("; ".join(notes))
     return [path]
 
 
 def _as_layer(data: Any, attributes: dict[str, Any], kind: str) -> Any:
     """Give layer data the attributes of a layer that reading annotations back needs."""
+    place = carrier(attributes)
     fields = {
         "data": data,
         "name": attributes.get("name", ""),
         "metadata": attributes.get("metadata", {}),
         "features": attributes["features"],
+        "ndim": place.ndim,
+        "units": place.units,
+        "data_to_world": place.data_to_world,
     }
-    if kind == "shapes":
-        fields["shape_type"] = attributes["shape_type"]
+    fields |= {"shape_type": attributes["shape_type"]} if kind == "shapes" else {"symbol": ""}
     return SimpleNamespace(**fields)
+
+
+def _frame_of(layers: list[LayerData]) -> SlideFrame:
+    """Return the frame of the one slide that the layers lie on."""
+    shown = _slides_shown()
+    tags = [attributes.get("metadata", {}).get(METADATA_KEY) for _, attributes, _ in layers]
+    named = {
+        id(tag.slide): tag.slide for tag in tags if isinstance(tag, AnnotationTag) and tag.slide is not None
+    }
+    slides = list(named.values()) or [slide for slide, _ in shown]
+    if len(slides) > 1:
+        raise AnnotationError(
+            "the shapes belong to several slides, or it is not known to which of several",
+            expected="shapes of one slide",
+            found=", ".join(slide.name for slide in slides),
+            hint="save each slide's by Save in the NIC dock, or close the other slides",
+        )
+    slide = slides[0] if slides else None
+    return SlideFrame(slide, next((layer for other, layer in shown if other is slide), None))
+
+
+def _slides_shown() -> list[tuple[Slide, Layer]]:
+    from napari import current_viewer
+
+    viewer = current_viewer()
+    tagged = [] if viewer is None else [(tag_of(layer), layer) for layer in viewer.layers]
+    return [
+        (tag.slide, layer) for tag, layer in tagged if tag and tag.kind == "slide" and tag.slide is not None
+    ]

@@ -1,10 +1,13 @@
-"""Annotations beside the slide: open, save, count, and how well saliency agrees with a class."""
+"""Annotations beside the slide: open, draw, save, count, and how well saliency agrees with a class."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from psygnal import Signal
 
 from napari_nic.annotations import (
@@ -14,12 +17,18 @@ from napari_nic.annotations import (
     read_annotations,
     write_annotations,
 )
-from napari_nic.errors import InvalidParameterError, NicError
-from napari_nic.plugin.annotation_layers import AnnotationTag, annotation_layers, annotations_of
-from napari_nic.plugin.controllers.cropped import counts_from_bounds
+from napari_nic.annotations.frames import counts_from_bounds
+from napari_nic.errors import AnnotationError, InvalidParameterError, NicError
+from napari_nic.plugin.annotation_layers import AnnotationTag, annotation_layers, annotation_tag
+from napari_nic.plugin.annotation_reading import annotations_of
+from napari_nic.plugin.controllers.adopting import adopt, part_from_original
+from napari_nic.plugin.controllers.drawing import Drawing
 from napari_nic.plugin.controllers.overlays import Kind, OverlayController
 from napari_nic.plugin.controllers.session import Session
-from napari_nic.plugin.layers import annotation_frame, tag_of
+from napari_nic.plugin.controllers.unsaved import Unsaved
+from napari_nic.plugin.layers import annotation_frame, frame, pixel_of, tag_of
+from napari_nic.plugin.slide_frames import SlideFrame
+from napari_nic.slides import Slide
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -30,9 +39,13 @@ COVERED = 0.5
 COMPARED: tuple[Kind, ...] = ("saliency", "prediction", "channel")
 """Overlays that can be compared with an area, the most telling first."""
 
+_WATCHED = ("data", "features", "affine", "scale", "translate", "rotate", "shear")
+
 
 class AnnotationController:
     """The annotation layers of the session's slide.
+
+    A layer of shapes or points that appears while a slide is chosen becomes one of them.
 
     Parameters
     ----------
@@ -42,33 +55,47 @@ class AnnotationController:
 
     changed = Signal()
     shift_wanted = Signal()
+    rescue_wanted = Signal()
 
     def __init__(self, session: Session, overlays: OverlayController) -> None:
         self.session = session
+        self.drawing = Drawing()
+        self.unsaved = Unsaved()
         self._overlays = overlays
+        self._removed: list[tuple[int, Layer]] = []
+        self._is_replacing = False
+        self._found: AnnotationSet | None = None
+        self._area: tuple[Any, ...] = ()
         events = session.viewer.layers.events
         events.inserted.connect(self._on_inserted)
-        events.removed.connect(self._on_layers)
+        events.removed.connect(self._on_removed)
         session.slide_changed.connect(self._on_slide)
         overlays.changed.connect(self.changed.emit)
-        for layer in self.layers():
-            layer.events.data.connect(self._on_layers)
+        self.drawing.changed.connect(self._on_edited)
+        for layer in session.viewer.layers:
+            if annotation_tag(layer) is not None:
+                self._follow(layer)
 
     def close(self) -> None:
         """Stop following the viewer."""
         events = self.session.viewer.layers.events
         events.inserted.disconnect(self._on_inserted)
-        events.removed.disconnect(self._on_layers)
-
-    def layers(self) -> list[Layer]:
-        """Annotation layers of the session's slide."""
-        slide = self.session.slide
-        found = []
+        events.removed.disconnect(self._on_removed)
+        self.drawing.close()
+        self.unsaved.close()
         for layer in self.session.viewer.layers:
-            tag = tag_of(layer)
-            if tag is not None and tag.kind == "annotations" and tag.slide is slide and slide is not None:
-                found.append(layer)
-        return found
+            if annotation_tag(layer) is not None:
+                self._unhook(layer)
+
+    def layers(self, slide: Slide | None = None) -> list[Layer]:
+        """Annotation layers of a slide, by default of the session's."""
+        slide = slide or self.session.slide
+        tagged = [(layer, annotation_tag(layer)) for layer in self.session.viewer.layers]
+        return [
+            layer for layer, tag in tagged if tag is not None and tag.slide is slide and slide is not None
+        ]
+
+    # -- files -------------------------------------------------------------------------------------------
 
     def open(self, path: Path) -> None:
         """Open an annotation file on the session's slide; what cannot be read is told."""
@@ -77,18 +104,63 @@ class AnnotationController:
         except NicError as error:
             self.session.asking.tell_error(error)
             return
-        self._add(annotations, path.stem)
-        if annotations.notes:
-            self.session.asking.tell("; ".join(annotations.notes))
+        self._add(annotations, path.stem, path)
 
-    def _add(self, annotations: AnnotationSet, name: str) -> None:
-        for data, options, kind in annotation_layers(annotations, self.session.slide, name):
-            add = self.session.viewer.add_points if kind == "points" else self.session.viewer.add_shapes
+    def save(self, path: Path) -> bool:
+        """Write the annotations as they are on the screen; the format follows from the suffix."""
+        return self._save(path, self.session.slide)
+
+    def _save(self, path: Path, slide: Slide | None) -> bool:
+        layers = self.layers(slide)
+        try:
+            annotations = self._read(layers, slide)
+            differences = write_annotations(annotations, path)
+        except NicError as error:
+            self.session.asking.tell_error(error)
+            return False
+        self.unsaved.saved(layers)
+        self.session.asking.tell("; ".join([f"Saved {path.name}", *annotations.notes, *differences]))
+        return True
+
+    def can_reload(self) -> bool:
+        """Whether a layer of the slide came from a file that can be read anew."""
+        return any(tag.path is not None for tag in self._tags())
+
+    def reload(self) -> None:
+        """Read the slide's annotation files anew; what was changed since is lost if the user agrees."""
+        layers = [layer for layer in self.layers() if (tag := annotation_tag(layer)) and tag.path]
+        if any(map(self.unsaved.is_unsaved, layers)) and not self.session.asking.confirm(
+            "Reload annotations",
+            "What was changed in these annotations since they were opened or saved is lost.",
+            yes="Reload",
+            no="Cancel",
+        ):
+            return
+        for tag in [tag for tag in self._tags() if tag.path is not None]:
+            assert tag.path is not None  # noqa: S101 -- for the type checker
+            try:
+                annotations = read_annotations(tag.path)
+            except NicError as error:
+                self.session.asking.tell_error(error)
+                continue
+            self._replace(tag, annotations)
+
+    def _replace(self, tag: AnnotationTag, annotations: AnnotationSet) -> None:
+        with self._replacing():
+            for layer in [layer for layer in self.layers() if annotation_tag(layer) is tag]:
+                self.session.viewer.layers.remove(layer)
+            self._add(annotations, tag.name, tag.path)
+
+    def _add(self, annotations: AnnotationSet, name: str, path: Path | None) -> None:
+        for data, options, kind in annotation_layers(annotations, self.session.slide, name, path):
+            add = getattr(self.session.viewer, f"add_{kind}")
             add(data, **options)
+
+    # -- the frame ---------------------------------------------------------------------------------------
 
     def ask_shift(self) -> None:
         """Offer to move annotations that count from the scanned part of the slide; asks once a file."""
-        for tag in {id(tag): tag for tag in map(_tag_of, self.layers()) if tag is not None}.values():
+        for tag in self._tags():
             if self._lies_off(tag):
                 tag.asked = True
                 self._ask_shift(tag)
@@ -103,9 +175,7 @@ class AnnotationController:
             no="Leave them",
         ):
             return
-        for layer in [layer for layer in self.layers() if _tag_of(layer) is tag]:
-            self.session.viewer.layers.remove(layer)
-        self._add(tag.annotations.shifted(bounds.x, bounds.y), tag.name)
+        self._replace(tag, tag.annotations.shifted(bounds.x, bounds.y))
 
     @staticmethod
     def _lies_off(tag: AnnotationTag | None) -> bool:
@@ -116,18 +186,23 @@ class AnnotationController:
             and counts_from_bounds(tag.annotations, tag.slide.bounds)
         )
 
-    def save(self, path: Path) -> None:
-        """Write the annotations as they are on the screen; the format follows from the suffix."""
-        try:
-            differences = write_annotations(self.annotations(), path)
-        except NicError as error:
-            self.session.asking.tell_error(error)
-            return
-        self.session.asking.tell("; ".join([f"Saved {path.name}", *differences]))
+    # -- what is on the screen ---------------------------------------------------------------------------
 
     def annotations(self) -> AnnotationSet:
         """All annotations of the slide as they are on the screen."""
-        return annotations_of(self.layers())
+        if self._found is None:
+            try:
+                self._found = self._read(self.layers(), self.session.slide)
+            except AnnotationError:  # saving says why
+                return AnnotationSet()
+        return self._found
+
+    def _read(self, layers: list[Layer], slide: Slide | None) -> AnnotationSet:
+        shown = next((layer for layer in self.session.slide_layers if _slide_of(layer) is slide), None)
+        found = annotations_of(layers, SlideFrame(slide, shown))
+        return annotations_of(
+            layers, SlideFrame(slide, shown), self.drawing.colors_of(found.labels(), found.colors)
+        )
 
     def summary(self) -> str:
         """Number of shapes of each class."""
@@ -137,7 +212,11 @@ class AnnotationController:
     def labels(self) -> tuple[str, ...]:
         """Classes that have areas."""
         annotations = self.annotations()
-        return tuple(label for label in annotations.labels() if annotations.polygons(label))
+        return tuple(dict.fromkeys(a.label for a in annotations.annotations if a.is_area))
+
+    def set_class(self, label: str) -> None:
+        """Draw in this class from now on; shapes that are selected become of it."""
+        self.drawing.set_class(label, self.layers())
 
     def agreement(self, label: str) -> str:
         """How well the overlay on the screen agrees with the areas of a class; empty if none can."""
@@ -146,46 +225,142 @@ class AnnotationController:
         overlay = None if kind is None else self._overlays.overlay(kind)
         if store is None or overlay is None or not overlay.has_values:
             return ""
-        area = rasterise(self.annotations(), store.grid, label) >= COVERED
+        area = self._share(store.grid, label) >= COVERED
+        both = f"{overlay.name} and {label}"
+        if area.shape == overlay.mask.shape and overlay.mask.any() and area[overlay.mask].all():
+            return f"{both}: nothing to compare, {label} covers every cell"
         try:
             found = agreement(overlay.data, area, overlay.mask)
         except InvalidParameterError as error:
-            return f"{overlay.name} and {label}: {error.problem}"
+            return f"{both}: nothing to compare, {error.problem}"
         return (
-            f"{overlay.name} and {label}: best Jaccard {found.jaccard:.2f} "
-            f"(at {found.threshold:.2g}), pixel AUC {found.auc:.2f}"
+            f"{both}: best Jaccard {found.jaccard:.2f} (at {found.threshold:.2g}), pixel AUC {found.auc:.2f}"
         )
 
-    def _on_inserted(self, event: Any) -> None:
-        tag = tag_of(event.value)
-        if tag is not None and tag.kind == "annotations":
-            event.value.events.data.connect(self._on_layers)
-            if self._lies_off(_tag_of(event.value)):
-                self.shift_wanted.emit()
-        self.changed.emit()
+    def _share(self, grid: Any, label: str) -> np.ndarray:
+        """Return the share of each cell that a class covers; made once for as long as nothing changes."""
+        key = (self.annotations(), grid, label)
+        if not (self._area and self._area[0] is key[0] and self._area[1:3] == key[1:]):
+            self._area = (*key, rasterise(key[0], grid, label))
+        return np.asarray(self._area[3])
 
-    def _on_layers(self, event: Any) -> None:  # noqa: ARG002 -- napari passes the event
+    # -- what would be lost ------------------------------------------------------------------------------
+
+    def may_close(self) -> bool:
+        """Ask what becomes of annotations that are not saved; False if the window is to stay."""
+        slides = {
+            id(slide): slide for layer in self.session.viewer.layers if (slide := self._unsaved_on(layer))
+        }
+        return all(self._may_leave(slide) for slide in slides.values())
+
+    def ask_removed(self) -> None:
+        """Ask about layers that went with annotations that are not saved; "cancel" brings them back."""
+        removed, self._removed = self._removed, []
+        for index, layer in reversed(removed):
+            slide = _slide_of(layer)
+            with self._replacing():
+                self.session.viewer.layers.insert(index, layer)
+            if slide is None or not self._may_leave(slide):
+                continue
+            with self._replacing():
+                for left in [layer] if annotation_tag(layer) else [*self.layers(slide), layer]:
+                    self.session.viewer.layers.remove(left)
+
+    def _unsaved_on(self, layer: Layer) -> Slide | None:
+        tag = annotation_tag(layer)
+        return tag.slide if tag is not None and self.unsaved.is_unsaved(layer) else None
+
+    def _may_leave(self, slide: Slide) -> bool:
+        asking = self.session.asking
+        choice = asking.leaving(
+            "Annotations are not saved", f"Annotations of {slide.name} were changed and are not saved."
+        )
+        if choice != "save":
+            return choice == "discard"
+        path = asking.save_to("Save annotations", slide.path.with_name(f"{slide.name}.geojson"))
+        return path is not None and self._save(path, slide)
+
+    # -- what happens ------------------------------------------------------------------------------------
+
+    def _tags(self) -> list[AnnotationTag]:
+        tags = [tag for layer in self.layers() if (tag := annotation_tag(layer)) is not None]
+        return list({id(tag): tag for tag in tags}.values())
+
+    @contextmanager
+    def _replacing(self) -> Iterator[None]:
+        """Layers that go or come meanwhile are our own doing."""
+        before, self._is_replacing = self._is_replacing, True
+        try:
+            yield
+        finally:
+            self._is_replacing = before
+
+    def _on_inserted(self, event: Any) -> None:
+        layer = event.value
+        if tag_of(layer) is None:
+            adopt(layer, self.session.slide)
+        tag = annotation_tag(layer)
+        if tag is not None:
+            part_from_original(layer, self.session.viewer.layers)
+            self._follow(layer)
+            if not tag.told:
+                tag.told = True
+                if notes := tag.notes():
+                    self.session.asking.tell("; ".join(notes))
+            if self._lies_off(tag):
+                self.shift_wanted.emit()
+        self._on_edited()
+
+    def _follow(self, layer: Layer) -> None:
+        self.unsaved.watch(layer)
+        self.drawing.follow(layer)
+        self._unhook(layer)
+        for name in _WATCHED:
+            if (hook := getattr(layer.events, name, None)) is not None:
+                hook.connect(self._on_edited)
+
+    def _unhook(self, layer: Layer) -> None:
+        for name in _WATCHED:
+            if (hook := getattr(layer.events, name, None)) is not None:
+                hook.disconnect(self._on_edited)
+
+    def _on_removed(self, event: Any) -> None:
+        layer = event.value
+        slide = _slide_of(layer)
+        if annotation_tag(layer) is not None:
+            self.drawing.release(layer)
+            self._unhook(layer)
+            lost = self.unsaved.is_unsaved(layer)
+        else:
+            lost = slide is not None and any(map(self.unsaved.is_unsaved, self.layers(slide)))
+        if lost and slide is not None and not self._is_replacing:
+            self._removed.append((event.index, layer))
+            self.rescue_wanted.emit()
+        self._on_edited()
+
+    def _on_edited(self, event: Any = None) -> None:  # noqa: ARG002 -- napari passes the event
+        self._found = None
         self.changed.emit()
 
     def _on_slide(self) -> None:
         """Lay annotations that were opened before any slide onto the slide."""
         slide = self.session.slide
+        self._found = None
         if slide is None:
             return
-        tagged = [(layer, tag_of(layer)) for layer in self.session.viewer.layers]
+        tagged = [(layer, annotation_tag(layer)) for layer in self.session.viewer.layers]
         # The layers of one file share a tag: all are found before the first is changed.
-        waiting = [
-            (layer, tag) for layer, tag in tagged if tag and tag.kind == "annotations" and not tag.slide
-        ]
-        place = annotation_frame(slide)
+        waiting = [(layer, tag) for layer, tag in tagged if tag is not None and not tag.slide]
         for layer, tag in waiting:
             tag.slide = slide
+            is_picture = not hasattr(layer, "selected_data")
+            place = frame(pixel_of(slide)) if is_picture else annotation_frame(slide)
             layer.scale, layer.translate, layer.units = place["scale"], place["translate"], place["units"]
-        if any(self._lies_off(_tag_of(layer)) for layer in self.layers()):
+        if any(self._lies_off(annotation_tag(layer)) for layer in self.layers()):
             self.shift_wanted.emit()
         self.changed.emit()
 
 
-def _tag_of(layer: Layer) -> AnnotationTag | None:
+def _slide_of(layer: Layer) -> Slide | None:
     tag = tag_of(layer)
-    return tag if isinstance(tag, AnnotationTag) else None
+    return tag.slide if tag is not None and tag.kind in ("slide", "annotations") else None

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from napari_nic.slides import Channel, Slide
+
+Leaving = Literal["save", "discard", "cancel"]
+"""What becomes of work that is not saved when it is about to go."""
 
 
 class Asking(Protocol):
@@ -38,4 +41,12 @@ class Asking(Protocol):
 
     def folder(self, title: str) -> Path | None:
         """Ask for a folder to write to; None when cancelled."""
+        ...
+
+    def leaving(self, title: str, text: str) -> Leaving:
+        """Ask whether to save what would be lost, to lose it, or to stay."""
+        ...
+
+    def save_to(self, title: str, start: Path) -> Path | None:
+        """Ask for an annotation file to write; None when cancelled."""
         ...

@@ -21,6 +21,7 @@ from napari_nic.plugin.layers import LayerTag, annotation_frame, frame, pixel_of
 from napari_nic.plugin.legend import UM
 from napari_nic.plugin.readers import COLOR_SETTING
 from napari_nic.plugin.settings import Settings
+from napari_nic.plugin.slide_frames import rescale
 from napari_nic.slides import Slide
 
 if TYPE_CHECKING:
@@ -370,8 +371,12 @@ def _reason_of_unknown(slide: Slide) -> str:
 
 def _replace(layer: Layer, tag: LayerTag, slide: Slide) -> None:
     """Give a layer of a slide the slide's new pixel size; only pixel-frame layers can exist before it."""
-    tag.slide = slide
-    place = annotation_frame(slide) if tag.kind == "annotations" else frame(pixel_of(slide))
+    before, tag.slide = tag.slide, slide
+    if getattr(tag, "keeps_place", False):
+        rescale(layer, pixel_of(before), pixel_of(slide))
+        return
+    is_vertices = tag.kind == "annotations" and hasattr(layer, "selected_data")
+    place = annotation_frame(slide) if is_vertices else frame(pixel_of(slide))
     if tag.kind in ("slide", "annotations"):
         layer.scale = place["scale"]
         layer.translate = place["translate"]

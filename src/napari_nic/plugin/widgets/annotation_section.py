@@ -5,18 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from qtpy.QtCore import QSignalBlocker
-from qtpy.QtWidgets import QFileDialog, QPushButton
+from qtpy.QtWidgets import QComboBox, QFileDialog, QPushButton
 
-from napari_nic.names import known_suffix
+from napari_nic.annotations import UNCLASSIFIED, AnnotationSet
 from napari_nic.plugin.controllers.annotating import AnnotationController
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.widgets.colour_bar import Swatches
 from napari_nic.plugin.widgets.rows import Section, narrow_combo, quiet_label, row, set_enabled
 
-OPEN_FILTER = "Annotations (*.geojson *.json *.xml);;All files (*)"
-SAVE_FILTER = "QuPath GeoJSON (*.geojson);;ASAP XML (*.xml)"
+OPEN_FILTER = "Annotations (*.geojson *.json *.xml *.annotations);;All files (*)"
 
-NO_ANNOTATIONS = "Open annotations first, or draw them in a shapes layer that was opened here"
+NO_ANNOTATIONS = "Open annotations first, or draw them in a new shapes layer"
+NO_FILE = "Nothing of this slide was opened from a file"
+CLASS_TIP = "Class of the shapes that are drawn next; shapes that are selected become of it"
 
 
 class AnnotationSection(Section):
@@ -29,13 +30,24 @@ class AnnotationSection(Section):
         self.open.clicked.connect(self._open)
         self.save = QPushButton("Save...")
         self.save.clicked.connect(self._save)
+        self.reload = QPushButton("Reload")
+        self.reload.clicked.connect(annotating.reload)
+        self.drawn = narrow_combo()
+        self.drawn.setEditable(True)
+        self.drawn.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        self.drawn.setAccessibleName("Class to draw in")
+        self.drawn.setToolTip(CLASS_TIP)
+        self.drawn.textActivated.connect(annotating.set_class)
+        self.drawn.lineEdit().returnPressed.connect(self._draw_in)
+        self.drawn_row = row(self.drawn, label="Draw as")
         self.classes = Swatches()
         self.compared = narrow_combo()
         self.compared.setAccessibleName("Class that the overlay is compared with")
         self.compared.currentIndexChanged.connect(self._refresh_agreement)
         self.compare_row = row(self.compared, label="Class")
         self.agreement = quiet_label()
-        for widget in (row(self.open, self.save), self.classes, self.compare_row, self.agreement):
+        files = row(self.open, self.save, self.reload)
+        for widget in (files, self.drawn_row, self.classes, self.compare_row, self.agreement):
             self.body.addWidget(widget)
         annotating.changed.connect(self.refresh_soon)
         session.slide_changed.connect(self.refresh_soon)
@@ -47,6 +59,8 @@ class AnnotationSection(Section):
         set_enabled(self.open, no_slide, "QuPath GeoJSON, ASAP XML or ImageScope XML")
         annotations = self._annotating.annotations()
         set_enabled(self.save, "" if len(annotations) else NO_ANNOTATIONS, "QuPath GeoJSON or ASAP XML")
+        set_enabled(self.reload, "" if self._annotating.can_reload() else NO_FILE, "Read the file anew")
+        self._refresh_drawn(annotations)
         counts = annotations.counts()
         self.classes.set_entries(
             tuple((f"{label} {count:,}", annotations.colors[label]) for label, count in counts.items())
@@ -57,6 +71,20 @@ class AnnotationSection(Section):
                 self.compared.clear()
                 self.compared.addItems(labels)
         self._refresh_agreement()
+
+    def _refresh_drawn(self, annotations: AnnotationSet) -> None:
+        current = self._annotating.drawing.current
+        labels = list(dict.fromkeys([UNCLASSIFIED, *annotations.labels(), current]))
+        with QSignalBlocker(self.drawn):
+            if [self.drawn.itemText(i) for i in range(self.drawn.count())] != labels:
+                self.drawn.clear()
+                self.drawn.addItems(labels)
+            if not self.drawn.lineEdit().hasFocus():
+                self.drawn.setCurrentText(current)
+        self.drawn_row.setVisible(bool(self._annotating.layers()))
+
+    def _draw_in(self) -> None:
+        self._annotating.set_class(self.drawn.currentText())
 
     def _refresh_agreement(self) -> None:
         label = self.compared.currentText()
@@ -73,8 +101,7 @@ class AnnotationSection(Section):
 
     def _save(self) -> None:
         slide = self._session.slide
-        start = "" if slide is None else str(slide.path.with_name(f"{slide.name}.geojson"))
-        path, chosen = QFileDialog.getSaveFileName(self, "Save annotations", start, SAVE_FILTER)
-        if path:
-            suffix = ".xml" if "xml" in chosen else ".geojson"
-            self._annotating.save(Path(path) if known_suffix(path) else Path(path + suffix))
+        start = Path() if slide is None else slide.path.with_name(f"{slide.name}.geojson")
+        path = self._session.asking.save_to("Save annotations", start)
+        if path is not None:
+            self._annotating.save(path)

@@ -13,10 +13,14 @@ from qtpy.QtWidgets import QApplication, QFileDialog, QInputDialog, QMainWindow,
 
 from napari_nic.errors import NicError
 from napari_nic.geometry import MPP_MAX, MPP_MIN
+from napari_nic.names import known_suffix
+from napari_nic.plugin.controllers.asking import Leaving
 from napari_nic.slides import Channel, Slide
 
 TYPICAL_MPP = 0.25
 """Offered first: a 40x scan, which most scanners make."""
+
+ANNOTATION_FILTER = "QuPath GeoJSON (*.geojson);;ASAP XML (*.xml)"
 
 _OPTION = re.compile(r"\s*\(--[\w-]+\)")
 """Options of the command line in brackets, which mean nothing in a window."""
@@ -74,6 +78,27 @@ class Dialogs:
         """Ask for a folder."""
         chosen = QFileDialog.getExistingDirectory(self._parent, title)
         return Path(chosen) if chosen else None
+
+    def leaving(self, title: str, text: str) -> Leaving:
+        """Ask; Esc stays."""
+        box = QMessageBox(QMessageBox.Icon.Question, title, text, parent=self._parent)
+        save = box.addButton("Save...", QMessageBox.ButtonRole.AcceptRole)
+        discard = box.addButton("Discard", QMessageBox.ButtonRole.DestructiveRole)
+        cancel = box.addButton("Cancel", QMessageBox.ButtonRole.RejectRole)
+        box.setDefaultButton(save)
+        box.setEscapeButton(cancel)
+        box.exec()
+        if box.clickedButton() is save:
+            return "save"
+        return "discard" if box.clickedButton() is discard else "cancel"
+
+    def save_to(self, title: str, start: Path) -> Path | None:
+        """Ask for a file; a name without a known suffix gets the one of the chosen format."""
+        path, chosen = QFileDialog.getSaveFileName(self._parent, title, str(start), ANNOTATION_FILTER)
+        if not path:
+            return None
+        suffix = ".xml" if "xml" in chosen else ".geojson"
+        return Path(path) if known_suffix(path) else Path(path + suffix)
 
 
 def show_error(error: Exception, parent: QWidget | None) -> None:

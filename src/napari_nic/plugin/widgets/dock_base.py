@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
-from qtpy.QtWidgets import QFrame, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFrame, QMainWindow, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from napari_nic.plugin.widgets.keyboard import FocusRing, order_tabs
 
@@ -70,6 +70,10 @@ class ClosingDock(QWidget):
         """Stop all work, store what is finished, and let the viewer go."""
         raise NotImplementedError
 
+    def may_close(self) -> bool:
+        """Ask what becomes of work that would be lost with the window; False keeps it open."""
+        return True
+
     def shut_down(self) -> None:
         """Close down; safe to call twice."""
         if self._closed:
@@ -101,6 +105,11 @@ class ClosingDock(QWidget):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 -- Qt's name
         """Shut down once the window is really closed: it may ask first and stay."""
+        # The window of the program asks, also when the dock stands in a window of its own by now.
+        asks = event.type() == QEvent.Type.Close and isinstance(watched, QMainWindow) and not self._closed
+        if asks and not self.may_close():
+            event.ignore()
+            return True
         if watched is self._window:
             if event.type() == QEvent.Type.Close:
                 self._window_closing = True

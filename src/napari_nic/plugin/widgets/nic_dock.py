@@ -96,6 +96,7 @@ class NicDock(ClosingDock):
         self.session.encoder_changed.connect(self.compressing.load_ahead)
         self.session.pixel_size_wanted.connect(self._ask_pixel_size_soon)
         self.annotating.shift_wanted.connect(self._ask_shift_soon)
+        self.annotating.rescue_wanted.connect(self._ask_removed_soon)
         self._viewer.events.theme.connect(self._on_theme)
         self._paint_main_button()
         if self.session.slide is not None:
@@ -140,6 +141,10 @@ class NicDock(ClosingDock):
 
     # -- the end -----------------------------------------------------------------------------------------
 
+    def may_close(self) -> bool:
+        """Ask about annotations that are not saved."""
+        return self.annotating.may_close()
+
     def close_down(self) -> None:
         """Stop all work, store what is finished, and let the viewer go."""
         self.runner.shutdown()
@@ -156,3 +161,6 @@ class NicDock(ClosingDock):
 
     def _ask_shift_soon(self) -> None:
         soon(self, self.annotating.ask_shift)  # for the same reason
+
+    def _ask_removed_soon(self) -> None:
+        soon(self, self.annotating.ask_removed)  # likewise

@@ -1,0 +1,78 @@
+"""Layers that napari or another plugin made become annotations of the slide that they appear on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_nic.errors import AnnotationError
+from napari_nic.plugin.annotation_layers import (
+    COLUMNS,
+    EDGE_OF_SLIDE,
+    ROW,
+    AnnotationTag,
+    annotation_tag,
+    point_size,
+)
+from napari_nic.plugin.annotation_reading import annotations_of
+from napari_nic.plugin.layers import METADATA_KEY, annotation_frame
+from napari_nic.slides import Slide
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+
+_PLAIN = 2
+
+
+def adopt(layer: Layer, slide: Slide | None) -> None:
+    """Make a layer of shapes or points one of the slide's annotations; any other is left alone.
+
+    An empty one, from napari's "new shapes layer", is laid on the slide's pixels: napari gives it the place
+    of the layer that is chosen, an overlay for instance. One that holds shapes already keeps its place.
+    """
+    if slide is None or layer.ndim != _PLAIN or not hasattr(layer, "selected_data"):
+        return
+    is_empty = len(layer.data) == 0
+    tag = AnnotationTag("annotations", slide, layer.name, told=True, keeps_place=not is_empty)
+    layer.metadata[METADATA_KEY] = tag
+    if not is_empty:
+        try:
+            annotations_of([layer])
+        except AnnotationError:  # it cannot be placed on this slide
+            del layer.metadata[METADATA_KEY]
+        return
+    layer.affine, layer.rotate, layer.shear = np.eye(3), 0.0, np.zeros(1)
+    place = annotation_frame(slide)
+    layer.scale, layer.translate, layer.units = place["scale"], place["translate"], place["units"]
+    layer.features = {column: np.array([], object) for column in (*COLUMNS, ROW)}
+    if hasattr(layer, "shape_type"):
+        layer.current_edge_width = max(1.0, max(slide.levels[0].shape) * EDGE_OF_SLIDE)
+    else:
+        layer.current_size = point_size(slide)
+
+
+def part_from_original(layer: Layer, layers: Iterable[Layer]) -> None:
+    """Give a layer that is a copy of another a tag of its own: its shapes are new ones."""
+    tag = annotation_tag(layer)
+    kind = type(layer)
+    others = [other for other in layers if other is not layer and type(other) is kind]
+    if tag is None or not any(annotation_tag(other) is tag for other in others):
+        return
+    copied = annotations_of([layer])
+    layer.metadata = {
+        **layer.metadata,
+        METADATA_KEY: AnnotationTag(
+            "annotations",
+            tag.slide,
+            layer.name,
+            annotations=copied if not hasattr(layer, "selected_data") else type(copied)(),
+            told=True,
+            keeps_place=tag.keeps_place,
+        ),
+    }
+    if ROW in getattr(layer, "features", ()):
+        table = layer.features.copy()
+        table[ROW] = table["id"] = ""
+        layer.features = table

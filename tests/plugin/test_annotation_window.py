@@ -1,0 +1,152 @@
+"""Annotations in a real window: drawn with the mouse, and asked about when it closes."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import shapely
+from napari._app_model.actions._file import new_shapes
+from napari.layers.shapes._shapes_mouse_bindings import add_rectangle
+from napari.utils._proxies import ReadOnlyWrapper
+from napari.utils.interactions import mouse_move_callbacks, mouse_press_callbacks, mouse_release_callbacks
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QCloseEvent
+from qtpy.QtWidgets import QApplication, QMessageBox
+
+from napari_nic.annotations import UNCLASSIFIED
+from napari_nic.annotations.colors import UNCLASSIFIED_COLOR
+from napari_nic.plugin import annotation_layers as module
+from napari_nic.plugin import outlines
+from napari_nic.plugin.readers import read_annotation_file
+
+pytestmark = [pytest.mark.gui, pytest.mark.usefixtures("collected")]
+
+
+def press_and_drag(viewer, start, end):
+    """Drag the mouse over the canvas between two places of the world."""
+
+    class Mouse:
+        view_direction = None
+        up_direction = None
+        dims_displayed = (0, 1)
+        dims_point = (0, 0)
+        modifiers = ()
+        pos = (0, 0)
+        button = 1
+        handled = False
+
+    layer = viewer.layers.selection.active
+    assert add_rectangle in layer.mouse_drag_callbacks
+    for kind, place, callbacks in (
+        ("mouse_press", start, mouse_press_callbacks),
+        ("mouse_move", end, mouse_move_callbacks),
+        ("mouse_release", end, mouse_release_callbacks),
+    ):
+        event = Mouse()
+        event.type, event.is_dragging, event.position = kind, kind == "mouse_move", place
+        callbacks(layer, ReadOnlyWrapper(event, exceptions=("handled",)))
+
+
+def test_a_rectangle_drawn_in_a_new_layer_is_saved_where_it_was_drawn(with_slide, qtbot, tmp_path):
+    viewer, dock = with_slide
+    viewer.layers.selection.active = dock.session.layer
+    new_shapes(viewer)
+    QApplication.processEvents()
+    layer = viewer.layers.selection.active
+    layer.mode = "add_rectangle"
+    press_and_drag(viewer, (50.0, 60.0), (150.0, 260.0))
+    QApplication.processEvents()
+    (drawn,) = dock.annotating.annotations().annotations
+    assert np.allclose(drawn.geometry.bounds, np.array([60.25, 50.25, 260.25, 150.25]) / 0.5, atol=0.1)
+    assert drawn.label == UNCLASSIFIED
+    assert np.allclose(layer.edge_color[0][:3] * 255, UNCLASSIFIED_COLOR, atol=1)
+    assert dock.annotation_section.save.isEnabled()
+    box = dock.annotation_section.drawn
+    box.lineEdit().setText("Tumour")
+    qtbot.keyClick(box.lineEdit(), Qt.Key.Key_Return)
+    press_and_drag(viewer, (200.0, 60.0), (250.0, 260.0))
+    QApplication.processEvents()
+    assert [a.label for a in dock.annotating.annotations().annotations][-1] == "Tumour"
+    dock.annotating.save(tmp_path / "a.geojson")
+    features = json.loads((tmp_path / "a.geojson").read_text())["features"]
+    assert features[1]["properties"]["classification"]["name"] == "Tumour"
+    assert dock.annotating.may_close()
+
+
+@pytest.mark.parametrize("button", ["Cancel", "Discard"])
+def test_the_window_asks_before_it_closes(with_slide, monkeypatch, button):
+    viewer, dock = with_slide
+    layer = viewer.add_shapes(ndim=2)
+    layer.add(np.array([(0, 0), (0, 50), (50, 50)]), shape_type="polygon")
+    asked = []
+
+    def answer(box):
+        asked.append(box.text())
+        chosen = next(b for b in box.buttons() if b.text() == button)
+        monkeypatch.setattr(QMessageBox, "clickedButton", lambda _box: chosen)
+        return 0
+
+    monkeypatch.setattr(QMessageBox, "exec", answer)
+    window = viewer.window._qt_window
+    window.show()
+    QApplication.processEvents()
+    event = QCloseEvent()
+    stays = dock.eventFilter(window, event)
+    assert "not saved" in asked[0]
+    assert stays == (button == "Cancel")
+    assert event.isAccepted() == (button == "Discard")
+    window.hide()
+
+
+def test_a_file_with_one_outline_that_napari_cannot_draw(with_slide, tmp_path, monkeypatch):
+    """The others are shown, the one is named, and all are saved."""
+    viewer, dock = with_slide
+    real = outlines.can_be_filled
+    monkeypatch.setattr(outlines, "can_be_filled", lambda loop: len(loop) != 3 and real(loop))
+    rings = [[[x, 0], [x + 40, 0], [x + 40, 40], [x, 40], [x, 0]] for x in range(0, 400, 50)]
+    rings.insert(3, [[500, 500], [600, 500], [600, 600], [500, 500]])
+    features = [{"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [ring]}} for ring in rings]
+    (tmp_path / "a.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    layers = read_annotation_file(tmp_path / "a.geojson")
+    ((data, options, _),) = layers
+    layer = viewer.add_shapes(data, **options)
+    assert len(layer.data) == 8
+    tag = module.annotation_tag(layer)
+    assert tag.hidden == (3,)
+    assert any("1 shape of a was not drawn" in note and "number 4" in note for note in tag.notes())
+    assert len(dock.annotating.annotations()) == 9
+    assert dock.annotating.may_close()
+
+
+def test_outlines_whose_corners_nearly_meet_do_not_take_the_layer_with_them(with_slide):
+    """Repaired outlines cross in points that single precision cannot tell apart."""
+    viewer, _ = with_slide
+    rng = np.random.default_rng(1)
+    shapes = []
+    for _ in range(200):
+        ring = rng.uniform(0, 300, (int(rng.integers(4, 40)), 2)) + rng.uniform(0, 60_000, 2)
+        area = shapely.make_valid(shapely.Polygon(ring), method="structure", keep_collapsed=False)
+        if area.area > 0:
+            shapes.append(module.Annotation("A", "polygon", area))
+    annotations = module.AnnotationSet(tuple(shapes))
+    ((data, options, _),) = module.annotation_layers(annotations, None, "x")
+    layer = viewer.add_shapes(data, **options)
+    assert len(layer.data) == len(shapes)
+    assert module.annotation_tag(layer).hidden == ()
+
+
+def test_a_hundred_thousand_outlines_are_a_picture_that_can_be_looked_at(with_slide, monkeypatch):
+    viewer, dock = with_slide
+    monkeypatch.setattr(module, "MAX_SHAPES", 50)
+    corners = np.stack(np.meshgrid(np.arange(0, 1000, 50), np.arange(0, 500, 50)), -1).reshape(-1, 2)
+    shapes = [module.Annotation("N", "polygon", shapely.box(x, y, x + 20, y + 20)) for x, y in corners]
+    dock.annotating._add(module.AnnotationSet(tuple(shapes)), "nuclei", None)
+    QApplication.processEvents()
+    (layer,) = dock.annotating.layers()
+    assert layer.multiscale
+    assert len(dock.annotating.annotations()) == 200
+    assert dock.annotating.may_close()
+    viewer.screenshot(flash=False)
+    assert dock.annotation_section.save.isEnabled()
