@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
+import shutil
 import warnings
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +17,7 @@ from safetensors.torch import save_file
 
 from napari_nic.compressed import CompressedSlide
 from napari_nic.encoders import load_encoder
+from napari_nic.encoders.external import trust
 from napari_nic.slides import open_slide
 
 
@@ -160,3 +165,53 @@ def test_an_encoder_that_was_not_imported(cli, slide: Path) -> None:
     assert outcome.code == 1
     assert "gated" in outcome.err
     assert "--weights" in outcome.err
+
+
+def evil_folder(cli, tmp_path: Path) -> tuple[Path, Path]:
+    """Return an encoder folder whose program unpickles an object, and what that object makes."""
+    import os
+    import pickle
+
+    marker, folder = tmp_path / "ran", tmp_path / "nice"
+
+    class Touch:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return os.mkdir, (str(marker),)
+
+    program = torch.export.export(network(4), (torch.zeros(2, 3, 32, 32),))
+    torch.export.save(program, tmp_path / "net.pt2")
+    options = ("--mpp", "0.5", "--input-size", "32", "--trust")
+    assert cli("encoders", "import", tmp_path / "net.pt2", "--out", "mine", *options).code == 0
+    shutil.copytree(tmp_path / "home" / "encoders" / "mine", folder)
+    changed = io.BytesIO()
+    with zipfile.ZipFile(folder / "model.pt2") as old, zipfile.ZipFile(changed, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, pickle.dumps(Touch()) if "sample_inputs" in name else old.read(name))
+    (folder / "model.pt2").write_bytes(changed.getvalue())
+    described = json.loads((folder / "encoder.json").read_text())
+    del described["content_sha256"]
+    described["weights_sha256"] = hashlib.sha256(changed.getvalue()).hexdigest()
+    (folder / "encoder.json").write_text(json.dumps(described))
+    return folder, marker
+
+
+def test_an_encoder_folder_runs_nothing_unasked_and_its_pickles_never(
+    cli, slide: Path, tmp_path: Path, tile_folder: Path
+) -> None:
+    folder, marker = evil_folder(cli, tmp_path)
+    assert "it is not opened without --trust" in cli("encoders", "show", folder).out
+    commands = (
+        ("encoders", "import", folder, "--out", "copy"),
+        ("compress", slide, "--encoder", folder),
+        ("encoders", "evaluate", "--encoders", folder, "--set", f"a={tile_folder}@0.5"),
+        ("models", "train-demo", "--out", tmp_path / "model", "--encoder", folder),
+    )
+    for command in commands:
+        refused = cli(*command)
+        assert (refused.code, marker.exists()) == (1, False), command
+        assert "you have not said that it may" in refused.err
+        trusted = cli(*command, "--trust")
+        assert (trusted.code, marker.exists()) == (1, False), command
+        assert "unpickling it would run code" in trusted.err
+        (tmp_path / "home" / "trusted-programs.json").unlink()
+        trust._given.clear()

@@ -131,7 +131,9 @@ def test_a_folder_that_is_no_encoder_is_never_replaced(home):
     assert (precious / "thesis.txt").read_text() == "years of work"
 
 
-@pytest.mark.parametrize("name", ["", "..", "a/b", "/abs", "a\\b", "C:x", "a\nb", " a", "a.", "x" * 300])
+@pytest.mark.parametrize(
+    "name", ["", "..", "a/b", "/abs", "a\\b", "C:x", "a\nb", " a", "a.", "CON", "x" * 300]
+)
 def test_names_that_are_paths_are_refused(name):
     with pytest.raises(InvalidParameterError):
         check_new_name(name)

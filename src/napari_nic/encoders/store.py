@@ -21,6 +21,7 @@ from napari_nic.disk import check_regular, read_json, replacing_folder, sealed, 
 from napari_nic.encoders.mean_rgb import MEAN_RGB
 from napari_nic.encoders.spec import EncoderSpec, is_name, is_plain_file_name
 from napari_nic.errors import InvalidParameterError, StoreError, UnknownNameError, WeightsError
+from napari_nic.names import safe_name
 
 SPEC_FILE, WEIGHTS_FILE, CARD_FILE = "encoder.json", "weights.safetensors", "CARD.md"
 MODEL_FILES = {"torchscript": "model.pt", "torch-export": "model.pt2", "onnx": "model.onnx"}
@@ -217,7 +218,7 @@ def folder_name(name: str) -> str:
 def check_new_name(name: str) -> None:
     """Raise :class:`InvalidParameterError` unless an encoder of the user's may be called `name`."""
     folder = folder_name(name)
-    if not is_name(name) or not is_plain_file_name(folder):
+    if not is_name(name) or not is_plain_file_name(folder) or safe_name(folder) != folder:
         raise InvalidParameterError(
             "an encoder's name cannot hold a path, or characters that a file's name cannot", found=repr(name)
         )

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from napari_nic.disk import read_json, replacing
 from napari_nic.encoders.external.hub_models import known_hub_model
 from napari_nic.encoders.spec import EncoderSpec
 from napari_nic.encoders.store import MODEL_FILES, TIMM_PREFIX, user_encoders_folder
+from napari_nic.errors import StoreError
 
 SHOWN_FILE = ".terms-shown.json"
 
@@ -51,9 +53,10 @@ def terms_at_first_use(spec: EncoderSpec, *, home: Path | str | None = None) -> 
     if shown.get(spec.name) == spec.weights_sha256:
         return None
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(shown | {spec.name: spec.weights_sha256}, indent=2), encoding="utf-8")
-    except OSError:
+        with replacing(file) as temporary:
+            text = json.dumps(shown | {spec.name: spec.weights_sha256}, indent=2)
+            temporary.write_text(text, encoding="utf-8")
+    except StoreError:
         # Told again next time: the terms matter more than the repetition.
         return terms(spec)
     return terms(spec)
@@ -61,7 +64,7 @@ def terms_at_first_use(spec: EncoderSpec, *, home: Path | str | None = None) -> 
 
 def _read(file: Path) -> dict[str, str | None]:
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        data = read_json(file, StoreError, what="the list of terms that were shown")
+    except StoreError:
         return {}
     return data if isinstance(data, dict) else {}
