@@ -63,6 +63,7 @@ class CancellationToken:
         self._cancelled = False
         self._paused = False
         self._heard = False
+        self._noticed = False
         self._listeners: list[Callable[[], None]] = []
 
     @property
@@ -81,6 +82,11 @@ class CancellationToken:
     def heard(self) -> bool:
         """Whether a thread of the job waits at a checkpoint, since it was asked to."""
         return self._heard
+
+    @property
+    def noticed(self) -> bool:
+        """Whether the job has come to a checkpoint since it was cancelled, and so is about to end."""
+        return self._noticed
 
     def cancel(self) -> None:
         """Ask the job to stop at its next checkpoint; a paused job is woken to do so."""
@@ -111,7 +117,13 @@ class CancellationToken:
         if self._parent is not None and not self._cancelled:
             self._ask_parent(self._parent)
         if self.cancelled:
+            self._note()
             raise CancelledError("cancelled", hint="what was finished is kept; run again to resume")
+
+    def _note(self) -> None:
+        self._noticed = True
+        if self._parent is not None and self._parent.cancelled:
+            self._parent._note()
 
     def _ask_parent(self, parent: CancellationToken) -> None:
         """Come to the parent's checkpoint too: it may be a token that does more there, such as counting."""

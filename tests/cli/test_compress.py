@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import tifffile
 
 from napari_nic.cli.console import Console
 from napari_nic.compressed import CompressedSlide
+from napari_nic.errors import DamagedSlideError
 from napari_nic.jobs import Progress
+from napari_nic.slides.slide import Slide
 
 if TYPE_CHECKING:
     import pytest
@@ -78,7 +81,7 @@ def test_missing_pixel_size_asks_for_mpp(cli, make_tiff, make_tissue, tmp_path: 
     outcome = cli("compress", path, "--encoder", "mean-rgb")
     assert outcome.code == 1
     assert "--mpp" in outcome.err
-    assert cli("compress", path, "--encoder", "mean-rgb", "--mpp", "0.5").code == 0
+    assert cli("compress", path, "--encoder", "mean-rgb", "--mpp", "0.5", "--no-tissue").code == 0
 
 
 def test_store_made_otherwise_needs_overwrite(cli, slide: Path) -> None:
@@ -120,3 +123,64 @@ def test_interrupted_run_resumes_to_the_same_array(
     assert cli("compress", slide, "--out", out, *FINE_GRID).code == 0
     assert cli("compress", slide, "--out", whole, *FINE_GRID).code == 0
     np.testing.assert_array_equal(CompressedSlide.open(out).read(), CompressedSlide.open(whole).read())
+
+
+def write_glass(path: Path) -> Path:
+    """A slide of empty glass, with the grain of a scan."""
+    glass = np.clip(np.random.default_rng(0).normal(243, 2, (700, 700, 3)), 0, 255).astype(np.uint8)
+    options = {"resolution": (2e4, 2e4), "resolutionunit": "CENTIMETER", "metadata": None}
+    tifffile.imwrite(path, glass, tile=(256, 256), photometric="rgb", **options)
+    return path
+
+
+def test_a_slide_without_tissue_is_told_and_what_to_do_then_works(cli, tmp_path: Path) -> None:
+    glass = write_glass(tmp_path / "glass.tif")
+    for _ in range(2):  # at its first run it is not complete already, nor at the second
+        outcome = cli("compress", glass, "--encoder", "mean-rgb")
+        assert outcome.code == 1
+        assert "no tissue was found" in outcome.err
+        assert "--no-tissue" in outcome.err
+        assert "already" not in outcome.out + outcome.err
+    store = tmp_path / "glass.nic.zarr"
+    for command in (("pca",), ("pca", "--channel", "1"), ("export", "--format", "npy")):
+        outcome = cli(command[0], store, *command[1:])
+        assert outcome.code == 1
+        assert len(outcome.err.splitlines()) <= 2
+        assert "Traceback" not in outcome.err
+    outcome = cli("compress", glass, "--encoder", "mean-rgb", "--no-tissue")
+    assert outcome.code == 0
+    assert CompressedSlide.open(store).is_complete
+
+
+def test_damaged_tiles_are_named_and_the_rest_is_stored(cli, slide: Path, monkeypatch) -> None:
+    read_tile = Slide.read_tile
+
+    def broken(self: Slide, level: int, row: int, col: int) -> np.ndarray:
+        if (level, row, col) == (0, 2, 3):
+            raise DamagedSlideError("the tile cannot be decoded", path=self.path)
+        return read_tile(self, level, row, col)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Slide, "read_tile", broken)
+        outcome = cli("compress", slide, *FINE_GRID)
+    assert outcome.code == 1
+    assert "1 tiles cannot be read" in outcome.err
+    assert "(2, 3)" in outcome.err
+    store = slide.with_name("made.nic.zarr")
+    (record,) = cli("info", store, "--json").json
+    assert record["status"] == "partial"
+    failed = int(CompressedSlide.open(store).failed.sum())
+    told = cli("pca", store)
+    assert told.code == 0
+    assert f"{failed:,} cannot be read" in told.err
+    assert cli("compress", slide, *FINE_GRID).code == 0
+    assert CompressedSlide.open(store).status == "complete"
+
+
+def test_a_second_run_on_a_store_that_is_being_written_is_refused(cli, slide: Path) -> None:
+    cli("compress", slide, "--encoder", "mean-rgb", "--no-tissue")
+    store = CompressedSlide.open(slide.with_name("made.nic.zarr"), mode="r+")
+    with store.writing():
+        outcome = cli("compress", slide, "--encoder", "mean-rgb", "--no-tissue", "--overwrite")
+    assert outcome.code == 1
+    assert "being written by another run" in outcome.err

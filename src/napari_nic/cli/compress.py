@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 from napari_nic.cli import arguments
 from napari_nic.cli.batch import run_each
 from napari_nic.cli.console import Console, count, duration
+from napari_nic.cli.encoded import EVERY_CELL
 from napari_nic.cli.encoder_use import load_named_encoder
 from napari_nic.cli.info import store_record
 from napari_nic.cli.inputs import STORE_SUFFIX, find_slides, outputs_for
 from napari_nic.cli.interrupt import stoppable
+from napari_nic.errors import StoreError
 from napari_nic.wording import counted
 
 if TYPE_CHECKING:
@@ -158,6 +160,12 @@ def _report(store: CompressedSlide, patches: int, seconds: float, console: Conso
             f"({count(patches / seconds)}/s), {store.grid.rows} x {store.grid.cols} cells, "
             f"C = {store.code_size}"
         )
-    else:
+    elif store.coverage.any():
         console.result(f"{store.path}: complete already, nothing to do")
+    else:
+        raise StoreError(
+            f"no tissue was found on this slide: none of its {store.coverage.size:,} cells is compressed",
+            path=store.path,
+            hint=EVERY_CELL,
+        )
     return store_record(store) | {"new_patches": patches, "seconds": round(seconds, 3)}

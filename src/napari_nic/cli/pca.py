@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from napari_nic.cli import arguments
 from napari_nic.cli.batch import run_each
 from napari_nic.cli.console import Console
+from napari_nic.cli.encoded import open_encoded
 from napari_nic.cli.files import PICTURE, save_overlay
-from napari_nic.cli.inputs import find_stores, outputs_for, store_of
+from napari_nic.cli.inputs import find_stores, outputs_for
 
 if TYPE_CHECKING:
     from napari_nic.compressed import CompressedSlide
@@ -35,14 +36,12 @@ def add_parser(commands: arguments.Subparsers) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Draw each store."""
-    from napari_nic.compressed import CompressedSlide
-
     paths = find_stores(args.stores)
     targets = outputs_for(paths, args.out, suffix=PICTURE, label="pca")
 
     def draw(path: Path) -> dict[str, Any]:
         """Write the picture of one compressed slide; return its name for JSON."""
-        overlay = _overlay(CompressedSlide.open(store_of(path)), args.channel)
+        overlay = _overlay(open_encoded(path, console), args.channel)
         save_overlay(overlay, targets[path], cell_px=args.cell_px)
         console.result(str(targets[path]))
         return {"files": [str(targets[path])]}

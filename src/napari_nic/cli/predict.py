@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from napari_nic.cli import arguments
 from napari_nic.cli.batch import run_each
 from napari_nic.cli.console import Console
+from napari_nic.cli.encoded import open_encoded
 from napari_nic.cli.files import ARRAY, save_array
-from napari_nic.cli.inputs import find_stores, outputs_for, store_of
+from napari_nic.cli.inputs import find_stores, outputs_for
 from napari_nic.cli.interrupt import stoppable
 
 if TYPE_CHECKING:
@@ -57,15 +58,12 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 
 def _predict_one(path: Path, target: Path | None, task: _Task) -> dict[str, Any]:
-    from napari_nic.compressed import CompressedSlide
     from napari_nic.slide_models import predict
 
-    store = CompressedSlide.open(store_of(path))
+    store = open_encoded(path, task.console)
     prediction = predict(task.bundle, store, device=task.device, token=task.token)
     task.console.result(f"{store.path}: {prediction.summary}")
     record = prediction_record(prediction, int(store.coverage.sum()))
-    if record["encoded_cells"] < record["covered_cells"]:
-        task.console.note(f"note: {store.path} is not complete: {_progress(record)}")
     if target is not None:
         save_array(_cell_scores(prediction), target)
         task.console.result(str(target))
@@ -92,10 +90,6 @@ def prediction_record(prediction: Prediction, covered: int) -> dict[str, Any]:
         "encoded_cells": int(prediction.mask.sum()),
         "covered_cells": covered,
     }
-
-
-def _progress(record: dict[str, Any]) -> str:
-    return f"{record['encoded_cells']:,} of {record['covered_cells']:,} cells encoded"
 
 
 def _cell_scores(prediction: Prediction) -> Any:

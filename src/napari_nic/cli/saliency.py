@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 from napari_nic.cli import arguments
 from napari_nic.cli.batch import run_each
 from napari_nic.cli.console import Console
+from napari_nic.cli.encoded import open_encoded
 from napari_nic.cli.files import ARRAY, PICTURE, save_array, save_overlay
-from napari_nic.cli.inputs import find_stores, outputs_for, store_of
+from napari_nic.cli.inputs import find_stores, outputs_for
+from napari_nic.cli.interrupt import stoppable
 from napari_nic.errors import AnnotationError
 from napari_nic.names import TEXT_SUFFIXES, has_suffix, without_suffix
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from napari_nic.annotations import Agreement
     from napari_nic.compressed import CompressedSlide
     from napari_nic.explain import AreaOptions, SaliencyMap
+    from napari_nic.jobs import CancellationToken
     from napari_nic.slide_models import BundleCard, ModelBundle
 
 INTEGRATED = "integrated-gradients"
@@ -83,6 +86,7 @@ class _Task:
     console: Console
     bundle: ModelBundle
     target: int
+    token: CancellationToken
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
@@ -92,9 +96,10 @@ def run(args: argparse.Namespace, console: Console) -> int:
     paths = find_stores(args.stores)
     suffix = ARRAY if has_suffix(args.out or "", ARRAY) else PICTURE
     targets = outputs_for(paths, args.out, suffix=suffix, label="saliency")
-    bundle = ModelBundle.load(args.model)
-    task = _Task(args, console, bundle, target_number(bundle.card, args.target))
-    return run_each(paths, lambda path: _explain_one(path, targets[path], task), console)
+    with stoppable(console, ending="stopped") as token:
+        bundle = ModelBundle.load(args.model)
+        task = _Task(args, console, bundle, target_number(bundle.card, args.target), token)
+        return run_each(paths, lambda path: _explain_one(path, targets[path], task), console)
 
 
 def target_number(card: BundleCard, text: str | None) -> int:
@@ -119,10 +124,8 @@ def target_number(card: BundleCard, text: str | None) -> int:
 
 
 def _explain_one(path: Path, target: Path, task: _Task) -> dict[str, Any]:
-    from napari_nic.compressed import CompressedSlide
-
     args = task.args
-    store = CompressedSlide.open(store_of(path))
+    store = open_encoded(path, task.console)
     task.bundle.check_store(store)
     saliency = _saliency(store, task)
     _save(saliency, store, target, args.cell_px)
@@ -146,7 +149,7 @@ def _saliency(store: CompressedSlide, task: _Task) -> SaliencyMap:
     from napari_nic.explain import grad_cam, integrated_gradients
 
     args = task.args
-    common: dict[str, Any] = {"target": task.target, "device": args.device}
+    common: dict[str, Any] = {"target": task.target, "device": args.device, "token": task.token}
     if args.method == INTEGRATED:
         return integrated_gradients(task.bundle, store.read(), store.encoded(), **common)
     return grad_cam(

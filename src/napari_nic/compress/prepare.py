@@ -143,11 +143,27 @@ def prepare_store(
     if path.exists() and not overwrite:
         store = CompressedSlide.open(path, mode="r+")
         header = _make_header(slide, encoder, grid, store.header.tissue)
-        _check_same(store, header, options, tissue, slide)
-        return store
+        if store.coverage.any() or _is_same(store, header, options, tissue, slide):
+            _check_same(store, header, options, tissue, slide)
+            return store
+        overwrite = True  # it holds nothing: no tissue was found, and now it is looked for in another way
     coverage, record = plan_coverage(slide, grid, options, tissue=tissue, token=token)
     header = _make_header(slide, encoder, grid, record)
     return CompressedSlide.create(path, header, coverage, overwrite=overwrite)
+
+
+def _is_same(
+    store: CompressedSlide,
+    header: StoreHeader,
+    options: GridOptions | None,
+    tissue: TissueMask | None,
+    slide: Slide,
+) -> bool:
+    try:
+        _check_same(store, header, options, tissue, slide)
+    except StoreMismatchError:
+        return False
+    return True
 
 
 def _make_header(slide: Slide, encoder: Encoder, grid: PatchGrid, tissue: Mapping[str, Any]) -> StoreHeader:

@@ -132,11 +132,12 @@ def find_tissue(
     token = token or CancellationToken()
     overview = read_overview(slide, options.mpp, workers=workers, token=token)
     step, placement, damaged = overview.placement.step_um, overview.placement, overview.damaged
-    unscanned = None if is_bright_on_black(overview.image) else find_unscanned(slide, overview, token)
+    shines = slide.is_fluorescence or is_bright_on_black(overview.image)
+    unscanned = None if shines else find_unscanned(slide, overview, token)
     image = [overview.image]
     del overview  # so that the picture is let go as soon as it is no longer needed
     look = _Look(image, (step[0] * step[1]) ** 0.5, options, token, unscanned)
-    mask, threshold = look.segment()
+    mask, threshold = look.bright() if shines else look.segment()
     for tile in damaged:  # nobody knows what is there: the tiles that are encoded will tell
         mask[tile.region.slices] = True
     return TissueMask(mask, placement, _method(look, threshold, step[0], len(damaged)))

@@ -1,0 +1,40 @@
+"""Open a compressed slide whose codes a command needs, and tell how much of it is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_nic.cli.console import Console
+from napari_nic.cli.inputs import store_of
+from napari_nic.errors import StoreError
+
+if TYPE_CHECKING:
+    from napari_nic.compressed import CompressedSlide
+
+EVERY_CELL = "--no-tissue compresses every cell, --min-tissue 0.05 those with little tissue"
+
+
+def open_encoded(path: Path, console: Console) -> CompressedSlide:
+    """Open a store that holds codes; a note says if it does not hold all of them.
+
+    Raises
+    ------
+    StoreError
+        If there is no code in it, or it cannot be opened.
+    """
+    from napari_nic.compressed import CompressedSlide
+
+    store = CompressedSlide.open(store_of(path))
+    encoded, covered = int(store.encoded().sum()), int(store.coverage.sum())
+    if not covered:
+        raise StoreError(
+            "no tissue was found on this slide, so the store is empty", path=store.path, hint=EVERY_CELL
+        )
+    if not encoded:
+        raise StoreError("no cell of this slide is encoded yet", path=store.path, hint="compress it first")
+    if encoded < covered:
+        failed = int(store.failed.sum())
+        lost = f", {failed:,} cannot be read" if failed else ""
+        console.note(f"note: {store.path} is not complete: {encoded:,} of {covered:,} cells encoded{lost}")
+    return store
