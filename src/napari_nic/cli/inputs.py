@@ -189,6 +189,7 @@ def _expand(argument: str) -> list[Path]:
 
 def _slides_in(folder: Path) -> list[Path]:
     from napari_nic.slides import slide_suffixes
+    from napari_nic.slides.kinds import is_part
 
     if has_suffix(folder, ".zarr") or _holds(folder, ".dcm"):
         return [folder]
@@ -196,7 +197,12 @@ def _slides_in(folder: Path) -> list[Path]:
     return [
         entry
         for entry in _listing(folder)
-        if (entry.is_file() and has_suffix(entry, *suffixes) and not has_suffix(entry, *OUR_PICTURES))
+        if (
+            entry.is_file()
+            and has_suffix(entry, *suffixes)
+            and not has_suffix(entry, *OUR_PICTURES)
+            and not is_part(entry)
+        )
         or (entry.is_dir() and not _is_ours(entry) and (has_suffix(entry, ".zarr") or _holds(entry, ".dcm")))
     ]
 
@@ -213,9 +219,9 @@ def _is_ours(path: Path) -> bool:
 
 def _holds(folder: Path, suffix: str) -> bool:
     try:
-        return any(has_suffix(entry, suffix) for entry in folder.iterdir())
-    except OSError:
-        return False
+        return any(entry.suffix.lower() == suffix for entry in folder.iterdir())
+    except PermissionError:
+        return False  # what may not be listed is not told apart here
 
 
 def _listing(folder: Path) -> Iterable[Path]:

@@ -119,6 +119,17 @@ def _has_dicom_mark(head: bytes) -> bool:
 # -- files that belong to a slide --------------------------------------------------------------------------
 
 
+def is_part(path: Path) -> bool:
+    """Whether a file is a part of a slide that another file stands for.
+
+    Raises
+    ------
+    OSError
+        If its neighbours cannot be read.
+    """
+    return _companion(path, b"") is not None
+
+
 def _companion(path: Path, head: bytes) -> FileKind | None:
     """Recognise a file that is a part of a slide which another file stands for."""
     folder, suffix = path.parent, path.suffix.lower()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
-from napari_nic.errors import MissingPixelSizeError, OutOfBoundsError
+from napari_nic.errors import DamagedSlideError, MissingPixelSizeError, NicError, OutOfBoundsError
 from napari_nic.geometry import MPP_MAX, MPP_MIN, LevelGeometry, PixelSize, RegionPx
 from napari_nic.names import slide_stem
 from napari_nic.slides.cache import TileCache
@@ -246,7 +247,7 @@ class Slide:
                 path=self.path,
                 expected=f"rows 0 to {rows - 1}, columns 0 to {cols - 1}",
             )
-        with self._gate.reading():
+        with self._gate.reading(), self._from_disk(f"tile ({tile_row}, {tile_col}) of level {level}"):
             pixels = self._source.read_tile(level, tile_row, tile_col)
         self.reads.add(level)
         if pixels is None:
@@ -300,8 +301,21 @@ class Slide:
         if name not in self.associated_images:
             known = ", ".join(self.associated_images) or "none"
             raise OutOfBoundsError(f"no associated image {name!r}", path=self.path, expected=known)
-        with self._gate.reading():
+        with self._gate.reading(), self._from_disk(f"the {name} image"):
             return self._source.read_associated(name)
+
+    @contextmanager
+    def _from_disk(self, what: str) -> Iterator[None]:
+        """Turn what the disk refuses during a read into an error that names the slide and the part."""
+        try:
+            yield
+        except NicError:
+            raise
+        except (OSError, MemoryError) as error:
+            found = "it needs more memory than there is" if isinstance(error, MemoryError) else str(error)
+            raise DamagedSlideError(
+                f"{what} cannot be read", path=self.path, found=found, hint="check the disk, or copy it again"
+            ) from error
 
     @property
     def halvings(self) -> tuple[CoarserLevels, ...]:
