@@ -305,9 +305,12 @@ def write_ndpi(path: Path, image: np.ndarray, mpp: float = 0.5, tile_width: int 
 
 
 def write_philips(path: Path, image: np.ndarray, mpp: float = 0.25, tile: int = 256) -> Path:
-    """Write a Philips TIFF of levels 1, 2 and 4, each padded to whole tiles as theirs are."""
+    """Write a Philips TIFF of levels 1, 2 and 4, padded to whole tiles, quotes escaped, as theirs are."""
     factors = (1, 2, 4)
-    spacing = [f'PMSVR="IDoubleArray">"{mpp * f / 1000:.8f}" "{mpp * f / 1000:.8f}"' for f in factors]
+    spacing = [
+        f'PMSVR="IDoubleArray">&quot;{mpp * f / 1000:.8f}&quot; &quot;{mpp * f / 1000:.8f}&quot;'
+        for f in factors
+    ]
     levels = "".join(
         f'<DataObject ObjectType="PixelDataRepresentation"><Attribute Name="DICOM_PIXEL_SPACING" {text}'
         "</Attribute></DataObject>"
