@@ -343,26 +343,7 @@ class Monkey:
         if target is None or not window.isAncestorOf(target) or self.rng.random() < 0.2:
             target = self.viewer.window._qt_viewer
         name = self.rng.choice(
-            [
-                "Tab",
-                "Backtab",
-                "Space",
-                "Escape",
-                "Up",
-                "Down",
-                "Left",
-                "Right",
-                "Return",
-                "Home",
-                "End",
-                "C",
-                "P",
-                "R",
-                "S",
-                "E",
-                "V",
-                "T",
-            ]
+            "Tab Backtab Space Escape Up Down Left Right Return Home End C P R S E V T".split()
         )
         alt = self.rng.random() < 0.15 and len(name) == 1 and name not in "FVLPWH"
         modifier = Qt.KeyboardModifier.AltModifier if alt else Qt.KeyboardModifier.NoModifier

@@ -196,3 +196,12 @@ def test_store_opens_with_the_colours_it_was_made_of(session, profiled_file, com
     (_, options, _), _ = read_store(store.path)
     with tag_of(SimpleNamespace(metadata=options["metadata"])).slide as slide:
         assert slide.color.applied
+
+
+def test_what_a_reader_wants_known_is_told_once(opened, answers):
+    slide, layer = opened.slide, opened.layer
+    slide.notices = ("the header says RGB, the JPEG says YCbCr",)
+    for _ in range(2):
+        opened.select(None)
+        opened.select(layer)
+    assert answers.notices == [f"{slide.name}: the header says RGB, the JPEG says YCbCr"]

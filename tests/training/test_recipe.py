@@ -5,7 +5,7 @@ import torch
 from napari_nic.encoders import load_encoder
 from napari_nic.errors import InvalidParameterError
 from napari_nic.patches import TileFolder, TileSet
-from napari_nic.training.publish import reconstruction_quality
+from napari_nic.training.publish import _psnr, reconstruction_quality
 from napari_nic.training.recipe import TrainRecipe, train_encoder
 from napari_nic.training.sets import GivenSources, TileFolders, Wanted
 
@@ -108,3 +108,8 @@ class _Half:
 
     def reconstruct(self, x):
         return x * 0
+
+
+def test_a_single_held_out_patch_has_a_quality_too():
+    """It is its own mean: the error is nothing, and nothing is divided by it."""
+    assert _psnr(0.0) == pytest.approx(88.1, abs=0.1)

@@ -23,6 +23,9 @@ from napari_nic.training.objectives.base import Objective
 from napari_nic.training.pictures import reconstruct
 from napari_nic.training.recipe import JUDGED_PATCHES, TrainRecipe, draw_plain, encoder_spec
 
+LEAST_ERROR = 1e-4
+"""Squared grey levels: below it patches are alike, and their ratio to noise (88 dB) says no more."""
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -108,7 +111,7 @@ def _squared_error(one: np.ndarray, other: np.ndarray) -> NDArray[np.float64]:
 
 
 def _psnr(error: float) -> float:
-    return round(10 * float(np.log10(255**2 / error)), 2)
+    return round(10 * float(np.log10(255**2 / max(error, LEAST_ERROR))), 2)
 
 
 def save_encoder(

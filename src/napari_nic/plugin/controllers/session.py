@@ -59,6 +59,7 @@ class Session:
         self.layer: Layer | None = None
         self.store: CompressedSlide | None = None
         self.store_note = ""
+        self._told: set[str] = set()
         self.specs = self._list_encoders()
         self.spec = self._remembered_spec()
         viewer.layers.events.inserted.connect(self._on_inserted)
@@ -107,10 +108,19 @@ class Session:
         if layer is self.layer:
             return
         self.layer = layer
+        self._tell_notices()
         self.slide_changed.emit()
         self.find_store(any_encoder=True)
         if self.slide is not None and self.slide.pixel_size is None:
             self.pixel_size_wanted.emit()
+
+    def _tell_notices(self) -> None:
+        """Say once what a reader wants to be known of a slide."""
+        slide = self.slide
+        if slide is not None and slide.notices and slide.fingerprint not in self._told:
+            self._told.add(slide.fingerprint)
+            for notice in slide.notices:
+                self.asking.tell(f"{slide.name}: {notice}")
 
     def set_pixel_size(self, mpp: float) -> None:
         """Take the user's um/px for the chosen slide and remember it.

@@ -11,7 +11,7 @@ from napari.utils.notifications import show_info
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication, QFileDialog, QInputDialog, QMainWindow, QMessageBox, QWidget
 
-from napari_nic.errors import NicError
+from napari_nic.errors import NicError, UnreadableSlideError
 from napari_nic.geometry import MPP_MAX, MPP_MIN
 from napari_nic.names import known_suffix
 from napari_nic.plugin.controllers.asking import Leaving
@@ -47,9 +47,10 @@ class Dialogs:
             + (f" ({reason})" if reason else "")
             + ".\n\nMicrometres per pixel (0.25 for a 40x scan, 0.5 for 20x):"
         )
-        mpp, given = QInputDialog.getDouble(
-            self._parent, "Pixel size", text, TYPICAL_MPP, MPP_MIN, MPP_MAX, 4
-        )
+        # The file's own value, though it is hard to believe, may be right: then the user confirms it.
+        stated = slide.unbelieved_mpp or TYPICAL_MPP
+        least, most = min(MPP_MIN, stated), max(MPP_MAX, stated)
+        mpp, given = QInputDialog.getDouble(self._parent, "Pixel size", text, stated, least, most, 4)
         return mpp if given else None
 
     def confirm(self, title: str, text: str, *, yes: str, no: str) -> bool:
@@ -109,6 +110,8 @@ def show_error(error: Exception, parent: QWidget | None) -> None:
     box.setTextFormat(Qt.TextFormat.RichText)
     box.setText(error_text(error))
     box.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    if isinstance(error, UnreadableSlideError) and error.reasons:
+        box.setDetailedText("\n".join(f"{reader}: {reason}" for reader, reason in error.reasons))
     box.exec()
 
 
