@@ -48,7 +48,7 @@ def test_without_a_slide(session, runner):
 
 def test_whole_slide(opened, compressing, runner):
     compressing.region = "whole"
-    assert compressing.label() == "&Compress slide"
+    assert compressing.label() == "C&ompress slide"
     compressing.start()
     assert compressing.state.complete
     assert opened.store.is_complete
@@ -82,7 +82,7 @@ def test_visible_part_then_the_rest(opened, compressing, answers):
     compressing.start()
     state = compressing.state
     assert 0 < state.done < state.total
-    assert compressing.label() == f"&Continue: {state.total - state.done:,} of {state.total:,} left"
+    assert compressing.label() == f"C&ontinue: {state.total - state.done:,} of {state.total:,} left"
     assert not compressing.why_not()
     compressing.start()
     assert "visible part" in answers.notices[0]
@@ -218,7 +218,7 @@ def test_edited_tissue_is_used(opened, compressing, tissue, answers):
     assert opened.store.header.tissue["method"] == "edited"
 
     layer.data[:] = 1
-    assert compressing.label() == f"&Compress anew: {opened.store.coverage.size:,} cells"
+    assert compressing.label() == f"C&ompress anew: {opened.store.coverage.size:,} cells"
     compressing.start()
     assert "Tissue mask changed" in answers.questions[-1]
     assert not opened.store.coverage.all(), "the answer was no"
@@ -265,7 +265,7 @@ def test_other_options_offer_a_finished_slide_again(compressing, options):
     assert compressing.why_not()
     compressing.set_options(options)
     assert not compressing.why_not()
-    assert compressing.label() == "&Compress anew"
+    assert compressing.label() == "C&ompress anew"
     compressing.set_options(CompressOptions(device="cpu"))
     assert compressing.label() == "Slide compressed"
 
@@ -305,7 +305,7 @@ def test_store_with_overlap_can_be_made_without_it(compressing, opened, answers)
     compressing.set_options(CompressOptions())
     assert compressing.label() == "Slide compressed", "nothing else is asked for"
     compressing.set_options(CompressOptions(overlap=0.0))
-    assert compressing.label() == "&Compress anew"
+    assert compressing.label() == "C&ompress anew"
     answers.agree = True
     compressing.start()
     assert opened.store.grid.stride_px == opened.store.grid.patch_px
@@ -364,13 +364,13 @@ def number_in(text: str) -> int:
 
 def test_button_counts_the_cells_of_a_mask_that_is_shown(opened, compressing, tissue):
     compressing.region = "whole"
-    assert compressing.label() == "&Compress slide", "the tissue is not known yet"
+    assert compressing.label() == "C&ompress slide", "the tissue is not known yet"
     compressing.region = "visible"
-    assert compressing.label() == "&Compress visible part"
+    assert compressing.label() == "C&ompress visible part"
     tissue.edit()
     compressing.region = "whole"
     label = compressing.label()
-    assert label.startswith("&Compress ")
+    assert label.startswith("C&ompress ")
     assert label.endswith(" cells")
     assert encoded_by(compressing.start, opened) == number_in(label)
     assert compressing.label() == "Slide compressed"
@@ -384,11 +384,11 @@ def test_button_counts_what_is_left_here_and_in_all(opened, compressing):
     look_at(opened, top=0, left=0, bottom=300, right=1500)
     label, total = compressing.label(), compressing.state.total
     left = total - compressing.state.done
-    assert re.fullmatch(rf"&Continue here: [\d,]+ of {left:,} left", label)
+    assert re.fullmatch(rf"C&ontinue here: [\d,]+ of {left:,} left", label)
     assert encoded_by(compressing.start, opened) == number_in(label)
     left = total - compressing.state.done
     compressing.region = "whole"
-    assert compressing.label() == f"&Continue: {left:,} of {total:,} left"
+    assert compressing.label() == f"C&ontinue: {left:,} of {total:,} left"
     assert encoded_by(compressing.start, opened) == left
 
 
@@ -399,7 +399,7 @@ def test_button_says_anew_only_where_all_is_encoded_again(opened, compressing, t
     assert "anew" not in compressing.label(), "the mask asks for the same cells"
     compressing.options = CompressOptions(overlap=0.5)
     label = compressing.label()
-    assert label.startswith("&Compress anew: ")
+    assert label.startswith("C&ompress anew: ")
     answers.agree = True
     compressing.start()
     assert int(opened.store.encoded().sum()) == number_in(label)
@@ -408,7 +408,7 @@ def test_button_says_anew_only_where_all_is_encoded_again(opened, compressing, t
 def test_a_slide_without_tissue_says_so(opened, compressing, tissue):
     tissue.edit()
     tissue.layer().data = np.zeros_like(tissue.layer().data)
-    assert compressing.label().startswith("&Compress 0 cells") or "No tissue" in compressing.label()
+    assert compressing.label().startswith("C&ompress 0 cells") or "No tissue" in compressing.label()
     compressing.region = "whole"
     compressing.start()
     if opened.store is not None:
@@ -422,11 +422,11 @@ def test_folder_is_chosen_for_one_slide_and_can_be_taken_back(
     """A folder that was chosen for a read-only slide must not redirect every slide after it."""
     beside = opened.slide.path.parent
     opened.set_store_folder(tmp_path / "elsewhere")
-    assert opened.describe_place() == f"made.nic.zarr in {tmp_path / 'elsewhere'}"
+    assert opened.describe_place() == f"In {tmp_path / 'elsewhere'}: made.nic.zarr"
     add_slide(opened.viewer, make_tiff(beside / "next.tif", make_tissue(400, 500, seed=7), factors=(1,)))
     assert opened.slide.name == "next"
     assert opened.store_place() == beside / "next.nic.zarr"
-    assert opened.describe_place() == "next.nic.zarr, beside the slide"
+    assert opened.describe_place() == "Beside the slide: next.nic.zarr"
     opened.select(opened.slide_layers[0])
     assert opened.store_place() == tmp_path / "elsewhere" / "made.nic.zarr"
     compressing.start()

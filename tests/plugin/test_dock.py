@@ -187,7 +187,7 @@ def test_pause_and_cancel_by_click(with_slide, qtbot):
     finish(dock, qtbot)
     state = dock.compressing.state
     assert 0 < state.done < state.total
-    assert section.button.text().startswith("&Continue")
+    assert section.button.text().startswith("C&ontinue")
 
 
 def test_prediction_by_click_compresses_first(with_slide, qtbot, bundle_folder):

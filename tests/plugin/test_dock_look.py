@@ -98,7 +98,7 @@ def test_options_form_shows_what_the_store_was_made_with(with_slide, qtbot, slid
     assert dock.compressing.label() == "Slide compressed"
     form.overlap.value = 0
     assert dock.compressing.options == CompressOptions(overlap=0.0)
-    assert dock.compressing.label() == "&Compress anew"
+    assert dock.compressing.label() == "C&ompress anew"
     form.overlap.value = 50
     assert dock.compressing.label() == "Slide compressed"
     dock.session.set_store(None)

@@ -119,10 +119,10 @@ def test_main_dock_is_read_in_full(
     assert "answer to any question about a patient" in dock.overlay_section.caution.text()
     dock.compressing.region = "visible"
     for label in (
-        "&Compress visible part",
-        "&Continue here: 12,345 of 1,234,567 left",
-        "&Continue: 1,234,567 of 1,234,567 left",
-        "&Compress anew: 1,234,567 cells",
+        "C&ompress visible part",
+        "C&ontinue here: 12,345 of 1,234,567 left",
+        "C&ontinue: 1,234,567 of 1,234,567 left",
+        "C&ompress anew: 1,234,567 cells",
     ):
         dock.compress_section.button.setText(label)
         assert all_clipped(dock) == [], label

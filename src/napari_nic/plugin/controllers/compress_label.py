@@ -38,17 +38,17 @@ def label_of_store(store: CompressedSlide, visible: RegionPx | None) -> str:
         return ALL_DONE if total else NOTHING_FOUND
     here = 0 if visible is None else _within(store.grid, missing, visible)
     if 0 < here < left:
-        return f"&Continue here: {here:,} of {left:,} left"
-    return f"&Continue: {left:,} of {total:,} left" if left < total else f"&Compress {counted(left, 'cell')}"
+        return f"C&ontinue here: {here:,} of {left:,} left"
+    return f"C&ontinue: {left:,} of {total:,} left" if left < total else f"C&ompress {counted(left, 'cell')}"
 
 
 def label_of_new(planned: int | None, *, anew: bool, whole: bool) -> str:
     """Say what making a store, or (if `anew`) making it once more, would do; None stands for not known."""
     if anew:
-        return "&Compress anew" if planned is None else f"&Compress anew: {counted(planned, 'cell')}"
+        return "C&ompress anew" if planned is None else f"C&ompress anew: {counted(planned, 'cell')}"
     if planned is not None:
-        return f"&Compress {counted(planned, 'cell')}"
-    return "&Compress slide" if whole else "&Compress visible part"
+        return f"C&ompress {counted(planned, 'cell')}"
+    return "C&ompress slide" if whole else "C&ompress visible part"
 
 
 def planned_cells(

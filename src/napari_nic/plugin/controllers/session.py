@@ -274,8 +274,8 @@ class Session:
         if slide is None or place is None:
             return ""
         if place.parent == slide.path.parent:
-            return f"{place.name}, beside the slide"
-        return f"{place.name} in {place.parent}"
+            return f"Beside the slide: {place.name}"
+        return f"In {place.parent}: {place.name}"
 
     def _store_folders(self) -> dict[str, str]:
         folders = self.settings.get(FOLDERS_SETTING)

@@ -26,7 +26,7 @@ class AnnotationSection(Section):
     def __init__(self, session: Session, annotating: AnnotationController) -> None:
         super().__init__("Annotations")
         self._session, self._annotating = session, annotating
-        self.open = QPushButton("Open annotat&ions...")
+        self.open = QPushButton("Open a&nnotations...")
         self.open.clicked.connect(self._open)
         self.save = QPushButton("Save...")
         self.save.clicked.connect(self._save)

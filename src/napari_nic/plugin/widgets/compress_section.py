@@ -36,7 +36,7 @@ class CompressSection(Section):
     def __init__(self, session: Session, compressing: CompressController) -> None:
         super().__init__("")
         self._session, self._compressing = session, compressing
-        self.button = QPushButton("&Compress slide")
+        self.button = QPushButton("C&ompress slide")
         self.button.setObjectName("nic-compress")
         self.button.clicked.connect(compressing.start)
         self.pause = GlyphButton("pause", "Pause")

@@ -22,7 +22,7 @@ CHOICE_WIDTH = 118
 
 ACCELERATORS: dict[Kind, str] = {
     "pca": "PC&A",
-    "channel": "Cha&nnel",
+    "channel": "Channel",
     "prediction": "P&rediction",
     "saliency": "Salienc&y",
 }

@@ -42,7 +42,7 @@ class SlideSection(Section):
         self.refresh()
 
     def _build_empty(self) -> None:
-        open_button, sample = QPushButton("&Open slide..."), QPushButton("Try the sample")
+        open_button, sample = QPushButton("Open sli&de..."), QPushButton("Try the sample")
         open_button.clicked.connect(self.open_clicked)
         sample.clicked.connect(self.sample_clicked)
         self.empty = Section("")
@@ -58,7 +58,7 @@ class SlideSection(Section):
         self.about = quiet_label(wrap=False)
         self.set_mpp = QPushButton(f"Enter {UM}/px...")
         self.set_mpp.clicked.connect(lambda: self._session.ask_pixel_size(again=True))
-        self.slide_row = row(self.slides, label="&Slide")
+        self.slide_row = row(self.slides, label="Sl&ide")
         self.profile = QCheckBox("Apply colour profile")
         self.profile.clicked.connect(lambda on: self._session.set_color("srgb" if on else "raw"))
         for widget in (self.slide_row, self.about, self.set_mpp, self.profile):
