@@ -22,7 +22,7 @@ CALLS = {
     "timm.models.load_state_dict_from_hf": {"encoders.external.timm_models"},  # --allow-download
     "load_model_config_from_hf": {"encoders.external.timm_models"},  # --allow-download
     "urllib.request.urlopen": {"plugin.sample_data"},  # File > Open Sample, a fixed address and checksum
-    "subprocess.run": {"cli.demo"},  # ourselves, to see whether a window can be opened
+    "subprocess.run": {"cli.demo", "apart"},  # ourselves, to see whether a window or a file can be opened
     "ctypes.CDLL": {"disk"},  # the C library
 }
 """Calls that run or fetch what is named, and the only modules that make them."""
@@ -52,7 +52,7 @@ NEVER = {
 
 MODULES = {
     "pickle": {"encoders.external.states"},  # the name of an error
-    "subprocess": {"cli.demo"},
+    "subprocess": {"cli.demo", "apart"},
     "socket": {"compressed.lease"},  # the name of this machine
     "urllib.request": {"plugin.sample_data"},
     "huggingface_hub.errors": {"encoders.external.timm_models"},

@@ -163,7 +163,7 @@ def test_mutants_of_pytorch_files(tmp_path, data):
             read_state(path)
 
 
-@FEW
+@settings(FEW, max_examples=4)
 @given(content=st.binary(max_size=300))
 def test_any_bytes_are_no_model_of_keras(tmp_path, content):
     for start in (b"", b"\x89HDF\r\n\x1a\n"):

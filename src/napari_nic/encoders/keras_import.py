@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 from safetensors.numpy import save
 
+from napari_nic.apart import check_survives
 from napari_nic.disk import check_regular
 from napari_nic.encoders.spec import MOST_CODE, EncoderSpec
 from napari_nic.encoders.store import WEIGHTS_FILE, check_new_name, file_sha256, new_encoder, write_spec
@@ -87,6 +88,8 @@ def import_keras(path: Path | str, *, name: str, home: Path | str | None = None)
     """
     path = Path(path)
     check_new_name(name)
+    check_regular(path, WeightsError)
+    check_survives(f"{__name__}:_read_model", path, WeightsError)
     layers, arrays = _read_model(path)
     state = _to_network(layers, arrays, path)
     weights = save(state)
