@@ -134,8 +134,8 @@ def open_tiff(path: Path, selection: Selection | None = None) -> SlideSource | C
         source = ByteSource(path)
         opened.callback(source.close)
         try:
-            # tifffile would tell an NDPI by its suffix.
-            with tifffile.TiffFile(path, is_ndpi=is_ndpi) as tif:
+            # tifffile would tell an NDPI by its suffix, and open whatever file an OME-TIFF names.
+            with tifffile.TiffFile(path, is_ndpi=is_ndpi, _multifile=False) as tif:
                 slide = _open(tif, source, selection or Selection())
         except NicError as error:
             raise _with_path(error, path) from error

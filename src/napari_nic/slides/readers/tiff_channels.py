@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 
-from napari_nic.errors import ChannelsError, DamagedSlideError
+from napari_nic.errors import ChannelsError, UnsupportedPixelsError
 from napari_nic.slides.model import Selection
 from napari_nic.slides.readers.tiff_page import Plane
 from napari_nic.slides.readers.tiff_pixels import channels_refusal, refusal
@@ -194,9 +194,7 @@ def choose_pages(level: Any, places: Mapping[str, int]) -> list[Plane]:
     Raises
     ------
     UnsupportedPixelsError
-        If the axes of the file make no picture.
-    DamagedSlideError
-        If a page is not there.
+        If the axes of the file make no picture, or a page is not there.
     """
     _check_axes(level)
     sizes = dict(zip(level.axes, level.shape, strict=True))
@@ -207,7 +205,10 @@ def choose_pages(level: Any, places: Mapping[str, int]) -> list[Plane]:
         at = [channel if axis == "C" else places.get(axis, 0) for axis in leading]
         pages.append(level.pages[int(np.ravel_multi_index(at, shape)) if at else 0])
     if any(page is None for page in pages):
-        raise DamagedSlideError("a page of the file that its metadata name is not there")
+        raise UnsupportedPixelsError(
+            "pages that the metadata name are not in this file",
+            hint="where it is spread over several files, convert it to one OME-TIFF; else copy it again",
+        )
     return [Plane.of(page) for page in pages]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +12,7 @@ import tifffile
 
 from napari_nic.errors import DamagedSlideError, UnreadableSlideError
 from napari_nic.slides.model import PixelSizeClaim
-from napari_nic.slides.readers.tiff_channels import ChannelFacts, read_channels
+from napari_nic.slides.readers.tiff_channels import ChannelFacts, parse_xml, read_channels
 from napari_nic.slides.readers.tiff_depth import bits_of_ome
 from napari_nic.slides.readers.tiff_pixel_size import (
     aperio_claims,
@@ -21,9 +23,10 @@ from napari_nic.slides.readers.tiff_pixel_size import (
     qptiff_claims,
     resolution_claims,
 )
+from napari_nic.slides.readers.tiff_structure import MAX_PAGES
 
 _TEXT_TAGS = ("ImageDescription", "Make", "Model", "Software", "DateTime", "Artist", "HostComputer")
-_ICC_TAG = 34675
+_ICC_TAG, _MASK_BIT = 34675, 4
 _ASSOCIATED_MAX_PIXELS = 2**26  # what is larger is no label
 _RIVAL_SHARE = 4  # a second picture of a quarter of the slide's pixels is no label either
 
@@ -93,6 +96,7 @@ def read_facts(tif: tifffile.TiffFile) -> TiffFacts:
         If it holds no picture.
     """
     _refuse_stitched(tif)
+    _refuse_absurd_counts(tif)
     if not tif.series:
         raise DamagedSlideError("the TIFF file holds no picture", hint="copy it again from where it came")
     series = 0 if tif.is_svs or tif.is_ndpi or tif.is_philips else _largest(tif)
@@ -112,6 +116,27 @@ def read_facts(tif: tifffile.TiffFile) -> TiffFacts:
         spacings=dialect.spacings,
         bits=dialect.bits,
         notices=dialect.notices + _rivals(tif, series),
+    )
+
+
+def _refuse_absurd_counts(tif: tifffile.TiffFile) -> None:
+    """Look at what an OME-XML counts before tifffile makes lists of as many pages."""
+    if not tif.is_ome:
+        return
+    for pixels in re.findall(r"<[\w:]*Pixels\b[^>]*>", tif.ome_metadata or ""):
+        planes = math.prod(int(count) for count in re.findall(r"\bSize[CZT]=\"(\d{1,12})\"", pixels))
+        if planes > MAX_PAGES:
+            raise _absurd(planes)
+    for count in re.findall(r"\b(?:PlaneCount|IFD|First[CZT])=\"(\d{1,12})\"", tif.ome_metadata or ""):
+        if int(count) > MAX_PAGES:
+            raise _absurd(int(count))
+
+
+def _absurd(count: int) -> DamagedSlideError:
+    return DamagedSlideError(
+        f"the OME metadata speak of {count} pages",
+        expected=f"at most {MAX_PAGES}",
+        hint="the file was damaged: copy it again from where it came",
     )
 
 
@@ -145,18 +170,39 @@ def _read_philips(tif: tifffile.TiffFile, series: int) -> _Dialect:
 
 
 def _read_ome(tif: tifffile.TiffFile, series: int) -> _Dialect:
-    document = tifffile.xml2dict(tif.ome_metadata or "")
-    root = document.get("OME", {})
+    root = tifffile.xml2dict(tif.ome_metadata or "").get("OME", {})
     images = root.get("Image", []) if isinstance(root, dict) else []
     images = images if isinstance(images, list) else [images]
-    pixels = images[series].get("Pixels", {}) if series < len(images) else {}
-    if not isinstance(pixels, dict):
-        return _Dialect()
+    pixels = _pixels_of(images[series : series + 1] + images, tif.series[series].keyframe)
     claims, notices = ome_claims(pixels)
     plain = {
         f"ome.{key}": str(value) for key, value in pixels.items() if isinstance(value, str | int | float)
     }
-    return _Dialect(claims, plain, bits=bits_of_ome(pixels), notices=notices)
+    return _Dialect(claims, plain, bits=bits_of_ome(pixels), notices=notices + _elsewhere(tif))
+
+
+def _pixels_of(images: list[Any], page: Any) -> dict[str, Any]:
+    """Return the Pixels of the image that a page belongs to: tifffile leaves out images without pages."""
+    for image in images:
+        pixels = image.get("Pixels") if isinstance(image, dict) else None
+        size = (page.imagewidth, page.imagelength)
+        if isinstance(pixels, dict) and (pixels.get("SizeX"), pixels.get("SizeY")) == size:
+            return pixels
+    return {}
+
+
+def _elsewhere(tif: tifffile.TiffFile) -> list[str]:
+    """Name the files that hold other pages of the same slide; they are never opened."""
+    root = parse_xml(tif.ome_metadata or "")
+    own = root.get("UUID")
+    names = {
+        node.get("FileName", "another")
+        for node in root.iter()
+        if str(node.tag).endswith("}UUID") and own and (node.text or "").strip() != own
+    }
+    if not names:
+        return []
+    return [f"pages of this slide lie in other files ({', '.join(sorted(names)[:3])}): they are not shown"]
 
 
 def _read_imagej(tif: tifffile.TiffFile, series: int) -> _Dialect:
@@ -183,7 +229,15 @@ def _largest(tif: tifffile.TiffFile) -> int:
 
 
 def _areas(tif: tifffile.TiffFile) -> list[int]:
-    return [series.keyframe.imagelength * series.keyframe.imagewidth for series in tif.series]
+    return [
+        0 if _is_mask(page := series.keyframe) else page.imagelength * page.imagewidth
+        for series in tif.series
+    ]
+
+
+def _is_mask(page: Any) -> bool:
+    """Whether a page only says which pixels of another one count, as GDAL writes them."""
+    return page.photometric == tifffile.PHOTOMETRIC.MASK or bool(int(page.subfiletype) & _MASK_BIT)
 
 
 def _rivals(tif: tifffile.TiffFile, main: int) -> list[str]:
@@ -207,7 +261,7 @@ def _associated(tif: tifffile.TiffFile, main: int) -> dict[str, int]:
     found: dict[str, int] = {}
     for index, series in enumerate(tif.series):
         page = series.keyframe
-        if index == main or series.axes not in ("YX", "YXS", "SYX"):
+        if index == main or _is_mask(page) or series.axes not in ("YX", "YXS", "SYX"):
             continue
         if page.imagelength * page.imagewidth <= _ASSOCIATED_MAX_PIXELS:
             name = (series.name or page.description.split("\n")[0]).strip().lower() or f"image-{index}"
