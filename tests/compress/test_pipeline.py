@@ -203,13 +203,16 @@ def test_closing_while_paused_ends_the_threads(slide, moment_encoder, tmp_path):
 def test_an_error_while_paused_is_told_at_once(slide, moment_encoder, tmp_path, monkeypatch):
     encoder = moment_encoder()
     store = prepare_store(slide, encoder, path=tmp_path / "a.nic.zarr", options=ALL_CELLS)
-    run, _ = paused_run(slide, encoder, store)
+    token, heard = CancellationToken(), threading.Event()
+    token.when_heard(heard.set)
 
     def full(*_args, **_options):
+        token.pause()
+        assert heard.wait(30)  # the threads wait already
         raise StoreError("no space left on the disk")
 
     monkeypatch.setattr(store, "write_block", full)
-    (error,) = in_time(lambda: list(run))
+    (error,) = in_time(lambda: list(compress(slide, encoder, store, token=token, workers=2)))
     assert "no space" in str(error)
     assert no_workers()
 

@@ -150,6 +150,7 @@ class InlineRunner:
 
     def start(self, title: str, make: MakeJob, callbacks: Callbacks) -> Job:
         job = Job(title)
+        job.token.when_heard(callbacks.heard)
         self.titles.append(title)
         self.waiting.append((job, make(job.token), callbacks))
         if not self.hold:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -141,10 +142,41 @@ def test_pause_and_go_on(compressing, runner):
     job = runner.waiting[0][0]
     compressing.pause()
     assert job.token.paused
-    assert compressing.state.phase == "paused"
-    compressing.pause()
+    assert compressing.state.phase == "pausing"
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(job.token.checkpoint)
+        while compressing.state.phase != "paused":
+            assert not waiting.done()
+        compressing.pause()
+        waiting.result(10)
     assert not job.token.paused
     assert compressing.state.phase == "running"
+
+
+def test_a_pause_that_is_taken_back_before_it_is_heard(compressing, runner):
+    runner.hold = True
+    compressing.start()
+    compressing.pause()
+    compressing.pause()
+    assert compressing.state.phase == "running"
+    runner.finish()
+    assert compressing.state.phase == "idle"
+
+
+def test_an_error_that_ends_a_paused_run_is_told_at_once(compressing, runner, answers, monkeypatch):
+    runner.hold = True
+    compressing.region = "whole"
+    compressing.options = CompressOptions(overlap=0.75)
+    compressing.start()
+
+    def full(*_args, **_options):
+        compressing.pause()
+        raise StoreError("no space left on the disk")
+
+    monkeypatch.setattr(CompressedSlide, "write_block", full)
+    runner.finish()
+    assert compressing.state.phase == "idle"
+    assert any("no space" in str(error) for error in answers.errors)
 
 
 def test_cancel_keeps_what_is_finished(opened, compressing, runner, monkeypatch):

@@ -178,7 +178,8 @@ def test_pause_and_cancel_by_click(with_slide, qtbot):
     compress_slowly(dock, qtbot)
     section = dock.compress_section
     click(section.pause, qtbot)
-    assert dock.compressing.state.phase == "paused"
+    assert dock.compressing.state.phase in ("pausing", "paused")
+    qtbot.waitUntil(lambda: dock.compressing.state.phase == "paused", timeout=30_000)
     assert "(paused)" in section.text.text()
     assert section.pause.toolTip() == "Go on"
     click(section.pause, qtbot)

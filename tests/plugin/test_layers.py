@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from napari.layers import Image, Labels
 
+from napari_nic.errors import DamagedSlideError
 from napari_nic.explain import Overlay
 from napari_nic.geometry import PixelSize, Placement
 from napari_nic.plugin.layers import (
@@ -26,6 +27,8 @@ from napari_nic.plugin.layers import (
     visible_region,
 )
 from napari_nic.slides import open_slide
+from napari_nic.slides.hatching import hatched
+from napari_nic.slides.slide import Slide
 from napari_nic.tissue import TissueMask
 
 
@@ -128,3 +131,39 @@ def test_visible_region_is_in_level_0_and_inside(slide):
 def test_unknown_pixel_is_never_a_claim():
     assert frame(UNKNOWN_PIXEL)["units"] == ("pixel", "pixel")
     assert frame(PixelSize(1.0, 1.0, "unknown"))["units"] == ("um", "um")
+
+
+def test_what_cannot_be_read_is_hatched_and_told_once(slide_path, monkeypatch):
+    """Blank would look like glass; and an error at each draw would take the window down."""
+    told = []
+    monkeypatch.setattr("napari.utils.notifications.show_warning", told.append)
+    read_tile = Slide.read_tile
+
+    def broken(self, level, row, col):
+        if (level, row, col) in ((0, 1, 1), (0, 2, 3)):
+            raise DamagedSlideError("the tile cannot be decoded", path=self.path)
+        return read_tile(self, level, row, col)
+
+    with open_slide(slide_path) as slide:
+        whole = [np.asarray(level) for level in slide.pyramid()]
+        monkeypatch.setattr(Slide, "read_tile", broken)
+        levels, _, _ = slide_layer(slide)
+        shown = np.asarray(levels[0])[:1100, :1500]
+        for row, col in ((1, 1), (2, 3)):
+            tile = slide.levels[0].tile_region(row, col)
+            assert np.array_equal(shown[tile.slices], hatched(tile.height, tile.width))
+            whole[0][tile.slices] = hatched(tile.height, tile.width)
+        assert np.array_equal(shown, whole[0])
+        np.asarray(levels[1])  # averaged from it, or the file's own
+        np.asarray(levels[0])
+        assert len(told) == 1
+        assert "made cannot be read" in told[0]
+        with pytest.raises(DamagedSlideError):  # whatever computes is still told
+            slide.read_tile(0, 1, 1)
+
+
+def test_stripes_are_not_the_colour_of_glass():
+    stripes = hatched(64, 48)
+    assert stripes.shape == (64, 48, 3)
+    assert len(np.unique(stripes.reshape(-1, 3), axis=0)) == 2
+    assert np.ptp(stripes.astype(int), axis=2).max() > 100

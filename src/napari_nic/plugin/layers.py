@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 
 from napari_nic.geometry import LevelGeometry, PixelSize, Placement, RegionPx
+from napari_nic.plugin.damage import DamageTeller
 from napari_nic.slides import Slide
 from napari_nic.tissue import TissueMask
 
@@ -111,8 +112,9 @@ def to_slide_um(world: Sequence[float], slide: Slide) -> tuple[float, float]:
 
 
 def slide_layer(slide: Slide) -> LayerData:
-    """Show a slide as a multiscale RGB image."""
-    levels = align_levels(slide.pyramid(), slide.pyramid_levels, slide.background)
+    """Show a slide as a multiscale RGB image; what cannot be read is hatched, and told once."""
+    shown = slide.with_hatching(DamageTeller(slide.name))
+    levels = align_levels(shown.pyramid(), shown.pyramid_levels, slide.background)
     options = {
         "name": slide.name,
         "rgb": True,

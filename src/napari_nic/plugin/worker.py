@@ -43,12 +43,16 @@ def _ignore(*_: Any) -> None:
 
 @dataclass(frozen=True)
 class Callbacks:
-    """What happens in the main thread; `finished` comes last, however the job ended."""
+    """What happens in the main thread; `finished` comes last, however the job ended.
+
+    `heard` comes after each pause, when the job waits.
+    """
 
     yielded: Callable[[Any], None] = _ignore
     returned: Callable[[Any], None] = _ignore
     failed: Callable[[Exception], None] = _ignore
     finished: Callable[[], None] = _ignore
+    heard: Callable[[], None] = _ignore
 
 
 @dataclass(eq=False)
@@ -113,6 +117,10 @@ class _Titled(functools.partial):
 
     def __format__(self, spec: str) -> str:
         return format(self.title, spec)
+
+
+class _Heard:
+    """Stands among the reports for a pause that has been heard."""
 
 
 @dataclass(frozen=True)
@@ -209,7 +217,11 @@ class _Told:
     callbacks: Callbacks
 
     def yielded(self, value: Any) -> None:
-        if not self.runner.closed:
+        if self.runner.closed:
+            return
+        if isinstance(value, _Heard):
+            self.callbacks.heard()
+        else:
             self.callbacks.yielded(value)
 
     def returned(self, value: Any) -> None:
@@ -261,6 +273,8 @@ class ThreadRunner:
             function, _start_thread=False, _ignore_errors=True, _worker_class=_worker_class()
         )
         worker.token = job.token
+        # Qt hands it to the main thread from whichever thread of the job waits first.
+        job.token.when_heard(lambda: worker.yielded.emit(_Heard()))
         told = _Told(self, job, callbacks)
         worker.yielded.connect(functools.partial(self._inbox.put, told.yielded))
         worker.returned.connect(functools.partial(self._inbox.put, told.returned))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from napari_nic.slides.compose import compose
 from napari_nic.slides.counter import ReadCounter
 from napari_nic.slides.fingerprint import fingerprint_choice
 from napari_nic.slides.gate import Gate
+from napari_nic.slides.hatching import hatched
 from napari_nic.slides.model import Channel, ColorInfo, Level, Rgb, RgbArray, SlideSource
 from napari_nic.slides.pixel_size import choose_pixel_size, contradictions, stated_by_user, unbelieved
 from napari_nic.slides.watch import FileWatch
@@ -110,6 +111,7 @@ class Slide:
         elif self.pixel_size is not None:
             self.notices += contradictions(self.pixel_size, self._claims)
         self._halvings = self._make_halvings()
+        self._on_damage: Callable[[DamagedSlideError], None] | None = None
         self._watch = FileWatch(path, info.fingerprint_files)
         self._fingerprint: str | None = None
 
@@ -218,6 +220,22 @@ class Slide:
         twin._halvings = twin._make_halvings()
         return twin
 
+    def with_hatching(self, on_damage: Callable[[DamagedSlideError], None]) -> Slide:
+        """Return the same open slide for looking at: tiles that cannot be read are striped.
+
+        Of :meth:`read_region` and :meth:`pyramid`; :meth:`read_tile` raises as ever. Closing one closes both.
+
+        Parameters
+        ----------
+        on_damage : callable
+            Called with the error of each such tile, from any thread.
+        """
+        twin = copy.copy(self)
+        twin._on_damage = on_damage
+        twin._tiles = TileCache()
+        twin._halvings = twin._make_halvings()
+        return twin
+
     def _make_halvings(self) -> tuple[CoarserLevels, ...]:
         return tuple(
             CoarserLevels(level, count, partial(self.read_region, index), self.background)
@@ -281,7 +299,17 @@ class Slide:
         return compose(geometry, region, partial(self._cached_tile, level), self.background)
 
     def _cached_tile(self, level: int, row: int, col: int) -> RgbArray:
-        return self._tiles.get((level, row, col), lambda: self.read_tile(level, row, col))
+        return self._tiles.get((level, row, col), lambda: self._tile_to_show(level, row, col))
+
+    def _tile_to_show(self, level: int, row: int, col: int) -> RgbArray:
+        try:
+            return self.read_tile(level, row, col)
+        except DamagedSlideError as error:
+            if self._on_damage is None:
+                raise
+            self._on_damage(error)
+        frame = self.levels[level].tile_region(row, col)
+        return hatched(frame.height, frame.width)
 
     def _level(self, level: int) -> Level:
         if not 0 <= level < len(self.levels):

@@ -7,7 +7,7 @@ from typing import Literal
 
 from napari_nic.compressed import CompressedSlide
 
-Phase = Literal["idle", "running", "paused", "stopping"]
+Phase = Literal["idle", "running", "pausing", "paused", "stopping"]
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class CompressState:
     Attributes
     ----------
     phase : str
+        ``"pausing"`` until a pause that was asked for is heard.
     stage : str
         What is being done just now.
     done, total : int

@@ -216,6 +216,7 @@ class CompressController:
                 yielded=lambda report: self._on_report(run, report),
                 failed=lambda error: self._on_failed(run, error),
                 finished=lambda: self._on_finished(run),
+                heard=lambda: self._on_heard(run),
             ),
         )
 
@@ -234,12 +235,17 @@ class CompressController:
         run = self._run
         if run is None or run.state.phase == "stopping":
             return
-        if run.state.phase == "paused":
+        if run.state.phase in ("pausing", "paused"):
             run.job.token.resume()
             self._set(run, phase="running")
         else:
+            self._set(run, phase="pausing", rate=0.0, seconds_left=None)
             run.job.token.pause()
-            self._set(run, phase="paused", rate=0.0, seconds_left=None)
+
+    def _on_heard(self, run: _Run) -> None:
+        """Show a pause only now that the work waits."""
+        if run.state.phase == "pausing" and run.job.token.paused:
+            self._set(run, phase="paused")
 
     def cancel(self) -> None:
         """Stop the run; what is finished is kept."""

@@ -30,6 +30,9 @@ MAX_OVERLAP = 75
 THOUSAND = 1000
 
 
+PAUSES = ("pausing", "paused")
+
+
 class CompressSection(Section):
     """One button, pause, cancel, a bar, a sentence."""
 
@@ -119,9 +122,9 @@ class CompressSection(Section):
         self._refresh_button()
         self._refresh_place()
         set_enabled(self.button, why_not, "Encode the tissue of this slide, patch by patch")
-        running = state.phase in ("running", "paused")
+        running = state.phase in ("running", "pausing", "paused")
         set_enabled(self.pause, "" if running else "Nothing is running", pause_name(state))
-        self.pause.set_glyph("play" if state.phase == "paused" else "pause")
+        self.pause.set_glyph("play" if state.phase in PAUSES else "pause")
         set_enabled(self.stop, "" if running else "Nothing is running", CANCEL)
         self.bar.setVisible(state.busy or 0 < state.done < state.total)
         # Never the moving bar of a range of nothing: every frame of it composes the whole window again, which
@@ -134,13 +137,14 @@ class CompressSection(Section):
 
     def _sentence(self, state: CompressState) -> str:
         if state.phase == "stopping" or (state.busy and state.total == 0):
-            return f"{state.stage[:1].upper()}{state.stage[1:]}..."
+            paused = f" ({state.phase})" if state.phase in PAUSES else ""
+            return f"{state.stage[:1].upper()}{state.stage[1:]}...{paused}"
         foreign = self._compressing.foreign.describe()
         if foreign and not state.busy:
             done = f"{state.done:,} of {state.total:,} {CELLS} so far"
             return f"Being compressed by {foreign}: {done}"
         if state.total:
-            paused = " (paused)" if state.phase == "paused" else ""
+            paused = f" ({state.phase})" if state.phase in PAUSES else ""
             return f"{state.done:,} of {state.total:,} {CELLS}{paused}"
         if self._session.store_note:
             return self._session.store_note
@@ -233,7 +237,7 @@ class OptionsForm(QCollapsible):
 
 def pause_name(state: CompressState) -> str:
     """What the pause button would do."""
-    return "Go on" if state.phase == "paused" else "Pause"
+    return "Go on" if state.phase in PAUSES else "Pause"
 
 
 def bar_text(state: CompressState) -> str:
