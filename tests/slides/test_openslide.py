@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -322,6 +324,28 @@ def test_a_pipe_beside_a_dicom_slide(dicom_path, tmp_path):
         if importlib.util.find_spec("wsidicom") is not None:  # it opens the slide's own files only
             with open_slide(path) as slide:
                 assert slide.reader == "wsidicom"
+
+
+def jpeg_of(colors: str) -> Callable[[np.ndarray], bytes]:
+    """Encode frames as JPEG whose Adobe or JFIF marker says `colors`."""
+    return lambda frame: imagecodecs.jpeg8_encode(frame, level=95, colorspace="RGB", outcolorspace=colors)
+
+
+@pytest.mark.parametrize("header", ["RGB", "YBR_FULL_422"])
+@pytest.mark.parametrize("frames", ["RGB", "YCBCR"])
+def test_colours_are_what_the_frames_say(tmp_path, small_image, make_dicom, header, frames):
+    path = make_dicom(
+        tmp_path / "slide",
+        small_image,
+        encode=jpeg_of(frames),
+        syntax="1.2.840.10008.1.2.4.50",
+        header={"PhotometricInterpretation": header},
+    )
+    with open_slide(path) as slide:
+        pixels = slide.read_region(0, slide.levels[0].region)
+        told = any("header says" in notice for notice in slide.notices)
+    assert np.abs(pixels.astype(np.int16) - small_image).mean() < 4
+    assert told == ((header == "RGB") != (frames == "RGB"))
 
 
 def test_absurd_tiles_never_reach_openslide(tmp_path, slide_path):

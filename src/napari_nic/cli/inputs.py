@@ -219,9 +219,9 @@ def _is_ours(path: Path) -> bool:
 
 def _holds(folder: Path, suffix: str) -> bool:
     try:
-        return any(entry.suffix.lower() == suffix for entry in folder.iterdir())
-    except PermissionError:
-        return False  # what may not be listed is not told apart here
+        return any(has_suffix(entry, suffix) for entry in folder.iterdir())
+    except OSError:
+        return False
 
 
 def _listing(folder: Path) -> Iterable[Path]:

@@ -28,6 +28,7 @@ from napari_nic.geometry import RegionPx
 from napari_nic.slides.levels import build_levels
 from napari_nic.slides.model import WHITE, PixelSizeClaim, Rgb, RgbArray, SourceInfo, composite
 from napari_nic.slides.pixel_size import parse_float
+from napari_nic.slides.readers.jpeg_markers import read_jpeg
 from napari_nic.slides.readers.openslide_guard import (
     check_mirax,
     check_neighbours,
@@ -47,7 +48,11 @@ _SERIES_UID = re.compile(rb"\x20\x00\x0e\x00UI(..)([0-9.]+)", re.DOTALL)
 _IMAGE_TYPE = re.compile(rb"\x08\x00\x08\x00CS..([A-Z0-9_\\\\ ]+)", re.DOTALL)
 _HEADER_BYTES = 2**16  # the series' identifier stands among the first elements of a DICOM file
 _PIXELS_WITHIN = 2**22  # of a DICOM file: its header may hold a colour profile and the place of each frame
-_JFIF = re.compile(rb"\xff\xd8\xff\xe0..JFIF\0", re.DOTALL)
+_PHOTOMETRIC = re.compile(rb"\x28\x00\x04\x00CS..((?:RGB|YBR_)[A-Z0-9_]*)", re.DOTALL)
+_FIRST_FRAME = re.compile(rb"\xe0\x7f\x10\x00O[BW].*?\xff\xd8\xff", re.DOTALL)
+_IMAGE_NAMES = {"VOLUME": "", "LABEL": "label", "OVERVIEW": "macro", "THUMBNAIL": "thumbnail"}
+"""Kinds of image in a DICOM slide, and what OpenSlide calls them."""
+
 _MAX_ASSOCIATED_PIXELS = 2**27
 _COPY_AGAIN = "the file is damaged: copy it again from where it came"
 
@@ -68,7 +73,8 @@ class OpenSlideSource:
         shapes = [(height, width) for width, height in handle.level_dimensions]
         for level, shape in enumerate(shapes):
             check_size(*shape, _stated_tile(properties, level))
-        self._is_ycbcr = _is_ycbcr_called_rgb(path, properties)
+        wrong = _contradictions(path)
+        self._is_ycbcr = {_IMAGE_NAMES[kind] for kind, colors in wrong.items() if colors == "ycbcr"}
         associated, notices = _associated(properties)
         self.info = SourceInfo(
             vendor=properties.get(openslide.PROPERTY_NAME_VENDOR, "unknown"),
@@ -80,7 +86,7 @@ class OpenSlideSource:
             bounds=_bounds(properties),
             associated=associated,
             fingerprint_files=tuple(_files_of(path)),
-            notices=(*notices, _CONTRADICTION) if self._is_ycbcr else notices,
+            notices=(*notices, _CONTRADICTION) if "" in self._is_ycbcr else notices,
         )
 
     def read_tile(self, level: int, row: int, col: int) -> RgbArray:
@@ -93,17 +99,17 @@ class OpenSlideSource:
         image = self._read(
             lambda slide: slide.read_region(corner, level, size), f"tile ({row}, {col}) of level {level}"
         )
-        return self._rgb(image)
+        return self._rgb(image, "")
 
     def read_associated(self, name: str) -> RgbArray:
         """Decode the label, macro or thumbnail image."""
         if name not in self.info.associated:
             raise OutOfBoundsError(f"no associated image {name!r}", path=self.path)
-        return self._rgb(self._read(lambda slide: slide.associated_images[name], f"the {name} image"))
+        return self._rgb(self._read(lambda slide: slide.associated_images[name], f"the {name} image"), name)
 
-    def _rgb(self, image: Image.Image) -> RgbArray:
+    def _rgb(self, image: Image.Image, name: str) -> RgbArray:
         pixels = np.array(image)
-        if self._is_ycbcr:
+        if name in self._is_ycbcr:
             pixels[..., :3] = ycbcr_to_rgb(pixels[..., :3])
         return composite(pixels, self.info.background)
 
@@ -196,16 +202,44 @@ def _check_dicom(file: Path, properties: Mapping[str, str]) -> None:
             )
 
 
-def _is_ycbcr_called_rgb(file: Path, properties: Mapping[str, str]) -> bool:
-    """Whether a DICOM header says RGB of JPEG frames whose own marker, JFIF, stands for YCbCr."""
-    if properties.get("dicom.PhotometricInterpretation") != "RGB":
-        return False
+def _contradictions(file: Path) -> dict[str, str]:
+    """Find DICOM files whose JPEG frames say other colours than their header, which OpenSlide believes.
+
+    Returns
+    -------
+    dict
+        Kind of image (VOLUME, LABEL...) to what its frames are: "rgb" or "ycbcr".
+
+    Raises
+    ------
+    UnreadableSlideError
+        If levels of the slide differ in that: OpenSlide shows them all alike.
+    """
+    wrong: dict[str, set[str]] = {}
+    if _series_uid(file) is None:
+        return {}
+    for part in _files_of(file):
+        kind = next((kind for kind in _IMAGE_NAMES if kind in _image_type(part)), "VOLUME")
+        wrong.setdefault(kind, set()).add(_contradiction(part))
+    if any(len(said) > 1 for said in wrong.values()) or "rgb" in wrong.get("VOLUME", ()):
+        raise UnreadableSlideError("the DICOM header and the frames contradict each other about colours")
+    return {kind: next(iter(said)) for kind, said in wrong.items() if said != {""}}
+
+
+def _contradiction(file: Path) -> str:
     with file.open("rb") as stream:
-        return _JFIF.search(stream.read(_PIXELS_WITHIN)) is not None
+        data = stream.read(_PIXELS_WITHIN)
+    header = _PHOTOMETRIC.search(data)
+    frame = _FIRST_FRAME.search(data)
+    if header is None or frame is None:
+        return ""
+    said = "rgb" if header.group(1).startswith(b"RGB") else "ycbcr"
+    colors = read_jpeg(data[frame.end() - 3 :]).colors
+    return colors if colors is not None and colors != said else ""
 
 
 _CONTRADICTION = (
-    "the DICOM header says RGB, but the JPEG frames are YCbCr (JFIF): they are shown as what the frames say"
+    "the DICOM header says RGB, but the JPEG frames say YCbCr: they are shown as what the frames say"
 )
 
 
