@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import numcodecs
 import numpy as np
 import pytest
 import zarr
+import zarr.codecs
 
 from napari_nic.errors import (
     ChannelsError,
@@ -381,3 +385,64 @@ def test_pipes_in_the_folder(tmp_path, small_image, make_ome_zarr):
     os.mkfifo(path / "0" / "zarr.json")
     with pytest.raises(DamagedSlideError, match="not a regular file"):
         open_slide(path)
+
+
+# -- chunks that codecs must not see -----------------------------------------------------------------------
+
+BLOSC_CHILD = """
+import sys
+from pathlib import Path
+from napari_nic.errors import DamagedSlideError
+from napari_nic.slides import open_slide
+with open_slide(sys.argv[1]) as slide:
+    chunk = Path(sys.argv[2])
+    data = chunk.read_bytes()
+    heads = [(at, byte) for at in range(16) for byte in (0, 1, 127, 255)]
+    mutants = [data[:size] for size in (0, 1, 15, 16, 17, 100, len(data) // 2, len(data) - 1)]
+    mutants += [data[:at] + bytes([byte]) + data[at + 1:] for at, byte in heads]
+    mutants += [data[:16] + bytes([byte]) * (len(data) - 16) for byte in (0, 85, 255)]
+    refused = 0
+    for mutant in mutants:
+        chunk.write_bytes(mutant)
+        try:
+            slide.read_tile(0, 0, 0)
+        except DamagedSlideError:
+            refused += 1
+    chunk.write_bytes(data)
+    slide.read_tile(0, 0, 0)
+print(refused)
+"""
+
+
+@pytest.mark.parametrize(("zarr_format", "shards"), [(2, None), (3, None), (3, "end"), (3, "start")])
+def test_a_damaged_blosc_chunk_does_not_end_the_process(tmp_path, small_image, zarr_format, shards):
+    path = tmp_path / "a.zarr"
+    group = zarr.open_group(path, mode="w", zarr_format=zarr_format)
+    compressor = numcodecs.Blosc() if zarr_format == 2 else zarr.codecs.BloscCodec()
+    data = np.moveaxis(small_image[:600, :600], -1, 0)
+    sharding = None
+    if shards is not None:
+        sharding = {"shape": (3, 600, 600), "index_location": shards}
+    group.create_array("0", data=data, chunks=(3, 300, 300), shards=sharding, compressors=compressor)
+    multiscales = [{"axes": list("cyx"), "datasets": [{"path": "0"}]}]
+    if zarr_format == 2:
+        group.attrs["multiscales"] = multiscales
+    else:
+        group.attrs["ome"] = {"version": "0.5", "multiscales": multiscales}
+    with open_slide(path) as slide:
+        pixels = slide.read_region(0, slide.levels[0].region)
+    np.testing.assert_array_equal(pixels, small_image[:600, :600])
+    chunk = max(
+        (file for file in (path / "0").rglob("*") if file.is_file()), key=lambda file: file.stat().st_size
+    )
+    if zarr_format == 2 or shards is None:
+        chunk = path / "0" / ("0.0.0" if zarr_format == 2 else "c/0/0/0")
+    done = subprocess.run(  # noqa: S603 - our own code
+        [sys.executable, "-W", "ignore", "-c", BLOSC_CHILD, str(path), str(chunk)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) >= 8

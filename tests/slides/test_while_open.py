@@ -103,3 +103,9 @@ def test_other_kinds_that_openslide_reads(tmp_path, dialects, small_image, kind,
     (tmp_path / "slide").mkdir()
     path = dialects[kind](tmp_path / "slide" / f"a{suffix}", small_image[:640, :768])
     assert "DamagedSlideError" in cut_while_open(path, "openslide", size)
+
+
+@pytest.mark.parametrize("size", [-1, 0, 700], ids=["half", "empty", "700 bytes"])
+def test_chunks_that_blosc_packed(tmp_path, make_ome_zarr, small_image, size):
+    path = make_ome_zarr(tmp_path / "slide" / "a.zarr", small_image, version="0.4")
+    assert "DamagedSlideError" in cut_while_open(path, "omezarr", size)

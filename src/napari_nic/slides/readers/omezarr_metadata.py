@@ -12,11 +12,11 @@ from typing import Any
 
 import zarr
 import zarr.errors
-from zarr.storage import LocalStore
 
 from napari_nic.disk import check_regular
 from napari_nic.errors import ChannelsError, DamagedSlideError, UnreadableSlideError, UnsupportedPixelsError
 from napari_nic.slides.model import Channel, PixelSizeClaim, Rgb
+from napari_nic.slides.readers.checked_store import CheckedStore
 
 UM_PER_UNIT = {
     **dict.fromkeys(("angstrom", "ångström"), 1e-4),
@@ -115,7 +115,7 @@ def open_multiscale(path: Path, scene: str | int | None) -> Multiscale:
 def _open_group(folder: Path) -> zarr.Group:
     _check_files(folder)
     try:
-        node = zarr.open(LocalStore(folder, read_only=True), mode="r")
+        node = zarr.open(CheckedStore(folder), mode="r")
     except _LIBRARY_ERRORS as error:
         raise _unusable(folder, error) from error
     if not isinstance(node, zarr.Group):
@@ -227,7 +227,7 @@ def _series_names(path: Path, ome: Mapping[str, Any]) -> Iterator[str]:
     if any((path / "OME" / name).is_file() for name in METADATA_NAMES):
         _check_files(path / "OME")
         try:
-            listed = _ome(zarr.open_group(LocalStore(path / "OME", read_only=True), mode="r")).get("series")
+            listed = _ome(zarr.open_group(CheckedStore(path / "OME"), mode="r")).get("series")
         except _LIBRARY_ERRORS as error:
             raise _unusable(path / "OME", error) from error
     names = listed if isinstance(listed, list) else [str(number) for number in range(_MAX_SERIES)]
@@ -328,6 +328,8 @@ def _array(folder: Path, group: zarr.Group, dataset: Mapping[str, Any], ndim: in
         raise UnreadableSlideError(f"{name!r} is no array")
     if array.ndim != ndim or 0 in array.shape or 0 in array.chunks:
         raise UnreadableSlideError(f"the level {name} is of shape {array.shape}, which is no picture's")
+    if isinstance(array.store, CheckedStore):
+        array.store.watch(array)
     return array
 
 

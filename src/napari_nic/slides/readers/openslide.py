@@ -69,7 +69,7 @@ class OpenSlideSource:
         self._slide: openslide.OpenSlide | None = handle
         self._renewing = threading.Lock()
         self._downsamples = handle.level_downsamples
-        properties = handle.properties
+        properties = _properties(handle)
         shapes = [(height, width) for width, height in handle.level_dimensions]
         for level, shape in enumerate(shapes):
             check_size(*shape, _stated_tile(properties, level))
@@ -82,7 +82,7 @@ class OpenSlideSource:
             pixel_sizes=_claims(properties),
             background=_background(properties),
             icc_profile=_profile(handle),
-            properties=dict(properties),
+            properties=properties,
             bounds=_bounds(properties),
             associated=associated,
             fingerprint_files=tuple(_files_of(path)),
@@ -158,13 +158,24 @@ def open_openslide(path: Path) -> OpenSlideSource:
     except openslide.OpenSlideError as error:
         raise _refusal(file, error) from error
     try:
-        _check_dicom(file, handle.properties)
+        _check_dicom(file, _properties(handle))
         return OpenSlideSource(file, handle)
     except BaseException as error:
         handle.close()
         if isinstance(error, openslide.OpenSlideError | UnicodeDecodeError):
             raise _refusal(file, error) from error
         raise
+
+
+def _properties(handle: openslide.OpenSlide) -> dict[str, str]:
+    """Return the metadata; what OpenSlide lists and then cannot give, or is no text, is left out."""
+    properties = {}
+    for key in handle.properties:
+        try:
+            properties[key] = str(handle.properties[key])
+        except (KeyError, UnicodeDecodeError):
+            continue
+    return properties
 
 
 def _refusal(file: Path, error: Exception) -> UnreadableSlideError | SlideNotFoundError:
