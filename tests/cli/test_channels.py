@@ -91,6 +91,17 @@ def test_wrong_usage(cli, light, options):
     assert cli("info", light, *options).code == 2
 
 
+def test_patches_are_of_the_channels_that_were_chosen(cli, light, tmp_path):
+    out = tmp_path / "a.patches.zarr"
+    options = ("--size", "64", "--min-tissue", "0", "-o", out)
+    refused = cli("patches", "extract", light, *options)
+    assert refused.code == 1
+    assert "3 separate channels" in refused.err
+    assert not out.exists()
+    assert cli("patches", "extract", light, "--channels", "FITC", *options).code == 0
+    assert out.exists()
+
+
 def test_a_slide_in_colours_has_no_channels(cli, slide):
     outcome = cli("compress", slide, "--channels", "1", "--encoder", "mean-rgb")
     assert outcome.code == 1

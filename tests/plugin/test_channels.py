@@ -18,6 +18,7 @@ from napari_nic.plugin.settings import Settings
 from napari_nic.plugin.widgets import channel_dialog
 from napari_nic.plugin.widgets.channel_dialog import ChannelDialog
 from napari_nic.plugin.widgets.dialogs import Dialogs
+from napari_nic.plugin.widgets.slide_section import SlideSection
 from napari_nic.slides import Channel, open_slide
 
 
@@ -143,6 +144,27 @@ def test_a_dropped_file_is_asked_for_after_the_drop(window, qtbot, light, monkey
     assert names(viewer.layers[0].metadata["napari_nic"].slide) == ["DAPI", "Cy3"]
     layers = get_reader(str(light))(str(light))  # remembered now
     assert names(layers[0][1]["metadata"]["napari_nic"].slide) == ["DAPI", "Cy3"]
+
+
+@pytest.mark.gui
+def test_other_channels_come_as_another_layer(window, qtbot, light, monkeypatch):
+    viewer, dock = window
+    viewer.window._qt_window.show()
+    settings = Settings()
+    with open_slide(light, channels=["DAPI"]) as slide:
+        settings.remember_choice(light, slide.choice)
+    for data, options, _ in get_reader(str(light))(str(light)):
+        viewer.add_image(data, **options)
+    assert dock.session.describe_slide().startswith("DAPI, 400 x 300 px")
+    section = next(child for child in dock.findChildren(SlideSection))
+    assert section.channels.isVisibleTo(section)
+    assert "Shown: DAPI" in section.channels.toolTip()
+    monkeypatch.setattr(Dialogs, "channels", lambda *_: (1, 2))
+    section.channels.click()
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2)
+    assert names(viewer.layers[1].metadata["napari_nic"].slide) == ["FITC", "Cy3"]
+    first, second = (layer.metadata["napari_nic"].slide for layer in viewer.layers)
+    assert first.fingerprint != second.fingerprint
 
 
 @pytest.mark.gui

@@ -91,13 +91,16 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
 
 def slide_options(args: argparse.Namespace) -> dict[str, Any]:
     """Return what :func:`~napari_nic.slides.open_slide` is given for the options of a command."""
+    return {"mpp": args.mpp, "color": "raw" if args.raw_color else "srgb", **choice(args)}
+
+
+def choice(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what the options of :func:`add_choice` mean to those who open slides."""
     from napari_nic.slides import Selection
 
     selection = Selection(args.scene, args.z, args.t)
     return {
-        "mpp": args.mpp,
-        "color": "raw" if args.raw_color else "srgb",
-        "channels": args.channels,
+        "channels": None if args.channels is None else tuple(args.channels),
         "selection": None if selection == Selection() else selection,
     }
 

@@ -56,6 +56,7 @@ def _add_extract(actions: arguments.Subparsers) -> None:
         group="what in a file name tells the slide or patient; default: each file is one",
     )
     _add_slide_options(parser)
+    arguments.add_choice(parser)
     _add_tile_options(parser)
     arguments.add_json(parser)
 
@@ -178,6 +179,7 @@ def _slide_options(args: argparse.Namespace) -> SlideOptions:
         annotations=None if args.annotations is None else Path(args.annotations),
         rest=args.rest,
         mpp=args.slide_mpp,
+        **arguments.choice(args),
         **{name: value for name, value in given.items() if value is not None},
     )
 

@@ -23,7 +23,7 @@ from napari_nic.patches.records import PatchOrigin
 from napari_nic.patches.tiles import group_in
 from napari_nic.patches.tileset import INSIDE, OUTSIDE
 from napari_nic.patches.writing import PatchPiece
-from napari_nic.slides import Slide, open_slide
+from napari_nic.slides import Selection, Slide, open_slide
 from napari_nic.tissue import find_tissue
 
 MIN_TISSUE = 0.6
@@ -62,6 +62,10 @@ class SlideOptions:
         Class of patches that no annotated area touches.
     mpp : float, optional
         Level-0 um/px of all slides, whatever their files say.
+    channels : tuple of str or int, optional
+        Channels of slides that hold no RGB picture.
+    selection : Selection, optional
+        Scene and planes of slides that hold several.
     """
 
     per_slide: int = PER_SLIDE
@@ -71,6 +75,8 @@ class SlideOptions:
     annotations: Path | None = None
     rest: str | None = None
     mpp: float | None = None
+    channels: tuple[str | int, ...] | None = None
+    selection: Selection | None = None
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,8 @@ def slide_source(
 @contextmanager
 def _cut_slide(path: Path, wanted: _Wanted) -> Iterator[SourceCut]:
     options = wanted.options
-    with open_slide(path, mpp=options.mpp) as slide:
+    channels, selection = options.channels, options.selection
+    with open_slide(path, mpp=options.mpp, channels=channels, selection=selection) as slide:
         pixel = slide.require_pixel_size()
         grid = PatchGrid.plan(slide.level_geometries, pixel, patch_size=wanted.size, mpp=wanted.mpp)
         is_tissue = find_tissue(slide, token=wanted.token).cells(grid, min_fraction=options.min_tissue)

@@ -22,7 +22,7 @@ from napari_nic.plugin.legend import UM
 from napari_nic.plugin.readers import COLOR_SETTING
 from napari_nic.plugin.settings import Settings
 from napari_nic.plugin.slide_frames import rescale
-from napari_nic.slides import Slide
+from napari_nic.slides import Slide, describe_choice
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -99,6 +99,8 @@ class Session:
             return ""
         height, width = slide.levels[0].shape
         size = f"{width:,} x {height:,} px"
+        if slide.choice:
+            size = f"{describe_choice(slide.choice)}, {size}"
         if slide.pixel_size is None:
             return f"{size}, {UM}/px not known"
         return f"{size}, {slide.pixel_size.mean:.3g} {UM}/px ({slide.pixel_size.source})"

@@ -10,8 +10,10 @@ from napari_nic.plugin.controllers.encoders import EncoderController
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.controllers.tissue import TissueController
 from napari_nic.plugin.legend import UM
+from napari_nic.plugin.widgets.channel_dialog import choose_soon
 from napari_nic.plugin.widgets.encoder_chooser import EncoderChooser
 from napari_nic.plugin.widgets.rows import Section, narrow_combo, quiet_label, row, set_enabled
+from napari_nic.slides import describe_choice
 
 PAUSE_FIRST = "Pause or cancel the compression first"
 
@@ -58,10 +60,12 @@ class SlideSection(Section):
         self.about = quiet_label(wrap=False)
         self.set_mpp = QPushButton(f"Enter {UM}/px...")
         self.set_mpp.clicked.connect(lambda: self._session.ask_pixel_size(again=True))
+        self.channels = QPushButton("Channels...")
+        self.channels.clicked.connect(self._choose_channels)
         self.slide_row = row(self.slides, label="Sl&ide")
         self.profile = QCheckBox("Apply colour profile")
         self.profile.clicked.connect(lambda on: self._session.set_color("srgb" if on else "raw"))
-        for widget in (self.slide_row, self.about, self.set_mpp, self.profile):
+        for widget in (self.slide_row, self.about, self.set_mpp, self.channels, self.profile):
             self.body.addWidget(widget)
 
     def _build_region(self) -> None:
@@ -93,8 +97,21 @@ class SlideSection(Section):
         slide = self._session.slide
         self.about.setToolTip("" if slide is None else f"{about}\n{slide.path}\nread by {slide.reader}")
         self.set_mpp.setVisible(slide is not None and slide.pixel_size is None)
+        self._refresh_channels()
         self._refresh_profile()
         self._refresh_region()
+
+    def _refresh_channels(self) -> None:
+        """Say which channels are shown, and offer others."""
+        slide = self._session.slide
+        self.channels.setVisible(slide is not None and bool(slide.channels))
+        if slide is not None:
+            self.channels.setToolTip(f"Shown: {describe_choice(slide.choice)}. Show others as another layer")
+
+    def _choose_channels(self) -> None:
+        slide = self._session.slide
+        if slide is not None:
+            choose_soon(slide.path)
 
     def _refresh_profile(self) -> None:
         """Offer the choice where the slide has a profile and nothing is being made of its colours."""
