@@ -128,7 +128,7 @@ def test_slides_that_cannot_be_used_are_skipped_with_the_reason(
     store, reports = run(out, slides=slides, size=64)
     skipped = dict(store.record.skipped)
     assert list(skipped) == ["bad.svs", "gone.svs", "silent.tif", "empty.tif", "tiny.tif"]
-    assert "no reader" in skipped["bad.svs"]
+    assert "no slide" in skipped["bad.svs"]
     assert "no such file" in skipped["gone.svs"]
     assert "size of a pixel" in skipped["silent.tif"]
     assert skipped["empty.tif"] == "no patch: no tissue"
