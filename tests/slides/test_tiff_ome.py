@@ -75,6 +75,25 @@ def test_sizes_of_the_image_that_is_shown(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("software", "text"),
+    [
+        ("a", f'<?xml version="1.0"?><OME xmlns="{SPACE}"><Image><Pixels Size'),
+        ("a", '<scn xmlns="http://www.leica-microsystems.com/scn/2010/10/01"><collection></scx>'),
+        ("a", '<sca xmlns="http://www.leica-microsystems.com/scn/2010/10/01"></sca>'),
+        ("Philips DP v1.0", '<DataObject ObjectType="DPUfsImport"></DataObjecx>'),
+        ("Another", '<DataObject ObjectType="DPUfsImport"></DataObject>'),
+        ("Another", "<PerkinElmer-QPI-ImageDescription></PerkinElmer-QPI-ImageDescription>"),
+    ],
+)
+def test_a_dialect_whose_description_is_torn_opens_as_nothing_else(tmp_path, software, text):
+    path = tmp_path / "a.tif"
+    options = {"photometric": "rgb", "tile": (32, 32), "metadata": None}
+    tifffile.imwrite(path, IMAGE, description=text, software=software, **options)
+    with pytest.raises(DamagedSlideError, match="metadata of the file are damaged"):
+        open_slide(path)
+
+
+@pytest.mark.parametrize(
     "text",
     [
         f'<OME xmlns="{SPACE}"></OME>',

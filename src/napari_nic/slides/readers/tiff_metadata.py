@@ -96,6 +96,7 @@ def read_facts(tif: tifffile.TiffFile) -> TiffFacts:
         If it holds no picture.
     """
     _refuse_stitched(tif)
+    _refuse_torn(tif)
     _refuse_absurd_counts(tif)
     if not tif.series:
         raise DamagedSlideError("the TIFF file holds no picture", hint="copy it again from where it came")
@@ -147,12 +148,35 @@ def _refuse_stitched(tif: tifffile.TiffFile) -> None:
     """
     kinds = {
         "a Leica SCN, whose areas": tif.is_scn,
-        "a Ventana BIF, whose overlapping tiles": tif.is_bif,
+        "a Ventana BIF, whose overlapping tiles": tif.is_bif or _holds_iscan(tif.pages.first),
         "a Trestle TIFF, whose overlapping tiles": tif.pages.first.software.startswith("MedScan"),
     }
     for kind, is_one in kinds.items():
         if is_one:
             raise UnreadableSlideError(f"{kind} only OpenSlide puts together")
+
+
+def _holds_iscan(page: Any) -> bool:
+    """Whether a page holds the metadata by which OpenSlide knows a Ventana file."""
+    metadata = page.tags.valueof(700)
+    return isinstance(metadata, bytes) and b"<iScan" in metadata
+
+
+def _refuse_torn(tif: tifffile.TiffFile) -> None:
+    """Refuse a dialect whose description is cut off: without it, it would open as something else."""
+    text = tif.pages.first.description
+    dialects = {
+        "Leica": ("<scn" in text or "leica-microsystems.com/scn" in text, tif.is_scn),
+        "OME": ("<OME " in text[:4096] and not text.rstrip().endswith("OME>"), tif.is_ome),
+        "Philips": ("DPUfsImport" in text, tif.is_philips),
+        "PerkinElmer": ("<PerkinElmer-QPI-ImageDescription" in text[:4096], tif.is_qpi),
+    }
+    for vendor, (is_meant, is_whole) in dialects.items():
+        if is_meant and not is_whole:
+            raise DamagedSlideError(
+                f"the {vendor} metadata of the file are damaged",
+                hint="copy the file again from where it came",
+            )
 
 
 def _read_aperio(tif: tifffile.TiffFile, series: int) -> _Dialect:
