@@ -186,9 +186,8 @@ def _refusal(file: Path, error: Exception) -> UnreadableSlideError | SlideNotFou
 
 def _lacks_volume(file: Path, found: str) -> SlideNotFoundError:
     return SlideNotFoundError(
-        "the full-resolution image of this DICOM slide is missing",
+        f"the full-resolution image of this DICOM slide is missing: {found}",
         path=file,
-        found=found,
         hint="copy all files of the series into one folder, and open that",
     )
 
@@ -343,7 +342,7 @@ def _check_companions(file: Path) -> None:
     for companion in needed:
         if not companion.is_file():
             raise SlideNotFoundError(
-                "a file that belongs to this slide is missing", path=file, expected=f"{companion}", hint=hint
+                f"a file that belongs to this slide is missing: {companion}", path=file, hint=hint
             )
     if is_mirax:
         check_mirax(needed[0], file)

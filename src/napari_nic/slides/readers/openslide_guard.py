@@ -88,9 +88,8 @@ def check_mirax(ini: Path, slide: Path) -> None:
 
 def _damaged_index(slide: Path, ini: Path, found: str) -> DamagedSlideError:
     return DamagedSlideError(
-        f"the slide's index {ini.parent.name}/{ini.name} is damaged",
+        f"the slide's index {ini.parent.name}/{ini.name} is damaged: {found}",
         path=slide,
-        found=found,
         hint="copy the whole folder of the slide again",
     )
 
