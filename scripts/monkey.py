@@ -72,7 +72,7 @@ def left_threads() -> list[str]:
     return ours + ([f"{active} of Qt's pool"] if active else [])
 
 
-def run(seed: int, actions: int, folder: Path) -> dict[str, Any]:
+def run(seed: int, actions: int, folder: Path, seconds: float = float("inf")) -> dict[str, Any]:
     """Let the monkey loose; returns what it did and found."""
     failures, rng = Failures(), random.Random(seed)  # noqa: S311 -- nothing is kept secret by it
     monkey = Monkey(World(folder), rng, failures)
@@ -81,7 +81,7 @@ def run(seed: int, actions: int, folder: Path) -> dict[str, Any]:
     before, began, number = rss_mb(), time.monotonic(), 0
     most = before
     monkey.open_window()
-    while number < actions and not failures.found:
+    while number < actions and not failures.found and time.monotonic() - began < seconds:
         faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
         try:
             monkey.act(number)
@@ -119,6 +119,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--actions", type=int, default=ACTIONS)
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so long; no limit")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="nic-monkey-", ignore_cleanup_errors=True) as home:
         os.environ["NAPARI_NIC_HOME"] = str(Path(home) / "home")
@@ -127,7 +128,7 @@ def main() -> int:
         settings.parent.mkdir()
         settings.write_text(json.dumps({"encoder": "mean-rgb"}), "utf-8")
         try:
-            found = run(args.seed, args.actions, Path(home))
+            found = run(args.seed, args.actions, Path(home), args.seconds)
         finally:
             sys.excepthook = sys.__excepthook__  # else an error of the monkey itself would be heard by nobody
     failures, last = found.pop("failures"), found.pop("last")

@@ -259,7 +259,7 @@ class Monkey(Window):
         if self.rng.random() < 0.3:
             self.viewer.theme = self.rng.choice(["dark", "light"])
         else:
-            size = self.rng.choice([SIZE, (1100, 700), (900, 1000)])
+            size = self.rng.choice([SIZE, (900, 600), (800, 900)])
             self.viewer.window._qt_window.resize(*size)
 
 

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 SHOWN = 30
 """Actions that are printed when something fails."""
 
-TURN_SECONDS = 0.05
+TURN_SECONDS = 0.02
 """Longest stay in the event loop between two actions."""
 
 REST_SECONDS = 300.0
-SIZE = (1500, 950)
+SIZE = (1100, 700)
+"""Small, since every action draws it, and OpenGL is done in software on a virtual screen."""
 
 
 class Failures:
