@@ -14,6 +14,7 @@ from superqt import QElidingLabel
 
 from napari_nic.plugin.widgets.cohort_dock import CohortDock
 from napari_nic.plugin.widgets.dock_base import WIDTH
+from napari_nic.plugin.widgets.docks import COHORT, open_dock
 from napari_nic.plugin.widgets.train_dock import TrainDock
 
 pytestmark = pytest.mark.gui
@@ -141,6 +142,16 @@ def test_other_docks_are_read_in_full(with_slide, theme, kind):
     if kind is TrainDock:
         dock.training.fill_in(source="tiles", paths=("/a/folder/of/tiles",))
         assert all_clipped(dock) == []
+    dock.shut_down()
+
+
+def test_titles_of_narrow_docks_are_in_their_tooltips(with_slide):
+    viewer, _ = with_slide
+    viewer.window._qt_window.show()
+    dock = open_dock(viewer, CohortDock, COHORT)
+    QApplication.processEvents()
+    titles = dock.parentWidget().titleBarWidget().findChildren(QLabel)
+    assert "Cohort browser (Neural Image Compression)" in [label.toolTip() for label in titles]
     dock.shut_down()
 
 

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
-from qtpy.QtWidgets import QFrame, QMainWindow, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QDockWidget,
+    QFrame,
+    QLabel,
+    QMainWindow,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_nic.plugin.widgets.keyboard import FocusRing, order_tabs
 
@@ -98,10 +107,18 @@ class ClosingDock(QWidget):
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 -- Qt's name
         """Watch the window that the dock now stands in."""
         super().showEvent(event)
+        self._name_title()
         window = self.window()
         if not self._closed and window is not self and window is not self._window:
             self._window = window
             window.installEventFilter(self)
+
+    def _name_title(self) -> None:
+        """Let the title in the frame, which napari cuts off in a narrow dock, be read in its tooltip."""
+        frame = self.parentWidget()
+        bar = frame.titleBarWidget() if isinstance(frame, QDockWidget) else None
+        for label in [] if bar is None else bar.findChildren(QLabel):
+            label.setToolTip(label.text())
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 -- Qt's name
         """Shut down once the window is really closed: it may ask first and stay."""

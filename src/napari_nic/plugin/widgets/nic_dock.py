@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     import napari
 
 SAMPLE = "synthetic"
+LEAST_HEIGHT = 240
+"""Above the other docks it would be left next to nothing: slide, encoder and the button shall be seen."""
 
 FOLDER_SETTING = "slide_folder"
 """Setting: where the last slide was opened from."""
@@ -75,6 +77,7 @@ class NicDock(ClosingDock):
         self.annotation_section = AnnotationSection(self.session, self.annotating)
         self.export_section = ExportSection(self.exporting)
         self.show_sections(self.sections)
+        self.setMinimumHeight(LEAST_HEIGHT)
 
     @property
     def sections(self) -> tuple[QWidget, ...]:
