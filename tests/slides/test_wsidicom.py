@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from PIL import Image
 from napari_nic.errors import (
     ChannelsError,
     DamagedSlideError,
+    NicError,
     SlideNotFoundError,
     UnreadableSlideError,
     UnsupportedPixelsError,
@@ -255,6 +257,25 @@ def test_strangers_beside_it_change_nothing(tmp_path, small_image, make_dicom):
         assert slide.fingerprint == fingerprint
     with pytest.raises(UnreadableSlideError, match="2 DICOM slides"):
         open_slide(folder, reader="wsidicom")
+
+
+def test_senseless_values_are_damage_and_no_traceback(tmp_path, small_image, make_dicom):
+    folder = make_dicom(tmp_path / "slide", small_image[:200, :200], factors=(1,))
+    file = folder / "level-0-0.dcm"
+    data = file.read_bytes()
+    rows = data.index(b"\x28\x00\x10\x00US")  # Rows: two bytes
+    for change in (b"\x03\x00", b"\xff\xff", b"\x00\x00"):
+        file.write_bytes(data[: rows + 6] + change + data[rows + 8 :])
+        with pytest.raises((DamagedSlideError, UnreadableSlideError, SlideNotFoundError)):
+            open_slide(file, reader="wsidicom")
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        mutant = bytearray(data[:3000])
+        for place in rng.integers(132, 3000, 4):
+            mutant[place] = rng.integers(256)
+        file.write_bytes(bytes(mutant) + data[3000:])
+        with contextlib.suppress(NicError), open_slide(file, reader="wsidicom") as slide:
+            level_0(slide)
 
 
 @pytest.mark.parametrize("share", [0.3, 0.9])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pydicom
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from napari_nic.errors import DamagedSlideError, NicError, SlideNotFoundError, UnreadableSlideError
 
@@ -16,9 +16,11 @@ SLIDE_CLASS = "1.2.840.10008.5.1.4.1.1.77.1.6"
 _MAGIC, _MAGIC_AT = b"DICM", 128
 _FLAVOURS = ("VOLUME", "LABEL", "OVERVIEW", "THUMBNAIL")
 _RESAMPLED = "RESAMPLED"
+_HEADER_BYTES = 2**16  # the series' identifier stands among the first elements
 
 HEADER_ERRORS = (
     InvalidDicomError,
+    BytesLengthException,
     EOFError,
     OSError,
     ValueError,
@@ -140,17 +142,29 @@ def read_series(path: Path) -> list[DicomFile]:
 
 
 def _read_all(path: Path) -> Iterator[DicomFile]:
+    mark = b""
     for file in sorted(path.iterdir()) if path.is_dir() else _beside(path):
-        if is_dicom(file):
-            try:
-                header = _read_header(file)
-            except DamagedSlideError:
-                if file == path:
-                    raise
-                continue  # a stranger, or a level that others do without; what may not be lost is checked
-            if str(header.get("SOPClassUID", SLIDE_CLASS)) == SLIDE_CLASS:
-                syntax = header.file_meta.get("TransferSyntaxUID", pydicom.uid.UID(""))
-                yield DicomFile(file, header, syntax)
+        if not is_dicom(file) or not _holds(file, mark):
+            continue
+        try:
+            header = _read_header(file)
+        except DamagedSlideError:
+            if file == path:
+                raise
+            continue  # a stranger, or a level that others do without; what may not be lost is checked
+        if file == path:
+            mark = str(header.get("SeriesInstanceUID", "")).encode()
+        if str(header.get("SOPClassUID", SLIDE_CLASS)) == SLIDE_CLASS:
+            syntax = header.file_meta.get("TransferSyntaxUID", pydicom.uid.UID(""))
+            yield DicomFile(file, header, syntax)
+
+
+def _holds(file: Path, mark: bytes) -> bool:
+    """Whether the first part of a file holds the series' identifier: a folder may be full of other slides."""
+    if not mark:
+        return True
+    with file.open("rb") as stream:
+        return mark in stream.read(_HEADER_BYTES)
 
 
 def _beside(path: Path) -> list[Path]:
