@@ -326,6 +326,26 @@ def test_a_pipe_beside_a_dicom_slide(dicom_path, tmp_path):
                 assert slide.reader == "wsidicom"
 
 
+@pytest.mark.parametrize("damage", ["cut", "mark", "inner"])
+def test_a_level_that_is_lost_is_told(tmp_path, small_image, make_dicom, damage):
+    path = make_dicom(tmp_path / "slide", small_image)
+    with open_slide(path) as slide:
+        assert (len(slide.levels), slide.notices) == (2, ())
+    coarse = max(path.iterdir())
+    data = bytearray(coarse.read_bytes())
+    if damage == "cut":
+        del data[140:]
+    elif damage == "mark":
+        data[128] = 0
+    else:
+        at = data.index(b"\x28\x00\x10\x00US")
+        data[at + 6 : at + 8] = b"\xff\x7f"
+    coarse.write_bytes(data)
+    with open_slide(path) as slide:
+        assert slide.levels[0].shape == small_image.shape[:2]
+        assert slide.notices
+
+
 def jpeg_of(colors: str) -> Callable[[np.ndarray], bytes]:
     """Encode frames as JPEG whose Adobe or JFIF marker says `colors`."""
     return lambda frame: imagecodecs.jpeg8_encode(frame, level=95, colorspace="RGB", outcolorspace=colors)

@@ -54,6 +54,7 @@ _IMAGE_NAMES = {"VOLUME": "", "LABEL": "label", "OVERVIEW": "macro", "THUMBNAIL"
 """Kinds of image in a DICOM slide, and what OpenSlide calls them."""
 
 _MAX_ASSOCIATED_PIXELS = 2**27
+_MOST_NAMED = 4
 _COPY_AGAIN = "the file is damaged: copy it again from where it came"
 
 
@@ -86,7 +87,11 @@ class OpenSlideSource:
             bounds=_bounds(properties),
             associated=associated,
             fingerprint_files=tuple(_files_of(path)),
-            notices=(*notices, _CONTRADICTION) if "" in self._is_ycbcr else notices,
+            notices=(
+                *notices,
+                *([_CONTRADICTION] if "" in self._is_ycbcr else []),
+                *_unused(path, len(shapes)),
+            ),
         )
 
     def read_tile(self, level: int, row: int, col: int) -> RgbArray:
@@ -251,6 +256,22 @@ def _contradiction(file: Path) -> str:
 _CONTRADICTION = (
     "the DICOM header says RGB, but the JPEG frames say YCbCr: they are shown as what the frames say"
 )
+
+
+def _unused(file: Path, levels: int) -> list[str]:
+    """Tell of files of a DICOM slide that OpenSlide passes over: it loses a damaged level in silence."""
+    uid = _series_uid(file)
+    if uid is None:
+        return []
+    files = [other for other in sorted(file.parent.iterdir()) if other.suffix.lower() == ".dcm"]
+    lost = [other.name for other in files if _series_uid(other) is None]
+    volumes = [other for other in files if _series_uid(other) == uid and "VOLUME" in _image_type(other)]
+    notices = []
+    if lost:
+        notices.append(f"files beside it are no DICOM that can be read: {', '.join(lost[:_MOST_NAMED])}")
+    if len(volumes) > levels:
+        notices.append(f"of {len(volumes)} files of its levels {levels} can be used: some are damaged")
+    return notices
 
 
 def _associated(properties: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
