@@ -195,7 +195,9 @@ def test_padding_is_recognised_where_the_spacings_do_not_help(tmp_path, is_state
     at = data.rindex(old) if is_stated else data.index(old)
     changed = data[:at] + new + data[at + len(old) :]
     if not is_stated:
-        changed = changed.replace(b"Philips DP v1.0", b"Another program")
+        changed = changed.replace(b"Philips DP v1.0", b"Another program").replace(
+            b"DPUfsImport", b"AnythingYou"
+        )
     path.write_bytes(changed)
     with open_slide(path) as slide:
         for index, level in enumerate(slide.levels):
