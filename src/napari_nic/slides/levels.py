@@ -39,8 +39,8 @@ def is_same_picture(full: tuple[int, int], coarse: tuple[int, int]) -> bool:
     """Whether a page of `coarse` (rows, cols) can be the slide of `full` (rows, cols), made smaller.
 
     Both axes must allow one factor, within the two pixels that repeated rounding may cost, or 0.3 % where a
-    level was rounded to the 16 px of a JPEG. What is larger, or of another aspect, is another picture: a macro
-    image, a thumbnail with a border, a mask.
+    level was rounded to the 16 px of a JPEG. What is larger, or of another aspect, is another picture: a
+    macro image, a thumbnail with a border, a mask.
     """
     sides = [(size, small, max(2.0, 0.003 * small)) for size, small in zip(full, coarse, strict=True)]
     lowest = max(size / (small + slack) for size, small, slack in sides)
