@@ -213,6 +213,16 @@ def test_absurd_numbers_in_a_mirax_never_reach_openslide(mirax, old, new):
         open_slide(mirax)
 
 
+def test_filters_of_a_mirax_are_never_shown_as_rgb(mirax):
+    ini = mirax.with_suffix("") / "Slidedat.ini"
+    text = ini.read_text("utf-8-sig")
+    ini.write_text(text.replace("[GENERAL]", "[GENERAL]\nSLIDE_TYPE = SLIDE_TYPE_BRIGHTFIELD"), "utf-8")
+    open_slide(mirax).close()
+    ini.write_text(text.replace("[GENERAL]", "[GENERAL]\nSLIDE_TYPE = SLIDE_TYPE_FLUORESCENCE"), "utf-8")
+    with pytest.raises(UnsupportedPixelsError, match="separate channels"):
+        open_slide(mirax)
+
+
 def test_a_pipe_among_the_parts_of_a_mirax(mirax):
     part = mirax.with_suffix("") / "Data0000.dat"
     part.unlink()

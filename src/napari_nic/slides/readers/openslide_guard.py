@@ -63,9 +63,17 @@ def check_mirax(ini: Path, slide: Path) -> None:
     ------
     DamagedSlideError
         If it is cut off or says what cannot be.
+    UnsupportedPixelsError
+        If it is of fluorescence, of which OpenSlide would show three filters as red, green and blue.
     """
     check_regular(ini, UnreadableSlideError)
     parser = read_ini(ini, slide)
+    if parser.get("GENERAL", "SLIDE_TYPE", fallback="").strip().upper().endswith("FLUORESCENCE"):
+        raise UnsupportedPixelsError(
+            "a MIRAX slide of fluorescence: its filters are separate channels, no RGB picture",
+            path=slide,
+            hint="convert it to OME-TIFF, for instance with bioformats2raw, and choose with --channels",
+        )
     try:
         columns, rows = (int(parser["GENERAL"][f"IMAGENUMBER_{axis}"]) for axis in "XY")
         files = int(parser["DATAFILE"]["FILE_COUNT"])
