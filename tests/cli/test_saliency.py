@@ -98,3 +98,66 @@ def test_annotation_that_is_none(cli, store: Path, tiny_model: Path, slide: Path
         outcome = cli("saliency", store, "--model", "tiny", "--annotation", path)
         assert outcome.code == 1
         assert problem in outcome.err
+
+
+def annotation_file(path: Path, *shapes: Annotation) -> Path:
+    write_annotations(AnnotationSet(shapes), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("geometry", "options", "problem"),
+    [
+        (None, (), "nothing to compare: the file has no areas"),
+        (shapely.Point(600, 500), (), "nothing to compare: the file has no areas"),
+        (shapely.box(500, 300, 900, 800), ("--label", "lesoin"), "expected: Lesion"),
+        (shapely.box(-9, -9, 9999, 9999), (), "every encoded cell is annotated"),
+        (shapely.box(0, 0, 3, 3), (), "no encoded cell is annotated"),
+        (shapely.box(9e4, 9e4, 9e4 + 9, 9e4 + 9), (), "outside of the slide"),
+    ],
+)
+def test_what_cannot_be_compared_is_said(
+    cli, store: Path, tiny_model: Path, tmp_path: Path, geometry, options, problem: str
+) -> None:
+    kind = "polygon" if getattr(geometry, "area", 0) else "point"
+    shapes = [] if geometry is None else [Annotation("Lesion", kind, geometry)]
+    file = annotation_file(tmp_path / "a.geojson", *shapes)
+    outcome = cli("saliency", store, "--model", "tiny", "--annotation", file, *options)
+    assert outcome.code == 1
+    assert problem in outcome.err
+    assert "nan" not in outcome.out
+
+
+def test_what_an_annotation_file_lacks_is_told(
+    cli, store: Path, tiny_model: Path, outline: Path, tmp_path: Path
+) -> None:
+    document = outline.read_text().replace("[700.0", "[1e300", 1)
+    (tmp_path / "a.geojson").write_text(document)
+    command = ("saliency", store, "--model", "tiny", "--annotation", tmp_path / "a.geojson")
+    outcome = cli(*command, "--label", "Lesion")
+    assert outcome.code == 0
+    assert "1 damaged shape was left out: feature 1" in outcome.err
+
+
+def test_annotations_of_the_scanned_part(
+    cli, store: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_nic.cli import annotated
+    from napari_nic.geometry import RegionPx
+
+    file = annotation_file(
+        tmp_path / "a.geojson", Annotation("Lesion", "polygon", shapely.box(100, 100, 380, 300))
+    )
+    command = ("saliency", store, "--model", "tiny", "--annotation", file)
+    assert cli(*command, "--annotation-from", "scan").code == 1, "the slide has no scanned part of its own"
+    monkeypatch.setattr(annotated, "_bounds_of", lambda _store: RegionPx(400, 500, 320, 400))
+    outcome = cli(*command)
+    assert outcome.code == 1
+    assert "count from the scanned part" in outcome.err
+    assert "--annotation-from scan" in outcome.err
+    moved = cli(*command, "--annotation-from", "scan", "--json").json[0]["agreement"]
+    written = annotation_file(
+        tmp_path / "b.geojson", Annotation("Lesion", "polygon", shapely.box(600, 500, 880, 700))
+    )
+    there = cli("saliency", store, "--model", "tiny", "--annotation", written, "--json").json[0]["agreement"]
+    assert moved == there

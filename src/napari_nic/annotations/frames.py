@@ -64,7 +64,7 @@ def check_frame(annotations: AnnotationSet, shape: tuple[int, int], bounds: Regi
             "the annotations count from the scanned part of the slide, not from its corner",
             path=annotations.source or None,
             found=f"a scanned part that begins at x {bounds.x:,}, y {bounds.y:,} px",
-            hint="QuPath writes them so: say that they do (--annotation-from scan)",
+            hint="QuPath writes them so: say --annotation-from scan, or open them in the window",
         )
     if len(annotations) and n_outside(annotations, shape) == len(annotations):
         raise AnnotationError(

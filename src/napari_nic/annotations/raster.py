@@ -16,6 +16,12 @@ from napari_nic.grid import PatchGrid
 FULL = 1 - 1e-9
 """A window covered to this share is taken as full; far below what float32 can tell."""
 
+MAX_PAIRS = 2_000_000
+"""With more overlaps than these, all areas are merged at once: a list of the pairs would take gigabytes."""
+
+SAMPLED = 200
+"""Areas whose overlaps are counted to tell how many there are in all."""
+
 
 def rasterise(
     annotations: AnnotationSet, grid: PatchGrid, labels: str | Iterable[str] | None = None
@@ -78,12 +84,21 @@ def covered_share(geometries: Sequence[shapely.Geometry] | np.ndarray, shape: tu
 def _disjoint(areas: Sequence[shapely.Geometry]) -> np.ndarray:
     """Merge areas that overlap; the others, often thousands of nuclei, stay as they are."""
     geometries = np.asarray(areas, object)
-    first, second = shapely.STRtree(geometries).query(geometries, predicate="intersects")
+    tree = shapely.STRtree(geometries)
+    if _pairs_expected(tree, geometries) > MAX_PAIRS:
+        return np.asarray(shapely.get_parts(shapely.union_all(geometries)))
+    first, second = tree.query(geometries, predicate="intersects")
     graph = coo_array((np.ones(len(first), bool), (first, second)), shape=(len(areas),) * 2)
     _, cluster = connected_components(graph, directed=False)
     order = np.argsort(cluster, kind="stable")
     groups = np.split(geometries[order], np.flatnonzero(np.diff(cluster[order])) + 1)
     return np.array([group[0] if len(group) == 1 else shapely.union_all(group) for group in groups], object)
+
+
+def _pairs_expected(tree: shapely.STRtree, geometries: np.ndarray) -> float:
+    """Number of pairs whose boxes meet, told from some of the areas, the same ones every time."""
+    chosen = geometries[:: max(1, len(geometries) // SAMPLED)]
+    return len(tree.query(chosen)[0]) / len(chosen) * len(geometries)
 
 
 def _start(geometries: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

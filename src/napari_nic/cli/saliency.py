@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_nic.cli import arguments
+from napari_nic.cli.annotated import add_frame, annotations_on
 from napari_nic.cli.batch import run_each
 from napari_nic.cli.console import Console
 from napari_nic.cli.encoded import open_encoded
@@ -18,6 +19,8 @@ from napari_nic.errors import AnnotationError
 from napari_nic.names import TEXT_SUFFIXES, has_suffix, without_suffix
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from napari_nic.annotations import Agreement
     from napari_nic.compressed import CompressedSlide
     from napari_nic.explain import AreaOptions, SaliencyMap
@@ -61,6 +64,7 @@ def add_parser(commands: arguments.Subparsers) -> None:
     parser.add_argument(
         "--annotation", metavar="PATH", help="annotation file, or folder of files called like the slides"
     )
+    add_frame(parser)
     parser.add_argument("--label", action="append", help="only annotations of this label; may be repeated")
     _add_area(parser)
     parser.add_argument("--device", type=arguments.device, default="auto", help="as in compress")
@@ -138,7 +142,7 @@ def _explain_one(path: Path, target: Path, task: _Task) -> dict[str, Any]:
         "files": [str(target)],
     }
     if args.annotation:
-        found, area, labels = _compare(saliency, store, args)
+        found, area, labels = _compare(saliency, store, task)
         task.console.result(_agreement_line(saliency, found, area, labels))
         record["agreement"] = asdict(found) | {"labels": labels}
         record["area"] = {"jaccard": area.jaccard, "dice": area.dice}
@@ -169,18 +173,33 @@ def _save(saliency: SaliencyMap, store: CompressedSlide, target: Path, cell_px: 
 
 
 def _compare(
-    saliency: SaliencyMap, store: CompressedSlide, args: argparse.Namespace
+    saliency: SaliencyMap, store: CompressedSlide, task: _Task
 ) -> tuple[Agreement, Agreement, list[str]]:
     """Compare the map at its best threshold, and the area made from it, with the annotation."""
-    from napari_nic.annotations import agreement, rasterise, read_annotations
+    from napari_nic.annotations import agreement, rasterise
     from napari_nic.explain import compare_area, salient_area
 
-    annotations = read_annotations(_annotation_of(store, Path(args.annotation)))
+    args = task.args
+    path = _annotation_of(store, Path(args.annotation))
+    annotations = annotations_on(store, path, args, task.console)
     labels = args.label or list(annotations.labels())
     outline = rasterise(annotations, store.grid, labels) >= INSIDE
+    _check_comparable(outline[saliency.mask], labels, path)
     found = agreement(saliency.values, outline, saliency.mask)
     area = salient_area(saliency, _area_options(args))
     return found, compare_area(area, outline, saliency.mask), labels
+
+
+def _check_comparable(inside: np.ndarray, labels: list[str], path: Path) -> None:
+    """Refuse to give numbers that mean nothing: with all encoded cells in the annotated areas, or none."""
+    if inside.any() and not inside.all():
+        return
+    share = "every" if inside.any() else "no"
+    raise AnnotationError(
+        f"nothing to compare: {share} encoded cell is annotated",
+        path=path,
+        found=f"areas of {', '.join(labels)}",
+    )
 
 
 def _area_options(args: argparse.Namespace) -> AreaOptions:

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from napari_nic.annotations import FORMATS, UNCLASSIFIED, AnnotationSet, rasterise, read_annotations
+from napari_nic.annotations.frames import check_frame
 from napari_nic.errors import AnnotationError, DamagedSlideError, InvalidParameterError
 from napari_nic.grid import PatchGrid
 from napari_nic.jobs import CancellationToken
@@ -110,7 +111,7 @@ def _cut_slide(path: Path, wanted: _Wanted) -> Iterator[SourceCut]:
         grid = PatchGrid.plan(slide.level_geometries, pixel, patch_size=wanted.size, mpp=wanted.mpp)
         is_tissue = find_tissue(slide, token=wanted.token).cells(grid, min_fraction=options.min_tissue)
         is_tissue &= _inside_the_slide(slide, grid)
-        names, kinds = _classes(path, grid, options)
+        names, kinds = _classes(slide, path, grid, options)
         cells, left_out = _choose(is_tissue, kinds, _rng(slide, wanted.seed), options)
         group = group_in(path.name, options.group) or slide.name
         step = grid.patch_px * grid.downsample[0], grid.patch_px * grid.downsample[1]
@@ -131,11 +132,19 @@ def _rng(slide: Slide, seed: int) -> np.random.Generator:
     return np.random.default_rng([seed, int(slide.fingerprint.partition(":")[2], 16)])
 
 
-def _classes(path: Path, grid: PatchGrid, options: SlideOptions) -> tuple[tuple[str, ...], np.ndarray]:
+def _classes(
+    slide: Slide, path: Path, grid: PatchGrid, options: SlideOptions
+) -> tuple[tuple[str, ...], np.ndarray]:
     """Return class names and the index of each cell's class, -1 for none; no names if none are asked for."""
     if not options.annotated:
         return (), np.zeros(grid.shape, int)
-    annotations = read_annotations(_annotation_file(path, options.annotations or path.parent))
+    file = _annotation_file(path, options.annotations or path.parent)
+    annotations = read_annotations(file)
+    check_frame(annotations, slide.levels[0].shape, slide.bounds)
+    if options.rest is None and not any(
+        a.is_area and a.label != UNCLASSIFIED for a in annotations.annotations
+    ):
+        raise AnnotationError("no area of the annotations has a class", path=file)
     return _rasterise(annotations, grid, options.rest)
 
 

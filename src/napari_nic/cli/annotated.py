@@ -1,0 +1,106 @@
+"""The annotations that a command compares with: read, brought into the slide's frame, and checked."""
+
+from __future__ import annotations
+
+import argparse
+import glob
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_nic.cli.console import Console
+from napari_nic.errors import AnnotationError, NicError
+
+if TYPE_CHECKING:
+    from napari_nic.annotations import AnnotationSet
+    from napari_nic.compressed import CompressedSlide
+    from napari_nic.geometry import RegionPx
+    from napari_nic.slides import Slide
+
+SLIDE, SCAN = "slide", "scan"
+
+
+def add_frame(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says what the annotations' coordinates count from."""
+    parser.add_argument(
+        "--annotation-from",
+        choices=(SLIDE, SCAN),
+        help="what annotations count from: the slide's corner (default; what looks otherwise is refused), "
+        "or the corner of its scanned part, as QuPath does",
+    )
+
+
+def annotations_on(
+    store: CompressedSlide, path: Path, args: argparse.Namespace, console: Console
+) -> AnnotationSet:
+    """Read the annotations of a compressed slide.
+
+    Raises
+    ------
+    AnnotationError
+        If they cannot be read, are not in the slide's frame, or have none of the classes asked for.
+    """
+    from napari_nic.annotations import read_annotations
+    from napari_nic.annotations.frames import check_frame, n_outside
+
+    annotations = read_annotations(path)
+    for note in annotations.notes:
+        console.warning(f"{path.name}: {note}")
+    bounds = _bounds_of(store)
+    if args.annotation_from == SCAN:
+        if bounds is None:
+            raise AnnotationError(
+                "it is not known where the scanned part of the slide begins",
+                path=path,
+                expected=f"the slide {store.slide_name} beside {store.path.name}, with a scanned part",
+            )
+        annotations = annotations.shifted(bounds.x, bounds.y)
+    check_frame(annotations, store.header.slide_shape, None if args.annotation_from else bounds)
+    outside = n_outside(annotations, store.header.slide_shape)
+    if outside:
+        console.warning(f"{path.name}: {outside:,} of {len(annotations):,} shapes lie outside of the slide")
+    _check_labels(annotations, args.label, path)
+    return annotations
+
+
+def _check_labels(annotations: AnnotationSet, labels: list[str] | None, path: Path) -> None:
+    known = list(dict.fromkeys(a.label for a in annotations.annotations if a.is_area))
+    if not known:
+        raise AnnotationError(
+            "nothing to compare: the file has no areas",
+            path=path,
+            found=f"{len(annotations)} shapes, none of which covers an area",
+        )
+    missing = [label for label in labels or [] if label not in known]
+    if missing:
+        raise AnnotationError(
+            "nothing to compare: no area has this class",
+            path=path,
+            expected=", ".join(known),
+            found=", ".join(missing),
+        )
+
+
+def _bounds_of(store: CompressedSlide) -> RegionPx | None:
+    """Return the scanned part of the slide that a store was made of, if the slide lies beside it."""
+    with _slide_beside(store) as slide:
+        return None if slide is None else slide.bounds
+
+
+@contextmanager
+def _slide_beside(store: CompressedSlide) -> Iterator[Slide | None]:
+    from napari_nic.slides import open_slide, slide_suffixes
+
+    for path in sorted(store.path.parent.glob(f"{glob.escape(store.slide_name)}*")):
+        if path == store.path or not path.name.lower().endswith(tuple(slide_suffixes())):
+            continue
+        try:
+            slide = open_slide(path)
+        except NicError:
+            continue  # some other file of that name
+        with slide:
+            if slide.fingerprint == store.header.slide_fingerprint:
+                yield slide
+                return
+    yield None
