@@ -10,6 +10,7 @@ from shapely.geometry import LineString, MultiLineString, MultiPolygon, Point, b
 
 from napari_nic.annotations import UNCLASSIFIED, Annotation, AnnotationSet, read_annotations
 from napari_nic.plugin import annotation_layers as module
+from napari_nic.plugin import outline_picture
 from napari_nic.plugin.annotation_layers import annotation_layers, annotation_tag
 from napari_nic.plugin.annotation_reading import annotations_of
 from napari_nic.plugin.writers import write_annotation_layers
@@ -120,6 +121,27 @@ def test_outlines_of_the_picture_lie_on_the_outlines(monkeypatch, slide_file):
     assert max(shapely.distance(shapely.points(every), drawn)) <= 2
     corner = layer.data_to_world((-0.5, -0.5))
     assert np.allclose(corner, (-0.25, -0.25)), "the picture lies on the slide"
+
+
+def test_the_picture_of_very_many_outlines_is_there_at_once():
+    corners = np.random.default_rng(0).uniform(0, 60_000, (20_000, 2))
+    shapes = shapely.box(*corners.T, *(corners + 20).T)
+    hashed = []
+    painted = outline_picture._Painter(list(shapes), [(1, 2, 3)] * len(shapes))
+    painted.geometries = Untouchable(hashed)
+    painted.level([60_416, 60_416], 1)
+    assert hashed == [], "nobody went through the outlines to name a picture of them"
+
+
+class Untouchable:
+    """Remembers that it was looked into."""
+
+    def __init__(self, seen: list) -> None:
+        self.seen = seen
+
+    def __reduce__(self):
+        self.seen.append(1)
+        return (list, ())
 
 
 def test_empty_set_gives_a_layer_to_draw_in():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -56,14 +57,20 @@ class _Painter:
         self.geometries = np.array(geometries, object)
         self._colors = np.array(colors, np.uint8).reshape(-1, 3)
         self._tree = shapely.STRtree(self.geometries)
+        self._token = uuid.uuid4().hex
+
+    def __dask_tokenize__(self) -> str:
+        # Dask would read all geometries, several times, to name its tasks.
+        return self._token
 
     def level(self, shape: Sequence[int], factor: int) -> da.Array:
         import dask.array as da
 
         blank = da.zeros((*shape, 4), chunks=(TILE, TILE, 4), dtype=np.uint8)
-        return blank.map_blocks(self._tile, factor=factor, dtype=np.uint8)
+        return blank.map_blocks(self, factor=factor, dtype=np.uint8)
 
-    def _tile(self, blank: np.ndarray, factor: int, block_info: Any = None) -> np.ndarray:
+    def __call__(self, blank: np.ndarray, factor: int, block_info: Any = None) -> np.ndarray:
+        """Paint one tile of the level that is `factor` times smaller."""
         picture = np.zeros(blank.shape, np.uint8)
         if not block_info:  # dask asks for the kind of the result
             return picture

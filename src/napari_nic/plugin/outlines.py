@@ -12,7 +12,7 @@ import numpy as np
 import shapely
 from shapely.geometry import MultiPolygon, Polygon
 
-DRAWN_PX = (1 / 16, 1 / 4, 1.0)
+DRAWN_PX = (1 / 4, 1.0)
 """Outlines are drawn on grids of so many level-0 pixels: the first on which napari can fill them."""
 
 
@@ -22,7 +22,7 @@ def drawable(area: Polygon | MultiPolygon) -> np.ndarray | None:
     Corners that lie closer together than single precision can tell, which cutting and repairing leave, make
     the triangulation fail, and one such outline would take the whole layer with it.
     """
-    for grid in (1 / 1024, *DRAWN_PX) if _is_tiny(area) else DRAWN_PX:
+    for grid in (1 / 64, *DRAWN_PX) if _is_tiny(area) else DRAWN_PX:
         settled = shapely.set_precision(area, grid)
         if settled.is_empty:
             continue
