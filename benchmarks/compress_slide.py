@@ -2,13 +2,17 @@
 
     python benchmarks/compress_slide.py --sides 30000 60000
     python benchmarks/compress_slide.py --slide my.svs --device cuda
+    python benchmarks/compress_slide.py --memory --sides 30000 60000 120000
 
 For each slide a fresh process measures, with all cores and in the same run:
 
 * decode only: every tile that the tissue needs, once;
 * encode only: the same number of patches, already cut, in the pipeline's batches and threads;
 * the whole: open, find tissue, decode, cut, encode, write the store;
-* peak memory growth over the process with encoder and slide loaded.
+* growth of the resident memory from opening the slide to the last block, over the process with the encoder
+  loaded, and how much of it was there when tissue had been found.
+
+With `--memory` only the last is measured, in minutes, with the encoder of mean colours and every 25th block.
 
 The *floor* is decode + encode where both need the CPU, and the larger of the two with a GPU. The same ratio
 is printed for processor time, which other work on the machine disturbs less: it shows what the pipeline
@@ -56,6 +60,38 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+def resident_mb() -> float:
+    """Resident size of this process now."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmRSS"))
+        return int(line.split()[1]) / 1024
+    return peak_mb()
+
+
+def measure_memory(args: argparse.Namespace) -> dict[str, float]:
+    """Compress in this process, a share of the blocks for large slides, and look at its memory only."""
+    from napari_nic.compress import compress, pipeline, prepare_store
+    from napari_nic.encoders import load_encoder
+    from napari_nic.slides import open_slide
+
+    encoder = load_encoder("mean-rgb")
+    wanted = pipeline.pending_blocks
+    pipeline.pending_blocks = lambda *found: wanted(*found)[:: args.every]
+    before = resident_mb()
+    with open_slide(args.slide) as slide:
+        store = prepare_store(slide, encoder, path=Path(args.work) / "memory.nic.zarr")
+        tissue = peak_mb() - before
+        blocks = sum(len(report.blocks) for report in compress(slide, encoder, store))
+        side = slide.levels[0].width
+    return {
+        "side_px": side,
+        "blocks": blocks,
+        "growth_with_tissue_mb": tissue,
+        "growth_opening_to_last_block_mb": peak_mb() - before,
+    }
+
+
 def measure_pipeline(args: argparse.Namespace) -> dict[str, float]:
     """Measure the parts, then the whole, in this process."""
     from napari_nic.compress import compress, prepare_store, usable_cores
@@ -64,11 +100,11 @@ def measure_pipeline(args: argparse.Namespace) -> dict[str, float]:
 
     encoder = load_encoder(args.encoder, device=args.device, precision=args.precision)
     cores = usable_cores()
+    warm = np.zeros((encoder.batch_size, *[encoder.spec.input_size] * 2, 3), np.uint8)
+    encoder.encode(warm)
+    before = resident_mb()
     with open_slide(args.slide) as slide:
         store_path = Path(args.work) / "whole.nic.zarr"
-        warm = np.zeros((encoder.batch_size, *[encoder.spec.input_size] * 2, 3), np.uint8)
-        encoder.encode(warm)
-        before = peak_mb()
         start, processor = time.perf_counter(), time.process_time()
         store = prepare_store(slide, encoder, path=store_path)
         prepared = time.perf_counter() - start
@@ -232,7 +268,7 @@ def run_child(mode: str, slide: Path, work: Path, args: argparse.Namespace) -> d
     """Measure in a fresh process, so that one measurement's memory and caches do not help the next."""
     command = [sys.executable, __file__, "--child", mode, "--slide", str(slide), "--work", str(work)]
     command += ["--encoder", args.encoder, "--device", args.device, "--precision", args.precision]
-    command += ["--plain-patches", str(args.plain_patches)]
+    command += ["--plain-patches", str(args.plain_patches), "--every", str(args.every)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -241,8 +277,8 @@ def report(slide: Path, args: argparse.Namespace) -> None:
     """Measure one slide and print a table."""
     work = Path(tempfile.mkdtemp(prefix="nic-bench-"))
     try:
-        rows = run_child("pipeline", slide, work, args)
-        if not args.no_plain:
+        rows = run_child("memory" if args.memory else "pipeline", slide, work, args)
+        if not (args.no_plain or args.memory):
             rows |= run_child("plain", slide, work, args)
             for way in ("plain", "prepared"):
                 if f"{way}_patches_per_s" in rows:
@@ -265,11 +301,14 @@ def main() -> None:
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--no-plain", action="store_true", help="leave the plain way out")
     parser.add_argument("--plain-patches", type=int, default=0, help="a sample for the plain way; 0 is all")
-    parser.add_argument("--child", choices=["pipeline", "plain"], help=argparse.SUPPRESS)
+    parser.add_argument("--memory", action="store_true", help="measure nothing but memory")
+    parser.add_argument("--every", type=int, default=25, help="with --memory: take each n-th block")
+    parser.add_argument("--child", choices=["pipeline", "plain", "memory"], help=argparse.SUPPRESS)
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
-        measure = {"pipeline": measure_pipeline, "plain": measure_plain}[args.child]
+        ways = {"pipeline": measure_pipeline, "plain": measure_plain, "memory": measure_memory}
+        measure = ways[args.child]
         print(json.dumps(measure(args)))
     elif args.slide:
         report(args.slide, args)

@@ -312,3 +312,69 @@ def test_damaged_codes_are_said_and_never_read_as_zero(full_store, damage):
     store = CompressedSlide.open(full_store.path)
     with pytest.raises(StoreError, match=r"(?s)damaged.*embeddings/c/0/0/0"):
         store.read()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda header: header["grid"].update(level=1),
+        lambda header: header["grid"].update(downsample=3.5),
+        lambda header: header["grid"].update(downsample={}),
+        lambda header: header["grid"].update(stride_px=9),
+        lambda header: header.update(slide_name="another"),
+        lambda header: header.update(status="partial"),
+    ],
+)
+def test_a_description_that_was_changed_is_never_believed(full_store, change):
+    """A flipped bit in the grid would put every overlay at another place, without a word."""
+    file = full_store.path / "zarr.json"
+    data = json.loads(file.read_text())
+    change(data["attributes"]["napari_nic"])
+    file.write_text(json.dumps(data))
+    with pytest.raises(StoreError, match=r"changed or damaged|damaged"):
+        CompressedSlide.open(full_store.path)
+
+
+def test_a_store_of_before_without_a_seal_is_read(full_store, codes):
+    file = full_store.path / "zarr.json"
+    data = json.loads(file.read_text())
+    del data["attributes"]["napari_nic"]["content_sha256"]
+    file.write_text(json.dumps(data))
+    np.testing.assert_array_equal(CompressedSlide.open(full_store.path).read(), codes)
+
+
+@pytest.mark.parametrize("name", ["embeddings", "coverage", "done"])
+@pytest.mark.parametrize("entry", ["data_type", "fill_value", "chunk_grid"])
+def test_an_array_that_is_laid_out_otherwise_is_damage(full_store, name, entry):
+    file = full_store.path / name / "zarr.json"
+    data = json.loads(file.read_text())
+    if entry == "data_type":
+        data[entry] = {"bool": "uint8", "float16": "int16"}[data[entry]]
+    elif entry == "fill_value":
+        data[entry] = True if data[entry] is False else 1.0
+    else:
+        data[entry]["configuration"]["chunk_shape"][0] *= 2
+    file.write_text(json.dumps(data))
+    with pytest.raises(StoreError, match="damaged"):
+        CompressedSlide.open(full_store.path).read()
+
+
+def test_metadata_nested_without_end_is_damage(full_store):
+    (full_store.path / "coverage" / "zarr.json").write_text("[" * 40_000 + "]" * 40_000)
+    with pytest.raises(StoreError, match="damaged"):
+        CompressedSlide.open(full_store.path)
+
+
+@pytest.mark.parametrize("kind", ["folder", "link to itself", "nothing"])
+def test_a_shard_that_is_no_file_is_damage_and_never_zeros(full_store, kind):
+    shard = next(path for path in (full_store.path / "embeddings" / "c").rglob("*") if path.is_file())
+    shard.unlink()
+    if kind == "folder":
+        shard.mkdir()
+    elif kind == "link to itself":
+        try:
+            shard.symlink_to(shard)
+        except OSError:
+            pytest.skip("links are not allowed here")
+    with pytest.raises(StoreError, match="damaged"):
+        CompressedSlide.open(full_store.path).read()

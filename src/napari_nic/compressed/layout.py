@@ -28,6 +28,7 @@ from zarr.codecs import ZstdCodec
 from zarr.storage import LocalStore, MemoryStore
 
 from napari_nic.compressed.header import StoreHeader
+from napari_nic.disk import sealed, unsealed
 from napari_nic.errors import StoreError
 from napari_nic.names import STORE_SUFFIX
 
@@ -73,7 +74,7 @@ class Description(NamedTuple):
     def to_dict(self) -> dict[str, Any]:
         """Our entry among the root attributes."""
         own = {"schema": SCHEMA_VERSION, "status": self.status, "id": self.store_id}
-        return own | self.header.to_dict()
+        return sealed(own | self.header.to_dict())
 
 
 def block_shape(rows: int, cols: int) -> tuple[int, int]:
@@ -169,9 +170,10 @@ def read_description(group: zarr.Group, path: Path) -> Description:
             found=f"{schema}, written by {data.get('software', 'an unknown program')}",
             hint="install a version of napari-nic that fits, or compress the slide again",
         )
+    data = unsealed(data, path, StoreError)  # another grid, for instance, would put every overlay elsewhere
     try:
         return Description(StoreHeader.from_dict(data), str(data["status"]), str(data["id"]))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         raise damaged(path, f"the header: {type(error).__name__}: {error}") from error
 
 
@@ -206,7 +208,7 @@ def open_group(path: Path, *, writable: bool = False) -> zarr.Group:
         return zarr.open_group(
             LocalStore(path, read_only=not writable), mode="r+" if writable else "r", zarr_format=3
         )
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
         raise damaged(path, f"zarr.json: {type(error).__name__}: {error}") from error
 
 
@@ -214,11 +216,21 @@ def get_array(group: zarr.Group, name: str, shape: tuple[int, ...], path: Path) 
     """Get one of our arrays and check that it has the shape that the header promises."""
     try:
         array = group[name]
-    except (KeyError, ValueError, TypeError, OSError) as error:
+    except (KeyError, ValueError, TypeError, OSError, RecursionError) as error:
         raise damaged(path, f"array {name!r}: {type(error).__name__}: {error}") from error
     if not isinstance(array, zarr.Array) or array.shape != shape:
         raise damaged(path, f"array {name!r} has shape {getattr(array, 'shape', None)}, not {shape}")
+    found = (str(array.dtype), array.chunks, array.shards, array.fill_value)
+    if found != _layout_of(name, shape):
+        raise damaged(path, f"array {name!r} is laid out as {found}, not as {_layout_of(name, shape)}")
     return array
+
+
+def _layout_of(name: str, shape: tuple[int, ...]) -> tuple[str, tuple[int, ...], tuple[int, ...] | None, int]:
+    """Type, chunks, shards and fill value of one of our arrays, as it was created."""
+    if name == "embeddings":
+        return "float16", (BLOCK, BLOCK, shape[2]), (SHARD, SHARD, shape[2]), 0
+    return "bool", shape, None, 0
 
 
 def read_flags(group: zarr.Group, name: str, shape: tuple[int, int], path: Path) -> np.ndarray:

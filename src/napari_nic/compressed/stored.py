@@ -65,7 +65,7 @@ class StoredCodes:
             part_rows, part_cols = _common(rows, shard_rows), _common(cols, shard_cols)
             if not wanted[part_rows, part_cols].any():
                 continue
-            if self._file(key).exists():
+            if self._file(key).is_file():
                 target = _shifted(part_rows, rows.start), _shifted(part_cols, cols.start)
                 codes[target] = self.read_shard(key, part_rows, part_cols)
             elif key not in elsewhere:
