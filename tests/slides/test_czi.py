@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -138,6 +139,16 @@ def test_without_the_library_the_install_line_is_the_answer(stack, monkeypatch):
     with pytest.raises(UnreadableSlideError, match="needs pylibCZIrw") as caught:
         open_slide(stack)
     assert caught.value.hint == 'pip install "napari-nic[czi]"'
+
+
+def test_a_name_that_the_library_cannot_take_is_no_damage(tmp_path, stack):
+    path = tmp_path / os.fsdecode(b"caf\xe9.czi")
+    try:
+        path.write_bytes(stack.read_bytes())
+    except OSError:
+        pytest.skip("the file system takes UTF-8 names only")
+    with pytest.raises(UnreadableSlideError, match="not UTF-8"):
+        open_slide(path)
 
 
 @pytest.mark.parametrize("share", [0.05, 0.3, 0.7])

@@ -184,6 +184,11 @@ def open_czi(path: Path, selection: Selection | None = None) -> SlideSource | Ch
     if path.is_dir() or not _has_magic(path):
         raise UnreadableSlideError("not a CZI file")
     _import_library()
+    if not _is_utf_8(path):
+        raise UnreadableSlideError(
+            "a Zeiss CZI whose path is not UTF-8: pylibCZIrw cannot open it",
+            hint="give file and folders other names",
+        )
     try:
         file = _CziFile(path)
     except _ERRORS as error:
@@ -205,6 +210,14 @@ def _import_library() -> Any:
             "a Zeiss CZI, which needs pylibCZIrw to be read", hint='pip install "napari-nic[czi]"'
         ) from None
     return czi
+
+
+def _is_utf_8(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _has_magic(path: Path) -> bool:
