@@ -202,3 +202,17 @@ def test_outlines_are_thin_lines_at_any_size(slide_file):
     with open_slide(slide_file) as slide:
         assert 3 < layers_of(large, slide)[0].edge_width[0] < 6
         assert layers_of(nuclei, slide)[0].edge_width[0] == 1
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", ["TCGA-21-5784-01Z-00-DX1", "TCGA-21-5786-01Z-00-DX1"])
+def test_every_nucleus_of_a_real_file_is_shown_and_comes_back(data_dir, name):
+    path = data_dir / "annotations" / "monuseg_xml" / f"{name}.xml"
+    if not path.is_file():
+        pytest.skip(f"{path} is not there")
+    annotations = read_annotations(path)
+    (layer,) = layers_of(annotations)
+    tag = annotation_tag(layer)
+    assert tag.hidden == ()
+    assert len(tag.shown) == len(annotations)
+    assert annotations_of([layer]).annotations == annotations.annotations

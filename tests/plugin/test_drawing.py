@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from shapely.geometry import box
 
-from napari_nic.annotations import UNCLASSIFIED, read_annotations
+from napari_nic.annotations import UNCLASSIFIED, Annotation, AnnotationSet, read_annotations
 from napari_nic.annotations.colors import UNCLASSIFIED_COLOR
+from napari_nic.geometry import LevelGeometry, PixelSize
+from napari_nic.grid import PatchGrid
 from napari_nic.plugin.annotation_layers import annotation_tag
 from napari_nic.plugin.controllers.annotating import AnnotationController
 from napari_nic.plugin.controllers.compressing import CompressController
@@ -292,3 +296,23 @@ def test_what_was_left_out_is_told(annotating, answers, tmp_path, outlines_file)
 
 def test_tags_survive(annotating, shapes):
     assert tag_of(shapes).path.name == "outlines.geojson"
+
+
+@pytest.mark.parametrize(
+    ("area", "said"),
+    [
+        (box(0, 0, 1, 1), "Map and Tumour: nothing to compare, no valid cell"),
+        (box(-9, -9, 9999, 9999), "Map and Tumour: nothing to compare, Tumour covers every cell"),
+        (box(0, 0, 800, 9999), "Map and Tumour: best Jaccard 1.00"),
+    ],
+)
+def test_agreement_names_the_class_and_says_when_there_is_none(annotating, opened, monkeypatch, area, said):
+    grid = PatchGrid.plan([LevelGeometry(1100, 1500)], PixelSize(0.5, 0.5), patch_size=100, mpp=0.5)
+    values = np.zeros(grid.shape, np.float32)
+    values[:, :8] = 1
+    overlay = SimpleNamespace(name="Map", has_values=True, data=values, mask=np.ones(grid.shape, bool))
+    shown = SimpleNamespace(state=lambda _kind: SimpleNamespace(shown=True), overlay=lambda _kind: overlay)
+    monkeypatch.setattr(annotating, "_overlays", shown)
+    monkeypatch.setattr(opened, "store", SimpleNamespace(grid=grid))
+    annotating._add(AnnotationSet((Annotation("Tumour", "polygon", area),)), "x", None)
+    assert annotating.agreement("Tumour").startswith(said)

@@ -18,7 +18,7 @@ from napari_nic.slides import Slide, choice_options, open_slide, slide_suffixes
 if TYPE_CHECKING:
     from napari_nic.compressed import CompressedSlide
 
-ANNOTATION_SUFFIXES = (".geojson", ".xml")
+ANNOTATION_SUFFIXES = (".geojson", ".xml", ".annotations")
 COLOR_SETTING = "color"
 """Setting: ``"srgb"`` applies a slide's colour profile, ``"raw"`` leaves its pixels alone."""
 
