@@ -9,8 +9,8 @@ from pathlib import Path
 
 from napari_nic.errors import NicError
 
-SECONDS = 120
-"""Longest time that reading a file may take there."""
+SECONDS, BYTES_PER_SECOND = 8.0, 10 * 2**20
+"""Time that reading any file may take there, and more for each so many bytes: a slow disk is no damage."""
 
 _CHILD = """
 import contextlib, importlib, pathlib, sys
@@ -49,7 +49,7 @@ def check_survives(reader: str, path: Path, error: type[NicError]) -> None:
             env=os.environ | {"PYTHONPATH": search},
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=SECONDS,
+            timeout=_patience(path),
             check=False,
         )
     except subprocess.TimeoutExpired as late:
@@ -63,3 +63,11 @@ def check_survives(reader: str, path: Path, error: type[NicError]) -> None:
             found=f"exit code {done.returncode}",
             hint="get the file again",
         )
+
+
+def _patience(path: Path) -> float:
+    try:
+        size = path.stat().st_size
+    except OSError:
+        size = 0
+    return SECONDS + size / BYTES_PER_SECOND

@@ -13,6 +13,7 @@ import numpy as np
 
 from napari_nic.disk import check_regular, replacing
 from napari_nic.errors import StoreError
+from napari_nic.hdf5_files import check_hdf5
 
 MOST_RATIO, ALWAYS_BYTES = 200, 64 * 2**20
 """Features are noise and hardly shrink: a file that says it holds 200 times its size is to fill memory."""
@@ -39,6 +40,7 @@ def existing_file(path: Path) -> Iterator[h5py.File]:
         If it is no HDF5 file, is damaged or lacks a dataset that is asked for.
     """
     check_regular(path, StoreError)
+    check_hdf5(path, StoreError)
     try:
         with h5py.File(path, "r") as file:
             yield file
@@ -53,6 +55,7 @@ def has_datasets(path: Path, *names: str) -> bool:
     try:
         if not h5py.is_hdf5(path):
             return False
+        check_hdf5(path, StoreError)
         with h5py.File(path, "r") as file:
             return all(name in file for name in names)
     except (OSError, RuntimeError, KeyError):
@@ -62,6 +65,7 @@ def has_datasets(path: Path, *names: str) -> bool:
 def attribute_names(path: Path, dataset: str) -> frozenset[str]:
     """Names of a dataset's attributes; none where it cannot be read."""
     try:
+        check_hdf5(path, StoreError)
         with h5py.File(path, "r") as file:
             return frozenset(file[dataset].attrs)
     except (OSError, RuntimeError, KeyError):

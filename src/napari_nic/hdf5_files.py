@@ -1,0 +1,73 @@
+"""HDF5 files of unknown origin: read once in a process of their own before they are read in ours.
+
+The HDF5 library crashes, or runs in circles, on some damaged files, and would take the window and all unsaved
+work with it. What has been read once to its end may be read again.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import h5py
+
+from napari_nic.apart import check_survives
+from napari_nic.errors import NicError
+
+STEP_BYTES = 16 * 2**20
+MOST_RATIO, ALWAYS_BYTES = 1000, 64 * 2**20
+"""A data set that claims more than this of the file's size is left alone: whoever reads it refuses it."""
+
+
+_passed: set[tuple[Path, int, int]] = set()
+
+
+def check_hdf5(path: Path, error: type[NicError]) -> None:
+    """Make sure that the HDF5 library gets through a file, of whatever it then says of it.
+
+    A file that got through and has not changed since is not tried again; nor is one that is no HDF5 file.
+
+    Parameters
+    ----------
+    path : Path
+    error : type
+        Kind of error to raise.
+
+    Raises
+    ------
+    NicError
+        Of the kind `error`, if reading the file crashes the library or does not come to an end.
+    """
+    if not h5py.is_hdf5(path):
+        return
+    state = path.stat()
+    version = (path.absolute(), state.st_size, state.st_mtime_ns)
+    if version not in _passed:
+        check_survives(f"{__name__}:read_all", path, error)
+        _passed.add(version)
+
+
+def read_all(path: Path) -> None:
+    """Read every attribute and every data set of a file; links to other files are not followed."""
+    with h5py.File(path, "r") as file:
+        most = max(ALWAYS_BYTES, MOST_RATIO * path.stat().st_size)
+        nodes: list[h5py.Group | h5py.Dataset] = [file]
+        file.visititems(lambda _, node: nodes.append(node))
+        for node in nodes:
+            for name in node.attrs:
+                node.attrs[name]
+            if isinstance(node, h5py.Dataset) and not node.external and not node.is_virtual:
+                _read_dataset(node, most)
+
+
+def _read_dataset(dataset: h5py.Dataset, most: int) -> None:
+    """Read a data set in slices along its first axis."""
+    if not dataset.shape:
+        dataset[()]
+        return
+    if dataset.size * dataset.dtype.itemsize > most:
+        return
+    row = max(1, math.prod(dataset.shape[1:]) * dataset.dtype.itemsize)
+    step = max(1, STEP_BYTES // row)
+    for start in range(0, dataset.shape[0], step):
+        dataset[start : start + step]

@@ -1,0 +1,75 @@
+"""HDF5 files are read by another process first, all of them, and once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from napari_nic import hdf5_files
+from napari_nic.errors import StoreError
+from napari_nic.hdf5_files import check_hdf5, read_all
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "features.h5"
+    with h5py.File(path, "w") as hdf:
+        hdf.attrs["unit"] = "um"
+        hdf["features"] = np.ones((200, 16), np.float32)
+        hdf.create_dataset("coords", data=np.ones((200, 2), np.int64), chunks=(10, 2), compression="gzip")
+        hdf["group/words"] = ["a", "bc"]
+        hdf["number"] = 7
+        hdf["nothing"] = h5py.Empty("f4")
+        hdf["elsewhere"] = h5py.ExternalLink("other.h5", "/x")
+    return path
+
+
+@pytest.fixture
+def tried(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """What another process was started for."""
+    paths: list[Path] = []
+    monkeypatch.setattr(hdf5_files, "check_survives", lambda _reader, path, _error: paths.append(path))
+    return paths
+
+
+def test_a_healthy_file_passes_whatever_it_holds(file):
+    check_hdf5(file, StoreError)
+
+
+def test_every_attribute_and_every_chunk_is_read(file, monkeypatch):
+    read: list[str] = []
+    get = h5py.Dataset.__getitem__
+    monkeypatch.setattr(
+        h5py.Dataset, "__getitem__", lambda self, key: (read.append(self.name), get(self, key))[1]
+    )
+    monkeypatch.setattr(hdf5_files, "STEP_BYTES", 16 * 50)
+    read_all(file)
+    assert set(read) == {"/features", "/coords", "/group/words", "/number", "/nothing"}
+    assert read.count("/coords") == 4
+
+
+def test_a_claim_that_would_fill_the_memory_is_left_to_the_reader(tmp_path):
+    path = tmp_path / "claims.h5"
+    with h5py.File(path, "w") as hdf:
+        hdf.create_dataset("features", shape=(10**9, 1000), dtype="f4", chunks=(1000, 1000))
+    read_all(path)
+
+
+def test_a_file_is_tried_once_and_again_when_it_changed(file, tried):
+    for _ in range(2):
+        check_hdf5(file, StoreError)
+    assert tried == [file]
+    os.utime(file, ns=(1, 1))
+    check_hdf5(file, StoreError)
+    assert tried == [file, file]
+
+
+def test_what_is_no_hdf5_is_not_tried(tmp_path, tried):
+    (tmp_path / "a.h5").write_text("no HDF5")
+    check_hdf5(tmp_path / "a.h5", StoreError)
+    check_hdf5(tmp_path / "missing.h5", StoreError)
+    assert tried == []
