@@ -83,7 +83,7 @@ def test_click_trains_and_the_encoder_can_be_chosen(with_slide, qtbot):
     assert chooser.findData("tiny") >= 0
     assert chooser.currentData() == "mean-rgb", "nobody asked to work with the new one"
     assert "Trained: choose tiny" in dock.progress_section.text.text()
-    assert dock.progress_section.button.text() == "&Train anew"
+    assert dock.progress_section.button.text() == "Train anew"
     assert dock.form_section.name.isEnabled()
     assert "training loss" in dock.progress_section.plot.toolTip()
 
@@ -106,7 +106,7 @@ def test_cancel_and_go_on_by_click(with_slide, qtbot):
     finish(dock, qtbot)
     done = dock.training.steps_done()
     assert done > 0
-    assert dock.progress_section.button.text() == f"&Go on from step {done:,}"
+    assert dock.progress_section.button.text() == f"Go on from step {done:,}"
     dock.training.fill_in(steps=done + 2)
     click(dock.progress_section.button, qtbot)
     finish(dock, qtbot)

@@ -226,17 +226,17 @@ def test_cancelled_training_goes_on(with_big, runner, fake_training):
     assert with_big.state.phase == "stopping"
     runner.finish()
     assert "kept" in with_big.state.stage
-    assert with_big.label() == "&Go on from step 3"
+    assert with_big.label() == "Go on from step 3"
     with_big.fill_in(name="other")
-    assert with_big.label() == "&Train encoder"
+    assert with_big.label() == "Train encoder"
     with_big.fill_in(name="tiny")
     (with_big.form.checkpoint / "marker").touch()
     runner.hold = False
     with_big.start()
     assert (with_big.form.checkpoint / "marker").exists(), "the checkpoint was thrown away"
-    assert with_big.label() == "&Train anew"
+    assert with_big.label() == "Train anew"
     with_big.fill_in(steps=20)
-    assert with_big.label() == "&Go on from step 6"
+    assert with_big.label() == "Go on from step 6"
 
 
 def threads_of_a_new_thread() -> int:
