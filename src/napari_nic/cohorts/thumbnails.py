@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 
 from napari_nic.compressed import CompressedSlide
-from napari_nic.errors import NicError
+from napari_nic.errors import CancelledError, NicError
 from napari_nic.explain import PcaModel, SaliencyMap, grad_cam, saliency_overlay
 from napari_nic.explain.overlay import symmetric_limits
-from napari_nic.jobs import CancellationToken
+from napari_nic.jobs import CancellationToken, checked
 from napari_nic.slide_models import ModelBundle
 from napari_nic.slides import choice_options, open_slide, read_overview
 
@@ -71,16 +71,20 @@ def make_thumbnails(
     maps: dict[str, SaliencyMap | str] = {}
     for entry in seen:
         token.checkpoint()
-        maps[entry.name] = _explain(entry, device)
+        maps[entry.name] = _explain(entry, device, token)
     limits = _limits(seen, maps)
-    return [_thumbnail(entry, maps[entry.name], limits) for entry in seen]
+    return [_thumbnail(entry, maps[entry.name], limits, token) for entry in checked(seen, token)]
 
 
-def _explain(entry: Seen, device: str) -> SaliencyMap | str:
+def _explain(entry: Seen, device: str, token: CancellationToken) -> SaliencyMap | str:
     """Return the map, or why there is none."""
     try:
         bundle, store = ModelBundle.load(entry.bundle), CompressedSlide.open(entry.store)
-        return grad_cam(bundle, store.read(), store.encoded(), target=entry.target, device=device)
+        return grad_cam(
+            bundle, store.read(), store.encoded(), target=entry.target, device=device, token=token
+        )
+    except CancelledError:
+        raise
     except NicError as error:
         return error.problem
 
@@ -95,7 +99,10 @@ def _limits(seen: Sequence[Seen], maps: Mapping[str, SaliencyMap | str]) -> dict
 
 
 def _thumbnail(
-    entry: Seen, found: SaliencyMap | str, limits: Mapping[Path, tuple[float, float]]
+    entry: Seen,
+    found: SaliencyMap | str,
+    limits: Mapping[Path, tuple[float, float]],
+    token: CancellationToken,
 ) -> Thumbnail:
     if isinstance(found, str):
         return Thumbnail(problem=found)
@@ -104,16 +111,20 @@ def _thumbnail(
     heat = overlay.to_rgba().astype(np.float32)
     alpha = heat[..., 3:] / _GLASS
     flat = heat[..., :3] * alpha + _GLASS * (1 - alpha)
-    picture, smooth = _photograph(entry.picture, store)
+    picture, smooth = _photograph(entry.picture, store, token)
     heat_picture = _fitted(flat.astype(np.uint8), smooth=False)
     return Thumbnail(_address(_fitted(picture, smooth=smooth)), _address(heat_picture))
 
 
-def _photograph(path: Path | None, store: CompressedSlide) -> tuple[np.ndarray, bool]:
+def _photograph(
+    path: Path | None, store: CompressedSlide, token: CancellationToken
+) -> tuple[np.ndarray, bool]:
     """Return the slide (h, w, 3) uint8 over its grid, or its codes as colours, and which of both it is."""
     if path is not None:
         try:
-            return _overview(path, store), True
+            return _overview(path, store, token), True
+        except CancelledError:
+            raise
         except NicError:
             # A slide that was moved or cannot be read any more still has its codes.
             pass
@@ -124,12 +135,13 @@ def _photograph(path: Path | None, store: CompressedSlide) -> tuple[np.ndarray, 
     return colors[..., :3], False
 
 
-def _overview(path: Path, store: CompressedSlide) -> np.ndarray:
+def _overview(path: Path, store: CompressedSlide, token: CancellationToken) -> np.ndarray:
     pixel = store.grid.pixel_size
     rows, cols = store.grid.shape
     step = store.grid.placement.step_um
     with open_slide(path, **choice_options(store.header.choice)) as slide:
-        view = read_overview(slide.with_pixel_size(pixel), max(rows * step[0], cols * step[1]) / SIDE_PX)
+        mpp = max(rows * step[0], cols * step[1]) / SIDE_PX
+        view = read_overview(slide.with_pixel_size(pixel), mpp, token=token)
     extent = np.array((rows, cols)) * step / view.placement.step_um
     height, width = (round(float(side)) for side in extent)
     return view.image[: max(1, height), : max(1, width)]
