@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from napari_nic.disk import write_text
 from napari_nic.slide_models import BundleCard
 
 CARD_NAME = "CARD.md"
@@ -91,5 +92,5 @@ def write_card(folder: Path, card: BundleCard) -> Path:
         licence=card.licence,
     )
     file = folder / CARD_NAME
-    file.write_text(text, encoding="utf-8")
+    write_text(file, text)
     return file

@@ -12,7 +12,7 @@ import shapely
 from PIL import Image, ImageDraw, ImageFont
 
 from napari_nic.annotations import AnnotationSet
-from napari_nic.errors import StoreError
+from napari_nic.disk import replacing
 from napari_nic.explain import Overlay, color_table
 from napari_nic.geometry import PixelSize, Placement
 from napari_nic.slides import Overview
@@ -75,12 +75,8 @@ def save_picture(picture: np.ndarray, path: Path) -> Path:
     StoreError
         If the file cannot be written.
     """
-    try:
-        Image.fromarray(picture, "RGB").save(path, format="PNG")
-    except OSError as error:
-        raise StoreError(
-            "the picture cannot be written", path=path, found=str(error), hint="choose another folder"
-        ) from error
+    with replacing(path) as temporary:
+        Image.fromarray(picture, "RGB").save(temporary, format="PNG")
     return path
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_nic.annotations.colors import FURTHER, PALETTE
+from napari_nic.disk import replacing
 from napari_nic.errors import InvalidParameterError
 from napari_nic.evaluation.extras import require
 from napari_nic.evaluation.report import scores_of
@@ -100,8 +101,8 @@ def save(figure: Figure, file: Path) -> None:
         If the format is not known or the file cannot be written.
     """
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(file, dpi=DPI)
+        with replacing(file) as temporary:
+            figure.savefig(temporary, dpi=DPI, format=file.suffix.removeprefix(".").lower())
     except (OSError, ValueError) as error:
         raise InvalidParameterError(
             "the picture cannot be written", path=file, expected=".png, .svg or .pdf", found=str(error)

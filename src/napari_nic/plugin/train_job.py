@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from napari_nic.compress.pipeline import usable_cores
+from napari_nic.disk import write_text
 from napari_nic.encoders.store import user_encoders_folder
 from napari_nic.errors import WeightsError
 from napari_nic.jobs import CancellationToken, Progress
@@ -176,7 +177,7 @@ def _check_same_patches(request: TrainRequest) -> None:
             )
         return
     form.checkpoint.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(patches, indent=2), "utf-8")
+    write_text(file, json.dumps(patches, indent=2))
 
 
 def _read(request: TrainRequest, token: CancellationToken) -> Iterator[Progress | SlidePatches]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from napari_nic.disk import replacing
 from napari_nic.errors import MissingDependencyError, WeightsError
 from napari_nic.training.options import TrainingProgress
 
@@ -98,5 +99,6 @@ def plot_log(folder: Path) -> Path:
     axes.set(xlabel="step", ylabel="loss", title=folder.name.removesuffix(".training"))
     axes.grid(alpha=0.3)
     axes.legend()
-    figure.savefig(folder / PLOT_FILE, dpi=150)
+    with replacing(folder / PLOT_FILE) as temporary:
+        figure.savefig(temporary, dpi=150, format="png")
     return folder / PLOT_FILE

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import torch
 
+from napari_nic.disk import write_bytes
 from napari_nic.training.objectives.base import Objective
 
 RECONSTRUCTIONS_FILE, GENERATED_FILE = "reconstructions.png", "generated.png"
@@ -64,4 +65,5 @@ def _centre(patches: np.ndarray, size: int) -> np.ndarray:
 def _write(file: Path, rows: list[np.ndarray]) -> None:
     picture = np.concatenate([np.concatenate(list(row), axis=1) for row in rows if len(row)], axis=0)
     picture = picture.repeat(ENLARGE, 0).repeat(ENLARGE, 1)
-    cv2.imwrite(str(file), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    _, content = cv2.imencode(file.suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    write_bytes(file, content.tobytes())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from napari_nic.compressed.header import StoreHeader
 from napari_nic.compressed.interchange.registry import Exporter
 from napari_nic.compressed.interchange.table import CodeTable
 from napari_nic.compressed.store import CompressedSlide
-from napari_nic.disk import replacing
+from napari_nic.disk import write_bytes
 from napari_nic.names import safe_name
 
 
@@ -19,8 +20,11 @@ def write(store: CompressedSlide, path: Path) -> None:
     import torch  # the only format that needs it
 
     features = CodeTable.of(store).features.astype(np.float32)
-    with replacing(path) as temporary:
-        torch.save(torch.from_numpy(features), temporary)
+    # By way of memory: given a path, torch puts its (temporary) name into the file, and tells a full disk by
+    # an error of its own.
+    content = io.BytesIO()
+    torch.save(torch.from_numpy(features), content)
+    write_bytes(path, content.getvalue())
 
 
 def default_name(header: StoreHeader) -> Path:

@@ -11,7 +11,6 @@ import json
 import tokenize
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from napari_nic.compressed.header import StoreHeader
@@ -64,8 +63,11 @@ def distance_map(occupied: np.ndarray) -> np.ndarray:
     """
     if occupied.all() or not occupied.any():
         return occupied / max(1, occupied.size)
-    distance = cv2.distanceTransform(occupied.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    squared = np.square(distance.astype(np.float64) / distance.max())
+    from scipy.ndimage import distance_transform_edt
+
+    # OpenCV's, in several threads on a busy machine, did not always give the same bits.
+    distance = distance_transform_edt(occupied)
+    squared = np.square(distance / distance.max())
     return np.asarray(squared / squared.sum())
 
 

@@ -12,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 import napari_nic
+from napari_nic.compressed import layout
 from napari_nic.compressed.checks import SlideLike
 from napari_nic.compressed.creating import check_replaceable
 from napari_nic.compressed.header import MOST_CELLS, StoreHeader
@@ -230,7 +231,8 @@ def build_store(
 def _write_store(
     path: Path, header: StoreHeader, coverage: np.ndarray, features: np.ndarray, cells: np.ndarray
 ) -> None:
-    with CompressedSlide.create(path, header, coverage) as store:
+    layout.create_arrays(path, header, coverage, ~layout.blocks_with_cells(coverage))
+    with CompressedSlide.open(path, mode="r+") as store:
         _write_codes(store, features, cells)
         store.finish()
 

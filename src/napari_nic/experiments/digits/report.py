@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_nic.cohorts.plots import require_matplotlib
+from napari_nic.disk import replacing
 from napari_nic.experiments.digits.encoders import METHODS
 from napari_nic.experiments.digits.plan import SALIENCY, Cell, Preset
 from napari_nic.experiments.digits.run import Experiment
@@ -125,7 +126,7 @@ def write_plots(experiment: Experiment, results: Mapping[str, Any]) -> list[Path
         if ax.get_legend_handles_labels()[0]:
             ax.legend(frameon=False, fontsize="small")
     files = [experiment.out / SWEEPS_FILE]
-    figure.savefig(files[0], dpi=_DPI)
+    _save(figure, files[0])
     if results["saliency"]:
         files.append(_write_maps(experiment, results["saliency"]))
     return files
@@ -217,8 +218,13 @@ def _write_maps(experiment: Experiment, saliency: Mapping[str, Any]) -> Path:
         for axes in pair:
             axes.set_axis_off()
     file = experiment.out / MAPS_FILE
-    figure.savefig(file, dpi=_DPI)
+    _save(figure, file)
     return file
+
+
+def _save(figure: Any, file: Path) -> None:
+    with replacing(file) as temporary:
+        figure.savefig(temporary, dpi=_DPI, format=file.suffix.removeprefix("."))
 
 
 def paper_lines(results: Mapping[str, Any], preset: Preset) -> Sequence[str]:
