@@ -6,6 +6,7 @@ import errno
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -378,3 +379,26 @@ def test_a_shard_that_is_no_file_is_damage_and_never_zeros(full_store, kind):
             pytest.skip("links are not allowed here")
     with pytest.raises(StoreError, match="damaged"):
         CompressedSlide.open(full_store.path).read()
+
+
+def test_what_a_killed_write_left_is_removed_by_the_next_run(store):
+    left = store.path / "done" / "c" / "0" / f"0.{'0af1' * 8}.partial"
+    kept = store.path / "done" / "c" / "0" / "mine.partial"
+    for file in (left, kept):
+        file.write_bytes(b"half")
+    with store.writing():
+        pass
+    assert not left.exists()
+    assert kept.exists()
+
+
+def test_all_that_a_store_may_hold_gives_way_and_nothing_else_does(full_store, toy, coverage):
+    documented = re.findall(r"^ {6}(\w+(?:\.json)?)/?", layout.__doc__ or "", re.M)
+    assert {"zarr.json", "embeddings", "coverage", "done", "failed", "preview"} <= set(documented)
+    for name in documented:
+        if not (full_store.path / name).exists():
+            (full_store.path / name).mkdir()
+    CompressedSlide.create(full_store.path, toy.header(), coverage, overwrite=True)
+    (full_store.path / "notes.txt").write_text("of the user")
+    with pytest.raises(StoreError, match="in the way"):
+        CompressedSlide.create(full_store.path, toy.header(), coverage, overwrite=True)

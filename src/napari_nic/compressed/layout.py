@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -175,6 +176,17 @@ def read_description(group: zarr.Group, path: Path) -> Description:
         return Description(StoreHeader.from_dict(data), str(data["status"]), str(data["id"]))
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         raise damaged(path, f"the header: {type(error).__name__}: {error}") from error
+
+
+def remove_half_files(path: Path) -> None:
+    """Remove what zarr had not renamed yet when a run was killed; for the one run that writes the store."""
+    for folder in (path / name for name in ("embeddings", "coverage", "done", "failed", "preview")):
+        for file in folder.rglob("*.partial"):
+            if _HALF_FILE.search(file.name):
+                file.unlink(missing_ok=True)
+
+
+_HALF_FILE = re.compile(r"\.[0-9a-f]{32}\.partial$")
 
 
 def is_marked(path: Path) -> bool | None:

@@ -261,6 +261,7 @@ class CompressedSlide:
         with writing_lease(self.path):
             self._leased = True
             try:
+                layout.remove_half_files(self.path)
                 self.reload()  # what the run before has stored since we opened
                 yield
             finally:
