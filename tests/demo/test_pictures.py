@@ -78,4 +78,4 @@ def test_a_picture_is_written(tmp_path, overview):
     with Image.open(path) as image:
         assert (np.asarray(image) == picture).all()
     with pytest.raises(StoreError, match="cannot be written"):
-        save_picture(picture, tmp_path / "missing" / "a.png")
+        save_picture(picture, path / "a.png")  # below a file
