@@ -70,6 +70,7 @@ class Window:
         self.log: deque[str] = deque(maxlen=SHOWN)
         self.done: Counter[str] = Counter()
         self.viewer: Any = None
+        self.closing = False
         self._stub_dialogs()
 
     # -- the window --------------------------------------------------------------------------------------
@@ -88,8 +89,9 @@ class Window:
         from qtpy.QtWidgets import QApplication
 
         slides = [tag.slide for layer in self.viewer.layers if (tag := layer.metadata.get("napari_nic"))]
+        self.closing = True
         self.viewer.close()
-        self.viewer = None
+        self.closing, self.viewer = False, None
         for slide in slides:
             if slide is not None:
                 slide.close()
@@ -159,7 +161,16 @@ class Window:
         Dialogs.pixel_size = lambda *_: rng.choice([None, 0.5])
         Dialogs.confirm = lambda *_, **__: rng.random() < 0.5
         Dialogs.folder = lambda *_: rng.choice([None, world.folder / "elsewhere", world.tiles, world.model])
+        leave = ("save", "discard", "cancel")
+        Dialogs.leaving = lambda *_: "discard" if self.closing else rng.choice(leave)
+        Dialogs.scene = lambda *_: None
+        Dialogs.channels = lambda *_: None
         QMessageBox.exec = lambda *_: 0
+        for name in ("information", "warning", "critical", "about"):
+            setattr(QMessageBox, name, lambda *_, **__: None)
+        QMessageBox.question = lambda *_, **__: rng.choice(
+            [QMessageBox.StandardButton.Yes, QMessageBox.StandardButton.No, QMessageBox.StandardButton.Cancel]
+        )
         QDialog.exec = lambda dialog: self._answer(dialog)
         QMenu.popup = lambda menu, *_: self._choose(menu)
         QFileDialog.getOpenFileName = lambda *_: (str(rng.choice([*world.slides, *world.outlines, ""])), "")
