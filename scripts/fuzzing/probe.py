@@ -1,0 +1,171 @@
+"""The child: opens one file after the other as a user's command would, and says what it found.
+
+One JSON line comes in for each file, one goes out. What is no error of napari-nic's own ends as a traceback.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import tempfile
+import traceback
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_nic.errors import NicError
+
+MEMORY_LIMIT = 3 * 2**30
+"""Bytes of data that a child may have; the shared libraries of PyTorch take a third of it."""
+
+_TILES_A_LEVEL = 4
+Facts = dict[str, Any]
+
+
+def open_slide_file(path: Path) -> Facts:
+    """Open a slide; read tiles of all levels, its overview and its associated images."""
+    from napari_nic.geometry import RegionPx
+    from napari_nic.slides import open_slide
+
+    with open_slide(path) as slide:
+        size = slide.pixel_size
+        facts: Facts = {
+            "reader": slide.reader,
+            "levels": [[level.height, level.width] for level in slide.levels],
+            "mpp": None if size is None else [size.y, size.x],
+            "fingerprint": slide.fingerprint,
+        }
+        damaged: set[str] = set()
+        for index, level in enumerate(slide.levels):
+            rows, cols = level.tile_grid
+            for row, col in {(0, 0), (rows - 1, cols - 1), (rows // 2, cols // 2), (0, cols - 1)}:
+                _try(damaged, lambda i=index, r=row, c=col: slide.read_tile(i, r, c))
+        for name in slide.associated_images:
+            _try(damaged, lambda n=name: slide.read_associated(n))
+        _try(damaged, lambda: slide.read_region(0, RegionPx(-10, -10, 300, 300)))
+        return facts | {"damaged": sorted(damaged)}
+
+
+def _try(damaged: set[str], read: Callable[[], object]) -> None:
+    try:
+        read()
+    except NicError as error:
+        damaged.add(type(error).__name__)
+
+
+def open_annotation(path: Path) -> Facts:
+    """Read annotations, write them in every format, and read those back."""
+    from napari_nic.annotations import FORMATS, read_annotations, writable_formats, write_annotations
+
+    annotations = read_annotations(path)
+    facts: Facts = {
+        "labels": sorted(annotations.labels()),
+        "shapes": len(annotations.annotations),
+        "area": round(sum(float(shape.geometry.area) for shape in annotations.annotations), 3),
+    }
+    for name in writable_formats():
+        with tempfile.TemporaryDirectory() as folder:
+            target = Path(folder) / f"copy{FORMATS.get(name).suffixes[0]}"
+            write_annotations(annotations, target, format=name)
+            again = read_annotations(target)
+        total = sum(float(shape.geometry.area) for shape in again.annotations)
+        if not np.isclose(total, facts["area"], rtol=1e-6, atol=0.01):
+            raise AssertionError(f"{name}: area {total} was written as {facts['area']}")
+    return facts
+
+
+def open_store(path: Path) -> Facts:
+    """Open a store, read all codes, and make the picture of its components."""
+    from napari_nic.compressed import CompressedSlide
+    from napari_nic.explain import pca_overlay
+
+    with CompressedSlide.open(path) as store:
+        codes = store.read()
+        grid = store.grid
+        pca_overlay(codes, store.encoded(), grid.placement)
+        return {
+            "shape": list(codes.shape),
+            "status": store.status,
+            "cells": int(store.encoded().sum()),
+            "grid": repr(grid),
+            "encoder": store.header.encoder_name,
+            "sum": float(np.abs(codes.astype(np.float64)).sum()),
+        }
+
+
+def open_bundle(path: Path) -> Facts:
+    """Load a model and apply it to codes of its encoder."""
+    from napari_nic.geometry import Placement
+    from napari_nic.slide_models import ModelBundle, predict_codes
+
+    bundle = ModelBundle.load(path)
+    codes = np.random.default_rng(0).random((12, 14, 3), np.float32).astype(np.float16)
+    mask = np.ones((12, 14), bool)
+    prediction = predict_codes(bundle, codes, mask, Placement((0.0, 0.0), (64.0, 64.0)), device="cpu")
+    return {"name": bundle.name, "scores": [round(float(score), 5) for score in np.ravel(prediction.mean)]}
+
+
+def open_encoder(path: Path) -> Facts:
+    """Load an encoder and encode two patches."""
+    from napari_nic.encoders import load_encoder
+
+    encoder = load_encoder(path, device="cpu", precision="float32")
+    size = encoder.spec.input_size
+    patches = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), np.uint8)
+    codes = np.asarray(encoder.encode(patches), np.float64)
+    spec = encoder.spec
+    return {
+        "identity": [spec.code_size, spec.patch_size, spec.mpp, spec.input_size],
+        "sum": round(float(codes.sum()), 3),
+    }
+
+
+def open_features(path: Path) -> Facts:
+    """Make a store of another program's features."""
+    from napari_nic.compressed import import_store
+
+    with tempfile.TemporaryDirectory() as folder, import_store(path, Path(folder) / "a.nic.zarr") as store:
+        codes = store.read()
+        sums = float(np.abs(codes.astype(np.float64)).sum())
+        return {"shape": list(codes.shape), "grid": repr(store.grid), "sum": sums}
+
+
+OPENERS: dict[str, Callable[[Path], Facts]] = {
+    "slide": open_slide_file,
+    "annotation": open_annotation,
+    "store": open_store,
+    "bundle": open_bundle,
+    "encoder": open_encoder,
+    "features": open_features,
+}
+
+
+def answer(kind: str, path: Path) -> Facts:
+    """Open a file and say how it ended: opened with its facts, refused, or traceback."""
+    try:
+        return {"end": "opened", "facts": OPENERS[kind](path)}
+    except NicError as error:
+        return {"end": "refused", "error": type(error).__name__, "text": str(error)[:300]}
+    except MemoryError:
+        return {"end": "memory", "text": traceback.format_exc()[-1500:]}
+    except BaseException as error:  # noqa: BLE001 - to catch what nobody expected is what this is for
+        return {"end": "traceback", "error": type(error).__name__, "text": traceback.format_exc()[-1500:]}
+
+
+def main() -> None:
+    """Answer until the input ends."""
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_LIMIT, MEMORY_LIMIT))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    warnings.simplefilter("ignore")
+    out, sys.stdout = sys.stdout, sys.stderr  # what a library prints is no answer
+    for line in sys.stdin:
+        question = json.loads(line)
+        print(json.dumps(answer(question["kind"], Path(question["path"]))), file=out, flush=True)
+
+
+if __name__ == "__main__":
+    main()
