@@ -182,8 +182,8 @@ def _decode(data: bytes, pixels: DicomPixels) -> npt.NDArray[Any]:
         return np.asarray(imagecodecs.jpegls_decode(data))
     if pixels.syntax in (*JPEG_2000, *HTJ2K):
         return np.asarray(imagecodecs.jpeg2k_decode(data))
-    planes = np.frombuffer(imagecodecs.dicomrle_decode(data, dtype), dtype)
-    planes = planes[: rows * cols * pixels.samples].reshape(pixels.samples, rows, cols)
+    decoded = np.frombuffer(imagecodecs.dicomrle_decode(data, dtype), dtype)
+    planes = decoded[: rows * cols * pixels.samples].reshape(pixels.samples, rows, cols)
     return np.moveaxis(planes, 0, -1)  # one plane after the other
 
 
