@@ -446,3 +446,60 @@ def test_a_damaged_blosc_chunk_does_not_end_the_process(tmp_path, small_image, z
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) >= 8
+
+
+def write_levels(path: Path, levels: list[np.ndarray], starts: list[float], scales: list[float]) -> Path:
+    """Write levels of axes c, y, x, each with a scale and with a start of both axes."""
+    group = zarr.open_group(path, mode="w")
+    datasets = []
+    for number, (level, start, scale) in enumerate(zip(levels, starts, scales, strict=True)):
+        group.create_array(str(number), data=level, chunks=(3, 64, 64))
+        transforms = [
+            {"type": "scale", "scale": [1, scale, scale]},
+            {"type": "translation", "translation": [0, start, start]},
+        ]
+        datasets.append({"path": str(number), "coordinateTransformations": transforms})
+    axes = [{"name": "c"}, *({"name": axis, "unit": "micrometer"} for axis in "yx")]
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": datasets}]}
+    return path
+
+
+def halved(image: np.ndarray, levels: int = 3) -> list[np.ndarray]:
+    return [np.moveaxis(image, -1, 0)[:, :: 2**level, :: 2**level] for level in range(levels)]
+
+
+@pytest.mark.parametrize(
+    "starts",
+    [(0, 0, 0), (0, 0.25, 0.75), (700, 700, 700), (0, 0.5, 1.5)],
+    ids=["none", "centres", "far", "edges"],
+)
+def test_a_translation_within_the_pixel_is_a_convention(tmp_path, small_image, starts):
+    path = write_levels(tmp_path / "a.zarr", halved(small_image), list(starts), [0.5, 1, 2])
+    with open_slide(path) as slide:
+        assert [level.downsample_x for level in slide.levels] == [1, 2, 4]
+        assert slide.notices == ()
+
+
+def test_a_level_that_lies_elsewhere_is_left_out(tmp_path, small_image):
+    path = write_levels(tmp_path / "a.zarr", halved(small_image), [0, 0, 300], [0.5, 1, 2])
+    with open_slide(path) as slide:
+        assert [level.downsample_x for level in slide.levels] == [1, 2]
+        assert "level 2" in slide.notices[0]
+        assert "its translation puts it beside the slide" in slide.notices[0]
+
+
+def test_a_level_that_shows_a_part_is_left_out(tmp_path, small_image):
+    full, half, quarter = halved(small_image)
+    path = write_levels(tmp_path / "a.zarr", [full, half, quarter[:, :50, :70]], [0, 0, 0], [0.5, 1, 2])
+    with open_slide(path) as slide:
+        assert [level.downsample_y for level in slide.levels] == [1, 2]
+        assert "level 2 of 70 x 50 px is left out: it is no smaller picture" in slide.notices[0]
+
+
+def test_a_translation_that_is_no_number_is_one_sentence(tmp_path, small_image):
+    path = write_levels(tmp_path / "a.zarr", halved(small_image), [0, 0, 0], [0.5, 1, 2])
+    text = (path / "zarr.json").read_text()
+    text = re.sub(r'"translation": \[\s*0,\s*0,\s*0\s*\]', '"translation": [0, "a", "b"]', text)
+    (path / "zarr.json").write_text(text)
+    with pytest.raises(UnreadableSlideError, match="a translation does not fit the axes"):
+        open_slide(path)

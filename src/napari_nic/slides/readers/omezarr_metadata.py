@@ -15,6 +15,7 @@ import zarr.errors
 
 from napari_nic.disk import check_regular
 from napari_nic.errors import ChannelsError, DamagedSlideError, UnreadableSlideError, UnsupportedPixelsError
+from napari_nic.slides.levels import downsample_of, is_same_picture
 from napari_nic.slides.model import Channel, PixelSizeClaim, Rgb
 from napari_nic.slides.readers.checked_store import CheckedStore
 
@@ -109,7 +110,7 @@ def open_multiscale(path: Path, scene: str | int | None) -> Multiscale:
         )
     multiscale, found = _first_multiscale(ome)
     picture = _read(folder, group, multiscale, ome)
-    return Multiscale(**(vars(picture) | {"notices": (*notices, *found), "choice": choice}))
+    return Multiscale(**(vars(picture) | {"notices": (*notices, *found, *picture.notices), "choice": choice}))
 
 
 def _open_group(folder: Path) -> zarr.Group:
@@ -279,15 +280,64 @@ def _read(
             coarser.shape[i] != finer.shape[i] for i, axis in enumerate(axes) if axis in "ct"
         ):
             raise UnreadableSlideError("the levels of the Zarr differ in kind or channels")
+    kept, notices = _levels_of_the_slide(arrays, datasets, y, x)
     omero = ome.get("omero", {})
     return Multiscale(
         axes=axes,
-        arrays=arrays,
+        arrays=kept,
         version=str(ome.get("version", multiscale.get("version", "0.4"))),
         name=str(multiscale.get("name", "")),
         pixel_sizes=tuple(_claims(multiscale, datasets[0], y, x)),
         omero=omero if isinstance(omero, Mapping) else {},
+        notices=notices,
     )
+
+
+def _levels_of_the_slide(
+    arrays: Sequence[zarr.Array], datasets: Sequence[Mapping[str, Any]], y: int, x: int
+) -> tuple[tuple[zarr.Array, ...], tuple[str, ...]]:
+    """Leave out levels that show another part than the finest does: they would be shown misplaced."""
+    full = arrays[0].shape[y], arrays[0].shape[x]
+    kept, notices = [arrays[0]], []
+    for array, dataset in zip(arrays[1:], datasets[1:], strict=True):
+        shape = array.shape[y], array.shape[x]
+        if not is_same_picture(full, shape):
+            why = f"it is no smaller picture of the slide's {full[1]} x {full[0]} px"
+        elif not _is_aligned(datasets[0], dataset, downsample_of(full, shape), (y, x)):
+            why = "its translation puts it beside the slide"
+        else:
+            kept.append(array)
+            continue
+        notices.append(f"level {dataset['path']} of {shape[1]} x {shape[0]} px is left out: {why}")
+    return tuple(kept), tuple(notices)
+
+
+def _is_aligned(
+    finest: Mapping[str, Any],
+    coarse: Mapping[str, Any],
+    downsample: tuple[float, float],
+    places: tuple[int, int],
+) -> bool:
+    """Whether both start at one place, but for the pixel of the coarse one by which conventions differ."""
+    return all(
+        abs(_number(coarse, "translation", place, 0.0) - _number(finest, "translation", place, 0.0))
+        <= factor * abs(_number(finest, "scale", place, 1.0))
+        for place, factor in zip(places, downsample, strict=True)
+    )
+
+
+def _number(dataset: Mapping[str, Any], kind: str, place: int, default: float) -> float:
+    """Return what the transforms of a level state for an axis: the last one of that kind."""
+    value = default
+    for transform in _transforms(dataset):
+        if transform.get("type") == kind and isinstance(transform.get(kind), list):
+            try:
+                value = float(transform[kind][place])
+            except (IndexError, TypeError, ValueError) as error:
+                raise UnreadableSlideError(
+                    f"the Zarr metadata cannot be used: a {kind} does not fit the axes", hint=_COPY_AGAIN
+                ) from error
+    return value
 
 
 def _axes(multiscale: Mapping[str, Any]) -> tuple[str, ...]:
