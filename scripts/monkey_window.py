@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import random
 import sys
@@ -23,6 +24,12 @@ TURN_SECONDS = 0.02
 REST_SECONDS = 300.0
 SIZE = (1100, 700)
 """Small, since every action draws it, and OpenGL is done in software on a virtual screen."""
+
+
+def give_back() -> None:
+    """Let the C library give free memory back to the system, which it else keeps for the next use."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 class Failures:
@@ -99,14 +106,16 @@ class Window:
         for _ in range(3):
             gc.collect()
             QApplication.processEvents()
+        give_back()
 
     def rest(self, seconds: float = REST_SECONDS) -> None:
         """Let everything that is under way end."""
         end = time.monotonic() + seconds
         while self.jobs():
             for dock in self.docks():
-                if hasattr(dock, "compressing") and dock.compressing.state.phase == "paused":
-                    dock.compressing.pause()
+                # A paused run may be one of a slide that is not looked at; then it can only be cancelled.
+                if hasattr(dock, "compressing") and any(job.token.paused for job in dock.runner.jobs):
+                    dock.compressing.cancel()
             self.turn()
             if time.monotonic() > end:
                 self.failures.add(f"jobs do not end: {self.jobs()}")
