@@ -144,6 +144,32 @@ def test_16_bit_colours_keep_the_high_byte(tmp_path, small_image):
         np.testing.assert_array_equal(read_all(tmp_path / "deep.png"), small_image)
 
 
+@pytest.mark.parametrize("bits", [10, 12, 14])
+@pytest.mark.parametrize("kind", ["grey", "rgb", "rgba"])
+def test_16_bit_samples_of_a_camera_of_fewer_bits(tmp_path, small_image, bits, kind):
+    deep = small_image.astype(np.uint16) << (bits - 8)
+    deep[0, 0] = 255 << (bits - 8)
+    alpha = np.full(deep.shape[:2], 65535, np.uint16)
+    samples = {"grey": deep[..., 0], "rgb": deep, "rgba": np.dstack([deep, alpha])}[kind]
+    path = tmp_path / "camera.png"
+    path.write_bytes(imagecodecs.png_encode(np.ascontiguousarray(samples)))
+    with open_slide(path) as slide:
+        assert f"shown as samples of {bits} bits" in slide.notices[0]
+        pixels = slide.read_region(0, slide.levels[0].region)
+    truth = np.repeat(deep[..., :1], 3, axis=2) if kind == "grey" else deep
+    np.testing.assert_array_equal(pixels, truth >> (bits - 8))
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_samples_of_fewer_bits_are_turned_like_others(tmp_path, small_image, orientation):
+    few = small_image[..., 0].astype(np.uint16) << 4
+    for name, samples in (("few", few), ("all", few << 4)):
+        exif = Image.Exif()
+        exif[274] = orientation
+        Image.fromarray(samples).save(tmp_path / f"{name}.png", exif=exif)
+    np.testing.assert_array_equal(read_all(tmp_path / "few.png"), read_all(tmp_path / "all.png"))
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
 def test_every_mode_is_pillows(tmp_path, small_image, mode):
     image = Image.fromarray(small_image).convert(mode)
@@ -157,11 +183,11 @@ def test_one_transparent_colour_lies_on_white(tmp_path):
     for image, transparent in (
         (Image.new("RGB", (40, 30), (9, 8, 7)), (9, 8, 7)),
         (Image.new("L", (40, 30), 9), 9),
-        (Image.new("I;16", (40, 30), 1000), 1000),
+        (Image.new("I;16", (40, 30), 40_000), 40_000),
     ):
         assert (read_all(png(tmp_path, image, transparency=transparent)) == 255).all()
-    other = Image.new("I;16", (40, 30), 1001)  # of the same high byte, and not transparent
-    assert (read_all(png(tmp_path, other, transparency=1000)) == 3).all()
+    other = Image.new("I;16", (40, 30), 40_001)  # of the same high byte, and not transparent
+    assert (read_all(png(tmp_path, other, transparency=40_000)) == 156).all()
 
 
 def test_a_palette_with_transparency_lies_on_white(tmp_path):

@@ -47,6 +47,7 @@ class PngFacts:
         The stated exponent, where neither a profile nor sRGB is stated with it.
     frames : int
         Of an animation; 1 for a picture.
+    is_interlaced : bool
     """
 
     height: int
@@ -57,6 +58,7 @@ class PngFacts:
     aspect: tuple[int, int] | None = None
     gamma: float | None = None
     frames: int = 1
+    is_interlaced: bool = False
 
 
 def read_png(path: Path) -> PngFacts:
@@ -93,6 +95,7 @@ def read_png(path: Path) -> PngFacts:
         aspect=(per_y, per_x) if stated and unit != 1 else None,
         gamma=gamma[0] / 1e5 if gamma and gamma[0] and not is_managed else None,
         frames=frames[0] if frames else 1,
+        is_interlaced=chunks[b"IHDR"][12] != 0,
     )
 
 

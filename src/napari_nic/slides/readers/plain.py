@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms, UnidentifiedImageError
@@ -16,6 +17,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
 from napari_nic.errors import DamagedSlideError, NicError, OutOfBoundsError, UnreadableSlideError
+from napari_nic.slides.depth import camera_bits, told
 from napari_nic.slides.memory import free_memory
 from napari_nic.slides.model import WHITE, Level, PixelSizeClaim, RgbArray, SourceInfo, to_rgb
 from napari_nic.slides.readers.picture_files import (
@@ -52,6 +54,15 @@ _TURNS: dict[int, tuple[Image.Transpose, ...]] = {
     8: (Image.Transpose.ROTATE_90,),
 }
 _LYING = (5, 6, 7, 8)
+_UPRIGHT: dict[int, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {
+    2: lambda samples: samples[:, ::-1],
+    3: lambda samples: samples[::-1, ::-1],
+    4: lambda samples: samples[::-1],
+    5: lambda samples: samples.swapaxes(0, 1),
+    6: lambda samples: samples[::-1].swapaxes(0, 1),
+    7: lambda samples: samples[::-1, ::-1].swapaxes(0, 1),
+    8: lambda samples: samples[:, ::-1].swapaxes(0, 1),
+}
 
 
 @dataclass(frozen=True)
@@ -187,15 +198,55 @@ def _read_png_picture(path: Path) -> _Picture:
     with PngImageFile(path) as image:
         turn, profile = _orientation(image), image.info.get("icc_profile")
 
+    bits, depth_notices = _png_depth(path, facts)
+
     def decode() -> npt.NDArray[Any]:
         check_png(path)
+        if bits < 16:
+            return _deep_samples(path, bits, turn)
         with PngImageFile(path) as image:
             return _samples(_turned(image, turn), facts)
 
     claims = () if facts.um is None else (PixelSizeClaim(*facts.um, "png resolution"),)
-    return _turned_facts(
-        _Picture(facts.height, facts.width, "png", decode, claims, profile, tuple(_png_notices(facts))), turn
-    )
+    notices = (*_png_notices(facts), *depth_notices)
+    return _turned_facts(_Picture(facts.height, facts.width, "png", decode, claims, profile, notices), turn)
+
+
+def _png_depth(path: Path, facts: PngFacts) -> tuple[int, list[str]]:
+    """Return how many bits of 16-bit samples count, for which they all must be looked at."""
+    if facts.bits != 16 or facts.is_interlaced or facts.height * facts.width > MAX_PIXELS:
+        return 16, []  # of interlaced ones libpng complains on stderr, and nobody writes such
+    check_png(path)
+    _check_memory(path, facts.height, facts.width)
+    highest = int(_colors(_decode_deep(path)).max(initial=0))
+    bits = camera_bits(highest)
+    return bits, [told(highest, bits)] if bits < 16 else []
+
+
+def _decode_deep(path: Path) -> npt.NDArray[Any]:
+    """Return all bytes of 16-bit samples, of which Pillow keeps the high ones only."""
+    try:
+        samples = imagecodecs.png_decode(path.read_bytes())
+    except imagecodecs.PngError as error:
+        raise DamagedSlideError(
+            "the picture cannot be decoded",
+            path=path,
+            found=str(error),
+            hint="the file is damaged: copy it again from where it came",
+        ) from error
+    return samples if samples.ndim == 3 else samples[..., None]
+
+
+def _colors(samples: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Leave alpha out, (rows, cols, channels) in and out."""
+    return samples[..., : samples.shape[-1] - (samples.shape[-1] in (2, 4))]
+
+
+def _deep_samples(path: Path, bits: int, turn: int) -> npt.NDArray[Any]:
+    """Return 16-bit samples of which few bits count, upright and brought to the full range."""
+    samples = _decode_deep(path).astype(np.uint16)
+    _colors(samples)[...] <<= 16 - bits
+    return _UPRIGHT[turn](samples) if turn in _UPRIGHT else samples
 
 
 def _samples(image: Image.Image, facts: PngFacts) -> npt.NDArray[Any]:

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from napari_nic.errors import DamagedSlideError
+from napari_nic.slides.depth import camera_bits, told
 from napari_nic.slides.pixel_size import parse_float
 from napari_nic.slides.readers.codestreams import read_jpeg2000_header
 from napari_nic.slides.readers.tiff_codecs import JPEG2000_CODES
 from napari_nic.slides.readers.tiff_picture import TiffPicture
 
 _LIMIT_TAGS = (281, 341)  # MaxSampleValue, SMaxSampleValue
-_CAMERA_BITS = (8, 10, 12, 14)
 _SAMPLED = 16
 
 
@@ -41,12 +41,9 @@ def settle_depth(pictures: list[TiffPicture], stated: int | None) -> list[str]:
     bits = stated or _bits_of_tags(deep[0].page) or _bits_of_stream(deep[0])
     if bits is None:
         highest = _highest(deep[-1])
-        bits = next((bits for bits in _CAMERA_BITS if 0 < highest < 2**bits), 16)
+        bits = camera_bits(highest)
         if bits < 16:
-            notices = [
-                f"samples have 16 bits, but their values end at {highest} and nothing says how many "
-                f"bits count: shown as samples of {bits} bits"
-            ]
+            notices = [told(highest, bits)]
     for picture in deep:
         picture.use_bits(bits)
     return notices
