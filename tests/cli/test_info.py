@@ -53,3 +53,12 @@ def test_store(cli, slide: Path) -> None:
     assert record["kind"] == "store"
     assert record["encoded_cells"] == record["covered_cells"] > 0
     assert record["header"]["slide_name"] == "made"
+
+
+def test_a_store_of_what_the_slide_was_before_is_named(cli, slide: Path, make_tiff, make_tissue) -> None:
+    cli("compress", slide, "--encoder", "mean-rgb")
+    assert "another slide" not in cli("info", slide).out
+    make_tiff(slide, make_tissue(600, 700), factors=(1,), mpp=0.5)
+    outcome = cli("info", slide)
+    assert outcome.code == 0
+    assert "note: made.nic.zarr: the store belongs to another slide" in outcome.out

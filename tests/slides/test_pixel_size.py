@@ -107,6 +107,20 @@ def test_two_sizes_in_one_file_are_told(tmp_path):
         )
 
 
+def test_a_better_claim_that_cannot_be_is_told_when_another_is_used(tmp_path, make_tissue):
+    path = tmp_path / "a.svs"
+    described = {"description": "Aperio Image Library v11\n300x300|AppMag = 40|MPP = 25.2", "metadata": None}
+    options = {"photometric": "rgb", "tile": (256, 256), "resolutionunit": "CENTIMETER"}
+    tifffile.imwrite(path, make_tissue(300, 300), resolution=(20_000, 20_000), **options, **described)
+    with open_slide(path) as slide:
+        assert slide.pixel_size is not None
+        assert slide.pixel_size.x == 0.5
+        assert (
+            "aperio.MPP says 25.2 x 25.2 um/px, which cannot be: 0.5 um by tiff resolution is used instead"
+            in slide.notices
+        )
+
+
 @pytest.fixture
 def oblong(tmp_path, make_tissue):
     """Pixels of 0.5 um down, 0.25 um across."""

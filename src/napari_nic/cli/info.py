@@ -64,10 +64,28 @@ def _describe_slide(path: Path, args: argparse.Namespace) -> dict[str, Any]:
         if hint is not None:
             told = [notice for notice in slide.notices if not notice.startswith(SHOWN_FROM)]
             record |= {"choice": {}, "choose": hint, "notices": told}
-        record["stores"] = [str(store) for store in find_stores(path)]
+        stores = find_stores(path)
+        record["stores"] = [str(store) for store in stores]
+        if hint is None:  # else nobody knows which channels are meant
+            found = [(store.name, _mismatch(store, slide)) for store in stores]
+            record["notices"] += [f"{name}: {problem}" for name, problem in found if problem]
         if args.properties:
             record["properties"] = dict(slide.properties)
     return record
+
+
+def _mismatch(store: Path, slide: Slide) -> str:
+    """Return why a store of the slide's name is not the slide's; empty where it is."""
+    from napari_nic.compressed import CompressedSlide
+    from napari_nic.errors import NicError, StoreMismatchError
+
+    try:
+        CompressedSlide.open(store).check_slide(slide)
+    except StoreMismatchError as error:
+        return error.problem
+    except NicError as error:
+        return f"it cannot be read: {error.problem}"
+    return ""
 
 
 def _describe_store(path: Path) -> dict[str, Any]:

@@ -85,6 +85,11 @@ def contradictions(chosen: PixelSize, claims: Sequence[PixelSizeClaim]) -> tuple
     )
 
 
+def passed_over(chosen: PixelSize, note: str) -> tuple[str, ...]:
+    """Return a sentence on better claims that :func:`choose_pixel_size` could not believe, none without."""
+    return (f"{note}: {chosen.x:g} um by {chosen.source} is used instead",) if note else ()
+
+
 def parse_float(text: object) -> float | None:
     """Read a number as vendors write it, comma decimals too; None if it is none."""
     try:

@@ -24,7 +24,13 @@ from napari_nic.slides.fingerprint import fingerprint_choice
 from napari_nic.slides.gate import Gate
 from napari_nic.slides.hatching import hatched
 from napari_nic.slides.model import Channel, ColorInfo, Level, Rgb, RgbArray, SlideSource
-from napari_nic.slides.pixel_size import choose_pixel_size, contradictions, stated_by_user, unbelieved
+from napari_nic.slides.pixel_size import (
+    choose_pixel_size,
+    contradictions,
+    passed_over,
+    stated_by_user,
+    unbelieved,
+)
 from napari_nic.slides.watch import FileWatch
 
 if TYPE_CHECKING:
@@ -110,6 +116,7 @@ class Slide:
             self.pixel_size = stated_by_user(mpp, self._claims)
         elif self.pixel_size is not None:
             self.notices += contradictions(self.pixel_size, self._claims)
+            self.notices += passed_over(self.pixel_size, self.pixel_size_note)
         self._halvings = self._make_halvings()
         self._on_damage: Callable[[DamagedSlideError], None] | None = None
         self._watch = FileWatch(path, info.fingerprint_files)
