@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
+import subprocess
+import sys
 from pathlib import Path
 
 import imagecodecs
@@ -339,3 +341,44 @@ def test_real_pixels_and_images_are_openslides(data_dir):
         assert set(ours.associated_images) == set(oracle.associated_images)
         for name in ours.associated_images:
             np.testing.assert_array_equal(ours.read_associated(name), oracle.read_associated(name))
+
+
+def opened_apart(folder: Path) -> str:
+    """Open in a process of its own, which a library in C might end; what it says last."""
+    code = (
+        "import sys; from napari_nic.errors import NicError; from napari_nic.slides import open_slide\n"
+        "try:\n    print('opened', open_slide(sys.argv[1]).levels)\n"
+        "except NicError as error:\n    print(error)"
+    )
+    done = subprocess.run(  # noqa: S603 - our own text
+        [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("kind", ["TILED_SPARSE", "3D"])
+def test_tiles_without_a_table_of_places_do_not_end_the_process(tmp_path, picture, make_dicom, kind):
+    folder = make_dicom(tmp_path / "slide", picture, header={"DimensionOrganizationType": kind})
+    said = opened_apart(folder)
+    assert "the DICOM header does not say where its tiles lie" in said
+    assert "found: 0" in said
+
+
+def test_tiles_whose_places_are_missing_are_no_glass(tmp_path, picture, make_dicom):
+    folder = make_dicom(tmp_path / "slide", picture, sparse=True)
+    with open_slide(folder):
+        pass
+    file = min(folder.iterdir())
+    dataset = pydicom.dcmread(file)
+    del dataset.PerFrameFunctionalGroupsSequence[1].PlanePositionSlideSequence
+    dataset.save_as(file)
+    with pytest.raises(DamagedSlideError, match="does not say where its tiles lie"):
+        open_slide(folder)
+
+
+@pytest.mark.parametrize("side", ["TotalPixelMatrixColumns", "TotalPixelMatrixRows"])
+def test_a_size_that_does_not_fit_the_tiles_is_damage(tmp_path, picture, make_dicom, side):
+    folder = make_dicom(tmp_path / "slide", picture, factors=(1,), header={side: 1})
+    with pytest.raises(DamagedSlideError, match="does not say where its tiles lie"):
+        open_slide(folder)

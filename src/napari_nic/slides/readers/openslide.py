@@ -30,6 +30,7 @@ from napari_nic.slides.model import WHITE, PixelSizeClaim, Rgb, RgbArray, Source
 from napari_nic.slides.pixel_size import parse_float
 from napari_nic.slides.readers.jpeg_markers import read_jpeg
 from napari_nic.slides.readers.openslide_guard import (
+    check_dicom_tiling,
     check_mirax,
     check_neighbours,
     check_size,
@@ -304,6 +305,8 @@ def _check_before(file: Path) -> None:
     _check_companions(file)
     if _series_uid(file) is not None:
         check_neighbours(file.parent)
+        for part in _files_of(file):
+            check_dicom_tiling(part)
 
 
 def _dicom_in(folder: Path) -> Path:

@@ -6,15 +6,29 @@ It also opens every file in the folder of a DICOM slide, and would wait for ever
 from __future__ import annotations
 
 import configparser
+import math
 from pathlib import Path
+
+import pydicom
 
 from napari_nic.disk import check_regular
 from napari_nic.errors import DamagedSlideError, UnreadableSlideError, UnsupportedPixelsError
 from napari_nic.slides.kinds import TIFF_MAGIC
+from napari_nic.slides.readers.dicom_files import HEADER_ERRORS
 from napari_nic.slides.readers.tiff_structure import MAX_BLOCK_PIXELS, check_structure
 
 MAX_SIDE = 2**26
 """Of a level, in pixels; a slide of 8 x 8 cm at 0.05 um has 1.6 million."""
+
+_DICOM_HEADER_BYTES = 2**26
+_PLACED_KINDS = ("TILED_SPARSE", "3D")
+_PLACE_OF_A_FRAME = b"\x48\x00\x1e\x02"  # the tag of ColumnPositionInTotalImagePixelMatrix
+_PIXELS = b"\xe0\x7f\x10\x00"
+_TILING_TAGS = (
+    *("ImageType", "DimensionOrganizationType", "NumberOfFrames", "ConcatenationUID", "Rows", "Columns"),
+    *("TotalPixelMatrixRows", "TotalPixelMatrixColumns"),
+    *("NumberOfOpticalPaths", "TotalPixelMatrixFocalPlanes"),
+)
 
 _MAX_MIRAX_IMAGES = 2**25
 _MAX_VMS_PARTS = 4096
@@ -45,6 +59,54 @@ def check_tiff(path: Path) -> None:
         is_tiff = stream.read(4) in TIFF_MAGIC
     if is_tiff:
         check_structure(path)
+
+
+# -- DICOM -----------------------------------------------------------------------------------------------
+
+
+def check_dicom_tiling(path: Path) -> None:
+    """Refuse a DICOM file whose header does not give each of its frames a place in the picture.
+
+    Where the table of places is missing, libdicom ends the process; tiles that it does not list would be
+    shown as glass, and of a width or height that is wrong a part of the slide would be shown as the whole.
+
+    Raises
+    ------
+    DamagedSlideError
+    """
+    with path.open("rb") as stream:
+        start = stream.read(_DICOM_HEADER_BYTES)
+    try:
+        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_TILING_TAGS))
+        frames = int(header.get("NumberOfFrames") or 1)
+        wanted, places = _tiles_of(header), start.count(_PLACE_OF_A_FRAME)
+    except (*HEADER_ERRORS, TypeError, ZeroDivisionError):
+        return  # what cannot be read is told by those who read it
+    kind = str(header.get("DimensionOrganizationType", ""))
+    is_whole = _PIXELS in start  # a table that is longer than what was read has its beginning in it
+    if kind in _PLACED_KINDS and places < (frames if is_whole else 1):
+        _refuse_tiling(path, f"places of {frames} tiles", str(places))
+    is_level = "VOLUME" in [str(value) for value in header.get("ImageType") or ()]
+    if kind == "TILED_FULL" and is_level and "ConcatenationUID" not in header and frames != wanted:
+        _refuse_tiling(path, f"{wanted} tiles, for its size", str(frames))
+
+
+def _tiles_of(header: pydicom.Dataset) -> int:
+    """Return how many frames a picture has that is tiled without gaps."""
+    rows = -(-int(header.TotalPixelMatrixRows) // int(header.Rows))
+    cols = -(-int(header.TotalPixelMatrixColumns) // int(header.Columns))
+    layers = (int(header.get(name) or 1) for name in ("NumberOfOpticalPaths", "TotalPixelMatrixFocalPlanes"))
+    return rows * cols * math.prod(layers)
+
+
+def _refuse_tiling(path: Path, expected: str, found: str) -> None:
+    raise DamagedSlideError(
+        "the DICOM header does not say where its tiles lie",
+        path=path,
+        expected=expected,
+        found=found,
+        hint="the file is damaged: copy it again from where it came",
+    )
 
 
 # -- lists of files ----------------------------------------------------------------------------------------
