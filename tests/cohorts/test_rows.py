@@ -158,3 +158,47 @@ def test_an_endless_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("napari_nic.cohorts.rows._MOST_BYTES", 100)
     with pytest.raises(InvalidParameterError, match="more than"):
         read_rows(write(tmp_path, "slide,label\n" + "a,x\n" * 100))
+
+
+@pytest.mark.parametrize("missing", ["NA", "nan", "", "#REF!"])
+def test_cases_and_splits_that_are_missing_are_not_one_case(
+    stores: Path, tmp_path: Path, missing: str
+) -> None:
+    rows = "".join(f"{name},{label},{missing},{missing}\n" for name, label in WANTED.items())
+    cohort = read_cohort(write(tmp_path, f"slide,label,case,split\n{rows}"), "classification", stores=stores)
+    assert [slide.case for slide in cohort.slides] == ["a", "b", "c"]
+    assert {slide.split for slide in cohort.slides} == {""}
+
+
+def test_a_formula_that_failed_is_no_class(stores: Path, tmp_path: Path) -> None:
+    file = write(tmp_path, "slide,label\na,x\nb,y\nc,#REF!\n")
+    cohort = read_cohort(file, "classification", stores=stores)
+    assert (cohort.class_names, cohort.left_out) == (("x", "y"), ("c",))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'slide,label\na,x\nb,"y\nc,x\n',
+        "slide,label\n/,x\nb,y\n",
+        f"slide,label\n{'l' * 300},x\nb,y\n",
+        "slide,label\na,x\nb,y\nc,y\u200b\n",
+    ],
+    ids=["quotation mark not closed", "root", "long name", "invisible space"],
+)
+def test_what_nobody_means_is_one_sentence(stores: Path, tmp_path: Path, text: str) -> None:
+    with pytest.raises(InvalidParameterError):
+        read_cohort(write(tmp_path, text), "classification", stores=stores)
+
+
+@pytest.mark.parametrize("classes", [("x", "y", "y"), ("x", "y", "")])
+def test_classes_are_listed_once(stores: Path, tmp_path: Path, classes: tuple[str, ...]) -> None:
+    file = write(tmp_path, "slide,label\na,x\nb,y\n")
+    with pytest.raises(InvalidParameterError, match="names one twice, or none"):
+        read_cohort(file, "classification", stores=stores, classes=classes)
+
+
+def test_no_time_is_below_zero(stores: Path, tmp_path: Path) -> None:
+    file = write(tmp_path, "slide,time,event\na,3,1\nb,-2,0\n")
+    with pytest.raises(InvalidParameterError, match="a time from 0 on"):
+        read_cohort(file, "survival", stores=stores)

@@ -57,6 +57,8 @@ def locate(value: str, folder: Path, stores: Path | None) -> Located:
         If there is none, or several; ``found`` is `value`.
     """
     given = folder / value
+    if not given.name:
+        raise InvalidParameterError("no name of a slide", found=value)
     if has_suffix(given, SUFFIX, *FOREIGN_ENDINGS):
         # A table of stores may have been made elsewhere: then the folder of stores decides.
         candidates = [given] if stores is None else [given, stores / given.name]
@@ -82,7 +84,7 @@ def _named(name: str, given: Path, folder: Path) -> list[Path]:
     candidates = [
         folder / inner / f"{name}{ending}" for inner in FOREIGN_FOLDERS for ending in FOREIGN_ENDINGS
     ]
-    return [path for path in candidates if path.is_file() and path != given]
+    return [path for path in candidates if exists(path) and path.is_file() and path != given]
 
 
 def _why_not(names: Sequence[str], folder: Path) -> str:

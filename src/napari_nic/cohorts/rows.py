@@ -13,8 +13,14 @@ from napari_nic.errors import InvalidParameterError
 
 DELIMITERS = ",;\t"
 
-MISSING = frozenset(["", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null"])
-"""What spreadsheets, R and pandas write where nothing is known, in small letters. "none" may be a class."""
+MISSING = frozenset(
+    [
+        *("", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null"),
+        *("#ref!", "#value!", "#div/0!", "#name?", "#null!", "#num!"),
+    ]
+)
+"""What spreadsheets, R and pandas write where nothing is known or a formula failed, in small letters. "none"
+may be a class."""
 
 _MOST_BYTES = 64 * 2**20
 _ENCODINGS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"", "utf-8-sig"))
@@ -57,7 +63,8 @@ def read_rows(path: Path, names: Iterable[str] = ()) -> list[TableRow]:
     """
     text = _read_text(path)
     delimiter, text = _delimiter(text)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    # Strict: a quotation mark that is never closed would swallow the rows after it.
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         header = [field.strip() for field in next(reader, [])]
         renamed = _renamed(header, tuple(names), path)

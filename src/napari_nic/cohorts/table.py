@@ -243,6 +243,10 @@ def _class_names(
     if task == "regression":
         return (columns.label,)
     found = {row[columns.label] for row in rows}
+    if classes and (len(set(classes)) < len(classes) or "" in classes):
+        raise InvalidParameterError(
+            "the list of classes names one twice, or none", expected="each once", found=", ".join(classes)
+        )
     if not classes:
         _check_spelling(path, found)
     names = tuple(classes) if classes else tuple(sorted(found, key=_class_order))
@@ -275,7 +279,8 @@ def _spelt(label: str) -> object:
     try:
         return float(label)
     except ValueError:
-        return " ".join(unicodedata.normalize("NFKC", label).casefold().split())
+        seen = "".join(char for char in label if unicodedata.category(char) != "Cf")  # no zero-width spaces
+        return " ".join(unicodedata.normalize("NFKC", seen).casefold().split())
 
 
 def _class_order(text: str) -> tuple[bool, float, str]:
@@ -318,20 +323,28 @@ def _slide_of(
         label = float(names.index(row[columns.label]))
     else:
         label = _number(path, name, row, columns.time if task == "survival" else columns.label)
-    split = row.get(columns.split, "").lower()
+        if task == "survival" and label < 0:
+            raise _wrong(path, name, columns.time, row[columns.time], "a time from 0 on")
+    split = _known(row, columns.split).lower()
     if split and split not in SPLITS:
         raise _wrong(path, name, columns.split, split, "train, validation or test")
     size = row.get(columns.size, "")
     return CohortSlide(
         name=name,
         store=where.store,
-        case=row.get(columns.case, "") or name,
+        case=_known(row, columns.case) or name,
         label=label,
         event=_event(path, name, row, columns.event) if task == "survival" else True,
         split=SPLITS[split] if split else "",
         size=math.nan if size.lower() in _NO_NUMBER else _number(path, name, row, columns.size),
         picture=where.picture,
     )
+
+
+def _known(row: TableRow, column: str) -> str:
+    """Return a field that may be missing; empty where nothing is known, so that no case is called NA."""
+    text = row.get(column, "")
+    return "" if text.lower() in MISSING else text
 
 
 def _number(path: Path, name: str, row: TableRow, column: str) -> float:
