@@ -12,6 +12,7 @@ from scipy.sparse.csgraph import connected_components
 from napari_nic.annotations.model import AnnotationSet
 from napari_nic.geometry import Placement
 from napari_nic.grid import PatchGrid
+from napari_nic.jobs import CancellationToken, checked
 
 FULL = 1 - 1e-9
 """A window covered to this share is taken as full; far below what float32 can tell."""
@@ -24,7 +25,11 @@ SAMPLED = 200
 
 
 def rasterise(
-    annotations: AnnotationSet, grid: PatchGrid, labels: str | Iterable[str] | None = None
+    annotations: AnnotationSet,
+    grid: PatchGrid,
+    labels: str | Iterable[str] | None = None,
+    *,
+    token: CancellationToken | None = None,
 ) -> np.ndarray:
     """Share of each cell's square that is covered by annotated areas.
 
@@ -35,6 +40,8 @@ def rasterise(
         Squares are those of `grid.placement`: stride by stride, centred on the patches.
     labels : str or iterable of str, optional
         Of one label, of several together, or of all.
+    token : CancellationToken, optional
+        Asked at each group of areas that are merged, and each time the windows are halved.
 
     Returns
     -------
@@ -45,10 +52,16 @@ def rasterise(
     areas = annotations.polygons(labels)
     if not areas:
         return np.zeros(grid.shape, np.float32)
-    return covered_share(shapely.transform(_disjoint(areas), _PixelsToCells(grid)), grid.shape)
+    in_cells = shapely.transform(_disjoint(areas, token), _PixelsToCells(grid))
+    return covered_share(in_cells, grid.shape, token=token)
 
 
-def covered_share(geometries: Sequence[shapely.Geometry] | np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def covered_share(
+    geometries: Sequence[shapely.Geometry] | np.ndarray,
+    shape: tuple[int, int],
+    *,
+    token: CancellationToken | None = None,
+) -> np.ndarray:
     """Exact share of each unit square that disjoint areas cover.
 
     Each geometry's window of the raster is halved again and again, together with the geometry, until it is
@@ -61,6 +74,8 @@ def covered_share(geometries: Sequence[shapely.Geometry] | np.ndarray, shape: tu
         Valid and disjoint (they may touch), in units of cells, (x, y) = (column, row).
     shape : (int, int)
         (rows, cols).
+    token : CancellationToken, optional
+        Asked each time the windows are halved.
 
     Returns
     -------
@@ -69,6 +84,8 @@ def covered_share(geometries: Sequence[shapely.Geometry] | np.ndarray, shape: tu
     share = np.zeros(shape, np.float64)
     windows, parts = _start(np.asarray(geometries, object), shape)
     while len(windows):
+        if token is not None:
+            token.checkpoint()
         area = shapely.area(parts)
         size = (windows[:, 2] - windows[:, 0]) * (windows[:, 3] - windows[:, 1])
         full, single = area >= size * FULL, size == 1
@@ -81,7 +98,7 @@ def covered_share(geometries: Sequence[shapely.Geometry] | np.ndarray, shape: tu
     return np.clip(share, 0, 1).astype(np.float32)
 
 
-def _disjoint(areas: Sequence[shapely.Geometry]) -> np.ndarray:
+def _disjoint(areas: Sequence[shapely.Geometry], token: CancellationToken | None) -> np.ndarray:
     """Merge areas that overlap; the others, often thousands of nuclei, stay as they are."""
     geometries = np.asarray(areas, object)
     tree = shapely.STRtree(geometries)
@@ -92,7 +109,8 @@ def _disjoint(areas: Sequence[shapely.Geometry]) -> np.ndarray:
     _, cluster = connected_components(graph, directed=False)
     order = np.argsort(cluster, kind="stable")
     groups = np.split(geometries[order], np.flatnonzero(np.diff(cluster[order])) + 1)
-    return np.array([group[0] if len(group) == 1 else shapely.union_all(group) for group in groups], object)
+    merged = (group[0] if len(group) == 1 else shapely.union_all(group) for group in checked(groups, token))
+    return np.array(list(merged), object)
 
 
 def _pairs_expected(tree: shapely.STRtree, geometries: np.ndarray) -> float:

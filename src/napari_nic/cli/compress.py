@@ -128,7 +128,7 @@ def _compress_one(path: Path, target: Path, task: _Task) -> dict[str, Any]:
         reports = compress(slide, task.encoder, store, token=task.token, workers=args.workers)
         patches = _last_done(console.follow(reports, slide.name))
         if patches:
-            _write_preview(store)
+            _write_preview(store, task.token)
         if args.augment > 1:
             turns = compress_turns(slide, task.encoder, store, token=task.token, workers=args.workers)
             _last_done(console.follow(turns, slide.name))
@@ -142,12 +142,12 @@ def _last_done(reports: Iterator[BlocksDone]) -> int:
     return done
 
 
-def _write_preview(store: CompressedSlide) -> None:
+def _write_preview(store: CompressedSlide, token: CancellationToken) -> None:
     """Store the picture that other programs show of the codes; glass is white."""
     from napari_nic.explain import PcaModel
 
-    codes, mask = store.read(), store.encoded()
-    rgb = PcaModel.fit(codes, mask).to_rgb(codes, mask)[..., :3]
+    codes, mask = store.read(token=token), store.encoded()
+    rgb = PcaModel.fit(codes, mask, token=token).to_rgb(codes, mask, token=token)[..., :3]
     rgb[~mask] = WHITE
     store.write_preview(rgb)
 

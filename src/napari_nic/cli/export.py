@@ -10,6 +10,7 @@ from napari_nic.cli import arguments
 from napari_nic.cli.batch import run_each
 from napari_nic.cli.console import Console
 from napari_nic.cli.inputs import find_stores, store_of
+from napari_nic.cli.interrupt import STOPPED, stoppable
 from napari_nic.errors import NicError
 from napari_nic.names import check_apart
 
@@ -48,13 +49,19 @@ def run(args: argparse.Namespace, console: Console) -> int:
         """Write the array of one compressed slide; return what was written."""
         store = CompressedSlide.open(store_of(path))
         files = export_store(
-            store, _out(store, args), args.format, allow_partial=args.allow_partial, overwrite=args.overwrite
+            store,
+            _out(store, args),
+            args.format,
+            allow_partial=args.allow_partial,
+            overwrite=args.overwrite,
+            token=token,
         )
         for file in files:
             console.result(str(file))
         return {"files": [str(file) for file in files]}
 
-    return run_each(paths, export, console)
+    with stoppable(console, ending=STOPPED) as token:
+        return run_each(paths, export, console)
 
 
 def _out(store: CompressedSlide, args: argparse.Namespace) -> Path:

@@ -4,6 +4,8 @@ What loads or computes without coming to a safe point - an import of torch, a mo
 too: if nobody has heard the request after a moment, the main thread is interrupted as by a second Ctrl-C; if
 it cannot even hear that, since it is deep in a library, the process ends. Nothing is left half done by that:
 everything is written under another name first.
+
+A command without a job is interrupted at once, see :func:`interruptible`.
 """
 
 from __future__ import annotations
@@ -37,6 +39,8 @@ class Interrupted(Exception):  # noqa: N818 - an ordinary end that the user aske
 
 
 RESUMABLE = "stopped; what is finished is kept: the same command goes on from there"
+STOPPED = "stopped; what was written before is whole"
+"""Of commands that go through several files and begin each anew."""
 
 
 @contextmanager
@@ -83,6 +87,33 @@ def stoppable(console: Console, *, ending: str = RESUMABLE) -> Iterator[Cancella
             signal.signal(number, handler)
 
 
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C, or a polite kill, end what has no job of its own to cancel, even deep in a library.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        In the main thread, at the first signal. If it cannot be raised there soon, the process ends.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    watch = _Watch(CancellationToken(), at_once=True)
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        watch.interrupted.set()
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, stop) for number in _SIGNALS}
+    try:
+        with watch:
+            yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 class _Watch:
     """Sees to it that a request to stop is heard: a thread that is told of signals whatever the others do.
 
@@ -90,8 +121,9 @@ class _Watch:
     The byte that the interpreter writes at the signal itself comes at once.
     """
 
-    def __init__(self, token: CancellationToken) -> None:
+    def __init__(self, token: CancellationToken, *, at_once: bool = False) -> None:
         self._token = token
+        self._at_once = at_once
         self._ended = threading.Event()
         self.asked = self.insists = False
         self.interrupted = threading.Event()
@@ -120,10 +152,16 @@ class _Watch:
         if number == _END:
             return
         self._token.cancel()
+        if self._at_once:
+            self._end_unless_interrupted()
+            return
         if self._is_heard(self._ended):
             return
         self.insists = True
         _interrupt_main()
+        self._end_unless_interrupted()
+
+    def _end_unless_interrupted(self) -> None:
         if not self._is_heard(self.interrupted) and not self._ended.is_set():
             os._exit(Interrupted.exit_code)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import napari_nic
 from napari_nic.cli import (
@@ -24,7 +25,7 @@ from napari_nic.cli import (
 )
 from napari_nic.cli.arguments import DEBUG_HELP, UsageError
 from napari_nic.cli.console import Console, of_system
-from napari_nic.cli.interrupt import Interrupted
+from napari_nic.cli.interrupt import Interrupted, interruptible
 from napari_nic.cli.streams import (
     flush_output,
     forget_output,
@@ -110,7 +111,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     console = Console(quiet=args.quiet, as_json=getattr(args, "json", False), debug=args.debug)
     try:
-        code: int = args.run(args, console)
+        with nullcontext() if args.run is view.run else interruptible():  # a window has its own way to end
+            code: int = args.run(args, console)
         sys.stdout.flush()
     except Interrupted as interrupt:
         console.note(str(interrupt))

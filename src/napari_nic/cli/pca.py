@@ -12,10 +12,12 @@ from napari_nic.cli.console import Console
 from napari_nic.cli.encoded import open_encoded
 from napari_nic.cli.files import PICTURE, save_overlay
 from napari_nic.cli.inputs import find_stores, outputs_for
+from napari_nic.cli.interrupt import STOPPED, stoppable
 
 if TYPE_CHECKING:
     from napari_nic.compressed import CompressedSlide
     from napari_nic.explain import Overlay
+    from napari_nic.jobs import CancellationToken
 
 DESCRIPTION = """\
 Write a picture of the embedding array, one square per cell: the first three principal components of the
@@ -41,18 +43,19 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
     def draw(path: Path) -> dict[str, Any]:
         """Write the picture of one compressed slide; return its name for JSON."""
-        overlay = _overlay(open_encoded(path, console), args.channel)
+        overlay = _overlay(open_encoded(path, console), args.channel, token)
         save_overlay(overlay, targets[path], cell_px=args.cell_px)
         console.result(str(targets[path]))
         return {"files": [str(targets[path])]}
 
-    return run_each(paths, draw, console)
+    with stoppable(console, ending=STOPPED) as token:
+        return run_each(paths, draw, console)
 
 
-def _overlay(store: CompressedSlide, channel: int | None) -> Overlay:
+def _overlay(store: CompressedSlide, channel: int | None, token: CancellationToken) -> Overlay:
     from napari_nic.explain import channel_overlay, pca_overlay
 
-    codes, mask, placement = store.read(), store.encoded(), store.grid.placement
+    codes, mask, placement = store.read(token=token), store.encoded(), store.grid.placement
     if channel is None:
-        return pca_overlay(codes, mask, placement)
+        return pca_overlay(codes, mask, placement, token=token)
     return channel_overlay(codes, mask, placement, channel)

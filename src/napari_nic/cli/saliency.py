@@ -154,11 +154,10 @@ def _saliency(store: CompressedSlide, task: _Task) -> SaliencyMap:
 
     args = task.args
     common: dict[str, Any] = {"target": task.target, "device": args.device, "token": task.token}
+    codes, mask = store.read(token=task.token), store.encoded()
     if args.method == INTEGRATED:
-        return integrated_gradients(task.bundle, store.read(), store.encoded(), **common)
-    return grad_cam(
-        task.bundle, store.read(), store.encoded(), layer=args.layer, method=args.method, **common
-    )
+        return integrated_gradients(task.bundle, codes, mask, **common)
+    return grad_cam(task.bundle, codes, mask, layer=args.layer, method=args.method, **common)
 
 
 def _save(saliency: SaliencyMap, store: CompressedSlide, target: Path, cell_px: int) -> None:
@@ -183,7 +182,7 @@ def _compare(
     path = _annotation_of(store, Path(args.annotation))
     annotations = annotations_on(store, path, args, task.console)
     labels = args.label or list(annotations.labels())
-    outline = rasterise(annotations, store.grid, labels) >= INSIDE
+    outline = rasterise(annotations, store.grid, labels, token=task.token) >= INSIDE
     _check_comparable(outline[saliency.mask], labels, path)
     found = agreement(saliency.values, outline, saliency.mask)
     area = salient_area(saliency, _area_options(args))

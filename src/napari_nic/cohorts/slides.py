@@ -77,8 +77,8 @@ def import_foreign(
         token.checkpoint()
         yield Progress(index, len(foreign), "importing", "slides")
         hints = ImportHints(slide_name=slide.name, pixel_size=pixel)
-        if not _is_import_of(made[slide.name], slide.store, hints):
-            import_store(slide.store, made[slide.name], hints=hints, overwrite=True).close()
+        if not _is_import_of(made[slide.name], slide.store, hints, token):
+            import_store(slide.store, made[slide.name], hints=hints, overwrite=True, token=token).close()
     yield Imported(len(foreign), len(foreign), "importing", "slides", cohort=cohort.with_stores(made))
 
 
@@ -204,7 +204,7 @@ def _check_encoder(store: CompressedSlide, first: CompressedSlide) -> None:
         )
 
 
-def _is_import_of(made: Path, source: Path, hints: ImportHints) -> bool:
+def _is_import_of(made: Path, source: Path, hints: ImportHints, token: CancellationToken) -> bool:
     """Whether a store is complete and was made of just this file, and said the same of it."""
     if not made.exists():
         return False
@@ -212,4 +212,4 @@ def _is_import_of(made: Path, source: Path, hints: ImportHints) -> bool:
         store = CompressedSlide.open(made)
     except StoreError:
         return False  # damaged: it is made anew
-    return store.is_complete and store.header.origin == origin_of(source, hints)
+    return store.is_complete and store.header.origin == origin_of(source, hints, token=token)

@@ -81,7 +81,7 @@ def _explain(entry: Seen, device: str, token: CancellationToken) -> SaliencyMap 
     try:
         bundle, store = ModelBundle.load(entry.bundle), CompressedSlide.open(entry.store)
         return grad_cam(
-            bundle, store.read(), store.encoded(), target=entry.target, device=device, token=token
+            bundle, store.read(token=token), store.encoded(), target=entry.target, device=device, token=token
         )
     except CancelledError:
         raise
@@ -129,8 +129,8 @@ def _photograph(
             # A slide that was moved or cannot be read any more still has its codes.
             pass
     mask = store.encoded()
-    codes = store.read()
-    colors = PcaModel.fit(codes, mask).to_rgb(codes, mask)
+    codes = store.read(token=token)
+    colors = PcaModel.fit(codes, mask, token=token).to_rgb(codes, mask, token=token)
     colors[~mask] = _GLASS
     return colors[..., :3], False
 

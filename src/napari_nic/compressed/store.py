@@ -39,6 +39,7 @@ from napari_nic.compressed.stored import StoredCodes
 from napari_nic.disk import exclusive, writing_to
 from napari_nic.errors import InvalidParameterError, StoreError, StoreMismatchError
 from napari_nic.grid import PatchGrid
+from napari_nic.jobs import CancellationToken
 
 BUFFER_BYTES = 256 * 2**20
 """Unfinished shards beyond this are written and dropped, so that memory stays bounded."""
@@ -269,17 +270,25 @@ class CompressedSlide:
 
     # -- reading -----------------------------------------------------------------------------------------
 
-    def read(self) -> np.ndarray:
-        """Read all codes: ndarray of float16, (rows, cols, C), 0 where nothing is encoded."""
-        return self.read_cells(slice(None), slice(None))
+    def read(self, *, token: CancellationToken | None = None) -> np.ndarray:
+        """Read all codes, with a checkpoint at each shard.
 
-    def read_cells(self, rows: slice, cols: slice) -> np.ndarray:
+        Returns
+        -------
+        ndarray of float16, (rows, cols, C)
+            0 where nothing is encoded.
+        """
+        return self.read_cells(slice(None), slice(None), token=token)
+
+    def read_cells(self, rows: slice, cols: slice, *, token: CancellationToken | None = None) -> np.ndarray:
         """Read the codes of a rectangle of cells.
 
         Parameters
         ----------
         rows, cols : slice
             Without step; clipped to the grid as numpy does.
+        token : CancellationToken, optional
+            Asked at each shard.
 
         Returns
         -------
@@ -294,7 +303,7 @@ class CompressedSlide:
         rows, cols = _bounded(rows, self.grid.rows), _bounded(cols, self.grid.cols)
         with self._lock:
             encoded = self.encoded()
-            codes = self._stored.read(rows, cols, encoded, elsewhere=self._buffers)
+            codes = self._stored.read(rows, cols, encoded, elsewhere=self._buffers, token=token)
             for key in shards_touching(rows, cols):
                 if key in self._buffers:
                     self._buffers[key].copy_into(codes, rows, cols, self.grid.shape)

@@ -12,6 +12,7 @@ from napari_nic.compressed import layout
 from napari_nic.compressed.shards import ShardBuffer, ShardKey, shard_cells, shards_touching
 from napari_nic.disk import sync_files
 from napari_nic.errors import StoreError
+from napari_nic.jobs import CancellationToken, checked
 
 if TYPE_CHECKING:
     import zarr
@@ -43,7 +44,13 @@ class StoredCodes:
         self._array = layout.get_array(group, "embeddings", shape, path)
 
     def read(
-        self, rows: slice, cols: slice, wanted: np.ndarray, *, elsewhere: Container[ShardKey] = ()
+        self,
+        rows: slice,
+        cols: slice,
+        wanted: np.ndarray,
+        *,
+        elsewhere: Container[ShardKey] = (),
+        token: CancellationToken | None = None,
     ) -> np.ndarray:
         """Read the shards that hold `wanted` cells; the rest stays 0.
 
@@ -54,13 +61,15 @@ class StoredCodes:
         wanted : ndarray of bool, (rows, cols) of the grid
         elsewhere : container of shard keys
             Shards that need not be on disk yet.
+        token : CancellationToken, optional
+            Asked at each shard.
 
         Returns
         -------
         ndarray of float16, (len(rows), len(cols), C)
         """
         codes = np.zeros((rows.stop - rows.start, cols.stop - cols.start, self._shape[2]), np.float16)
-        for key in shards_touching(rows, cols):
+        for key in checked(shards_touching(rows, cols), token):
             shard_rows, shard_cols = shard_cells(key, self._shape[:2])
             part_rows, part_cols = _common(rows, shard_rows), _common(cols, shard_cols)
             if not wanted[part_rows, part_cols].any():

@@ -122,15 +122,15 @@ def compress_cohort(
 def _compress_one(
     folder: Path, name: str, spec: SyntheticSlideSpec, encoder: Encoder, token: CancellationToken
 ) -> CohortSlide:
-    made = write_slide(folder / f"{name}.tif", spec)
-    with open_slide(made.path) as slide, prepare_store(slide, encoder) as store:
+    made = write_slide(folder / f"{name}.tif", spec, told=lambda _: token.checkpoint())
+    with open_slide(made.path) as slide, prepare_store(slide, encoder, token=token) as store:
         for _ in compress(slide, encoder, store, token=token):
             pass
         return CohortSlide(
             name=name,
-            codes=store.read(),
+            codes=store.read(token=token),
             mask=store.encoded(),
-            lesion=rasterise(read_annotations(made.annotation_path), store.grid),
+            lesion=rasterise(read_annotations(made.annotation_path), store.grid, token=token),
             placement=store.grid.placement,
             label=int(made.has_lesion),
         )

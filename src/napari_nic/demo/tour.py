@@ -83,9 +83,9 @@ def run_demo(
             yield Progress(0, 1, "asking the model", "slides")
             prediction = predict(model, store, token=token)
             yield Progress(0, 1, "drawing", "pictures")
-            overlays, found = _explained(model, store, prediction, annotations)
+            overlays, found = _explained(model, store, prediction, annotations, token)
             pictures = _pictures(slide, overlays, annotations, out)
-            exported = export_store(store, out, "npy", overwrite=True)
+            exported = export_store(store, out, "npy", overwrite=True, token=token)
     files = (*pictures, store.path, *exported)
     yield DemoDone(1, 1, "done", "slides", files=files, prediction=prediction, agreement=found)
 
@@ -94,20 +94,24 @@ def _compressed(
     slide: Slide, model: ModelBundle, out: Path, token: CancellationToken
 ) -> Generator[Progress, None, CompressedSlide]:
     encoder = load_encoder(model.card.encoder_name)
-    store = prepare_store(slide, encoder, path=out / f"{slide.name}.nic.zarr", overwrite=True)
+    store = prepare_store(slide, encoder, path=out / f"{slide.name}.nic.zarr", overwrite=True, token=token)
     yield from compress(slide, encoder, store, token=token)
     return store
 
 
 def _explained(
-    model: ModelBundle, store: CompressedSlide, prediction: Prediction, annotations: AnnotationSet
+    model: ModelBundle,
+    store: CompressedSlide,
+    prediction: Prediction,
+    annotations: AnnotationSet,
+    token: CancellationToken,
 ) -> tuple[list[Overlay], Agreement]:
     """Make the overlays, and compare saliency with the outlines."""
-    codes, mask, placement = store.read(), store.encoded(), store.grid.placement
-    saliency = grad_cam(model, codes, mask, target=LESION)
+    codes, mask, placement = store.read(token=token), store.encoded(), store.grid.placement
+    saliency = grad_cam(model, codes, mask, target=LESION, token=token)
     lesion = rasterise(annotations, store.grid) >= INSIDE
     overlays = [
-        pca_overlay(codes, mask, placement),
+        pca_overlay(codes, mask, placement, token=token),
         prediction_overlay(prediction),
         saliency_overlay(saliency, placement),
     ]

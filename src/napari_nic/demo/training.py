@@ -203,14 +203,14 @@ def judge(
     for index, slide in enumerate(slides):
         token.checkpoint()
         yield Progress(index, len(slides), "judging held-out slides", "slides")
-        prediction = predict_codes(bundle, slide.codes, slide.mask, slide.placement)
+        prediction = predict_codes(bundle, slide.codes, slide.mask, slide.placement, token=token)
         scores.append(float(prediction.mean[LESION]))
         inside = (slide.lesion >= INSIDE) & slide.mask
         if not inside.any():
             continue
         maps[CELL_SCORES].append(agreement(prediction.cell_scores[..., LESION], inside, slide.mask))
         for method in METHODS:
-            saliency = grad_cam(bundle, slide.codes, slide.mask, target=LESION, method=method)
+            saliency = grad_cam(bundle, slide.codes, slide.mask, target=LESION, method=method, token=token)
             maps[method].append(agreement(saliency.values, inside, slide.mask))
     labels = np.array([slide.label for slide in slides])
     return {

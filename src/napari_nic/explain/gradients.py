@@ -149,7 +149,11 @@ class LayerGradients:
     def _deep_map(self) -> torch.Tensor:
         with torch.no_grad():
             return features_in_strips(
-                self._net, self._canvas, layers=self._deep, strip_bytes=self._strip_bytes
+                self._net,
+                self._canvas,
+                layers=self._deep,
+                strip_bytes=self._strip_bytes,
+                token=self._token,
             )
 
     def _output(self, deep: torch.Tensor) -> torch.Tensor:

@@ -16,6 +16,7 @@ import numpy as np
 from napari_nic.errors import InvalidParameterError
 from napari_nic.explain.overlay import ROBUST, Overlay
 from napari_nic.geometry import Placement
+from napari_nic.jobs import CancellationToken, checked
 
 N_COLORS = 3
 _CHUNK = 65_536
@@ -51,7 +52,14 @@ class PcaModel:
     explained: np.ndarray
 
     @classmethod
-    def fit(cls, codes: np.ndarray, mask: np.ndarray, *, like: PcaModel | None = None) -> Self:
+    def fit(
+        cls,
+        codes: np.ndarray,
+        mask: np.ndarray,
+        *,
+        like: PcaModel | None = None,
+        token: CancellationToken | None = None,
+    ) -> Self:
         """Fit on the cells of `mask`.
 
         Parameters
@@ -63,6 +71,8 @@ class PcaModel:
             An earlier model of the same slide: order and signs are chosen to resemble it, so that colours
             do not jump while cells arrive. Without it signs are fixed by the component alone: its largest
             coefficient is positive.
+        token : CancellationToken, optional
+            Asked at each chunk of cells.
 
         Notes
         -----
@@ -71,22 +81,26 @@ class PcaModel:
         _check(codes, mask)
         cells = codes[mask]
         count, size = cells.shape
-        mean, covariance = _moments(cells)
+        mean, covariance = _moments(cells, token)
         components, variances = _leading(covariance)
         if like is not None and like.n_cells > 1 and like.mean.shape == (size,):
             order, signs = _resemblance(components, like.components)
             components, variances = components[order] * signs[:, None], variances[order]
-        low, high = _range(_scores(cells, mean, components))
+        low, high = _range(_scores(cells, mean, components, token))
         total = float(np.trace(covariance)) or 1.0
         return cls(mean, components, low, high, count, variances / total)
 
-    def to_rgb(self, codes: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    def to_rgb(
+        self, codes: np.ndarray, mask: np.ndarray, *, token: CancellationToken | None = None
+    ) -> np.ndarray:
         """Paint codes.
 
         Parameters
         ----------
         codes : ndarray of float, (rows, cols, C)
         mask : ndarray of bool, (rows, cols)
+        token : CancellationToken, optional
+            Asked at each chunk of cells.
 
         Returns
         -------
@@ -102,7 +116,7 @@ class PcaModel:
             )
         spread = self.high - self.low
         flat = spread <= 0
-        scores = _scores(codes[mask], self.mean, self.components)
+        scores = _scores(codes[mask], self.mean, self.components, token)
         shares = np.clip((scores - self.low) / np.where(flat, 1, spread), 0, 1)
         rgba = np.zeros((*mask.shape, 4), np.uint8)
         rgba[mask, :N_COLORS] = np.where(flat, _MIDDLE, np.rint(shares * 255)).astype(np.uint8)
@@ -127,18 +141,25 @@ class LivePca:
         """Whether so many cells call for another fit."""
         return self.model is None or n_cells >= self._next
 
-    def update(self, codes: np.ndarray, mask: np.ndarray) -> tuple[PcaModel, bool]:
+    def update(
+        self, codes: np.ndarray, mask: np.ndarray, *, token: CancellationToken | None = None
+    ) -> tuple[PcaModel, bool]:
         """Return the model to paint with, and whether it is new (then all cells are to be painted again)."""
         count = int(np.count_nonzero(mask))
         if self.model is not None and not self.due(count):
             return self.model, False
-        self.model = PcaModel.fit(codes, mask, like=self.model)
+        self.model = PcaModel.fit(codes, mask, like=self.model, token=token)
         self._next = max(self._next, 2 * count)
         return self.model, True
 
 
 def pca_overlay(
-    codes: np.ndarray, mask: np.ndarray, placement: Placement, *, model: PcaModel | None = None
+    codes: np.ndarray,
+    mask: np.ndarray,
+    placement: Placement,
+    *,
+    model: PcaModel | None = None,
+    token: CancellationToken | None = None,
 ) -> Overlay:
     """Show codes as colours; `model` is fitted on them unless given.
 
@@ -149,13 +170,15 @@ def pca_overlay(
         Encoded cells.
     placement : Placement
         Of the cells, see :attr:`napari_nic.grid.PatchGrid.placement`.
+    token : CancellationToken, optional
+        Asked at each chunk of cells.
     """
-    model = PcaModel.fit(codes, mask) if model is None else model
+    model = PcaModel.fit(codes, mask, token=token) if model is None else model
     shares = ", ".join(f"{share:.0%}" for share in model.explained)
     return Overlay(
         name="PCA",
         kind="pca",
-        data=model.to_rgb(codes, mask),
+        data=model.to_rgb(codes, mask, token=token),
         mask=mask,
         placement=placement,
         note=(
@@ -175,21 +198,21 @@ def _check(codes: np.ndarray, mask: np.ndarray) -> None:
         )
 
 
-def _chunks(cells: np.ndarray) -> Iterator[np.ndarray]:
+def _chunks(cells: np.ndarray, token: CancellationToken | None) -> Iterator[np.ndarray]:
     step = min(_CHUNK, max(1, _CHUNK_NUMBERS // max(1, cells.shape[1])))
-    for start in range(0, len(cells), step):
+    for start in checked(range(0, len(cells), step), token):
         yield cells[start : start + step].astype(np.float64)
 
 
-def _moments(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _moments(cells: np.ndarray, token: CancellationToken | None) -> tuple[np.ndarray, np.ndarray]:
     """Return mean (C,) and covariance (C, C) in float64; zeros where there is no cell."""
     count, size = cells.shape
     mean, covariance = np.zeros(size), np.zeros((size, size))
     if count == 0:
         return mean, covariance
-    for chunk in _chunks(cells):
+    for chunk in _chunks(cells, token):
         mean += chunk.sum(axis=0) / count
-    for chunk in _chunks(cells):
+    for chunk in _chunks(cells, token):
         centred = chunk - mean
         covariance += centred.T @ centred / count
     return mean, covariance
@@ -218,9 +241,11 @@ def _resemblance(components: np.ndarray, earlier: np.ndarray) -> tuple[np.ndarra
     return np.array(order), np.where(dots < 0, -1.0, 1.0)
 
 
-def _scores(cells: np.ndarray, mean: np.ndarray, components: np.ndarray) -> np.ndarray:
+def _scores(
+    cells: np.ndarray, mean: np.ndarray, components: np.ndarray, token: CancellationToken | None
+) -> np.ndarray:
     """Project cells (N, C) onto the components: ndarray of float64, (N, 3)."""
-    parts = [(chunk - mean) @ components.T for chunk in _chunks(cells)]
+    parts = [(chunk - mean) @ components.T for chunk in _chunks(cells, token)]
     return np.concatenate(parts) if parts else np.zeros((0, N_COLORS))
 
 

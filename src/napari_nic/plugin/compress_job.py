@@ -163,7 +163,7 @@ def _precision(request: CompressRequest) -> str:
 def _paint_reports(
     request: CompressRequest, encoder: Encoder, store: CompressedSlide, token: CancellationToken
 ) -> Generator[object, None, None]:
-    painter = Painter(store)
+    painter = Painter(store, token)
     reports = compress(
         request.slide,
         encoder,

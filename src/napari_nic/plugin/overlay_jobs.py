@@ -9,14 +9,15 @@ from napari_nic.explain import Overlay, channel_overlay, pca_overlay
 from napari_nic.jobs import CancellationToken
 
 
-def store_pca(store: CompressedSlide) -> Overlay:
+def store_pca(store: CompressedSlide, token: CancellationToken | None = None) -> Overlay:
     """PCA picture of what a store holds."""
-    return pca_overlay(store.read(), store.encoded(), store.grid.placement)
+    codes = store.read(token=token)
+    return pca_overlay(codes, store.encoded(), store.grid.placement, token=token)
 
 
-def store_channel(store: CompressedSlide, channel: int) -> Overlay:
+def store_channel(store: CompressedSlide, channel: int, token: CancellationToken | None = None) -> Overlay:
     """One channel of what a store holds."""
-    return channel_overlay(store.read(), store.encoded(), store.grid.placement, channel)
+    return channel_overlay(store.read(token=token), store.encoded(), store.grid.placement, channel)
 
 
 def job(

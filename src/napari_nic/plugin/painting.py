@@ -10,6 +10,7 @@ import numpy as np
 from napari_nic.compress import BlockCodes
 from napari_nic.compressed import CompressedSlide
 from napari_nic.explain import LivePca, PcaModel
+from napari_nic.jobs import CancellationToken
 
 WHITE = 255
 
@@ -37,8 +38,9 @@ class Painter:
     painted.
     """
 
-    def __init__(self, store: CompressedSlide) -> None:
+    def __init__(self, store: CompressedSlide, token: CancellationToken | None = None) -> None:
         self._store = store
+        self._token = token
         self._live = LivePca()
 
     def paint(self, blocks: Iterable[BlockCodes]) -> tuple[Picture, ...]:
@@ -49,9 +51,9 @@ class Painter:
             return ()
         model = self._live.model
         if model is None or self._live.due(count):
-            codes = self._store.read()
-            model, _ = self._live.update(codes, encoded)
-            return (_whole(model, codes, encoded),)
+            codes = self._store.read(token=self._token)
+            model, _ = self._live.update(codes, encoded, token=self._token)
+            return (self._whole(model, codes, encoded),)
         return tuple(Picture(b.rows, b.cols, model.to_rgb(b.codes, encoded[b.rows, b.cols])) for b in blocks)
 
     def finish(self) -> tuple[Picture, ...]:
@@ -59,8 +61,8 @@ class Painter:
         encoded = self._store.encoded()
         if not encoded.any():
             return ()
-        codes = self._store.read()
-        return (_whole(PcaModel.fit(codes, encoded), codes, encoded),)
+        codes = self._store.read(token=self._token)
+        return (self._whole(PcaModel.fit(codes, encoded, token=self._token), codes, encoded),)
 
     def write_preview(self) -> None:
         """Put the picture of all cells into the store, for other viewers; glass is white there."""
@@ -68,7 +70,6 @@ class Painter:
             rgb = np.where(picture.rgba[..., 3:] > 0, picture.rgba[..., :3], WHITE)
             self._store.write_preview(np.ascontiguousarray(rgb, np.uint8))
 
-
-def _whole(model: PcaModel, codes: np.ndarray, encoded: np.ndarray) -> Picture:
-    rows, cols = encoded.shape
-    return Picture(slice(0, rows), slice(0, cols), model.to_rgb(codes, encoded))
+    def _whole(self, model: PcaModel, codes: np.ndarray, encoded: np.ndarray) -> Picture:
+        rows, cols = encoded.shape
+        return Picture(slice(0, rows), slice(0, cols), model.to_rgb(codes, encoded, token=self._token))

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from napari_nic.encoders.device import choose_device
+from napari_nic.jobs import CancellationToken
 from napari_nic.slide_models.bundle import ModelBundle
 from napari_nic.slide_models.canvas import Canvas
 from napari_nic.slide_models.gridnet import GridNet
@@ -63,19 +64,21 @@ class Judge:
                 outputs.append(self.net(self.tensor(batch[: len(turns)])).cpu().numpy())
         return np.concatenate(outputs)
 
-    def location_outputs(self, canvas: Canvas) -> np.ndarray:
+    def location_outputs(self, canvas: Canvas, token: CancellationToken | None = None) -> np.ndarray:
         """Apply the head at every location of the last feature map.
 
         Parameters
         ----------
         canvas : Canvas
             A slide with a frame; it is computed in strips.
+        token : CancellationToken, optional
+            Asked at each strip.
 
         Returns
         -------
         ndarray of float32, (h, w, outputs)
         """
         with torch.inference_mode():
-            outputs = self.net.at_locations(features_in_strips(self.net, canvas))
+            outputs = self.net.at_locations(features_in_strips(self.net, canvas, token=token))
         result: np.ndarray = outputs[0].cpu().numpy()
         return result

@@ -129,9 +129,9 @@ def predict(
     mask = store.encoded()
     turns = open_turns(store) if turns is None else tuple(turns)
     source = StoredSlide(store.path.name, store, mask, label=math.nan, turns=turns) if turns else None
-    return _judge(
-        _Seen(bundle, store.read(), mask, store.grid.placement, source), device, token or CancellationToken()
-    )
+    token = token or CancellationToken()
+    seen = _Seen(bundle, store.read(token=token), mask, store.grid.placement, source)
+    return _judge(seen, device, token)
 
 
 def predict_codes(
@@ -206,7 +206,7 @@ def _judge(seen: _Seen, device: str, token: CancellationToken) -> Prediction:
         std=scores.std(axis=0),
         n_crops=n_crops,
         n_views=len(scores),
-        cell_scores=_cell_scores(judge, seen.bundle, seen.codes, seen.mask),
+        cell_scores=_cell_scores(judge, seen, token),
         mask=seen.mask,
         placement=seen.placement,
         turned_patches=seen.turned is not None,
@@ -216,20 +216,29 @@ def _judge(seen: _Seen, device: str, token: CancellationToken) -> Prediction:
 def _slide_scores(judge: Judge, seen: _Seen, token: CancellationToken) -> tuple[np.ndarray, int]:
     """Return the scores (views, K) of all crops in all positions, and the number of crops."""
     card = seen.bundle.card
-    views, corners = [], judging_corners(seen.mask, card.crop_size, TEST_CROPS)
-    for corner in corners:
-        token.checkpoint()
-        views.append(judge.turns_outputs(seen.views(corner)))
+    corners = judging_corners(seen.mask, card.crop_size, TEST_CROPS)
+    views = [judge.turns_outputs(_checked_view(seen.views(corner), token)) for corner in corners]
     return scores_of(np.concatenate(views), card), len(corners)
 
 
-def _cell_scores(judge: Judge, bundle: ModelBundle, codes: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def _checked_view(view: Callable[[int], np.ndarray], token: CancellationToken) -> Callable[[int], np.ndarray]:
+    """Come to a checkpoint before each turn: one of a large crop takes a second."""
+
+    def turn_of(turn: int) -> np.ndarray:
+        token.checkpoint()
+        return view(turn)
+
+    return turn_of
+
+
+def _cell_scores(judge: Judge, seen: _Seen, token: CancellationToken) -> np.ndarray:
     """Return the scores (rows, cols, K) of cells."""
+    bundle, mask = seen.bundle, seen.mask
     grid = bundle.card.network.features()
     # Padded by half of what a location sees, so that location i is centred on cell i * step.
     shape = (grid.covering(mask.shape[0]), grid.covering(mask.shape[1]))
-    canvas = Canvas(codes, mask, bundle.standardiser, shape, (grid.start, grid.start))
-    locations = scores_of(judge.location_outputs(canvas), bundle.card)
+    canvas = Canvas(seen.codes, mask, bundle.standardiser, shape, (grid.start, grid.start))
+    locations = scores_of(judge.location_outputs(canvas, token), bundle.card)
     return grid.to_cells(locations, (mask.shape[0], mask.shape[1]), inset=canvas.inset)
 
 

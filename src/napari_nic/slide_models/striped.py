@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import torch
 
+from napari_nic.jobs import CancellationToken, checked
 from napari_nic.slide_models.canvas import Canvas
 from napari_nic.slide_models.features import FeatureGrid
 from napari_nic.slide_models.gridnet import GridNet
@@ -58,7 +59,12 @@ def feature_rows(net: GridNet, canvas: Canvas, first: int, last: int, *, layers:
 
 
 def features_in_strips(
-    net: GridNet, canvas: Canvas, *, layers: int | None = None, strip_bytes: int = STRIP_BYTES
+    net: GridNet,
+    canvas: Canvas,
+    *,
+    layers: int | None = None,
+    strip_bytes: int = STRIP_BYTES,
+    token: CancellationToken | None = None,
 ) -> torch.Tensor:
     """Compute a feature map of a whole canvas.
 
@@ -71,6 +77,8 @@ def features_in_strips(
         Blocks to run; by default all of them.
     strip_bytes : int
         Bytes of input that are seen at a time.
+    token : CancellationToken, optional
+        Asked at each strip.
 
     Returns
     -------
@@ -81,5 +89,5 @@ def features_in_strips(
     stem = min(layers, STEM_LAYERS)
     grid = grid_of(net, 0, stem)
     strips = strips_of(grid.size(canvas.shape[0]), canvas, grid.step, strip_bytes)
-    maps = [feature_rows(net, canvas, first, last, layers=stem) for first, last in strips]
+    maps = [feature_rows(net, canvas, first, last, layers=stem) for first, last in checked(strips, token)]
     return net.features(torch.cat(maps, dim=2), first=stem, last=layers)

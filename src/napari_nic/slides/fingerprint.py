@@ -8,14 +8,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from napari_nic.jobs import CancellationToken, checked
+
 PROBE_BYTES = 64 * 1024
 """Bytes read at the head, the middle and the tail of each file."""
 
 
-def fingerprint_files(files: Sequence[Path]) -> str:
+def fingerprint_files(files: Sequence[Path], *, token: CancellationToken | None = None) -> str:
     """Hash size, head, middle and tail of each file, in the order of their names.
 
-    Names and folders are left out, so that a slide that was moved or renamed is still the same slide.
+    Names and folders are left out, so that a slide that was moved or renamed is still the same slide. There
+    is a checkpoint of `token` before each file.
 
     Returns
     -------
@@ -23,7 +26,7 @@ def fingerprint_files(files: Sequence[Path]) -> str:
         ``"sha256:<hex>"``.
     """
     digest = hashlib.sha256()
-    for file in sorted(files, key=lambda f: f.name):
+    for file in checked(sorted(files, key=lambda f: f.name), token):
         _add(digest, file)
     return f"sha256:{digest.hexdigest()}"
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import cv2
 import numpy as np
@@ -143,12 +144,23 @@ class _Strips:
                     RegionPx(top, left, height, min(PAINTED_TILE, cols - left))
                     for left in range(0, cols, PAINTED_TILE)
                 ]
-                strip = np.concatenate(list(pool.map(self._painting.read, regions)), axis=1)
+                strip = self._paint(pool, regions)
                 small = _shrink(strip)
                 first = top // LEVEL_FACTOR
                 self.smaller[first : first + len(small)] = small
-                self._told(Progress(top + height, rows, "painting", "rows"))
                 yield from _cut(strip)
+
+    def _paint(self, pool: ThreadPoolExecutor, regions: Sequence[RegionPx]) -> np.ndarray:
+        """Paint a strip, and tell after each of its tiles; told to end, those that wait are not painted."""
+        painted: list[np.ndarray] = []
+        with closing(
+            cast("Generator[np.ndarray, None, None]", pool.map(self._painting.read, regions))
+        ) as tiles:
+            for number, (region, tile) in enumerate(zip(regions, tiles, strict=True), start=1):
+                painted.append(tile)
+                rows = region.y + region.height * number // len(regions)
+                self._told(Progress(rows, self._painting.shape[0], "painting", "rows"))
+        return np.concatenate(painted, axis=1)
 
 
 def _cut(image: np.ndarray) -> Iterator[np.ndarray]:

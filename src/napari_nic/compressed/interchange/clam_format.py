@@ -20,6 +20,7 @@ from napari_nic.compressed.interchange.hdf5 import (
     read_count,
     read_matrix,
     read_number,
+    write_rows,
 )
 from napari_nic.compressed.interchange.registry import Exporter, Importer
 from napari_nic.compressed.interchange.table import (
@@ -33,18 +34,19 @@ from napari_nic.compressed.interchange.table import (
 )
 from napari_nic.compressed.store import CompressedSlide
 from napari_nic.errors import StoreError
+from napari_nic.jobs import CancellationToken
 from napari_nic.names import readable, safe_name
 
 
-def write(store: CompressedSlide, path: Path) -> None:
+def write(store: CompressedSlide, path: Path, token: CancellationToken) -> None:
     """Write features and coordinates of the encoded cells."""
-    table, header = CodeTable.of(store), named_header(store)
+    table, header = CodeTable.of(store, token), named_header(store)
     grid = header.grid
     height, width = header.slide_shape
     down_y, down_x = grid.downsample
     level_dim = (round(width / down_x), round(height / down_y))
     with new_file(path) as file:
-        file.create_dataset("features", data=table.features.astype(np.float32))
+        write_rows(file, "features", table.features, token, dtype=np.float32)
         coords = file.create_dataset("coords", data=table.coords_xy)
         coords.attrs.update(
             {
@@ -72,7 +74,7 @@ def recognises(path: Path) -> bool:
     return "patch_size_level0" not in attribute_names(path, "coords")
 
 
-def read(path: Path, hints: ImportHints) -> ForeignCodes:
+def read(path: Path, hints: ImportHints, token: CancellationToken) -> ForeignCodes:
     """Read features; CLAM cuts patches without overlap, and does not say the pixel size.
 
     Its extraction of features leaves the coordinates without their attributes: the side of the patches is
@@ -80,7 +82,7 @@ def read(path: Path, hints: ImportHints) -> ForeignCodes:
     """
     with existing_file(path) as file:
         header = header_from_text(file.attrs.get(HEADER_ATTRIBUTE), path)
-        attributes, corners = dict(file["coords"].attrs), read_coords(file, path)
+        attributes, corners = dict(file["coords"].attrs), read_coords(file, path, token)
         pixel = header.grid.pixel_size if header else hints.pixel_size
         if pixel is None:
             raise StoreError(
@@ -96,7 +98,7 @@ def read(path: Path, hints: ImportHints) -> ForeignCodes:
             side = _distance(corners, path)
             patch_size = round(side)
         return ForeignCodes(
-            features=read_matrix(file, "features", path),
+            features=read_matrix(file, "features", path, token),
             corners_px=corners,
             patch_px=side,
             stride_px=side,

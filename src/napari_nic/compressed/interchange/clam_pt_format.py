@@ -9,22 +9,27 @@ import numpy as np
 
 from napari_nic.compressed.header import StoreHeader
 from napari_nic.compressed.interchange.registry import Exporter
-from napari_nic.compressed.interchange.table import CodeTable
+from napari_nic.compressed.interchange.table import SLAB_BYTES, CodeTable
 from napari_nic.compressed.store import CompressedSlide
-from napari_nic.disk import write_bytes
+from napari_nic.disk import replacing
+from napari_nic.jobs import CancellationToken, checked
 from napari_nic.names import safe_name
 
 
-def write(store: CompressedSlide, path: Path) -> None:
+def write(store: CompressedSlide, path: Path, token: CancellationToken) -> None:
     """Write the features of the encoded cells, float32, row by row."""
     import torch  # the only format that needs it
 
-    features = CodeTable.of(store).features.astype(np.float32)
+    features = CodeTable.of(store, token).features.astype(np.float32)
+    token.checkpoint()
     # By way of memory: given a path, torch puts its (temporary) name into the file, and tells a full disk by
     # an error of its own.
     content = io.BytesIO()
     torch.save(torch.from_numpy(features), content)
-    write_bytes(path, content.getvalue())
+    whole = content.getbuffer()
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        for start in checked(range(0, len(whole), SLAB_BYTES), token):
+            file.write(whole[start : start + SLAB_BYTES])
 
 
 def default_name(header: StoreHeader) -> Path:

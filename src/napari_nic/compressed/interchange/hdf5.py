@@ -11,9 +11,11 @@ from typing import Any
 import h5py
 import numpy as np
 
+from napari_nic.compressed.interchange.table import slabs
 from napari_nic.disk import check_regular, replacing
-from napari_nic.errors import StoreError
+from napari_nic.errors import NicError, StoreError
 from napari_nic.hdf5_files import check_hdf5
+from napari_nic.jobs import CancellationToken, checked
 
 MOST_RATIO, ALWAYS_BYTES = 200, 64 * 2**20
 """Features are noise and hardly shrink: a file that says it holds 200 times its size is to fill memory."""
@@ -25,6 +27,8 @@ def new_file(path: Path) -> Iterator[h5py.File]:
     try:
         with replacing(path) as temporary, h5py.File(temporary, "w") as file:
             yield file
+    except NicError:
+        raise  # one that is a RuntimeError too: the work was cancelled
     except RuntimeError as error:
         # What the library says when a disk is full, on closing.
         raise StoreError("it cannot be written", path=path, found=str(error)) from error
@@ -45,7 +49,7 @@ def existing_file(path: Path) -> Iterator[h5py.File]:
         with h5py.File(path, "r") as file:
             yield file
     except (OSError, KeyError, RuntimeError, MemoryError) as error:
-        if isinstance(error, StoreError):
+        if isinstance(error, NicError):
             raise
         raise StoreError("not a readable HDF5 file of this kind", path=path, found=f"{error}") from error
 
@@ -120,8 +124,18 @@ def read_count(attributes: Any, name: str, path: Path) -> int:
     return int(number)
 
 
-def read_matrix(file: h5py.File, name: str, path: Path) -> np.ndarray:
-    """Read a dataset that must be a matrix of numbers, and lie in the file itself.
+def write_rows(
+    file: h5py.File, name: str, table: np.ndarray, token: CancellationToken, *, dtype: Any = None
+) -> h5py.Dataset:
+    """Write a table as a dataset, converted to `dtype`, slab by slab with a checkpoint before each."""
+    dataset = file.create_dataset(name, table.shape, dtype or table.dtype)
+    for rows in checked(slabs(table), token):
+        dataset[rows] = table[rows]
+    return dataset
+
+
+def read_matrix(file: h5py.File, name: str, path: Path, token: CancellationToken) -> np.ndarray:
+    """Read a dataset that must be a matrix of numbers, and lie in the file itself; slab by slab.
 
     Raises
     ------
@@ -148,7 +162,11 @@ def read_matrix(file: h5py.File, name: str, path: Path) -> np.ndarray:
             expected=f"at most {MOST_RATIO} times the {there:,} bytes of the file",
             found=f"{wanted:,} bytes",
         )
-    return np.asarray(dataset[()]).reshape(shape)
+    matrix = np.empty(shape, dataset.dtype)
+    chunk_rows = dataset.chunks[-2] if dataset.chunks else 1  # a chunk is decompressed once
+    for rows in checked(slabs(matrix, rows_at_once=chunk_rows), token):
+        matrix[rows] = dataset[0, rows] if batch_of_one else dataset[rows]
+    return matrix
 
 
 def _links(name: str) -> list[str]:
@@ -156,9 +174,9 @@ def _links(name: str) -> list[str]:
     return ["/".join(parts[: count + 1]) for count in range(len(parts))]
 
 
-def read_coords(file: h5py.File, path: Path) -> np.ndarray:
+def read_coords(file: h5py.File, path: Path, token: CancellationToken) -> np.ndarray:
     """Read dataset `coords` (N, 2) of (x, y) and return float64 (y, x)."""
-    coords = read_matrix(file, "coords", path)
+    coords = read_matrix(file, "coords", path, token)
     if coords.shape[1] != 2:
         raise StoreError("dataset 'coords' has not two columns", path=path, found=f"shape {coords.shape}")
     return coords[:, ::-1].astype(np.float64)

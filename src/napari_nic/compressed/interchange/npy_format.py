@@ -21,11 +21,13 @@ from napari_nic.compressed.interchange.table import (
     header_from_text,
     header_to_text,
     named_header,
+    slabs,
 )
 from napari_nic.compressed.store import CompressedSlide
 from napari_nic.disk import check_regular, read_json, replacing, write_text
 from napari_nic.errors import StoreError
 from napari_nic.geometry import PixelSize
+from napari_nic.jobs import CancellationToken, checked
 from napari_nic.names import safe_name
 
 NPY_MAGIC = b"\x93NUMPY"
@@ -71,15 +73,18 @@ def distance_map(occupied: np.ndarray) -> np.ndarray:
     return np.asarray(squared / squared.sum())
 
 
-def write(store: CompressedSlide, path: Path) -> None:
+def write(store: CompressedSlide, path: Path, token: CancellationToken) -> None:
     """Write the array, its distance map and our header."""
     map_path, header_path = companions(path)
     for target, array in (
         (map_path, distance_map(store.encoded())),
-        (path, to_channels_first(store.read())),
+        (path, to_channels_first(store.read(token=token))),
     ):
         with replacing(target) as temporary, temporary.open("wb") as file:
-            np.save(file, array, allow_pickle=False)
+            token.checkpoint()
+            np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
+            for rows in checked(slabs(array), token):
+                file.write(array[rows].data)
     write_text(header_path, header_to_text(named_header(store)))
 
 
@@ -102,7 +107,7 @@ def recognises(path: Path) -> bool:
         return False
 
 
-def read(path: Path, hints: ImportHints) -> ForeignCodes:
+def read(path: Path, hints: ImportHints, token: CancellationToken) -> ForeignCodes:
     """Read an array; cells whose code is all 0 are background.
 
     Without our header beside it, the grid is the one of `hints`: 128 px at 0.5 um/px unless said otherwise.
@@ -120,8 +125,11 @@ def read(path: Path, hints: ImportHints) -> ForeignCodes:
             expected="float (C, rows, cols)",
             found=f"{array.dtype} {array.shape}",
         )
+    token.checkpoint()
     codes = from_channels_first(array)
+    token.checkpoint()
     cells = np.argwhere(codes.any(axis=-1))
+    token.checkpoint()
     _, header_path = companions(path)
     header = None
     if header_path.is_file():

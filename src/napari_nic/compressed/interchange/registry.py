@@ -14,11 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from napari_nic.compressed.header import StoreHeader
-from napari_nic.compressed.interchange.table import ForeignCodes, ImportHints, build_store, named_header
+from napari_nic.compressed.interchange.table import (
+    SLAB_BYTES,
+    ForeignCodes,
+    ImportHints,
+    build_store,
+    named_header,
+)
 from napari_nic.compressed.layout import SUFFIX
 from napari_nic.compressed.store import CompressedSlide
 from napari_nic.disk import writing_to
 from napari_nic.errors import StoreError
+from napari_nic.jobs import CancellationToken, checked
 from napari_nic.names import exists, has_suffix, is_folder, known_suffix
 from napari_nic.registry import Registry
 
@@ -36,7 +43,8 @@ class Exporter:
     default_name : callable
         ``default_name(header) -> Path`` relative to an output folder, as the format's own tools name it.
     write : callable
-        ``write(store, path)``; must replace its files only when they are whole.
+        ``write(store, path, token)``; must replace its files only when they are whole, and come to a
+        checkpoint at each slab of rows or file.
     companions : callable
         ``companions(path) -> tuple of Path``: the further files written beside `path`.
     """
@@ -44,7 +52,7 @@ class Exporter:
     label: str
     suffix: str
     default_name: Callable[[StoreHeader], Path]
-    write: Callable[[CompressedSlide, Path], None]
+    write: Callable[[CompressedSlide, Path, CancellationToken], None]
     companions: Callable[[Path], tuple[Path, ...]] = lambda _path: ()
 
 
@@ -58,12 +66,13 @@ class Importer:
     recognises : callable
         ``recognises(path) -> bool``, cheap and without raising.
     read : callable
-        ``read(path, hints) -> ForeignCodes``; raises :class:`~napari_nic.errors.StoreError`.
+        ``read(path, hints, token) -> ForeignCodes``, with a checkpoint at each slab of rows; raises
+        :class:`~napari_nic.errors.StoreError`.
     """
 
     label: str
     recognises: Callable[[Path], bool]
-    read: Callable[[Path, ImportHints], ForeignCodes]
+    read: Callable[[Path, ImportHints, CancellationToken], ForeignCodes]
 
 
 EXPORTERS: Registry[Exporter] = Registry("export format")
@@ -117,6 +126,7 @@ def export_store(
     *,
     allow_partial: bool = False,
     overwrite: bool = False,
+    token: CancellationToken | None = None,
 ) -> tuple[Path, ...]:
     """Write the encoded cells of a store in another format.
 
@@ -131,6 +141,7 @@ def export_store(
         Export what is there although cells are missing.
     overwrite : bool
         Replace files that exist.
+    token : CancellationToken, optional
 
     Returns
     -------
@@ -143,6 +154,8 @@ def export_store(
         If the store is not complete, a file exists, or it cannot be written.
     UnknownNameError
         If there is no such format.
+    CancelledError
+        No file is left then, and older ones are as they were.
     """
     exporter = EXPORTERS.get(format)
     files = export_files(store, path, format)
@@ -153,7 +166,7 @@ def export_store(
         raise StoreError("the output exists", path=existing[0], hint="choose another name, or --overwrite")
     with writing_to(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        exporter.write(store, target)
+        exporter.write(store, target, token or CancellationToken())
     return files
 
 
@@ -164,6 +177,7 @@ def import_store(
     format: str | None = None,  # noqa: A002 - the user's word
     hints: ImportHints | None = None,
     overwrite: bool = False,
+    token: CancellationToken | None = None,
 ) -> CompressedSlide:
     """Make a store of codes that another program wrote.
 
@@ -179,6 +193,7 @@ def import_store(
         What the file does not say: slide, pixel size, encoder.
     overwrite : bool
         Replace an older store.
+    token : CancellationToken, optional
 
     Returns
     -------
@@ -189,19 +204,24 @@ def import_store(
     ------
     StoreError
         If the format is not recognised, the file is damaged, or its patches form no regular grid.
+    CancelledError
+        No store is left then; an older one is as it was.
     """
     path, hints = Path(path), hints or ImportHints()
     if not path.is_file():
         raise StoreError("there is no such file", path=path)
     importer = IMPORTERS.get(format or _recognise(path))
-    origin = origin_of(path, hints)
-    found = importer.read(path, hints)
-    if origin_of(path, hints) != origin:
+    token = token or CancellationToken()
+    origin = origin_of(path, hints, token=token)
+    found = importer.read(path, hints, token)
+    if origin_of(path, hints, token=token) != origin:
         raise StoreError("the file was changed while it was read", path=path, hint="import it again")
-    return build_store(found, path, Path(target), hints, origin=origin, overwrite=overwrite)
+    return build_store(found, path, Path(target), hints, origin=origin, overwrite=overwrite, token=token)
 
 
-def origin_of(path: Path, hints: ImportHints | None = None) -> dict[str, Any]:
+def origin_of(
+    path: Path, hints: ImportHints | None = None, *, token: CancellationToken | None = None
+) -> dict[str, Any]:
     """Say what an import is made from: equal values give equal stores.
 
     Returns
@@ -217,16 +237,19 @@ def origin_of(path: Path, hints: ImportHints | None = None) -> dict[str, Any]:
     hints = hints or ImportHints()
     files = [path, *(other for other in (path.with_suffix(".json"),) if has_suffix(path, ".npy"))]
     try:
-        sums = {file.name: _sha256(file) for file in files if file.is_file()}
+        sums = {file.name: _sha256(file, token) for file in files if file.is_file()}
     except OSError as error:
         raise StoreError("the file cannot be read", path=path, found=str(error)) from error
     said = {name: value for name, value in asdict(hints).items() if name != "slide_name"}
     return {"files": sums, "said": json.loads(json.dumps(said, default=str))}
 
 
-def _sha256(file: Path) -> str:
+def _sha256(file: Path, token: CancellationToken | None) -> str:
+    digest = hashlib.sha256()
     with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        for slab in checked(iter(lambda: stream.read(SLAB_BYTES), b""), token):
+            digest.update(slab)
+    return digest.hexdigest()
 
 
 def _recognise(path: Path) -> str:

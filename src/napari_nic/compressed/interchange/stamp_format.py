@@ -15,6 +15,7 @@ from napari_nic.compressed.interchange.hdf5 import (
     read_count,
     read_matrix,
     read_number,
+    write_rows,
 )
 from napari_nic.compressed.interchange.registry import Exporter, Importer
 from napari_nic.compressed.interchange.table import (
@@ -29,19 +30,20 @@ from napari_nic.compressed.interchange.table import (
 from napari_nic.compressed.store import CompressedSlide
 from napari_nic.errors import StoreError
 from napari_nic.geometry import MPP_MAX, MPP_MIN, PixelSize
+from napari_nic.jobs import CancellationToken
 from napari_nic.names import safe_name
 
 FORMAT_VERSION = "2.5.0"
 """Version of STAMP whose files these are like."""
 
 
-def write(store: CompressedSlide, path: Path) -> None:
+def write(store: CompressedSlide, path: Path, token: CancellationToken) -> None:
     """Write features and coordinates of the encoded cells."""
-    table, header = CodeTable.of(store), named_header(store)
+    table, header = CodeTable.of(store, token), named_header(store)
     grid = header.grid
     pixel = np.array([grid.pixel_size.x, grid.pixel_size.y])
     with new_file(path) as file:
-        file.create_dataset("feats", data=table.features)
+        write_rows(file, "feats", table.features, token)
         file.create_dataset("coords", data=table.corners_px[:, ::-1] * pixel)
         file.attrs.update(
             {
@@ -67,7 +69,7 @@ def recognises(path: Path) -> bool:
     return has_datasets(path, "feats", "coords")
 
 
-def read(path: Path, hints: ImportHints) -> ForeignCodes:
+def read(path: Path, hints: ImportHints, token: CancellationToken) -> ForeignCodes:
     """Read features; the pixel size is the one of the tiles unless the slide's is given."""
     with existing_file(path) as file:
         header = header_from_text(file.attrs.get(HEADER_ATTRIBUTE), path)
@@ -83,8 +85,8 @@ def read(path: Path, hints: ImportHints) -> ForeignCodes:
         pixel = header.grid.pixel_size if header else hints.pixel_size
         pixel = pixel or PixelSize(tile_mpp, tile_mpp, "stamp tile size")
         return ForeignCodes(
-            features=read_matrix(file, "feats", path),
-            corners_px=read_coords(file, path) / np.array([pixel.y, pixel.x]),
+            features=read_matrix(file, "feats", path, token),
+            corners_px=read_coords(file, path, token) / np.array([pixel.y, pixel.x]),
             patch_px=tile_um / pixel.mean,
             stride_px=tile_um / pixel.mean,
             patch_size=tile_px,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,8 +23,12 @@ from napari_nic.disk import replacing_folder
 from napari_nic.errors import StoreError
 from napari_nic.geometry import PixelSize
 from napari_nic.grid import PatchGrid
+from napari_nic.jobs import CancellationToken, checked
 from napari_nic.names import FEATURE_SUFFIXES, without_suffix
 from napari_nic.wording import counted
+
+SLAB_BYTES = 8 * 2**20
+"""Tables are read, written and converted in slabs of rows of this size, with a checkpoint before each."""
 
 HEADER_ATTRIBUTE = "napari_nic"
 """Our whole header travels under this name where a format has room for it, so that nothing is guessed."""
@@ -53,12 +58,12 @@ class CodeTable:
     corners_px: np.ndarray
 
     @classmethod
-    def of(cls, store: CompressedSlide) -> Self:
+    def of(cls, store: CompressedSlide, token: CancellationToken) -> Self:
         """Take the encoded cells of a store."""
         encoded = store.encoded()
         cells = np.argwhere(encoded)
         step = store.grid.stride_px * np.array(store.grid.downsample)
-        return cls(store.read()[encoded], cells, cells * step)
+        return cls(store.read(token=token)[encoded], cells, cells * step)
 
     @property
     def coords_xy(self) -> np.ndarray:
@@ -150,6 +155,17 @@ class ForeignCodes:
     off_grid: str | None = None
 
 
+def slabs(table: Any, *, rows_at_once: int = 1) -> Iterator[slice]:
+    """Slices of the rows of a table, an array or a dataset of two axes, each of about :data:`SLAB_BYTES`.
+
+    `rows_at_once` divides all of them but the last: the rows of a compressed chunk, for instance.
+    """
+    count = len(table)
+    row_bytes = max(1, table.dtype.itemsize * math.prod(table.shape[1:]))
+    step = max(1, SLAB_BYTES // row_bytes // rows_at_once) * rows_at_once
+    return (slice(start, min(count, start + step)) for start in range(0, count, step))
+
+
 def named_header(store: CompressedSlide) -> StoreHeader:
     """Return a store's header with the name by which its slide goes now."""
     return replace(store.header, slide_name=store.slide_name)
@@ -193,6 +209,7 @@ def build_store(
     *,
     origin: Mapping[str, Any],
     overwrite: bool,
+    token: CancellationToken,
 ) -> CompressedSlide:
     """Lay imported codes on a grid and write them as a store, whole or not at all.
 
@@ -204,13 +221,16 @@ def build_store(
     origin : mapping
         What the header says of the source, see :class:`~napari_nic.compressed.StoreHeader`.
     overwrite : bool
+    token : CancellationToken
+        Asked at each slab of rows that is checked and each block that is written.
 
     Raises
     ------
+    CancelledError
     StoreError
         If the patches form no regular grid that starts at the slide's corner, or two share a cell.
     """
-    _check_table(found, source)
+    _check_table(found, source, token)
     header = replace(found.header or _make_header(found, source, hints), origin=dict(origin))
     if header.code_size != found.features.shape[1]:
         raise StoreError(
@@ -224,20 +244,14 @@ def build_store(
     coverage[tuple(cells.T)] = True
     check_replaceable(target, overwrite=overwrite)
     with replacing_folder(target) as temporary:
-        _write_store(temporary, header, coverage, found.features, cells)
+        layout.create_arrays(temporary, header, coverage, ~layout.blocks_with_cells(coverage))
+        with CompressedSlide.open(temporary, mode="r+") as store:
+            _write_codes(store, found.features, cells, token)
+            store.finish()
     return CompressedSlide.open(target, mode="r+")
 
 
-def _write_store(
-    path: Path, header: StoreHeader, coverage: np.ndarray, features: np.ndarray, cells: np.ndarray
-) -> None:
-    layout.create_arrays(path, header, coverage, ~layout.blocks_with_cells(coverage))
-    with CompressedSlide.open(path, mode="r+") as store:
-        _write_codes(store, features, cells)
-        store.finish()
-
-
-def _check_table(found: ForeignCodes, source: Path) -> None:
+def _check_table(found: ForeignCodes, source: Path, token: CancellationToken) -> None:
     if len(found.features) == 0 or len(found.features) != len(found.corners_px):
         raise StoreError(
             "features and coordinates do not fit together",
@@ -245,8 +259,10 @@ def _check_table(found: ForeignCodes, source: Path) -> None:
             found=f"{counted(len(found.features), 'feature')}, "
             f"{counted(len(found.corners_px), 'coordinate')}",
         )
-    with np.errstate(over="ignore"):
-        finite = np.isfinite(found.features.astype(np.float16)).all(axis=1)
+    finite = np.empty(len(found.features), bool)
+    for rows in checked(slabs(found.features), token):
+        with np.errstate(over="ignore"):
+            finite[rows] = np.isfinite(found.features[rows].astype(np.float16)).all(axis=1)
     if not finite.all():
         raise StoreError(
             "the codes hold numbers that float16 cannot",
@@ -267,13 +283,15 @@ def _check_table(found: ForeignCodes, source: Path) -> None:
 _FARTHEST_PX, _FINEST_PX = 1e8, 0.5
 
 
-def _write_codes(store: CompressedSlide, features: np.ndarray, cells: np.ndarray) -> None:
+def _write_codes(
+    store: CompressedSlide, features: np.ndarray, cells: np.ndarray, token: CancellationToken
+) -> None:
     """Write block by block, so that no array of the whole grid is needed."""
     block_cols = store.done.shape[1]
     blocks = cells[:, 0] // BLOCK * block_cols + cells[:, 1] // BLOCK
     order = np.argsort(blocks, kind="stable")
     edges = np.flatnonzero(np.diff(blocks[order])) + 1
-    for chosen in np.split(order, edges):
+    for chosen in checked(np.split(order, edges), token):
         row, col = (int(n) for n in divmod(int(blocks[chosen[0]]), block_cols))
         height = min(BLOCK, store.grid.rows - row * BLOCK)
         width = min(BLOCK, store.grid.cols - col * BLOCK)

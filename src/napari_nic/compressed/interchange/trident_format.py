@@ -21,6 +21,7 @@ from napari_nic.compressed.interchange.hdf5 import (
     read_count,
     read_matrix,
     read_number,
+    write_rows,
 )
 from napari_nic.compressed.interchange.registry import Exporter, Importer
 from napari_nic.compressed.interchange.table import (
@@ -36,15 +37,16 @@ from napari_nic.compressed.interchange.table import (
 )
 from napari_nic.compressed.store import CompressedSlide
 from napari_nic.grid import PatchGrid
+from napari_nic.jobs import CancellationToken
 from napari_nic.names import readable, safe_name
 
 
-def write(store: CompressedSlide, path: Path) -> None:
+def write(store: CompressedSlide, path: Path, token: CancellationToken) -> None:
     """Write features and coordinates of the encoded cells."""
-    table, header = CodeTable.of(store), named_header(store)
+    table, header = CodeTable.of(store, token), named_header(store)
     place = {"name": readable(header.slide_name), "savetodir": readable(str(path.parent))}
     with new_file(path) as file:
-        features = file.create_dataset("features", data=table.features.astype(np.float32))
+        features = write_rows(file, "features", table.features, token, dtype=np.float32)
         features.attrs.update(place | {"encoder": header.encoder_name})
         coords = file.create_dataset("coords", data=table.coords_xy)
         coords.attrs.update(place | _geometry(header))
@@ -81,7 +83,7 @@ def recognises(path: Path) -> bool:
     return has_datasets(path, "features", "coords") and "patch_size_level0" in attribute_names(path, "coords")
 
 
-def read(path: Path, hints: ImportHints) -> ForeignCodes:
+def read(path: Path, hints: ImportHints, token: CancellationToken) -> ForeignCodes:
     """Read features, and the grid from the coordinates' attributes."""
     with existing_file(path) as file:
         attributes = dict(file["coords"].attrs)
@@ -98,8 +100,8 @@ def read(path: Path, hints: ImportHints) -> ForeignCodes:
                 read_count(attributes, "level0_width", path),
             )
         return ForeignCodes(
-            features=read_matrix(file, "features", path),
-            corners_px=read_coords(file, path),
+            features=read_matrix(file, "features", path, token),
+            corners_px=read_coords(file, path, token),
             patch_px=patch_px,
             stride_px=patch_px * (patch_size - overlap) / patch_size,
             patch_size=patch_size,

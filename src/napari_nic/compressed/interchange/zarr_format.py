@@ -14,23 +14,29 @@ from napari_nic.compressed.lease import LEASE_FILE
 from napari_nic.compressed.store import CompressedSlide
 from napari_nic.disk import exclusive, replacing_folder
 from napari_nic.errors import StoreError
+from napari_nic.jobs import CancellationToken
 from napari_nic.names import safe_name
 
 
-def write(store: CompressedSlide, path: Path) -> None:
+def write(store: CompressedSlide, path: Path, token: CancellationToken) -> None:
     """Copy a store; a copy appears under its name when it is whole."""
     if path.exists() and path.resolve() == store.path.resolve():
         raise StoreError("a store cannot be copied onto itself", path=path, hint="choose another output")
     if store.writable:
         store.flush()
     check_replaceable(path, overwrite=True)  # whether it may at all was asked before
+
+    def copy(source: str, target: str) -> str:
+        """Copy a file, without its mode: of a read-only store a copy is made to go on with."""
+        token.checkpoint()
+        return shutil.copyfile(source, target)
+
     with replacing_folder(path) as temporary, exclusive(store.path):
-        # Without the modes: of a read-only store a copy is made to go on with.
         shutil.copytree(
             store.path,
             temporary,
             ignore=shutil.ignore_patterns("*.partial", ".lock", LEASE_FILE),
-            copy_function=shutil.copyfile,
+            copy_function=copy,
         )
         for folder in (temporary, *(entry for entry in temporary.rglob("*") if entry.is_dir())):
             folder.chmod(folder.stat().st_mode | stat.S_IRWXU)

@@ -235,7 +235,7 @@ def _compress_all(
     for done, entry in enumerate(slides):
         yield Progress(done, len(slides), "compressing", "slides")
         path = stores / f"{entry.name}{SUFFIX}"
-        with open_slide(entry.path) as slide, prepare_store(slide, encoder, path=path) as store:
+        with open_slide(entry.path) as slide, prepare_store(slide, encoder, path=path, token=token) as store:
             for _ in compress(slide, encoder, store, token=token):
                 pass
 

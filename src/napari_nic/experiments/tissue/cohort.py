@@ -134,7 +134,7 @@ class _Maker:
         painting = self._painting(slide)
         picture = recipe.with_suffix(SLIDE_SUFFIX)
         if self.keep != "codes" and not picture.exists():
-            write_pyramid(picture, painting)
+            write_pyramid(picture, painting, told=lambda _: self.token.checkpoint())
         if self.keep != "slides":
             self._compress(painting, recipe, picture)
         write_annotations(_outline(painting), finished)
@@ -151,7 +151,10 @@ class _Maker:
         field = painting.layout.tissue > 0
         tissue = TissueMask(field, Placement((0.0, 0.0), (FIELD_UM, FIELD_UM)), "plan of the slide")
         opened = open_slide(picture) if self.keep == "both" else open_painting(painting, recipe)
-        with opened as slide, prepare_store(slide, self.encoder, path=store, tissue=tissue) as written:
+        with (
+            opened as slide,
+            prepare_store(slide, self.encoder, path=store, tissue=tissue, token=self.token) as written,
+        ):
             for _ in compress(slide, self.encoder, written, token=self.token):
                 pass
 

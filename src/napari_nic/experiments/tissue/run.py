@@ -270,7 +270,7 @@ def _try_regions(
     for done, file in enumerate(files):
         token.checkpoint()
         yield Progress(done, len(files), "trying real regions", "regions")
-        with open_slide(file) as slide, prepare_store(slide, encoder) as store:
+        with open_slide(file) as slide, prepare_store(slide, encoder, token=token) as store:
             for _ in compress(slide, encoder, store, token=token):
                 pass
         outlines = file.with_suffix(OUTLINE_SUFFIX)

@@ -106,4 +106,4 @@ def _export(
 ) -> Generator[None, None, Path]:
     yield
     token.checkpoint()
-    return export_store(store, target, name, allow_partial=True, overwrite=True)[0]
+    return export_store(store, target, name, allow_partial=True, overwrite=True, token=token)[0]

@@ -302,5 +302,5 @@ def _explain(
     from napari_nic.slide_models import predict
 
     prediction = known or predict(bundle, store, token=token)
-    saliency = grad_cam(bundle, store.read(), store.encoded(), target=target, token=token)
+    saliency = grad_cam(bundle, store.read(token=token), store.encoded(), target=target, token=token)
     return Judged(saliency_overlay(saliency, store.grid.placement), prediction)

@@ -250,10 +250,10 @@ class OverlayController:
         if store is None:
             raise LookupError(kind)  # _missing is asked before
         if kind == "pca":
-            return lambda _: Judged(store_pca(store))
+            return lambda token: Judged(store_pca(store, token))
         if kind == "channel":
             channel = min(self.channel, store.code_size - 1)
-            return lambda _: Judged(store_channel(store, channel))
+            return lambda token: Judged(store_channel(store, channel, token))
         return self.models.work(kind, store)
 
     def _on_judged(self, kind: Kind, generation: int, judged: Judged) -> None:

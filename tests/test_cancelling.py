@@ -1,0 +1,372 @@
+"""Contract of all long operations: cancelled at any checkpoint they end, and leave nothing half done.
+
+A new long operation joins by a line in :data:`OPERATIONS`.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import shapely
+
+from napari_nic.annotations import Annotation, AnnotationSet, rasterise
+from napari_nic.cohorts import read_cohort
+from napari_nic.cohorts.evaluation import judge_bundle
+from napari_nic.compress import GridOptions, compress, prepare_store
+from napari_nic.compressed import (
+    EXPORTERS,
+    IMPORTERS,
+    CompressedSlide,
+    StoreHeader,
+    export_store,
+    import_store,
+)
+from napari_nic.compressed.interchange import clam_pt_format, registry, table
+from napari_nic.encoders import load_encoder
+from napari_nic.errors import CancelledError
+from napari_nic.explain import grad_cam, integrated_gradients, pca, pca_overlay
+from napari_nic.geometry import LevelGeometry, PixelSize
+from napari_nic.grid import PatchGrid
+from napari_nic.jobs import CancellationToken
+from napari_nic.patches.extract import ExtractRecipe, extract_patches
+from napari_nic.slide_models import (
+    BundleCard,
+    LabelledSlide,
+    ModelBundle,
+    SlideNetConfig,
+    Standardiser,
+    TrainingSettings,
+    predict,
+    train,
+)
+from napari_nic.slide_models.network import SlideNet
+from napari_nic.slides import open_slide
+from napari_nic.slides.fingerprint import fingerprint_files
+from napari_nic.slides.overview import read_overview
+from napari_nic.synthetic import SyntheticSlideSpec, write_slide
+from napari_nic.tissue import find_tissue
+
+ROWS, COLS, CODE_SIZE = 70, 130, 8
+"""Two by three shards, 5 by 9 blocks."""
+SLAB = 64 * 1024
+
+
+class Counting(CancellationToken):
+    """Counts its checkpoints, and is cancelled at one of them."""
+
+    def __init__(self, last: int | None = None) -> None:
+        super().__init__()
+        self.count = 0
+        self._last = last
+        self._counting = threading.Lock()
+
+    def checkpoint(self) -> None:
+        with self._counting:
+            self.count += 1
+            if self.count == self._last:
+                self.cancel()
+        super().checkpoint()
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the operations work on."""
+
+    slide: Path
+    store: Path
+    wide: Path
+    exports: Path
+    model: ModelBundle
+    wide_model: ModelBundle
+    cohort: Path
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A long operation.
+
+    Attributes
+    ----------
+    run : callable
+        ``run(inputs, out, token)``; writes into the folder `out` only.
+    units : int
+        Units of work (tiles, blocks, slabs, batches, files) that it does at least, each after a checkpoint.
+    resumes : tuple of str
+        Patterns of what stays in `out` to go on from, whole in itself.
+    """
+
+    run: Callable[[Inputs, Path, CancellationToken], Any]
+    units: int
+    resumes: tuple[str, ...] = ()
+
+
+def _codes(path: Path) -> np.ndarray:
+    with CompressedSlide.open(path) as store:
+        return store.read()
+
+
+def _compress(inputs: Inputs, out: Path, token: CancellationToken) -> None:
+    encoder = load_encoder("mean-rgb")
+    options = GridOptions(stride=16, min_tissue=0)
+    with (
+        open_slide(inputs.slide) as slide,
+        prepare_store(slide, encoder, path=out / "s.nic.zarr", options=options, token=token) as store,
+    ):
+        for _ in compress(slide, encoder, store, token=token, workers=2):
+            pass
+
+
+def _prepare(inputs: Inputs, out: Path, token: CancellationToken) -> None:
+    with open_slide(inputs.slide) as slide:
+        prepare_store(slide, load_encoder("mean-rgb"), path=out / "s.nic.zarr", token=token).close()
+
+
+def _tissue(inputs: Inputs, _: Path, token: CancellationToken) -> None:
+    with open_slide(inputs.slide) as slide:
+        find_tissue(slide, token=token)
+
+
+def _overview(inputs: Inputs, _: Path, token: CancellationToken) -> None:
+    with open_slide(inputs.slide) as slide:
+        read_overview(slide, 1.0, token=token)
+
+
+def _pca(inputs: Inputs, _: Path, token: CancellationToken) -> None:
+    with CompressedSlide.open(inputs.wide) as store:
+        pca_overlay(store.read(token=token), store.encoded(), store.grid.placement, token=token)
+
+
+def _explaining(how: Callable[..., Any]) -> Callable[[Inputs, Path, CancellationToken], Any]:
+    def run(inputs: Inputs, _: Path, token: CancellationToken) -> None:
+        store = CompressedSlide.open(inputs.wide)
+        codes = store.read(token=token)
+        how(inputs.wide_model, codes, store.encoded(), target=0, device="cpu", token=token)
+
+    return run
+
+
+def _predict(inputs: Inputs, _: Path, token: CancellationToken) -> None:
+    predict(inputs.wide_model, CompressedSlide.open(inputs.wide), device="cpu", token=token)
+
+
+def _exporting(name: str) -> Callable[[Inputs, Path, CancellationToken], Any]:
+    def run(inputs: Inputs, out: Path, token: CancellationToken) -> None:
+        export_store(CompressedSlide.open(inputs.wide), out / "deep", name, token=token)
+
+    return run
+
+
+def _importing(name: str) -> Callable[[Inputs, Path, CancellationToken], Any]:
+    def run(inputs: Inputs, out: Path, token: CancellationToken) -> None:
+        file = inputs.exports / f"{name}{EXPORTERS.get(name).suffix}"
+        import_store(file, out / "i.nic.zarr", format=name, token=token).close()
+
+    return run
+
+
+def _extract(inputs: Inputs, out: Path, token: CancellationToken) -> None:
+    recipe = ExtractRecipe(out / "p.patches.zarr", slides=(inputs.slide,), size=32, mpp=0.5)
+    for _ in extract_patches(recipe, token=token):
+        pass
+
+
+def _train(inputs: Inputs, _: Path, token: CancellationToken) -> None:
+    codes = _codes(inputs.wide)[:24, :24]
+    mask = np.ones(codes.shape[:2], bool)
+    slides = [LabelledSlide(f"{n}", codes, mask, n % 2) for n in range(4)]
+    card = replace(inputs.wide_model.card, training={}, metrics={})
+    for _ in train(
+        card,
+        slides,
+        slides,
+        settings=TrainingSettings(epochs=2, steps=4, batch_size=4),
+        device="cpu",
+        token=token,
+    ):
+        pass
+
+
+def _judge(inputs: Inputs, out: Path, token: CancellationToken) -> None:
+    for _ in judge_bundle(
+        inputs.model, read_cohort(inputs.cohort, "classification"), out / "j", device="cpu", token=token
+    ):
+        pass
+
+
+def _rasterise(inputs: Inputs, _: Path, token: CancellationToken) -> None:
+    areas = tuple(
+        Annotation("a", "polygon", shapely.Point(x * 90 + 50, x % 7 * 70 + 50).buffer(45)) for x in range(50)
+    )
+    grid = CompressedSlide.open(inputs.wide).grid
+    rasterise(AnnotationSet(areas, {}, source="test"), grid, token=token)
+
+
+def _synthetic(_: Inputs, out: Path, token: CancellationToken) -> None:
+    write_slide(out / "s.tif", SyntheticSlideSpec(1024, 1024), told=lambda _: token.checkpoint())
+
+
+def _fingerprint(inputs: Inputs, _: Path, token: CancellationToken) -> None:
+    fingerprint_files([file for file in inputs.wide.rglob("*") if file.is_file()], token=token)
+
+
+OPERATIONS: dict[str, Operation] = {
+    "compress": Operation(_compress, units=8, resumes=("s.nic.zarr",)),
+    "prepare": Operation(_prepare, units=4),
+    "tissue": Operation(_tissue, units=4),
+    "overview": Operation(_overview, units=4),
+    "pca": Operation(_pca, units=6 + 3 * 9),
+    "predict": Operation(_predict, units=6 + 10 * 8 + 1),
+    "saliency": Operation(_explaining(grad_cam), units=6 + 2),
+    "integrated gradients": Operation(_explaining(integrated_gradients), units=6 + 8),
+    **{f"export {name}": Operation(_exporting(name), units=6) for name in EXPORTERS},
+    **{f"import {name}": Operation(_importing(name), units=3 + 5 * 9) for name in IMPORTERS},
+    "patches": Operation(_extract, units=4),
+    "training of a slide model": Operation(_train, units=2 * 4),
+    "evaluation of a cohort": Operation(_judge, units=4, resumes=("j", "j/plan.json")),
+    "annotations on the grid": Operation(_rasterise, units=8),
+    "synthetic slide": Operation(_synthetic, units=4),
+    "fingerprint of many files": Operation(_fingerprint, units=6),
+}
+
+
+@pytest.fixture(autouse=True)
+def small_slabs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes one slab here takes many of a real slide."""
+    for module in (table, registry, clam_pt_format):
+        monkeypatch.setattr(module, "SLAB_BYTES", SLAB)
+    monkeypatch.setattr(pca, "_CHUNK", 1024)
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory, slide_path: Path) -> Inputs:
+    folder = tmp_path_factory.mktemp("cancelling")
+    slide = Path(shutil.copy(slide_path, folder / "made.tif"))
+    encoder = load_encoder("mean-rgb")
+    with open_slide(slide) as opened, prepare_store(opened, encoder, path=folder / "m.nic.zarr") as store:
+        for _ in compress(opened, encoder, store):
+            pass
+    wide = _wide_store(folder / "wide.nic.zarr")
+    for name in EXPORTERS:
+        export_store(wide, folder / f"{name}{EXPORTERS.get(name).suffix}", name)
+    cohort = folder / "cohort.csv"
+    cohort.write_text("slide,label\nm.nic.zarr,a\nn.nic.zarr,b\n")
+    shutil.copytree(store.path, folder / "n.nic.zarr")
+    small, large = dict(store.header.encoder), dict(wide.header.encoder)
+    return Inputs(
+        slide, store.path, wide.path, folder, _model(small, folder / "t"), _model(large, folder / "l"), cohort
+    )
+
+
+def _wide_store(path: Path) -> CompressedSlide:
+    shape = (ROWS * 16, COLS * 16)
+    header = StoreHeader(
+        slide_name="wide",
+        slide_fingerprint="sha256:aa",
+        slide_shape=shape,
+        reader="test",
+        color={"profile": None, "applied": False},
+        grid=PatchGrid.plan([LevelGeometry(*shape)], PixelSize(0.5, 0.5, "test"), patch_size=16),
+        encoder={
+            "name": "toy",
+            "architecture": "toy",
+            "code_size": CODE_SIZE,
+            "patch_size": 16,
+            "mpp": 0.5,
+            "input_size": 16,
+            "weights_sha256": "0" * 64,
+        },
+        precision="float32",
+        batch_size=16,
+        tissue={"method": "test"},
+        software="test",
+        created="2025-01-01T00:00:00+00:00",
+    )
+    rng = np.random.default_rng(0)
+    with CompressedSlide.create(path, header, np.ones((ROWS, COLS), bool)) as store:
+        for row, col in np.argwhere(~store.done):
+            shape = (min(16, ROWS - row * 16), min(16, COLS - col * 16), CODE_SIZE)
+            store.write_block(int(row), int(col), rng.normal(size=shape))
+        store.finish()
+    return CompressedSlide.open(path)
+
+
+def _model(encoder: dict[str, Any], folder: Path) -> ModelBundle:
+    size = int(encoder["code_size"])
+    config = SlideNetConfig(size, outputs=1, crop_size=8, width=4, strides=(1, 2))
+    card = BundleCard("tiny", "classification", ("a", "b"), encoder, config)
+    weights = {name: value.numpy() for name, value in SlideNet(config).state_dict().items()}
+    scaling = Standardiser(np.zeros(size, np.float32), np.ones(size, np.float32))
+    return ModelBundle.load(ModelBundle(card, weights, scaling).save(folder))
+
+
+def _left_in(folder: Path) -> list[str]:
+    """Files and stores that are in a folder, but for empty folders that were made for them."""
+    found = []
+    for path in sorted(folder.rglob("*")):
+        inside_store = any(parent.suffix == ".zarr" for parent in path.relative_to(folder).parents)
+        if not inside_store and (path.is_file() or path.suffix == ".zarr"):
+            found.append(path.relative_to(folder).as_posix())
+    return found
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_it_asks_at_each_unit_and_ends_wherever_it_is_cancelled(
+    inputs: Inputs, tmp_path: Path, name: str
+) -> None:
+    operation, before = OPERATIONS[name], threading.active_count()
+    whole = Counting()
+    _made(tmp_path / "whole", lambda out: operation.run(inputs, out, whole))
+    assert whole.count >= operation.units
+    for number in sorted({1, 2, max(1, whole.count // 2), max(1, whole.count * 3 // 4)}):
+        token = Counting(number)
+        out = _made(
+            tmp_path / str(number), lambda out, token=token: _cancelled(operation, inputs, out, token)
+        )
+        assert token.count < number + 50  # threads beside it may have been at theirs
+        assert threading.active_count() == before
+        assert set(_left_in(out)) <= set(operation.resumes)
+
+
+def _made(out: Path, work: Callable[[Path], Any]) -> Path:
+    out.mkdir()
+    work(out)
+    return out
+
+
+def _cancelled(operation: Operation, inputs: Inputs, out: Path, token: CancellationToken) -> None:
+    with pytest.raises(CancelledError):
+        operation.run(inputs, out, token)
+
+
+@pytest.mark.parametrize("name", list(EXPORTERS))
+def test_an_older_export_survives_a_cancelled_one(inputs: Inputs, tmp_path: Path, name: str) -> None:
+    store = CompressedSlide.open(inputs.wide)
+    files = export_store(store, tmp_path, name)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    whole = Counting()
+    export_store(store, tmp_path, name, overwrite=True, token=whole)
+    with pytest.raises(CancelledError):
+        export_store(store, tmp_path, name, overwrite=True, token=Counting(whole.count))
+    assert all(file.exists() for file in files)
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == set(before)
+
+
+@pytest.mark.parametrize("name", list(IMPORTERS))
+def test_slabs_change_nothing_of_what_is_read(
+    inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    store = CompressedSlide.open(inputs.wide)
+    small = export_store(store, tmp_path / f"small{EXPORTERS.get(name).suffix}", name)[0]
+    monkeypatch.setattr(table, "SLAB_BYTES", 2**30)
+    large = export_store(store, tmp_path / f"large{EXPORTERS.get(name).suffix}", name)[0]
+    for file, slab in ((small, 2**30), (large, SLAB)):
+        monkeypatch.setattr(table, "SLAB_BYTES", slab)
+        again = import_store(file, tmp_path / f"{file.stem}-{slab}.nic.zarr", format=name)
+        np.testing.assert_array_equal(again.read(), store.read())
