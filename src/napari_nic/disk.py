@@ -170,6 +170,7 @@ def writing_to(path: Path) -> Iterator[None]:
 
 def explain(path: Path, error: OSError) -> StoreError:
     """Say what an error of the file system means for the one who writes `path`."""
+    error = _first_of(error)
     if error.errno in _NO_SPACE:
         problem, hint = "no space left on the disk", "free some space or choose another output folder"
     elif error.errno == errno.EFBIG:
@@ -191,6 +192,15 @@ def explain(path: Path, error: OSError) -> StoreError:
         found=str(error),
         hint=f"{hint}; what was stored before is kept",
     )
+
+
+def _first_of(error: OSError) -> OSError:
+    """Return the first of the errors that copying a folder gathers, as text, in one."""
+    if not (isinstance(error, shutil.Error) and error.args and isinstance(error.args[0], list)):
+        return error
+    text = str(error.args[0][0][-1])
+    number = re.match(r"\[Errno (\d+)\] ([^:]*)", text)
+    return OSError(int(number[1]), number[2]) if number else OSError(text)
 
 
 @contextmanager

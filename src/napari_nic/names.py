@@ -185,7 +185,7 @@ def same_file_key(path: Path) -> str:
 
 
 def check_apart(targets: Mapping[K, Path | Iterable[Path]]) -> None:
-    """Make sure that no two inputs would be written to one place.
+    """Make sure that no two inputs would be written to one place, nor anything over an input or into one.
 
     Parameters
     ----------
@@ -195,11 +195,14 @@ def check_apart(targets: Mapping[K, Path | Iterable[Path]]) -> None:
     Raises
     ------
     StoreError
-        If two share a file, on this file system or on one that does not tell upper from lower case.
+        If two share a file, on this file system or on one that does not tell upper from lower case; if an
+        output is the file of an input, by whatever name, or would lie among the files of a Zarr folder.
     """
     owners: dict[str, K] = {}
+    inputs = [given for given in targets if isinstance(given, Path)]
     for given, outputs in targets.items():
         for target in (outputs,) if isinstance(outputs, Path) else outputs:
+            check_target(target, inputs)
             first = owners.setdefault(same_file_key(target), given)
             if first != given:
                 raise StoreError(
@@ -207,3 +210,43 @@ def check_apart(targets: Mapping[K, Path | Iterable[Path]]) -> None:
                     path=target,
                     hint="do them one after the other with different --out, or rename one of them",
                 )
+
+
+ZARR_FILES = ("zarr.json", ".zgroup", ".zarray")
+"""One of them makes a folder a part of a Zarr hierarchy."""
+
+
+def check_target(target: Path, inputs: Iterable[Path] = ()) -> None:
+    """Make sure that an output replaces no input, and does not land inside a slide or store.
+
+    Raises
+    ------
+    StoreError
+        If it does.
+    """
+    for given in inputs:
+        if _is_same_file(target, given):
+            raise StoreError(
+                "the output is an input, which would be lost; nothing was done",
+                path=target,
+                hint="choose another name (--out)",
+            )
+    place = Path(os.path.abspath(target)).parent  # noqa: PTH100 - not resolve, which may fail
+    inside = next(
+        (folder for folder in (place, *place.parents) if any(exists(folder / name) for name in ZARR_FILES)),
+        None,
+    )
+    if inside is not None:
+        raise StoreError(
+            "the output would lie inside a slide or a store; nothing was done",
+            path=target,
+            found=f"{inside} is a Zarr folder",
+            hint="choose another folder (--out)",
+        )
+
+
+def _is_same_file(one: Path, other: Path) -> bool:
+    try:
+        return one.is_file() and one.samefile(other)
+    except OSError:
+        return False

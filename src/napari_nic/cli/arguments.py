@@ -207,7 +207,9 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 
 
 def require_folder(out: str | None, *, several: bool) -> None:
-    """Raise :class:`UsageError` if ``--out`` names one file for several inputs."""
+    """Raise :class:`UsageError` if ``--out`` names one file for several inputs, or nothing."""
+    if out == "":  # a variable of the shell that is not set: never the folder that one happens to be in
+        raise UsageError("an empty name was given to --out", expected="a file or a folder")
     if several and out is not None and known_suffix(Path(out).name) and not is_folder(Path(out)):
         raise UsageError(
             "one output file was named for several inputs",

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from napari_nic.cli.console import Console
 from napari_nic.cli.inputs import store_of
-from napari_nic.errors import StoreError
+from napari_nic.errors import NicError, StoreError
+from napari_nic.names import exists
 
 if TYPE_CHECKING:
     from napari_nic.compressed import CompressedSlide
@@ -38,3 +39,24 @@ def open_encoded(path: Path, console: Console) -> CompressedSlide:
         lost = f", {failed:,} cannot be read" if failed else ""
         console.note(f"note: {store.path} is not complete: {encoded:,} of {covered:,} cells encoded{lost}")
     return store
+
+
+def check_not_slide(store: CompressedSlide, target: Path) -> None:
+    """Make sure that a picture is not written over the slide that a store was made from.
+
+    Raises
+    ------
+    StoreError
+        If it would be.
+    """
+    from napari_nic.slides import open_slide
+
+    if not (exists(target) and target.is_file()):
+        return
+    try:
+        with open_slide(target) as slide:
+            is_slide = slide.fingerprint == store.header.slide_fingerprint
+    except NicError:
+        return  # not even a picture that we know
+    if is_slide:
+        raise StoreError("the output is the slide itself", path=target, hint="choose another name (--out)")

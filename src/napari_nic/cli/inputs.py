@@ -126,6 +126,7 @@ def output_for(path: Path, out: str | None, *, suffix: str, several: bool, label
         If `out` names one file for several inputs, or a file of another kind.
     """
     name = slide_stem(path) + (f".{label}" if label else "") + suffix
+    require_folder(out, several=False)
     if out is None:
         return path.parent / name
     target = Path(out)
@@ -179,6 +180,8 @@ def _inside(folder: Path, list_folder: Callable[[Path], list[Path]]) -> list[Pat
 
 
 def _expand(argument: str) -> list[Path]:
+    if not argument:  # a variable of the shell that is not set: never the folder that one happens to be in
+        raise UsageError("an empty name was given", expected="a file, a folder or a pattern")
     path = Path(argument)
     if exists(path) or not glob.has_magic(argument):
         return [path]

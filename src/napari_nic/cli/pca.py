@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from napari_nic.cli import arguments
 from napari_nic.cli.batch import run_each
 from napari_nic.cli.console import Console
-from napari_nic.cli.encoded import open_encoded
+from napari_nic.cli.encoded import check_not_slide, open_encoded
 from napari_nic.cli.files import PICTURE, save_overlay
 from napari_nic.cli.inputs import find_stores, outputs_for
 from napari_nic.cli.interrupt import STOPPED, stoppable
@@ -43,7 +43,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
     def draw(path: Path) -> dict[str, Any]:
         """Write the picture of one compressed slide; return its name for JSON."""
-        overlay = _overlay(open_encoded(path, console), args.channel, token)
+        store = open_encoded(path, console)
+        check_not_slide(store, targets[path])
+        overlay = _overlay(store, args.channel, token)
         save_overlay(overlay, targets[path], cell_px=args.cell_px)
         console.result(str(targets[path]))
         return {"files": [str(targets[path])]}

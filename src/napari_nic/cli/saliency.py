@@ -11,7 +11,7 @@ from napari_nic.cli import arguments
 from napari_nic.cli.annotated import add_frame, annotations_on
 from napari_nic.cli.batch import run_each
 from napari_nic.cli.console import Console
-from napari_nic.cli.encoded import open_encoded
+from napari_nic.cli.encoded import check_not_slide, open_encoded
 from napari_nic.cli.files import ARRAY, PICTURE, save_array, save_overlay
 from napari_nic.cli.inputs import find_stores, outputs_for
 from napari_nic.cli.interrupt import stoppable
@@ -130,6 +130,7 @@ def target_number(card: BundleCard, text: str | None) -> int:
 def _explain_one(path: Path, target: Path, task: _Task) -> dict[str, Any]:
     args = task.args
     store = open_encoded(path, task.console)
+    check_not_slide(store, target)
     task.bundle.check_store(store)
     saliency = _saliency(store, task)
     _save(saliency, store, target, args.cell_px)

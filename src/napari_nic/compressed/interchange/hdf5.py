@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,13 +26,64 @@ MOST_RATIO, ALWAYS_BYTES = 200, 64 * 2**20
 def new_file(path: Path) -> Iterator[h5py.File]:
     """Open a file for writing that appears under its name when it is whole."""
     try:
-        with replacing(path) as temporary, h5py.File(temporary, "w") as file:
-            yield file
+        with replacing(path) as temporary, temporary.open("w+b", buffering=0) as raw:
+            kept = _KeptFile(raw)
+            with h5py.File(kept, "w") as file:
+                yield file
+            if kept.error is not None:
+                raise kept.error
     except NicError:
         raise  # one that is a RuntimeError too: the work was cancelled
     except RuntimeError as error:
         # What the library says when a disk is full, on closing.
         raise StoreError("it cannot be written", path=path, found=str(error)) from error
+
+
+class _KeptFile:
+    """A file that HDF5 writes to, and that never fails: HDF5 takes the process down where closing fails.
+
+    After the first error, of a full disk for instance, all goes on in memory.
+
+    Attributes
+    ----------
+    error : OSError or None
+        What went wrong first; the content is not whole then.
+    """
+
+    def __init__(self, raw: io.FileIO) -> None:
+        self.error: OSError | None = None
+        self._take(raw)
+
+    def write(self, data: Any) -> int:
+        """Write all of it."""
+        rest, start = memoryview(data).cast("B"), self._file.tell()
+        size = len(rest)
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            self._go_on_in_memory(error)
+            self._file.seek(start)
+            self._file.write(data)
+        return size
+
+    def truncate(self, size: int) -> int:
+        """Set the size."""
+        try:
+            return self._file.truncate(size)
+        except OSError as error:
+            self._go_on_in_memory(error)
+            return size
+
+    def _go_on_in_memory(self, error: OSError) -> None:
+        self.error = error
+        self._file.seek(0)
+        self._take(io.BytesIO(self._file.read()))
+
+    def _take(self, file: io.FileIO | io.BytesIO) -> None:
+        self._file = file
+        self.seek, self.tell, self.flush = file.seek, file.tell, file.flush
+        self.read, self.readinto = file.read, file.readinto
 
 
 @contextmanager

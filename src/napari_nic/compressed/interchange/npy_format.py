@@ -24,7 +24,7 @@ from napari_nic.compressed.interchange.table import (
     slabs,
 )
 from napari_nic.compressed.store import CompressedSlide
-from napari_nic.disk import check_regular, read_json, replacing, write_text
+from napari_nic.disk import check_regular, read_json, replacing
 from napari_nic.errors import StoreError
 from napari_nic.geometry import PixelSize
 from napari_nic.jobs import CancellationToken, checked
@@ -76,16 +76,24 @@ def distance_map(occupied: np.ndarray) -> np.ndarray:
 def write(store: CompressedSlide, path: Path, token: CancellationToken) -> None:
     """Write the array, its distance map and our header."""
     map_path, header_path = companions(path)
-    for target, array in (
-        (map_path, distance_map(store.encoded())),
-        (path, to_channels_first(store.read(token=token))),
+    # All are written before the first gets its name, and the array gets its own last: without the header
+    # beside it, it would be read as lying on another grid.
+    with (
+        replacing(path) as new_array,
+        replacing(header_path) as new_header,
+        replacing(map_path) as new_map,
     ):
-        with replacing(target) as temporary, temporary.open("wb") as file:
-            token.checkpoint()
-            np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
-            for rows in checked(slabs(array), token):
-                file.write(array[rows].data)
-    write_text(header_path, header_to_text(named_header(store)))
+        _save(new_map, distance_map(store.encoded()), token)
+        _save(new_array, to_channels_first(store.read(token=token)), token)
+        new_header.write_bytes(header_to_text(named_header(store)).encode("utf-8", "surrogatepass"))
+
+
+def _save(path: Path, array: np.ndarray, token: CancellationToken) -> None:
+    with path.open("wb") as file:
+        token.checkpoint()
+        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
+        for rows in checked(slabs(array), token):
+            file.write(array[rows].data)
 
 
 def companions(path: Path) -> tuple[Path, ...]:
