@@ -26,13 +26,10 @@ from pathlib import Path
 from typing import Any
 
 from monkey_actions import Monkey
-from monkey_window import Failures
+from monkey_window import HANG_SECONDS, Failures
 from monkey_world import World
 
 ACTIONS = 10_000
-HANG_SECONDS = 120.0
-"""An action that takes longer is a deadlock: all threads are printed, and the program ends."""
-
 ALLOWED_MB = 200
 REPORTED = 100
 """Actions between two lines of progress."""

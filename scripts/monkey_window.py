@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import gc
 import random
 import sys
@@ -22,6 +23,12 @@ TURN_SECONDS = 0.02
 """Longest stay in the event loop between two actions."""
 
 REST_SECONDS = 300.0
+PATIENCE_SECONDS = 30.0
+"""After so long, what is under way is cancelled."""
+
+HANG_SECONDS = 120.0
+"""An action that takes longer is a deadlock: all threads are printed, and the program ends."""
+
 SIZE = (1100, 700)
 """Small, since every action draws it, and OpenGL is done in software on a virtual screen."""
 
@@ -112,10 +119,15 @@ class Window:
         """Let everything that is under way end."""
         end = time.monotonic() + seconds
         while self.jobs():
+            late = time.monotonic() > end - seconds + PATIENCE_SECONDS
             for dock in self.docks():
                 # A paused run may be one of a slide that is not looked at; then it can only be cancelled.
-                if hasattr(dock, "compressing") and any(job.token.paused for job in dock.runner.jobs):
+                paused = hasattr(dock, "runner") and any(job.token.paused for job in dock.runner.jobs)
+                if hasattr(dock, "compressing") and (paused or late):
                     dock.compressing.cancel()
+                if hasattr(dock, "training") and late:
+                    dock.training.cancel()  # of 3,000 steps, if it was begun by a click
+            faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)  # the window lives meanwhile
             self.turn()
             if time.monotonic() > end:
                 self.failures.add(f"jobs do not end: {self.jobs()}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 import threading
+import weakref
 from collections.abc import Generator
 from functools import partial
 
@@ -223,3 +224,27 @@ def test_threads_take_turns_more_often_while_jobs_of_any_runner_run(qtbot, log):
     runners[1].shutdown()
     assert sys.getswitchinterval() == pytest.approx(usual)
     assert gc.get_freeze_count() == 0
+
+
+@pytest.mark.gui
+def test_a_job_that_has_ended_holds_nothing(qtbot):
+    """Qt's binding keeps what was connected: the slide and the dock of every job would stay for good."""
+
+    class Held:
+        def take(self, value):
+            self.value = value
+
+    runner, held = ThreadRunner(), Held()
+    gone = weakref.ref(held)
+
+    def make(token, held=held):
+        yield 1
+        return held
+
+    runner.start("a job", make, Callbacks(yielded=held.take, returned=held.take))
+    qtbot.waitUntil(lambda: not runner.jobs)
+    del held, make
+    gc.unfreeze()
+    gc.collect()
+    assert gone() is None
+    runner.shutdown()

@@ -208,7 +208,7 @@ class _Company:
 _COMPANY = _Company()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Told:
     """What a worker tells of its job, passed on in the main thread while the runner is open."""
 
@@ -235,9 +235,18 @@ class _Told:
             self.callbacks.failed(error)
 
     def finished(self) -> None:
-        self.runner.forget(self.job)
+        finished = self.callbacks.finished
+        self.runner.forget(self.job)  # and with it all that this holds
         if not self.runner.closed:
-            self.callbacks.finished()
+            finished()
+
+    def release(self) -> None:
+        """Let go of all that the job and its callbacks hold.
+
+        Qt's Python binding keeps what was connected to the signals of a worker, and with it the slide, the
+        store and the dock, after all of them have gone.
+        """
+        self.callbacks, self.job = Callbacks(), Job(self.job.title)
 
 
 class ThreadRunner:
@@ -251,6 +260,7 @@ class ThreadRunner:
 
     def __init__(self) -> None:
         self._jobs: dict[Job, Any] = {}
+        self._told: dict[Job, _Told] = {}
         self.closed = False
 
     @functools.cached_property
@@ -281,7 +291,7 @@ class ThreadRunner:
         worker.errored.connect(functools.partial(self._inbox.put, told.failed))
         worker.finished.connect(functools.partial(self._inbox.put, told.finished))
         _COMPANY.join(self)
-        self._jobs[job] = worker
+        self._jobs[job], self._told[job] = worker, told
         worker.start()
         return job
 
@@ -289,6 +299,8 @@ class ThreadRunner:
         """Take a job that has ended out of the list."""
         job.running = False
         self._jobs.pop(job, None)
+        if job in self._told:
+            self._told.pop(job).release()
         if not self._jobs:
             _COMPANY.leave(self)
 
@@ -305,6 +317,9 @@ class ThreadRunner:
         for job in self._jobs:
             job.running = False
         self._jobs.clear()
+        for told in self._told.values():
+            told.release()
+        self._told.clear()
         if workers:
             self._inbox.clear()
         _COMPANY.leave(self)
