@@ -17,7 +17,10 @@ def store_pca(store: CompressedSlide, token: CancellationToken | None = None) ->
 
 def store_channel(store: CompressedSlide, channel: int, token: CancellationToken | None = None) -> Overlay:
     """One channel of what a store holds."""
-    return channel_overlay(store.read(token=token), store.encoded(), store.grid.placement, channel)
+    codes = store.read(token=token)
+    if token is not None:
+        token.checkpoint()
+    return channel_overlay(codes, store.encoded(), store.grid.placement, channel)
 
 
 def job(
