@@ -13,7 +13,7 @@ from napari_nic.encoders.device import choose_device, choose_precision
 from napari_nic.encoders.spec import EncoderSpec
 from napari_nic.encoders.store import user_encoders_folder
 from napari_nic.errors import InvalidParameterError
-from napari_nic.jobs import CancellationToken
+from napari_nic.jobs import CancellationToken, checked
 from napari_nic.patches import PatchSource
 from napari_nic.training.objectives import OBJECTIVES
 from napari_nic.training.options import TrainingProgress, TrainOptions
@@ -86,7 +86,7 @@ def train_encoder(
     from napari_nic.training.publish import publish
 
     kind = OBJECTIVES.get(recipe.method)
-    loaded = load_sets(recipe)
+    loaded = load_sets(recipe, token=token)
     sources = Sources([part.train for part in loaded], _all_or_none([part.held_out for part in loaded]))
     device = choose_device(recipe.device)
     precision = choose_precision("auto", device)
@@ -102,7 +102,7 @@ def train_encoder(
     publish(objective, recipe, sources, facts)
 
 
-def load_sets(recipe: TrainRecipe) -> list[LoadedSet]:
+def load_sets(recipe: TrainRecipe, *, token: CancellationToken | None = None) -> list[LoadedSet]:
     """Read the recipe's sets at the resolution of its architecture.
 
     Raises
@@ -116,7 +116,7 @@ def load_sets(recipe: TrainRecipe) -> list[LoadedSet]:
         raise InvalidParameterError("nothing to train on", expected="at least one set of patches")
     size = round(MARGIN * architecture.input_size)
     wanted = Wanted(size, architecture.input_mpp, seed=recipe.options.seed)
-    return [one.load(wanted) for one in recipe.sets]
+    return [one.load(wanted) for one in checked(recipe.sets, token)]
 
 
 def encoder_spec(recipe: TrainRecipe, title: str, citation: str) -> EncoderSpec:
