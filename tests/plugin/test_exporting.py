@@ -80,7 +80,7 @@ def test_missing_cells_are_asked_for(exporting, opened, compress_file, answers, 
 
 
 def test_wrong_suffix_and_bad_folder_are_told(complete, answers, tmp_path):
-    complete.export(tmp_path / "x.docx", "npy")
+    complete.export(tmp_path / "x.png", "npy")
     assert "does not fit" in str(answers.errors[0])
     (tmp_path / "file").write_text("")
     complete.export(tmp_path / "file" / "x.npy", "npy")

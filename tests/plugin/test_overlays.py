@@ -473,7 +473,7 @@ def test_bad_annotation_file_is_told(desk, tmp_path, answers):
     path.write_text("{")
     desk.annotating.open(path)
     assert answers.errors[0].file == path
-    desk.annotating.save(tmp_path / "absent" / "x.geojson")
+    desk.annotating.save(path / "x.geojson")  # a file where a folder should be
     assert len(answers.errors) == 2
 
 

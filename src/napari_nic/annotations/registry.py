@@ -15,6 +15,7 @@ from napari_nic.annotations.model import AnnotationSet
 from napari_nic.disk import check_regular, replacing
 from napari_nic.errors import AnnotationError, StoreError
 from napari_nic.registry import Registry
+from napari_nic.wording import counted
 
 SNIFFED_BYTES = 65536
 """How much of a file is looked at to tell its format."""
@@ -233,7 +234,7 @@ def _check_written(annotations: AnnotationSet, form: AnnotationFormat, written: 
             "the annotations cannot be written as they are",
             path=path,
             expected=f"{shapes} shapes of {before:,.0f} px2",
-            found=f"{len(again)} shapes of {after:,.0f} px2 in the file",
+            found=f"{counted(len(again), 'shape')} of {after:,.0f} px2 in the file",
             hint="what was there before is kept",
         )
 

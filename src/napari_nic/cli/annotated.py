@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from napari_nic.cli.console import Console
 from napari_nic.errors import AnnotationError, NicError
+from napari_nic.wording import counted
 
 if TYPE_CHECKING:
     from napari_nic.annotations import AnnotationSet
@@ -59,7 +60,9 @@ def annotations_on(
     check_frame(annotations, store.header.slide_shape, None if args.annotation_from else bounds)
     outside = n_outside(annotations, store.header.slide_shape)
     if outside:
-        console.warning(f"{path.name}: {outside:,} of {len(annotations):,} shapes lie outside of the slide")
+        console.warning(
+            f"{path.name}: {outside:,} of {counted(len(annotations), 'shape')} lie outside of the slide"
+        )
     _check_labels(annotations, args.label, path)
     return annotations
 
@@ -70,7 +73,7 @@ def _check_labels(annotations: AnnotationSet, labels: list[str] | None, path: Pa
         raise AnnotationError(
             "nothing to compare: the file has no areas",
             path=path,
-            found=f"{len(annotations)} shapes, none of which covers an area",
+            found=f"{counted(len(annotations), 'shape')} that cover no area",
         )
     missing = [label for label in labels or [] if label not in known]
     if missing:

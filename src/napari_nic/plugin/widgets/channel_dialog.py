@@ -23,6 +23,7 @@ from napari_nic.plugin.layers import slide_layer
 from napari_nic.plugin.settings import Settings
 from napari_nic.plugin.widgets.dialogs import Dialogs, napari_window
 from napari_nic.slides import Channel, Slide
+from napari_nic.wording import counted
 
 MAX_SHOWN = 3
 
@@ -34,7 +35,7 @@ class ChannelDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Channels")
         text = QLabel(
-            f"{path.name} holds {len(channels)} channels and no picture in colours.\n"
+            f"{path.name} holds {counted(len(channels), 'channel')} and no picture in colours.\n"
             f"Choose up to {MAX_SHOWN} to be shown together. What you compress is made of these."
         )
         text.setWordWrap(True)

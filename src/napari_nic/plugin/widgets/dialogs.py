@@ -16,6 +16,7 @@ from napari_nic.geometry import MPP_MAX, MPP_MIN
 from napari_nic.names import known_suffix
 from napari_nic.plugin.controllers.asking import Leaving
 from napari_nic.slides import Channel, Slide
+from napari_nic.wording import counted
 
 TYPICAL_MPP = 0.25
 """Offered first: a 40x scan, which most scanners make."""
@@ -71,7 +72,7 @@ class Dialogs:
 
     def scene(self, path: Path, scenes: Sequence[str]) -> int | None:
         """Ask for one of the scenes."""
-        text = f"{path.name} holds {len(scenes)} scenes. Which one?"
+        text = f"{path.name} holds {counted(len(scenes), 'scene')}. Which one?"
         scene, given = QInputDialog.getItem(self._parent, "Scene", text, list(scenes), 0, editable=False)
         return scenes.index(scene) if given else None
 
