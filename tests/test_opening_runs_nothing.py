@@ -40,7 +40,8 @@ seen, watching = [], [False]
 def watch(event, args):
     # The one process that is started: ours, which reads HDF5 before we do.
     ours = {"napari_nic.encoders.keras_import:_read_model", "napari_nic.hdf5_files:read_all"}
-    apart = event == "subprocess.Popen" and not ours.isdisjoint(args[1])
+    # Newer Pythons start it by another call, which is watched too.
+    apart = event in ("subprocess.Popen", "os.posix_spawn") and not ours.isdisjoint(args[1])
     if watching[0] and event in FORBIDDEN and not apart:
         seen.append(f"{event} {args}"[:200])
 

@@ -14,6 +14,8 @@ pytestmark = [pytest.mark.gui, pytest.mark.timeout(1200)]
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "monkey.py"
 ACTIONS = 300
+ALLOWED_MB = 400
+"""Twice what the long run allows: the first slides of a process leave more behind than later ones."""
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -25,12 +27,12 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 
 def test_window_bears_whatever_is_done_to_it():
-    ended = run("--seed", "20", "--actions", str(ACTIONS))
+    ended = run("--seed", "20", "--actions", str(ACTIONS), "--allowed", str(ALLOWED_MB))
     assert ended.returncode == 0, ended.stderr[-6_000:]
     told = json.loads(ended.stdout.splitlines()[-1])
     assert told["actions"] == ACTIONS
     assert sum(told["done"].values()) == ACTIONS
-    assert told["rss_after_mb"] - told["rss_before_mb"] < 200
+    assert told["rss_after_mb"] - told["rss_before_mb"] < ALLOWED_MB
 
 
 def test_monkey_finds_an_error_in_a_click(tmp_path):

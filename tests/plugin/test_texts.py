@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 
 import pytest
@@ -93,7 +94,9 @@ def model_with_a_long_card(bundle_folder):
     text = card.read_text("utf-8")
     assert '"anything"' in text
     long = "Real tissue, other stains, other scanners, or an answer to any question about a patient"
-    card.write_text(text.replace('"anything"', f'"{long}"'), "utf-8")
+    description = json.loads(text.replace('"anything"', f'"{long}"'))
+    del description["content_sha256"]  # changed on purpose
+    card.write_text(json.dumps(description), "utf-8")
     return bundle_folder
 
 

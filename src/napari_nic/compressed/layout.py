@@ -252,7 +252,7 @@ def read_flags(group: zarr.Group, name: str, shape: tuple[int, int], path: Path)
         raise damaged(path, f"array {name!r} has no data")
     try:
         return np.asarray(array[:], bool)
-    except (ValueError, RuntimeError, OSError) as error:
+    except (ValueError, RuntimeError, OSError, ExceptionGroup) as error:
         raise damaged(path, f"array {name!r}: {error}") from error
 
 

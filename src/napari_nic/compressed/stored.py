@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 READ_ATTEMPTS = 20
 """A shard that a writer replaces while it is read is read again, at most so often."""
 
-_UNDECODABLE = (ValueError, RuntimeError, KeyError, TypeError, OSError)
-"""What zarr and its codecs raise on bytes that are not what they should be."""
+_UNDECODABLE = (ValueError, RuntimeError, KeyError, TypeError, OSError, ExceptionGroup)
+"""What zarr and its codecs raise on bytes that are not what they should be; newer ones in groups of tasks."""
 
 
 class StoredCodes:

@@ -45,7 +45,14 @@ MAX_CHUNK_BYTES = 2**28
 _LOW, _BLOCK = 64, 256  # sides of chunks below the first are read several at once, to at least the second
 _MAX_SIDE = 2**31 - 1
 _MAX_FINGERPRINT_CHUNKS = 64
-_READ_ERRORS = (zarr.errors.BaseZarrError, RuntimeError, ValueError, OSError, TypeError, KeyError)
+_READ_ERRORS: tuple[type[Exception], ...] = (
+    zarr.errors.BaseZarrError,
+    RuntimeError,
+    ValueError,
+    OSError,
+    TypeError,
+    KeyError,
+)
 _AXIS_NAMES = {"z": "planes of depth", "t": "time points"}
 
 
@@ -93,6 +100,11 @@ class _Source:
             raise self._damaged(row, col, level, str(error)) from error
         except MemoryError as error:
             raise self._damaged(row, col, level, "it is larger than the memory") from error
+        except ExceptionGroup as group:  # zarr 3.2 and newer read chunks in tasks of their own
+            known, others = group.split(_READ_ERRORS)
+            if known is None or others is not None:
+                raise
+            raise self._damaged(row, col, level, str(_first(known))) from group
         remaining = [axis for axis in self._picture.axes if axis in "cyx"]
         pixels = pixels.transpose([remaining.index(axis) for axis in "yxc" if axis in remaining])
         pixels = pixels if pixels.ndim == 3 else pixels[..., None]
@@ -249,3 +261,10 @@ def _files_of(path: Path, coarsest: zarr.Array) -> Iterator[Path]:
     folder = Path(coarsest.store.root) / coarsest.path  # type: ignore[attr-defined]  # a LocalStore
     chunks = sorted(file for file in folder.rglob("*") if file.is_file() and file.name not in METADATA_NAMES)
     yield from chunks[:_MAX_FINGERPRINT_CHUNKS]
+
+
+def _first(error: Exception) -> Exception:
+    """Return the first single error of a group of groups."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
