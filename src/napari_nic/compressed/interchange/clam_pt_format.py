@@ -26,7 +26,7 @@ def write(store: CompressedSlide, path: Path, token: CancellationToken) -> None:
     # an error of its own.
     content = io.BytesIO()
     torch.save(torch.from_numpy(features), content)
-    whole = content.getbuffer()
+    whole = content.getvalue()
     with replacing(path) as temporary, temporary.open("wb") as file:
         for start in checked(range(0, len(whole), SLAB_BYTES), token):
             file.write(whole[start : start + SLAB_BYTES])
