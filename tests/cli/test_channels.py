@@ -106,3 +106,11 @@ def test_a_slide_in_colours_has_no_channels(cli, slide):
     outcome = cli("compress", slide, "--channels", "1", "--encoder", "mean-rgb")
     assert outcome.code == 1
     assert "no channels to choose from" in outcome.err
+
+
+@pytest.mark.parametrize("command", [("pca",), ("export", "--format", "npy"), ("predict", "--model", "tiny")])
+def test_a_slide_of_channels_stands_for_its_store(cli, light, tiny_model, command):
+    options = ("--encoder", "mean-rgb", "--no-tissue", "--channels", "DAPI,Cy3")
+    assert cli("compress", light, *options).code == 0
+    outcome = cli(command[0], light, *command[1:])
+    assert outcome.code == 0, outcome.err

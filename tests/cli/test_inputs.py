@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from napari_nic.cli.arguments import UsageError
-from napari_nic.cli.inputs import find_slides, find_stores, output_for
+from napari_nic.cli.inputs import find_slides, find_stores, find_uncompressed, output_for
 
 
 @pytest.fixture
@@ -78,3 +78,14 @@ def test_label_marks_names_that_are_ours_to_choose() -> None:
     assert output_for(a, None, suffix=".png", several=False, label="pca") == Path("x/a.pca.png")
     assert output_for(a, "y", suffix=".png", several=False, label="pca") == Path("y/a.pca.png")
     assert output_for(a, "b.png", suffix=".png", several=False, label="pca") == Path("b.png")
+
+
+def test_a_file_that_is_called_like_what_we_make_is_no_slide(folder: Path) -> None:
+    for name in ("x.nic.zarr", "x.patches.zarr", "B.NIC.ZARR"):
+        (folder / name).write_text("not a store")
+    assert [path.name for path in find_slides([str(folder)])] == ["a.TIF", "b.svs", "dicom", "image.ome.zarr"]
+
+
+def test_a_store_whose_slide_is_named_too_is_that_slide(folder: Path) -> None:
+    given = [str(folder / name) for name in ("a.TIF", "a.nic.zarr", "b.svs", "other.nic.zarr")]
+    assert [path.name for path in find_uncompressed(given)] == ["a.TIF", "b.svs", "other.nic.zarr"]

@@ -75,5 +75,8 @@ def test_train_demo_hands_its_options_on_and_shows_the_card(
     (options,) = asked
     assert (options.encoder, options.train, options.test, options.seed) == ("mean-rgb", 4, 2, 0)
     assert options.settings.epochs == 3
-    assert cli("models", "train-demo", "--out", tmp_path / "made", "--json").json["name"] == "tiny"
+    again = ("models", "train-demo", "--out", tmp_path / "made", "--json")
+    assert cli(*again).code == 1  # a model is there
+    assert len(asked) == 1
+    assert cli(*again, "--overwrite").json["name"] == "tiny"
     assert asked[1] == demo.DemoTraining()

@@ -218,3 +218,44 @@ def test_a_name_that_is_no_unicode(cli, slide: Path) -> None:
     slide.rename(slide.with_name(name))
     assert cli("compress", slide.with_name(name), *ENCODER, "-q").code == 0
     assert cli("export", slide.parent, "--format", "trident", "-q").code == 0
+
+
+def test_a_file_in_the_place_of_a_store_costs_its_slide_alone(cli, twins) -> None:
+    folder = twins[0].parent
+    twins[1].rename(folder / "other.tif")
+    (folder / "other.nic.zarr").write_text("a text")
+    (folder / "lonely.nic.zarr").write_text("a text")
+    outcome = cli("compress", folder, *ENCODER, "--json")
+    assert outcome.code == 1
+    assert [(Path(record["input"]).name, record["ok"]) for record in outcome.json] == [
+        ("made.tif", True),
+        ("other.tif", False),
+    ]
+    assert "other.nic.zarr: this is not a compressed slide" in outcome.err
+    assert (folder / "other.nic.zarr").read_text() == "a text"
+
+
+def test_all_files_of_a_folder_are_compressed_again(cli, slide: Path, store: Path) -> None:
+    outcome = cli("compress", slide, store, *ENCODER)
+    assert outcome.code == 0
+    assert "complete already" in outcome.out
+    outcome = cli("compress", store, *ENCODER)
+    assert outcome.code == 1
+    assert "called like a compressed slide" in outcome.err
+
+
+def test_features_are_not_imported_over_a_compressed_slide(cli, store: Path, tmp_path: Path) -> None:
+    features = tmp_path / "features"
+    assert cli("export", store, "--format", "npy", "--out", features).code == 0
+    for name in ("a", "b", "c"):
+        for file in features.glob("made_*"):
+            shutil.copy(file, file.with_name(file.name.replace("made", name)))
+    table = tmp_path / "cohort.csv"
+    table.write_text("slide,label\nmade,a\na,b\nb,a\nc,b\n")
+    mine = tmp_path / "run" / "stores" / "made.nic.zarr"
+    shutil.copytree(store, mine)
+    before = {file: file.read_bytes() for file in mine.rglob("*") if file.is_file()}
+    outcome = cli("models", "train", table, "--stores", features, "--out", tmp_path / "run", "--mpp", "0.5")
+    assert outcome.code == 1
+    assert "a compressed slide is where the codes of the table would be imported to" in outcome.err
+    assert {file: file.read_bytes() for file in mine.rglob("*") if file.is_file()} == before

@@ -9,7 +9,7 @@ import pytest
 import shapely
 
 from napari_nic.annotations import Annotation, AnnotationSet, write_annotations
-from napari_nic.cli import patches
+from napari_nic.cli import console, patches
 from napari_nic.errors import CancelledError
 from napari_nic.patches import PatchStore
 
@@ -24,7 +24,7 @@ def test_slides_and_tiles_become_a_store_that_info_describes(cli, slide, bad_sli
         *("patches", "extract", slide.parent, "--tiles", f"{tile_folder}=1.0", "--labelled"),
         *("--out", out, "--mpp", 1, "--size", 64, "--per-slide", 10, "--seed", 7),
     )
-    assert made.code == 0
+    assert made.code == 1
     assert "82 patches of 64 px at 1 um/px from 13 sources in 13 groups" in made.out
     assert "classes: a 36, b 36, (none) 10" in made.out
     assert "1 slide or tile was skipped" in made.out
@@ -77,6 +77,7 @@ def test_file_names_that_do_not_fit_the_rule_for_groups_are_told(cli, tile_folde
 def test_long_lists_are_cut_unless_asked_for(cli, tile_folder, out, tmp_path, monkeypatch):
     monkeypatch.setattr(patches, "SOURCES_SHOWN", 3)
     monkeypatch.setattr(patches, "SKIPS_SHOWN", 2)
+    monkeypatch.setattr(console, "MISSED_SHOWN", 2)
     folder = tmp_path / "tiles"
     shutil.copytree(tile_folder, folder)
     for index in range(4):

@@ -40,10 +40,10 @@ def test_regions_name_what_they_left_out(tmp_path, capsys):
     (tmp_path / "masks").mkdir()
     for name in ("a.png", "b.png", "masks/a.png"):
         cv2.imwrite(str(tmp_path / name), np.full((90, 90, 3), 255 * name.startswith("masks"), np.uint8))
-    assert main(["synthetic", "regions", f"{tmp_path}=1.0", "-o", str(tmp_path / "out")]) == 0
+    assert main(["synthetic", "regions", f"{tmp_path}=1.0", "-o", str(tmp_path / "out")]) == 1
     captured = capsys.readouterr()
     assert captured.out.strip().endswith("regions.csv")
-    assert "b.png is left out: no mask" in captured.err
+    assert f"skipped {tmp_path / 'b.png'}: no mask" in captured.err
 
 
 @pytest.mark.parametrize("action", ["cohort", "regions"])

@@ -111,6 +111,8 @@ def test_the_papers_network_wants_the_papers_crops(cohort: Cohort, tmp_path: Pat
         replace(paper, crop_size=500).network(cohort, 128, 90)
     assert CohortTraining(model="attention").network(cohort, 8, 90).kind == "attention"
     assert CohortTraining().network(cohort, 8, 900).crop_size == 400
+    assert CohortTraining(model="cnn-compact").network(cohort, 8, 8).crop_size == 13
+    assert CohortTraining().network(cohort, 8, 1).crop_size == 5
     with pytest.raises(InvalidParameterError, match="unknown model"):
         CohortTraining(model="forest")  # type: ignore[arg-type]  # on purpose
     with pytest.raises(InvalidParameterError, match="at least one seed"):

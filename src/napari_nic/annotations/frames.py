@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Literal
+
 import numpy as np
 import shapely
 
 from napari_nic.annotations.model import AnnotationSet
 from napari_nic.errors import AnnotationError
 from napari_nic.geometry import RegionPx
+from napari_nic.telling import Notices, tell
+from napari_nic.wording import counted
+
+Frame = Literal["slide", "scan"]
 
 RIM = 0.01
 """People draw a little over the edge: this share of the scanned part's sides."""
@@ -41,6 +48,47 @@ def n_outside(annotations: AnnotationSet, shape: tuple[int, int]) -> int:
         np.array([a.geometry for a in annotations.annotations], object)
     ).T
     return int(((right < 0) | (bottom < 0) | (left > width) | (top > height)).sum())
+
+
+def on_slide(
+    annotations: AnnotationSet,
+    shape: tuple[int, int],
+    bounds: RegionPx | None,
+    counted_from: Frame | None = None,
+) -> AnnotationSet:
+    """Return annotations in the frame of the slide, or refuse them; tell of shapes that lie outside of it.
+
+    Parameters
+    ----------
+    annotations : AnnotationSet
+        As the file has them.
+    shape : (int, int)
+        (rows, cols) of level 0.
+    bounds : RegionPx or None
+        Its scanned part.
+    counted_from : {"slide", "scan"}, optional
+        What the user says that they count from; without, what looks as if it counted from the scanned part is
+        refused.
+
+    Raises
+    ------
+    AnnotationError
+        As of :func:`check_frame`, or if the scanned part is not known.
+    """
+    if counted_from == "scan":
+        if bounds is None:
+            raise AnnotationError(
+                "it is not known where the scanned part of the slide begins",
+                path=annotations.source or None,
+                expected="a slide that says which part of it was scanned",
+            )
+        annotations = annotations.shifted(bounds.x, bounds.y)
+    check_frame(annotations, shape, None if counted_from else bounds)
+    outside = n_outside(annotations, shape)
+    if outside:
+        text = f"{outside:,} of {counted(len(annotations), 'shape')} lie outside of the slide"
+        tell(Notices(Path(annotations.source).name, (text,)))
+    return annotations
 
 
 def check_frame(annotations: AnnotationSet, shape: tuple[int, int], bounds: RegionPx | None) -> None:

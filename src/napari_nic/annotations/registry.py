@@ -15,6 +15,7 @@ from napari_nic.annotations.model import AnnotationSet
 from napari_nic.disk import check_regular, replacing
 from napari_nic.errors import AnnotationError, StoreError
 from napari_nic.registry import Registry
+from napari_nic.telling import Notices, tell
 from napari_nic.wording import counted
 
 SNIFFED_BYTES = 65536
@@ -82,9 +83,12 @@ def read_annotations(path: Path | str, *, format: str | None = None) -> Annotati
             head = file.read(SNIFFED_BYTES)
         name = _recognise(head, path) if format is None else _checked(format, head, path)
         with _without_garbage_collection():
-            return _with_notes(FORMATS.get(name).read(path))
+            annotations = _with_notes(FORMATS.get(name).read(path))
     except OSError as error:
         raise AnnotationError("the annotation file cannot be read", path=path, found=f"{error}") from error
+    if annotations.notes:
+        tell(Notices(path.name, annotations.notes))
+    return annotations
 
 
 def _with_notes(annotations: AnnotationSet) -> AnnotationSet:

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_nic.cli.console import Console
 from napari_nic.errors import AnnotationError, NicError
 from napari_nic.wording import counted
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 SLIDE, SCAN = "slide", "scan"
 
 
-def add_frame(parser: argparse.ArgumentParser) -> None:
+def add_frame(parser: argparse._ActionsContainer) -> None:
     """Add the option that says what the annotations' coordinates count from."""
     parser.add_argument(
         "--annotation-from",
@@ -32,9 +31,7 @@ def add_frame(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def annotations_on(
-    store: CompressedSlide, path: Path, args: argparse.Namespace, console: Console
-) -> AnnotationSet:
+def annotations_on(store: CompressedSlide, path: Path, args: argparse.Namespace) -> AnnotationSet:
     """Read the annotations of a compressed slide.
 
     Raises
@@ -43,26 +40,17 @@ def annotations_on(
         If they cannot be read, are not in the slide's frame, or have none of the classes asked for.
     """
     from napari_nic.annotations import read_annotations
-    from napari_nic.annotations.frames import check_frame, n_outside
+    from napari_nic.annotations.frames import on_slide
 
     annotations = read_annotations(path)
-    for note in annotations.notes:
-        console.warning(f"{path.name}: {note}")
     bounds = _bounds_of(store)
-    if args.annotation_from == SCAN:
-        if bounds is None:
-            raise AnnotationError(
-                "it is not known where the scanned part of the slide begins",
-                path=path,
-                expected=f"the slide {store.slide_name} beside {store.path.name}, with a scanned part",
-            )
-        annotations = annotations.shifted(bounds.x, bounds.y)
-    check_frame(annotations, store.header.slide_shape, None if args.annotation_from else bounds)
-    outside = n_outside(annotations, store.header.slide_shape)
-    if outside:
-        console.warning(
-            f"{path.name}: {outside:,} of {counted(len(annotations), 'shape')} lie outside of the slide"
+    if args.annotation_from == SCAN and bounds is None:
+        raise AnnotationError(
+            "it is not known where the scanned part of the slide begins",
+            path=path,
+            expected=f"the slide {store.slide_name} beside {store.path.name}, with a scanned part",
         )
+    annotations = on_slide(annotations, store.header.slide_shape, bounds, args.annotation_from)
     _check_labels(annotations, args.label, path)
     return annotations
 
@@ -93,13 +81,14 @@ def _bounds_of(store: CompressedSlide) -> RegionPx | None:
 
 @contextmanager
 def _slide_beside(store: CompressedSlide) -> Iterator[Slide | None]:
-    from napari_nic.slides import open_slide, slide_suffixes
+    from napari_nic.compressed import open_slide_of
+    from napari_nic.slides import slide_suffixes
 
     for path in sorted(store.path.parent.glob(f"{glob.escape(store.slide_name)}*")):
         if path == store.path or not path.name.lower().endswith(tuple(slide_suffixes())):
             continue
         try:
-            slide = open_slide(path)
+            slide = open_slide_of(store.header, path)
         except NicError:
             continue  # some other file of that name
         with slide:

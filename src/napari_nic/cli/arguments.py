@@ -72,11 +72,12 @@ def add_slide_options(parser: argparse.ArgumentParser) -> None:
         metavar="UM",
         help="micrometres per pixel of level 0, when the file is silent or wrong",
     )
+    add_look(parser)
+
+
+def add_look(parser: argparse.ArgumentParser) -> None:
+    """Add which picture is taken of a slide that holds several, and how its colours are read."""
     parser.add_argument("--raw-color", action="store_true", help="do not apply an embedded colour profile")
-
-
-def add_choice(parser: argparse.ArgumentParser) -> None:
-    """Add which picture is taken of a slide that holds several."""
     group = parser.add_argument_group("slides of channels, scenes or planes")
     group.add_argument(
         "--channels",
@@ -91,15 +92,16 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
 
 def slide_options(args: argparse.Namespace) -> dict[str, Any]:
     """Return what :func:`~napari_nic.slides.open_slide` is given for the options of a command."""
-    return {"mpp": args.mpp, "color": "raw" if args.raw_color else "srgb", **choice(args)}
+    return {"mpp": args.mpp, **look(args)}
 
 
-def choice(args: argparse.Namespace) -> dict[str, Any]:
-    """Return what the options of :func:`add_choice` mean to those who open slides."""
+def look(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what the options of :func:`add_look` mean to those who open slides."""
     from napari_nic.slides import Selection
 
     selection = Selection(args.scene, args.z, args.t)
     return {
+        "color": "raw" if args.raw_color else "srgb",
         "channels": None if args.channels is None else tuple(args.channels),
         "selection": None if selection == Selection() else selection,
     }
@@ -141,6 +143,11 @@ def add_trust(parser: argparse._ActionsContainer) -> None:
 def add_out(parser: argparse.ArgumentParser, text: str, *, required: bool = False) -> None:
     """Add ``--out``."""
     parser.add_argument("-o", "--out", metavar="PATH", required=required, help=text)
+
+
+def add_overwrite(parser: argparse._ActionsContainer, text: str = "replace files that exist") -> None:
+    """Add ``--overwrite``."""
+    parser.add_argument("--overwrite", action="store_true", help=text)
 
 
 def add_cell_px(parser: argparse.ArgumentParser) -> None:

@@ -15,7 +15,7 @@ from napari_nic.cli.console import Console, count, duration
 from napari_nic.cli.encoded import EVERY_CELL
 from napari_nic.cli.encoder_use import load_named_encoder
 from napari_nic.cli.info import store_record
-from napari_nic.cli.inputs import STORE_SUFFIX, find_slides, outputs_for
+from napari_nic.cli.inputs import STORE_SUFFIX, find_uncompressed, is_store, outputs_for
 from napari_nic.cli.interrupt import stoppable
 from napari_nic.errors import StoreError
 from napari_nic.wording import counted
@@ -37,11 +37,10 @@ def add_parser(commands: arguments.Subparsers) -> None:
     """Add the command."""
     parser = arguments.add_command(commands, "compress", run, "Compress slides", description=DESCRIPTION)
     arguments.add_slides(parser)
-    arguments.add_choice(parser)
     arguments.add_out(
         parser, f"folder, or for one slide a name ending in {STORE_SUFFIX}; default: beside the slide"
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace a store instead of resuming it")
+    arguments.add_overwrite(parser, "replace a store instead of resuming it")
     parser.add_argument(
         "--augment",
         type=int,
@@ -82,14 +81,15 @@ def _add_grid(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Compress each slide with one encoder."""
-    paths = find_slides(args.slides)
-    stores = outputs_for(paths, args.out, suffix=STORE_SUFFIX)
+    paths = find_uncompressed(args.slides)
+    arguments.require_folder(args.out, several=len(paths) > 1)
+    stores = outputs_for([path for path in paths if not is_store(path)], args.out, suffix=STORE_SUFFIX)
     with stoppable(console) as token:
         encoder = load_named_encoder(
             args.encoder, console, device=args.device, precision=args.precision, trust=args.trust
         )
         task = _Task(args, console, encoder, token)
-        return run_each(paths, lambda path: _compress_one(path, stores[path], task), console)
+        return run_each(paths, lambda path: _compress_one(path, stores.get(path), task), console)
 
 
 @dataclass(frozen=True)
@@ -111,9 +111,14 @@ def _grid_options(args: argparse.Namespace) -> GridOptions:
     return options if args.min_tissue is None else replace(options, min_tissue=args.min_tissue)
 
 
-def _compress_one(path: Path, target: Path, task: _Task) -> dict[str, Any]:
+def _compress_one(path: Path, target: Path | None, task: _Task) -> dict[str, Any]:
     from napari_nic.compress import compress, compress_turns, prepare_store
     from napari_nic.slides import open_slide
+
+    if target is None:
+        raise StoreError(
+            "it is called like a compressed slide, not like a slide", path=path, hint="name its slide"
+        )
 
     args, console = task.args, task.console
     options = _grid_options(args)
@@ -124,7 +129,6 @@ def _compress_one(path: Path, target: Path, task: _Task) -> dict[str, Any]:
             slide, task.encoder, path=target, options=options, overwrite=args.overwrite, token=task.token
         ) as store,
     ):
-        console.notices(slide)
         reports = compress(slide, task.encoder, store, token=task.token, workers=args.workers)
         patches = _last_done(console.follow(reports, slide.name))
         if patches:

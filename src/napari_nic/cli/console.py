@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_nic.errors import NicError
 from napari_nic.jobs import Progress
+from napari_nic.telling import Event, LeftOut
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
-    from napari_nic.slides import Slide
+MISSED_SHOWN = 20
 
 P = TypeVar("P", bound=Progress)
 
@@ -40,6 +41,8 @@ class Console:
         self.debug = debug
         self.as_json = as_json
         self._bar: Bar | None = None
+        self._told: set[tuple[str, str]] = set()
+        self._missed: list[str] = []
 
     def result(self, text: str) -> None:
         """Print a line of the result, unless the result is JSON."""
@@ -68,10 +71,36 @@ class Console:
             for reader, reason in getattr(error, "reasons", ()):
                 self._to_stderr(f"  {reader}: {reason}")
 
-    def notices(self, slide: Slide) -> None:
-        """Tell what a user must know of a slide before trusting its picture."""
-        for notice in slide.notices:
-            self.warning(f"note: {slide.path.name}: {notice}")
+    def hear(self, event: Event) -> None:
+        """Pass on what a library's function tells: notices of slides once, and what was left out."""
+        if isinstance(event, LeftOut):
+            self.missed(event.name, event.why)
+            return
+        for notice in event.texts:
+            if (event.name, notice) not in self._told:
+                self._told.add((event.name, notice))
+                self.warning(f"note: {event.name}: {notice}")
+
+    def missed(self, name: str, why: str) -> None:
+        """Say that one of many was not done: the command ends with exit code 1 then."""
+        if name not in self._missed:
+            self._missed.append(name)
+            if len(self._missed) <= MISSED_SHOWN:
+                self.warning(f"skipped {name}: {why}")
+
+    def has_named(self, name: str) -> bool:
+        """Whether :meth:`missed` was called with this name."""
+        return name in self._missed
+
+    @property
+    def has_missed(self) -> bool:
+        """Whether something that was asked for was not done."""
+        return bool(self._missed)
+
+    def sum_up_missed(self) -> None:
+        """Count what was not done, where not all of it was named."""
+        if len(self._missed) > MISSED_SHOWN:
+            self.error(f"{len(self._missed):,} were skipped; {MISSED_SHOWN} of them are named above")
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Print columns as wide as their longest entry; for people only."""

@@ -9,6 +9,7 @@ from napari_nic.cli.console import Console
 from napari_nic.cli.inputs import store_of
 from napari_nic.errors import NicError, StoreError
 from napari_nic.names import exists
+from napari_nic.telling import telling
 
 if TYPE_CHECKING:
     from napari_nic.compressed import CompressedSlide
@@ -37,7 +38,7 @@ def open_encoded(path: Path, console: Console) -> CompressedSlide:
     if encoded < covered:
         failed = int(store.failed.sum())
         lost = f", {failed:,} cannot be read" if failed else ""
-        console.note(f"note: {store.path} is not complete: {encoded:,} of {covered:,} cells encoded{lost}")
+        console.warning(f"note: {store.path} is not complete: {encoded:,} of {covered:,} cells encoded{lost}")
     return store
 
 
@@ -49,12 +50,12 @@ def check_not_slide(store: CompressedSlide, target: Path) -> None:
     StoreError
         If it would be.
     """
-    from napari_nic.slides import open_slide
+    from napari_nic.compressed import open_slide_of
 
     if not (exists(target) and target.is_file()):
         return
     try:
-        with open_slide(target) as slide:
+        with telling(None), open_slide_of(store.header, target) as slide:
             is_slide = slide.fingerprint == store.header.slide_fingerprint
     except NicError:
         return  # not even a picture that we know

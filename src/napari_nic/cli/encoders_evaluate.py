@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from napari_nic.cli import arguments
 from napari_nic.cli.console import Console
 from napari_nic.cli.encoder_use import give_trust
+from napari_nic.cli.files import check_all_free
 from napari_nic.cli.interrupt import stoppable
 from napari_nic.disk import write_text
+from napari_nic.names import safe_name, without_suffix
 from napari_nic.wording import counted
 
 if TYPE_CHECKING:
@@ -102,6 +104,7 @@ def _add_results(parser: argparse.ArgumentParser) -> None:
         help="maps of the codes with the patches on them; of several sets, FILE-SET for each",
     )
     group.add_argument("--layout", choices=("tsne", "umap"), default="tsne", help="of the maps")
+    arguments.add_overwrite(group)
     arguments.add_json(parser)
 
 
@@ -128,6 +131,7 @@ def run_evaluate(args: argparse.Namespace, console: Console) -> int:
         device=args.device,
     )
     _check_extras(args)
+    check_all_free(_targets(args, plan), overwrite=args.overwrite)
     give_trust(args.encoders, trust=args.trust)
     outcomes: list[Outcome] = []
     with stoppable(console, ending=STOPPED) as token:
@@ -141,7 +145,7 @@ def run_evaluate(args: argparse.Namespace, console: Console) -> int:
     _print(plan, outcomes, console)
     if args.json:
         console.json(document)
-    return 0 if any(outcome.evaluations for outcome in outcomes) else 1
+    return 0
 
 
 def _sets(args: argparse.Namespace) -> tuple[LabelledSet, ...]:
@@ -175,7 +179,7 @@ def _check_extras(args: argparse.Namespace) -> None:
 
 def _tell(outcome: Outcome, console: Console) -> None:
     if outcome.reason:
-        console.note(f"{outcome.encoder.name} on {outcome.labelled.name}: not evaluated: {outcome.reason}")
+        console.missed(f"{outcome.encoder.name} on {outcome.labelled.name}", outcome.reason)
     elif outcome.encoded is not None:
         patches = outcome.encoded.patches
         left_out = "".join(f", left out {count} {why}" for why, count in patches.left_out.items())
@@ -202,6 +206,24 @@ def _tables(plan: EvaluationPlan, outcomes: list[Outcome]) -> list[tuple[str, li
     ]
 
 
+def _targets(args: argparse.Namespace, plan: EvaluationPlan) -> dict[str, Path | None]:
+    out = None if args.out is None else Path(args.out)
+    pictures: dict[str, Path | None] = {
+        f"--picture of {labelled.name}": _picture_of(args.picture, labelled, plan)
+        for labelled in plan.sets
+        if args.picture is not None
+    }
+    return {"--out": out, "--table": args.table, "--plot": args.plot} | pictures
+
+
+def _picture_of(file: Path, labelled: LabelledSet, plan: EvaluationPlan) -> Path:
+    if len(plan.sets) == 1:
+        return file
+    return file.with_name(
+        f"{without_suffix(file.name, (file.suffix,))}-{safe_name(labelled.name)}{file.suffix}"
+    )
+
+
 def _write(
     args: argparse.Namespace, plan: EvaluationPlan, outcomes: list[Outcome], document: dict[str, Any]
 ) -> None:
@@ -224,9 +246,7 @@ def _write_pictures(args: argparse.Namespace, plan: EvaluationPlan, outcomes: li
     from napari_nic.evaluation.pictures import picture_codes
 
     for labelled in plan.sets:
-        file = args.picture
-        if len(plan.sets) > 1:
-            file = file.with_stem(f"{file.stem}-{labelled.name}")
+        file = _picture_of(args.picture, labelled, plan)
         part = [outcome for outcome in outcomes if outcome.labelled == labelled]
         if any(outcome.encoded is not None for outcome in part):
             picture_codes(part, file, layout=args.layout)

@@ -64,6 +64,7 @@ def add_recipe(actions: arguments.Subparsers) -> None:
         default="cnn",
         help="default: %(default)s, the paper's for crops of 400",
     )
+    arguments.add_slide_options(parser)
     arguments.add_device(parser)
     arguments.add_json(parser)
 
@@ -113,12 +114,14 @@ def _slide_recipe(args: argparse.Namespace) -> SlideRecipe:
     from napari_nic.experiments.recipes.protocol import READERS, SET_ASIDE
 
     aside = SET_ASIDE[args.name] if args.set_aside is None else args.set_aside
+    opening = arguments.slide_options(args)
     recipe = SlideRecipe(
-        READERS[args.name](Path(args.data)),
+        READERS[args.name](Path(args.data), opening),
         Path(args.out),
         set_aside=aside,
         seed=args.seed,
         device=args.device,
+        opening=opening,
     )
     return replace(recipe, training=replace(recipe.training, name=args.name, model=args.model))
 

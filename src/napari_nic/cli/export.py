@@ -33,7 +33,7 @@ def add_parser(commands: arguments.Subparsers) -> None:
     )
     arguments.add_out(parser, "folder, or for one slide a file; default: the folder of the compressed slide")
     parser.add_argument("--allow-partial", action="store_true", help="export an unfinished compression")
-    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    arguments.add_overwrite(parser)
     arguments.add_json(parser)
 
 

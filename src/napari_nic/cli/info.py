@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from napari_nic.cli.arguments import (
     Subparsers,
-    add_choice,
     add_command,
     add_json,
     add_slides,
@@ -28,7 +27,6 @@ def add_parser(commands: Subparsers) -> None:
     """Add the command."""
     parser = add_command(commands, "info", run, "Show what a slide or a compressed slide is")
     add_slides(parser)
-    add_choice(parser)
     parser.add_argument("--properties", action="store_true", help="also the file's own metadata")
     add_json(parser)
 

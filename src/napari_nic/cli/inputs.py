@@ -17,6 +17,7 @@ from napari_nic.names import (
     has_suffix,
     is_folder,
     known_suffix,
+    same_file_key,
     slide_stem,
 )
 
@@ -34,6 +35,21 @@ def find_slides(arguments: Sequence[str]) -> list[Path]:
     them tells what is wrong, and the others go on.
     """
     return _find(arguments, _slides_in)
+
+
+def find_uncompressed(arguments: Sequence[str]) -> list[Path]:
+    """List the slides that arguments mean, as :func:`find_slides` does, for commands that want no stores.
+
+    A store whose slide is named too, as by ``slides/*`` once they are compressed, is that slide and left out.
+    A store alone is listed: opening it tells that it is no slide.
+    """
+    found = find_slides(arguments)
+    named = {same_file_key(path.parent / slide_stem(path)) for path in found if not is_store(path)}
+    return [
+        path
+        for path in found
+        if not (is_store(path) and same_file_key(path.parent / slide_stem(path)) in named)
+    ]
 
 
 def find_stores(arguments: Sequence[str]) -> list[Path]:
@@ -66,9 +82,8 @@ def store_of(path: Path) -> Path:
     StoreMismatchError
         If the store of this name was made from another slide.
     """
-    from napari_nic.compressed import CompressedSlide
+    from napari_nic.compressed import CompressedSlide, open_slide_of
     from napari_nic.compressed import find_stores as stores_beside
-    from napari_nic.slides import open_slide
 
     if is_store(path) or not exists(path):
         return path
@@ -87,9 +102,10 @@ def store_of(path: Path) -> Path:
             found=", ".join(store.name for store in stores),
             hint="name the one that is meant",
         )
-    with open_slide(path) as slide:
+    store = CompressedSlide.open(stores[0])
+    with open_slide_of(store.header, path) as slide:
         # slide.tif and slide.svs, or two scans one after the other, may bear one name.
-        CompressedSlide.open(stores[0]).check_slide(slide)
+        store.check_slide(slide)
     return stores[0]
 
 
@@ -200,13 +216,16 @@ def _slides_in(folder: Path) -> list[Path]:
     return [
         entry
         for entry in _listing(folder)
-        if (
-            entry.is_file()
-            and has_suffix(entry, *suffixes)
-            and not has_suffix(entry, *OUR_PICTURES)
-            and not is_part(entry)
+        if not _is_ours(entry)
+        and (
+            (
+                entry.is_file()
+                and has_suffix(entry, *suffixes)
+                and not has_suffix(entry, *OUR_PICTURES)
+                and not is_part(entry)
+            )
+            or (entry.is_dir() and (has_suffix(entry, ".zarr") or _holds(entry, ".dcm")))
         )
-        or (entry.is_dir() and not _is_ours(entry) and (has_suffix(entry, ".zarr") or _holds(entry, ".dcm")))
     ]
 
 
@@ -217,6 +236,7 @@ def _stores_in(folder: Path) -> list[Path]:
 
 
 def _is_ours(path: Path) -> bool:
+    """Whether something is called like what we make of slides, be it a folder or a file in its place."""
     return has_suffix(path, STORE_SUFFIX, PATCHES_SUFFIX)
 
 

@@ -34,6 +34,7 @@ from napari_nic.cli.streams import (
     write_any_name,
 )
 from napari_nic.errors import NicError
+from napari_nic.telling import telling
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 
@@ -61,7 +62,8 @@ examples:
   napari-nic export stores/ --format npy --out arrays/
 
 exit codes:
-  0 all well, 1 something failed (the others were done), 2 wrong usage, 130 interrupted with Ctrl-C
+  0 all that was asked for was done, 1 something was not (it is named; the rest was done), 2 wrong usage,
+  130 interrupted with Ctrl-C
 """
 
 
@@ -111,8 +113,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     console = Console(quiet=args.quiet, as_json=getattr(args, "json", False), debug=args.debug)
     try:
-        with nullcontext() if args.run is view.run else interruptible():  # a window has its own way to end
+        # A window has its own way to end; ``info`` has the notices among its results.
+        with (
+            nullcontext() if args.run is view.run else interruptible(),
+            telling(None if args.run is info.run else console.hear),
+        ):
             code: int = args.run(args, console)
+        console.sum_up_missed()
         sys.stdout.flush()
     except Interrupted as interrupt:
         console.note(str(interrupt))
@@ -132,4 +139,4 @@ def _run(args: argparse.Namespace) -> int:
         console.error(of_system(error))
         forget_output()
         return EXIT_FAILED
-    return code
+    return code or (EXIT_FAILED if console.has_missed else EXIT_OK)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_nic.cli import arguments, cohorts
 from napari_nic.cli.cards import card_lines
 from napari_nic.cli.console import Console
 from napari_nic.cli.encoder_use import give_trust
+from napari_nic.cli.files import check_all_free
 from napari_nic.cli.interrupt import stoppable
 
 if TYPE_CHECKING:
@@ -93,6 +95,7 @@ def _add_train_demo(actions: arguments.Subparsers) -> None:
         ),
     )
     arguments.add_out(parser, "folder to write the model to", required=True)
+    arguments.add_overwrite(parser, "replace a model that is there")
     parser.add_argument("--encoder", metavar="NAME", help="name or folder; default: nic-default")
     arguments.add_trust(parser)
     for part, use in (("train", "to learn from"), ("validation", "to choose by"), ("test", "to judge by")):
@@ -104,6 +107,9 @@ def _add_train_demo(actions: arguments.Subparsers) -> None:
 
 def run_train_demo(args: argparse.Namespace, console: Console) -> int:
     """Train and save the demonstration model."""
+    from napari_nic.slide_models.bundle import CARD_FILE
+
+    check_all_free({"--out": Path(args.out) / CARD_FILE}, overwrite=args.overwrite)
     give_trust([args.encoder], trust=args.trust)
     options = _demo_training(args)
     with stoppable(console) as token:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from napari_nic.cli import arguments
 from napari_nic.cli.console import Console
-from napari_nic.cli.files import save_picture
+from napari_nic.cli.files import PICTURE, check_free, save_picture
+from napari_nic.cli.inputs import output_for
+from napari_nic.names import check_target
 from napari_nic.training.augmentation import PRESETS
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ def add_sheet(actions: arguments.Subparsers) -> None:
         "--preset", choices=tuple(PRESETS), default="strong", help="strength; default: %(default)s"
     )
     arguments.add_out(parser, "PNG file", required=True)
+    arguments.add_overwrite(parser, "replace what exists and is no picture of ours")
     parser.add_argument(
         "--rows", type=arguments.positive_int, default=ROWS, metavar="N", help="patches; default: %(default)s"
     )
@@ -60,6 +63,9 @@ def run_sheet(args: argparse.Namespace, console: Console) -> int:
         raise arguments.UsageError(
             "the sheet needs patches of one kind", expected="a STORE or --tiles FOLDER=UM, not both"
         )
+    out = output_for(Path(args.out), args.out, suffix=PICTURE, several=False)
+    check_target(out)
+    check_free(out, overwrite=args.overwrite)
     import numpy as np
 
     from napari_nic.training.augmentation import Augmenter, contact_sheet
@@ -77,10 +83,10 @@ def run_sheet(args: argparse.Namespace, console: Console) -> int:
         title=f"{args.preset}, seeds {args.seed} to {last}; {size} px at {source.mpp:g} um/px",
         names=names,
     )
-    save_picture(picture, Path(args.out))
+    save_picture(picture, out)
     if args.json:
-        console.json({"files": [args.out], "preset": args.preset, "size": size, "mpp": source.mpp})
-    console.result(args.out)
+        console.json({"files": [str(out)], "preset": args.preset, "size": size, "mpp": source.mpp})
+    console.result(str(out))
     return 0
 
 

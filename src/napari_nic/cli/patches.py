@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_nic.cli import arguments
+from napari_nic.cli.annotated import add_frame
 from napari_nic.cli.batch import run_each
 from napari_nic.cli.cards import card_lines
 from napari_nic.cli.console import Console, count, duration
-from napari_nic.cli.inputs import PATCHES_SUFFIX, find_slides
+from napari_nic.cli.inputs import PATCHES_SUFFIX, find_uncompressed
 from napari_nic.cli.interrupt import stoppable
 from napari_nic.cli.patch_sheet import add_sheet
 from napari_nic.wording import counted, was_were
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 Take patches from slides (at random places of tissue, up to a cap) and from folders of tiles (edge to edge)
 into one store for training, with where each patch is from and its class. Slides and tiles that cannot be used
-are skipped and named."""
+are named and left out, and the exit code is 1."""
 
 STOPPED = "stopped; nothing was stored"
 NO_CLASS = "(none)"
@@ -47,7 +48,7 @@ def _add_extract(actions: arguments.Subparsers) -> None:
     )
     parser.add_argument("slides", nargs="*", metavar="SLIDE", help="slide, folder of slides, or pattern")
     arguments.add_out(parser, f"store to make, NAME{PATCHES_SUFFIX}", required=True)
-    parser.add_argument("--overwrite", action="store_true", help="replace a patch store of this name")
+    arguments.add_overwrite(parser, "replace a patch store of this name")
     arguments.add_data(
         parser,
         size="side; default: 128",
@@ -56,7 +57,7 @@ def _add_extract(actions: arguments.Subparsers) -> None:
         group="what in a file name tells the slide or patient; default: each file is one",
     )
     _add_slide_options(parser)
-    arguments.add_choice(parser)
+    arguments.add_look(parser)
     _add_tile_options(parser)
     arguments.add_json(parser)
 
@@ -78,6 +79,7 @@ def _add_slide_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--annotations", metavar="FOLDER", help="where the annotation files are, called like the slides"
     )
+    add_frame(group)
     group.add_argument(
         "--rest", metavar="CLASS", help="class of tissue that no annotated area touches; left out by default"
     )
@@ -134,7 +136,9 @@ def _warn_of_groups(store: PatchStore, pattern: str, console: Console) -> None:
     names = [origin.name for origin in store.origins]
     odd = [name for name in names if pattern and group_in(Path(name).name, pattern) is None]
     if odd:
-        console.note(f"{len(odd):,} file names do not fit --group and are groups of their own: {odd[0]}, ...")
+        console.warning(
+            f"{len(odd):,} file names do not fit --group and are groups of their own: {odd[0]}, ..."
+        )
 
 
 def run_info(args: argparse.Namespace, console: Console) -> int:
@@ -158,7 +162,7 @@ def _recipe(args: argparse.Namespace) -> ExtractRecipe:
     given = {"size": args.size, "mpp": args.mpp, "seed": args.seed, "tile_tissue": args.tile_tissue}
     return ExtractRecipe(
         out=Path(args.out),
-        slides=find_slides(args.slides),
+        slides=find_uncompressed(args.slides),
         tiles=arguments.read_tiles(args, args.tiles, labelled=args.labelled),
         slide_options=_slide_options(args),
         overwrite=args.overwrite,
@@ -177,9 +181,10 @@ def _slide_options(args: argparse.Namespace) -> SlideOptions:
         group=args.group,
         annotated=annotated,
         annotations=None if args.annotations is None else Path(args.annotations),
+        annotation_from=args.annotation_from,
         rest=args.rest,
         mpp=args.slide_mpp,
-        **arguments.choice(args),
+        **arguments.look(args),
         **{name: value for name, value in given.items() if value is not None},
     )
 
@@ -189,7 +194,8 @@ def _follow(reports: Iterable[ExtractProgress], console: Console) -> None:
     told = 0
     for report in console.follow(reports, "patches"):
         for name, why in report.skipped[told:SKIPS_SHOWN]:
-            console.note(f"skipped {name}: {why}")
+            if not console.has_named(name):
+                console.note(f"skipped {name}: {why}")
         told = max(told, len(report.skipped))
 
 

@@ -10,7 +10,7 @@ from napari_nic.cli import arguments
 from napari_nic.cli.batch import run_each
 from napari_nic.cli.console import Console
 from napari_nic.cli.encoded import check_not_slide, open_encoded
-from napari_nic.cli.files import PICTURE, save_overlay
+from napari_nic.cli.files import PICTURE, check_free, save_overlay
 from napari_nic.cli.inputs import find_stores, outputs_for
 from napari_nic.cli.interrupt import STOPPED, stoppable
 
@@ -31,6 +31,7 @@ def add_parser(commands: arguments.Subparsers) -> None:
     )
     arguments.add_stores(parser)
     arguments.add_out(parser, "PNG file, or folder; default: beside the compressed slide")
+    arguments.add_overwrite(parser, "replace what exists and is no picture of ours")
     parser.add_argument("--channel", type=arguments.natural, metavar="K", help="this channel, counted from 0")
     arguments.add_cell_px(parser)
     arguments.add_json(parser)
@@ -45,6 +46,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         """Write the picture of one compressed slide; return its name for JSON."""
         store = open_encoded(path, console)
         check_not_slide(store, targets[path])
+        check_free(targets[path], overwrite=args.overwrite)
         overlay = _overlay(store, args.channel, token)
         save_overlay(overlay, targets[path], cell_px=args.cell_px)
         console.result(str(targets[path]))

@@ -11,7 +11,7 @@ from napari_nic.cli import arguments
 from napari_nic.cli.batch import run_each
 from napari_nic.cli.console import Console
 from napari_nic.cli.encoded import open_encoded
-from napari_nic.cli.files import ARRAY, save_array
+from napari_nic.cli.files import ARRAY, check_free, save_array
 from napari_nic.cli.inputs import find_stores, outputs_for
 from napari_nic.cli.interrupt import stoppable
 
@@ -32,6 +32,7 @@ def add_parser(commands: arguments.Subparsers) -> None:
     arguments.add_stores(parser)
     arguments.add_model(parser)
     arguments.add_out(parser, f"file ending in {ARRAY}, or folder, for the scores of the cells")
+    arguments.add_overwrite(parser)
     parser.add_argument("--device", type=arguments.device, default="auto", help="as in compress")
     arguments.add_json(parser)
 
@@ -44,6 +45,7 @@ class _Task:
     bundle: ModelBundle
     device: str
     token: CancellationToken
+    overwrite: bool
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
@@ -53,13 +55,15 @@ def run(args: argparse.Namespace, console: Console) -> int:
     with stoppable(console) as token:
         from napari_nic.slide_models import ModelBundle
 
-        task = _Task(console, ModelBundle.load(args.model), args.device, token)
+        task = _Task(console, ModelBundle.load(args.model), args.device, token, args.overwrite)
         return run_each(paths, lambda path: _predict_one(path, targets.get(path), task), console)
 
 
 def _predict_one(path: Path, target: Path | None, task: _Task) -> dict[str, Any]:
     from napari_nic.slide_models import predict
 
+    if target is not None:
+        check_free(target, overwrite=task.overwrite)
     store = open_encoded(path, task.console)
     prediction = predict(task.bundle, store, device=task.device, token=task.token)
     task.console.result(f"{store.path}: {prediction.summary}")

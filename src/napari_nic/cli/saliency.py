@@ -12,7 +12,7 @@ from napari_nic.cli.annotated import add_frame, annotations_on
 from napari_nic.cli.batch import run_each
 from napari_nic.cli.console import Console
 from napari_nic.cli.encoded import check_not_slide, open_encoded
-from napari_nic.cli.files import ARRAY, PICTURE, save_array, save_overlay
+from napari_nic.cli.files import ARRAY, PICTURE, check_free, save_array, save_overlay
 from napari_nic.cli.inputs import find_stores, outputs_for
 from napari_nic.cli.interrupt import stoppable
 from napari_nic.errors import AnnotationError
@@ -60,6 +60,7 @@ def add_parser(commands: arguments.Subparsers) -> None:
         help=f"default: Grad-CAM; {INTEGRATED} takes a minute and has no layer",
     )
     arguments.add_out(parser, "file ending in .png or .npy, or folder; default: beside the compressed slide")
+    arguments.add_overwrite(parser, "replace what exists and is no picture of ours")
     arguments.add_cell_px(parser)
     parser.add_argument(
         "--annotation", metavar="PATH", help="annotation file, or folder of files called like the slides"
@@ -131,6 +132,7 @@ def _explain_one(path: Path, target: Path, task: _Task) -> dict[str, Any]:
     args = task.args
     store = open_encoded(path, task.console)
     check_not_slide(store, target)
+    check_free(target, overwrite=args.overwrite)
     task.bundle.check_store(store)
     saliency = _saliency(store, task)
     _save(saliency, store, target, args.cell_px)
@@ -181,7 +183,7 @@ def _compare(
 
     args = task.args
     path = _annotation_of(store, Path(args.annotation))
-    annotations = annotations_on(store, path, args, task.console)
+    annotations = annotations_on(store, path, args)
     labels = args.label or list(annotations.labels())
     outline = rasterise(annotations, store.grid, labels, token=task.token) >= INSIDE
     _check_comparable(outline[saliency.mask], labels, path)

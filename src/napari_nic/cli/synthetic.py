@@ -10,6 +10,8 @@ from napari_nic.cli import arguments
 from napari_nic.cli.console import Console
 from napari_nic.cli.encoder_use import load_named_encoder
 from napari_nic.cli.interrupt import stoppable
+from napari_nic.errors import StoreError
+from napari_nic.names import is_folder
 
 if TYPE_CHECKING:
     from napari_nic.experiments.tissue import CohortOptions, TissueFolders
@@ -164,6 +166,9 @@ def _add_regions(actions: arguments.Subparsers) -> None:
         "folder", type=arguments.tile_folder, metavar="FOLDER=UM", help="pictures, and their um per pixel"
     )
     arguments.add_out(parser, "folder of the slides", required=True)
+    arguments.add_overwrite(
+        parser, "write into a folder that holds something, and replace slides of the same names"
+    )
     parser.add_argument(
         "--no-normal-parts", action="store_true", help="no slides of the parts that are free of tumour"
     )
@@ -175,13 +180,18 @@ def run_regions(args: argparse.Namespace, console: Console) -> int:
     from napari_nic.patches.tiles import TileFolder
 
     path, mpp = args.folder
+    out = Path(args.out)
+    if not args.overwrite and is_folder(out) and any(out.iterdir()):
+        raise StoreError(
+            "the folder holds something", path=out, hint="choose a new one (--out), or --overwrite"
+        )
     with stoppable(console, ending="stopped") as token:
         reports = write_regions(
-            TileFolder(Path(path), mpp), args.out, normal_parts=not args.no_normal_parts, token=token
+            TileFolder(Path(path), mpp), out, normal_parts=not args.no_normal_parts, token=token
         )
         for report in console.follow(reports, "regions"):
             if isinstance(report, RegionsWritten):
                 for file, why in report.skipped:
-                    console.note(f"note: {file.name} is left out: {why}")
+                    console.missed(str(file), why)
                 console.result(str(report.table))
     return 0

@@ -22,7 +22,6 @@ def add_parser(commands: arguments.Subparsers) -> None:
     """Add the command."""
     parser = arguments.add_command(commands, "view", run, "Open slides in napari", description=DESCRIPTION)
     arguments.add_slides(parser)
-    arguments.add_choice(parser)
     parser.add_argument("--model", metavar="NAME", help="name or folder of a slide-level model")
     parser.add_argument(
         "--annotations",

@@ -14,7 +14,8 @@ from napari_nic.disk import read_json, replacing
 from napari_nic.errors import BundleError, InvalidParameterError
 from napari_nic.slide_models import SlideNetConfig, TrainingSettings
 from napari_nic.slide_models.card import outputs_for
-from napari_nic.slide_models.config import PAPER_CROP
+from napari_nic.slide_models.config import COMPACT_STRIDES, LEAST_STRIDES, PAPER_CROP
+from napari_nic.slide_models.features import FeatureGrid
 
 ModelKind = Literal["cnn", "cnn-adaptive", "cnn-compact", "attention"]
 PLAN_FILE = "plan.json"
@@ -40,7 +41,7 @@ class CohortTraining:
         grid's resolution in its first layer (biopsies, small cohorts), or gated attention.
     crop_size : int or None
         Side R of the crops in cells. By default 400 for the paper's network; else the longest side of the
-        cohort's slides, and 400 at most.
+        cohort's slides, 400 at most, and no less than the network needs.
     width : int
         Channels of every layer.
     dropout : float
@@ -95,7 +96,7 @@ class CohortTraining:
             If the crops do not fit the network.
         """
         outputs = outputs_for(cohort.task, len(cohort.class_names))
-        size = self.crop_size or (PAPER_CROP if self.model == "cnn" else min(PAPER_CROP, longest_side))
+        size = self.crop_size or self._usual_crop(longest_side)
         make = {
             "cnn": SlideNetConfig,
             "cnn-adaptive": SlideNetConfig.adaptive,
@@ -108,9 +109,16 @@ class CohortTraining:
                 "the paper's network does not fit crops of this size exactly",
                 expected=f"{PAPER_CROP} cells",
                 found=f"{size} cells",
-                hint="choose the model cnn-adaptive",
+                hint="take --model cnn-adaptive, or --crop 400",
             )
         return config
+
+    def _usual_crop(self, longest_side: int) -> int:
+        """Side of crops that hold the largest slide, and that the network can see: crops are padded."""
+        if self.model == "cnn":
+            return PAPER_CROP
+        strides = {"cnn-adaptive": LEAST_STRIDES, "cnn-compact": COMPACT_STRIDES}.get(self.model, ())
+        return max(FeatureGrid.after(strides).field, min(PAPER_CROP, longest_side))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_nic.cohorts.table import Cohort, CohortSlide
-from napari_nic.compressed import CompressedSlide
+from napari_nic.compressed import CompressedSlide, open_slide_of
 from napari_nic.compressed.header import IDENTITY_KEYS, StoreHeader
 from napari_nic.compressed.interchange import ImportHints, import_store, origin_of
 from napari_nic.compressed.layout import SUFFIX
@@ -22,7 +22,6 @@ from napari_nic.geometry import PixelSize
 from napari_nic.jobs import CancellationToken, Progress
 from napari_nic.names import check_apart, safe_name
 from napari_nic.slide_models import LabelledSlide, StoredSlide, TrainingSlide
-from napari_nic.slides import open_slide
 
 IMPORTS = "stores"
 """Folder below the output that holds imported stores."""
@@ -77,6 +76,7 @@ def import_foreign(
         token.checkpoint()
         yield Progress(index, len(foreign), "importing", "slides")
         hints = ImportHints(slide_name=slide.name, pixel_size=pixel)
+        _check_imported(made[slide.name])
         if not _is_import_of(made[slide.name], slide.store, hints, token):
             import_store(slide.store, made[slide.name], hints=hints, overwrite=True, token=token).close()
     yield Imported(len(foreign), len(foreign), "importing", "slides", cohort=cohort.with_stores(made))
@@ -168,7 +168,7 @@ def _check_picture(slide: CohortSlide, store: CompressedSlide) -> None:
     if slide.picture is None or store.header.slide_fingerprint == ImportHints().slide_fingerprint:
         return
     try:
-        opened = open_slide(slide.picture)
+        opened = open_slide_of(store.header, slide.picture)
     except NicError:
         return  # learning needs codes alone; who looks at the slide is told
     with opened:
@@ -202,6 +202,24 @@ def _check_encoder(store: CompressedSlide, first: CompressedSlide) -> None:
             found=", ".join(f"{key}={theirs.get(key)}" for key in different),
             hint="compress all slides with one encoder",
         )
+
+
+def _check_imported(made: Path) -> None:
+    """Refuse to replace a store that was not imported, but compressed from a slide."""
+    try:
+        imported = not made.exists() or _is_imported(CompressedSlide.open(made).header)
+    except StoreError:
+        return  # damaged; whether it is a store at all is checked where it is replaced
+    if not imported:
+        raise StoreError(
+            "a compressed slide is where the codes of the table would be imported to",
+            path=made,
+            hint="it is not replaced; choose another folder (--out)",
+        )
+
+
+def _is_imported(header: StoreHeader) -> bool:
+    return bool(header.origin) or header.slide_fingerprint == ImportHints().slide_fingerprint
 
 
 def _is_import_of(made: Path, source: Path, hints: ImportHints, token: CancellationToken) -> bool:

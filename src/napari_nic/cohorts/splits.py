@@ -77,6 +77,7 @@ def make_folds(cohort: Cohort, count: int = 4, *, seed: int = 0) -> tuple[Fold, 
         "the splits of the cohort are not complete",
         expected="train, validation and test; train and test; or none at all",
         found=", ".join(sorted(name or "none" for name in named)),
+        hint="fill the column of splits, or leave it empty for all slides",
     )
 
 
@@ -104,7 +105,10 @@ def _parts(slides: Sequence[CohortSlide], count: int, seed: int) -> np.ndarray:
         cases.setdefault(slide.case, []).append(slide)
     if len(cases) < count:
         raise InvalidParameterError(
-            "there are fewer cases than parts", expected=f"at least {count} cases", found=f"{len(cases)}"
+            "there are fewer cases than parts",
+            expected=f"at least {count} cases",
+            found=f"{len(cases)}",
+            hint="ask for fewer parts (--folds)",
         )
     rng = np.random.default_rng((_STREAM, seed))
     names = [str(name) for name in rng.permutation(sorted(cases))]
@@ -124,4 +128,9 @@ def _where(splits: list[str], name: str) -> tuple[int, ...]:
 
 def _check_count(count: int, least: int) -> None:
     if count < least:
-        raise InvalidParameterError("too few folds", expected=f"at least {least}", found=f"{count}")
+        raise InvalidParameterError(
+            "too few folds",
+            expected=f"at least {least}",
+            found=f"{count}",
+            hint="each model tests on one part, validates on the next and learns from the others (--folds)",
+        )

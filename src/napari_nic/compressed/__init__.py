@@ -1,5 +1,6 @@
 """The compressed slide: a versioned Zarr store of patch codes, and the formats of others."""
 
+from napari_nic.compressed.checks import open_slide_of
 from napari_nic.compressed.header import StoreHeader
 from napari_nic.compressed.interchange import (
     EXPORTERS,
@@ -36,4 +37,5 @@ __all__ = [
     "find_stores",
     "import_store",
     "named_header",
+    "open_slide_of",
 ]

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from napari_nic.compressed.header import IDENTITY_KEYS, StoreHeader
-from napari_nic.errors import StoreMismatchError
-from napari_nic.slides import describe_choice
+from napari_nic.errors import ChannelsError, StoreMismatchError
+from napari_nic.slides import Slide, choice_options, describe_choice, open_slide
 
 
 class SlideLike(Protocol):
@@ -34,6 +34,24 @@ class SpecLike(Protocol):
         """Return what determines the codes."""
 
 
+def open_slide_of(header: StoreHeader, path: Path) -> Slide:
+    """Open the slide of a store as it was compressed: the same channels, scene and planes.
+
+    Whether it is that slide is for :func:`check_slide` to say.
+
+    Raises
+    ------
+    NicError
+        What :func:`~napari_nic.slides.open_slide` raises.
+    """
+    try:
+        return open_slide(path, **choice_options(header.choice))
+    except ChannelsError:
+        if not header.choice:
+            raise
+        return open_slide(path)  # the file of this name is another one now
+
+
 def check_slide(path: Path, header: StoreHeader, slide: SlideLike) -> None:
     """Raise :class:`StoreMismatchError` unless `header` is of this slide."""
     if slide.fingerprint == header.slide_fingerprint:
@@ -45,14 +63,14 @@ def check_slide(path: Path, header: StoreHeader, slide: SlideLike) -> None:
             path=path,
             expected=describe_choice(choice),
             found=describe_choice(header.choice),
-            hint="open the slide with these, choose another output, or overwrite the store (--overwrite)",
+            hint="open the slide with these; or compress it to another place, or anew with --overwrite",
         )
     raise StoreMismatchError(
         "the store belongs to another slide",
         path=path,
         expected=f"slide {slide.name} ({slide.fingerprint})",
         found=f"made from {header.slide_name} ({header.slide_fingerprint})",
-        hint="choose another output, or overwrite the store (--overwrite)",
+        hint="name the slide that it was made of, or compress this one to another place or with --overwrite",
     )
 
 

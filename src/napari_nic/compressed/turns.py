@@ -94,5 +94,5 @@ def _check(store: CompressedSlide, turn: CompressedSlide, number: int) -> None:
             path=turn.path,
             expected="the same slide, grid, cells and encoder",
             found=", ".join(different) or "another slide or other cells",
-            hint=f"delete {turn.path.parent} and compress with --augment again",
+            hint=f"delete {turn.path.parent} and compress with --augment 8 again",
         )

@@ -16,6 +16,7 @@ from napari_nic.jobs import CancellationToken
 from napari_nic.patches import Tile, TileFolder
 from napari_nic.patches.tiles import load_tile, tile_files
 from napari_nic.patches.tileset import GLASS
+from napari_nic.telling import LeftOut, tell
 
 PATCHES_PER_TILE = 16
 LEAST_TISSUE = 0.2
@@ -134,6 +135,7 @@ class _Cutter:
         tile = load_tile(file, self._folder, self._sight.mpp)
         if tile is None:
             self._left_out["tiles that are no readable picture"] += 1
+            tell(LeftOut(str(file), "not a readable picture"))
             return
         if min(tile.image.shape[:2]) < self._sight.side:
             self._left_out["tiles smaller than a patch"] += 1
@@ -176,7 +178,7 @@ class _Cutter:
                 path=self._set.folder,
                 expected=f"tiles of at least {self._sight.side * self._sight.mpp:g} um with a class",
                 found=", ".join(f"{count} {why}" for why, count in self._left_out.items()) or "no pictures",
-                hint="check the um per pixel and the rule for labels",
+                hint="check the um per pixel (--set NAME=FOLDER@UM) and the rule for labels of --sets",
             )
         names, labels = np.unique(self._names, return_inverse=True)
         return LabelledPatches(

@@ -123,7 +123,7 @@ def _usable(
             "codes cannot be evaluated on these labels",
             expected=f"{LEAST_CLASSES} classes that are in {LEAST_GROUPS} slides or patients each",
             found=", ".join(f"{name} in {count}" for name, count in counts),
-            hint="check the rule for groups",
+            hint="check the rule that tells slides or patients apart (--group)",
         )
     return np.isin(labels, kept), named(kept), named([label for label in present if label not in kept])
 

@@ -20,7 +20,7 @@ from napari_nic.errors import (
     UnreadableSlideError,
 )
 from napari_nic.jobs import CancellationToken, Progress
-from napari_nic.patches.cuts import Source
+from napari_nic.patches.cuts import DAMAGED, Source
 from napari_nic.patches.records import StoreRecord
 from napari_nic.patches.slide_patches import (
     SlideOptions,
@@ -31,6 +31,7 @@ from napari_nic.patches.slide_patches import (
 from napari_nic.patches.tile_patches import LEAST_TISSUE, tile_sources
 from napari_nic.patches.tiles import TileFolder
 from napari_nic.patches.writing import PatchWriter, writing_patches
+from napari_nic.telling import LeftOut, tell
 
 PATCH_SIZE, PATCH_MPP = 128, 0.5
 """The patch of Tellez et al. 2019."""
@@ -161,6 +162,7 @@ def _take(
             cut = stack.enter_context(source.open())
         except _UNUSABLE as error:
             skipped.append((source.name, _reason(error)))
+            tell(LeftOut(source.name, _with_advice(error)))
             yield
             return
         left_out = Counter(cut.origin.left_out)
@@ -169,17 +171,27 @@ def _take(
             writer.add(piece)
             left_out.update(piece.left_out)
             yield
+    if left_out[DAMAGED]:
+        tell(LeftOut(f"{left_out[DAMAGED]:,} patches of {source.name}", "the file is damaged there"))
     if len(writer) > before:
         writer.close_source(replace(cut.origin, left_out=dict(left_out)))
-    else:
-        skipped.append((source.name, f"no patch: {_counts(left_out) or 'no tissue'}"))
-        yield
+        return
+    skipped.append((source.name, f"no patch: {_counts(left_out) or 'no tissue'}"))
+    if cut.origin.kind == "slide":  # of tiles some are glass, as some squares of a slide are
+        tell(LeftOut(*skipped[-1]))
+    yield
 
 
 def _reason(error: NicError) -> str:
     """Say what is wrong in one line; what each reader found in a file that none can read is too long."""
     found = (error.found or "").strip()
     return error.problem if not found or "\n" in found else f"{error.problem}: {found}"
+
+
+def _with_advice(error: NicError) -> str:
+    # Here --mpp is that of the patches.
+    advice = (error.hint or "").replace("--mpp", "--slide-mpp")
+    return f"{_reason(error)}; {advice}" if advice else _reason(error)
 
 
 def _counts(left_out: Counter[str]) -> str:

@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
 
 from napari_nic.annotations import FORMATS, UNCLASSIFIED, AnnotationSet, rasterise, read_annotations
-from napari_nic.annotations.frames import check_frame
+from napari_nic.annotations.frames import Frame, on_slide
 from napari_nic.errors import AnnotationError, DamagedSlideError, InvalidParameterError
 from napari_nic.grid import PatchGrid
 from napari_nic.jobs import CancellationToken
@@ -59,6 +60,9 @@ class SlideOptions:
         out. The annotation file is called like the slide.
     annotations : Path, optional
         Folder of the annotation files; the slide's own by default.
+    annotation_from : {"slide", "scan"}, optional
+        What annotations count from: the slide's corner, or that of its scanned part, as QuPath does. Without,
+        those that look as if they counted from the scanned part are refused.
     rest : str, optional
         Class of patches that no annotated area touches.
     mpp : float, optional
@@ -67,6 +71,8 @@ class SlideOptions:
         Channels of slides that hold no RGB picture.
     selection : Selection, optional
         Scene and planes of slides that hold several.
+    color : {"srgb", "raw"}
+        Whether embedded colour profiles are applied.
     """
 
     per_slide: int = PER_SLIDE
@@ -74,10 +80,12 @@ class SlideOptions:
     group: str = ""
     annotated: bool = False
     annotations: Path | None = None
+    annotation_from: Frame | None = None
     rest: str | None = None
     mpp: float | None = None
     channels: tuple[str | int, ...] | None = None
     selection: Selection | None = None
+    color: Literal["srgb", "raw"] = "srgb"
 
 
 @dataclass(frozen=True)
@@ -105,8 +113,13 @@ def slide_source(
 @contextmanager
 def _cut_slide(path: Path, wanted: _Wanted) -> Iterator[SourceCut]:
     options = wanted.options
-    channels, selection = options.channels, options.selection
-    with open_slide(path, mpp=options.mpp, channels=channels, selection=selection) as slide:
+    with open_slide(
+        path,
+        mpp=options.mpp,
+        color=options.color,
+        channels=options.channels,
+        selection=options.selection,
+    ) as slide:
         pixel = slide.require_pixel_size()
         grid = PatchGrid.plan(slide.level_geometries, pixel, patch_size=wanted.size, mpp=wanted.mpp)
         is_tissue = find_tissue(slide, token=wanted.token).cells(grid, min_fraction=options.min_tissue)
@@ -140,7 +153,7 @@ def _classes(
         return (), np.zeros(grid.shape, int)
     file = _annotation_file(path, options.annotations or path.parent)
     annotations = read_annotations(file)
-    check_frame(annotations, slide.levels[0].shape, slide.bounds)
+    annotations = on_slide(annotations, slide.levels[0].shape, slide.bounds, options.annotation_from)
     if options.rest is None and not any(
         a.is_area and a.label != UNCLASSIFIED for a in annotations.annotations
     ):

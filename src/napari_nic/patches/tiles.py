@@ -13,6 +13,7 @@ import numpy as np
 from napari_nic.errors import InvalidParameterError
 from napari_nic.grid import MPP_TOLERANCE
 from napari_nic.patches.splits import split_by_group
+from napari_nic.telling import LeftOut, tell
 
 TILE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 MASK_FOLDER = "masks"
@@ -113,6 +114,8 @@ def load_tiles(folders: Iterable[TileFolder], *, mpp: float, least_side: int) ->
             expected=f"pictures of at least {least_side} px at {mpp:g} um/px",
             found="; ".join(f"{file}: {why}" for file, why in skipped[:5]) or "no picture files",
         )
+    for file, why in skipped:
+        tell(LeftOut(str(file), why))
     return LoadedTiles(tuple(tiles), tuple(skipped))
 
 

@@ -22,6 +22,7 @@ from napari_nic.disk import check_regular, read_json, replacing, sealed, unseale
 from napari_nic.errors import BundleError, NicError, UnknownNameError
 from napari_nic.slide_models.card import BundleCard
 from napari_nic.slide_models.inputs import Standardiser
+from napari_nic.telling import LeftOut, tell
 
 if TYPE_CHECKING:
     from napari_nic.slide_models.gridnet import GridNet
@@ -163,13 +164,14 @@ def user_models_folder(home: str | Path | None = None) -> Path:
 
 
 def list_bundles() -> tuple[ModelBundle, ...]:
-    """Load the package's and the user's bundles, by name; a damaged one is logged and left out."""
+    """Load the package's and the user's bundles, by name; a damaged one is told and left out."""
     bundles: dict[str, ModelBundle] = {}
     for folder in (*_folders(BUILT_IN), *_folders(user_models_folder())):
         try:
             bundles[folder.name] = ModelBundle.load(folder)
         except NicError as error:
             _log.warning("left out a model: %s", error)
+            tell(LeftOut(str(folder), error.problem))
     return tuple(bundles[name] for name in sorted(bundles))
 
 

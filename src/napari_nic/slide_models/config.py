@@ -13,6 +13,9 @@ Kind = Literal["cnn", "attention"]
 
 PAPER_CROP = 400
 PAPER_STRIDES = (2, 2, 2, 2, 2, 2, 1, 1)
+LEAST_STRIDES = PAPER_STRIDES[-2:]
+"""What is left of the paper's network on the smallest crops."""
+
 COMPACT_STRIDES = (1, 2, 1, 1)
 """Every fourth cell in the last feature map; sees 13 x 13 cells at once, fits grids from 13 cells."""
 
@@ -74,7 +77,7 @@ class SlideNetConfig:
                 "the crops are too small for these strides",
                 expected=f"at least {self.least_size} cells",
                 found=f"{self.crop_size} cells",
-                hint="use fewer layers or smaller strides (SlideNetConfig.adaptive)",
+                hint=f"take crops that are large enough (--crop {self.least_size}), or --model attention",
             )
 
     @classmethod

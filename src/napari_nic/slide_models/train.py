@@ -205,7 +205,6 @@ def check_slides(head: Head, slides: Sequence[TrainingSlide], *, name: str, ever
         raise InvalidParameterError(
             "a head regresses one value, which some slides must have",
             found=f"{len(card.class_names)} values in the card, {len(known)} {name} slides with a value",
-            hint="several values are several heads, see train_together",
         )
 
 

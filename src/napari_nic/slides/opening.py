@@ -23,6 +23,7 @@ from napari_nic.slides.channels import show_channels
 from napari_nic.slides.kinds import FileKind, identify
 from napari_nic.slides.model import Channel, ChannelSource, OpenSource, Selection, SlideSource
 from napari_nic.slides.slide import Slide
+from napari_nic.telling import Notices, tell
 
 READERS: Registry[OpenSource] = Registry("slide reader")
 """Readers in the order in which they are tried; each is imported when its turn comes."""
@@ -159,13 +160,16 @@ def open_slide(
         name, source = _open_source(path, reader, selection)
         try:
             shown = show_channels(source, channels, path)
-            return Slide(path, name, shown, to_srgb=color == "srgb", mpp=mpp)
+            slide = Slide(path, name, shown, to_srgb=color == "srgb", mpp=mpp)
         except (
             ValueError,
             OSError,
         ):  # also our own, of channels that are not there and tiles that are damaged
             source.close()
             raise
+    if slide.notices:
+        tell(Notices(path.name, slide.notices))
+    return slide
 
 
 def read_channels(path: str | Path, *, selection: Selection | None = None) -> tuple[Channel, ...]:

@@ -244,7 +244,9 @@ def _lesions(
     y, x = (np.mgrid[: tissue.shape[0], : tissue.shape[1]].astype(np.float32) + 0.5) * FIELD_UM
     inside = tissue > 0
     if lesions and not inside.any():
-        raise InvalidParameterError("the slide has no tissue that could hold a lesion", hint="make it larger")
+        raise InvalidParameterError(
+            "the slide has no tissue that could hold a lesion", hint="make it larger (--sides)"
+        )
     for lesion in lesions:
         radius = float(np.sqrt(lesion.share * inside.sum() / np.pi)) * FIELD_UM
         center = _lesion_center(lesion, tissue, radius, step, rng)

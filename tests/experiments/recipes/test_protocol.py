@@ -38,6 +38,20 @@ def small(recipe):
     return replace(recipe, training=training, device="cpu")
 
 
+def test_slides_are_opened_as_the_user_says(camelyon, tmp_path, capsys):
+    out = tmp_path / "out"
+    command = ["experiments", "recipe", "camelyon16", str(camelyon), "--out", str(out), "--set-aside", "1"]
+    assert main([*command, "--mpp", "0.25", "--raw-color"]) == 0
+    first = (out / "commands.sh").read_text().splitlines()[0]
+    assert first.endswith("--raw-color --mpp 0.25")
+    sizes = [float(row.split(",")[3] or 0) for row in (out / "cohort.csv").read_text().splitlines()[1:]]
+    capsys.readouterr()
+    assert main([*command, "--mpp", "0.5"]) == 0
+    twice = [float(row.split(",")[3] or 0) for row in (out / "cohort.csv").read_text().splitlines()[1:]]
+    assert max(sizes) > 0
+    assert twice == pytest.approx([2 * size for size in sizes], abs=1e-3)
+
+
 def test_camelyon16_by_one_command(camelyon, tmp_path, encoder):
     recipe = small(SlideRecipe(read_camelyon16(camelyon), tmp_path, set_aside=1))
     *_, last = run_slide_recipe(recipe, encoder)

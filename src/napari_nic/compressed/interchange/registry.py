@@ -260,7 +260,7 @@ def _recognise(path: Path) -> str:
         "the format is not recognised",
         path=path,
         expected="one of " + ", ".join(IMPORTERS.get(name).label for name in IMPORTERS),
-        hint="name the format if you know it",
+        hint="write it as one of these; TRIDENT's .h5 says most of itself",
     )
 
 

@@ -46,7 +46,7 @@ def pool(output: Any, pooling: str, *, prefix_tokens: int = 1) -> torch.Tensor:
             f"pooling {pooling!r} does not apply to this network",
             expected="tokens (B, tokens, C)",
             found=f"{tuple(output.shape)}",
-            hint="use pooling auto",
+            hint="take --pooling auto",
         )
     return output.mean((2, 3)) if output.ndim == 4 else output
 

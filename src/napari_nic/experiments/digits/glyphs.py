@@ -138,7 +138,7 @@ def sklearn_glyphs(part: str = "train") -> Glyphs:
     except ImportError as error:
         raise MissingDependencyError(
             "digits come from MNIST's files or from scikit-learn, and neither is there",
-            hint='name the folder of the files, or: pip install "napari-nic[train]"',
+            hint='name the folder of the files (--digits), or: pip install "napari-nic[train]"',
         ) from error
     found = load_digits()
     first = round(len(found.target) * (1 - _SKLEARN_TEST))

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import shapely
 
@@ -46,13 +47,15 @@ NOTES = (
 )
 
 
-def read_camelyon16(folder: Path | str) -> RecipeCohort:
+def read_camelyon16(folder: Path | str, opening: Mapping[str, Any] | None = None) -> RecipeCohort:
     """Read slides, labels and lesion sizes.
 
     Parameters
     ----------
     folder : Path or str
         That holds ``training`` and ``testing``.
+    opening : mapping, optional
+        How slides are opened: arguments of :func:`~napari_nic.slides.open_slide`.
 
     Raises
     ------
@@ -65,7 +68,7 @@ def read_camelyon16(folder: Path | str) -> RecipeCohort:
     slides = []
     for label in CLASSES:
         for file in list_slides(folder / "training" / label, f"{label}_*"):
-            size = lesion_radius(file, folder / "training" / "lesion_annotations")
+            size = lesion_radius(file, folder / "training" / "lesion_annotations", opening)
             slides.append(RecipeSlide(file, label, "train", size))
     testing = folder / "testing"
     tests = list_slides(testing / "images", "test_*")
@@ -76,13 +79,13 @@ def read_camelyon16(folder: Path | str) -> RecipeCohort:
             raise InvalidParameterError(
                 "a test slide has no label", path=testing / REFERENCE, expected=file.stem, found="no such row"
             )
-        size = lesion_radius(file, testing / "lesion_annotations")
+        size = lesion_radius(file, testing / "lesion_annotations", opening)
         slides.append(RecipeSlide(file, label, "test", size, category))
     require_slides(slides, folder, "training/normal/normal_001.tif and so on")
     return RecipeCohort(NAME, "classification", CLASSES, tuple(slides), notes=NOTES)
 
 
-def lesion_radius(slide: Path, annotations: Path) -> float | None:
+def lesion_radius(slide: Path, annotations: Path, opening: Mapping[str, Any] | None = None) -> float | None:
     """Radius in um of a circle as large as all annotated tumour of a slide; None without an annotation.
 
     Parameters
@@ -91,12 +94,14 @@ def lesion_radius(slide: Path, annotations: Path) -> float | None:
         Says the size of a pixel.
     annotations : Path
         Folder of ASAP files called like slides.
+    opening : mapping, optional
+        Arguments of :func:`~napari_nic.slides.open_slide`.
     """
     file = annotations / f"{slide.stem}.xml"
     if not file.is_file():
         return None
     area_px = tumour_area(read_annotations(file))
-    with open_slide(slide) as opened:
+    with open_slide(slide, **(opening or {})) as opened:
         pixel = opened.require_pixel_size()
     return math.sqrt(area_px * pixel.y * pixel.x / math.pi)
 

@@ -33,14 +33,14 @@ from napari_nic.experiments.recipes.published import TABLES, markdown
 from napari_nic.jobs import CancellationToken, Progress
 from napari_nic.slide_models import ModelBundle, predict
 from napari_nic.slide_models.metrics import ranking
-from napari_nic.slides import open_slide
+from napari_nic.slides import Selection, open_slide
 
 STORES_FOLDER, MODELS_FOLDER, COMMANDS_FILE = "stores", "models", "commands.sh"
 RESULTS_FILE, RESULTS_TABLE, SUBMISSION_FILE = "results.json", "results.md", "submission.csv"
 PAPER_SEEDS = 2
 MACRO = "macro"
 
-READERS: dict[str, Callable[[Path], RecipeCohort]] = {
+READERS: dict[str, Callable[[Path, Mapping[str, Any]], RecipeCohort]] = {
     camelyon16.NAME: camelyon16.read_camelyon16,
     tupac16.NAME: tupac16.read_tupac16,
 }
@@ -64,6 +64,8 @@ class SlideRecipe:
     seed : int
         Chooses these.
     device : str
+    opening : mapping
+        How slides are opened: arguments of :func:`~napari_nic.slides.open_slide`.
     """
 
     cohort: RecipeCohort
@@ -74,6 +76,7 @@ class SlideRecipe:
     set_aside: int = 0
     seed: int = 0
     device: str = "auto"
+    opening: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -123,11 +126,25 @@ def commands(recipe: SlideRecipe, slides: Sequence[RecipeSlide], encoder: str) -
     if recipe.cohort.classes:
         train += ["--classes", ",".join(recipe.cohort.classes)]
     lines = [
-        ["compress", *folders, "--out", stores, "--encoder", encoder],
+        ["compress", *folders, "--out", stores, "--encoder", encoder, *_options(recipe.opening)],
         train,
         ["models", "evaluate", models],
     ]
     return [shlex.join(["napari-nic", *line]) for line in lines]
+
+
+def _options(opening: Mapping[str, Any]) -> list[str]:
+    """Write how slides are opened as options of a command."""
+    selection = opening.get("selection") or Selection()
+    words = {
+        "--mpp": opening.get("mpp"),
+        "--channels": ",".join(map(str, opening.get("channels") or ())) or None,
+        "--scene": selection.scene,
+        "--z": selection.z,
+        "--t": selection.t,
+    }
+    raw = ["--raw-color"] if opening.get("color") == "raw" else []
+    return raw + [str(word) for option in words.items() if option[1] is not None for word in option]
 
 
 def run_slide_recipe(
@@ -156,7 +173,7 @@ def run_slide_recipe(
     token, out, cohort = token or CancellationToken(), recipe.out, recipe.cohort
     slides = write_recipe(recipe, encoder=encoder.spec.name)
     stores, models = out / STORES_FOLDER, out / MODELS_FOLDER
-    yield from _compress_all([*slides, *cohort.unlabelled], encoder, stores, token)
+    yield from _compress_all(recipe, [*slides, *cohort.unlabelled], encoder, token)
     classes = cohort.classes or None
     table = read_cohort(out / TABLE_FILE, cohort.task, stores=stores, classes=classes)
     yield from train_cohort(table, models, recipe.training, device=recipe.device, token=token)
@@ -230,12 +247,15 @@ def _shown(values: Sequence[float]) -> str:
 
 
 def _compress_all(
-    slides: Sequence[RecipeSlide], encoder: Encoder, stores: Path, token: CancellationToken
+    recipe: SlideRecipe, slides: Sequence[RecipeSlide], encoder: Encoder, token: CancellationToken
 ) -> Iterator[Progress]:
     for done, entry in enumerate(slides):
         yield Progress(done, len(slides), "compressing", "slides")
-        path = stores / f"{entry.name}{SUFFIX}"
-        with open_slide(entry.path) as slide, prepare_store(slide, encoder, path=path, token=token) as store:
+        path = recipe.out / STORES_FOLDER / f"{entry.name}{SUFFIX}"
+        with (
+            open_slide(entry.path, **recipe.opening) as slide,
+            prepare_store(slide, encoder, path=path, token=token) as store,
+        ):
             for _ in compress(slide, encoder, store, token=token):
                 pass
 

@@ -12,7 +12,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from napari_nic.errors import InvalidParameterError
 from napari_nic.experiments.recipes.model import (
@@ -35,13 +37,18 @@ NOTES = (
 _NUMBER = re.compile(r"TUPAC-TR-(\d+)", re.IGNORECASE)
 
 
-def read_tupac16(folder: Path | str) -> RecipeCohort:
+def read_tupac16(
+    folder: Path | str,
+    opening: Mapping[str, Any] | None = None,  # noqa: ARG001 - as of all data sets; no slide is opened
+) -> RecipeCohort:
     """Read slides and scores.
 
     Parameters
     ----------
     folder : Path or str
         That holds ``training_image_data`` and ``training_ground_truth.csv``.
+    opening : mapping, optional
+        How slides are opened.
 
     Raises
     ------

@@ -17,6 +17,7 @@ from napari_nic.errors import InvalidParameterError
 from napari_nic.experiments.tissue.cohort import CLASSES, COLUMNS, OUTLINE_SUFFIX, SLIDE_SUFFIX
 from napari_nic.geometry import RegionPx
 from napari_nic.jobs import CancellationToken, Progress
+from napari_nic.names import check_apart
 from napari_nic.patches.tiles import Tile, TileFolder, load_tile, tile_files
 from napari_nic.synthetic import write_pyramid
 
@@ -105,10 +106,14 @@ def write_regions(
     ------
     InvalidParameterError
         If no picture has a mask.
+    StoreError
+        If slides of two pictures would share a file.
     CancelledError
     """
     out, token = Path(out), token or CancellationToken()
     files = tile_files(folder.path)
+    endings = (SLIDE_SUFFIX, f"{NORMAL_SUFFIX}{SLIDE_SUFFIX}")
+    check_apart({file: tuple(out / f"{file.stem}{ending}" for ending in endings) for file in files})
     rows: list[tuple[str, ...]] = []
     skipped: list[tuple[Path, str]] = []
     for done, file in enumerate(files):

@@ -13,6 +13,7 @@ import numpy as np
 from napari_nic.errors import InvalidParameterError
 from napari_nic.experiments.tissue.parts import PARTS, deal_groups
 from napari_nic.patches.tiles import Tile, TileFolder, load_tiles
+from napari_nic.telling import LeftOut, tell
 
 WINDOW_UM = 80.0
 """Side of a window: a little more than a patch of 64 um, so that most patches hold one or two windows."""
@@ -134,6 +135,9 @@ def load_stock(folders: TissueFolders, *, mpp: float) -> TissueStock:
         plain = load_tiles(folders.normal, mpp=mpp, least_side=window)
         skipped += plain.skipped
         pictures += [_picture(replace(tile, mask=_empty(tile)), window) for tile in plain.tiles]
+    for tile in marked.tiles:
+        if tile.mask is None:
+            tell(LeftOut(tile.group, "no outline of its tumour"))
     used = tuple(picture for picture in pictures if len(picture.tumour) or len(picture.normal))
     stock = TissueStock(used, window, tuple(skipped))
     if not stock.sources:

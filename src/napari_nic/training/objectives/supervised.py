@@ -72,7 +72,7 @@ class MultitaskObjective(Objective):
                 f"{self.name} training needs labels",
                 expected="sets of patches with at least two classes each",
                 found=", ".join(f"{count} classes" for count in classes),
-                hint="use class folders with the labelled option, or a method that needs no labels",
+                hint="name labelled tiles (--task), or take a method that needs no labels: vicreg, vae",
             )
         self.heads = nn.ModuleList(mlp_head(options.code_size, max(1, count)) for count in classes)
         self.projection = make_projection(options.code_size, VicregSettings().width) if extra else None
@@ -127,5 +127,5 @@ class SupervisedObjective(MultitaskObjective):
                 "supervised training takes one labelled set",
                 expected="1 set",
                 found=f"{len(sources)} sets",
-                hint="use multitask for several",
+                hint="take the method multitask for several",
             )
