@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import tifffile
@@ -150,3 +151,64 @@ def test_levels_turned_in_different_ways_are_refused(tmp_path, image):
             tif.write(halve(image, factor), photometric="rgb", **options)
     with pytest.raises(UnsupportedPixelsError, match="turned in different ways"):
         open_slide(path)
+
+
+def area(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Average down to (rows, cols)."""
+    return cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
+
+
+ODD_PYRAMIDS = {
+    "up then down": [(481, 641), (241, 321), (120, 160)],
+    "steps of two and four": [(480, 640), (240, 320), (60, 80)],
+    "steps of eight": [(480, 640), (60, 80)],
+    "coarsest first": [(480, 640), (120, 160), (240, 320)],
+}
+
+
+@pytest.mark.parametrize("is_marked", [True, False], ids=["marked", "unmarked"])
+@pytest.mark.parametrize("kind", ODD_PYRAMIDS)
+def test_levels_of_odd_steps_are_levels(tmp_path, image, kind, is_marked):
+    """tifffile joins those of one step only; the others are no pictures of their own."""
+    path, sizes = tmp_path / "odd.tif", ODD_PYRAMIDS[kind]
+    full = area(image, sizes[0])
+    with tifffile.TiffWriter(path) as tif:
+        for index, size in enumerate(sizes):
+            tif.write(area(full, size), photometric="rgb", subfiletype=int(is_marked and index > 0), **TILED)
+    with open_slide(path) as slide:
+        assert [level.shape for level in slide.levels] == sorted(sizes, reverse=True)
+        assert (slide.associated_images, slide.notices) == ((), ())
+        np.testing.assert_array_equal(
+            slide.read_region(len(sizes) - 1, slide.levels[-1].region), area(full, min(sizes))
+        )
+
+
+@pytest.mark.parametrize("is_marked", [True, False], ids=["marked", "unmarked"])
+def test_an_aperio_without_thumbnail(tmp_path, image, is_marked):
+    """The page after the slide is its thumbnail only if it is no level: a thumbnail lies in strips."""
+    path = tmp_path / "slide.svs"
+    with tifffile.TiffWriter(path) as tif:
+        for factor in (1, 2, 4, 8, 16):
+            tif.write(
+                halve(image, factor),
+                photometric="rgb",
+                description=APERIO,
+                subfiletype=int(is_marked and factor > 1),
+                **TILED,
+            )
+    with open_slide(path) as slide:
+        assert [level.downsample_x for level in slide.levels] == [1, 2, 4, 8, 16]
+        assert (slide.associated_images, slide.notices) == ((), ())
+        np.testing.assert_array_equal(slide.read_region(1, slide.levels[1].region), halve(image, 2))
+
+
+def test_small_pictures_of_the_slide_s_aspect_that_are_no_levels(tmp_path, image):
+    path = tmp_path / "beside.tif"
+    with tifffile.TiffWriter(path) as tif:
+        tif.write(image, photometric="rgb", **TILED)
+        tif.write(halve(image, 2), photometric="rgb", subfiletype=1, **TILED)
+        tif.write(halve(image, 8), photometric="rgb", description="macro", subfiletype=1, **TILED)
+        tif.write(halve(image[..., 0], 4), photometric="minisblack", subfiletype=1, **TILED)
+    with open_slide(path) as slide:
+        assert [level.downsample_x for level in slide.levels] == [1, 2]
+        assert "macro" in slide.associated_images

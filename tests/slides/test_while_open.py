@@ -15,11 +15,14 @@ CHILD = """
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from openslide import OpenSlideCache
 from napari_nic.errors import NicError
 from napari_nic.slides import open_slide, read_overview
 
 path, reader, size = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 slide = open_slide(path, reader=reader)
+if reader == "openslide":  # what it holds in memory already can lose nothing any more
+    slide._source._slide.set_cache(OpenSlideCache(0))
 jobs = [
     (level, row, col)
     for level, geometry in enumerate(slide.levels)

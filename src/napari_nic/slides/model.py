@@ -139,6 +139,8 @@ class SourceInfo:
         for any other slide.
     is_fluorescence : bool
         Whether the picture is light on black: channels, added up.
+    is_read_whole : bool
+        Whether a level can only be decoded as a whole, so that reading a little of it is costly.
     """
 
     vendor: str
@@ -154,6 +156,7 @@ class SourceInfo:
     channels: tuple[Channel, ...] = ()
     choice: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     is_fluorescence: bool = False
+    is_read_whole: bool = False
 
 
 class SlideSource(Protocol):

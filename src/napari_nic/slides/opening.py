@@ -21,6 +21,7 @@ from napari_nic.errors import (
 from napari_nic.registry import Registry
 from napari_nic.slides.channels import show_channels
 from napari_nic.slides.kinds import FileKind, identify
+from napari_nic.slides.level_check import drop_other_pictures
 from napari_nic.slides.model import Channel, ChannelSource, OpenSource, Selection, SlideSource
 from napari_nic.slides.slide import Slide
 from napari_nic.telling import Notices, tell
@@ -118,11 +119,12 @@ def open_slide(
     channels: Sequence[str | int] | None = None,
     selection: Selection | None = None,
 ) -> Slide:
-    """Open a slide of any vendor; no pixel is read.
+    """Open a slide of any vendor.
 
-    A file of separate channels is no picture before channels are chosen. They are added up, each in its
-    colour, on black; where the file does not say which values are black and full, tiles of its coarsest level
-    are read for that.
+    Of a file of several levels some tiles are read, to see whether they are levels of one picture; one that
+    is not is left out, and told. A file of separate channels is no picture before channels are chosen. They
+    are added up, each in its colour, on black; where the file does not say which values are black and full,
+    tiles of its coarsest level are read for that.
 
     Parameters
     ----------
@@ -159,7 +161,7 @@ def open_slide(
     with _from_outside(path):
         name, source = _open_source(path, reader, selection)
         try:
-            shown = show_channels(source, channels, path)
+            shown = drop_other_pictures(show_channels(source, channels, path))
             slide = Slide(path, name, shown, to_srgb=color == "srgb", mpp=mpp)
         except (
             ValueError,

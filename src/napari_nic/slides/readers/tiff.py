@@ -89,6 +89,7 @@ class TiffSource:
             fingerprint_files=(source.path,),
             notices=tuple(facts.notices),
             choice=facts.choice,
+            is_read_whole=any(picture.is_whole for picture in self._pictures),
         )
 
     def read_tile(self, level: int, row: int, col: int) -> RgbArray | None:
@@ -152,8 +153,7 @@ def open_tiff(path: Path, selection: Selection | None = None) -> SlideSource | C
 
 def _open(tif: tifffile.TiffFile, source: ByteSource, selection: Selection) -> SlideSource | ChannelSource:
     facts = read_facts(tif)
-    series = tif.series[facts.series]
-    places, choice, told = choose_stack(series.levels[0], selection, source.path)
+    places, choice, told = choose_stack(facts.pyramid.levels[0], selection, source.path)
     facts.choice.update(choice)
     facts.notices.extend(told)
 
@@ -162,7 +162,7 @@ def _open(tif: tifffile.TiffFile, source: ByteSource, selection: Selection) -> S
         return TiffPicture(planes, source, WHITE), notices
 
     try:
-        levels, notices = read_levels(series, facts, open_level)
+        levels, notices = read_levels(facts, open_level)
     except ChannelsError:
         return _open_channels(tif, facts, places, source)
     pictures = [level.picture for level in levels]
@@ -182,7 +182,7 @@ def _open_channels(
     def open_level(level: Any) -> tuple[TiffPicture, list[str]]:
         return LightPicture(choose_pages(level, places), source), []
 
-    levels, notices = read_levels(tif.series[facts.series], facts, open_level)
+    levels, notices = read_levels(facts, open_level)
     facts.notices.extend(notices)
     if orientation_of([level.picture.page for level in levels]) != 1:
         raise refusal("channels that lie on their side")

@@ -28,8 +28,8 @@ OpenLevel = Callable[[Any], tuple[TiffPicture, list[str]]]
 """Makes the picture of a level of tifffile's series, and says what the user must be told."""
 
 
-def read_levels(series: Any, facts: TiffFacts, open_level: OpenLevel) -> tuple[list[TiffLevel], list[str]]:
-    """Return the levels of tifffile's series, finest first, and what the user must be told.
+def read_levels(facts: TiffFacts, open_level: OpenLevel) -> tuple[list[TiffLevel], list[str]]:
+    """Return the levels of the slide, finest first, and what the user must be told.
 
     Raises
     ------
@@ -40,8 +40,8 @@ def read_levels(series: Any, facts: TiffFacts, open_level: OpenLevel) -> tuple[l
     """
     levels: list[TiffLevel] = []
     notices: list[str] = []
-    spacings = facts.spacings if len(facts.spacings) == len(series.levels) else []
-    for index, level in enumerate(series.levels):
+    spacings = facts.spacings if len(facts.spacings) == len(facts.pyramid.levels) else []
+    for index, level in enumerate(facts.pyramid.levels):
         try:
             picture, told = open_level(level)
         except UnsupportedPixelsError as error:

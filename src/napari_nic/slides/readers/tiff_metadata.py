@@ -23,10 +23,11 @@ from napari_nic.slides.readers.tiff_pixel_size import (
     qptiff_claims,
     resolution_claims,
 )
+from napari_nic.slides.readers.tiff_series import Pyramid, find_pyramid, is_mask
 from napari_nic.slides.readers.tiff_structure import MAX_PAGES
 
 _TEXT_TAGS = ("ImageDescription", "Make", "Model", "Software", "DateTime", "Artist", "HostComputer")
-_ICC_TAG, _MASK_BIT = 34675, 4
+_ICC_TAG = 34675
 _ASSOCIATED_MAX_PIXELS = 2**26  # what is larger is no label
 _RIVAL_SHARE = 4  # a second picture of a quarter of the slide's pixels is no label either
 
@@ -39,8 +40,8 @@ class TiffFacts:
     ----------
     vendor : str
         As OpenSlide names vendors where it knows them.
-    series : int
-        Index of the slide among tifffile's series.
+    pyramid : Pyramid
+        The slide among tifffile's series.
     pixel_sizes : tuple of PixelSizeClaim
         Most trustworthy first.
     icc_profile : bytes or None
@@ -62,7 +63,7 @@ class TiffFacts:
     """
 
     vendor: str
-    series: int
+    pyramid: Pyramid
     pixel_sizes: tuple[PixelSizeClaim, ...]
     icc_profile: bytes | None
     properties: Mapping[str, str]
@@ -104,19 +105,20 @@ def read_facts(tif: tifffile.TiffFile) -> TiffFacts:
     flag = next((name for name in _DIALECTS if getattr(tif, f"is_{name}")), "")
     vendor, read = _DIALECTS.get(flag, ("generic-tiff", lambda *_: _Dialect()))
     dialect = read(tif, series)
+    pyramid = find_pyramid(tif, series)
     page = tif.series[series].levels[0].keyframe
     profile = page.tags.valueof(_ICC_TAG)
     return TiffFacts(
         vendor=vendor,
-        series=series,
+        pyramid=pyramid,
         pixel_sizes=(*dialect.claims, *resolution_claims(page)),
         icc_profile=bytes(profile) if isinstance(profile, bytes | tuple) else None,
         properties=_tag_properties(page) | dialect.properties,
-        associated=_associated(tif, series),
+        associated=_associated(tif, pyramid),
         channels=read_channels(tif, series),
         spacings=dialect.spacings,
         bits=dialect.bits,
-        notices=dialect.notices + _rivals(tif, series),
+        notices=dialect.notices + _rivals(tif, pyramid),
     )
 
 
@@ -254,22 +256,14 @@ def _largest(tif: tifffile.TiffFile) -> int:
 
 def _areas(tif: tifffile.TiffFile) -> list[int]:
     return [
-        0 if _is_mask(page := series.keyframe) else page.imagelength * page.imagewidth
-        for series in tif.series
+        0 if is_mask(page := series.keyframe) else page.imagelength * page.imagewidth for series in tif.series
     ]
 
 
-def _is_mask(page: Any) -> bool:
-    """Whether a page only says which pixels of another one count, as GDAL writes them."""
-    return page.photometric == tifffile.PHOTOMETRIC.MASK or bool(int(page.subfiletype) & _MASK_BIT)
-
-
-def _rivals(tif: tifffile.TiffFile, main: int) -> list[str]:
+def _rivals(tif: tifffile.TiffFile, pyramid: Pyramid) -> list[str]:
     """Name other pictures of like size: a file of several slides, of which one is shown."""
-    areas = _areas(tif)
-    others = [
-        area for index, area in enumerate(areas) if index != main and _RIVAL_SHARE * area >= areas[main]
-    ]
+    areas, main = _areas(tif), pyramid.index
+    others = [index for index in pyramid.others if _RIVAL_SHARE * areas[index] >= areas[main]]
     if not others or tif.is_svs or tif.is_ndpi or tif.is_philips or tif.is_qpi:
         return []
     return [f"the file holds {len(others) + 1} pictures of like size: number {main + 1} is shown"]
@@ -280,12 +274,13 @@ def _tag_properties(page: Any) -> dict[str, str]:
     return {f"tiff.{name}": str(value) for name, value in values.items() if value}
 
 
-def _associated(tif: tifffile.TiffFile, main: int) -> dict[str, int]:
+def _associated(tif: tifffile.TiffFile, pyramid: Pyramid) -> dict[str, int]:
     """Small single pictures beside the pyramid, under the names that their page gives them."""
     found: dict[str, int] = {}
-    for index, series in enumerate(tif.series):
+    for index in pyramid.others:
+        series = tif.series[index]
         page = series.keyframe
-        if index == main or _is_mask(page) or series.axes not in ("YX", "YXS", "SYX"):
+        if is_mask(page) or series.axes not in ("YX", "YXS", "SYX"):
             continue
         if page.imagelength * page.imagewidth <= _ASSOCIATED_MAX_PIXELS:
             name = (series.name or page.description.split("\n")[0]).strip().lower() or f"image-{index}"

@@ -61,6 +61,11 @@ class TiffPicture:
                 self._check_last(plane, index)
 
     @property
+    def is_whole(self) -> bool:
+        """Whether it can only be decoded as a whole."""
+        return self._is_whole
+
+    @property
     def page(self) -> Any:
         """tifffile's first page."""
         return self._planes[0].page
