@@ -204,3 +204,47 @@ def test_padding_is_recognised_where_the_spacings_do_not_help(tmp_path, is_state
             y, x = int(1600 // level.downsample_y), int(1200 // level.downsample_x)
             pixel = slide.read_region(index, RegionPx(y, x, 2, 2)).mean((0, 1))
             assert pixel[:2] == pytest.approx((1200 * 255 / 2600, 1600 * 255 / 2100), abs=6)
+
+
+@pytest.mark.parametrize("size", [(192, 160), (80, 96), (96, 79)])
+def test_an_ome_size_of_another_picture_is_told_and_not_used(tmp_path, size):
+    """A program that cut, turned or shrank the picture left the metadata as they were."""
+    xml = (
+        '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">'
+        '<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint8" '
+        f'SizeX="{size[0]}" SizeY="{size[1]}" SizeC="3" SizeZ="1" SizeT="1" '
+        'PhysicalSizeX="0.5" PhysicalSizeY="0.5"><Channel ID="Channel:0:0" SamplesPerPixel="3"/>'
+        '<TiffData IFD="0" PlaneCount="1"/></Pixels></Image></OME>'
+    )
+    path = write(tmp_path / "a.ome.tif", description=xml)
+    said = f"OME speaks of {size[0]} x {size[1]} px, and the file holds 96 x 80 px"
+    with open_slide(path) as slide:
+        assert slide.pixel_size is None
+        assert slide.pixel_size_note == f"OME PhysicalSizeX says 0.5 x 0.5 um/px, but {said}"
+        assert slide.notices == (f"the metadata contradict the pixels: {said}",)
+        assert slide.unbelieved_mpp == 0.5
+    with open_slide(path, mpp=0.5) as slide:
+        assert slide.require_pixel_size().mean == 0.5
+
+
+@pytest.mark.parametrize(
+    ("area", "is_believed"),
+    [
+        ("[0,0 96x80]", True),
+        ("[10,20,96x80]", True),
+        ("[0,0 4000x900]", True),  # a part was cut out of it
+        ("[0,0 97x81]", True),
+        ("[0,0 384x320]", False),
+        ("[0,100,192x160]", False),
+    ],
+)
+def test_an_aperio_that_was_made_smaller(tmp_path, area, is_believed):
+    """Programs that shrink a slide keep its description, and with it the size of its former pixels."""
+    description = (
+        f"Aperio Image Library v11.2.1\r\n5000x1000 {area} (32x32) JPEG/RGB Q=70|AppMag = 40|MPP = 0.25"
+    )
+    y, _, note = size_of(write(tmp_path / "a.svs", description=description))
+    assert (y == 0.25) is is_believed
+    if not is_believed:
+        assert "aperio.MPP says 0.25 x 0.25 um/px, but of a picture of" in note
+        assert "the file holds 96 x 80 px" in note

@@ -97,11 +97,22 @@ class Selection:
 
 @dataclass(frozen=True)
 class PixelSizeClaim:
-    """What one place in the file says about the size of a level-0 pixel, in um, however absurd."""
+    """What one place in the file says about the size of a level-0 pixel, in um, however absurd.
+
+    Attributes
+    ----------
+    y, x : float
+        Micrometres; NaN where it says no length.
+    source : str
+        The place.
+    doubt : str
+        Why it must not be believed unless a user confirms it; empty where nothing speaks against it.
+    """
 
     y: float
     x: float
     source: str
+    doubt: str = ""
 
 
 @dataclass(frozen=True)

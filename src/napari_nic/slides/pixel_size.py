@@ -32,7 +32,7 @@ def choose_pixel_size(claims: Sequence[PixelSizeClaim]) -> tuple[PixelSize | Non
 
 def _is_sensible(claim: PixelSizeClaim) -> bool:
     in_range = MPP_MIN <= claim.y <= MPP_MAX and MPP_MIN <= claim.x <= MPP_MAX
-    return in_range and max(claim.y / claim.x, claim.x / claim.y) <= MOST_ASPECT
+    return not claim.doubt and in_range and max(claim.y / claim.x, claim.x / claim.y) <= MOST_ASPECT
 
 
 def _told(claim: PixelSizeClaim) -> str:
@@ -41,7 +41,8 @@ def _told(claim: PixelSizeClaim) -> str:
     if math.isnan(claim.y) or math.isnan(claim.x):
         side, value = ("down", claim.y) if math.isnan(claim.x) else ("across", claim.x)
         return f"{claim.source} says {value:g} um/px {side} and nothing of the other side"
-    return f"{claim.source} says {claim.x:g} x {claim.y:g} um/px, which cannot be"
+    why = f"but {claim.doubt}" if claim.doubt else "which cannot be"
+    return f"{claim.source} says {claim.x:g} x {claim.y:g} um/px, {why}"
 
 
 def unbelieved(claims: Sequence[PixelSizeClaim]) -> float | None:

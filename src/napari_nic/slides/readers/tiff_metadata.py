@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import tifffile
@@ -186,7 +186,8 @@ def _read_aperio(tif: tifffile.TiffFile, series: int) -> _Dialect:
     for item in tif.series[series].keyframe.description.split("|")[1:]:
         key, _, value = item.partition("=")
         properties[f"aperio.{key.strip()}"] = value.strip()
-    return _Dialect(aperio_claims(properties), properties)
+    page = tif.series[series].keyframe
+    return _Dialect(aperio_claims(properties, page), properties)
 
 
 def _read_philips(tif: tifffile.TiffFile, series: int) -> _Dialect:
@@ -199,22 +200,32 @@ def _read_ome(tif: tifffile.TiffFile, series: int) -> _Dialect:
     root = tifffile.xml2dict(tif.ome_metadata or "").get("OME", {})
     images = root.get("Image", []) if isinstance(root, dict) else []
     images = images if isinstance(images, list) else [images]
-    pixels = _pixels_of(images[series : series + 1] + images, tif.series[series].keyframe)
+    pixels, doubt = _pixels_of(images[series : series + 1] + images, tif.series[series].keyframe)
     claims, notices = ome_claims(pixels)
+    claims = tuple(replace(claim, doubt=doubt) for claim in claims)
+    notices += [f"the metadata contradict the pixels: {doubt}"] if doubt else []
     plain = {
         f"ome.{key}": str(value) for key, value in pixels.items() if isinstance(value, str | int | float)
     }
     return _Dialect(claims, plain, bits=bits_of_ome(pixels), notices=notices + _elsewhere(tif))
 
 
-def _pixels_of(images: list[Any], page: Any) -> dict[str, Any]:
-    """Return the Pixels of the image that a page belongs to: tifffile leaves out images without pages."""
-    for image in images:
-        pixels = image.get("Pixels") if isinstance(image, dict) else None
-        size = (page.imagewidth, page.imagelength)
-        if isinstance(pixels, dict) and (pixels.get("SizeX"), pixels.get("SizeY")) == size:
-            return pixels
-    return {}
+def _pixels_of(images: list[Any], page: Any) -> tuple[dict[str, Any], str]:
+    """Return the Pixels of the image that a page belongs to, and why it may not be that page's.
+
+    tifffile leaves out images without pages. Where none is of the page's size, the file was cut or made
+    smaller by a program that left the metadata as they were.
+    """
+    every = [image.get("Pixels") for image in images if isinstance(image, dict)]
+    found = [pixels for pixels in every if isinstance(pixels, dict)]
+    size = page.imagewidth, page.imagelength
+    for pixels in found:
+        if (pixels.get("SizeX"), pixels.get("SizeY")) == size:
+            return pixels, ""
+    if not found:
+        return {}, ""
+    stated = f"{found[0].get('SizeX', '?')} x {found[0].get('SizeY', '?')}"
+    return found[0], f"OME speaks of {stated} px, and the file holds {size[0]} x {size[1]} px"
 
 
 def _elsewhere(tif: tifffile.TiffFile) -> list[str]:

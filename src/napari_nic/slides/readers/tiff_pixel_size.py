@@ -8,6 +8,7 @@ from typing import Any
 
 import tifffile
 
+from napari_nic.slides.levels import is_same_picture
 from napari_nic.slides.model import PixelSizeClaim
 from napari_nic.slides.pixel_size import parse_float
 from napari_nic.slides.readers.tiff_channels import parse_xml
@@ -34,6 +35,8 @@ _UM_PER_TAG = {
     tifffile.RESUNIT.MICROMETER: 1.0,
 }
 _IMAGEJ_UNIT = re.compile(r"^(y?)unit=(.*)$", re.MULTILINE)
+_APERIO_AREA = re.compile(r"\[\d+,\d+[ ,]+(\d{1,9})x(\d{1,9})\]")
+_SHRUNK_BY = 1.2
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 
 
@@ -43,14 +46,28 @@ def um_of_unit(unit: object) -> float | None:
     return UM_PER_UNIT.get(text)
 
 
-def aperio_claims(properties: Mapping[str, str]) -> Claims:
-    """``MPP = 0.2520``; some programs that write such files state the axes, or use other cases."""
+def aperio_claims(properties: Mapping[str, str], page: Any) -> Claims:
+    """``MPP = 0.2520``; some programs that write such files state the axes, or use other cases.
+
+    A page that is the described picture made smaller has larger pixels than its description says.
+    """
     values = {key.lower(): parse_float(value) for key, value in properties.items()}
     both = values.get("aperio.mpp")
     x, y = values.get("aperio.mppx", both), values.get("aperio.mppy", both)
     if x is None or y is None:
         return ()
-    return (PixelSizeClaim(y, x, "aperio.MPP"),)
+    return (PixelSizeClaim(y, x, "aperio.MPP", _shrunk(page)),)
+
+
+def _shrunk(page: Any) -> str:
+    found = _APERIO_AREA.search(page.description.split("|")[0])
+    if found is None:
+        return ""
+    width, height = int(found.group(1)), int(found.group(2))
+    held = page.imagelength, page.imagewidth
+    if min(held) * _SHRUNK_BY > min(height, width) or not is_same_picture((height, width), held):
+        return ""  # the same size, or a part of it in the same resolution
+    return f"of a picture of {width} x {height} px, and the file holds {held[1]} x {held[0]} px"
 
 
 def philips_spacings(text: str) -> list[tuple[float, float]]:
