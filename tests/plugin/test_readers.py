@@ -17,7 +17,7 @@ from napari_nic.plugin import readers
 from napari_nic.plugin.layers import METADATA_KEY
 from napari_nic.plugin.model_news import MODEL_NEWS
 from napari_nic.plugin.readers import get_reader
-from napari_nic.slides import slide_suffixes
+from napari_nic.slides import slide_suffixes, told_suffixes
 
 MANIFEST = Path(napari_nic.__file__).with_name("napari.yaml")
 
@@ -116,6 +116,29 @@ def test_bad_file_is_told_in_a_window(tmp_path, monkeypatch):
     assert told[0].file == path
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        (
+            "a.ndpis",
+            b"[NanoZoomer Digital Pathology Image Set]\r\nNoImages=1\r\nImage0=a-DAPI.ndpi\r\n",
+            "a-DAPI.ndpi",
+        ),
+        ("a.afi", b"<ImageList><Image><Path>a_DAPI.svs</Path></Image></ImageList>", "a_DAPI.svs"),
+        ("a.vsi", b"II*\0" + bytes(60), "OME-TIFF"),
+        ("a.kfb", b"KFB" + bytes(60), "OME-TIFF"),
+    ],
+)
+def test_what_only_says_which_file_to_open_is_told_in_our_words(tmp_path, monkeypatch, name, text, said):
+    """napari would say that no plugin reads it."""
+    monkeypatch.setattr("napari.current_viewer", lambda: None)
+    path = tmp_path / name
+    path.write_bytes(text)
+    with pytest.raises(UnreadableSlideError) as caught:
+        get_reader(str(path))(str(path))
+    assert said in caught.value.hint
+
+
 def test_raw_colours_are_a_setting(slide_file, settings):
     settings.set(readers.COLOR_SETTING, "raw")
     (layer,) = readers.read_slide(slide_file)
@@ -126,7 +149,8 @@ def test_raw_colours_are_a_setting(slide_file, settings):
 def test_manifest_names_every_suffix_and_is_linked():
     manifest = PluginManifest.from_file(MANIFEST)
     patterns = manifest.contributions.readers[0].filename_patterns
-    assert {f"*{suffix}" for suffix in slide_suffixes()} <= set(patterns)
+    suffixes = (*slide_suffixes(), *told_suffixes(), *readers.ANNOTATION_SUFFIXES)
+    assert sorted(patterns) == sorted(f"*{suffix}" for suffix in suffixes)
     assert Path(__file__).parents[2].joinpath("napari.yaml").resolve() == MANIFEST.resolve()
 
 

@@ -13,7 +13,7 @@ from napari_nic.names import STORE_SUFFIX
 from napari_nic.plugin.layers import METADATA_KEY, LayerData, overlay_layer, slide_layer, tag_of
 from napari_nic.plugin.model_news import MODEL_NEWS
 from napari_nic.plugin.settings import Settings
-from napari_nic.slides import Slide, choice_options, open_slide, slide_suffixes
+from napari_nic.slides import Slide, choice_options, open_slide, slide_suffixes, told_suffixes
 
 if TYPE_CHECKING:
     from napari_nic.compressed import CompressedSlide
@@ -217,7 +217,7 @@ def _reader_of(path: Path) -> Callable[[Path], list[LayerData]] | None:
         return read_slide if _is_slide_folder(path) else None
     if name.endswith(ANNOTATION_SUFFIXES):
         return read_annotation_file
-    return read_slide if name.endswith(slide_suffixes()) else None
+    return read_slide if name.endswith(slide_suffixes() + told_suffixes()) else None
 
 
 def _is_slide_folder(path: Path) -> bool:

@@ -2,7 +2,14 @@
 
 from napari_nic.slides.channels import choice_options, clean_choice, describe_choice
 from napari_nic.slides.model import Channel, ColorInfo, Level, Selection, SlideSource, SourceInfo
-from napari_nic.slides.opening import READERS, open_slide, read_channels, register_reader, slide_suffixes
+from napari_nic.slides.opening import (
+    READERS,
+    open_slide,
+    read_channels,
+    register_reader,
+    slide_suffixes,
+    told_suffixes,
+)
 from napari_nic.slides.overview import Overview, read_overview
 from napari_nic.slides.slide import Slide
 
@@ -24,4 +31,5 @@ __all__ = [
     "read_overview",
     "register_reader",
     "slide_suffixes",
+    "told_suffixes",
 ]

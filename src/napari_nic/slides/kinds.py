@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from napari_nic.names import SLIDE_SUFFIXES, TEXT_SUFFIXES
+
 HEAD_BYTES = 4096
 """Enough for every mark below."""
 
@@ -90,19 +92,7 @@ def _folder(path: Path) -> FileKind:
     return FileKind(problem="a folder that holds neither a DICOM nor an OME-Zarr slide", hint=hint)
 
 
-_SLIDE_SUFFIXES = (
-    ".svs",
-    ".tif",
-    ".tiff",
-    ".ndpi",
-    ".mrxs",
-    ".scn",
-    ".bif",
-    ".czi",
-    ".vms",
-    ".zarr",
-    ".qptiff",
-)
+_SLIDE_SUFFIXES = tuple(suffix for suffix in SLIDE_SUFFIXES if suffix not in TEXT_SUFFIXES)
 
 
 def _is_dicom(path: Path) -> bool:
@@ -200,12 +190,16 @@ def _by_name(path: Path, head: bytes) -> FileKind | None:
     return None
 
 
-_FOREIGN_SUFFIXES = {
+_SCANNER_SUFFIXES = {
     ".kfb": "a KFBio slide",
     ".sdpc": "a TEKSQRAY slide",
     ".tmap": "a UNIC slide",
     ".mds": "a Motic slide",
     ".mdsx": "a Motic slide",
+    ".ets": "the pixels of an Olympus VSI slide",
+    ".i2syntax": "a Philips i2Syntax slide",
+}
+_FOREIGN_SUFFIXES = _SCANNER_SUFFIXES | {
     ".zvi": "a Zeiss ZVI picture",
     ".oib": "an Olympus OIB picture",
     ".oir": "an Olympus OIR picture",
@@ -215,8 +209,11 @@ _FOREIGN_SUFFIXES = {
     ".dzi": "a Deep Zoom picture",
     ".szi": "a Smart Zoom picture",
     ".jpx": "a JPEG 2000 picture",
-    ".ets": "the pixels of an Olympus VSI slide",
 }
+
+TOLD_SUFFIXES = (".afi", ".ndpis", ".vsi", *_SCANNER_SUFFIXES)
+"""Of files that stand for slides and that only slide programs know: no reader is there for them, and the
+refusal says what to open or do instead. Pictures of microscopes are not among them: others may read them."""
 
 
 # -- by the first bytes ------------------------------------------------------------------------------------
@@ -227,12 +224,9 @@ def _by_magic(path: Path, head: bytes) -> FileKind | None:  # noqa: ARG001 - all
         return FileKind("tiff")
     if _has_dicom_mark(head):
         return FileKind("dicom")
-    for magic, name in _KNOWN:
-        if head.startswith(magic):
-            return FileKind(name)
-    for offset, magic, what, hint in _FOREIGN:
+    for offset, magic, kind in _MAGICS:
         if head[offset : offset + len(magic)] == magic:
-            return FileKind(problem=what, hint=hint)
+            return kind
     if not any(head):
         return FileKind(
             problem="the file begins with zeros only", hint="the copy was never finished: copy it again"
@@ -240,48 +234,48 @@ def _by_magic(path: Path, head: bytes) -> FileKind | None:  # noqa: ARG001 - all
     return None
 
 
-_KNOWN = (
-    (b"\x89PNG\r\n\x1a\n", "png"),
-    (b"\xff\xd8\xff", "jpeg"),
-    (b"ZISRAWFILE", "czi"),
-    (b"SQLite format 3\0", "sakura"),
-    (b"[Virtual Microscope Specimen]", "vms"),
-    (b"[Uncompressed Virtual Microscope Specimen]", "vms"),
-)
-
-_FOREIGN = (
-    (0, b"PK\x03\x04", "a ZIP archive, not a slide", _UNPACK_HINT),
-    (0, b"\x1f\x8b", "a gzip archive, not a slide", _UNPACK_HINT),
-    (0, b"BZh", "a bzip2 archive, not a slide", _UNPACK_HINT),
-    (0, b"\xfd7zXZ\0", "an xz archive, not a slide", _UNPACK_HINT),
-    (0, b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive, not a slide", _UNPACK_HINT),
-    (0, b"Rar!", "a RAR archive, not a slide", _UNPACK_HINT),
-    (257, b"ustar", "a tar archive, not a slide", _UNPACK_HINT),
-    (0, b"%PDF", "a PDF document, not a slide", "open the slide itself"),
-    (0, b"GIF8", "a GIF picture, which is not read", _SAVE_HINT),
-    (0, b"BM", "a BMP picture, which is not read", _SAVE_HINT),
-    (8, b"WEBP", "a WebP picture, which is not read", _SAVE_HINT),
-    (4, b"jP  ", "a JPEG 2000 picture, which is not read", _SAVE_HINT),
-    (0, b"\xff\x4f\xff\x51", "a JPEG 2000 codestream, which is not read", _SAVE_HINT),
-    (4, b"JXL ", "a JPEG XL picture, which is not read", _SAVE_HINT),
-    (0, b"\xff\x0a", "a JPEG XL picture, which is not read", _SAVE_HINT),
-    (4, b"ftyp", "a film or HEIF picture, not a slide", _SAVE_HINT),
-    (0, b"8BPS", "a Photoshop picture, which is not read", _SAVE_HINT),
-    (0, b"\xda\xce\xbe\x0a", "a Nikon ND2 picture, which cannot be read", EXPORT_HINT),
-    (0, b"\x70\0\0\0", "a Leica LIF collection, which cannot be read", EXPORT_HINT),
+_MAGICS: tuple[tuple[int, bytes, FileKind], ...] = (
+    (0, b"\x89PNG\r\n\x1a\n", FileKind("png")),
+    (0, b"\xff\xd8\xff", FileKind("jpeg")),
+    (0, b"ZISRAWFILE", FileKind("czi")),
+    (0, b"SQLite format 3\x00", FileKind("sakura")),
+    (0, b"[Virtual Microscope Specimen]", FileKind("vms")),
+    (0, b"[Uncompressed Virtual Microscope Specimen]", FileKind("vms")),
+    (0, b"PK\x03\x04", FileKind(problem="a ZIP archive, not a slide", hint=_UNPACK_HINT)),
+    (0, b"\x1f\x8b", FileKind(problem="a gzip archive, not a slide", hint=_UNPACK_HINT)),
+    (0, b"BZh", FileKind(problem="a bzip2 archive, not a slide", hint=_UNPACK_HINT)),
+    (0, b"\xfd7zXZ\x00", FileKind(problem="an xz archive, not a slide", hint=_UNPACK_HINT)),
+    (0, b"7z\xbc\xaf'\x1c", FileKind(problem="a 7-Zip archive, not a slide", hint=_UNPACK_HINT)),
+    (0, b"Rar!", FileKind(problem="a RAR archive, not a slide", hint=_UNPACK_HINT)),
+    (257, b"ustar", FileKind(problem="a tar archive, not a slide", hint=_UNPACK_HINT)),
+    (0, b"%PDF", FileKind(problem="a PDF document, not a slide", hint="open the slide itself")),
+    (0, b"GIF8", FileKind(problem="a GIF picture, which is not read", hint=_SAVE_HINT)),
+    (0, b"BM", FileKind(problem="a BMP picture, which is not read", hint=_SAVE_HINT)),
+    (8, b"WEBP", FileKind(problem="a WebP picture, which is not read", hint=_SAVE_HINT)),
+    (4, b"jP  ", FileKind(problem="a JPEG 2000 picture, which is not read", hint=_SAVE_HINT)),
+    (0, b"\xffO\xffQ", FileKind(problem="a JPEG 2000 codestream, which is not read", hint=_SAVE_HINT)),
+    (4, b"JXL ", FileKind(problem="a JPEG XL picture, which is not read", hint=_SAVE_HINT)),
+    (0, b"\xff\n", FileKind(problem="a JPEG XL picture, which is not read", hint=_SAVE_HINT)),
+    (4, b"ftyp", FileKind(problem="a film or HEIF picture, not a slide", hint=_SAVE_HINT)),
+    (0, b"8BPS", FileKind(problem="a Photoshop picture, which is not read", hint=_SAVE_HINT)),
+    (0, b"\xda\xce\xbe\n", FileKind(problem="a Nikon ND2 picture, which cannot be read", hint=EXPORT_HINT)),
+    (0, b"p\x00\x00\x00", FileKind(problem="a Leica LIF collection, which cannot be read", hint=EXPORT_HINT)),
     (
         0,
         b"\xd0\xcf\x11\xe0",
-        "an OLE file (Zeiss ZVI, Olympus OIB or an office document), not a slide",
-        EXPORT_HINT,
+        FileKind(
+            problem="an OLE file (Zeiss ZVI, Olympus OIB or an office document), not a slide",
+            hint=EXPORT_HINT,
+        ),
     ),
     (
         0,
         b"\x89HDF\r\n\x1a\n",
-        "an HDF5 file (features or an Imaris picture), not a slide",
-        "open the slide itself",
+        FileKind(
+            problem="an HDF5 file (features or an Imaris picture), not a slide", hint="open the slide itself"
+        ),
     ),
-    (0, b"\x93NUMPY", "a NumPy array, not a slide", "open the slide itself"),
+    (0, b"\x93NUMPY", FileKind(problem="a NumPy array, not a slide", hint="open the slide itself")),
 )
 
 

@@ -20,7 +20,7 @@ from napari_nic.errors import (
 )
 from napari_nic.registry import Registry
 from napari_nic.slides.channels import show_channels
-from napari_nic.slides.kinds import FileKind, identify
+from napari_nic.slides.kinds import TOLD_SUFFIXES, FileKind, identify
 from napari_nic.slides.level_check import drop_other_pictures
 from napari_nic.slides.model import Channel, ChannelSource, OpenSource, Selection, SlideSource
 from napari_nic.slides.slide import Slide
@@ -108,6 +108,11 @@ register_reader(
 def slide_suffixes() -> tuple[str, ...]:
     """Return the suffixes that slides usually have, sorted, each with its dot."""
     return tuple(sorted({suffix for suffixes in _SUFFIXES.values() for suffix in suffixes}))
+
+
+def told_suffixes() -> tuple[str, ...]:
+    """Return the suffixes of slides that are not opened, but of which is told what to open or do instead."""
+    return tuple(sorted(set(TOLD_SUFFIXES) - set(slide_suffixes())))
 
 
 def open_slide(
