@@ -11,7 +11,9 @@ import numpy.typing as npt
 from pydicom.uid import UID
 
 from napari_nic.errors import UnsupportedPixelsError
+from napari_nic.slides.readers.codestreams import read_jpeg_header
 from napari_nic.slides.readers.jpeg_markers import read_jpeg, read_jpeg2000
+from napari_nic.slides.readers.jpeg_short import is_short
 
 if TYPE_CHECKING:
     import pydicom
@@ -190,7 +192,14 @@ def _decode(data: bytes, pixels: DicomPixels) -> npt.NDArray[Any]:
 def _jpeg(data: bytes, colors: str | None) -> npt.NDArray[Any]:
     if b"\xff\xd9" not in data[-64:]:
         raise ValueError("a JPEG stream without its end")  # libjpeg would fill the rest with grey
-    return np.asarray(imagecodecs.jpeg8_decode(data, colorspace=colors, outcolorspace=colors and "RGB"))
+
+    def decode(stream: bytes) -> npt.NDArray[Any]:
+        return np.asarray(imagecodecs.jpeg8_decode(stream, colorspace=colors, outcolorspace=colors and "RGB"))
+
+    decoded = decode(data)
+    if is_short(data, read_jpeg_header(data).scan, decoded, decode):
+        raise ValueError("a JPEG stream that ends before its last pixels")
+    return decoded
 
 
 def _to_rgb(ycbcr: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -20,6 +20,8 @@ from napari_nic.errors import DamagedSlideError, NicError, OutOfBoundsError, Unr
 from napari_nic.slides.depth import camera_bits, told
 from napari_nic.slides.memory import free_memory
 from napari_nic.slides.model import WHITE, Level, PixelSizeClaim, RgbArray, SourceInfo, to_rgb
+from napari_nic.slides.readers.codestreams import read_jpeg_header
+from napari_nic.slides.readers.jpeg_short import is_short
 from napari_nic.slides.readers.picture_files import (
     UM_PER_CM,
     UM_PER_INCH,
@@ -40,6 +42,7 @@ BYTES_PER_PIXEL = 9
 
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 _DAMAGED = (OSError, ValueError, SyntaxError, RuntimeError, KeyError, IndexError, OverflowError, EOFError)
+_COPY_AGAIN = "the file is damaged: copy it again from where it came"
 _TILES_HINT = "convert it to a tiled TIFF, for instance with: vips tiffsave IN OUT.tif --tile --pyramid"
 _PLAIN_GAMMA = 0.45455
 _GAMMA_NEAR = 0.02
@@ -122,7 +125,7 @@ class PlainSource:
                 "the picture cannot be decoded",
                 path=self.path,
                 found=str(error),
-                hint="the file is damaged: copy it again from where it came",
+                hint=_COPY_AGAIN,
             ) from error
         except MemoryError as error:
             raise _too_large(self.path, level.height, level.width) from error
@@ -232,7 +235,7 @@ def _decode_deep(path: Path) -> npt.NDArray[Any]:
             "the picture cannot be decoded",
             path=path,
             found=str(error),
-            hint="the file is damaged: copy it again from where it came",
+            hint=_COPY_AGAIN,
         ) from error
     return samples if samples.ndim == 3 else samples[..., None]
 
@@ -289,6 +292,11 @@ def _read_jpeg_picture(path: Path) -> _Picture:
         check_jpeg(data, path)
         with JpegImageFile(io.BytesIO(data)) as image:
             image.load()
+            # Printing colours are stored as what they take from white, so that the filling is another one.
+            if not is_cmyk and is_short(data, read_jpeg_header(data).scan, np.asarray(image), _small_jpeg):
+                raise DamagedSlideError(
+                    "the picture ends before its last pixels", path=path, hint=_COPY_AGAIN
+                )
             picture = _cmyk_to_rgb(image, profile) if is_cmyk else image.convert("RGB")
             return np.asarray(_turned(picture, turn))
 
@@ -304,6 +312,13 @@ def _read_jpeg_picture(path: Path) -> _Picture:
         ),
         turn,
     )
+
+
+def _small_jpeg(data: bytes) -> npt.NDArray[Any]:
+    """Decode a JPEG at about an eighth of its size: the whole once more may be more than memory holds."""
+    with JpegImageFile(io.BytesIO(data)) as image:
+        image.draft(None, (max(1, image.width // 8), max(1, image.height // 8)))
+        return np.asarray(image)
 
 
 def _cmyk_to_rgb(image: Image.Image, profile: bytes | None) -> Image.Image:

@@ -27,6 +27,7 @@ from napari_nic.slides.readers.codestreams import (
     read_png_size,
     read_webp_size,
 )
+from napari_nic.slides.readers.jpeg_short import is_short
 from napari_nic.slides.readers.tiff_structure import MAX_BLOCK_PIXELS
 
 Samples = npt.NDArray[Any]
@@ -127,6 +128,9 @@ def _decode_jpeg(page: Any, data: bytes, shape: tuple[int, int]) -> Decoded:
             _check_whole(page, data, shape)
     colors = jpeg_colors(page, header)
     samples = _run_jpeg(page, data, shape, colors)
+    scan = header.scan if page.jpegheader is None else 0
+    if is_short(data, scan, samples, lambda stream: _run_jpeg(page, stream, shape, None)):
+        raise SegmentError("a JPEG stream that ends before its last pixels")
     return Decoded(_fit(samples, shape), is_rgb=colors is not None)
 
 
