@@ -25,7 +25,7 @@ def annotating(session, runner):
     overlays = OverlayController(
         session, CompressController(session, runner, tissue), ModelController(session), runner
     )
-    made = AnnotationController(session, overlays)
+    made = AnnotationController(session, overlays, runner)
     yield made
     made.close()
     overlays.close()

@@ -242,7 +242,7 @@ def test_annotations_by_click(with_slide, qtbot, outlines_file, tmp_path, monkey
     module = "napari_nic.plugin.widgets.annotation_section.QFileDialog"
     monkeypatch.setattr(f"{module}.getOpenFileName", lambda *_: (str(outlines_file), ""))
     click(dock.annotation_section.open, qtbot)
-    QApplication.processEvents()
+    finish(dock, qtbot)
     assert dock.annotation_section.classes.accessibleName() == "Classes: Tumour 1, Stroma 1, Mark 1"
     target = tmp_path / "saved"
     monkeypatch.setattr(f"{module}.getSaveFileName", lambda *_: (str(target), "ASAP XML (*.xml)"))

@@ -29,7 +29,7 @@ def annotating(opened, runner):
     overlays = OverlayController(
         opened, CompressController(opened, runner, tissue), ModelController(opened), runner
     )
-    made = AnnotationController(opened, overlays)
+    made = AnnotationController(opened, overlays, runner)
     yield made
     made.close()
     overlays.close()
@@ -301,9 +301,9 @@ def test_tags_survive(annotating, shapes):
 @pytest.mark.parametrize(
     ("area", "said"),
     [
-        (box(0, 0, 1, 1), "Map and Tumour: nothing to compare, no valid cell"),
-        (box(-9, -9, 9999, 9999), "Map and Tumour: nothing to compare, Tumour covers every cell"),
-        (box(0, 0, 800, 9999), "Map and Tumour: best Jaccard 1.00"),
+        (box(0, 0, 1, 1), "Map, compared with Tumour:\nnothing to compare, no valid cell"),
+        (box(-9, -9, 9999, 9999), "Map, compared with Tumour:\nnothing to compare, Tumour covers every cell"),
+        (box(0, 0, 800, 9999), "Map, compared with Tumour:\nbest Jaccard 1.00"),
     ],
 )
 def test_agreement_names_the_class_and_says_when_there_is_none(annotating, opened, monkeypatch, area, said):
@@ -316,3 +316,18 @@ def test_agreement_names_the_class_and_says_when_there_is_none(annotating, opene
     monkeypatch.setattr(opened, "store", SimpleNamespace(grid=grid))
     annotating._add(AnnotationSet((Annotation("Tumour", "polygon", area),)), "x", None)
     assert annotating.agreement("Tumour").startswith(said)
+
+
+def test_reload_asks_before_what_was_saved_elsewhere_goes_from_the_screen(
+    annotating, shapes, answers, tmp_path, outlines_file
+):
+    draw(shapes)
+    assert annotating.save(tmp_path / "elsewhere.geojson")
+    annotating.reload()
+    assert shapes in annotating.layers(), "the answer was: no"
+    assert "is saved in elsewhere.geojson, and not in the file" in answers.questions[-1]
+    assert annotating.save(outlines_file)
+    asked = len(answers.questions)
+    annotating.reload()
+    assert len(answers.questions) == asked, "the file holds it now"
+    assert sum(annotating.annotations().counts().values()) == 4

@@ -86,3 +86,12 @@ def test_wrong_suffix_and_bad_folder_are_told(complete, answers, tmp_path):
     complete.export(tmp_path / "file" / "x.npy", "npy")
     assert len(answers.errors) == 2
     assert not complete.busy
+
+
+def test_what_was_written_is_named_first(complete, answers, tmp_path):
+    """A notice shows the first words of a line, and a folder may be long."""
+    complete.export(tmp_path / "made_features.npy", "npy")
+    assert answers.notices[0].startswith("Exported made_features.npy, with made_features")
+    assert answers.notices[0].endswith(f" to {tmp_path}")
+    complete.export(tmp_path / "made.h5", "trident")
+    assert answers.notices[1] == f"Exported made.h5 to {tmp_path}"

@@ -109,6 +109,21 @@ def test_space_pauses_on_the_pause_button_only(shown, qtbot):
 LETTERS = (Qt.Key.Key_C, Qt.Key.Key_P, Qt.Key.Key_R, Qt.Key.Key_S, Qt.Key.Key_E, Qt.Key.Key_V)
 
 
+def test_the_focus_goes_from_compress_to_pause(shown, qtbot):
+    """Qt hands it to the next control, and a second press of Space would open the options."""
+    _, dock = shown
+    section = dock.compress_section
+    dock.compressing.region = "whole"
+    dock.compressing.options = CompressOptions(overlap=0.96)
+    focus(section.button, qtbot)
+    qtbot.keyClick(section.button, Qt.Key.Key_Space)
+    assert section.pause.hasFocus()
+    qtbot.waitUntil(lambda: dock.compressing.state.done > 0, timeout=TIMEOUT_MS)
+    assert section.pause.hasFocus(), "fields that follow the new store leave it there"
+    qtbot.keyClick(section.pause, Qt.Key.Key_Escape)
+    finish(dock, qtbot)
+
+
 def test_letters_do_nothing_in_the_dock_and_are_still_naparis(shown, qtbot, compress_file, slide_file):
     viewer, dock = shown
     compress_file(slide_file)

@@ -36,7 +36,7 @@ class Desk:
         self.compressing.region = "whole"
         self.models = ModelController(session)
         self.overlays = OverlayController(session, self.compressing, self.models, runner)
-        self.annotating = AnnotationController(session, self.overlays)
+        self.annotating = AnnotationController(session, self.overlays, runner)
 
     def close(self) -> None:
         self.annotating.close()

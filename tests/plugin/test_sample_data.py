@@ -11,7 +11,7 @@ import pytest
 
 from napari_nic.errors import NicError, SlideNotFoundError
 from napari_nic.jobs import Progress
-from napari_nic.plugin import sample_data
+from napari_nic.plugin import annotation_jobs, readers, sample_data
 from napari_nic.plugin.layers import METADATA_KEY
 from napari_nic.plugin.widgets import waiting
 
@@ -91,6 +91,35 @@ def test_first_sample_tells_its_progress_while_the_window_lives(small_sample, qa
     again = sample_data.synthetic_slide()
     assert shown == [], "the second time there is nothing to wait for"
     again[0][1]["metadata"][METADATA_KEY].slide.close()
+
+
+@pytest.mark.gui
+@pytest.mark.parametrize("limit", [0, 1_000_000])
+def test_the_window_lives_while_many_outlines_are_read(outlines_file, qapp, monkeypatch, limit):
+    shown = []
+    monkeypatch.setattr(waiting, "LOOK_MS", 1)
+    monkeypatch.setattr(readers, "LARGE_BYTES", limit)
+    monkeypatch.setattr(waiting.QProgressDialog, "show", lambda _: shown.append(1))
+    threads = []
+    read = annotation_jobs.read_annotations
+    monkeypatch.setattr(
+        annotation_jobs, "read_annotations", lambda path: threads.append(threading.get_ident()) or read(path)
+    )
+    assert len(readers.read_annotation_file(outlines_file)) == 2
+    assert (threads != [threading.get_ident()]) == bool(shown) == (limit == 0)
+
+
+@pytest.mark.gui
+def test_reading_many_outlines_can_be_cancelled(outlines_file, qapp, monkeypatch):
+    monkeypatch.setattr(readers, "LARGE_BYTES", 0)
+    tell = waiting._Waiting._tell
+
+    def cancel(self, progress, token):
+        token.cancel()
+        tell(self, progress, token)
+
+    monkeypatch.setattr(waiting._Waiting, "_tell", cancel)
+    assert readers.read_annotation_file(outlines_file) == []
 
 
 @pytest.mark.gui

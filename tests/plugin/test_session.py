@@ -205,3 +205,17 @@ def test_what_a_reader_wants_known_is_told_once(opened, answers):
         opened.select(None)
         opened.select(layer)
     assert answers.notices == [f"{slide.name}: the header says RGB, the JPEG says YCbCr"]
+
+
+@pytest.mark.gui
+def test_what_is_to_be_known_of_a_slide_stays_in_the_dock(with_slide):
+    """A notice in the corner is gone after some seconds."""
+    _, dock = with_slide
+    section = dock.slide_section
+    assert section.notices.isHidden()
+    dock.session.slide.notices = ("the header contradicts the pixels", "plane 3 of 7 is shown")
+    section.refresh()
+    assert section.notices.text() == "The header contradicts the pixels\nPlane 3 of 7 is shown"
+    assert not section.notices.isHidden()
+    dock.session.select(None)
+    assert section.notices.isHidden()

@@ -182,4 +182,5 @@ def _slide(shown: Shown) -> str:
         f'<img src="{thumbnail.picture}" alt="slide {name}"> '
         f'<img src="{thumbnail.saliency}" alt="saliency of {name}">'
     )
-    return f"<figure>{pictures}<figcaption>{name}: {about}</figcaption></figure>"
+    note = f"<br>{html.escape(thumbnail.note)}" if thumbnail.note else ""
+    return f"<figure>{pictures}<figcaption>{name}: {about}{note}</figcaption></figure>"

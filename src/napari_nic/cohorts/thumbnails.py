@@ -18,6 +18,8 @@ from napari_nic.explain.overlay import symmetric_limits
 from napari_nic.jobs import CancellationToken, checked
 from napari_nic.slide_models import ModelBundle
 from napari_nic.slides import choice_options, open_slide, read_overview
+from napari_nic.slides.hatching import hatched
+from napari_nic.wording import counted
 
 SIDE_PX = 280
 """Longest side of a picture."""
@@ -49,11 +51,21 @@ class Seen:
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """A slide and its saliency as PNG data addresses; empty with a reason where there is none."""
+    """A slide and its saliency as PNG data addresses; empty with a reason where there is none.
+
+    Attributes
+    ----------
+    picture, saliency : str
+    problem : str
+        Why there are none.
+    note : str
+        What is to be known of the picture: parts that cannot be read, and are hatched.
+    """
 
     picture: str = ""
     saliency: str = ""
     problem: str = ""
+    note: str = ""
 
 
 def make_thumbnails(
@@ -111,18 +123,26 @@ def _thumbnail(
     heat = overlay.to_rgba().astype(np.float32)
     alpha = heat[..., 3:] / _GLASS
     flat = heat[..., :3] * alpha + _GLASS * (1 - alpha)
-    picture, smooth = _photograph(entry.picture, store, token)
+    photograph = _photograph(entry.picture, store, token)
+    picture = _fitted(photograph.image, smooth=photograph.smooth)
     heat_picture = _fitted(flat.astype(np.uint8), smooth=False)
-    return Thumbnail(_address(_fitted(picture, smooth=smooth)), _address(heat_picture))
+    return Thumbnail(_address(picture), _address(heat_picture), note=photograph.note)
 
 
-def _photograph(
-    path: Path | None, store: CompressedSlide, token: CancellationToken
-) -> tuple[np.ndarray, bool]:
-    """Return the slide (h, w, 3) uint8 over its grid, or its codes as colours, and which of both it is."""
+@dataclass(frozen=True, eq=False)
+class _Photograph:
+    """A slide over its grid, or its codes as colours: (h, w, 3) uint8."""
+
+    image: np.ndarray
+    smooth: bool
+    note: str = ""
+
+
+def _photograph(path: Path | None, store: CompressedSlide, token: CancellationToken) -> _Photograph:
+    """Return the slide over its grid or, where it cannot be opened, its codes as colours."""
     if path is not None:
         try:
-            return _overview(path, store, token), True
+            return _overview(path, store, token)
         except CancelledError:
             raise
         except NicError:
@@ -132,10 +152,10 @@ def _photograph(
     codes = store.read(token=token)
     colors = PcaModel.fit(codes, mask, token=token).to_rgb(codes, mask, token=token)
     colors[~mask] = _GLASS
-    return colors[..., :3], False
+    return _Photograph(colors[..., :3], smooth=False)
 
 
-def _overview(path: Path, store: CompressedSlide, token: CancellationToken) -> np.ndarray:
+def _overview(path: Path, store: CompressedSlide, token: CancellationToken) -> _Photograph:
     pixel = store.grid.pixel_size
     rows, cols = store.grid.shape
     step = store.grid.placement.step_um
@@ -144,7 +164,12 @@ def _overview(path: Path, store: CompressedSlide, token: CancellationToken) -> n
         view = read_overview(slide.with_pixel_size(pixel), mpp, token=token)
     extent = np.array((rows, cols)) * step / view.placement.step_um
     height, width = (round(float(side)) for side in extent)
-    return view.image[: max(1, height), : max(1, width)]
+    stripes = hatched(*view.image.shape[:2])
+    for tile in view.damaged:
+        part = tile.region.slices
+        view.image[part] = stripes[part]
+    note = f"{counted(len(view.damaged), 'tile')} cannot be read (hatched)" if view.damaged else ""
+    return _Photograph(view.image[: max(1, height), : max(1, width)], smooth=True, note=note)
 
 
 def _fitted(image: np.ndarray, *, smooth: bool) -> np.ndarray:

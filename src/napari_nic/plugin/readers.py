@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from napari_nic.slides import Slide, choice_options, open_slide, slide_suffixes,
 
 if TYPE_CHECKING:
     from napari_nic.compressed import CompressedSlide
+    from napari_nic.plugin.annotation_jobs import ReadFile
 
 ANNOTATION_SUFFIXES = (".geojson", ".xml", ".annotations")
 COLOR_SETTING = "color"
@@ -26,6 +28,9 @@ ZARR_FILES = ("zarr.json", ".zattrs")
 
 CARD_FILE, PLAN_FILE = "model.json", "plan.json"
 """What tells the folder of a model bundle, and that of a training."""
+
+LARGE_BYTES = 1_000_000
+"""Annotations of more bytes, some 2,000 outlines, take so long that the window must live meanwhile."""
 
 NO_LAYER = (None,)
 """What napari takes for "read, and there is nothing to show"."""
@@ -118,12 +123,38 @@ def read_annotation_file(path: Path) -> list[LayerData]:
     NicError
         If the file is no annotation file that we know.
     """
-    from napari_nic.annotations import read_annotations
-    from napari_nic.plugin.annotation_layers import annotation_layers
+    from napari_nic.plugin.annotation_jobs import read_file
 
-    layers = annotation_layers(read_annotations(path), current_slide(), path.stem, path)
-    _tell_notes(layers)
-    return layers
+    slide = current_slide()
+    if path.is_file() and path.stat().st_size > LARGE_BYTES and has_window():
+        read = _read_while_waiting(path, slide)
+    else:
+        read = read_file(path, slide)
+    if read is None:  # the user cancelled
+        return []
+    _tell_notes(read.layers)
+    return read.layers
+
+
+def _read_while_waiting(path: Path, slide: Slide | None) -> ReadFile | None:
+    """Read in the background, behind a bar with Cancel: napari's call would hold up the window meanwhile."""
+    from napari_nic.jobs import Progress
+    from napari_nic.plugin.annotation_jobs import read_file
+    from napari_nic.plugin.widgets.dialogs import napari_window
+    from napari_nic.plugin.widgets.waiting import wait_for
+
+    return wait_for(
+        f"Opening {path.name}",
+        lambda told: read_file(path, slide, lambda: told(Progress(0, 0))),
+        napari_window(),
+    )
+
+
+def has_window() -> bool:
+    """Whether there is a window that must live on, and this is its thread."""
+    from qtpy.QtWidgets import QApplication
+
+    return QApplication.instance() is not None and threading.current_thread() is threading.main_thread()
 
 
 def _tell_notes(layers: list[LayerData]) -> None:

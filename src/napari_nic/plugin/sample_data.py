@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -15,7 +14,7 @@ from napari_nic.demo.sample import is_made
 from napari_nic.errors import NicError, SlideNotFoundError
 from napari_nic.plugin.annotation_layers import annotation_layers
 from napari_nic.plugin.layers import METADATA_KEY, LayerData
-from napari_nic.plugin.readers import read_slide
+from napari_nic.plugin.readers import has_window, read_slide
 from napari_nic.wording import counted
 
 CMU_URL = "https://github.com/AstraZeneca/napari-wsi/raw/d8d6429/tests/data/CMU-1-Small-Region.svs"
@@ -31,19 +30,13 @@ def synthetic_slide() -> list[LayerData]:
 
     That takes some seconds, in which the window lives and the user may cancel; there is no layer then.
     """
-    made = demo_slide() if is_made() or not _has_window() else _make_in_window()
+    made = demo_slide() if is_made() or not has_window() else _make_in_window()
     if made is None:
         return []
     slide, outlines = made
     layers = read_slide(slide)
     opened = layers[0][1]["metadata"][METADATA_KEY].slide
     return layers + annotation_layers(read_annotations(outlines), opened, "Lesion outline")
-
-
-def _has_window() -> bool:
-    from qtpy.QtWidgets import QApplication
-
-    return QApplication.instance() is not None and threading.current_thread() is threading.main_thread()
 
 
 def _make_in_window() -> tuple[Path, Path] | None:

@@ -4,37 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from psygnal import Signal
 
-from napari_nic.annotations import (
-    AnnotationSet,
-    agreement,
-    rasterise,
-    read_annotations,
-    write_annotations,
-)
+from napari_nic.annotations import AnnotationSet, read_annotations, write_annotations
 from napari_nic.annotations.frames import counts_from_bounds
-from napari_nic.errors import AnnotationError, InvalidParameterError, NicError
+from napari_nic.errors import AnnotationError, NicError
+from napari_nic.plugin.annotation_jobs import ReadFile, read_job
 from napari_nic.plugin.annotation_layers import AnnotationTag, annotation_layers, annotation_tag
 from napari_nic.plugin.annotation_reading import annotations_of
 from napari_nic.plugin.controllers.adopting import adopt, part_from_original
+from napari_nic.plugin.controllers.comparing import Comparing
 from napari_nic.plugin.controllers.drawing import Drawing
 from napari_nic.plugin.controllers.overlays import Kind, OverlayController
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.controllers.unsaved import Unsaved
-from napari_nic.plugin.layers import annotation_frame, frame, pixel_of, tag_of
+from napari_nic.plugin.layers import LayerData, annotation_frame, frame, pixel_of, tag_of
 from napari_nic.plugin.slide_frames import SlideFrame
+from napari_nic.plugin.worker import Callbacks, Runner
 from napari_nic.slides import Slide
 
 if TYPE_CHECKING:
     from napari.layers import Layer
-
-COVERED = 0.5
-"""A cell belongs to an area that covers at least this share of it."""
 
 COMPARED: tuple[Kind, ...] = ("saliency", "prediction", "channel")
 """Overlays that can be compared with an area, the most telling first."""
@@ -51,13 +45,15 @@ class AnnotationController:
     ----------
     session : Session
     overlays : OverlayController
+    runner : Runner
+        Reads files, and compares areas with overlays.
     """
 
     changed = Signal()
     shift_wanted = Signal()
     rescue_wanted = Signal()
 
-    def __init__(self, session: Session, overlays: OverlayController) -> None:
+    def __init__(self, session: Session, overlays: OverlayController, runner: Runner) -> None:
         self.session = session
         self.drawing = Drawing()
         self.unsaved = Unsaved()
@@ -65,7 +61,9 @@ class AnnotationController:
         self._removed: list[tuple[int, Layer]] = []
         self._is_replacing = False
         self._found: AnnotationSet | None = None
-        self._area: tuple[Any, ...] = ()
+        self._runner = runner
+        self._comparing = Comparing(runner, self.changed.emit, lambda error: session.asking.tell_error(error))
+        self.opening = ""
         events = session.viewer.layers.events
         events.inserted.connect(self._on_inserted)
         events.removed.connect(self._on_removed)
@@ -81,6 +79,7 @@ class AnnotationController:
         events = self.session.viewer.layers.events
         events.inserted.disconnect(self._on_inserted)
         events.removed.disconnect(self._on_removed)
+        self._comparing.forget()
         self.drawing.close()
         self.unsaved.close()
         for layer in self.session.viewer.layers:
@@ -98,13 +97,31 @@ class AnnotationController:
     # -- files -------------------------------------------------------------------------------------------
 
     def open(self, path: Path) -> None:
-        """Open an annotation file on the session's slide; what cannot be read is told."""
-        try:
-            annotations = read_annotations(path)
-        except NicError as error:
-            self.session.asking.tell_error(error)
-            return
-        self._add(annotations, path.stem, path)
+        """Open an annotation file on the session's slide, in the background; what cannot be read is told."""
+        slide = self.session.slide
+        self.opening = path.name
+        self._runner.start(
+            f"Opening {path.name}",
+            partial(read_job, path, slide),
+            Callbacks(
+                returned=partial(self._on_read, path, slide),
+                failed=self.session.asking.tell_error,
+                finished=self._on_opened,
+            ),
+        )
+        self.changed.emit()
+
+    def _on_read(self, path: Path, slide: Slide | None, read: ReadFile) -> None:
+        if any(_slide_of(layer) is slide for layer in self.session.slide_layers) or slide is None:
+            self._show(read.layers)
+        elif self.session.slide is not None and self.session.slide.fingerprint == slide.fingerprint:
+            self._add(read.annotations, path.stem, path)  # its colours or pixel size were changed meanwhile
+        else:
+            self.session.asking.tell(f"{path.name} is not shown: its slide was closed meanwhile")
+
+    def _on_opened(self) -> None:
+        self.opening = ""
+        self.changed.emit()
 
     def save(self, path: Path) -> bool:
         """Write the annotations as they are on the screen; the format follows from the suffix."""
@@ -118,7 +135,7 @@ class AnnotationController:
         except NicError as error:
             self.session.asking.tell_error(error)
             return False
-        self.unsaved.saved(layers)
+        self.unsaved.saved(layers, path)
         self.session.asking.tell("; ".join([f"Saved {path.name}", *annotations.notes, *differences]))
         return True
 
@@ -129,12 +146,8 @@ class AnnotationController:
     def reload(self) -> None:
         """Read the slide's annotation files anew; what was changed since is lost if the user agrees."""
         layers = [layer for layer in self.layers() if (tag := annotation_tag(layer)) and tag.path]
-        if any(map(self.unsaved.is_unsaved, layers)) and not self.session.asking.confirm(
-            "Reload annotations",
-            "What was changed in these annotations since they were opened or saved is lost.",
-            yes="Reload",
-            no="Cancel",
-        ):
+        lost = self._lost_by_reloading(layers)
+        if lost and not self.session.asking.confirm("Reload annotations", lost, yes="Reload", no="Cancel"):
             return
         for tag in [tag for tag in self._tags() if tag.path is not None]:
             assert tag.path is not None  # noqa: S101 -- for the type checker
@@ -145,6 +158,19 @@ class AnnotationController:
                 continue
             self._replace(tag, annotations)
 
+    def _lost_by_reloading(self, layers: list[Layer]) -> str:
+        """Say what would go from the screen; empty when nothing would."""
+        if any(map(self.unsaved.is_unsaved, layers)):
+            return "What was changed in these annotations since they were opened or saved is lost."
+        elsewhere = dict.fromkeys(path for layer in layers if (path := self.unsaved.saved_elsewhere(layer)))
+        if not elsewhere:
+            return ""
+        names = ", ".join(path.name for path in elsewhere)
+        return (
+            f"What was changed in these annotations is saved in {names}, and not in the file they were "
+            "opened from: reloading that takes it from the screen."
+        )
+
     def _replace(self, tag: AnnotationTag, annotations: AnnotationSet) -> None:
         with self._replacing():
             for layer in [layer for layer in self.layers() if annotation_tag(layer) is tag]:
@@ -152,7 +178,10 @@ class AnnotationController:
             self._add(annotations, tag.name, tag.path)
 
     def _add(self, annotations: AnnotationSet, name: str, path: Path | None) -> None:
-        for data, options, kind in annotation_layers(annotations, self.session.slide, name, path):
+        self._show(annotation_layers(annotations, self.session.slide, name, path))
+
+    def _show(self, layers: list[LayerData]) -> None:
+        for data, options, kind in layers:
             add = getattr(self.session.viewer, f"add_{kind}")
             add(data, **options)
 
@@ -224,25 +253,9 @@ class AnnotationController:
         kind = next((kind for kind in COMPARED if self._overlays.state(kind).shown), None)
         overlay = None if kind is None else self._overlays.overlay(kind)
         if store is None or overlay is None or not overlay.has_values:
+            self._comparing.forget()
             return ""
-        area = self._share(store.grid, label) >= COVERED
-        both = f"{overlay.name} and {label}"
-        if area.shape == overlay.mask.shape and overlay.mask.any() and area[overlay.mask].all():
-            return f"{both}: nothing to compare, {label} covers every cell"
-        try:
-            found = agreement(overlay.data, area, overlay.mask)
-        except InvalidParameterError as error:
-            return f"{both}: nothing to compare, {error.problem}"
-        return (
-            f"{both}: best Jaccard {found.jaccard:.2f} (at {found.threshold:.2g}), pixel AUC {found.auc:.2f}"
-        )
-
-    def _share(self, grid: Any, label: str) -> np.ndarray:
-        """Return the share of each cell that a class covers; made once for as long as nothing changes."""
-        key = (self.annotations(), grid, label)
-        if not (self._area and self._area[0] is key[0] and self._area[1:3] == key[1:]):
-            self._area = (*key, rasterise(key[0], grid, label))
-        return np.asarray(self._area[3])
+        return self._comparing.text(self.annotations(), label, store.grid, overlay)
 
     # -- what would be lost ------------------------------------------------------------------------------
 

@@ -7,6 +7,9 @@ from typing import Literal
 
 from napari_nic.compressed import CompressedSlide
 
+NO_TISSUE = "No tissue was found on this slide"
+PAINT_IT = "If there is some, click Tissue... and paint it, or set Least tissue to 0 in the options"
+
 Phase = Literal["idle", "running", "pausing", "paused", "stopping"]
 
 

@@ -24,7 +24,7 @@ from napari_nic.plugin.compress_job import (
 )
 from napari_nic.plugin.compress_options import CompressOptions
 from napari_nic.plugin.controllers.compress_label import label_of_new, label_of_store, planned_cells
-from napari_nic.plugin.controllers.compress_state import CompressState, count_cells
+from napari_nic.plugin.controllers.compress_state import NO_TISSUE, PAINT_IT, CompressState, count_cells
 from napari_nic.plugin.controllers.consent import ask_trust
 from napari_nic.plugin.controllers.foreign_run import ForeignRun
 from napari_nic.plugin.controllers.session import Session
@@ -137,17 +137,19 @@ class CompressController:
         """Why Compress cannot be clicked; empty when it can."""
         if blocked := self.blocked():
             return blocked
-        if self.session.store is not None and self.state.total == 0 and not self._asks_anew():
-            return (
-                "No tissue was found on this slide. Click Tissue... and paint it, "
-                "or set Least tissue to 0 in the options"
-            )
+        if self.found_nothing() and not self._asks_anew():
+            return f"{NO_TISSUE}. {PAINT_IT}"
         if self.state.complete and not self._asks_anew():
             return (
                 f"All {self.state.total:,} {CELLS} are compressed with {self.session.spec.name}. "
                 "Choose another encoder or options, or edit the tissue mask, to compress anew"
             )
         return ""
+
+    def found_nothing(self) -> bool:
+        """Whether the slide was looked through and no cell of it is to be compressed."""
+        state = self.state
+        return self.session.store is not None and state.total == 0 and not state.busy
 
     def label(self) -> str:
         """What the button says."""

@@ -72,7 +72,7 @@ class ExportController:
             f"Exporting {store.path.name}",
             lambda token: _export(store, target, name, token),
             Callbacks(
-                returned=lambda where: self.session.asking.tell(f"Exported {where}"),
+                returned=lambda written: self.session.asking.tell(_exported(written)),
                 failed=self.session.asking.tell_error,
                 finished=self._on_finished,
             ),
@@ -103,7 +103,14 @@ class ExportController:
 
 def _export(
     store: CompressedSlide, target: Path, name: str, token: CancellationToken
-) -> Generator[None, None, Path]:
+) -> Generator[None, None, Sequence[Path]]:
     yield
     token.checkpoint()
-    return export_store(store, target, name, allow_partial=True, overwrite=True, token=token)[0]
+    return export_store(store, target, name, allow_partial=True, overwrite=True, token=token)
+
+
+def _exported(written: Sequence[Path]) -> str:
+    """Say what was written, the name first: a notice shows a few words of a line."""
+    first, *others = written
+    beside = f", with {', '.join(other.name for other in others)}," if others else ""
+    return f"Exported {first.name}{beside} to {first.parent}"

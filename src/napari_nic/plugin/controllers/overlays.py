@@ -4,62 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from psygnal import Signal
 
-from napari_nic.errors import NicError
 from napari_nic.explain import Overlay
 from napari_nic.jobs import CancellationToken
 from napari_nic.plugin.controllers.compress_first import CompressFirst
+from napari_nic.plugin.controllers.compress_state import NO_TISSUE
 from napari_nic.plugin.controllers.compressing import CompressController
 from napari_nic.plugin.controllers.models import Judged, ModelController
+from napari_nic.plugin.controllers.overlay_kinds import (
+    KINDS,
+    MODEL_KINDS,
+    OPACITY,
+    TITLES,
+    Kind,
+    OverlayState,
+)
 from napari_nic.plugin.controllers.overlay_stack import OverlayStack
+from napari_nic.plugin.controllers.pointing import describe
 from napari_nic.plugin.controllers.session import Session
-from napari_nic.plugin.layers import to_slide_um
-from napari_nic.plugin.legend import UM, Legend, format_value, legend_of
+from napari_nic.plugin.legend import Legend, legend_of
 from napari_nic.plugin.overlay_jobs import job, store_channel, store_pca
 from napari_nic.plugin.painting import Picture
 from napari_nic.plugin.worker import Callbacks, Runner
-
-Kind = Literal["pca", "channel", "prediction", "saliency"]
-KINDS: tuple[Kind, ...] = ("pca", "channel", "prediction", "saliency")
-MODEL_KINDS: tuple[Kind, ...] = ("prediction", "saliency")
-"""What a model says."""
-
-TITLES: dict[Kind, str] = {
-    "pca": "PCA",
-    "channel": "Channel",
-    "prediction": "Prediction",
-    "saliency": "Saliency",
-}
-OPACITY: dict[Kind, float] = {"pca": 0.6, "channel": 0.6, "prediction": 0.5, "saliency": 0.6}
-"""At first: the tissue stays legible under the colours."""
-
-
-@dataclass(frozen=True)
-class OverlayState:
-    """What a row of the section shows.
-
-    Attributes
-    ----------
-    shown, busy : bool
-        Wanted on the screen; being computed.
-    opacity : float
-    why_not : str
-        Why it cannot be shown; empty when it can.
-    first : str
-        What has to be done first, and will be; empty when nothing.
-    """
-
-    shown: bool
-    busy: bool
-    opacity: float
-    why_not: str
-    first: str = ""
 
 
 class OverlayController:
@@ -217,13 +188,15 @@ class OverlayController:
         if self.session.slide is None:
             return "Open a slide first"
         store = self.session.store
+        if self._compressing.found_nothing():
+            return NO_TISSUE
         if store is None or not store.encoded().any():
             return "Compress the slide first"
         return self.models.why_not() if kind in MODEL_KINDS else ""
 
     def _why_not(self, kind: Kind, missing: str) -> str:
         """Why it cannot be shown, not even after compressing the slide; `missing` as found before."""
-        if not missing or self.session.slide is None or kind not in MODEL_KINDS:
+        if missing == NO_TISSUE or not missing or self.session.slide is None or kind not in MODEL_KINDS:
             return missing
         return self._first.why_not()
 
@@ -399,23 +372,7 @@ class OverlayController:
 
     def describe(self, world: tuple[float, ...]) -> str:
         """Say what lies under a point of napari's world: cell (row, column), place (y, x) in um, value."""
-        slide, store = self.session.slide, self.session.store
-        if slide is None or store is None or slide.pixel_size is None:
-            return ""
-        y_um, x_um = to_slide_um(world, slide)
-        cell = store.grid.cell_at(y_um / slide.pixel_size.y, x_um / slide.pixel_size.x)
-        if cell is None:
-            return ""
-        place = f"cell {cell[0]}, {cell[1]} at {y_um:,.0f}, {x_um:,.0f} {UM}"
-        overlay = self._topmost()
-        if overlay is None:
-            return place
-        value = overlay.value_at(*cell)
-        if value is None:
-            what = self.models.describe_cell(*cell) if overlay.kind == "prediction" else ""
-        else:
-            what = f"{format_value(value)} {overlay.unit}".strip()
-        return f"{what}   {place}" if what else place
+        return describe(world, self.session, self._topmost(), self.models)
 
 
-__all__ = ["KINDS", "OPACITY", "TITLES", "Kind", "NicError", "OverlayController", "OverlayState"]
+__all__ = ["KINDS", "MODEL_KINDS", "OPACITY", "TITLES", "Kind", "OverlayController", "OverlayState"]

@@ -10,6 +10,7 @@ from psygnal import Signal
 
 from napari_nic.compressed import CompressedSlide
 from napari_nic.jobs import CancellationToken
+from napari_nic.plugin.controllers.compress_state import NO_TISSUE
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.layers import tag_of, tissue_layer, tissue_of
 from napari_nic.plugin.worker import Callbacks, Runner
@@ -80,6 +81,8 @@ class TissueController:
         layer.events.paint.connect(lambda _: self.changed.emit())
         viewer.layers.selection.active = layer
         self.changed.emit()
+        if not mask.mask.any():
+            self.session.asking.tell(f"{NO_TISSUE} ({slide.name}). If there is some, paint it in this layer")
 
 
 def _find(slide: Slide, token: CancellationToken) -> Generator[None, None, TissueMask]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_nic.annotations import Annotation
@@ -22,6 +23,7 @@ class Unsaved:
     def __init__(self) -> None:
         self._saved: weakref.WeakKeyDictionary[Layer, tuple[Annotation, ...]] = weakref.WeakKeyDictionary()
         self._touched: weakref.WeakSet[Layer] = weakref.WeakSet()
+        self._elsewhere: weakref.WeakKeyDictionary[Layer, Path] = weakref.WeakKeyDictionary()
 
     def watch(self, layer: Layer) -> None:
         """Take what a layer holds now as saved; what comes later is not."""
@@ -54,11 +56,23 @@ class Unsaved:
             return False
         return annotations_of([layer]).annotations != self._saved.get(layer, ())
 
-    def saved(self, layers: Iterable[Layer]) -> None:
-        """Take what layers hold now as saved."""
+    def saved_elsewhere(self, layer: Layer) -> Path | None:
+        """Return the file that holds what was changed in a layer, if it is not the one it was opened from."""
+        return self._elsewhere.get(layer)
+
+    def saved(self, layers: Iterable[Layer], path: Path) -> None:
+        """Take what layers hold now as saved in a file."""
         for layer in layers:
+            self._note_place(layer, path)
             self._saved[layer] = annotations_of([layer]).annotations
             self._touched.discard(layer)
+
+    def _note_place(self, layer: Layer, path: Path) -> None:
+        tag = annotation_tag(layer)
+        if tag is not None and tag.path is not None and tag.path.resolve() == path.resolve():
+            self._elsewhere.pop(layer, None)
+        elif self.is_unsaved(layer):
+            self._elsewhere[layer] = path
 
     def _on_touched(self, event: Any) -> None:
         self._touched.add(event.source)

@@ -46,8 +46,9 @@ class AnnotationSection(Section):
         self.compared.currentIndexChanged.connect(self._refresh_agreement)
         self.compare_row = row(self.compared, label="Class")
         self.agreement = quiet_label()
+        self.opening = quiet_label()
         files = row(self.open, self.save, self.reload)
-        for widget in (files, self.drawn_row, self.classes, self.compare_row, self.agreement):
+        for widget in (files, self.opening, self.drawn_row, self.classes, self.compare_row, self.agreement):
             self.body.addWidget(widget)
         annotating.changed.connect(self.refresh_soon)
         session.slide_changed.connect(self.refresh_soon)
@@ -55,8 +56,15 @@ class AnnotationSection(Section):
 
     def refresh(self) -> None:
         """Show classes, counts and agreement."""
-        no_slide = "" if self._session.slide is not None else "Open a slide first: annotations lie on it"
-        set_enabled(self.open, no_slide, "QuPath GeoJSON, ASAP XML or ImageScope XML")
+        why_not = "" if self._session.slide is not None else "Open a slide first: annotations lie on it"
+        opening = self._annotating.opening
+        self.opening.setText(f"Opening {opening}...")
+        self.opening.setVisible(bool(opening))
+        set_enabled(
+            self.open,
+            f"{opening} is being opened" if opening else why_not,
+            "QuPath GeoJSON, ASAP XML or ImageScope XML",
+        )
         annotations = self._annotating.annotations()
         set_enabled(self.save, "" if len(annotations) else NO_ANNOTATIONS, "QuPath GeoJSON or ASAP XML")
         set_enabled(self.reload, "" if self._annotating.can_reload() else NO_FILE, "Read the file anew")

@@ -11,9 +11,11 @@ from superqt import QCollapsible
 
 from napari_nic.compress.prepare import MIN_TISSUE
 from napari_nic.plugin.compress_options import CompressOptions, made_with
-from napari_nic.plugin.controllers.compressing import CELLS, CompressController, CompressState
+from napari_nic.plugin.controllers.compress_state import NO_TISSUE, PAINT_IT, CompressState
+from napari_nic.plugin.controllers.compressing import CELLS, CompressController
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.widgets.glyphs import GlyphButton
+from napari_nic.plugin.widgets.keyboard import holding_focus, keeping_focus
 from napari_nic.plugin.widgets.rows import ProgressBar, Section, form, quiet_label, row, set_enabled
 
 CANCEL = "Cancel; what is finished is kept (Esc)"
@@ -121,11 +123,12 @@ class CompressSection(Section):
         why_not = self._compressing.why_not()
         self._refresh_button()
         self._refresh_place()
-        set_enabled(self.button, why_not, "Encode the tissue of this slide, patch by patch")
         running = state.phase in ("running", "pausing", "paused")
-        set_enabled(self.pause, "" if running else "Nothing is running", pause_name(state))
-        self.pause.set_glyph("play" if state.phase in PAUSES else "pause")
-        set_enabled(self.stop, "" if running else "Nothing is running", CANCEL)
+        with keeping_focus(self.pause if running else self.button, self.button, self.pause, self.stop):
+            set_enabled(self.button, why_not, "Encode the tissue of this slide, patch by patch")
+            set_enabled(self.pause, "" if running else "Nothing is running", pause_name(state))
+            self.pause.set_glyph("play" if state.phase in PAUSES else "pause")
+            set_enabled(self.stop, "" if running else "Nothing is running", CANCEL)
         self.bar.setVisible(state.busy or 0 < state.done < state.total)
         # Never the moving bar of a range of nothing: every frame of it composes the whole window again, which
         # takes a core where OpenGL is done in software. The sentence below says what is being done.
@@ -146,6 +149,8 @@ class CompressSection(Section):
         if state.total:
             paused = f" ({state.phase})" if state.phase in PAUSES else ""
             return f"{state.done:,} of {state.total:,} {CELLS}{paused}"
+        if self._compressing.found_nothing():
+            return f"{NO_TISSUE}. {PAINT_IT}"
         if self._session.store_note:
             return self._session.store_note
         return "Not compressed yet" if self._session.slide is not None else ""
@@ -206,7 +211,7 @@ class OptionsForm(QCollapsible):
         """Show what the store was made with; a run that has just begun was asked for that way."""
         store = self._session.store
         overlap, share = self._chosen if store is None else self._made()
-        with self.overlap.changed.blocked(), self.min_tissue.changed.blocked():
+        with holding_focus(), self.overlap.changed.blocked(), self.min_tissue.changed.blocked():
             self.overlap.value, self.min_tissue.value = overlap, share
         self._apply()
 

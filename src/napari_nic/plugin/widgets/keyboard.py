@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 
 from qtpy.QtCore import QEvent, QObject, QRectF, Qt
@@ -93,6 +94,30 @@ class FocusRing(QWidget):
         inner = QRectF(self.rect()).adjusted(1, 1, -1, -1)
         painter.drawRoundedRect(inner, RING_RADIUS, RING_RADIUS)
         painter.end()
+
+
+@contextmanager
+def keeping_focus(heir: QWidget, *controls: QWidget) -> Iterator[None]:
+    """Enable and disable controls; one that loses the focus by it leaves it to `heir`.
+
+    Qt hands it to whatever comes next, where the next press of Space does something that nobody asked for.
+    """
+    focused = next((control for control in controls if control.hasFocus()), None)
+    yield
+    if focused is not None and not focused.isEnabled() and heir.isEnabled():
+        heir.setFocus()
+
+
+@contextmanager
+def holding_focus() -> Iterator[None]:
+    """Set values of fields; the focus stays where it was.
+
+    superqt's spin box takes it whenever its text changes, hidden or not.
+    """
+    before = QApplication.focusWidget()
+    yield
+    if before is not None and QApplication.focusWidget() is not before:
+        before.setFocus()
 
 
 def order_tabs(page: QWidget) -> None:

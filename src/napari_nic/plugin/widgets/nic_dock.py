@@ -65,7 +65,7 @@ class NicDock(ClosingDock):
         self.overlays = OverlayController(
             self.session, self.compressing, self.models, self.runner, resting=partial(resting_window, self)
         )
-        self.annotating = AnnotationController(self.session, self.overlays)
+        self.annotating = AnnotationController(self.session, self.overlays, self.runner)
         self.exporting = ExportController(self.session, self.compressing, self.runner)
         self._build()
         self._connect()

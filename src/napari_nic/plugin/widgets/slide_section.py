@@ -58,6 +58,8 @@ class SlideSection(Section):
         self.slides.setAccessibleName("Slide")
         self.slides.currentIndexChanged.connect(self._on_slide)
         self.about = quiet_label(wrap=False)
+        self.notices = quiet_label()
+        self.notices.setAccessibleName("What is to be known of this slide")
         self.set_mpp = QPushButton(f"Enter {UM}/px...")
         self.set_mpp.clicked.connect(lambda: self._session.ask_pixel_size(again=True))
         self.channels = QPushButton("Channels...")
@@ -65,7 +67,7 @@ class SlideSection(Section):
         self.slide_row = row(self.slides, label="Sl&ide")
         self.profile = QCheckBox("Apply colour profile")
         self.profile.clicked.connect(lambda on: self._session.set_color("srgb" if on else "raw"))
-        for widget in (self.slide_row, self.about, self.set_mpp, self.channels, self.profile):
+        for widget in (self.slide_row, self.about, self.notices, self.set_mpp, self.channels, self.profile):
             self.body.addWidget(widget)
 
     def _build_region(self) -> None:
@@ -96,6 +98,11 @@ class SlideSection(Section):
         self.about.setVisible(bool(about))
         slide = self._session.slide
         self.about.setToolTip("" if slide is None else f"{about}\n{slide.path}\nread by {slide.reader}")
+        notices = (
+            "" if slide is None else "\n".join(notice[:1].upper() + notice[1:] for notice in slide.notices)
+        )
+        self.notices.setText(notices)
+        self.notices.setVisible(bool(notices))
         self.set_mpp.setVisible(slide is not None and slide.pixel_size is None)
         self._refresh_channels()
         self._refresh_profile()
