@@ -1,11 +1,14 @@
 # Each command sets up all it needs on its own: system packages, .venv, pinned Python packages.
+# Style and layers need neither system packages nor PyTorch: they have a small environment of their own.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test setup lint types contracts manifest unit clean
+.PHONY: help demo test setup light python lint types contracts manifest unit docs clean
 
 VENV ?= .venv
 BIN := $(VENV)/bin
+LINT_VENV ?= .venv-lint
+LINT := $(LINT_VENV)/bin
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -15,28 +18,37 @@ demo: ## open the demo slide in napari with all overlays; without a screen, writ
 	@scripts/venv.sh all $(VENV)
 	@scripts/demo.sh $(VENV)
 
-test: lint types contracts manifest unit ## everything that continuous integration runs
+test: lint types contracts manifest unit docs ## everything that continuous integration runs
 
 setup:
 	@scripts/system-packages.sh
 	@scripts/venv.sh dev $(VENV)
 
-lint: setup ## style: ruff check and ruff format
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+light:
+	@scripts/venv.sh lint $(LINT_VENV)
 
-types: setup ## types: mypy
+python:
+	@scripts/venv.sh dev $(VENV)
+
+lint: light ## style: ruff check and ruff format
+	$(LINT)/ruff check .
+	$(LINT)/ruff format --check .
+
+types: python ## types: mypy
 	$(BIN)/mypy
 
-contracts: setup ## which room may import which: import-linter
-	$(BIN)/lint-imports
+contracts: light ## which room may import which: import-linter
+	PYTHONPATH=src $(LINT)/lint-imports
 
-manifest: setup ## the napari manifest: npe2
+manifest: python ## the napari manifest: npe2
 	$(BIN)/npe2 validate napari-nic
 
 unit: setup ## the tests with their coverage, on a virtual screen
 	scripts/with-screen.sh $(BIN)/python -m pytest --cov
 
+docs: python ## the documentation site, in site/: without network, a warning is an error
+	$(BIN)/python -W error:::numpydoc -m sphinx --fail-on-warning --keep-going --quiet -E docs site
+
 clean: ## remove everything that these commands made
-	rm -rf .venv demo-output build dist .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-lint .nox demo-output build dist site docs/api .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

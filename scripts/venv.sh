@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Make the virtual environment and install the project in it with pinned packages.
-#   scripts/venv.sh EXTRA [FOLDER]      EXTRA: all (to use it) or dev (to work on it)
+#   scripts/venv.sh EXTRA [FOLDER]      EXTRA: all (to use it), dev (to work on it), or lint (what looks at
+#                                       the source alone; the project itself is not installed)
 # A stamp holds the hash of what was asked for, so that a second run does nothing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -27,9 +28,15 @@ if [ "$("$venv/bin/python" -c "$version" 2> /dev/null)" != "$("$python" -c "$ver
     "$python" -m venv --clear "$venv"
 fi
 
-echo "Installing pinned Python packages into $venv (PyTorch is large: some minutes the first time)"
+if [ "$extra" = lint ]; then
+    what=(import-linter ruff)
+    echo "Installing ${what[*]} into $venv"
+else
+    what=(--editable ".[$extra]")
+    echo "Installing pinned Python packages into $venv (PyTorch is large: some minutes the first time)"
+fi
 if ! "$venv/bin/python" -m pip install --disable-pip-version-check --timeout 60 --retries 5 \
-    --constraint constraints.txt --editable ".[$extra]" > "$venv/install.log" 2>&1; then
+    --constraint constraints.txt "${what[@]}" > "$venv/install.log" 2>&1; then
     tail -n 20 "$venv/install.log" >&2
     echo "error: the Python packages could not be installed; all of pip's output is in $venv/install.log" >&2
     exit 1

@@ -90,19 +90,6 @@ def find_tissue(
     (:func:`~napari_nic.slides.read_overview`), so that memory stays small on slides of one level too. Glass
     of more than 39 x 39 mm is looked at more coarsely.
 
-    Unscanned areas
-    ---------------
-    What a scanner fills with one even grey, or with black, is no tissue
-    (:func:`~napari_nic.tissue.unscanned.find_unscanned`). Where tiles cannot be read, nobody knows: they are
-    taken for tissue, so that whatever needs them says that they are damaged.
-
-    Pen marks
-    ---------
-    Green, blue, red and black marker ink is recognised by its colour and its size (at least 0.1 mm2) and is
-    **left out**, with a margin of 40 um, and so is whatever tissue lies under it, since an encoder would see
-    ink and not tissue. A dot smaller than that, and ink in the colours of the stains (violet, navy, pink,
-    brown), is not recognised. See :func:`~napari_nic.tissue.pen.find_pen`.
-
     Parameters
     ----------
     slide : Slide
@@ -127,6 +114,17 @@ def find_tissue(
         If no tile of the level that is looked at can be read.
     CancelledError
         If `token` was cancelled.
+
+    Notes
+    -----
+    **Unscanned areas.** What a scanner fills with one even grey, or with black, is no tissue
+    (:func:`~napari_nic.tissue.unscanned.find_unscanned`). Where tiles cannot be read, nobody knows: they are
+    taken for tissue, so that whatever needs them says that they are damaged.
+
+    **Pen marks.** Green, blue, red and black marker ink is recognised by its colour and its size (at least
+    0.1 mm2) and is **left out**, with a margin of 40 um, and so is whatever tissue lies under it, since an
+    encoder would see ink and not tissue. A dot smaller than that, and ink in the colours of the stains
+    (violet, navy, pink, brown), is not recognised. See :func:`~napari_nic.tissue.pen.find_pen`.
     """
     options = options or TissueOptions()
     token = token or CancellationToken()
