@@ -100,8 +100,6 @@ class Window:
 
     def close_window(self) -> None:
         """Close the window, and every slide that was opened."""
-        from qtpy.QtWidgets import QApplication
-
         slides = [tag.slide for layer in self.viewer.layers if (tag := layer.metadata.get("napari_nic"))]
         self.closing = True
         self.viewer.close()
@@ -112,7 +110,7 @@ class Window:
         self.turn()
         for _ in range(3):
             gc.collect()
-            QApplication.processEvents()
+            self.turn()
         give_back()
 
     def rest(self, seconds: float = REST_SECONDS) -> None:
@@ -140,10 +138,12 @@ class Window:
 
     def turn(self) -> None:
         """Let the window live for a moment."""
-        from qtpy.QtCore import QEventLoop
+        from qtpy.QtCore import QEvent, QEventLoop
         from qtpy.QtWidgets import QApplication
 
         QApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, round(1000 * TURN_SECONDS))
+        # What is to be deleted "later" waits for a loop that runs, which there is none here.
+        QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 
     def open_dock(self, title: str = "NIC") -> None:
         """Open or find a dock, by napari's way."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ from hypothesis import strategies as st
 from napari_nic.compressed import BLOCK, SHARD, CompressedSlide, blocks_with_cells, cells_of_blocks
 from napari_nic.compressed import store as store_module
 from napari_nic.errors import InvalidParameterError, StoreError, StoreMismatchError
+from napari_nic.jobs import CancellationToken
 
 
 def _files(folder: Path) -> dict[str, bytes]:
@@ -228,6 +232,42 @@ def test_threads_may_write_and_read_together(store, codes, toy):
         list(pool.map(write, pending))
     store.finish()
     np.testing.assert_array_equal(CompressedSlide.open(store.path).read(), codes)
+
+
+@contextmanager
+def paused_read(store: CompressedSlide) -> Iterator[Future[np.ndarray]]:
+    """A read of all codes that waits at its first checkpoint during the body, and ends after it."""
+    token, waits = CancellationToken(), threading.Event()
+    token.when_heard(waits.set)
+    token.pause()
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(store.read, token=token)
+        try:
+            assert waits.wait(30)
+            yield reading
+        finally:
+            token.resume()
+
+
+def test_a_paused_read_holds_up_nobody(full_store):
+    """The window asks what is encoded in its main thread: it would stand still, and could not resume."""
+    with ThreadPoolExecutor(1) as window, paused_read(full_store):
+        assert window.submit(full_store.encoded).result(timeout=30).any()
+        assert not window.submit(full_store.pending).result(timeout=30).any()
+
+
+def test_what_is_flushed_during_a_paused_read_is_read(store, codes, toy):
+    """It was in memory when the read began, and is on the disk when the read comes by."""
+    blocks = np.argwhere(~store.done).tolist()
+    for block in blocks[: len(blocks) // 2]:
+        store.write_block(*block, toy.part(codes, *block))
+    known = store.encoded()
+    with paused_read(store) as reading:
+        store.flush()
+        for block in blocks[len(blocks) // 2 :]:
+            store.write_block(*block, toy.part(codes, *block))
+        store.finish()
+    np.testing.assert_array_equal(reading.result(), np.where(known[..., None], codes, 0))
 
 
 def test_a_store_is_checked_against_slide_and_encoder(store, toy):

@@ -226,14 +226,24 @@ def test_threads_take_turns_more_often_while_jobs_of_any_runner_run(qtbot, log):
     assert gc.get_freeze_count() == 0
 
 
+class Held:
+    """Something large that a job works on."""
+
+    def take(self, value):
+        self.value = value
+
+
+@pytest.fixture(params=["in a window", "alone"])
+def surroundings(request) -> None:
+    """With a window napari lists the worker among its tasks, and with it whatever the worker holds."""
+    if request.param == "in a window":
+        request.getfixturevalue("make_napari_viewer")()
+
+
 @pytest.mark.gui
+@pytest.mark.usefixtures("surroundings")
 def test_a_job_that_has_ended_holds_nothing(qtbot):
-    """Qt's binding keeps what was connected: the slide and the dock of every job would stay for good."""
-
-    class Held:
-        def take(self, value):
-            self.value = value
-
+    """What was connected is kept: the slide and the dock of every job would stay for good."""
     runner, held = ThreadRunner(), Held()
     gone = weakref.ref(held)
 
@@ -248,3 +258,49 @@ def test_a_job_that_has_ended_holds_nothing(qtbot):
     gc.collect()
     assert gone() is None
     runner.shutdown()
+
+
+@pytest.mark.gui
+@pytest.mark.usefixtures("surroundings")
+def test_a_job_that_was_shut_down_holds_nothing(qtbot):
+    runner, held = ThreadRunner(), Held()
+    gone = weakref.ref(held)
+
+    def make(token, held=held):
+        yield from endless(threading.Event(), token)
+        held.take(1)
+
+    runner.start("a job", make, Callbacks(returned=held.take))
+    runner.shutdown()
+    del held, make
+    gc.collect()
+    assert gone() is None
+
+
+@pytest.mark.gui
+def test_a_window_keeps_no_workers(make_napari_viewer, qtbot):
+    """Thousands of jobs are done in a day."""
+    make_napari_viewer()
+    runner, started = ThreadRunner(), threading.Event()
+
+    def make(token):
+        started.wait(30)  # one that ends while it is being started is kept by Qt's binding
+        yield 1
+
+    job = runner.start("a job", make, Callbacks())
+    worker = weakref.ref(runner._jobs[job])
+    started.set()
+    qtbot.waitUntil(lambda: not runner.jobs)
+    qtbot.waitUntil(lambda: gc.collect() >= 0 and worker() is None)
+
+
+@pytest.mark.gui
+def test_closing_the_window_still_cancels_through_the_task_list(make_napari_viewer, qtbot, log):
+    viewer = make_napari_viewer()
+    runner, closed = ThreadRunner(), threading.Event()
+    job = runner.start("endless", partial(endless, closed), log.callbacks())
+    qtbot.waitUntil(lambda: len(log.events) > 2)
+    viewer.window._task_status_manager.cancel_all()
+    qtbot.waitUntil(lambda: log.ended)
+    assert closed.is_set()
+    assert job.token.cancelled

@@ -39,7 +39,7 @@ from napari_nic.compressed.stored import StoredCodes
 from napari_nic.disk import exclusive, writing_to
 from napari_nic.errors import InvalidParameterError, StoreError, StoreMismatchError
 from napari_nic.grid import PatchGrid
-from napari_nic.jobs import CancellationToken
+from napari_nic.jobs import CancellationToken, checked
 
 BUFFER_BYTES = 256 * 2**20
 """Unfinished shards beyond this are written and dropped, so that memory stays bounded."""
@@ -301,12 +301,16 @@ class CompressedSlide:
             If the codes of a finished block cannot be read.
         """
         rows, cols = _bounded(rows, self.grid.rows), _bounded(cols, self.grid.cols)
-        with self._lock:
-            encoded = self.encoded()
-            codes = self._stored.read(rows, cols, encoded, elsewhere=self._buffers, token=token)
-            for key in shards_touching(rows, cols):
-                if key in self._buffers:
-                    self._buffers[key].copy_into(codes, rows, cols, self.grid.shape)
+        encoded = self.encoded()
+        codes = np.zeros((rows.stop - rows.start, cols.stop - cols.start, self.code_size), np.float16)
+        for key in checked(shards_touching(rows, cols), token):
+            # Locked for one shard only: a job that is paused at the checkpoint must hold nothing that the
+            # window asks for.
+            with self._lock:
+                buffer = self._buffers.get(key)
+                self._stored.read_into(codes, key, (rows, cols), encoded, elsewhere=buffer is not None)
+                if buffer is not None:
+                    buffer.copy_into(codes, rows, cols, self.grid.shape)
         codes[~encoded[rows, cols]] = 0
         return codes
 

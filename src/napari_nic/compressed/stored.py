@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from napari_nic.compressed import layout
-from napari_nic.compressed.shards import ShardBuffer, ShardKey, shard_cells, shards_touching
+from napari_nic.compressed.shards import ShardBuffer, ShardKey, shard_cells
 from napari_nic.disk import sync_files
 from napari_nic.errors import StoreError
-from napari_nic.jobs import CancellationToken, checked
 
 if TYPE_CHECKING:
     import zarr
+
+Area = tuple[slice, slice]
+"""Rows and columns of cells."""
 
 READ_ATTEMPTS = 20
 """A shard that a writer replaces while it is read is read again, at most so often."""
@@ -43,43 +45,33 @@ class StoredCodes:
         self._shape = shape
         self._array = layout.get_array(group, "embeddings", shape, path)
 
-    def read(
-        self,
-        rows: slice,
-        cols: slice,
-        wanted: np.ndarray,
-        *,
-        elsewhere: Container[ShardKey] = (),
-        token: CancellationToken | None = None,
-    ) -> np.ndarray:
-        """Read the shards that hold `wanted` cells; the rest stays 0.
+    def read_into(
+        self, codes: np.ndarray, key: ShardKey, area: Area, wanted: np.ndarray, *, elsewhere: bool = False
+    ) -> None:
+        """Read a shard, if it holds `wanted` cells of an area.
 
         Parameters
         ----------
-        rows, cols : slice
-            Bounded cells of the grid.
+        codes : ndarray of float16, (len(rows), len(cols), C)
+            Of the area; the part that lies in the shard is filled in.
+        key : (int, int)
+            Of the shard.
+        area : (slice, slice)
+            Bounded rows and columns of the grid.
         wanted : ndarray of bool, (rows, cols) of the grid
-        elsewhere : container of shard keys
-            Shards that need not be on disk yet.
-        token : CancellationToken, optional
-            Asked at each shard.
-
-        Returns
-        -------
-        ndarray of float16, (len(rows), len(cols), C)
+        elsewhere : bool
+            The shard need not be on disk yet.
         """
-        codes = np.zeros((rows.stop - rows.start, cols.stop - cols.start, self._shape[2]), np.float16)
-        for key in checked(shards_touching(rows, cols), token):
-            shard_rows, shard_cols = shard_cells(key, self._shape[:2])
-            part_rows, part_cols = _common(rows, shard_rows), _common(cols, shard_cols)
-            if not wanted[part_rows, part_cols].any():
-                continue
-            if self._file(key).is_file():
-                target = _shifted(part_rows, rows.start), _shifted(part_cols, cols.start)
-                codes[target] = self.read_shard(key, part_rows, part_cols)
-            elif key not in elsewhere:
-                raise layout.damaged(self._path, f"{self._name(key)} is missing")
-        return codes
+        shard_rows, shard_cols = shard_cells(key, self._shape[:2])
+        rows, cols = _common(area[0], shard_rows), _common(area[1], shard_cols)
+        if not wanted[rows, cols].any():
+            return
+        if self._file(key).is_file():
+            codes[_shifted(rows, area[0].start), _shifted(cols, area[1].start)] = self.read_shard(
+                key, rows, cols
+            )
+        elif not elsewhere:
+            raise layout.damaged(self._path, f"{self._name(key)} is missing")
 
     def read_shard(self, key: ShardKey, rows: slice, cols: slice) -> np.ndarray:
         """Read cells of one shard.

@@ -128,9 +128,33 @@ class _Failed:
     error: Exception
 
 
-def _run(make: MakeJob, token: CancellationToken) -> Generator[Any, None, Any]:
+class _Work:
+    """What a worker is to do.
+
+    napari keeps every worker in a list of its window's tasks, and every window that ever was: a worker must
+    lead to nothing that is larger than itself, neither after its work nor when it never began.
+    """
+
+    def __init__(self, make: MakeJob, token: CancellationToken) -> None:
+        self._make: MakeJob | None = make
+        self._token = token
+
+    def take(self) -> tuple[MakeJob, CancellationToken]:
+        """Hand it over to the one who does it."""
+        make, self._make = self._make, None
+        if make is None:
+            raise CancelledError("the job was taken back")
+        return make, self._token
+
+    def drop(self) -> None:
+        """Let it go: it has ended, or shall not begin any more."""
+        self._make = None
+
+
+def _run(work: _Work) -> Generator[Any, None, Any]:
     """Run a job; being cancelled is an ordinary end."""
     try:
+        make, token = work.take()
         return (yield from make(token))
     except CancelledError:
         return None
@@ -215,6 +239,7 @@ class _Told:
     runner: ThreadRunner
     job: Job
     callbacks: Callbacks
+    work: _Work
 
     def yielded(self, value: Any) -> None:
         if self.runner.closed:
@@ -241,11 +266,11 @@ class _Told:
             finished()
 
     def release(self) -> None:
-        """Let go of all that the job and its callbacks hold.
+        """Let go of all that the job and its callbacks hold: the slide, the store and the dock.
 
-        Qt's Python binding keeps what was connected to the signals of a worker, and with it the slide, the
-        store and the dock, after all of them have gone.
+        The signals of a worker keep what was connected to them for as long as there is a worker.
         """
+        self.work.drop()
         self.callbacks, self.job = Callbacks(), Job(self.job.title)
 
 
@@ -277,15 +302,16 @@ class ThreadRunner:
         from napari.qt.threading import create_worker
 
         job = Job(title)
-        function = _Titled(_run, make, job.token)
+        work = _Work(make, job.token)
+        function = _Titled(_run, work)
         function.title = title
         worker = create_worker(
             function, _start_thread=False, _ignore_errors=True, _worker_class=_worker_class()
         )
         worker.token = job.token
         # Qt hands it to the main thread from whichever thread of the job waits first.
-        job.token.when_heard(lambda: worker.yielded.emit(_Heard()))
-        told = _Told(self, job, callbacks)
+        job.token.when_heard(functools.partial(_tell_heard, weakref.ref(worker)))
+        told = _Told(self, job, callbacks, work)
         worker.yielded.connect(functools.partial(self._inbox.put, told.yielded))
         worker.returned.connect(functools.partial(self._inbox.put, told.returned))
         worker.errored.connect(functools.partial(self._inbox.put, told.failed))
@@ -325,6 +351,19 @@ class ThreadRunner:
         _COMPANY.leave(self)
 
 
+def _tell_heard(worker: weakref.ref[Any]) -> None:
+    # Weakly, as below: a circle through the slots of Qt's signals is one that Python does not see.
+    alive = worker()
+    if alive is not None:
+        alive.yielded.emit(_Heard())
+
+
+def _quit(worker: weakref.ref[Any]) -> None:
+    alive = worker()
+    if alive is not None:
+        alive.stop()
+
+
 @functools.cache
 def _worker_class() -> type:
     """Make the worker class at first use: Qt is imported only when a job starts.
@@ -338,7 +377,13 @@ def _worker_class() -> type:
 
         token: CancellationToken
 
-        def quit(self) -> None:
+        @property
+        def quit(self) -> Callable[[], None]:  # type: ignore[override]  # called, it is what it was
+            # napari keeps it for as long as the program runs: it must not keep the worker.
+            return functools.partial(_quit, weakref.ref(self))
+
+        def stop(self) -> None:
+            """Stop at the next checkpoint."""
             self.token.cancel()
             super().quit()
 
