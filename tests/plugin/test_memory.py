@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from napari.utils import resize_dask_cache
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QApplication
 
@@ -106,3 +107,15 @@ def test_a_slide_that_another_one_replaced_is_not_kept(open_viewer, slide_file, 
     del layer
     wait(viewer, qtbot)
     assert left(alive) == []
+
+
+def test_napari_keeps_no_pixels_of_slides(open_viewer, slide_file):
+    """Its cache is one of the process, of a quarter of the machine's memory; a slide has one of its own."""
+    viewer = open_viewer()
+    kept = resize_dask_cache().cache
+    before = set(kept.data)
+    viewer.open(slide_file, plugin="napari-nic")
+    (layer,) = viewer.layers
+    viewer.screenshot(flash=False)
+    assert tag_of(layer).slide is not None
+    assert set(kept.data) == before

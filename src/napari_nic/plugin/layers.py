@@ -119,6 +119,9 @@ def slide_layer(slide: Slide) -> LayerData:
         "name": slide.name,
         "rgb": True,
         "multiscale": True,
+        # The slide keeps what it decoded, within bounds, and lets it go at its end. napari's cache would keep
+        # it once more: up to a quarter of the machine's memory, for as long as the program runs.
+        "cache": False,
         "metadata": {METADATA_KEY: LayerTag("slide", slide, slide.name)},
         **frame(pixel_of(slide)),
     }

@@ -378,7 +378,7 @@ def _worker_class() -> type:
         token: CancellationToken
 
         @property
-        def quit(self) -> Callable[[], None]:  # type: ignore[override]  # called, it is what it was
+        def quit(self) -> Callable[[], None]:
             # napari keeps it for as long as the program runs: it must not keep the worker.
             return functools.partial(_quit, weakref.ref(self))
 
