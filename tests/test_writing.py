@@ -120,6 +120,21 @@ def test_a_read_only_folder_is_said_with_what_to_do(as_nobody, made: Path, tmp_p
     assert as_nobody("compress", slide, "--encoder", "mean-rgb", "--out", out / "new", "-q").returncode == 0
 
 
+def test_a_complete_store_in_a_read_only_folder_is_complete(as_nobody, made: Path, tmp_path: Path) -> None:
+    """To find out that nothing is left to do needs no writing."""
+    slide, store = made / "made.tif", made / "made.nic.zarr"
+    outcome = as_nobody("compress", slide, "--encoder", "mean-rgb")
+    assert (outcome.returncode, outcome.stderr) == (0, "")
+    assert "complete already, nothing to do" in outcome.stdout
+    assert as_nobody("info", store).returncode == 0
+    other = as_nobody("compress", slide, "--encoder", "mean-rgb", "--stride", "64")
+    assert "made with other settings" in one_sentence(other)
+    done = store / "done" / "c" / "0" / "0"
+    done.chmod(0o644)
+    done.unlink()
+    assert "damaged" in one_sentence(as_nobody("compress", slide, "--encoder", "mean-rgb"))
+
+
 def test_what_may_not_be_read_is_said(as_nobody, made: Path, tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir()

@@ -7,13 +7,14 @@ between units of work. The command line wraps it in a progress bar, the plugin i
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from napari_nic.errors import CancelledError
 
 T = TypeVar("T")
+P = TypeVar("P")
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,36 @@ class Progress:
     def fraction(self) -> float:
         """Share finished, 0 to 1; 0 when the total is unknown."""
         return self.done / self.total if self.total else 0.0
+
+
+class Outcome(Generic[P, T]):
+    """Passes a job's reports on and keeps what it returns.
+
+    Parameters
+    ----------
+    job : generator
+        Yields reports, returns the result.
+
+    Attributes
+    ----------
+    value
+        The result, once all reports were taken.
+    """
+
+    def __init__(self, job: Generator[P, None, T]) -> None:
+        self._job = job
+        self.value: T
+
+    def __iter__(self) -> Iterator[P]:
+        self.value = yield from self._job
+
+
+def result_of(job: Generator[Progress, None, T]) -> T:
+    """Run a job to its end, for a caller that needs no reports."""
+    outcome = Outcome(job)
+    for _ in outcome:
+        pass
+    return outcome.value
 
 
 _ASKING = threading.local()

@@ -153,7 +153,7 @@ def test_a_slide_without_tissue_is_told_and_what_to_do_then_works(cli, tmp_path:
 
 
 def test_damaged_tiles_are_named_and_the_rest_is_stored(cli, slide: Path, monkeypatch) -> None:
-    read_tile = Slide.read_tile
+    read_tile = Slide.read_stored_tile
 
     def broken(self: Slide, level: int, row: int, col: int) -> np.ndarray:
         if (level, row, col) == (0, 2, 3):
@@ -161,7 +161,7 @@ def test_damaged_tiles_are_named_and_the_rest_is_stored(cli, slide: Path, monkey
         return read_tile(self, level, row, col)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Slide, "read_tile", broken)
+        patch.setattr(Slide, "read_stored_tile", broken)
         outcome = cli("compress", slide, *FINE_GRID)
     assert outcome.code == 1
     assert "1 tiles cannot be read" in outcome.err

@@ -261,7 +261,7 @@ BROKEN = ((0, 0), (7, 8), (7, 9), (20, 17))
 @pytest.fixture
 def broken_tiles(monkeypatch):
     """Four tiles cannot be decoded, until the fixture is called."""
-    read_tile = Slide.read_tile
+    read_tile = Slide.read_stored_tile
 
     def broken(self, level, row, col):
         if (row, col) in BROKEN:
@@ -269,7 +269,7 @@ def broken_tiles(monkeypatch):
         return read_tile(self, level, row, col)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Slide, "read_tile", broken)
+        patch.setattr(Slide, "read_stored_tile", broken)
         yield patch.undo
 
 
@@ -320,7 +320,7 @@ def test_many_damaged_tiles_are_counted_and_the_first_are_named(slide, moment_en
 
     encoder = moment_encoder()
     store = prepare_store(slide, encoder, path=tmp_path / "a.nic.zarr", options=ALL_CELLS)
-    monkeypatch.setattr(Slide, "read_tile", broken)
+    monkeypatch.setattr(Slide, "read_stored_tile", broken)
     with pytest.raises(DamagedSlideError, match=r"\(0, 4\) and [\d,]+ more"):
         list(compress(slide, encoder, store))
     assert not store.encoded().any()

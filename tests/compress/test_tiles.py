@@ -67,3 +67,13 @@ def test_a_tile_that_cannot_be_decoded_raises_for_everyone_who_asks():
         with pytest.raises(DamagedSlideError):
             future.result()
     assert pool.bytes_held == 0
+
+
+def test_a_tile_of_one_colour_that_is_not_written_out_takes_no_room():
+    color = np.array([255, 255, 255], np.uint8)
+    pool = TilePool(lambda _row, _col: np.broadcast_to(color, (10, 10, 3)), Counter({(0, 0): 2, (0, 1): 2}))
+    pool.get((0, 0))
+    pool.get((0, 1))
+    assert pool.bytes_held == 0
+    pool.get((0, 0))
+    assert pool.bytes_held == 0

@@ -137,7 +137,7 @@ def test_what_cannot_be_read_is_hatched_and_told_once(slide_path, monkeypatch):
     """Blank would look like glass; and an error at each draw would take the window down."""
     told = []
     monkeypatch.setattr("napari.utils.notifications.show_warning", told.append)
-    read_tile = Slide.read_tile
+    read_tile = Slide.read_stored_tile
 
     def broken(self, level, row, col):
         if (level, row, col) in ((0, 1, 1), (0, 2, 3)):
@@ -146,7 +146,7 @@ def test_what_cannot_be_read_is_hatched_and_told_once(slide_path, monkeypatch):
 
     with open_slide(slide_path) as slide:
         whole = [np.asarray(level) for level in slide.pyramid()]
-        monkeypatch.setattr(Slide, "read_tile", broken)
+        monkeypatch.setattr(Slide, "read_stored_tile", broken)
         levels, _, _ = slide_layer(slide)
         shown = np.asarray(levels[0])[:1100, :1500]
         for row, col in ((1, 1), (2, 3)):

@@ -36,14 +36,14 @@ def one_level(tmp_path, make_tissue, make_tiff):
 
 
 def break_tiles(monkeypatch, broken):
-    read_tile = Slide.read_tile
+    read_tile = Slide.read_stored_tile
 
     def read(self, level, row, col):
         if broken(row, col):
             raise DamagedSlideError("the tile cannot be decoded", path=self.path)
         return read_tile(self, level, row, col)
 
-    monkeypatch.setattr(Slide, "read_tile", read)
+    monkeypatch.setattr(Slide, "read_stored_tile", read)
 
 
 @pytest.mark.parametrize("strip_pixels", [2**23, 2**14, 100])

@@ -8,9 +8,9 @@ import pytest
 
 from napari_nic.errors import CancelledError
 from napari_nic.jobs import CancellationToken
-from napari_nic.tissue import components, find, pen, segment_tissue, stain
+from napari_nic.tissue import components, pen, segment, segment_tissue, stain
 
-MODULES = ((find, "BAND_ROWS"), (components, "BAND_ROWS"), (pen, "_BAND_ROWS"), (stain, "_BAND_ROWS"))
+MODULES = ((segment, "BAND_ROWS"), (components, "BAND_ROWS"), (pen, "_BAND_ROWS"), (stain, "_BAND_ROWS"))
 
 
 def picture(rows: int, cols: int, seed: int) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -112,7 +113,7 @@ def _grid_options(args: argparse.Namespace) -> GridOptions:
 
 
 def _compress_one(path: Path, target: Path | None, task: _Task) -> dict[str, Any]:
-    from napari_nic.compress import compress, compress_turns, prepare_store
+    from napari_nic.compress import compress, compress_turns, preparing_store
     from napari_nic.slides import open_slide
 
     if target is None:
@@ -123,12 +124,12 @@ def _compress_one(path: Path, target: Path | None, task: _Task) -> dict[str, Any
     args, console = task.args, task.console
     options = _grid_options(args)
     started = time.monotonic()
-    with (
-        open_slide(path, **arguments.slide_options(args)) as slide,
-        prepare_store(
+    with ExitStack() as opened:
+        slide = opened.enter_context(open_slide(path, **arguments.slide_options(args)))
+        prepared = preparing_store(
             slide, task.encoder, path=target, options=options, overwrite=args.overwrite, token=task.token
-        ) as store,
-    ):
+        )
+        store = opened.enter_context(console.outcome(prepared, slide.name))
         reports = compress(slide, task.encoder, store, token=task.token, workers=args.workers)
         patches = _last_done(console.follow(reports, slide.name))
         if patches:

@@ -6,13 +6,13 @@ import errno
 import json
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_nic.errors import NicError
-from napari_nic.jobs import Progress
+from napari_nic.jobs import Outcome, Progress
 from napari_nic.telling import Event, LeftOut
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MISSED_SHOWN = 20
 
 P = TypeVar("P", bound=Progress)
+T = TypeVar("T")
 
 
 class Console:
@@ -123,6 +124,13 @@ class Console:
                 description = f"{title}: {report.stage}" if report.stage else title
                 bar.update(task, completed=report.done, total=total, description=description, rate=rate)
                 yield report
+
+    def outcome(self, job: Generator[Progress, None, T], title: str) -> T:
+        """Run a job to its end behind a progress bar, and return its result."""
+        outcome = Outcome(job)
+        for _ in self.follow(outcome, title):
+            pass
+        return outcome.value
 
     @contextmanager
     def _progress_bar(self) -> Iterator[Bar]:

@@ -1,7 +1,14 @@
 """Slide + encoder -> compressed slide: the pipeline, as a generator of progress."""
 
 from napari_nic.compress.pipeline import compress, usable_cores
-from napari_nic.compress.prepare import MIN_TISSUE, GridOptions, plan_coverage, plan_grid, prepare_store
+from napari_nic.compress.prepare import (
+    MIN_TISSUE,
+    GridOptions,
+    plan_coverage,
+    plan_grid,
+    prepare_store,
+    preparing_store,
+)
 from napari_nic.compress.progress import BlockCodes, BlocksDone
 from napari_nic.compress.turns import compress_turns
 from napari_nic.compress.workers import encode_padded
@@ -17,5 +24,6 @@ __all__ = [
     "plan_coverage",
     "plan_grid",
     "prepare_store",
+    "preparing_store",
     "usable_cores",
 ]

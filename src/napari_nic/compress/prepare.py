@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 import napari_nic
-from napari_nic.compressed import CompressedSlide, StoreHeader, default_store_path
+from napari_nic.compressed import CompressedSlide, StoreHeader, default_store_path, open_to_go_on
 from napari_nic.encoders import Encoder, EncoderSpec
 from napari_nic.errors import InvalidParameterError, StoreMismatchError
 from napari_nic.grid import PatchGrid
-from napari_nic.jobs import CancellationToken
+from napari_nic.jobs import CancellationToken, Progress, result_of
 from napari_nic.slides import Slide
-from napari_nic.tissue import TissueMask, find_tissue
+from napari_nic.tissue import TissueMask, finding_tissue
 
 MIN_TISSUE = 0.25
 """Least share of a patch that must be tissue.
@@ -89,12 +89,24 @@ def plan_coverage(
     record : dict
         What the store remembers of the decision.
     """
+    return result_of(_planning_coverage(slide, grid, options, tissue=tissue, token=token))
+
+
+def _planning_coverage(
+    slide: Slide,
+    grid: PatchGrid,
+    options: GridOptions | None,
+    *,
+    tissue: TissueMask | None,
+    token: CancellationToken | None,
+) -> Generator[Progress, None, tuple[np.ndarray, dict[str, Any]]]:
     options = options or GridOptions()
     if not 0 <= options.min_tissue <= 1:
         raise InvalidParameterError("min_tissue is a share", expected="0 to 1", found=f"{options.min_tissue}")
     if options.min_tissue == 0:
         return np.ones(grid.shape, bool), {"method": "all cells", "min_fraction": 0.0}
-    tissue = tissue or find_tissue(slide, token=token)
+    if tissue is None:
+        tissue = yield from finding_tissue(slide, token=token)
     coverage = tissue.cells(grid, min_fraction=options.min_tissue)
     return coverage, {"method": tissue.method, "min_fraction": options.min_tissue}
 
@@ -125,7 +137,7 @@ def prepare_store(
     Returns
     -------
     CompressedSlide
-        Opened for writing.
+        Opened for writing; for reading where it is complete and lies in a place that may not be written.
 
     Raises
     ------
@@ -137,17 +149,39 @@ def prepare_store(
     CancelledError
         If `token` was cancelled.
     MissingPixelSizeError, StoreError
+
+    See Also
+    --------
+    preparing_store : the same as a generator, which tells how far it is.
     """
+    return result_of(
+        preparing_store(
+            slide, encoder, path=path, options=options, tissue=tissue, overwrite=overwrite, token=token
+        )
+    )
+
+
+def preparing_store(
+    slide: Slide,
+    encoder: Encoder,
+    *,
+    path: Path | str | None = None,
+    options: GridOptions | None = None,
+    tissue: TissueMask | None = None,
+    overwrite: bool = False,
+    token: CancellationToken | None = None,
+) -> Generator[Progress, None, CompressedSlide]:
+    """Do what :func:`prepare_store` does; yield while tissue is looked for, and return the store."""
     grid = plan_grid(slide, encoder.spec, options)
     path = Path(path) if path is not None else default_store_path(slide.path)
     if path.exists() and not overwrite:
-        store = CompressedSlide.open(path, mode="r+")
+        store = open_to_go_on(path)
         header = _make_header(slide, encoder, grid, store.header.tissue)
         if store.coverage.any() or _is_same(store, header, options, tissue, slide):
             _check_same(store, header, options, tissue, slide)
             return store
         overwrite = True  # it holds nothing: no tissue was found, and now it is looked for in another way
-    coverage, record = plan_coverage(slide, grid, options, tissue=tissue, token=token)
+    coverage, record = yield from _planning_coverage(slide, grid, options, tissue=tissue, token=token)
     header = _make_header(slide, encoder, grid, record)
     return CompressedSlide.create(path, header, coverage, overwrite=overwrite)
 

@@ -134,13 +134,18 @@ class BlockReader:
         return window, damaged
 
     def _blank(self, position: tuple[int, int]) -> np.ndarray:
-        """Return what stands for a tile that cannot be read; no cell that sees it gets a code."""
-        frame = self._level.tile_region(*position)
-        blank = np.full((frame.height, frame.width, 3), self._slide.background, np.uint8)
-        return shrink_tile(blank, self._factor, self._slide.background)
+        """Return what stands for a tile that is missing, or that cannot be read; it takes no memory.
+
+        No cell that sees one of the latter gets a code.
+        """
+        frame = shrink_region(self._level.tile_region(*position), self._factor)
+        color = np.array(self._slide.background, np.uint8)
+        return np.broadcast_to(color, (frame.height, frame.width, 3))
 
     def _decode(self, row: int, col: int) -> np.ndarray:
-        pixels = self._slide.read_tile(self._grid.level, row, col)
+        pixels = self._slide.read_stored_tile(self._grid.level, row, col)
+        if pixels is None:
+            return self._blank((row, col))
         return shrink_tile(pixels, self._factor, self._slide.background)
 
 

@@ -85,14 +85,14 @@ class TilePool:
                     self._held.pop(position, None)
                 future.cancel()
         with self._lock:
-            self._bytes += tile.nbytes
+            self._bytes += _memory(tile)
         future.set_result(tile)
 
     def _drop(self, position: TilePosition) -> None:
         future = self._held.get(position)
         if future is not None and future.done():
             del self._held[position]
-            self._bytes -= future.result().nbytes
+            self._bytes -= _memory(future.result())
 
     def _evict(self) -> None:
         if self._bytes <= self._budget:
@@ -101,3 +101,8 @@ class TilePool:
             if self._bytes <= self._budget:
                 return
             self._drop(position)
+
+
+def _memory(tile: np.ndarray) -> int:
+    """Bytes of a tile; one of a single colour, repeated without being written out, takes none."""
+    return tile.nbytes if tile.strides[0] else 0

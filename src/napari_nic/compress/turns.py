@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_nic.compress.pipeline import compress
 from napari_nic.compress.progress import BlocksDone
-from napari_nic.compressed import CompressedSlide
+from napari_nic.compressed import CompressedSlide, open_to_go_on
 from napari_nic.compressed.turns import TURNS, turn_path, turned, turned_description
 from napari_nic.encoders import Encoder, EncoderSpec
 from napari_nic.errors import StoreError, StoreMismatchError
@@ -94,7 +94,7 @@ def _prepare(store: CompressedSlide, encoder: TurnedEncoder, turn: int) -> Compr
     path = turn_path(store.path, turn)
     if not path.exists():
         return CompressedSlide.create(path, header, store.coverage)
-    found = CompressedSlide.open(path, mode="r+")
+    found = open_to_go_on(path)
     differences = found.header.differences(header)
     if differences or not np.array_equal(found.coverage, store.coverage):
         raise StoreMismatchError(

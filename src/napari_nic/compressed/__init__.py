@@ -1,6 +1,7 @@
 """The compressed slide: a versioned Zarr store of patch codes, and the formats of others."""
 
 from napari_nic.compressed.checks import open_slide_of
+from napari_nic.compressed.going_on import open_to_go_on
 from napari_nic.compressed.header import StoreHeader
 from napari_nic.compressed.interchange import (
     EXPORTERS,
@@ -38,4 +39,5 @@ __all__ = [
     "import_store",
     "named_header",
     "open_slide_of",
+    "open_to_go_on",
 ]

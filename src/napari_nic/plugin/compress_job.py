@@ -6,18 +6,21 @@ import threading
 from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
-from napari_nic.compress import BlocksDone, compress, prepare_store
+from napari_nic.compress import BlocksDone, compress, preparing_store
 from napari_nic.compressed import CompressedSlide
 from napari_nic.encoders import Encoder, EncoderSpec, get_spec, load_encoder
 from napari_nic.geometry import RegionPx
-from napari_nic.jobs import CancellationToken
+from napari_nic.jobs import CancellationToken, Outcome, Progress
 from napari_nic.plugin.compress_options import CompressOptions
 from napari_nic.plugin.no_triton import keep_triton_out
 from napari_nic.plugin.painting import Painter, Picture
 from napari_nic.plugin.worker import throttled
 from napari_nic.slides import Slide
 from napari_nic.tissue import TissueMask
+
+T = TypeVar("T")
 
 
 class EncoderCache:
@@ -135,7 +138,7 @@ def compress_painted(request: CompressRequest, token: CancellationToken) -> Gene
     encoder = request.encoders.get(request.encoder, device=options.device, precision=_precision(request))
     token.checkpoint()
     yield Stage("finding tissue")
-    store = prepare_store(
+    preparing = preparing_store(
         request.slide,
         encoder,
         path=request.path,
@@ -144,12 +147,24 @@ def compress_painted(request: CompressRequest, token: CancellationToken) -> Gene
         overwrite=request.overwrite,
         token=token,
     )
+    store = yield from as_stages(preparing, "finding tissue")
     token.checkpoint()
     yield Ready(store)
     settled = Settled()
     yield settled
     settled.seen.wait(SETTLE_SECONDS)
     yield from _paint_reports(request, encoder, store, token)
+
+
+def as_stages(job: Generator[Progress, None, T], text: str) -> Generator[Stage, None, T]:
+    """Run a job; yield what is being done, and how far it is, at each percent."""
+    outcome, told = Outcome(job), 0
+    for report in outcome:
+        percent = int(100 * report.fraction)
+        if told < percent < 100:
+            yield Stage(f"{text}, {percent} %")
+            told = percent
+    return outcome.value
 
 
 def _precision(request: CompressRequest) -> str:

@@ -65,7 +65,12 @@ class Painter:
         return (self._whole(PcaModel.fit(codes, encoded, token=self._token), codes, encoded),)
 
     def write_preview(self) -> None:
-        """Put the picture of all cells into the store, for other viewers; glass is white there."""
+        """Put the picture of all cells into the store, for other viewers; glass is white there.
+
+        A store that may not be written is complete, and keeps the one that it has.
+        """
+        if not self._store.writable:
+            return
         for picture in self.finish():
             rgb = np.where(picture.rgba[..., 3:] > 0, picture.rgba[..., :3], WHITE)
             self._store.write_preview(np.ascontiguousarray(rgb, np.uint8))

@@ -10,7 +10,7 @@ from napari_nic.slides.opening import (
     slide_suffixes,
     told_suffixes,
 )
-from napari_nic.slides.overview import Overview, read_overview
+from napari_nic.slides.overview import Overview, read_overview, reading_overview
 from napari_nic.slides.slide import Slide
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "open_slide",
     "read_channels",
     "read_overview",
+    "reading_overview",
     "register_reader",
     "slide_suffixes",
     "told_suffixes",

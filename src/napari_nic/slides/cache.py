@@ -12,6 +12,8 @@ from napari_nic.slides.model import RgbArray
 TILE_CACHE_BYTES = 64 * 2**20
 """More than one row of 240 px tiles of a 60,000 px slide (43 MiB), so that walking rows decodes once."""
 
+_NOTE_BYTES = 256  # what it takes to remember that there is no tile
+
 
 class TileCache:
     """Decoded tiles by key.
@@ -27,8 +29,8 @@ class TileCache:
     def __init__(self, max_bytes: int = TILE_CACHE_BYTES) -> None:
         self.max_bytes = max_bytes
         self._lock = threading.Lock()
-        self._tiles: OrderedDict[Hashable, RgbArray] = OrderedDict()
-        self._pending: dict[Hashable, Future[RgbArray]] = {}
+        self._tiles: OrderedDict[Hashable, RgbArray | None] = OrderedDict()
+        self._pending: dict[Hashable, Future[RgbArray | None]] = {}
         self._bytes = 0
 
     @property
@@ -37,13 +39,15 @@ class TileCache:
         with self._lock:
             return self._bytes
 
-    def get(self, key: Hashable, make: Callable[[], RgbArray]) -> RgbArray:
-        """Return the tile under `key`, calling `make` if it is not held. Treat it as read-only."""
+    def get(self, key: Hashable, make: Callable[[], RgbArray | None]) -> RgbArray | None:
+        """Return the tile under `key`, calling `make` if it is not held. Treat it as read-only.
+
+        None, for a tile that a file leaves out, is kept too.
+        """
         with self._lock:
-            held = self._tiles.get(key)
-            if held is not None:
+            if key in self._tiles:
                 self._tiles.move_to_end(key)
-                return held
+                return self._tiles[key]
             pending = self._pending.get(key)
             if pending is None:
                 mine = self._pending[key] = Future()
@@ -69,12 +73,17 @@ class TileCache:
             self._tiles.clear()
             self._bytes = 0
 
-    def _keep(self, key: Hashable, tile: RgbArray) -> None:
-        tile.flags.writeable = False
-        if tile.nbytes > self.max_bytes:
+    def _keep(self, key: Hashable, tile: RgbArray | None) -> None:
+        if tile is not None:
+            tile.flags.writeable = False
+        if _size(tile) > self.max_bytes:
             return
         self._tiles[key] = tile
-        self._bytes += tile.nbytes
+        self._bytes += _size(tile)
         while self._bytes > self.max_bytes:
             _, old = self._tiles.popitem(last=False)
-            self._bytes -= old.nbytes
+            self._bytes -= _size(old)
+
+
+def _size(tile: RgbArray | None) -> int:
+    return _NOTE_BYTES if tile is None else tile.nbytes

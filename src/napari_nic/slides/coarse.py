@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 
 from napari_nic.geometry import RegionPx
 from napari_nic.slides.cache import TileCache
-from napari_nic.slides.compose import compose
+from napari_nic.slides.compose import compose, compose_stored
 from napari_nic.slides.model import Level, Rgb, RgbArray
 from napari_nic.slides.shrink import halve
 
@@ -40,7 +41,7 @@ class CoarserLevels:
     count : int
         How often it is halved; may be 0.
     read_base : callable
-        Reads a region of it.
+        Reads a region of it; None where the file holds nothing of it.
     background : (int, int, int)
         Colour outside the levels.
 
@@ -51,7 +52,7 @@ class CoarserLevels:
     """
 
     def __init__(
-        self, base: Level, count: int, read_base: Callable[[RegionPx], RgbArray], background: Rgb
+        self, base: Level, count: int, read_base: Callable[[RegionPx], RgbArray | None], background: Rgb
     ) -> None:
         self._base, self._read_base = base, read_base
         self._background = background
@@ -60,23 +61,25 @@ class CoarserLevels:
 
     def read(self, index: int, region: RegionPx) -> RgbArray:
         """Return a region of computed level `index` (0 is half the base), (height, width, 3)."""
-        return compose(
-            self.levels[index], region, lambda row, col: self._block(index, row, col), self._background
-        )
+        return compose(self.levels[index], region, partial(self._block, index), self._background)
 
     def clear(self) -> None:
         """Let all blocks go."""
         for cache in self._caches:
             cache.clear()
 
-    def _block(self, index: int, row: int, col: int) -> RgbArray:
+    def _block(self, index: int, row: int, col: int) -> RgbArray | None:
         return self._caches[index].get((row, col), lambda: self._make(index, row, col))
 
-    def _make(self, index: int, row: int, col: int) -> RgbArray:
+    def _make(self, index: int, row: int, col: int) -> RgbArray | None:
         frame = RegionPx(row * 2 * BLOCK, col * 2 * BLOCK, 2 * BLOCK, 2 * BLOCK)
         finer = self.levels[index - 1] if index else self._base
         frame = frame.intersect(finer.region)
-        return halve(self.read(index - 1, frame) if index else self._read_base(frame))
+        pixels = self._read_stored(index - 1, frame) if index else self._read_base(frame)
+        return None if pixels is None else halve(pixels)
+
+    def _read_stored(self, index: int, region: RegionPx) -> RgbArray | None:
+        return compose_stored(self.levels[index], region, partial(self._block, index), self._background)
 
 
 def halving_counts(levels: Sequence[Level]) -> tuple[int, ...]:

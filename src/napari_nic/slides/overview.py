@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import numpy as np
-
 from napari_nic.errors import DamagedSlideError, InvalidParameterError
 from napari_nic.geometry import PixelSize, Placement, RegionPx
-from napari_nic.jobs import CancellationToken
-from napari_nic.slides.compose import compose
+from napari_nic.jobs import CancellationToken, Progress, result_of
+from napari_nic.slides.compose import blank, compose_stored
 from napari_nic.slides.model import Level, RgbArray
 from napari_nic.slides.shrink import shrink
 from napari_nic.slides.slide import Slide
 
 STRIP_PIXELS = 2**23
-"""Pixels of the finer level that one thread holds at a time (24 MB)."""
+"""Pixels of the finer level that one thread holds at a time, at most (24 MB)."""
+
+PIECE_PIXELS = 2**18
+"""What it holds where tiles can be averaged by themselves: so little stays in a core's cache."""
 
 MAX_PIXELS = 20_000_000
 """Most pixels of a picture (60 MB). Beyond it, the picture is coarser than was asked for, so that memory is
@@ -74,7 +75,8 @@ def read_overview(
     The file's coarsest level at least as fine as `mpp` is read; where that is much finer (a slide of one
     level), it is walked in strips of tiles that are averaged and let go one after the other, and the
     picture has at most :data:`MAX_PIXELS`, so that memory does not grow with the slide. The pixels go past
-    the slide's cache. A tile that cannot be read is left in the background colour and listed.
+    the slide's cache. A tile that the file leaves out costs nothing; one that cannot be read is left in the
+    background colour and listed.
 
     Parameters
     ----------
@@ -98,7 +100,18 @@ def read_overview(
         If no tile at all can be read.
     CancelledError
         If `token` was cancelled.
+
+    See Also
+    --------
+    reading_overview : the same as a generator, which tells how far it is.
     """
+    return result_of(reading_overview(slide, mpp, workers=workers, token=token))
+
+
+def reading_overview(
+    slide: Slide, mpp: float = 8.0, *, workers: int = DEFAULT_WORKERS, token: CancellationToken | None = None
+) -> Generator[Progress, None, Overview]:
+    """Do what :func:`read_overview` does; yield after each strip, and return the picture."""
     pixel = slide.require_pixel_size()
     if not mpp > 0:
         raise InvalidParameterError("mpp must be positive", found=f"{mpp}")
@@ -110,20 +123,21 @@ def read_overview(
         factor += 1
     own = CancellationToken(token)
     reader = _Reader(slide, index, own)
-    image = np.empty((-(-level.height // factor), -(-level.width // factor), 3), np.uint8)
+    image = blank(-(-level.height // factor), -(-level.width // factor), slide.background)
 
     def average(strip: RegionPx) -> None:
-        top = strip.y // factor
-        for x in range(0, level.width, width := _piece_width(level, strip, factor)):
-            piece = RegionPx(strip.y, x, strip.height, width).intersect(level.region)
-            pixels = shrink(compose(level, piece, reader.read, slide.background), factor)
-            image[top : top + pixels.shape[0], x // factor : x // factor + pixels.shape[1]] = pixels
+        for piece in _pieces(level, strip, factor):
+            pixels = compose_stored(level, piece, reader.read, slide.background)
+            if pixels is not None:
+                image[_shrunk(piece, factor).slices] = shrink(pixels, factor)
 
     # Tiles that are larger than a strip may be are decoded one at a time.
     workers = workers if level.tile[0] * level.tile[1] <= STRIP_PIXELS else 1
+    strips = _strips(level, factor)
     with ThreadPoolExecutor(workers, thread_name_prefix="overview") as pool:
         try:
-            deque(pool.map(average, _strips(level, factor)), maxlen=0)
+            for done, _ in enumerate(pool.map(average, strips), 1):
+                yield Progress(done, len(strips), "reading the whole slide", "strips")
         finally:
             own.cancel()  # when one strip failed, the others need not be read to their end
     step = (factor * level.downsample_y * pixel.y, factor * level.downsample_x * pixel.x)
@@ -137,15 +151,14 @@ class _Reader:
         self._slide, self._index, self._token = slide, index, token
         self._damaged: dict[tuple[int, int], DamagedSlideError] = {}
 
-    def read(self, row: int, col: int) -> RgbArray:
-        """Return a tile, or one in the background colour."""
+    def read(self, row: int, col: int) -> RgbArray | None:
+        """Return a tile; None if the file leaves it out, or it cannot be read."""
         self._token.checkpoint()
         try:
-            return self._slide.read_tile(self._index, row, col)
+            return self._slide.read_stored_tile(self._index, row, col)
         except DamagedSlideError as error:
             self._damaged[row, col] = error
-        frame = self._slide.levels[self._index].tile_region(row, col)
-        return np.full((frame.height, frame.width, 3), self._slide.background, np.uint8)
+        return None
 
     def damaged_tiles(self, factor: int) -> tuple[DamagedTile, ...]:
         """List the tiles that could not be read; raise if that is all of them."""
@@ -175,8 +188,18 @@ def _least_mpp(slide: Slide, pixel: PixelSize) -> float:
     return pixel.mean * math.sqrt(height * width / MAX_PIXELS)
 
 
+def _pieces(level: Level, strip: RegionPx, factor: int) -> Iterator[RegionPx]:
+    """Cut a strip into what is averaged at once."""
+    width = _piece_width(level, strip, factor)
+    for x in range(0, level.width, width):
+        yield RegionPx(strip.y, x, strip.height, width).intersect(level.region)
+
+
 def _piece_width(level: Level, strip: RegionPx, factor: int) -> int:
     """Width of the pieces of a strip: within the memory bound, but no tile is decoded for many pieces."""
+    whole = math.lcm(level.tile[1], factor)
+    if strip.height * whole <= STRIP_PIXELS:
+        return max(1, PIECE_PIXELS // (strip.height * whole)) * whole
     widest = max(STRIP_PIXELS // strip.height, level.tile[1])
     return max(1, -(-widest // factor)) * factor
 
@@ -184,9 +207,12 @@ def _piece_width(level: Level, strip: RegionPx, factor: int) -> int:
 def _strips(level: Level, factor: int) -> list[RegionPx]:
     """Cut a level into strips of whole tiles and whole factors, so that no tile is decoded for two."""
     height = math.lcm(level.tile[0], factor)
-    if height * level.tile[1] > STRIP_PIXELS:
-        # No common multiple within the bound: some tiles are then decoded twice.
-        height = -(-level.tile[0] // factor) * factor
+    if height * math.lcm(level.tile[1], factor) > STRIP_PIXELS:
+        # No common multiple within the bound: tiles at the edges of pieces are decoded twice, and squares
+        # have the shortest edges.
+        square = math.isqrt(STRIP_PIXELS) // factor * factor
+        lowest = -(-level.tile[0] // factor) * factor
+        height = square if square > lowest and square * level.tile[1] <= STRIP_PIXELS else lowest
     return [
         RegionPx(y, 0, min(height, level.height - y), level.width) for y in range(0, level.height, height)
     ]

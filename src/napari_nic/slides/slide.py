@@ -10,15 +10,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-import numpy as np
-
 from napari_nic.errors import DamagedSlideError, MissingPixelSizeError, NicError, OutOfBoundsError
 from napari_nic.geometry import MPP_MAX, MPP_MIN, LevelGeometry, PixelSize, RegionPx
 from napari_nic.names import slide_stem
 from napari_nic.slides.cache import TileCache
 from napari_nic.slides.coarse import CoarserLevels, halving_counts
 from napari_nic.slides.color import plan_color
-from napari_nic.slides.compose import compose
+from napari_nic.slides.compose import blank, compose, compose_stored
 from napari_nic.slides.counter import ReadCounter
 from napari_nic.slides.fingerprint import fingerprint_choice
 from napari_nic.slides.gate import Gate
@@ -245,7 +243,7 @@ class Slide:
 
     def _make_halvings(self) -> tuple[CoarserLevels, ...]:
         return tuple(
-            CoarserLevels(level, count, partial(self.read_region, index), self.background)
+            CoarserLevels(level, count, partial(self._read_stored, index), self.background)
             for index, (level, count) in enumerate(zip(self.levels, halving_counts(self.levels), strict=True))
         )
 
@@ -265,6 +263,14 @@ class Slide:
         DamagedSlideError
             If the tile cannot be decoded.
         """
+        pixels = self.read_stored_tile(level, tile_row, tile_col)
+        if pixels is None:
+            frame = self.levels[level].tile_region(tile_row, tile_col)
+            return blank(frame.height, frame.width, self.background)
+        return pixels
+
+    def read_stored_tile(self, level: int, tile_row: int, tile_col: int) -> RgbArray | None:
+        """Decode one native tile as :meth:`read_tile` does; None where the file leaves it out."""
         rows, cols = self._level(level).tile_grid
         if not (0 <= tile_row < rows and 0 <= tile_col < cols):
             raise OutOfBoundsError(
@@ -275,10 +281,7 @@ class Slide:
         with self._gate.reading(), self._from_disk(f"tile ({tile_row}, {tile_col}) of level {level}"):
             pixels = self._source.read_tile(level, tile_row, tile_col)
         self.reads.add(level)
-        if pixels is None:
-            frame = self.levels[level].tile_region(tile_row, tile_col)
-            return np.full((frame.height, frame.width, 3), self.background, np.uint8)
-        return pixels if self._transform is None else self._transform.apply(pixels)
+        return pixels if pixels is None or self._transform is None else self._transform.apply(pixels)
 
     def read_region(self, level: int, region: RegionPx) -> RgbArray:
         """Return any rectangle of a level; decoded tiles are kept in a bounded cache.
@@ -305,12 +308,16 @@ class Slide:
         geometry = self._level(level)
         return compose(geometry, region, partial(self._cached_tile, level), self.background)
 
-    def _cached_tile(self, level: int, row: int, col: int) -> RgbArray:
+    def _read_stored(self, level: int, region: RegionPx) -> RgbArray | None:
+        """Return the same, or None where the file holds no tile of it."""
+        return compose_stored(self.levels[level], region, partial(self._cached_tile, level), self.background)
+
+    def _cached_tile(self, level: int, row: int, col: int) -> RgbArray | None:
         return self._tiles.get((level, row, col), lambda: self._tile_to_show(level, row, col))
 
-    def _tile_to_show(self, level: int, row: int, col: int) -> RgbArray:
+    def _tile_to_show(self, level: int, row: int, col: int) -> RgbArray | None:
         try:
-            return self.read_tile(level, row, col)
+            return self.read_stored_tile(level, row, col)
         except DamagedSlideError as error:
             if self._on_damage is None:
                 raise

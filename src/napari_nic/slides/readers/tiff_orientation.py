@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from napari_nic.geometry import RegionPx
-from napari_nic.slides.compose import compose
+from napari_nic.slides.compose import compose_stored
 from napari_nic.slides.model import Level, RgbArray, SlideSource, SourceInfo
 from napari_nic.slides.readers.tiff_pixels import refusal
 
@@ -78,15 +79,9 @@ class OrientedSource:
         if self._swaps:
             region = RegionPx(x, y, frame.width, frame.height)
 
-        def tile(tile_row: int, tile_col: int) -> RgbArray:
-            pixels = self._source.read_tile(level, tile_row, tile_col)
-            if pixels is None:
-                place = stored.tile_region(tile_row, tile_col)
-                pixels = np.empty((place.height, place.width, 3), np.uint8)
-                pixels[:] = self.info.background
-            return pixels
-
-        return self._turn(compose(stored, region, tile, self.info.background))
+        read = partial(self._source.read_tile, level)
+        pixels = compose_stored(stored, region, read, self.info.background)
+        return None if pixels is None else self._turn(pixels)
 
     def _turn(self, pixels: RgbArray) -> RgbArray:
         if self._swaps:
