@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 import pytest
 
 from napari_nic.errors import CancelledError
-from napari_nic.jobs import CancellationToken, Progress, checked
+from napari_nic.jobs import CancellationToken, Outcome, Progress, checked, result_of
 
 
 @pytest.mark.parametrize(("done", "total", "fraction"), [(0, 4, 0.0), (1, 4, 0.25), (4, 4, 1.0), (3, 0, 0.0)])
@@ -137,3 +137,25 @@ def test_a_child_comes_to_its_parents_checkpoint_too():
         child.cancel()
         assert isinstance(waiting.exception(timeout=10), CancelledError)
     assert parent.paused
+
+
+def counting_job(token=None):
+    for done in range(1, 4):
+        if token is not None:
+            token.checkpoint()
+        yield Progress(done, 3)
+    return "the result"
+
+
+def test_a_job_that_reports_can_be_run_for_its_result_alone():
+    assert result_of(counting_job()) == "the result"
+    outcome = Outcome(counting_job())
+    assert [report.done for report in outcome] == [1, 2, 3]
+    assert outcome.value == "the result"
+
+
+def test_a_cancelled_job_has_no_result():
+    token = CancellationToken()
+    token.cancel()
+    with pytest.raises(CancelledError):
+        result_of(counting_job(token))

@@ -12,9 +12,9 @@ import tifffile
 from PIL import Image
 
 from napari_nic.errors import CancelledError, MissingPixelSizeError
-from napari_nic.jobs import CancellationToken
+from napari_nic.jobs import CancellationToken, Outcome
 from napari_nic.slides import open_slide, overview
-from napari_nic.tissue import TissueOptions, find_tissue, segment_tissue
+from napari_nic.tissue import TissueOptions, find_tissue, finding_tissue, segment_tissue
 
 UM = 8.0
 SHAPE = (300, 400)
@@ -311,3 +311,14 @@ def test_real_overviews(data_dir, name, low, high):
         pytest.skip(f"{path} is not there")
     mask, _ = segment_tissue(np.asarray(Image.open(path).convert("RGB")), 20.0)
     assert low < mask.mean() < high
+
+
+def test_finding_tells_how_far_it_is(tmp_path, make_tissue, make_tiff):
+    """A slide of one level is read whole, which may take minutes."""
+    path = make_tiff(tmp_path / "one.tif", make_tissue(1000, 1400), factors=(1,), tile=128)
+    with open_slide(path) as slide:
+        outcome = Outcome(finding_tissue(slide))
+        reports = list(outcome)
+        assert [report.done for report in reports] == list(range(1, reports[0].total + 1))
+        assert len(reports) > 3
+        assert np.array_equal(outcome.value.mask, find_tissue(slide).mask)

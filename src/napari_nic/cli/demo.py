@@ -58,7 +58,7 @@ def screen_answers() -> bool:
         return False
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         return False
-    probe = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, check=False)  # noqa: S603 - our own text
+    probe = subprocess.run([sys.executable, "-P", "-c", PROBE], capture_output=True, check=False)  # noqa: S603 - our own text
     return probe.returncode == 0
 
 
