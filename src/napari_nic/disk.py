@@ -10,7 +10,6 @@ import ctypes
 import errno
 import functools
 import hashlib
-import json
 import os
 import platform
 import re
@@ -19,10 +18,9 @@ import stat
 import sys
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from napari_nic.errors import NicError, StoreError
 from napari_nic.names import shortened
@@ -60,101 +58,6 @@ _SPECIAL = (
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
-
-
-MOST_JSON_BYTES = 16 << 20
-MOST_JSON_DEPTH = 32
-"""What a description may take: cards and specs are a few kilobytes, three or four levels deep."""
-
-
-def read_json(path: Path, error: type[NicError], *, what: str, most_bytes: int = MOST_JSON_BYTES) -> Any:
-    """Read a JSON file that came from anywhere, in bounded memory and time.
-
-    Parameters
-    ----------
-    path : Path
-    error : type
-        Kind of error to raise.
-    what : str
-        What it is, for the error: ``"the encoder's description"``.
-    most_bytes : int
-        A larger file is not read.
-
-    Raises
-    ------
-    NicError
-        Of the kind `error`, if it is no file, too large, no JSON, or nested without end.
-    """
-    check_regular(path, error)
-    try:
-        with path.open("rb") as file:
-            content = file.read(most_bytes + 1)
-        if len(content) > most_bytes:
-            raise error(f"{what} is too large", path=path, expected=f"at most {most_bytes:,} bytes")
-        data = json.loads(content.decode("utf-8-sig"))
-    except RecursionError:
-        data = None
-        deep = True
-    except (OSError, ValueError) as reason:
-        raise error(f"{what} cannot be read", path=path, expected="JSON", found=str(reason)) from reason
-    else:
-        deep = _too_deep(data)
-    if deep:
-        raise error(f"{what} is nested too deeply", path=path, expected=f"at most {MOST_JSON_DEPTH} levels")
-    return data
-
-
-def _too_deep(data: Any) -> bool:
-    level = [data]
-    for _ in range(MOST_JSON_DEPTH):
-        inner: list[Any] = []
-        for node in level:
-            if isinstance(node, dict):
-                inner.extend(node.values())
-            elif isinstance(node, list):
-                inner.extend(node)
-        if not inner:
-            return False
-        level = inner
-    return True
-
-
-SEAL = "content_sha256"
-"""Entry of a description that holds the SHA-256 of all its others."""
-
-
-def sealed(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a description with its seal, by which a flipped bit or an accident of an editor is noticed."""
-    plain = json.loads(json.dumps(data))  # as it will be read back
-    return {**plain, SEAL: _content_sha256(plain)}
-
-
-def unsealed(data: Any, path: Path, error: type[NicError]) -> Any:
-    """Return a description without its seal, which must fit; older ones have none.
-
-    Raises
-    ------
-    NicError
-        Of the kind `error`, if the content is not the one that was sealed.
-    """
-    if not isinstance(data, dict) or SEAL not in data:
-        return data
-    content = {name: value for name, value in data.items() if name != SEAL}
-    found = _content_sha256(content)
-    if data[SEAL] != found:
-        raise error(
-            "this description was changed or damaged since it was written",
-            path=path,
-            expected=f"content of SHA-256 {str(data[SEAL])[:64]}",
-            found=found,
-            hint=f'get it again; if you changed it on purpose, remove its entry "{SEAL}"',
-        )
-    return content
-
-
-def _content_sha256(content: Mapping[str, Any]) -> str:
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from napari_nic.disk import SEAL
+from napari_nic.descriptions import SEAL
 from napari_nic.encoders import Encoder, import_keras, load_encoder
 from napari_nic.encoders.external.archives import check_torchscript, without_pickles
 from napari_nic.encoders.external.states import read_state

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_nic.disk import SEAL
+from napari_nic.descriptions import SEAL
 from napari_nic.encoders import DEFAULT_ENCODER, get_spec, list_encoders, load_encoder
 from napari_nic.encoders.spec import EncoderSpec
 from napari_nic.encoders.store import (

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_nic.disk import SEAL
+from napari_nic.descriptions import SEAL
 from napari_nic.errors import BundleError, InvalidParameterError, StoreError, UnknownNameError
 from napari_nic.slide_models import BundleCard, ModelBundle, SlideNetConfig, list_bundles, predict
 from napari_nic.slide_models.bundle import CARD_FILE, WEIGHTS_FILE

@@ -10,7 +10,8 @@ from typing import Any, Literal, get_args
 
 from napari_nic.cohorts.splits import Fold
 from napari_nic.cohorts.table import Cohort, CohortSlide
-from napari_nic.disk import read_json, replacing
+from napari_nic.descriptions import read_json
+from napari_nic.disk import replacing
 from napari_nic.errors import BundleError, InvalidParameterError
 from napari_nic.slide_models import SlideNetConfig, TrainingSettings
 from napari_nic.slide_models.card import outputs_for

@@ -29,7 +29,7 @@ from zarr.codecs import ZstdCodec
 from zarr.storage import LocalStore, MemoryStore
 
 from napari_nic.compressed.header import StoreHeader
-from napari_nic.disk import sealed, unsealed
+from napari_nic.descriptions import sealed, unsealed
 from napari_nic.errors import StoreError
 from napari_nic.names import STORE_SUFFIX
 

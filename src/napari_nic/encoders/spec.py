@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Protocol
 
 import numpy as np
 
+from napari_nic.descriptions import (
+    MOST_NAME,
+    Checks,
+    check_fields,
+    is_finite,
+    is_mapping,
+    is_name,
+    is_sha256,
+    is_text,
+    is_whole,
+)
 from napari_nic.errors import WeightsError
 
 MOST_CODE, MOST_PATCH_PX, MOST_INPUT_PX, MOST_MPP = 65_536, 65_536, 4_096, 1_000.0
 """No encoder is larger; what a file states beyond these is a mistake or meant to exhaust memory."""
-
-MOST_NAME = 200
-
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -77,19 +82,9 @@ class EncoderSpec:
         """
         known = {f.name for f in fields(cls)}
         required = {"name", "code_size", "patch_size", "mpp", "input_size", "architecture"}
-        if set(data) - known or required - set(data):
-            raise WeightsError(
-                "not an encoder description",
-                expected=f"the fields {', '.join(sorted(known))}",
-                found=", ".join(sorted(data)) or "nothing",
-            )
-        for name, (expected, fits) in _FIELDS.items():
-            if name in data and not fits(data[name]):
-                raise WeightsError(
-                    f"not an encoder description: {name}",
-                    expected=expected,
-                    found=repr(data[name])[:MOST_NAME],
-                )
+        check_fields(
+            data, _FIELDS, WeightsError, what="an encoder description", known=known, required=required
+        )
         return cls(**data)
 
     def identity(self) -> dict[str, Any]:
@@ -99,40 +94,7 @@ class EncoderSpec:
         return {name: described[name] for name in names if name in described}
 
 
-def is_whole(value: Any, most: int, least: int = 1) -> bool:
-    """Whether a value of a JSON file is a whole number in a range."""
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
-
-
-def is_finite(value: Any) -> bool:
-    """Whether a value of a JSON file is a finite number."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def is_name(value: Any) -> bool:
-    """Whether a value of a JSON file can be shown as a name: text without control characters."""
-    return isinstance(value, str) and 0 < len(value) <= MOST_NAME and value.isprintable()
-
-
-def is_plain_file_name(name: Any) -> bool:
-    """Whether a name of a JSON file is that of a file in the folder itself, on every system."""
-    return is_name(name) and not set(name) & set('/\\:*?"<>|') and name == name.strip(" .")
-
-
-def is_sha256(value: Any) -> bool:
-    """Whether a value of a JSON file is a SHA-256, hexadecimal."""
-    return isinstance(value, str) and _SHA256.fullmatch(value) is not None
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_mapping(value: Any) -> bool:
-    return isinstance(value, Mapping)
-
-
-_FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+_FIELDS: Checks = {
     "name": (f"a name of 1 to {MOST_NAME} printable characters", is_name),
     "code_size": (f"a whole number, 1 to {MOST_CODE:,}", lambda value: is_whole(value, MOST_CODE)),
     "patch_size": (f"pixels, 1 to {MOST_PATCH_PX:,}", lambda value: is_whole(value, MOST_PATCH_PX)),
@@ -143,8 +105,8 @@ _FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "input_size": (f"pixels, 1 to {MOST_INPUT_PX:,}", lambda value: is_whole(value, MOST_INPUT_PX)),
     "architecture": ("the name of an architecture", is_name),
     "weights_sha256": ("64 hexadecimal digits", lambda value: value is None or is_sha256(value)),
-    **dict.fromkeys(("licence", "summary", "citation"), ("text", _is_text)),
-    **dict.fromkeys(("training", "options"), ("a JSON object", _is_mapping)),
+    **dict.fromkeys(("licence", "summary", "citation"), ("text", is_text)),
+    **dict.fromkeys(("training", "options"), ("a JSON object", is_mapping)),
 }
 """What each field of a description may hold."""
 

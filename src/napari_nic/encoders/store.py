@@ -17,9 +17,10 @@ from pathlib import Path
 
 from platformdirs import user_data_dir
 
-from napari_nic.disk import check_regular, read_json, replacing_folder, sealed, sync_files, unsealed
+from napari_nic.descriptions import is_name, is_plain_file_name, read_json, sealed, unsealed
+from napari_nic.disk import check_regular, replacing_folder, sync_files
 from napari_nic.encoders.mean_rgb import MEAN_RGB
-from napari_nic.encoders.spec import EncoderSpec, is_name, is_plain_file_name
+from napari_nic.encoders.spec import EncoderSpec
 from napari_nic.errors import InvalidParameterError, StoreError, UnknownNameError, WeightsError
 from napari_nic.names import safe_name
 

@@ -18,7 +18,8 @@ from safetensors.numpy import load, save
 
 from napari_nic.compressed import CompressedSlide, StoreHeader
 from napari_nic.compressed.header import IDENTITY_KEYS
-from napari_nic.disk import check_regular, read_json, replacing, sealed, unsealed
+from napari_nic.descriptions import read_json, sealed, unsealed
+from napari_nic.disk import check_regular, replacing
 from napari_nic.errors import BundleError, NicError, UnknownNameError
 from napari_nic.slide_models.card import BundleCard
 from napari_nic.slide_models.inputs import Standardiser

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, Self, get_args
 
+from napari_nic.descriptions import MOST_NAME, Checks, check_fields, is_mapping, is_name, is_text
 from napari_nic.errors import InvalidParameterError
 from napari_nic.slide_models.config import SlideNetConfig
 from napari_nic.wording import counted
@@ -121,19 +122,14 @@ class BundleCard:
         """
         known = {f.name for f in fields(cls)}
         required = {"name", "task", "class_names", "encoder", "network"}
-        if set(data) - known or required - set(data):
-            raise InvalidParameterError(
-                "not the description of a model",
-                expected=f"the fields {', '.join(sorted(known))}",
-                found=", ".join(sorted(data)) or "nothing",
-            )
-        for name, (wanted, fits) in _FIELDS.items():
-            if name in data and not fits(data[name]):
-                raise InvalidParameterError(
-                    f"not the description of a model: {name}",
-                    expected=wanted,
-                    found=repr(data[name])[:MOST_NAME],
-                )
+        check_fields(
+            data,
+            _FIELDS,
+            InvalidParameterError,
+            what="the description of a model",
+            known=known,
+            required=required,
+        )
         colors = tuple((r, g, b) for r, g, b in data.get("class_colors", ()))
         return cls(
             **dict(data)
@@ -145,14 +141,7 @@ class BundleCard:
         )
 
 
-MOST_NAME, MOST_CLASSES = 200, 10_000
-
-
-def is_name(value: Any) -> bool:
-    """Whether a value of a JSON file can be shown as a name: text without control characters."""
-    return (
-        isinstance(value, str) and len(value.strip()) > 0 and len(value) <= MOST_NAME and value.isprintable()
-    )
+MOST_CLASSES = 10_000
 
 
 def _are_classes(value: Any) -> bool:
@@ -173,21 +162,13 @@ def _are_colors(value: Any) -> bool:
     )
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_mapping(value: Any) -> bool:
-    return isinstance(value, Mapping)
-
-
-_FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+_FIELDS: Checks = {
     "name": (f"a name of 1 to {MOST_NAME} printable characters", is_name),
-    "task": (f"one of {', '.join(get_args(Task))}", _is_text),
+    "task": (f"one of {', '.join(get_args(Task))}", is_text),
     "class_names": ("a list of names, none empty and none twice", _are_classes),
     "class_colors": ("a list of three numbers, 0 to 255, each", _are_colors),
-    **dict.fromkeys(("summary", "intended_use", "not_for", "licence"), ("text", _is_text)),
-    **dict.fromkeys(("encoder", "network", "training", "metrics"), ("a JSON object", _is_mapping)),
+    **dict.fromkeys(("summary", "intended_use", "not_for", "licence"), ("text", is_text)),
+    **dict.fromkeys(("encoder", "network", "training", "metrics"), ("a JSON object", is_mapping)),
 }
 """What each field of a description may hold."""
 

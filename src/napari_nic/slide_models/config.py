@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from typing import Any, Literal, Self, get_args
 
+from napari_nic.descriptions import Checks, check_fields, is_finite, is_whole
 from napari_nic.errors import InvalidParameterError
 from napari_nic.slide_models.features import FeatureGrid
 
@@ -19,13 +21,33 @@ LEAST_STRIDES = PAPER_STRIDES[-2:]
 COMPACT_STRIDES = (1, 2, 1, 1)
 """Every fourth cell in the last feature map; sees 13 x 13 cells at once, fits grids from 13 cells."""
 
-_MOST = {"code_size": 65_536, "outputs": 10_000, "crop_size": 100_000, "width": 4_096, "strides": 16}
-MOST_LAYERS = 64
+MOST_LAYERS, MOST_STRIDE = 64, 16
 """No slide model is larger; what a file states beyond is a mistake or meant to exhaust memory."""
 
 
-def _is_whole(value: Any, most: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
+def _are_strides(value: Any) -> bool:
+    return (
+        isinstance(value, list | tuple)
+        and len(value) <= MOST_LAYERS
+        and all(is_whole(stride, MOST_STRIDE) for stride in value)
+    )
+
+
+_FIELDS: Checks = {
+    **{
+        name: (f"a whole number, 1 to {most:,}", partial(is_whole, most=most))
+        for name, most in (
+            ("code_size", 65_536),
+            ("outputs", 10_000),
+            ("crop_size", 100_000),
+            ("width", 4_096),
+        )
+    },
+    "strides": (f"at most {MOST_LAYERS} whole numbers, 1 to {MOST_STRIDE}", _are_strides),
+    "dropout": ("a number", is_finite),
+    "kind": (" or ".join(get_args(Kind)), lambda value: value in get_args(Kind)),
+}
+"""What each field of a description may hold."""
 
 
 @dataclass(frozen=True)
@@ -144,29 +166,10 @@ class SlideNetConfig:
         InvalidParameterError
             If fields are missing, unknown or of another type.
         """
-        known = {f.name: f.type for f in fields(cls)}
+        names = [f.name for f in fields(cls)]
         data = {"kind": "cnn", **data}
-        if set(data) != set(known) or not isinstance(data["strides"], list | tuple):
-            raise InvalidParameterError(
-                "not the description of a slide model",
-                expected=f"the fields {', '.join(known)}",
-                found=", ".join(data) or "nothing",
-            )
-        for name, most in _MOST.items():
-            values = data[name] if name == "strides" else [data[name]]
-            if len(values) > MOST_LAYERS or not all(_is_whole(value, most) for value in values):
-                raise InvalidParameterError(
-                    f"not the description of a slide model: {name}",
-                    expected=f"whole numbers, 1 to {most:,}",
-                    found=repr(data[name])[:200],
-                )
-        dropout = data["dropout"]
-        if not isinstance(dropout, int | float):
-            raise InvalidParameterError(
-                "not the description of a slide model: dropout",
-                expected="a number",
-                found=repr(dropout)[:200],
-            )
+        what = "the description of a slide model"
+        check_fields(data, _FIELDS, InvalidParameterError, what=what, known=names, required=names)
         whole = {name: data[name] for name in ("code_size", "outputs", "crop_size", "width")}
         kind: Any = data["kind"]
-        return cls(**whole, strides=tuple(data["strides"]), dropout=float(dropout), kind=kind)
+        return cls(**whole, strides=tuple(data["strides"]), dropout=float(data["dropout"]), kind=kind)

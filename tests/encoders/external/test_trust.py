@@ -14,7 +14,7 @@ import zipfile
 import pytest
 import torch
 
-from napari_nic.disk import SEAL
+from napari_nic.descriptions import SEAL
 from napari_nic.encoders import list_encoders, load_encoder
 from napari_nic.encoders.external import Settings, import_encoder, import_model_file, trust
 from napari_nic.encoders.external.archives import without_pickles

@@ -24,7 +24,8 @@ from napari_nic.compressed.interchange.table import (
     slabs,
 )
 from napari_nic.compressed.store import CompressedSlide
-from napari_nic.disk import check_regular, read_json, replacing
+from napari_nic.descriptions import read_json
+from napari_nic.disk import check_regular, replacing
 from napari_nic.errors import StoreError
 from napari_nic.geometry import PixelSize
 from napari_nic.jobs import CancellationToken, checked

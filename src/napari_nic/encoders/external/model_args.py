@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from napari_nic.encoders.spec import is_finite, is_name, is_whole
+from napari_nic.descriptions import is_finite, is_name, is_whole
 from napari_nic.errors import InvalidParameterError
 
 LAYERS = ("SwiGLUPacked", "SiLU", "GELU", "silu", "gelu", "quick_gelu")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from napari_nic.encoders.spec import is_plain_file_name
+from napari_nic.descriptions import is_plain_file_name
 from napari_nic.errors import WeightsError
 
 MOST_DEPTH = 64

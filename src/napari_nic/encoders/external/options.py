@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from napari_nic.descriptions import is_name, is_plain_file_name, is_sha256, is_whole
 from napari_nic.encoders.external.model_args import check_model
 from napari_nic.encoders.external.settings import MOST_TOKENS, POOLINGS, is_triple
-from napari_nic.encoders.spec import (
-    MOST_CODE,
-    EncoderSpec,
-    is_name,
-    is_plain_file_name,
-    is_sha256,
-    is_whole,
-)
+from napari_nic.encoders.spec import MOST_CODE, EncoderSpec
 from napari_nic.encoders.store import MODEL_FILES
 from napari_nic.errors import InvalidParameterError, WeightsError
 

@@ -18,7 +18,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from napari_nic.disk import read_json
+from napari_nic.descriptions import read_json
 from napari_nic.encoders.external.settings import NORMALISATIONS, Settings, Triple
 from napari_nic.errors import InvalidParameterError, WeightsError
 

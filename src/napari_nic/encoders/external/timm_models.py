@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from napari_nic.disk import read_json
+from napari_nic.descriptions import is_whole, read_json
 from napari_nic.encoders.external.extras import offline, require
 from napari_nic.encoders.external.hub_models import HubModel, hub_repository, known_hub_model
 from napari_nic.encoders.external.model_args import check_model
@@ -25,7 +25,7 @@ from napari_nic.encoders.external.states import (
     shapes_of,
     without_classifier,
 )
-from napari_nic.encoders.spec import MOST_INPUT_PX, EncoderSpec, is_whole
+from napari_nic.encoders.spec import MOST_INPUT_PX, EncoderSpec
 from napari_nic.encoders.store import TIMM_PREFIX
 from napari_nic.errors import InvalidParameterError, UnknownNameError, WeightsError
 
