@@ -6,11 +6,14 @@ stream is asked first. Only headers are read here, no pixel is decoded.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
-JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
+JPEG_END = b"\xff\xd9"
+_NEXT = re.compile(rb"\xff(?:\xd8\xff|\xd9)")
 _JP2_SIGNATURE = b"\0\0\0\x0cjP  "
 _J2K_START = b"\xff\x4f\xff\x51"
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
@@ -48,23 +51,33 @@ def read_jpeg_header(data: bytes, tables: bytes = b"") -> JpegHeader:
     frame = height = width = samples = 0
     bits, scan = 8, len(data)
     ids, factors = b"", b""
-    has_jfif, adobe = False, None
-    for is_stream, (marker, at, body) in [
-        *((False, found) for found in _segments(tables)),
-        *((True, found) for found in _segments(data)),
-    ]:
+    has_jfif, adobe = _marks(tables)
+    for marker, at, body in _segments(data):
         if marker == 0xE0 and body.startswith(b"JFIF"):
             has_jfif = True
-        elif marker == 0xEE and body.startswith(b"Adobe") and len(body) >= 12:
+        elif marker == 0xEE and _is_adobe(body):
             adobe = body[11]
-        elif marker in _FRAMES and len(body) >= 6 and is_stream and not frame:
+        elif marker in _FRAMES and len(body) >= 6 and not frame:
             frame = marker
             bits, height, width, samples = struct.unpack_from(">BHHB", body)
             ids, factors = body[6::3][:samples], body[7::3][:samples]
-        elif marker == _SCAN and is_stream:
+        elif marker == _SCAN:
             scan = at + len(body)
     colors, reason = _jpeg_colors(samples, ids, factors, has_jfif=has_jfif, adobe=adobe)
     return JpegHeader(height, width, samples, bits, colors, reason, scan)
+
+
+@lru_cache(maxsize=64)
+def _marks(tables: bytes) -> tuple[bool, int | None]:
+    """Whether shared tables are marked as JFIF, and the colours of their Adobe marker; read once a page."""
+    bodies = [(marker, body) for marker, _, body in _segments(tables)]
+    adobe = [body[11] for marker, body in bodies if marker == 0xEE and _is_adobe(body)]
+    has_jfif = any(marker == 0xE0 and body.startswith(b"JFIF") for marker, body in bodies)
+    return has_jfif, adobe[-1] if adobe else None
+
+
+def _is_adobe(body: bytes) -> bool:
+    return body.startswith(b"Adobe") and len(body) >= 12
 
 
 def _jpeg_colors(
@@ -105,16 +118,18 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, bytes]]:
         at += 2 + length
 
 
-def jpeg_has_end(data: bytes, scan: int) -> bool:
-    """Whether the end marker follows the scan; within a scan its two bytes cannot occur otherwise."""
-    return data.find(JPEG_END, scan) >= 0
+def one_jpeg_of(data: bytes, scan: int) -> tuple[bytes, bool]:
+    """Return one stream, and whether it has its end marker.
 
-
-def one_jpeg_of(data: bytes, scan: int) -> bytes:
-    """Leave out another stream that begins before this one has ended: a tile stated longer than it is."""
-    other = data.find(JPEG_START + b"\xff", scan)
-    end = data.find(JPEG_END, scan)
-    return data[:other] if 0 <= other < (end if end >= 0 else len(data)) else data
+    Another stream that begins before this one has ended is left out: the tile was stated longer than it is.
+    Within a scan the bytes of neither marker can occur otherwise.
+    """
+    # In one go, and not by bytes.find for each: this is done for every tile.
+    found = _NEXT.search(data, scan)
+    if found is None:
+        return data, False
+    has_end = found.group() == JPEG_END
+    return (data if has_end else data[: found.start()]), has_end
 
 
 @dataclass(frozen=True)

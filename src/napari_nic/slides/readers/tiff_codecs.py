@@ -19,7 +19,6 @@ import tifffile
 from napari_nic.slides.readers.codestreams import (
     JPEG_END,
     JpegHeader,
-    jpeg_has_end,
     one_jpeg_of,
     read_jpeg2000_header,
     read_jpeg_header,
@@ -123,8 +122,8 @@ def _decode_jpeg(page: Any, data: bytes, shape: tuple[int, int]) -> Decoded:
     header = jpeg_header(page, data)
     if page.jpegheader is None:  # an NDPI's tiles share one header, of another size than theirs
         _check_size((header.height, header.width), shape)
-        data = one_jpeg_of(data, header.scan)
-        if not jpeg_has_end(data, header.scan):
+        data, has_end = one_jpeg_of(data, header.scan)
+        if not has_end:
             _check_whole(page, data, shape)
     colors = jpeg_colors(page, header)
     samples = _run_jpeg(page, data, shape, colors)
