@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from napari_nic.errors import InvalidParameterError
-from napari_nic.explain import LivePca, PcaModel, pca_overlay
+from napari_nic.errors import CancelledError, InvalidParameterError
+from napari_nic.explain import LivePca, PcaModel, pca, pca_overlay
 from napari_nic.geometry import Placement
+from napari_nic.jobs import CancellationToken
 
 
 def make_codes(rows: int = 30, cols: int = 40, size: int = 16) -> tuple[np.ndarray, np.ndarray]:
@@ -117,3 +118,33 @@ def test_what_does_not_fit_is_refused() -> None:
         PcaModel.fit(codes, mask[1:])
     with pytest.raises(InvalidParameterError, match="C = 15"):
         PcaModel.fit(codes, mask).to_rgb(codes[..., 1:], mask)
+
+
+@pytest.mark.parametrize("cells", [2, 5, 40, 900])
+@pytest.mark.parametrize("falling", [False, True])
+def test_of_many_channels_the_same_components_are_found(monkeypatch, cells: int, falling: bool) -> None:
+    """Whatever their spectrum: of few cells, without any gap, falling."""
+    codes = np.random.default_rng(cells).normal(size=(1, cells, 300))
+    codes *= 1 / np.arange(1, 301) if falling else 1
+    codes, mask = codes.astype(np.float16), np.ones((1, cells), bool)
+    found = PcaModel.fit(codes, mask)
+    assert np.array_equal(PcaModel.fit(codes, mask).components, found.components)
+    monkeypatch.setattr(pca, "_MOST_AT_ONCE", 300)
+    whole = PcaModel.fit(codes, mask)
+    np.testing.assert_allclose(found.components, whole.components, atol=1e-9)
+    np.testing.assert_allclose(found.explained, whole.explained, atol=1e-9)
+
+
+def test_finding_components_of_many_channels_can_be_cancelled() -> None:
+    class Last(CancellationToken):
+        left = 10
+
+        def checkpoint(self) -> None:
+            self.left -= 1
+            if not self.left:
+                self.cancel()
+            super().checkpoint()
+
+    codes = np.random.default_rng(0).normal(size=(1, 50, 300)).astype(np.float16)
+    with pytest.raises(CancelledError):
+        PcaModel.fit(codes, np.ones((1, 50), bool), token=Last())
