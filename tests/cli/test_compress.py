@@ -11,6 +11,7 @@ import numpy as np
 import tifffile
 
 from napari_nic.cli.console import Console
+from napari_nic.compress import BlocksDone
 from napari_nic.compressed import CompressedSlide
 from napari_nic.errors import DamagedSlideError
 from napari_nic.jobs import Progress
@@ -107,14 +108,16 @@ def test_interrupted_run_resumes_to_the_same_array(
     follow = Console.follow
 
     def press_ctrl_c(self: Console, reports: Iterable[Progress], title: str) -> Iterator[Progress]:
-        monkeypatch.setattr(Console, "follow", follow)
-        for index, report in enumerate(follow(self, reports, title)):
-            if index == BLOCKS_BEFORE_STOP:
+        stored = 0
+        for report in follow(self, reports, title):
+            stored += isinstance(report, BlocksDone)  # and not what is told while tissue is looked for
+            if stored == BLOCKS_BEFORE_STOP + 1:
                 signal.raise_signal(signal.SIGINT)
             yield report
 
-    monkeypatch.setattr(Console, "follow", press_ctrl_c)
-    outcome = cli("compress", slide, "--out", out, *FINE_GRID)
+    with monkeypatch.context() as patch:
+        patch.setattr(Console, "follow", press_ctrl_c)
+        outcome = cli("compress", slide, "--out", out, *FINE_GRID)
     assert outcome.code == 130
     assert "goes on from there" in outcome.err
     stopped = CompressedSlide.open(out)

@@ -34,14 +34,14 @@ def test_what_cannot_be_read_is_hatched_and_told(slide_file, monkeypatch):
     whole = photograph(slide_file)
     assert whole.note == ""
     assert share_hatched(whole.image) == 0
-    read_tile = Slide.read_tile
+    read_tile = Slide.read_stored_tile
 
     def read(self, level, row, col):
         if (row, col) in ((2, 3), (2, 4)):
             raise DamagedSlideError("the tile cannot be decoded", path=self.path)
         return read_tile(self, level, row, col)
 
-    monkeypatch.setattr(Slide, "read_tile", read)
+    monkeypatch.setattr(Slide, "read_stored_tile", read)
     damaged = photograph(slide_file)
     assert damaged.note == "2 tiles cannot be read (hatched)"
     assert share_hatched(damaged.image) == pytest.approx(2 * 128**2 / (1000 * 1400), rel=0.3)
