@@ -52,10 +52,19 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Wheel and sdist in ``dist/``, built, checked, and the wheel tried in an environment of its own."""
+    """Wheel and sdist in ``dist/``, built and checked."""
     session.install(*PINNED, "build", "twine")
     shutil.rmtree("dist", ignore_errors=True)
     session.run("python", "-m", "build")
     made = sorted(str(path) for path in Path("dist").iterdir())
     session.run("twine", "check", "--strict", *made)
     session.run("python", "scripts/check_dist.py", "dist")
+
+
+@nox.session
+def version(session: nox.Session) -> None:
+    """Fail unless the tag that is given (``v1.2.3``) is the version that the sources state."""
+    session.install(*PINNED, "hatchling", "hatch-fancy-pypi-readme")
+    stated = session.run("python", "-m", "hatchling", "version", silent=True)
+    if session.posargs != [f"v{str(stated).strip()}"]:
+        session.error(f"{' '.join(session.posargs)} is not the version of the sources, {stated}")
