@@ -390,3 +390,57 @@ def test_damaged_notes_of_a_camera_do_no_harm(tmp_path, small_image):
     path = tmp_path / "a.jpg"
     Image.fromarray(small_image).save(path, exif=b"Exif\0\0garbage that is none")
     assert read_all(path).shape == small_image.shape
+
+
+_ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+
+
+def deep_png(path: Path, samples: np.ndarray, *, is_interlaced: bool, significant: int | None = None) -> Path:
+    """A PNG of 16 bits, written by hand: no library writes interlaced ones."""
+    height, width, count = samples.shape
+    color = {1: 0, 2: 4, 3: 2, 4: 6}[count]
+    parts = [samples[y::dy, x::dx] for x, y, dx, dy in (_ADAM7 if is_interlaced else ((0, 0, 1, 1),))]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for part in parts if part.size for row in part)
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    head = struct.pack(">IIBBBBB", width, height, 16, color, 0, 0, int(is_interlaced))
+    stated = chunk(b"sBIT", bytes([significant] * count)) if significant else b""
+    data = chunk(b"IDAT", zlib.compress(rows))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + stated + data + chunk(b"IEND", b""))
+    return path
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+@pytest.mark.parametrize("is_interlaced", [False, True])
+@pytest.mark.parametrize(
+    ("significant", "shift", "is_told"),
+    [(None, 0, True), (None, 4, False), (12, 0, True), (12, 4, False), (16, 4, False)],
+)
+def test_samples_of_12_bits_in_16(tmp_path, capfd, count, is_interlaced, significant, shift, is_told):
+    """Cameras leave them at the lower end, PNG wants them at the upper one; a line of a file may say so."""
+    y, x = np.mgrid[:50, :61]
+    samples = np.stack([(x * 31 + y * step) % 4096 << shift for step in (7, 70, 700, 1)[:count]], axis=-1)
+    if count in (2, 4):
+        samples[..., -1] = 65535
+    path = deep_png(tmp_path / "a.png", samples, is_interlaced=is_interlaced, significant=significant)
+    colors = samples[..., : count - (count in (2, 4))] >> (4 + shift)
+    with open_slide(path) as slide:
+        np.testing.assert_array_equal(
+            slide.read_region(0, slide.levels[0].region), np.broadcast_to(colors, (50, 61, 3))
+        )
+        assert len(slide.notices) == int(is_told)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_dark_samples_of_which_all_bits_count(tmp_path):
+    """The file says so: nothing is guessed."""
+    samples = np.full((50, 61, 1), 1000, np.uint16)
+    with open_slide(deep_png(tmp_path / "a.png", samples, is_interlaced=False, significant=16)) as slide:
+        assert (slide.read_tile(0, 0, 0) == 3).all()
+        assert slide.notices == ()
+    # Ten bits, brought to sixteen, of a dark picture: its values would fit twelve.
+    with open_slide(deep_png(tmp_path / "b.png", samples * 4, is_interlaced=True, significant=10)) as slide:
+        assert (slide.read_tile(0, 0, 0) == 15).all()
+        assert slide.notices == ()

@@ -48,6 +48,8 @@ class PngFacts:
     frames : int
         Of an animation; 1 for a picture.
     is_interlaced : bool
+    significant : int or None
+        Bits that the samples had before they were brought to `bits`, where stated.
     """
 
     height: int
@@ -59,6 +61,7 @@ class PngFacts:
     gamma: float | None = None
     frames: int = 1
     is_interlaced: bool = False
+    significant: int | None = None
 
 
 def read_png(path: Path) -> PngFacts:
@@ -96,7 +99,13 @@ def read_png(path: Path) -> PngFacts:
         gamma=gamma[0] / 1e5 if gamma and gamma[0] and not is_managed else None,
         frames=frames[0] if frames else 1,
         is_interlaced=chunks[b"IHDR"][12] != 0,
+        significant=_significant(chunks.get(b"sBIT", b""), bits),
     )
+
+
+def _significant(stated: bytes, bits: int) -> int | None:
+    """The most of any sample; a sample that holds fewer than the others is brought to as many."""
+    return max(stated) if stated and all(0 < value <= bits for value in stated) else None
 
 
 def check_png(path: Path) -> None:

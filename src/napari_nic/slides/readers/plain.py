@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import imagecodecs
 import numpy as np
 import numpy.typing as npt
@@ -206,7 +207,7 @@ def _read_png_picture(path: Path) -> _Picture:
     def decode() -> npt.NDArray[Any]:
         check_png(path)
         if bits < 16:
-            return _deep_samples(path, bits, turn)
+            return _deep_samples(path, facts, bits, turn)
         with PngImageFile(path) as image:
             return _samples(_turned(image, turn), facts)
 
@@ -216,21 +217,32 @@ def _read_png_picture(path: Path) -> _Picture:
 
 
 def _png_depth(path: Path, facts: PngFacts) -> tuple[int, list[str]]:
-    """Return how many bits of 16-bit samples count, for which they all must be looked at."""
-    if facts.bits != 16 or facts.is_interlaced or facts.height * facts.width > MAX_PIXELS:
-        return 16, []  # of interlaced ones libpng complains on stderr, and nobody writes such
+    """Return how many bits of 16-bit samples count, for which they all must be looked at.
+
+    Samples of fewer bits belong at the upper end, as PNG wants them; cameras leave them at the lower one.
+    """
+    if facts.bits != 16 or facts.significant == 16 or facts.height * facts.width > MAX_PIXELS:
+        return 16, []
     check_png(path)
     _check_memory(path, facts.height, facts.width)
-    highest = int(_colors(_decode_deep(path)).max(initial=0))
+    highest = int(_colors(_decode_deep(path, facts)).max(initial=0))
+    if facts.significant is not None:
+        if not 0 < highest < 2**facts.significant:
+            return 16, []
+        notice = (
+            f"samples of {facts.significant} bits, which lie at the lower end of 16: shown as what they are"
+        )
+        return facts.significant, [notice]
     bits = camera_bits(highest)
     return bits, [told(highest, bits)] if bits < 16 else []
 
 
-def _decode_deep(path: Path) -> npt.NDArray[Any]:
+def _decode_deep(path: Path, facts: PngFacts) -> npt.NDArray[Any]:
     """Return all bytes of 16-bit samples, of which Pillow keeps the high ones only."""
+    data = path.read_bytes()
     try:
-        samples = imagecodecs.png_decode(path.read_bytes())
-    except imagecodecs.PngError as error:
+        samples = _decode_interlaced(data, facts) if facts.is_interlaced else imagecodecs.png_decode(data)
+    except (imagecodecs.PngError, cv2.error, ValueError) as error:
         raise DamagedSlideError(
             "the picture cannot be decoded",
             path=path,
@@ -240,14 +252,25 @@ def _decode_deep(path: Path) -> npt.NDArray[Any]:
     return samples if samples.ndim == 3 else samples[..., None]
 
 
+def _decode_interlaced(data: bytes, facts: PngFacts) -> npt.NDArray[Any]:
+    """Decode with OpenCV: imagecodecs lets libpng complain of such files on the terminal."""
+    samples = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if samples is None or samples.dtype != np.uint16 or samples.shape[:2] != (facts.height, facts.width):
+        raise ValueError("no picture of the size and depth that its header states")
+    if samples.ndim == 2:
+        return samples
+    order = {0: [0], 4: [0, 3]}.get(facts.color, [2, 1, 0, 3])  # blue comes first
+    return samples[..., order[: samples.shape[2]]]
+
+
 def _colors(samples: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Leave alpha out, (rows, cols, channels) in and out."""
     return samples[..., : samples.shape[-1] - (samples.shape[-1] in (2, 4))]
 
 
-def _deep_samples(path: Path, bits: int, turn: int) -> npt.NDArray[Any]:
+def _deep_samples(path: Path, facts: PngFacts, bits: int, turn: int) -> npt.NDArray[Any]:
     """Return 16-bit samples of which few bits count, upright and brought to the full range."""
-    samples = _decode_deep(path).astype(np.uint16)
+    samples = _decode_deep(path, facts).astype(np.uint16)
     _colors(samples)[...] <<= 16 - bits
     return _UPRIGHT[turn](samples) if turn in _UPRIGHT else samples
 
