@@ -212,3 +212,12 @@ def test_small_pictures_of_the_slide_s_aspect_that_are_no_levels(tmp_path, image
     with open_slide(path) as slide:
         assert [level.downsample_x for level in slide.levels] == [1, 2]
         assert "macro" in slide.associated_images
+
+
+def test_metadata_are_no_name_of_a_picture(tmp_path, image):
+    path = tmp_path / "two.tif"
+    with tifffile.TiffWriter(path) as tif:
+        tif.write(image, photometric="rgb", tile=(128, 128))  # each with a JSON description
+        tif.write(image[:100, :150], photometric="rgb")
+    with open_slide(path) as slide:
+        assert slide.associated_images == ("image-1",)

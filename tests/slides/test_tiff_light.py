@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tifffile
@@ -204,3 +206,29 @@ def test_real_stacks(data_dir, name, option):
             ours = slide.read_region(0, slide.levels[0].region)
         expected = np.moveaxis(tables[number - 1][:, numbers[number - 1]] >> 8, 0, -1)
         np.testing.assert_array_equal(ours, expected)
+
+
+def imagej_table(path: Path, table: np.ndarray) -> Path:
+    """One channel of 8 bits, with ImageJ's table of colours for it."""
+    values = np.tile(np.arange(0, 200, dtype=np.uint8), (100, 1))
+    metadata = {"axes": "YX", "LUTs": [table.astype(np.uint8)]}
+    tifffile.imwrite(path, values, imagej=True, metadata=metadata)
+    return path
+
+
+def test_a_table_of_colours_of_imagej_makes_light_of_a_channel(tmp_path):
+    """A stain shown in red on black is no grey picture, whose dark parts would be tissue."""
+    ramp, none = np.arange(256), np.zeros(256)
+    with open_slide(imagej_table(tmp_path / "a.tif", np.stack([ramp, none, none]))) as slide:
+        assert slide.is_fluorescence
+        assert [channel.color for channel in slide.channels] == [(255, 0, 0)]
+        assert not slide.read_tile(0, 0, 0)[..., 1:].any()
+
+
+def test_an_inverted_table_of_imagej_is_told(tmp_path):
+    grey = np.stack([np.arange(256)] * 3)
+    with open_slide(imagej_table(tmp_path / "a.tif", grey)) as slide:
+        assert slide.notices == ()
+    with open_slide(imagej_table(tmp_path / "b.tif", grey[:, ::-1])) as slide:
+        assert "inverted table" in slide.notices[0]
+        assert slide.read_tile(0, 0, 0)[0, 199, 0] == 199

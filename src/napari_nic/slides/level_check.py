@@ -6,6 +6,7 @@ picture. Whoever works on such a level, or looks at it from afar, would never kn
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,11 +27,14 @@ pixels of the finer one where that leaves enough."""
 LEAST_SIDE = 32
 """Levels with a shorter side are thumbnails that nothing is measured on; a few pixels tell nothing."""
 
+GUIDE_SIDE = 256
+"""The coarsest level with sides of at least this many pixels says where there is something to see."""
+
 PLACES = 8
 """Places that are compared: those of most detail among all that are looked at."""
 
-LOOKED_AT, TILES, TILE_PIXELS = 48, 24, 2**23
-"""Places and tiles of the coarsest level that are looked at for detail, and pixels of its tiles, at most."""
+LOOKED_AT, TILES, TILE_PIXELS = 64, 32, 2**23
+"""Points and tiles of the guiding level that are looked at for detail, and pixels of its tiles, at most."""
 
 DETAIL = 4.0
 """Grey levels by which a place must vary, else nothing can be told from it."""
@@ -39,7 +43,7 @@ SHIFT = 4
 """Pixels of the coarser level by which conventions may differ, on where a pixel lies and how sizes are
 rounded."""
 
-ALIKE, ALIKE_FINE = 0.6, 0.1
+ALIKE, ALIKE_FINE = 0.7, 0.1
 """Correlation from which two levels are taken for one picture, or that of their finest detail: of noise that
 was thinned out, not averaged, no more is left."""
 
@@ -63,7 +67,8 @@ class LevelCheck:
     places : int
         Places of enough detail that were compared; where it is 0, nothing can be told.
     alike, alike_fine : float
-        Correlation of their pixels and of their finest detail, at the best shift.
+        Correlation of their pixels and of their finest detail, at the best shift: of the sample (red,
+        green or blue) that fits worst.
     color : float
         Grey levels between their average colours, of the sample that differs most; the median of the places
         of enough detail, or of all where there is none.
@@ -98,7 +103,8 @@ def drop_other_pictures(source: SlideSource) -> SlideSource:
     if len(levels) == 1 or source.info.is_read_whole:
         return source
     readers = [_LevelReader(source, index) for index in range(len(levels))]
-    rich = [place.center for place in readers[-1].places(())]
+    large = [reader for reader in readers if min(reader.level.shape) >= GUIDE_SIDE]
+    rich = [place.point for place in large[-1].places(())] if large else []
     kept, notices = [0], []
     for index in range(1, len(levels)):
         problem = compare(readers[kept[-1]], readers[index], rich).problem
@@ -143,12 +149,12 @@ class _NothingThereError(Exception):
 
 @dataclass(frozen=True)
 class _Place:
-    """A window of a level: its pixels, how much is to be seen in them, and where it lies as shares."""
+    """A window of a level: its pixels, how much is to be seen in them, and its corner as shares."""
 
     region: RegionPx
     pixels: RgbArray
     detail: float
-    center: tuple[float, float]
+    point: tuple[float, float]
 
 
 class _LevelReader:
@@ -161,37 +167,35 @@ class _LevelReader:
         self._most = max(1, min(TILES, TILE_PIXELS // (self.level.tile[0] * self.level.tile[1])))
 
     def places(self, rich: Sequence[tuple[float, float]], side: int = WINDOW) -> list[_Place]:
-        """Return the places of most detail, of those that are given and of others spread over the level."""
-        found: dict[RegionPx, _Place] = {}
-        for center in (*rich, *_spread(len(rich) or LOOKED_AT)):
-            region = self._window(center, side)
-            try:
-                pixels = self.read(region, is_kept=True)
-            except _NothingThereError:
-                continue
-            found.setdefault(region, _Place(region, pixels, _detail(pixels), center))
-            if len(self._tiles) >= self._most:
-                break
-        return sorted(found.values(), key=lambda place: -place.detail)[:PLACES]
+        """Return the places of most detail, of tiles that are given by a point and of others all over."""
+        rows, cols = self.level.tile_grid
+        points = (*rich, *_spread(2 * PLACES if rich else LOOKED_AT))
+        tiles = dict.fromkeys((min(int(y * rows), rows - 1), min(int(x * cols), cols - 1)) for y, x in points)
+        found = [place for tile in list(tiles)[: self._most] for place in self._places_of(*tile, side)]
+        return sorted(found, key=lambda place: -place.detail)[:PLACES]
 
-    def _window(self, center: tuple[float, float], side: int) -> RegionPx:
-        """Return the window at a share of height and width, moved into the tile that lies there."""
-        level, corner = self.level, []
-        sizes = [min(side, whole) for whole in level.shape]
-        for share, whole, tile, size in zip(center, level.shape, level.tile, sizes, strict=True):
-            at = min(int(share * whole), whole - 1)
-            first = at // tile * tile
-            last = max(first, min(first + tile, whole) - size)
-            corner.append(min(max(first, at - size // 2), last, whole - size))
-        return RegionPx(corner[0], corner[1], *sizes)
+    def _places_of(self, row: int, col: int, side: int) -> list[_Place]:
+        """Return windows of one tile; more of them where there are few tiles."""
+        if (row, col) not in self._tiles:
+            self._tiles[row, col] = self._decode(row, col)
+        pixels, level = self._tiles[row, col], self.level
+        size = tuple(min(side, *lengths) for lengths in zip(level.tile, level.shape, strict=True))
+        if pixels is None or pixels.shape[0] < size[0] or pixels.shape[1] < size[1]:
+            return []
+        frame, (rows, cols) = level.tile_region(row, col), level.tile_grid
+        places = []
+        for y, x in _windows(pixels, (size[0], size[1]), -(-PLACES // (rows * cols))):
+            shown = pixels[y : y + size[0], x : x + size[1]]
+            region = RegionPx(frame.y + y, frame.x + x, size[0], size[1])
+            point = region.y / level.height, region.x / level.width
+            places.append(_Place(region, shown, _detail(shown), point))
+        return places
 
-    def read(self, region: RegionPx, *, is_kept: bool = False) -> RgbArray:
+    def read(self, region: RegionPx) -> RgbArray:
         """Return a region that lies within the level."""
 
         def tile(row: int, col: int) -> RgbArray:
             pixels = self._tiles[row, col] if (row, col) in self._tiles else self._decode(row, col)
-            if is_kept:
-                self._tiles[row, col] = pixels
             if pixels is None:
                 raise _NothingThereError
             return pixels
@@ -229,7 +233,11 @@ def compare(finer: _LevelReader, coarser: _LevelReader, rich: Sequence[tuple[flo
         return LevelCheck(0, color=_color_distance(even))
     sharp = [(fine - cv2.blur(fine, (5, 5)), coarse - cv2.blur(coarse, (5, 5))) for fine, coarse in pairs]
     return LevelCheck(
-        len(pairs), _correlation(pairs), _correlation(sharp), _color_distance(pairs), _is_swapped(pairs)
+        len(pairs),
+        _correlation(pairs, DETAIL / 2),
+        _correlation(sharp, 1.0),
+        _color_distance(pairs),
+        _is_swapped(pairs),
     )
 
 
@@ -267,12 +275,40 @@ def _spread(count: int) -> Iterator[tuple[float, float]]:
         yield (0.5 + number * _GOLDEN[0]) % 1, (0.5 + number * _GOLDEN[1]) % 1
 
 
+def _windows(pixels: RgbArray, size: tuple[int, int], count: int) -> list[tuple[int, int]]:
+    """Return the corners of the windows of a tile that vary most; they do not overlap."""
+    height, width = size
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    varying = _variations(grey, size)
+    corners = []
+    for _ in range(count):
+        y, x = (int(at) for at in np.unravel_index(int(np.argmax(varying)), varying.shape))
+        if varying[y, x] < 0:
+            break
+        corners.append((y, x))
+        varying[max(0, y - height + 1) : y + height, max(0, x - width + 1) : x + width] = -1.0
+    return corners
+
+
 def _detail(pixels: RgbArray) -> float:
     """Standard deviation of what is left of the pixels when single ones are evened out."""
     return float(cv2.blur(pixels, (3, 3)).std(axis=(0, 1), dtype=np.float32).max())
 
 
-def _correlation(pairs: Sequence[tuple[Patch, Patch]]) -> float:
+def _correlation(pairs: Sequence[tuple[Patch, Patch]], detail: float) -> float:
+    """Return the correlation of the sample that fits worst, of those with detail; 0 where none has any."""
+    samples = [[(fine[..., i], coarse[..., i]) for fine, coarse in pairs] for i in range(3)]
+    found = [_correlation_of(sample) for sample in samples if _variation(sample) >= detail]
+    return min(found, default=0.0)
+
+
+def _variation(pairs: Sequence[tuple[Patch, Patch]]) -> float:
+    """Return the standard deviation within the places, of the level that has more of it."""
+    fine, coarse = (float(np.mean([patch.var() for patch in level])) for level in zip(*pairs, strict=True))
+    return math.sqrt(max(fine, coarse))
+
+
+def _correlation_of(pairs: Sequence[tuple[Patch, Patch]]) -> float:
     """Return the correlation of all places together, each without its mean, at the one best shift."""
     together: Any = 0.0
     of_finer: Any = 0.0
@@ -281,17 +317,19 @@ def _correlation(pairs: Sequence[tuple[Patch, Patch]]) -> float:
         far = min(SHIFT, fine.shape[0] // 8), min(SHIFT, fine.shape[1] // 8)
         inner = coarse[far[0] : coarse.shape[0] - far[0], far[1] : coarse.shape[1] - far[1]]
         together = together + cv2.matchTemplate(fine, inner, cv2.TM_CCOEFF)
-        of_finer = of_finer + _variations(fine, inner.shape[:2])
-        of_coarser += float(((inner - inner.mean(axis=(0, 1))) ** 2).sum())
-    return float(np.max(together / np.sqrt(np.maximum(1e-6, of_finer * of_coarser))))
+        of_finer = of_finer + _variations(fine, inner.shape)
+        of_coarser += float(((inner - inner.mean()) ** 2).sum())
+    product = of_finer * of_coarser
+    # Of a blank one nothing is left but rounding.
+    return float(np.max(np.where(product > 1.0, together / np.sqrt(np.maximum(1.0, product)), 0.0)))
 
 
 def _variations(pixels: Patch, size: tuple[int, int]) -> npt.NDArray[np.float64]:
-    """Return the sum of squares about the mean of every window of a size."""
+    """Return the sum of squares about the mean of every window (rows, cols) of a picture of one sample."""
     (height, width), count = size, size[0] * size[1]
     sums = [
         table[height:, width:] - table[:-height, width:] - table[height:, :-width] + table[:-height, :-width]
         for table in cv2.integral2(pixels)
     ]
-    whole: npt.NDArray[np.float64] = (sums[1] - sums[0] ** 2 / count).sum(axis=-1)
+    whole: npt.NDArray[np.float64] = sums[1] - sums[0] ** 2 / count
     return whole

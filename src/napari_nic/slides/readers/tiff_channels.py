@@ -56,10 +56,36 @@ def read_channels(tif: tifffile.TiffFile, series: int) -> tuple[ChannelFacts, ..
     if tif.is_qpi:
         return _qptiff_channels(tif.series[series])
     if tif.is_imagej:
-        labels = (tif.imagej_metadata or {}).get("Labels") or []
-        count = dict(zip(tif.series[series].axes, tif.series[series].shape, strict=True)).get("C", 1)
-        return tuple(ChannelFacts(_name(label)) for label in labels[:count])
+        return _imagej_channels(tif, series)
     return ()
+
+
+def _imagej_channels(tif: tifffile.TiffFile, series: int) -> tuple[ChannelFacts, ...]:
+    """Labels name channels; a table of colours makes light of a single one."""
+    metadata = tif.imagej_metadata or {}
+    labels = metadata.get("Labels") or []
+    count = dict(zip(tif.series[series].axes, tif.series[series].shape, strict=True)).get("C", 1)
+    if count == 1 and (color := imagej_color(metadata, 0)) and len(set(color)) > 1:
+        return (ChannelFacts(_name(labels[0]) if labels else "", color),)
+    return tuple(ChannelFacts(_name(label)) for label in labels[:count])
+
+
+def imagej_color(metadata: Mapping[str, Any], index: int) -> tuple[int, int, int] | None:
+    """Return the colour of the brightest value in ImageJ's table of a channel."""
+    tables = metadata.get("LUTs", ())
+    listed = [tables] if np.ndim(tables) == 2 else tables  # tifffile gives a single one by itself
+    if index >= len(listed) or np.shape(listed[index]) != (3, 256):
+        return None
+    red, green, blue = (int(value) for value in listed[index][:, -1])
+    return red, green, blue
+
+
+def imagej_notices(tif: tifffile.TiffFile) -> list[str]:
+    """Tell of a table in which ImageJ shows bright values dark: the values are shown."""
+    first = imagej_color(tif.imagej_metadata or {}, 0)
+    if first != (0, 0, 0):
+        return []
+    return ["ImageJ shows the file by an inverted table of greys: the values are shown as they stand there"]
 
 
 def _ome_channels(tif: tifffile.TiffFile, series: int) -> tuple[ChannelFacts, ...]:

@@ -15,6 +15,7 @@ from napari_nic.geometry import RegionPx
 from napari_nic.slides.contrast import Window
 from napari_nic.slides.model import Channel, Rgb, RgbArray, SlideSource
 from napari_nic.slides.readers.bytesource import ByteSource
+from napari_nic.slides.readers.tiff_channels import imagej_color
 from napari_nic.slides.readers.tiff_levels import TiffLevel
 from napari_nic.slides.readers.tiff_metadata import TiffFacts
 from napari_nic.slides.readers.tiff_page import Plane
@@ -154,20 +155,11 @@ def describe_channels(tif: tifffile.TiffFile, facts: TiffFacts, picture: TiffPic
         channels.append(
             Channel(
                 (stated.name if stated else "") or f"channel {index + 1}",
-                (stated.color if stated else None) or _imagej_color(metadata, index),
+                (stated.color if stated else None) or imagej_color(metadata, index),
                 _imagej_window(metadata, index),
             )
         )
     return tuple(channels)
-
-
-def _imagej_color(metadata: dict[str, Any], index: int) -> Rgb | None:
-    """The colour of the brightest value in ImageJ's table of a channel."""
-    tables = metadata.get("LUTs") or []
-    if index >= len(tables) or np.shape(tables[index]) != (3, 256):
-        return None
-    red, green, blue = (int(value) for value in tables[index][:, -1])
-    return red, green, blue
 
 
 def _imagej_window(metadata: dict[str, Any], index: int) -> Window | None:

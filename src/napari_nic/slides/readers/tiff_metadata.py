@@ -12,7 +12,7 @@ import tifffile
 
 from napari_nic.errors import DamagedSlideError, UnreadableSlideError
 from napari_nic.slides.model import PixelSizeClaim
-from napari_nic.slides.readers.tiff_channels import ChannelFacts, parse_xml, read_channels
+from napari_nic.slides.readers.tiff_channels import ChannelFacts, imagej_notices, parse_xml, read_channels
 from napari_nic.slides.readers.tiff_depth import bits_of_ome
 from napari_nic.slides.readers.tiff_pixel_size import (
     aperio_claims,
@@ -243,7 +243,7 @@ def _elsewhere(tif: tifffile.TiffFile) -> list[str]:
 
 
 def _read_imagej(tif: tifffile.TiffFile, series: int) -> _Dialect:
-    return _Dialect(imagej_claims(tif.series[series].keyframe))
+    return _Dialect(imagej_claims(tif.series[series].keyframe), notices=imagej_notices(tif))
 
 
 def _read_qptiff(tif: tifffile.TiffFile, series: int) -> _Dialect:
@@ -294,6 +294,11 @@ def _associated(tif: tifffile.TiffFile, pyramid: Pyramid) -> dict[str, int]:
         if is_mask(page) or series.axes not in ("YX", "YXS", "SYX"):
             continue
         if page.imagelength * page.imagewidth <= _ASSOCIATED_MAX_PIXELS:
-            name = (series.name or page.description.split("\n")[0]).strip().lower() or f"image-{index}"
-            found.setdefault(name, index)
+            found.setdefault(_associated_name(series, page) or f"image-{index}", index)
     return found
+
+
+def _associated_name(series: Any, page: Any) -> str:
+    """What the page calls itself; its metadata are no name."""
+    name = str(series.name or page.description.split("\n")[0]).strip().lower()
+    return "" if name.startswith(("{", "<")) else name
