@@ -208,3 +208,11 @@ def test_written_file_declares_every_group(tmp_path, read):
     assert used == ["Tumour", "Mystery", "None"]
     orders = [point.get("Order") for point in root.find("Annotations")[0].iter("Coordinate")]
     assert orders == ["0", "1", "2"], "a ring is not closed by repeating its first point"
+
+
+def test_shapes_of_a_type_that_nobody_knows_are_told(read):
+    source = read(document(shape("Blob"), shape("None"), shape()))
+    assert [annotation.kind for annotation in source.annotations] == ["polygon"] * 3
+    assert source.notes == (
+        "shapes of unknown types were taken for what their number of points allows: Blob",
+    )

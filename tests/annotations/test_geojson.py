@@ -218,3 +218,10 @@ def test_written_file_is_what_qupath_reads(tmp_path, read):
     assert first["geometry"]["type"] == "Polygon"
     assert len(first["geometry"]["coordinates"]) == 2
     assert "classification" not in second["properties"]
+
+
+def test_a_coordinate_system_of_maps_is_told(read):
+    crs = {"type": "name", "properties": {"name": "EPSG:3857"}}
+    source = read({"type": "FeatureCollection", "crs": crs, "features": [feature()]})
+    assert len(source) == 1
+    assert source.notes == ("the file names a coordinate system of maps: its numbers are taken for pixels",)

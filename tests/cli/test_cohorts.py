@@ -126,3 +126,15 @@ def test_compressing_with_turned_patches(cli, slide: Path) -> None:
     assert len(turns) == 7
     # The mean colour of a patch does not change when it is turned.
     np.testing.assert_array_equal(turns[4].read(), store.read())
+
+
+@pytest.mark.parametrize("word", ["none", "Unknown", "[Not Available]", "?", "-"])
+def test_a_class_that_may_mean_no_label_is_told(cli, store: Path, tmp_path: Path, word: str) -> None:
+    table = tmp_path / "cohort.csv"
+    table.write_text(f"slide,label\n{store},x\n{store.with_name('made.svs')},{word}\n")
+    outcome = cli("models", "train", table, "--out", tmp_path / "out", "-q")
+    assert outcome.code == 1  # it names one slide twice
+    table.write_text(f"slide,label\n{store},{word}\na,x\n")
+    store.with_name("a.nic.zarr").symlink_to(store)
+    outcome = cli("models", "train", table, "--stores", store.parent, "--out", tmp_path / "out", "-q")
+    assert f"{word!r} is taken for a class, of 1 slide" in outcome.err

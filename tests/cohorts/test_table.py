@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -137,3 +138,36 @@ def test_other_values_that_cannot_be_read(stores: Path, tmp_path: Path) -> None:
         read_cohort(file, "classification", stores=stores, classes=("x", "z"))
     with pytest.raises(InvalidParameterError, match="cannot be read"):
         read_cohort(tmp_path / "none.csv", "classification", stores=stores)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("P1", "p1"), ("7", "7.0"), ("Müller", "Mu\u0308ller"), ("p 1", "p  1")]
+)
+def test_one_patient_in_two_spellings_is_refused(
+    stores: Path, tmp_path: Path, first: str, second: str
+) -> None:
+    text = f"slide,case,label\na,{first},x\nb,{second},y\nc,q,x\n"
+    with pytest.raises(InvalidParameterError, match="cases differ in their spelling only"):
+        read_cohort(table(tmp_path, text), "classification", stores=stores)
+
+
+def test_names_of_slides_alone_are_no_cases(stores: Path, tmp_path: Path, toys: Any) -> None:
+    toys.store(stores / "A.nic.zarr", np.zeros((3, 3, 4)), MASK)
+    cohort = read_cohort(table(tmp_path, "slide,label\na,x\nA,y\n"), "classification", stores=stores)
+    assert [slide.name for slide in cohort.slides] == ["a", "A"]
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_accents_may_be_composed_or_not(stores: Path, tmp_path: Path, toys: Any, form: Any) -> None:
+    made = unicodedata.normalize("NFC", "Müller.1")
+    other = unicodedata.normalize(form, made)
+    toys.store(stores / f"{made}.nic.zarr", np.zeros((3, 3, 4)), MASK)
+    cohort = read_cohort(
+        table(tmp_path, f"slide,label\n{other}.svs,x\na,y\n"), "classification", stores=stores
+    )
+    assert cohort.slides[0].name == made
+
+
+def test_a_table_without_rows_is_called_so(stores: Path, tmp_path: Path) -> None:
+    with pytest.raises(InvalidParameterError, match="has no rows"):
+        read_cohort(table(tmp_path, "slide,label\n"), "classification", stores=stores)

@@ -33,6 +33,7 @@ from napari_nic.compressed.turns import TURNS, turn_path
 from napari_nic.errors import CancelledError, InvalidParameterError, StoreError, StoreMismatchError
 from napari_nic.jobs import CancellationToken
 from napari_nic.slide_models import LabelledSlide, ModelBundle, StoredSlide, predict
+from napari_nic.telling import telling
 
 
 @pytest.fixture(scope="module")
@@ -251,3 +252,18 @@ def test_the_codes_of_a_twin_are_not_taken_for_a_slide(
     toys.store(slide.store, np.ones((3, 3, 4)), np.ones((3, 3), bool))
     with pytest.raises(StoreMismatchError, match="another slide"):
         open_cohort(Cohort("regression", ("x",), (slide,)))
+
+
+def test_one_slide_in_two_cases_is_told(tmp_path: Path, toys: Any) -> None:
+    mask = np.ones((3, 3), bool)
+    slides = []
+    for name, case in (("a", "p"), ("b", "p"), ("c", "q")):
+        store = toys.store(tmp_path / f"{name}.nic.zarr", np.ones((3, 3, 4)), mask)
+        slides.append(CohortSlide(name, store, case, 0.0))
+    told: list[Any] = []
+    with telling(told.append):
+        open_cohort(Cohort("classification", ("x", "y"), tuple(slides[:2])))
+        assert told == []
+        open_cohort(Cohort("classification", ("x", "y"), tuple(slides)))
+    (event,) = told
+    assert "one slide under two names, in two cases: a and c" in event.texts[0]

@@ -258,3 +258,20 @@ def test_an_import_that_fails_harms_no_older_store(full_store, tmp_path):
     with pytest.raises(StoreError, match="float16"):
         import_store(file, full_store.path, overwrite=True)
     assert (CompressedSlide.open(full_store.path).read() == before).all()
+
+
+def test_coordinates_beyond_the_size_that_is_stated_are_of_another_frame(tmp_path):
+    file = tmp_path / "x.h5"
+    stated = {"patch_size": 256, "patch_size_level0": 256, "overlap": 0, "level0_magnification": 20}
+    stated |= {"target_magnification": 20, "level0_height": 600, "level0_width": 700}
+    for factor, fits in ((1, True), (2, False)):
+        with h5py.File(file, "w") as features:
+            features["features"] = np.ones((4, 8), np.float32)
+            features["coords"] = factor * np.array([(0, 0), (512, 0), (0, 512), (512, 512)])
+            features["coords"].attrs.update(stated)
+        if fits:
+            import_store(file, tmp_path / "a.nic.zarr").close()
+            continue
+        with pytest.raises(StoreError, match="outside of the slide"):
+            import_store(file, tmp_path / "b.nic.zarr")
+    assert not (tmp_path / "b.nic.zarr").exists()

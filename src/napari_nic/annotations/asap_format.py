@@ -49,6 +49,7 @@ class _Handler:
         self.drawn: list[Drawn] = []
         self.group_colors: dict[str, RGB] = {}
         self.groups: set[str] = set()
+        self.odd_types: set[str] = set()
         self.numbers = Numbers()
         self._open: Drawn | None = None
         self._type = ""
@@ -80,6 +81,8 @@ class _Handler:
         if tag == "Annotation" and self._open is not None:
             points = self._ordered_points()
             self._open.kind = _kind(self._type, len(points))
+            if self._type not in _KIND_OF_TYPE and self._type != NO_GROUP:
+                self.odd_types.add(self._type)
             self._open.parts = _parts(self._open.kind, points)
             self.drawn.append(self._open)
             self._open = None
@@ -124,6 +127,9 @@ def read(path: Path) -> AnnotationSet:
     parse(path, handler)
     annotations, notes = build(handler.drawn, path)
     notes += handler.numbers.notes(path)
+    if handler.odd_types:
+        odd = ", ".join(sorted(handler.odd_types))
+        notes.append(f"shapes of unknown types were taken for what their number of points allows: {odd}")
     labels = {annotation.label for annotation in annotations} - {UNCLASSIFIED}
     unknown = sorted(labels - handler.groups)
     if unknown:

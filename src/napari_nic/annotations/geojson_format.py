@@ -97,6 +97,8 @@ def read(path: Path) -> AnnotationSet:
     for number, feature in enumerate(_features(document, path)):
         _add_feature(feature, f"feature {number}", file)
     annotations, notes = build(file.drawn, path)
+    if isinstance(document, dict) and document.get("crs") is not None:
+        notes.append("the file names a coordinate system of maps: its numbers are taken for pixels")
     colors = file.shape_colors | file.class_colors
     return AnnotationSet(annotations, colors, path.name, tuple(notes + file.notes()))
 

@@ -19,6 +19,13 @@ TASKS = ("classification", "regression", "survival")
 MODELS = ("cnn", "cnn-adaptive", "cnn-compact", "attention")
 GIBIBYTE = 2**30
 NAMES_SHOWN = 10
+DOUBTFUL = frozenset(
+    [
+        *("none", "unknown", "undefined", "missing", "not available", "not evaluated", "not applicable"),
+        *("not reported", "not known", "n.a.", "tbd", "-", "--", "?", ".", "99", "999", "-1", "-9", "-99"),
+    ]
+)
+"""Names of classes, in small letters, that may mean that there is no label."""
 
 TRAIN = """\
 Train models on labels of whole slides and judge them on slides that they did not see.
@@ -209,7 +216,7 @@ def _tell_left_out(cohort: Cohort, console: Console) -> None:
 def _tell_of_none(cohort: Cohort, console: Console) -> None:
     """Say that a class is called so, since some programs write it where there is no label."""
     for number, name in enumerate(cohort.class_names):
-        if name.lower() == "none":
+        if name.lower().strip("[]()<> ") in DOUBTFUL:
             slides = counted(sum(slide.label == number for slide in cohort.slides), "slide")
             console.warning(
                 f"{name!r} is taken for a class, of {slides}: leave the field empty where there is no label"

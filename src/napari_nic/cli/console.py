@@ -205,6 +205,7 @@ def of_system(error: OSError, path: Path | None = None) -> NicError:
         errno.ENOSPC: "free some space on the disk",
         errno.EACCES: "change the permissions, or choose another place",
         errno.EPERM: "change the permissions, or choose another place",
+        errno.ENAMETOOLONG: "choose a shorter name (--out)",
     }.get(error.errno or 0, "check the path and the disk")
     problem = (error.strerror or str(error) or type(error).__name__).lower()
     told = NicError(problem, path=file, hint=hint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,11 +67,16 @@ def locate(value: str, folder: Path, stores: Path | None) -> Located:
     picture = given if exists(given) else None
     # Without the slide at hand, a name may be one with an extension or without, and may hold dots.
     names = [slide_stem(given)] if picture else list(dict.fromkeys([given.name, slide_stem(given.name)]))
-    for name in names:
+    for name in dict.fromkeys(form for given_name in names for form in (given_name, *_composed(given_name))):
         found = _named(name, given, stores or given.parent)
         if found:
             return Located(name, _only(found, value), _absolute(picture) if picture else None)
     raise InvalidParameterError(_why_not(names, stores or given.parent), found=value)
+
+
+def _composed(name: str) -> tuple[str, str]:
+    """Return both ways to write letters with accents: macOS and others differ in them."""
+    return unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)
 
 
 def _named(name: str, given: Path, folder: Path) -> list[Path]:

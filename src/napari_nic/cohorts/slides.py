@@ -22,11 +22,13 @@ from napari_nic.geometry import PixelSize
 from napari_nic.jobs import CancellationToken, Progress
 from napari_nic.names import check_apart, safe_name
 from napari_nic.slide_models import LabelledSlide, StoredSlide, TrainingSlide
+from napari_nic.telling import Notices, tell
 
 IMPORTS = "stores"
 """Folder below the output that holds imported stores."""
 
 _CODE_BYTES = 2
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -151,8 +153,32 @@ def open_cohort(cohort: Cohort, *, allow_partial: bool = False) -> OpenCohort:
         _check_encoder(store, first)
         _check_codes(store, allow_partial)
         _check_picture(slide, store)
+    _tell_of_twins(cohort, stores)
     turns = {name: open_turns(store) for name, store in stores.items()}
     return OpenCohort(stores, stores[cohort.slides[0].name].header, turns if all(turns.values()) else {})
+
+
+def _tell_of_twins(cohort: Cohort, stores: Mapping[str, CompressedSlide]) -> None:
+    """Tell of one slide under two names in two cases: it may be learned from and judged."""
+    first: dict[str, CohortSlide] = {}
+    twins = []
+    for slide in cohort.slides:
+        header = stores[slide.name].header
+        known = header.slide_fingerprint != ImportHints().slide_fingerprint
+        # Of imported codes the checksums of their files say which slide it is.
+        which = header.slide_fingerprint if known else json.dumps(sorted(_sums(header)))
+        other = first.setdefault(which, slide) if which != "[]" else slide
+        if other.case != slide.case:
+            twins.append(f"{other.name} and {slide.name}")
+    if twins:
+        shown = ", ".join(twins[:_SHOWN]) + (", ..." if len(twins) > _SHOWN else "")
+        tell(
+            Notices("cohort", (f"one slide under two names, in two cases: {shown}; results may be too good",))
+        )
+
+
+def _sums(header: StoreHeader) -> list[str]:
+    return [str(digest) for digest in header.origin.get("files", {}).values()]
 
 
 def _checksum(store: CompressedSlide, turns: Sequence[CompressedSlide]) -> str:

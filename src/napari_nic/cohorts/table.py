@@ -224,13 +224,19 @@ def _is_labelled(
 
 
 def _check_columns(path: Path, rows: Sequence[TableRow], needed: tuple[str, ...]) -> None:
-    missing = [name for name in needed if not rows or name not in rows[0]]
+    if not rows:
+        raise InvalidParameterError(
+            "the table of the cohort has no rows",
+            path=path,
+            expected="a line of names, and one for each slide",
+        )
+    missing = [name for name in needed if name not in rows[0]]
     if missing:
         raise InvalidParameterError(
             "the table of the cohort lacks a column",
             path=path,
             expected=", ".join(missing),
-            found=", ".join(rows[0]) if rows else "no row",
+            found=", ".join(rows[0]),
             hint="rename the columns, or name the ones that hold this (--columns)",
         )
 
@@ -279,8 +285,13 @@ def _spelt(label: str) -> object:
     try:
         return float(label)
     except ValueError:
-        seen = "".join(char for char in label if unicodedata.category(char) != "Cf")  # no zero-width spaces
-        return " ".join(unicodedata.normalize("NFKC", seen).casefold().split())
+        return _words(label)
+
+
+def _words(text: str) -> str:
+    """Return what is the same for all ways to write a text."""
+    seen = "".join(char for char in text if unicodedata.category(char) != "Cf")  # no zero-width spaces
+    return " ".join(unicodedata.normalize("NFKC", seen).casefold().split())
 
 
 def _class_order(text: str) -> tuple[bool, float, str]:
@@ -380,6 +391,7 @@ def _check_unique(path: Path, slides: Sequence[CohortSlide]) -> None:
 
 
 def _check_cases(path: Path, slides: Sequence[CohortSlide]) -> None:
+    _check_case_spelling(path, slides)
     parts: dict[str, set[str]] = {}
     for slide in slides:
         parts.setdefault(slide.case, set()).add(slide.split)
@@ -390,6 +402,22 @@ def _check_cases(path: Path, slides: Sequence[CohortSlide]) -> None:
             path=path,
             expected="one value of the split for all slides of a case",
             found=f"{counted(len(torn), 'case')}, such as {', '.join(torn[:_SHOWN])}",
+        )
+
+
+def _check_case_spelling(path: Path, slides: Sequence[CohortSlide]) -> None:
+    """Refuse P1 beside p1, and 7 beside 7.0: one patient would be learned from and judged."""
+    spellings: dict[str, set[str]] = {}
+    named = any(slide.case != slide.name for slide in slides)
+    for slide in slides if named else ():
+        spellings.setdefault(_words(slide.case).removesuffix(".0"), set()).add(slide.case)
+    several = [sorted(names) for names in spellings.values() if len(names) > 1]
+    if several:
+        raise InvalidParameterError(
+            "cases differ in their spelling only",
+            path=path,
+            found="; ".join(" and ".join(map(repr, names)) for names in several[:_SHOWN]),
+            hint="write the case of one patient alike in all lines",
         )
 
 

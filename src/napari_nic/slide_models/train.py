@@ -219,6 +219,7 @@ def _check_classes(
             expected="at least one slide of each: "
             + ", ".join(f"{number} ({text})" for number, text in enumerate(card.class_names)),
             found=", ".join(f"{label:g}" for label in sorted(labels)),
+            hint="add slides of the rare class, or share them out otherwise (--folds, --seed)",
         )
 
 

@@ -240,6 +240,7 @@ def build_store(
             found=f"{found.features.shape[1]}",
         )
     cells = _cells_of(found, header.grid, source)
+    _check_on_slide(found, header.slide_shape, source)
     coverage = np.zeros(header.grid.shape, bool)
     coverage[tuple(cells.T)] = True
     check_replaceable(target, overwrite=overwrite)
@@ -319,6 +320,18 @@ def _cells_of(found: ForeignCodes, grid: PatchGrid, source: Path) -> np.ndarray:
     if len(np.unique(cells, axis=0)) != len(cells):
         raise StoreError("two patches share a place", path=source)
     return cells
+
+
+def _check_on_slide(found: ForeignCodes, shape: tuple[int, int], source: Path) -> None:
+    """Refuse coordinates that are not of the slide whose size the file states: of another frame, say."""
+    outside = int((found.corners_px >= np.array(shape)).any(axis=1).sum())
+    if outside:
+        raise StoreError(
+            "patches lie outside of the slide",
+            path=source,
+            expected=f"corners within {shape[1]:,} x {shape[0]:,} px, the size that is stated",
+            found=f"{outside:,} of {len(found.corners_px):,} patches elsewhere",
+        )
 
 
 def _make_header(found: ForeignCodes, source: Path, hints: ImportHints) -> StoreHeader:
