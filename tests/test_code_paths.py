@@ -9,6 +9,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 import napari_nic
 
 SOURCE = Path(napari_nic.__file__).parent
@@ -173,3 +175,10 @@ def test_programs_are_opened_after_consent_only() -> None:
         and any(alias.name in ("OPENERS", "open_torchscript", "open_exported") for alias in node.names)
     }
     assert users == {"encoders.external.opening"}
+
+
+@pytest.mark.parametrize("module", sorted(MODULES["subprocess"]))
+def test_processes_of_ours_take_no_modules_from_the_working_folder(module: str) -> None:
+    """It may be a folder that somebody sent: Python looks for modules there first, unless told not to."""
+    source = (SOURCE / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8")
+    assert source.count("sys.executable, ") == source.count('sys.executable, "-P", ') == 1

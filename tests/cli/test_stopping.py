@@ -130,3 +130,24 @@ def test_a_library_that_never_returns_is_left_too() -> None:
             process.kill()
     assert process.returncode == 130
     assert "Traceback" not in told
+
+
+WHILE_IT_IS_IMPORTED = """
+import signal, sys
+
+class Presses:
+    def find_spec(self, name, path=None, target=None):
+        if name == "napari_nic.cli.arguments":
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Presses())
+from napari_nic.cli.__main__ import start
+sys.argv = ["napari-nic", "encoders", "list"]
+start()
+"""
+
+
+def test_ctrl_c_while_the_program_is_still_read_is_an_ordinary_end() -> None:
+    command = [sys.executable, "-c", WHILE_IT_IS_IMPORTED]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603 - our own text
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

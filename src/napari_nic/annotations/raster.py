@@ -99,7 +99,10 @@ def covered_share(
 
 
 def _disjoint(areas: Sequence[shapely.Geometry], token: CancellationToken | None) -> np.ndarray:
-    """Merge areas that overlap; the others, often thousands of nuclei, stay as they are."""
+    """Merge areas that overlap; the others, often thousands of nuclei, stay as they are.
+
+    GEOS merges one cluster in one call, which nobody can interrupt: 3 s where 20,000 outlines hang together.
+    """
     geometries = np.asarray(areas, object)
     tree = shapely.STRtree(geometries)
     if _pairs_expected(tree, geometries) > MAX_PAIRS:

@@ -3,14 +3,19 @@
 import os
 import sys
 
-from napari_nic.cli.interrupt import Interrupted
-from napari_nic.cli.main import main
+INTERRUPTED = 130
 
 
 def start() -> None:
     """Run the command line of this process, and end it with its exit code."""
-    code = main()
-    if code == Interrupted.exit_code:
+    try:
+        # Imported here: Ctrl-C while a busy machine still reads the program is an ordinary end too.
+        from napari_nic.cli.main import main
+
+        code = main()
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    if code == INTERRUPTED:
         # All that had to be put away is: the interpreter would only take large libraries down, for seconds
         # on a busy machine.
         for stream in (sys.stdout, sys.stderr):
