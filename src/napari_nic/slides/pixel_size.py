@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 from napari_nic.geometry import CONFIRMED, MPP_MAX, MPP_MIN, PixelSize
@@ -12,6 +13,20 @@ SAME_WITHIN = 1e-3
 """Relative; a number that a user copied from a message is rounded to six digits or fewer."""
 
 CONTRADICT_BY, MOST_ASPECT = 0.1, 5.0
+UM_PER_UNIT = {
+    **dict.fromkeys(("µm", "\u03bcm", "um", "micron", "microns", "micrometer", "micrometre"), 1.0),
+    **dict.fromkeys(("micrometers", "micrometres"), 1.0),
+    **dict.fromkeys(("nm", "nanometer", "nanometre", "nanometers", "nanometres"), 1e-3),
+    **dict.fromkeys(("mm", "millimeter", "millimetre", "millimeters", "millimetres"), 1e3),
+    **dict.fromkeys(("cm", "centimeter", "centimetre", "centimeters", "centimetres"), 1e4),
+    **dict.fromkeys(("m", "meter", "metre"), 1e6),
+    **dict.fromkeys(("in", "inch", "inches"), 25_400.0),
+    **dict.fromkeys(("å", "\u212b", "angstrom", "ångström"), 1e-4),
+    **dict.fromkeys(("pm", "picometer"), 1e-6),
+}
+"""Names of units of length, lower case."""
+
+_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 _NONE = "the file states no micrometres per pixel"
 
 
@@ -97,3 +112,9 @@ def parse_float(text: object) -> float | None:
         return float(str(text).strip().strip('"').replace(",", "."))
     except ValueError:
         return None
+
+
+def um_of_unit(unit: object) -> float | None:
+    """Return the um of a unit as programs write it, ``\\u00B5m`` too; None if it is no length."""
+    text = _ESCAPE.sub(lambda found: chr(int(found.group(1), 16)), str(unit)).strip().lower()
+    return UM_PER_UNIT.get(text)

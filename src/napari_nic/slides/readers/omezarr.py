@@ -31,11 +31,10 @@ from napari_nic.slides.model import (
     SourceInfo,
     to_rgb,
 )
+from napari_nic.slides.readers.omezarr_channels import channels_of, is_color
 from napari_nic.slides.readers.omezarr_metadata import (
     METADATA_NAMES,
     Multiscale,
-    channels_of,
-    is_color,
     open_multiscale,
 )
 

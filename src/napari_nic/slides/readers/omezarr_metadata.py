@@ -1,9 +1,8 @@
-"""What the metadata of an OME-Zarr say: which group holds the picture, its axes, channels and pixel size."""
+"""What the metadata of an OME-Zarr say: which group holds the picture, its axes and pixel size."""
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,18 +15,10 @@ import zarr.errors
 from napari_nic.disk import check_regular
 from napari_nic.errors import ChannelsError, DamagedSlideError, UnreadableSlideError, UnsupportedPixelsError
 from napari_nic.slides.levels import downsample_of, is_same_picture
-from napari_nic.slides.model import Channel, PixelSizeClaim, Rgb
+from napari_nic.slides.model import PixelSizeClaim
+from napari_nic.slides.pixel_size import um_of_unit
 from napari_nic.slides.readers.checked_store import CheckedStore
 
-UM_PER_UNIT = {
-    **dict.fromkeys(("angstrom", "ångström"), 1e-4),
-    **dict.fromkeys(("nanometer", "nanometre", "nm"), 1e-3),
-    **dict.fromkeys(("micrometer", "micrometre", "micron", "microns", "um", "µm", "\u03bcm"), 1.0),
-    **dict.fromkeys(("millimeter", "millimetre", "mm"), 1e3),
-    **dict.fromkeys(("centimeter", "centimetre", "cm"), 1e4),
-    **dict.fromkeys(("meter", "metre", "m"), 1e6),
-    "inch": 25_400.0,
-}
 METADATA_NAMES = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
 _STORE_KEYS = ("napari_nic", "napari_nic_patches")  # by which our own rooms mark what they write
 _MAX_METADATA_BYTES = 2**26
@@ -35,8 +26,6 @@ _MAX_LEVELS, _MAX_SERIES = 64, 4096
 _MAIN_BY = 4  # a picture is the slide, and the others label and macro, if it is that many times larger
 _COPY_AGAIN = "copy it again whole, with all its files"
 _DEFAULT_AXES = ("t", "c", "z", "y", "x")  # of versions before 0.3, which name none
-_RGB_COLORS = ("FF0000", "00FF00", "0000FF")
-_PLAIN_LABEL = re.compile(r"(?i)|r|g|b|red|green|blue|(channel|ch|c)?[ :_]*\d+|channel:0:\d")
 
 _LIBRARY_ERRORS = (
     *(zarr.errors.BaseZarrError, ValueError, KeyError, TypeError, AttributeError, IndexError),
@@ -403,7 +392,7 @@ def _claims(
         ) from error
     axes = multiscale.get("axes", ())
     units = [axes[i].get("unit") if axes and isinstance(axes[i], Mapping) else None for i in (y, x)]
-    um_y, um_x = (UM_PER_UNIT.get(str(unit).strip().casefold(), math.nan) for unit in units)
+    um_y, um_x = (um_of_unit(unit) or math.nan for unit in units)
     named = " and ".join(dict.fromkeys(str(unit) for unit in units if unit)) or "no unit"
     unclear = f" ({size_x:g} x {size_y:g} of {named})" if math.isnan(um_y) or math.isnan(um_x) else ""
     yield PixelSizeClaim(size_y * um_y, size_x * um_x, f"OME-Zarr scale{unclear}")
@@ -412,63 +401,3 @@ def _claims(
 def _transforms(holder: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     listed = holder.get("coordinateTransformations", [])
     return [entry for entry in listed if isinstance(entry, Mapping)] if isinstance(listed, list) else []
-
-
-# -- channels ----------------------------------------------------------------------------------------------
-
-
-def is_color(picture: Multiscale) -> bool:
-    """Whether the channels are the samples of one colour picture, or there is one of 8 bits.
-
-    Three channels of 8 bits are RGB if nothing is said of them, or they are called and coloured so; anything
-    else is measured channel by channel.
-    """
-    count, dtype = picture.size("c"), picture.arrays[0].dtype
-    if count == 1:
-        return dtype.itemsize == 1 and not picture.omero.get("channels")
-    if count not in (3, 4) or dtype.itemsize > 1:
-        return False
-    listed = _omero_channels(picture)
-    if not listed:
-        return count == 3
-    colors = tuple(str(entry.get("color", "")).upper().lstrip("#")[-6:] for entry in listed[:3])
-    labels = [str(entry.get("label", "")).strip() for entry in listed]
-    is_rgb = colors in (_RGB_COLORS, ("", "", "")) and all(
-        _PLAIN_LABEL.fullmatch(label) for label in labels[:3]
-    )
-    return is_rgb and (count == 3 or labels[3:4] in (["A"], ["alpha"], ["Alpha"]))
-
-
-def channels_of(picture: Multiscale) -> tuple[Channel, ...]:
-    """Return names, colours and windows of the channels as the metadata state them."""
-    listed = _omero_channels(picture)
-    channels = []
-    for index in range(picture.size("c")):
-        entry = listed[index] if index < len(listed) else {}
-        label = str(entry.get("label") or "").strip() or f"channel {index + 1}"
-        channels.append(Channel(label, _color(entry.get("color")), _window(entry.get("window"))))
-    return tuple(channels)
-
-
-def _omero_channels(picture: Multiscale) -> list[Mapping[str, Any]]:
-    listed = picture.omero.get("channels", [])
-    return (
-        [entry if isinstance(entry, Mapping) else {} for entry in listed] if isinstance(listed, list) else []
-    )
-
-
-def _color(text: object) -> Rgb | None:
-    if not re.fullmatch(r"#?[0-9a-fA-F]{6}", str(text)):
-        return None
-    red, green, blue = bytes.fromhex(str(text)[-6:])
-    return red, green, blue
-
-
-def _window(window: object) -> tuple[float, float] | None:
-    if not isinstance(window, Mapping):
-        return None
-    try:
-        low, high = float(window["start"]), float(window["end"])
-    except (KeyError, TypeError, ValueError):
-        return None
-    return (low, high) if math.isfinite(low) and math.isfinite(high) and low < high else None

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
-import imagecodecs
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms, UnidentifiedImageError
@@ -32,6 +30,7 @@ from napari_nic.slides.readers.picture_files import (
     read_jpeg,
     read_png,
 )
+from napari_nic.slides.readers.png_deep import colors_of, decode_deep
 
 TILE = 512
 MAX_PIXELS = 2**30
@@ -225,7 +224,7 @@ def _png_depth(path: Path, facts: PngFacts) -> tuple[int, list[str]]:
         return 16, []
     check_png(path)
     _check_memory(path, facts.height, facts.width)
-    highest = int(_colors(_decode_deep(path, facts)).max(initial=0))
+    highest = int(colors_of(decode_deep(path, facts)).max(initial=0))
     if facts.significant is not None:
         if not 0 < highest < 2**facts.significant:
             return 16, []
@@ -237,41 +236,10 @@ def _png_depth(path: Path, facts: PngFacts) -> tuple[int, list[str]]:
     return bits, [told(highest, bits)] if bits < 16 else []
 
 
-def _decode_deep(path: Path, facts: PngFacts) -> npt.NDArray[Any]:
-    """Return all bytes of 16-bit samples, of which Pillow keeps the high ones only."""
-    data = path.read_bytes()
-    try:
-        samples = _decode_interlaced(data, facts) if facts.is_interlaced else imagecodecs.png_decode(data)
-    except (imagecodecs.PngError, cv2.error, ValueError) as error:
-        raise DamagedSlideError(
-            "the picture cannot be decoded",
-            path=path,
-            found=str(error),
-            hint=_COPY_AGAIN,
-        ) from error
-    return samples if samples.ndim == 3 else samples[..., None]
-
-
-def _decode_interlaced(data: bytes, facts: PngFacts) -> npt.NDArray[Any]:
-    """Decode with OpenCV: imagecodecs lets libpng complain of such files on the terminal."""
-    samples = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if samples is None or samples.dtype != np.uint16 or samples.shape[:2] != (facts.height, facts.width):
-        raise ValueError("no picture of the size and depth that its header states")
-    if samples.ndim == 2:
-        return samples
-    order = {0: [0], 4: [0, 3]}.get(facts.color, [2, 1, 0, 3])  # blue comes first
-    return samples[..., order[: samples.shape[2]]]
-
-
-def _colors(samples: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Leave alpha out, (rows, cols, channels) in and out."""
-    return samples[..., : samples.shape[-1] - (samples.shape[-1] in (2, 4))]
-
-
 def _deep_samples(path: Path, facts: PngFacts, bits: int, turn: int) -> npt.NDArray[Any]:
     """Return 16-bit samples of which few bits count, upright and brought to the full range."""
-    samples = _decode_deep(path, facts).astype(np.uint16)
-    _colors(samples)[...] <<= 16 - bits
+    samples = decode_deep(path, facts).astype(np.uint16)
+    colors_of(samples)[...] <<= 16 - bits
     return _UPRIGHT[turn](samples) if turn in _UPRIGHT else samples
 
 

@@ -10,23 +10,10 @@ import tifffile
 
 from napari_nic.slides.levels import is_same_picture
 from napari_nic.slides.model import PixelSizeClaim
-from napari_nic.slides.pixel_size import parse_float
+from napari_nic.slides.pixel_size import parse_float, um_of_unit
 from napari_nic.slides.readers.tiff_channels import parse_xml
 
 Claims = tuple[PixelSizeClaim, ...]
-
-UM_PER_UNIT = {
-    **dict.fromkeys(("µm", "\u03bcm", "um", "micron", "microns", "micrometer", "micrometre"), 1.0),
-    **dict.fromkeys(("micrometers", "micrometres"), 1.0),
-    **dict.fromkeys(("nm", "nanometer", "nanometre", "nanometers", "nanometres"), 1e-3),
-    **dict.fromkeys(("mm", "millimeter", "millimetre", "millimeters", "millimetres"), 1e3),
-    **dict.fromkeys(("cm", "centimeter", "centimetre", "centimeters", "centimetres"), 1e4),
-    **dict.fromkeys(("m", "meter", "metre"), 1e6),
-    **dict.fromkeys(("in", "inch", "inches"), 25_400.0),
-    **dict.fromkeys(("å", "\u212b", "angstrom"), 1e-4),
-    **dict.fromkeys(("pm", "picometer"), 1e-6),
-}
-"""Names of units of length, lower case."""
 
 _UM_PER_TAG = {
     tifffile.RESUNIT.INCH: 25_400.0,
@@ -37,13 +24,6 @@ _UM_PER_TAG = {
 _IMAGEJ_UNIT = re.compile(r"^(y?)unit=(.*)$", re.MULTILINE)
 _APERIO_AREA = re.compile(r"\[\d+,\d+[ ,]+(\d{1,9})x(\d{1,9})\]")
 _SHRUNK_BY = 1.2
-_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
-
-
-def um_of_unit(unit: object) -> float | None:
-    """Return the um of a unit as programs write it, ``\\u00B5m`` too; None if it is no length."""
-    text = _ESCAPE.sub(lambda found: chr(int(found.group(1), 16)), str(unit)).strip().lower()
-    return UM_PER_UNIT.get(text)
 
 
 def aperio_claims(properties: Mapping[str, str], page: Any) -> Claims:
