@@ -16,9 +16,10 @@ from napari_nic.cli.console import Console, count, duration
 from napari_nic.cli.encoded import EVERY_CELL
 from napari_nic.cli.encoder_use import load_named_encoder
 from napari_nic.cli.info import store_record
-from napari_nic.cli.inputs import STORE_SUFFIX, find_uncompressed, is_store, outputs_for
+from napari_nic.cli.inputs import find_uncompressed, is_store, outputs_for
 from napari_nic.cli.interrupt import stoppable
 from napari_nic.errors import StoreError
+from napari_nic.names import STORE_SUFFIX
 from napari_nic.wording import counted
 
 if TYPE_CHECKING:

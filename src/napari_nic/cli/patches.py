@@ -13,9 +13,10 @@ from napari_nic.cli.annotated import add_frame
 from napari_nic.cli.batch import run_each
 from napari_nic.cli.cards import card_lines
 from napari_nic.cli.console import Console, count, duration
-from napari_nic.cli.inputs import PATCHES_SUFFIX, find_uncompressed
+from napari_nic.cli.inputs import find_uncompressed
 from napari_nic.cli.interrupt import stoppable
 from napari_nic.cli.patch_sheet import add_sheet
+from napari_nic.names import PATCHES_SUFFIX
 from napari_nic.wording import counted, was_were
 
 if TYPE_CHECKING:

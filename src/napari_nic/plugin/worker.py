@@ -107,7 +107,7 @@ def throttled(
         yield waiting
 
 
-class _Titled(functools.partial):
+class _Titled(functools.partial[Any]):
     """A generator function that prints as its title: napari shows it when it asks whether to close."""
 
     title: str

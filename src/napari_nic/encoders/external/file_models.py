@@ -76,7 +76,7 @@ def open_torchscript(model: ModelFile, *, device: str, output: str | None = None
     def run(pixels: torch.Tensor) -> Any:
         """Run the program on normalised pixels, (B, 3, s, s) float32."""
         # Without profiling runs, the first call computes what all others do.
-        with torch.jit.optimized_execution(False):
+        with torch.jit.optimized_execution(False):  # type: ignore[attr-defined] # torch lists no names
             return module(pixels)
 
     return Network(run, device)

@@ -9,15 +9,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from napari_nic.encoders.spec import (
-    MOST_INPUT_PX,
-    MOST_MPP,
-    MOST_PATCH_PX,
-    EncoderSpec,
-    is_finite,
-    is_name,
-    is_whole,
-)
+from napari_nic.descriptions import is_finite, is_name, is_whole
+from napari_nic.encoders.spec import MOST_INPUT_PX, MOST_MPP, MOST_PATCH_PX, EncoderSpec
 from napari_nic.errors import InvalidParameterError
 
 Triple: TypeAlias = tuple[float, float, float]

@@ -267,7 +267,7 @@ def check_fits(architecture: str, model_args: Mapping[str, Any], file: Path) -> 
 
 def _with_layers(model_args: Mapping[str, Any]) -> dict[str, Any]:
     """Replace names of layers by the layers; everything else is a JSON value already."""
-    from timm.layers import SwiGLUPacked
+    from timm.layers import SwiGLUPacked  # type: ignore[attr-defined] # timm lists no names
 
     layers = {"SwiGLUPacked": SwiGLUPacked, "SiLU": nn.SiLU}
     return {

@@ -7,7 +7,7 @@ the memory, and the process dies of it. So a chunk that is shorter than its head
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zarr.abc.store import RangeByteRequest, SuffixByteRequest
 from zarr.storage import LocalStore
@@ -34,7 +34,7 @@ class CheckedStore(LocalStore):
         self._largest: dict[str, int] = {}
         self._index_first: set[str] = set()
 
-    def watch(self, array: zarr.Array) -> None:
+    def watch(self, array: zarr.Array[Any]) -> None:
         """Check the chunks of an array from now on, if Blosc packs them."""
         if not any("blosc" in type(codec).__name__.lower() for codec in array.compressors):
             return

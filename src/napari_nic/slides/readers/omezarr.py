@@ -109,7 +109,7 @@ class _Source:
         pixels = pixels if pixels.ndim == 3 else pixels[..., None]
         return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
 
-    def _is_there(self, array: zarr.Array, index: tuple[int | slice | list[int], ...]) -> bool:
+    def _is_there(self, array: zarr.Array[Any], index: tuple[int | slice | list[int], ...]) -> bool:
         """Whether any file of a block's chunks is there; a pipe in its place would never end."""
         stored = array.shards or array.chunks
         ranges: list[list[int]] = []
@@ -128,7 +128,7 @@ class _Source:
             found = found or (folder / key).is_file()
         return found
 
-    def _folder(self, array: zarr.Array) -> Path:
+    def _folder(self, array: zarr.Array[Any]) -> Path:
         return Path(array.store.root) / array.path  # type: ignore[attr-defined]  # a LocalStore
 
     def _damaged(self, row: int, col: int, level: int, found: str) -> DamagedSlideError:
@@ -213,7 +213,7 @@ def open_omezarr(path: Path, selection: Selection | None = None) -> SlideSource 
     return kind(path, picture, planes, notices)
 
 
-def _check_kind(array: zarr.Array, axes: Sequence[str]) -> None:
+def _check_kind(array: zarr.Array[Any], axes: Sequence[str]) -> None:
     if array.dtype.kind != "u" or array.dtype.itemsize > 2:
         raise UnsupportedPixelsError(
             f"samples are {array.dtype}, not 8 or 16 bit unsigned", hint="convert the picture to 8 or 16 bits"
@@ -253,7 +253,7 @@ def _block(chunk: int) -> int:
     return chunk * -(-_BLOCK // chunk) if chunk < _LOW else chunk
 
 
-def _files_of(path: Path, coarsest: zarr.Array) -> Iterator[Path]:
+def _files_of(path: Path, coarsest: zarr.Array[Any]) -> Iterator[Path]:
     """Yield the metadata, and chunks of the coarsest level, which stand for the picture."""
     for folder in (path, *sorted(child for child in path.iterdir() if child.is_dir())):
         yield from (folder / name for name in METADATA_NAMES if (folder / name).is_file())

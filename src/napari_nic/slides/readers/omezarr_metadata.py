@@ -54,7 +54,7 @@ class Multiscale:
     """
 
     axes: tuple[str, ...]
-    arrays: tuple[zarr.Array, ...]
+    arrays: tuple[zarr.Array[Any], ...]
     version: str
     name: str
     pixel_sizes: tuple[PixelSizeClaim, ...]
@@ -283,8 +283,8 @@ def _read(
 
 
 def _levels_of_the_slide(
-    arrays: Sequence[zarr.Array], datasets: Sequence[Mapping[str, Any]], y: int, x: int
-) -> tuple[tuple[zarr.Array, ...], tuple[str, ...]]:
+    arrays: Sequence[zarr.Array[Any]], datasets: Sequence[Mapping[str, Any]], y: int, x: int
+) -> tuple[tuple[zarr.Array[Any], ...], tuple[str, ...]]:
     """Leave out levels that show another part than the finest does: they would be shown misplaced."""
     full = arrays[0].shape[y], arrays[0].shape[x]
     kept, notices = [arrays[0]], []
@@ -352,7 +352,7 @@ def _datasets(multiscale: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return listed
 
 
-def _array(folder: Path, group: zarr.Group, dataset: Mapping[str, Any], ndim: int) -> zarr.Array:
+def _array(folder: Path, group: zarr.Group, dataset: Mapping[str, Any], ndim: int) -> zarr.Array[Any]:
     name = dataset["path"]
     if ".." in Path(name).parts or Path(name).is_absolute():
         raise UnreadableSlideError(f"the Zarr metadata name a level {name!r}", hint=_COPY_AGAIN)
