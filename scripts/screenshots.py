@@ -12,6 +12,7 @@ temporary folder; nothing of the user's is read or written.
 from __future__ import annotations
 
 import argparse
+import csv
 import os
 import shutil
 import tempfile
@@ -232,12 +233,25 @@ def _train_on_made_cohort(folder: Path) -> None:
     cohort, models = folder / "cohort", folder / "cohort-models"
     sizes = "--train 16 --validation 4 --test 8 --sides 14 22 --shares 0.1 0.4"
     made = nic(["synthetic", "cohort", "-q", "-o", str(cohort), "--keep", "both", *sizes.split()])
-    # The table's own parts are left aside, so that every slide is in the test part of one fold.
-    labels = "--classes normal,lesion --columns split=none --folds 4"
+    if made:
+        raise SystemExit("the slides of the picture's cohort could not be made")
+    table = _without_parts(cohort / "cohort.csv")
     network = "--model cnn-compact --width 32 --epochs 12 --steps 20"
-    command = ["models", "train", "-q", str(cohort / "cohort.csv"), "-o", str(models), "--name", "made"]
-    if made or nic([*command, *labels.split(), *network.split()]):
-        raise SystemExit("the cohort for the picture could not be made")
+    command = ["models", "train", "-q", str(table), "-o", str(models), "--name", "made"]
+    if nic([*command, "--classes", "normal,lesion", "--folds", "4", *network.split()]):
+        raise SystemExit("the models of the picture's cohort could not be trained")
+
+
+def _without_parts(table: Path) -> Path:
+    """Copy a table without its column of parts, so that every slide is in the test part of one fold."""
+    with table.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    copy = table.with_name("without-parts.csv")
+    with copy.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [name for name in rows[0] if name != "split"], extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    return copy
 
 
 def _copy_of(slide: Path, folder: Path) -> Path:

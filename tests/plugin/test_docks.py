@@ -121,3 +121,16 @@ def test_docks_have_the_names_that_the_menu_looks_for(viewer):
 def test_docks_see_the_layers_themselves_and_no_stand_ins(viewer):
     dock = by_napari(viewer, NIC)
     assert dock.session.viewer is viewer
+
+
+@pytest.mark.parametrize("title", [TRAINING, COHORT])
+def test_a_dock_that_is_opened_has_the_focus(viewer, qtbot, title):
+    """Else a user of the keyboard has to go there by Tab, through everything else in the window."""
+    window = viewer.window._qt_window
+    window.show()
+    qtbot.waitExposed(window)
+    window.activateWindow()
+    by_menu(viewer, title)
+    dock = find_dock(viewer, KINDS[title])
+    qtbot.waitUntil(lambda: dock.isAncestorOf(QApplication.focusWidget() or window))
+    assert QApplication.focusWidget() is dock.first_control

@@ -59,6 +59,14 @@ def test_model_shows_prediction_and_saliency_beside_annotations(
     assert dock.models.bundle.name == "made-model"
 
 
+def test_annotations_of_the_command_can_be_reloaded(opened_viewer, slide_file, outlines_file, qtbot) -> None:
+    _, dock = opened_viewer(ViewRequest((slide_file,), annotations=(outlines_file,)))
+    assert dock.annotating.can_reload()
+    outlines_file.write_text('{"type": "FeatureCollection", "features": []}', "utf-8")
+    dock.annotating.reload()
+    assert dock.annotating.summary() == ""
+
+
 def test_pixel_size_of_the_user(opened_viewer, unscaled_file) -> None:
     _, dock = opened_viewer(ViewRequest((unscaled_file,), mpp=0.25))
     assert dock.session.slide.pixel_size.mean == 0.25

@@ -81,7 +81,7 @@ def open_viewer(request: ViewRequest, *, show: bool = True) -> tuple[napari.View
         If something cannot be opened; this is found out before there is a window.
     """
     bundle = None if request.model is None else ModelBundle.load(request.model)
-    annotations = [(f"Annotations ({path.stem})", read_annotations(path)) for path in request.annotations]
+    annotations = [(path, read_annotations(path)) for path in request.annotations]
     opened = [_open(path, request) for path in request.paths]
 
     import napari
@@ -93,8 +93,8 @@ def open_viewer(request: ViewRequest, *, show: bool = True) -> tuple[napari.View
     for layer in (layer for layers in opened for layer in layers):
         _add(viewer, layer)
     dock = open_dock(viewer, NicDock, NIC)
-    for name, found in annotations:
-        _add_annotations(viewer, found, dock.session.slide, name)
+    for path, found in annotations:
+        _add_annotations(viewer, found, dock.session.slide, path)
     if bundle is not None:
         dock.models.offer(bundle)
     # Colours over colours say nothing: of what a model says one is shown, the other is one click away.
@@ -248,9 +248,9 @@ def _add(viewer: napari.Viewer, layer: LayerData) -> None:
 
 
 def _add_annotations(
-    viewer: napari.Viewer, annotations: AnnotationSet, slide: Slide | None, name: str
+    viewer: napari.Viewer, annotations: AnnotationSet, slide: Slide | None, path: Path
 ) -> None:
-    for layer in annotation_layers(annotations, slide, name):
+    for layer in annotation_layers(annotations, slide, f"Annotations ({path.stem})", path):
         _add(viewer, layer)
 
 

@@ -74,6 +74,7 @@ class CohortDock(ClosingDock):
         column.addStretch(0)
         column.setStretchFactor(self.table, 1)
         order_tabs(self)
+        self.first_control = self.folder_button
         self.setMinimumSize(WIDTH, LEAST_HEIGHT)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 -- Qt's name

@@ -38,6 +38,8 @@ class ClosingDock(QWidget):
         self._closed = self._window_closing = self._framed = self._moving = False
         self._window: QWidget | None = None
         self.focus_ring = FocusRing(self)
+        self.first_control: QWidget | None = None
+        """Takes the focus when the dock is opened: else it is reached by Tab through the whole window."""
 
     def show_sections(self, sections: Sequence[QWidget]) -> None:
         """Stack sections on a page that scrolls up and down."""
@@ -108,6 +110,8 @@ class ClosingDock(QWidget):
         """Watch the window that the dock now stands in."""
         super().showEvent(event)
         self._name_title()
+        if self.first_control is not None and not event.spontaneous():
+            soon(self, self.first_control.setFocus)
         window = self.window()
         if not self._closed and window is not self and window is not self._window:
             self._window = window

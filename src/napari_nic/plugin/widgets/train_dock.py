@@ -41,6 +41,7 @@ class TrainDock(ClosingDock):
         self.progress_section = TrainProgressSection(self.training)
         self.show_sections((self.form_section, self.progress_section))
         self.setMinimumHeight(LEAST_HEIGHT)
+        self.first_control = self.form_section.method
         napari_viewer.events.theme.connect(self._on_theme)
         stand_out(self.progress_section.button, napari_viewer.theme)
 
