@@ -37,7 +37,7 @@ def types(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """All tests that need no window."""
-    session.install(*PINNED, "-e", ".[all,test]", "npe2")
+    session.install(*PINNED, "-e", ".[all,test,docs]", "npe2")
     session.run("npe2", "validate", "napari-nic")
     session.run("pytest", "-m", "not gui", *session.posargs, env={"QT_QPA_PLATFORM": "offscreen"})
 

@@ -1,7 +1,7 @@
 """Write one page of API reference for each room, from what its ``__init__`` lists as public.
 
-Nothing here names a room: a package of `PACKAGE` with ``__all__`` gets a page under the name that it has. Of
-the modules beside the rooms, those in `MODULES` are public; they get one page each.
+Nothing here names a room: a package of `PACKAGE` with ``__all__`` gets a page under the name that it has, and
+so does `PACKAGE` itself. Of the modules beside the rooms, those in `MODULES` are public, each with a page.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def public_names(module: ModuleType) -> list[str]:
     """Names that a module lists, or defines itself without an underscore."""
     listed = getattr(module, "__all__", None)
     if listed is not None:
-        return list(listed)
+        return [name for name in listed if not name.startswith("_")]
     return [
         name
         for name, thing in vars(module).items()
@@ -41,9 +41,9 @@ def public_names(module: ModuleType) -> list[str]:
 
 
 def documented_modules() -> list[ModuleType]:
-    """Import the package's rooms that have a public list, and the public modules beside them."""
+    """Import the package and its rooms that have a public list, and the public modules beside them."""
     package = importlib.import_module(PACKAGE)
-    found = []
+    found = [package] if hasattr(package, "__all__") else []
     for info in pkgutil.iter_modules(package.__path__):
         if not info.ispkg and info.name not in MODULES:
             continue
@@ -51,6 +51,11 @@ def documented_modules() -> list[ModuleType]:
         if public_names(module):
             found.append(module)
     return found
+
+
+def page_name(module: ModuleType) -> str:
+    """Return the name of a room's page; that of the package itself comes first."""
+    return "_package" if module.__name__ == PACKAGE else module.__name__.removeprefix(f"{PACKAGE}.")
 
 
 def page(module: ModuleType) -> str:
@@ -107,9 +112,7 @@ def write_pages(app: Sphinx) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     for module in documented_modules():
-        (folder / f"{module.__name__.removeprefix(PACKAGE + '.')}.rst").write_text(
-            page(module), encoding="utf-8"
-        )
+        (folder / f"{page_name(module)}.rst").write_text(page(module), encoding="utf-8")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
