@@ -5,16 +5,17 @@
 
 The monkey clicks, types, drags, opens and closes slides, annotations, models and docks, compresses, pauses,
 cancels, trains, exports, and deletes layers. Dialogs are answered at random. It fails at the first exception,
-error that is none of ours, critical message of Qt or deadlock, and at the end if a thread is left or memory
-is not given back; then it prints the seed and the last actions. The same seed chooses
-the same actions as long as the window offers the same, which timing may change.
-Slides are small and made by code; settings and files go to a temporary folder.
+error that is none of ours, critical message of Qt or deadlock, and at the end if a thread, a dock, a slide or
+a store is left, or memory is not given back; then it prints the seed and the last actions. The same seed
+chooses the same actions as long as the window offers the same, which timing may change. Slides are small and
+made by code; settings and files go to a temporary folder.
 """
 
 from __future__ import annotations
 
 import argparse
 import faulthandler
+import gc
 import json
 import os
 import random
@@ -23,15 +24,26 @@ import tempfile
 import threading
 import time
 import traceback
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from monkey_actions import Monkey
-from monkey_window import HANG_SECONDS, Failures
+from monkey_window import HANG_SECONDS, Failures, give_back
 from monkey_world import World
 
 ACTIONS = 10_000
 ALLOWED_MB = 200
+MORTAL = (
+    "NicDock",
+    "TrainDock",
+    "CohortDock",
+    "Session",
+    "Slide",
+    "CompressedSlide",
+    "TileCache",
+    "QtViewer",
+)
 REPORTED = 100
 """Actions between two lines of progress."""
 
@@ -70,6 +82,14 @@ def left_threads() -> list[str]:
     return ours + ([f"{active} of Qt's pool"] if active else [])
 
 
+def left_objects() -> list[str]:
+    """What must not outlive the window: docks, slides with their tiles, stores, napari's own window."""
+    gc.unfreeze()
+    gc.collect()
+    counts = Counter(type(thing).__name__ for thing in gc.get_objects())
+    return [f"{counts[name]} {name}" for name in MORTAL if counts[name]]
+
+
 def run(
     seed: int,
     actions: int,
@@ -94,6 +114,7 @@ def run(
             failures.add(traceback.format_exc())
         number += 1
         if number % REPORTED == 0:
+            give_back()
             most = max(most, rss_mb())
             print(f"{number} actions, {time.monotonic() - began:.0f} s, {rss_mb():.0f} MB", file=sys.stderr)
     faulthandler.dump_traceback_later(2 * HANG_SECONDS, exit=True)
@@ -102,6 +123,8 @@ def run(
     monkey.close_window()
     if threads := left_threads():
         failures.add(f"threads are left: {threads}")
+    if objects := left_objects():
+        failures.add(f"objects are left: {objects}")
     after = rss_mb()
     if after - before > allowed_mb:
         failures.add(f"{after - before:.0f} MB are not given back")

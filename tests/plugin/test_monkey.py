@@ -14,8 +14,8 @@ pytestmark = [pytest.mark.gui, pytest.mark.timeout(1200)]
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "monkey.py"
 ACTIONS = 300
-ALLOWED_MB = 400
-"""Twice what the long run allows: the first slides of a process leave more behind than later ones."""
+ALLOWED_MB = 200
+"""As the long run."""
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
