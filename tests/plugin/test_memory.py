@@ -16,7 +16,9 @@ from qtpy.QtWidgets import QApplication
 from napari_nic.plugin.controllers.session import ENCODER_SETTING
 from napari_nic.plugin.layers import tag_of
 from napari_nic.plugin.settings import Settings
+from napari_nic.plugin.widgets.cohort_dock import CohortDock
 from napari_nic.plugin.widgets.nic_dock import NicDock
+from napari_nic.plugin.widgets.train_dock import TrainDock
 
 pytestmark = [
     pytest.mark.gui,
@@ -119,3 +121,14 @@ def test_napari_keeps_no_pixels_of_slides(open_viewer, slide_file):
     viewer.screenshot(flash=False)
     assert tag_of(layer).slide is not None
     assert set(kept.data) == before
+
+
+@pytest.mark.parametrize("kind", [NicDock, TrainDock, CohortDock])
+def test_a_dock_that_was_taken_out_is_not_kept(make_napari_viewer, kind):
+    viewer = make_napari_viewer()
+    dock = kind(viewer)
+    viewer.window.add_dock_widget(dock, name="a dock")
+    alive = {"dock": weakref.ref(dock)}
+    viewer.window.remove_dock_widget(dock)
+    del dock
+    assert left(alive) == []

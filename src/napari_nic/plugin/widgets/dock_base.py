@@ -147,6 +147,9 @@ class ClosingDock(QWidget):
             self._framed = self.parent() is not None
             if taken_out and not self._moving:
                 self.shut_down()
+                # Nobody shows it again. Python cannot tell: its controls call functions that hold it, circles
+                # through Qt that the garbage collector does not see.
+                self.deleteLater()
         return super().event(event)
 
 
