@@ -103,7 +103,6 @@ def test_a_dock_that_was_taken_out_is_made_anew(viewer):
     second = by_us(viewer, NIC)
     assert second is not first
     assert docks(viewer, NIC) == [second]
-    first.deleteLater()
 
 
 def test_docks_have_the_names_that_the_menu_looks_for(viewer):
