@@ -123,6 +123,26 @@ def test_napari_keeps_no_pixels_of_slides(open_viewer, slide_file):
     assert set(kept.data) == before
 
 
+def test_a_dock_that_was_taken_out_hears_of_nothing_more(open_viewer, slide_file, qtbot):
+    viewer = open_viewer()
+    alive = work(viewer, slide_file, qtbot)
+    dock = dock_of(viewer)
+    alive |= {"dock": weakref.ref(dock), "session": weakref.ref(dock.session)}
+    viewer.window.remove_dock_widget(dock)
+    del dock
+    assert left(alive) == ["slide", "layer", "tiles"]
+    for layer in viewer.layers:
+        layer.visible = not layer.visible
+        layer.opacity = 0.3
+        if hasattr(layer, "paint"):
+            layer.paint((1, 1), 1)
+        layer.name = "another"
+    viewer.scene.camera.zoom = 2
+    del layer
+    viewer.layers.clear()
+    assert left(alive) == []
+
+
 @pytest.mark.parametrize("kind", [NicDock, TrainDock, CohortDock])
 def test_a_dock_that_was_taken_out_is_not_kept(make_napari_viewer, kind):
     viewer = make_napari_viewer()

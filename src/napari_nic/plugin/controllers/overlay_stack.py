@@ -100,6 +100,12 @@ class OverlayStack:
             emitter.connect(self._on_layer)
         return layer
 
+    def close(self) -> None:
+        """Let all layers go."""
+        for layer in self._session.viewer.layers:
+            for emitter in (layer.events.visible, layer.events.opacity):
+                emitter.disconnect(self._on_layer)
+
     def _place(self) -> int:
         """Index under the lowest annotation or tissue layer that lies above the slide."""
         layers = list(self._session.viewer.layers)

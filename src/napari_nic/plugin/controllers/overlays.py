@@ -89,6 +89,7 @@ class OverlayController:
         """Stop following the viewer."""
         self.session.viewer.layers.events.removed.disconnect(self._on_removed)
         self.session.viewer.mouse_move_callbacks.remove(self._on_mouse)
+        self.stack.close()
 
     # -- rows --------------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from psygnal import Signal
@@ -29,6 +29,12 @@ class TissueController:
     def __init__(self, session: Session, runner: Runner) -> None:
         self.session = session
         self._runner = runner
+
+    def close(self) -> None:
+        """Let all layers go."""
+        for layer in self.session.viewer.layers:
+            if hasattr(layer.events, "paint"):
+                layer.events.paint.disconnect(self._on_paint)
 
     def edit(self) -> None:
         """Put the tissue mask on the screen as a layer to paint in; it is found first if there is none."""
@@ -71,6 +77,9 @@ class TissueController:
         store = self.session.store
         return store is not None and self.differs_from(store)
 
+    def _on_paint(self, event: Any) -> None:  # noqa: ARG002 -- napari passes the event
+        self.changed.emit()
+
     def _show(self, slide: Slide, mask: TissueMask) -> None:
         if slide is not self.session.slide:
             return
@@ -78,7 +87,7 @@ class TissueController:
         data, options, _ = tissue_layer(mask, slide)
         layer = viewer.add_labels(data, **options)
         layer.selected_label = 1
-        layer.events.paint.connect(lambda _: self.changed.emit())
+        layer.events.paint.connect(self._on_paint)
         viewer.layers.selection.active = layer
         self.changed.emit()
         if not mask.mask.any():

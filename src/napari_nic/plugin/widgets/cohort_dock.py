@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QFileDialog, QLineEdit, QPushButton, QVBoxLayout
 
 from napari_nic.cohorts import ListedSlide
 from napari_nic.plugin.controllers.cohort import CohortController, Desk
-from napari_nic.plugin.widgets.dock_base import MARGIN, SIDE_MARGIN, WIDTH, ClosingDock
+from napari_nic.plugin.widgets.dock_base import MARGIN, SIDE_MARGIN, WIDTH, ClosingDock, silence
 from napari_nic.plugin.widgets.docks import NIC, open_dock, plain_viewer
 from napari_nic.plugin.widgets.keyboard import order_tabs
 from napari_nic.plugin.widgets.nic_dock import NicDock
@@ -100,6 +100,7 @@ class CohortDock(ClosingDock):
     def close_down(self) -> None:
         """Let the viewer go."""
         self.cohort.close()
+        silence(self.cohort)
 
     def _show_emptiness(self) -> None:
         listed, rows = self.cohort.listing is not None, self.table.order.rowCount()

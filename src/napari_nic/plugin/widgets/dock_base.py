@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from napari.utils.theme import get_theme
+from psygnal import Signal
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import (
     QDockWidget,
@@ -151,6 +152,14 @@ class ClosingDock(QWidget):
                 # through Qt that the garbage collector does not see.
                 self.deleteLater()
         return super().event(event)
+
+
+def silence(*controllers: object) -> None:
+    """Let nobody hear of controllers any more: their widgets are about to be deleted."""
+    for controller in controllers:
+        for name, value in vars(type(controller)).items():
+            if isinstance(value, Signal):
+                getattr(controller, name).disconnect()
 
 
 def soon(owner: QObject, action: Callable[[], object], *, after_ms: int = 0) -> None:

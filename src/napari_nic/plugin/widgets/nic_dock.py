@@ -20,7 +20,7 @@ from napari_nic.plugin.settings import Settings
 from napari_nic.plugin.widgets.annotation_section import AnnotationSection
 from napari_nic.plugin.widgets.compress_section import CompressSection
 from napari_nic.plugin.widgets.dialogs import Dialogs
-from napari_nic.plugin.widgets.dock_base import PLUGIN, ClosingDock, soon, stand_out
+from napari_nic.plugin.widgets.dock_base import PLUGIN, ClosingDock, silence, soon, stand_out
 from napari_nic.plugin.widgets.docks import TRAINING, open_dock, plain_viewer
 from napari_nic.plugin.widgets.export_section import ExportSection
 from napari_nic.plugin.widgets.overlay_section import OverlaySection
@@ -155,8 +155,11 @@ class NicDock(ClosingDock):
         self.annotating.close()
         self.overlays.close()
         self.models.close()
+        self.tissue.close()
         self.session.close()
         self._viewer.events.theme.disconnect(self._on_theme)
+        silence(self.session, self.tissue, self.compressing, self.encoders, self.models)
+        silence(self.overlays, self.annotating, self.exporting)
 
     def _ask_pixel_size_soon(self) -> None:
         # Not now: napari is still adding the layer, and a dialog would halt it half-way.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from napari_nic.plugin.controllers.training import TrainController
 from napari_nic.plugin.settings import Settings
 from napari_nic.plugin.widgets.dialogs import Dialogs
-from napari_nic.plugin.widgets.dock_base import ClosingDock, stand_out
+from napari_nic.plugin.widgets.dock_base import ClosingDock, silence, stand_out
 from napari_nic.plugin.widgets.docks import plain_viewer
 from napari_nic.plugin.widgets.train_form import TrainFormSection
 from napari_nic.plugin.widgets.train_progress import TrainProgressSection
@@ -57,6 +57,7 @@ class TrainDock(ClosingDock):
         self.runner.shutdown()
         self.training.close()
         self._viewer.events.theme.disconnect(self._on_theme)
+        silence(self.training)
 
     def _on_theme(self, event: Any) -> None:  # noqa: ARG002 -- napari passes the event
         stand_out(self.progress_section.button, self._viewer.theme)
