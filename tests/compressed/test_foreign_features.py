@@ -16,6 +16,7 @@ import torch
 from napari_nic.compressed import CompressedSlide, ImportHints, export_store, import_store
 from napari_nic.errors import StoreError
 from napari_nic.geometry import PixelSize
+from napari_nic.telling import telling
 
 HINTS = ImportHints(pixel_size=PixelSize(0.5, 0.5, "given"))
 
@@ -60,6 +61,42 @@ def test_features_of_clam_without_any_attribute(tmp_path):
     one = write_h5(tmp_path / "one.h5", np.zeros((1, 2), int))
     with pytest.raises(StoreError, match=r"(?s)side of its patches.*patch_size"):
         import_store(one, tmp_path / "e.nic.zarr", hints=HINTS)
+
+
+def test_side_of_clams_patches_is_their_commonest_distance_and_is_told(tmp_path):
+    """Two pieces of tissue whose grids differ by half a patch: no patch is 128 px wide."""
+    two_pieces = np.concatenate([places(3, 3, 256), places(3, 3, 256) + np.array([1024, 128])])
+    file = write_h5(tmp_path / "c.h5", two_pieces)
+    with pytest.raises(StoreError, match=r"(?s)multiples of 256 x 256.*9 of 18.*each piece of tissue"):
+        import_store(file, tmp_path / "c.nic.zarr", hints=HINTS)
+    told: list[Any] = []
+    with telling(told.append):
+        import_store(write_h5(tmp_path / "d.h5", places(3, 3, 256)), tmp_path / "d.nic.zarr", hints=HINTS)
+    assert [(event.name, "256 px" in event.texts[0]) for event in told] == [("d.h5", True)]
+
+
+def test_a_file_without_patches_or_of_no_hdf5_says_so(tmp_path):
+    none = write_h5(tmp_path / "none.h5", np.zeros((0, 2), int), np.zeros((0, 8), np.float32), **trident())
+    with pytest.raises(StoreError, match="holds no patches"):
+        import_store(none, tmp_path / "a.nic.zarr", hints=HINTS)
+    whole = write_h5(tmp_path / "whole.h5", places(9, 9, 256), **trident()).read_bytes()
+    for content, said in ((whole[: len(whole) // 2], "cut off"), (b"", "empty file"), (b"hello", "hello")):
+        (tmp_path / "cut.h5").write_bytes(content)
+        with pytest.raises(StoreError, match=f"(?s)no HDF5 file that can be read.*{said}"):
+            import_store(tmp_path / "cut.h5", tmp_path / "b.nic.zarr", hints=HINTS)
+
+
+def test_stamps_true_distances_are_named_as_the_reason(tmp_path):
+    mpp, side = 0.2431, 1054  # 256 um are 1053.06 px: STAMP cuts 1054
+    file = tmp_path / "s.h5"
+    with h5py.File(file, "w") as h5:
+        h5["feats"] = np.ones((30, 8), np.float16)
+        h5["coords"] = (places(5, 6, side) * mpp).astype(np.float32)
+        h5.attrs.update({"unit": "um", "tile_size_um": 256.0, "tile_size_px": 224, "extractor": "uni"})
+    with pytest.raises(StoreError, match=r"(?s)one regular grid.*STAMP rounds the side"):
+        import_store(
+            file, tmp_path / "s.nic.zarr", hints=ImportHints(pixel_size=PixelSize(mpp, mpp, "given"))
+        )
 
 
 @pytest.mark.parametrize("factor", [1, 2])

@@ -36,6 +36,7 @@ from napari_nic.compressed.store import CompressedSlide
 from napari_nic.errors import StoreError
 from napari_nic.jobs import CancellationToken
 from napari_nic.names import readable, safe_name
+from napari_nic.telling import Notices, tell
 
 
 def write(store: CompressedSlide, path: Path, token: CancellationToken) -> None:
@@ -112,17 +113,32 @@ def read(path: Path, hints: ImportHints, token: CancellationToken) -> ForeignCod
 
 
 def _distance(corners_px: np.ndarray, path: Path) -> float:
-    """Smallest distance of two patches along an axis, level-0 pixels."""
-    steps = [np.diff(np.unique(corners_px[:, axis])) for axis in (0, 1)]
-    found = np.concatenate(steps) if len(corners_px) else np.empty(0)
-    if not len(found) or not np.isfinite(found).all() or found.min() < 1:
+    """Commonest distance of a patch to the next one in its row or column, level-0 pixels; the user is told.
+
+    Not the smallest one: CLAM starts a grid at each piece of tissue, and rows of two of them may lie closer
+    to each other than the patches of either.
+    """
+    found = np.concatenate([_steps(corners_px, along) for along in (0, 1)])
+    if not len(found) or not np.isfinite(found).all():
         raise StoreError(
             "the file does not state the side of its patches, and their places do not tell it",
             path=path,
             expected="an attribute 'patch_size' of 'coords', or patches side by side",
             hint="write the attribute, as CLAM's patching does",
         )
-    return float(found.min())
+    distances, counts = np.unique(found, return_counts=True)
+    side = float(distances[counts.argmax()])
+    text = f"the file does not state the side of its patches: {side:g} px, their distance, is taken"
+    tell(Notices(path.name, (text,)))
+    return side
+
+
+def _steps(corners_px: np.ndarray, along: int) -> np.ndarray:
+    """Distances along an axis between neighbours that lie at the same place of the other axis."""
+    across = 1 - along
+    ordered = corners_px[np.lexsort((corners_px[:, along], corners_px[:, across]))]
+    gaps = np.diff(ordered, axis=0)
+    return gaps[(gaps[:, across] == 0) & (gaps[:, along] >= 1), along]
 
 
 EXPORTER = Exporter("CLAM features (.h5)", ".h5", default_name, write)

@@ -118,6 +118,20 @@ def has_datasets(path: Path, *names: str) -> bool:
         return False
 
 
+def why_unreadable(path: Path) -> str:
+    """Say why a file that is called HDF5 cannot be opened as such; empty if it can."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(8)
+        if not h5py.is_hdf5(path):
+            return f"a file that begins with {head!r}" if head else "an empty file"
+        check_hdf5(path, StoreError)
+        with h5py.File(path, "r"):
+            return ""
+    except (OSError, RuntimeError) as error:
+        return f"{error}"
+
+
 def attribute_names(path: Path, dataset: str) -> frozenset[str]:
     """Names of a dataset's attributes; none where it cannot be read."""
     try:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_nic.compressed.header import StoreHeader
+from napari_nic.compressed.interchange.hdf5 import why_unreadable
 from napari_nic.compressed.interchange.table import (
     SLAB_BYTES,
     ForeignCodes,
@@ -256,6 +257,14 @@ def _recognise(path: Path) -> str:
     for name in IMPORTERS:
         if IMPORTERS.get(name).recognises(path):
             return name
+    found = why_unreadable(path) if has_suffix(path, ".h5", ".hdf5") else ""
+    if found:
+        raise StoreError(
+            "no HDF5 file that can be read, though it is called so",
+            path=path,
+            found=found,
+            hint="it may be cut off or damaged: copy it again from where it came",
+        )
     raise StoreError(
         "the format is not recognised",
         path=path,

@@ -93,6 +93,8 @@ def read(path: Path, hints: ImportHints, token: CancellationToken) -> ForeignCod
             pixel_size=pixel,
             encoder_name=str(file.attrs.get("extractor", "unknown")),
             header=header,
+            off_grid="STAMP rounds the side of its tiles up to whole pixels, so that they lie at another "
+            "distance than the file states; such files cannot be laid on one grid yet",
         )
 
 

@@ -253,7 +253,9 @@ def build_store(
 
 
 def _check_table(found: ForeignCodes, source: Path, token: CancellationToken) -> None:
-    if len(found.features) == 0 or len(found.features) != len(found.corners_px):
+    if len(found.features) == 0 and len(found.corners_px) == 0:
+        raise StoreError("the file holds no patches: no tissue was found, or none was encoded", path=source)
+    if len(found.features) != len(found.corners_px):
         raise StoreError(
             "features and coordinates do not fit together",
             path=source,
@@ -302,6 +304,12 @@ def _write_codes(
         store.write_block(row, col, part)
 
 
+_OFF_GRID = (
+    "the grid starts elsewhere than at the slide's corner, or its patches lie at another distance than the "
+    "file states: cut them anew on one grid"
+)
+
+
 def _cells_of(found: ForeignCodes, grid: PatchGrid, source: Path) -> np.ndarray:
     """Map corners to cells (N, 2) and make sure that they are where the grid has its patches."""
     corners_px, step = found.corners_px, grid.stride_px * np.array(grid.downsample)
@@ -313,7 +321,7 @@ def _cells_of(found: ForeignCodes, grid: PatchGrid, source: Path) -> np.ndarray:
             path=source,
             expected=f"corners at multiples of {step[1]:g} x {step[0]:g} level-0 pixels",
             found=f"{int((offset > ROUNDING_PX).any(axis=1).sum())} of {len(cells)} patches elsewhere",
-            hint=found.off_grid or "cut the patches without snapping them to tissue outlines",
+            hint=found.off_grid or _OFF_GRID,
         )
     if (cells < 0).any() or (cells >= grid.shape).any():
         raise StoreError("patches lie outside of the slide", path=source, expected=f"{grid.shape} cells")
