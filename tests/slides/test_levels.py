@@ -35,6 +35,14 @@ def test_repeated_halving_is_a_power_of_two(height, width):
     assert [level.downsample_y for level in levels] == [2.0**i for i in range(len(shapes))]
 
 
+def test_levels_of_a_few_pixels_still_halve():
+    shapes = [(2967, 2220)]
+    while shapes[-1] != (1, 1):
+        shapes.append((max(1, shapes[-1][0] // 2), max(1, shapes[-1][1] // 2)))
+    levels = build_levels(shapes, [(32, 32)] * len(shapes))
+    assert [level.downsample_x for level in levels] == [2.0**i for i in range(len(shapes))]
+
+
 def test_other_shapes_keep_their_ratio():
     assert downsample_of((1000, 2000), (300, 500)) == (1000 / 300, 4.0)
 

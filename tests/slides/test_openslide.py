@@ -356,6 +356,15 @@ def test_a_level_that_is_lost_is_told(tmp_path, small_image, make_dicom, damage)
         assert slide.notices
 
 
+def test_copies_and_notes_of_macos_beside_a_dicom_slide_are_no_damage(tmp_path, small_image, make_dicom):
+    path = make_dicom(tmp_path / "slide", small_image)
+    for file in sorted(path.iterdir()):
+        shutil.copy(file, file.with_name(f"copy of {file.name}"))
+        file.with_name(f"._{file.name}").write_bytes(b"\0\5\x16\7" + bytes(300))
+    with open_slide(path) as slide:
+        assert (slide.reader, len(slide.levels), slide.notices) == ("openslide", 2, ())
+
+
 def jpeg_of(colors: str) -> Callable[[np.ndarray], bytes]:
     """Encode frames as JPEG whose Adobe or JFIF marker says `colors`."""
     return lambda frame: imagecodecs.jpeg8_encode(frame, level=95, colorspace="RGB", outcolorspace=colors)

@@ -21,7 +21,8 @@ def downsample_of(full: tuple[int, int], coarse: tuple[int, int]) -> tuple[float
         (rows, cols) of level 0 and of the level.
     """
     ratios = full[0] / coarse[0], full[1] / coarse[1]
-    for factor in (2 ** round(math.log2(ratios[0])), *(round(ratio) for ratio in ratios)):
+    mean = math.sqrt(ratios[0] * ratios[1])  # one axis of a level of few pixels tells little
+    for factor in (2 ** round(math.log2(mean)), *(round(ratio) for ratio in ratios)):
         if all(_fits(size, small, factor) for size, small in zip(full, coarse, strict=True)):
             return float(factor), float(factor)
     y, x = (

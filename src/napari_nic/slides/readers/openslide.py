@@ -46,6 +46,7 @@ _TILE_MIN, _TILE_MAX = 64, 4096  # what is outside is a strip or a whole picture
 _DICM = b"DICM", 128
 _VMS = b"[Virtual Microscope Specimen]"
 _SERIES_UID = re.compile(rb"\x20\x00\x0e\x00UI(..)([0-9.]+)", re.DOTALL)
+_INSTANCE_UID = re.compile(rb"\x08\x00\x18\x00UI..([0-9.]+)", re.DOTALL)
 _IMAGE_TYPE = re.compile(rb"\x08\x00\x08\x00CS..([A-Z0-9_\\\\ ]+)", re.DOTALL)
 _HEADER_BYTES = 2**16  # the series' identifier stands among the first elements of a DICOM file
 _PIXELS_WITHIN = 2**22  # of a DICOM file: its header may hold a colour profile and the place of each frame
@@ -265,13 +266,15 @@ def _unused(file: Path, levels: int) -> list[str]:
     if uid is None:
         return []
     files = [other for other in sorted(file.parent.iterdir()) if other.suffix.lower() == ".dcm"]
+    files = [other for other in files if not other.name.startswith("._")]  # macOS's notes on a file
     lost = [other.name for other in files if _series_uid(other) is None]
     volumes = [other for other in files if _series_uid(other) == uid and "VOLUME" in _image_type(other)]
+    levels_here = len({_instance_uid(other) or other.name for other in volumes})  # a copy is no other level
     notices = []
     if lost:
         notices.append(f"files beside it are no DICOM that can be read: {', '.join(lost[:_MOST_NAMED])}")
-    if len(volumes) > levels:
-        notices.append(f"of {len(volumes)} files of its levels {levels} can be used: some are damaged")
+    if levels_here > levels:
+        notices.append(f"of {levels_here} files of its levels {levels} can be used: some are damaged")
     return notices
 
 
@@ -332,6 +335,12 @@ def _series_uid(file: Path) -> bytes | None:
     header = _dicom_header(file)
     found = _SERIES_UID.search(header)
     return None if found is None else found.group(2)
+
+
+def _instance_uid(file: Path) -> bytes | None:
+    """Return the identifier of one picture of a slide: copies of its file share it."""
+    found = _INSTANCE_UID.search(_dicom_header(file))
+    return None if found is None else found.group(1)
 
 
 def _image_type(file: Path) -> str:
