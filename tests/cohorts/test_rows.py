@@ -46,6 +46,8 @@ WANTED = {"a": "tumour", "b": "normal", "c": "tumour"}
         '"slide","label"\n"a","tumour"\n"b","normal"\n"c","tumour"\n',
         " slide , label \n a ,tumour \n b , normal\n\tc,tumour\n",
         "Slide,LABEL\na,tumour\nb,normal\nc,tumour\n",
+        "\r\n\r\nslide;label\r\na;tumour\r\nb;normal\r\nc;tumour\r\n",
+        ",,\nslide,label\na,tumour\nb,normal\nc,tumour\n",
         ",slide,label\n0,a,tumour\n1,b,normal\n2,c,tumour\n",
         "slide,label\na,tumour,\nb,normal,\n\nc,tumour,,\n",
         'slide,note,label\na,"two\nlines, a comma",tumour\nb,,normal\nc,x\x0by\u2028z,tumour\n',
@@ -95,7 +97,7 @@ def test_a_class_called_none_is_a_class(stores: Path, tmp_path: Path) -> None:
 
 
 def test_what_has_no_label_is_left_out_by_name(stores: Path, tmp_path: Path) -> None:
-    text = "slide,label\na,x\nb,\nc,NaN\nd,NA\n,y\n,,\ne,y\nf,  \n"
+    text = "slide,label\na,x\nb,?\nc,NaN\nd,n.a.\n,y\n,,\ne,y\nf,  \n"
     cohort = read_cohort(write(tmp_path, text), "classification", stores=stores)
     assert [slide.name for slide in cohort.slides] == ["a", "e"]
     assert cohort.left_out == ("b", "c", "d", "line 6", "line 7", "f")
@@ -108,7 +110,7 @@ def test_a_class_may_be_called_na_where_classes_are_listed(stores: Path, tmp_pat
     assert cohort.left_out == ("c",)
 
 
-@pytest.mark.parametrize("word", ["", "NA", "nan", "None", "null", "#N/A", "<NA>"])
+@pytest.mark.parametrize("word", ["", "NA", "nan", "None", "null", "#N/A", "<NA>", "."])
 def test_numbers_that_are_not_known(stores: Path, tmp_path: Path, word: str) -> None:
     file = write(tmp_path, f"slide,label\na,1.5\nb,{word}\n")
     assert read_cohort(file, "regression", stores=stores).left_out == ("b",)

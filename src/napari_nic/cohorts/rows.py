@@ -15,12 +15,12 @@ DELIMITERS = ",;\t"
 
 MISSING = frozenset(
     [
-        *("", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null"),
+        *("", "na", "n/a", "n.a.", "n.a", "#n/a", "#na", "<na>", "nan", "-nan", "null", ".", "?"),
         *("#ref!", "#value!", "#div/0!", "#name?", "#null!", "#num!"),
     ]
 )
-"""What spreadsheets, R and pandas write where nothing is known or a formula failed, in small letters. "none"
-may be a class."""
+"""What spreadsheets, R, pandas, SAS and people write where nothing is known or a formula failed, in small
+letters. "none", "unknown" and "-" may be classes."""
 
 _MOST_BYTES = 64 * 2**20
 _ENCODINGS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"", "utf-8-sig"))
@@ -66,7 +66,8 @@ def read_rows(path: Path, names: Iterable[str] = ()) -> list[TableRow]:
     # Strict: a quotation mark that is never closed would swallow the rows after it.
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
-        header = [field.strip() for field in next(reader, [])]
+        first = next((fields for fields in reader if any(map(str.strip, fields))), [])
+        header = [field.strip() for field in first]
         renamed = _renamed(header, tuple(names), path)
         return [_row(renamed, fields, reader.line_num, path) for fields in reader if fields]
     except csv.Error as error:
@@ -97,7 +98,8 @@ def _delimiter(text: str) -> tuple[str, str]:
     first, _, rest = text.partition("\n")
     if first.lower().startswith("sep=") and len(first.rstrip("\r")) == len("sep=,"):
         return first[len("sep=")], rest
-    return max(DELIMITERS, key=text.replace("\r", "\n").partition("\n")[0].count), text
+    header = text.replace("\r", "\n").lstrip("\n").partition("\n")[0]
+    return max(DELIMITERS, key=header.count), text
 
 
 def _renamed(header: Sequence[str], names: Sequence[str], path: Path) -> list[str]:
