@@ -53,6 +53,13 @@ def test_a_short_scan(picture, subsampling, restarts):
     assert [judge(shorten(data, share)) for share in (0.0, 0.1, 0.5, 0.9, 0.98)] == [True] * 5
 
 
+@pytest.mark.parametrize("height", range(1, 10))
+@pytest.mark.parametrize("width", [1, 4, 5, 40])
+def test_a_whole_scan_of_a_few_rows_is_not_short(picture, height, width):
+    assert not judge(encode(picture[:height, :width]))
+    assert not judge(encode(np.full((height, width, 3), 128, np.uint8)))
+
+
 def test_a_short_run_between_restart_markers(picture):
     """What follows is in its place again, so that grey lies in the middle of the picture."""
     data = encode(picture, restart_marker_blocks=16)

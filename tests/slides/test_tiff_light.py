@@ -147,6 +147,21 @@ def test_one_stained_channel_is_light_and_one_without_a_word_is_grey(tmp_path, p
         assert (grey.is_fluorescence, grey.background) == (False, (255, 255, 255))
 
 
+@pytest.mark.parametrize("said", ["Dye = DAPI", "Excitation Wavelength = 360|Emission Wavelength = 457"])
+def test_a_grey_aperio_slide_of_a_dye_is_light(tmp_path, planes, said):
+    path = tmp_path / "a.svs"
+    description = f"Aperio Image Library v11.2.1\r\n402x301 (64x64) JPEG Q=70|AppMag = 20|MPP = 0.5|{said}"
+    plane = (planes[0] >> 4).astype(np.uint8)
+    tifffile.imwrite(path, plane, tile=(64, 64), description=description, metadata=None)
+    with open_slide(path) as slide:
+        assert slide.is_fluorescence
+        assert slide.background == (0, 0, 0)
+        assert [channel.name for channel in slide.channels] == ["DAPI" if "Dye" in said else "channel 1"]
+    tifffile.imwrite(path, plane, tile=(64, 64), description=description.partition(said)[0], metadata=None)
+    with open_slide(path) as slide:
+        assert not slide.is_fluorescence
+
+
 def test_channels_in_which_white_is_zero_are_refused(tmp_path, planes):
     path = tmp_path / "white.ome.tif"
     tifffile.imwrite(path, planes, photometric="miniswhite", metadata={"axes": "CYX"})

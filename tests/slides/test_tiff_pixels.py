@@ -527,6 +527,15 @@ def test_cameras_of_fewer_bits_are_not_shown_dark(tmp_path, image, says, bits):
         assert bool(told) == (says == "nothing")
 
 
+def test_a_number_of_bits_that_cannot_be_is_told_and_not_used(tmp_path, image):
+    path = tmp_path / "deep.ome.tif"
+    metadata = {"axes": "YXS", "SignificantBits": 12}
+    tifffile.imwrite(path, image.astype(np.uint16) * 257, photometric="rgb", tile=(64, 48), metadata=metadata)
+    np.testing.assert_array_equal(read(path), image)
+    with open_slide(path) as slide:
+        assert ["says that 12 bits" in notice for notice in slide.notices] == [True]
+
+
 def test_sixteen_bits_that_are_used_are_not_stretched(tmp_path, image):
     path = tmp_path / "deep.tif"
     tifffile.imwrite(path, image.astype(np.uint16) * 257, photometric="rgb", tile=(64, 48), metadata=None)
@@ -543,7 +552,7 @@ def test_samples_that_nobody_names_are_left_out_and_told(tmp_path, image):
     )
     np.testing.assert_array_equal(read(path), image)
     with open_slide(path) as slide:
-        assert ["left out" in notice for notice in slide.notices] == [True]
+        assert ["1 sample of each pixel is left out" in notice for notice in slide.notices] == [True]
 
 
 REFUSED: dict[str, tuple[np.ndarray, dict[str, Any]]] = {

@@ -12,7 +12,4 @@ def camera_bits(highest: int) -> int:
 
 def told(highest: int, bits: int) -> str:
     """Return what the user must be told of bits that were guessed."""
-    return (
-        f"samples have 16 bits, but their values end at {highest} and nothing says how many "
-        f"bits count: shown as samples of {bits} bits"
-    )
+    return f"samples have 16 bits, but their values end at {highest}: shown as samples of {bits} bits"

@@ -54,6 +54,8 @@ def holds_fill(decoded: Samples) -> bool:
         return False
     middles = [decoded[at::_BLOCK, at::_BLOCK] == _FILL for at in (_BLOCK // 2, _BLOCK // 2 + 1)]
     rows, cols = middles[1].shape[:2]
+    if 0 in (rows, cols):
+        return False  # a strip of a few rows holds no middle of a block
     both = middles[0][:rows, :cols] & middles[1]
     return bool(both.reshape(rows, cols, -1).all(axis=2).any())
 

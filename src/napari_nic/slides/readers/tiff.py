@@ -43,6 +43,7 @@ from napari_nic.slides.readers.tiff_orientation import OrientedSource, orientati
 from napari_nic.slides.readers.tiff_picture import TiffPicture
 from napari_nic.slides.readers.tiff_pixels import refusal
 from napari_nic.slides.readers.tiff_structure import TIFF_MAGIC, check_structure
+from napari_nic.wording import counted
 
 _PARSE_ERRORS = (
     tifffile.TiffFileError,
@@ -206,7 +207,10 @@ def _left_out(picture: TiffPicture) -> list[str]:
     extra = picture.kind.extra
     if not extra:
         return []
-    return [f"{extra} of the samples of a pixel are left out: the file does not say what they are"]
+    is_are, they_are = ("is", "it is") if extra == 1 else ("are", "they are")
+    return [
+        f"{counted(extra, 'sample')} of each pixel {is_are} left out: the file does not say what {they_are}"
+    ]
 
 
 def _contradictions(picture: TiffPicture) -> list[str]:

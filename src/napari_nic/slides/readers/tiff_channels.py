@@ -57,7 +57,19 @@ def read_channels(tif: tifffile.TiffFile, series: int) -> tuple[ChannelFacts, ..
         return _qptiff_channels(tif.series[series])
     if tif.is_imagej:
         return _imagej_channels(tif, series)
+    if tif.is_svs:
+        return _aperio_channels(tif.series[series].keyframe)
     return ()
+
+
+def _aperio_channels(page: Any) -> tuple[ChannelFacts, ...]:
+    """A grey picture that names a dye or a wavelength is one of the slides that an AFI lists."""
+    pairs = (item.partition("=") for item in page.description.split("|")[1:])
+    said = {key.strip().lower(): value.strip() for key, _, value in pairs}
+    is_light = any(value and (key == "dye" or key.endswith("wavelength")) for key, value in said.items())
+    if page.samplesperpixel != 1 or not is_light:
+        return ()
+    return (ChannelFacts(_name(said.get("dye", "")), is_fluorescent=True),)
 
 
 def _imagej_channels(tif: tifffile.TiffFile, series: int) -> tuple[ChannelFacts, ...]:

@@ -15,12 +15,15 @@ from napari_nic.slides.readers.tiff_picture import TiffPicture
 
 _LIMIT_TAGS = (281, 341)  # MaxSampleValue, SMaxSampleValue
 _SAMPLED = 16
+_OVERSHOOT = 1.5
+"""A level that was made smaller may go so far beyond its sharpest edges' true values."""
 
 
 def settle_depth(pictures: list[TiffPicture], stated: int | None) -> list[str]:
     """Let all levels of 16-bit samples agree on how many bits count.
 
-    Where the file says nothing, up to 16 tiles of the coarsest level are looked at.
+    Up to 16 tiles of the coarsest level are looked at: where the file says nothing, and whether what it says
+    can be.
 
     Parameters
     ----------
@@ -37,16 +40,21 @@ def settle_depth(pictures: list[TiffPicture], stated: int | None) -> list[str]:
     deep = [picture for picture in pictures if picture.kind.bits == 16 and picture.kind.palette is None]
     if not deep:
         return []
-    notices = []
-    bits = stated or _bits_of_tags(deep[0].page) or _bits_of_stream(deep[0])
-    if bits is None:
-        highest = _highest(deep[-1])
-        bits = camera_bits(highest)
-        if bits < 16:
-            notices = [told(highest, bits)]
+    highest = _highest(deep[-1])
+    bits, notices = _settled(stated or _bits_of_tags(deep[0].page) or _bits_of_stream(deep[0]), highest)
     for picture in deep:
         picture.use_bits(bits)
     return notices
+
+
+def _settled(stated: int | None, highest: int) -> tuple[int, list[str]]:
+    guess = camera_bits(highest)
+    if stated is None:
+        return guess, [told(highest, guess)] if guess < 16 else []
+    if highest >= _OVERSHOOT * 2**stated:
+        text = f"the file says that {stated} bits of a sample count, but values go up to {highest}"
+        return guess, [f"{text}: shown as samples of {guess} bits"]
+    return stated, []
 
 
 def bits_of_ome(pixels: dict[str, Any]) -> int | None:
