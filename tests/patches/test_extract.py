@@ -132,6 +132,7 @@ def test_slides_that_cannot_be_used_are_skipped_with_the_reason(
     assert "no such file" in skipped["gone.svs"]
     assert "size of a pixel" in skipped["silent.tif"]
     assert skipped["empty.tif"] == "no patch: no tissue"
+    assert skipped["tiny.tif"].startswith("the slide is smaller than a patch")
     assert reports[-1].skipped == store.record.skipped
     assert [report.done for report in reports] == sorted(report.done for report in reports)
     assert (reports[-1].done, reports[-1].total) == (6, 6)

@@ -11,6 +11,7 @@ import pytest
 import tifffile
 from PIL import Image, ImageCms
 
+from napari_nic.errors import InvalidParameterError
 from napari_nic.geometry import RegionPx
 from napari_nic.slides import color as color_module
 from napari_nic.slides import open_slide
@@ -132,6 +133,14 @@ def test_raw_on_demand(profiled_path, small_image):
         assert slide.color.profile == "Test scanner"
         assert not slide.color.applied
         np.testing.assert_array_equal(slide.read_region(0, slide.levels[0].region), small_image)
+
+
+@pytest.mark.parametrize("word", ["sRGB", "RGB", "", None])
+def test_another_word_is_no_way_to_ask_for_raw(profiled_path, word):
+    with pytest.raises(InvalidParameterError, match=r"(?s)no such colours.*srgb or raw"):
+        open_slide(profiled_path, color=word)
+    with open_slide(profiled_path) as slide, pytest.raises(InvalidParameterError, match="no such colours"):
+        slide.with_color(word)
 
 
 def test_colours_of_an_open_slide_can_be_changed(profiled_path, small_image):

@@ -488,6 +488,14 @@ def test_a_level_that_lies_elsewhere_is_left_out(tmp_path, small_image):
         assert "its translation puts it beside the slide" in slide.notices[0]
 
 
+def test_a_scale_that_is_no_number_puts_no_level_elsewhere(tmp_path, small_image):
+    path = write_levels(tmp_path / "a.zarr", halved(small_image), [0, 0, 0], [float("nan"), 1, 2])
+    with open_slide(path) as slide:
+        assert [level.downsample_x for level in slide.levels] == [1, 2, 4]
+        assert slide.pixel_size is None
+        assert slide.notices == ()
+
+
 def test_a_level_that_shows_a_part_is_left_out(tmp_path, small_image):
     full, half, quarter = halved(small_image)
     path = write_levels(tmp_path / "a.zarr", [full, half, quarter[:, :50, :70]], [0, 0, 0], [0.5, 1, 2])

@@ -137,9 +137,9 @@ def _warn_of_groups(store: PatchStore, pattern: str, console: Console) -> None:
     names = [origin.name for origin in store.origins]
     odd = [name for name in names if pattern and group_in(Path(name).name, pattern) is None]
     if odd:
-        console.warning(
-            f"{len(odd):,} file names do not fit --group and are groups of their own: {odd[0]}, ..."
-        )
+        do_not = "file name does" if len(odd) == 1 else "file names do"
+        more = ", ..." if len(odd) > 1 else ""
+        console.warning(f"{len(odd):,} {do_not} not fit --group, each a group of its own: {odd[0]}{more}")
 
 
 def run_info(args: argparse.Namespace, console: Console) -> int:

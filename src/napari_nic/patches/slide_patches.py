@@ -138,6 +138,13 @@ def _inside_the_slide(slide: Slide, grid: PatchGrid) -> np.ndarray:
     height, width = slide.levels[grid.level].shape
     rows = np.arange(grid.rows) * grid.stride_px + grid.patch_px <= height
     cols = np.arange(grid.cols) * grid.stride_px + grid.patch_px <= width
+    if not (rows.any() and cols.any()):
+        raise InvalidParameterError(
+            "the slide is smaller than a patch",
+            path=slide.path,
+            expected=f"at least {grid.patch_px:g} x {grid.patch_px:g} px",
+            found=f"{width} x {height} px",
+        )
     return np.logical_and.outer(rows, cols)
 
 

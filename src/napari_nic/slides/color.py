@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms
 
+from napari_nic.errors import InvalidParameterError
 from napari_nic.slides.model import ColorInfo, RgbArray
 
 TABLE_AFTER_PIXELS = 8_000_000
@@ -125,6 +126,19 @@ def _look_up(pixels: RgbArray, table: npt.NDArray[np.uint32]) -> RgbArray:
 @lru_cache(maxsize=4)
 def _shared(profile: bytes) -> ColorTransform:
     return ColorTransform(profile)
+
+
+def is_srgb(color: str) -> bool:
+    """Whether a caller's word for colours asks for sRGB: ``"srgb"``, or ``"raw"`` for those of the file.
+
+    Raises
+    ------
+    InvalidParameterError
+        If it is another word, which must not quietly mean one of them.
+    """
+    if color not in ("srgb", "raw"):
+        raise InvalidParameterError("no such colours", expected="srgb or raw", found=str(color))
+    return color == "srgb"
 
 
 def plan_color(profile: bytes | None, *, to_srgb: bool) -> tuple[ColorInfo, ColorTransform | None]:

@@ -20,6 +20,7 @@ from napari_nic.errors import (
 )
 from napari_nic.registry import Registry
 from napari_nic.slides.channels import show_channels
+from napari_nic.slides.color import is_srgb
 from napari_nic.slides.kinds import TOLD_SUFFIXES, FileKind, identify
 from napari_nic.slides.level_check import drop_other_pictures
 from napari_nic.slides.model import Channel, ChannelSource, OpenSource, Selection, SlideSource
@@ -160,14 +161,14 @@ def open_slide(
     UnknownNameError
         If no reader is called `reader`.
     InvalidParameterError
-        If `mpp` is absurd.
+        If `mpp` is absurd, or `color` another word.
     """
-    path = Path(path)
+    path, to_srgb = Path(path), is_srgb(color)
     with _from_outside(path):
         name, source = _open_source(path, reader, selection)
         try:
             shown = drop_other_pictures(show_channels(source, channels, path))
-            slide = Slide(path, name, shown, to_srgb=color == "srgb", mpp=mpp)
+            slide = Slide(path, name, shown, to_srgb=to_srgb, mpp=mpp)
         except (
             ValueError,
             OSError,

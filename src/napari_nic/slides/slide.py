@@ -15,7 +15,7 @@ from napari_nic.geometry import MPP_MAX, MPP_MIN, LevelGeometry, PixelSize, Regi
 from napari_nic.names import slide_stem
 from napari_nic.slides.cache import TileCache
 from napari_nic.slides.coarse import CoarserLevels, halving_counts
-from napari_nic.slides.color import plan_color
+from napari_nic.slides.color import is_srgb, plan_color
 from napari_nic.slides.compose import blank, compose, compose_stored
 from napari_nic.slides.counter import ReadCounter
 from napari_nic.slides.fingerprint import fingerprint_choice
@@ -220,7 +220,7 @@ class Slide:
             As of :func:`~napari_nic.slides.open_slide`. Changes nothing where there is no usable profile.
         """
         twin = copy.copy(self)
-        twin.color, twin._transform = plan_color(self._source.info.icc_profile, to_srgb=color == "srgb")
+        twin.color, twin._transform = plan_color(self._source.info.icc_profile, to_srgb=is_srgb(color))
         twin._tiles = TileCache()  # what is kept of pixels is kept in its colours
         twin._halvings = twin._make_halvings()
         return twin

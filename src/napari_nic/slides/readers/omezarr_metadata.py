@@ -308,9 +308,9 @@ def _is_aligned(
     places: tuple[int, int],
 ) -> bool:
     """Whether both start at one place, but for the pixel of the coarse one by which conventions differ."""
-    return all(
+    return not any(  # a scale that is no number says nothing of places
         abs(_number(coarse, "translation", place, 0.0) - _number(finest, "translation", place, 0.0))
-        <= factor * abs(_number(finest, "scale", place, 1.0))
+        > factor * abs(_number(finest, "scale", place, 1.0))
         for place, factor in zip(places, downsample, strict=True)
     )
 
