@@ -71,8 +71,8 @@ def resident_mb() -> float:
 
 def measure_memory(args: argparse.Namespace) -> dict[str, float]:
     """Compress in this process, a share of the blocks for large slides, and look at its memory only."""
-    from napari_nic.compress import compress, pipeline, prepare_store
     from napari_nic.encoders import load_encoder
+    from napari_nic.pipeline import iter_compress, pipeline, prepare_store
     from napari_nic.slides import open_slide
 
     encoder = load_encoder("mean-rgb")
@@ -82,7 +82,7 @@ def measure_memory(args: argparse.Namespace) -> dict[str, float]:
     with open_slide(args.slide) as slide:
         store = prepare_store(slide, encoder, path=Path(args.work) / "memory.nic.zarr")
         tissue = peak_mb() - before
-        blocks = sum(len(report.blocks) for report in compress(slide, encoder, store))
+        blocks = sum(len(report.blocks) for report in iter_compress(slide, encoder, store))
         side = slide.levels[0].width
     return {
         "side_px": side,
@@ -94,8 +94,8 @@ def measure_memory(args: argparse.Namespace) -> dict[str, float]:
 
 def measure_pipeline(args: argparse.Namespace) -> dict[str, float]:
     """Measure the parts, then the whole, in this process."""
-    from napari_nic.compress import compress, prepare_store, usable_cores
     from napari_nic.encoders import load_encoder
+    from napari_nic.pipeline import iter_compress, prepare_store, usable_cores
     from napari_nic.slides import open_slide
 
     encoder = load_encoder(args.encoder, device=args.device, precision=args.precision)
@@ -108,7 +108,7 @@ def measure_pipeline(args: argparse.Namespace) -> dict[str, float]:
         start, processor = time.perf_counter(), time.process_time()
         store = prepare_store(slide, encoder, path=store_path)
         prepared = time.perf_counter() - start
-        for _ in compress(slide, encoder, store):
+        for _ in iter_compress(slide, encoder, store):
             pass
         wall, processor = time.perf_counter() - start, time.process_time() - processor
         growth = peak_mb() - before
@@ -137,7 +137,7 @@ def measure_pipeline(args: argparse.Namespace) -> dict[str, float]:
 
 def decode_seconds(slide, store, cores: int) -> float:
     """Decode once each tile that the covered patches touch, in storage order, with a thread per core."""
-    from napari_nic.compress.plan import count_tile_uses, pending_blocks
+    from napari_nic.pipeline.plan import count_tile_uses, pending_blocks
 
     level = slide.levels[store.grid.level]
     blocks = pending_blocks(np.zeros_like(store.done), store.coverage)
@@ -175,7 +175,7 @@ def encode_seconds(encoder, patches: int, cores: int) -> float:
 
 def measure_plain(args: argparse.Namespace) -> dict[str, float]:
     """Encode the same patches the plain way; `--plain-patches` evenly spread ones."""
-    from napari_nic.compressed import CompressedSlide
+    from napari_nic.embeddings import CompressedSlide
     from napari_nic.encoders import load_encoder
     from napari_nic.encoders.networks import NETWORKS
 

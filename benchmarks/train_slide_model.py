@@ -4,9 +4,9 @@
 
 Slides of random codes, larger than a crop, are written as stores; a process of its own trains on them by
 `napari_nic.cohorts`: batches of 16 crops of 400 x 400 x 128, read from disk shard by shard or held in
-memory, one slide to validate by, one to test on (T = 10 crops times 8 turns, as in the paper). Neither time
-nor memory depends on what the codes are. Printed are seconds on the clock and of processor time (which tells
-more on a machine that does other work), and how far the peak of memory lies above where it was before.
+memory, one slide to validate by, one to test on (T = 10 crops times 8 dihedral transforms, as in the paper).
+Neither time nor memory depends on what the codes are. Printed are seconds on the clock and of processor time
+(which tells more on a machine that does other work), and how far the peak of memory lies above where it was.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ LABELS = ("normal", "tumor")
 
 def make_cohort(folder: Path, side: int, training: int) -> Path:
     """Write stores and the table of the cohort; slides for validation and test come last."""
-    from napari_nic.compressed.interchange import ImportHints, import_store
+    from napari_nic.embeddings.interchange import ImportHints, import_store
     from napari_nic.geometry import PixelSize
 
     codes, _ = make_codes(side)
@@ -61,7 +61,7 @@ def make_cohort(folder: Path, side: int, training: int) -> Path:
 
 
 def measure(table: Path, steps: int, device: str, *, in_memory: bool) -> dict[str, float]:
-    """Train two epochs and judge the test slide, in this process; the second epoch is the one that counts."""
+    """Train two epochs and predict the test slide, in this process; the second epoch counts."""
     from napari_nic.cohorts import CohortTraining, read_cohort, train_cohort
     from napari_nic.cohorts.training import RunProgress
     from napari_nic.slide_models import TrainingSettings
@@ -81,13 +81,13 @@ def measure(table: Path, steps: int, device: str, *, in_memory: bool) -> dict[st
             marks.append((time.perf_counter(), time.process_time()))
             peak = peak_mb() - before
     marks.append((time.perf_counter(), time.process_time()))
-    (epoch, judging), (epoch_processor, judging_processor) = np.diff(marks, axis=0).T
+    (epoch, predicting), (epoch_processor, predicting_processor) = np.diff(marks, axis=0).T
     return {
         "step_s": epoch / steps,
         "step_processor_s": epoch_processor / steps,
         "training_peak_mb": peak,
-        "judging_s": judging,
-        "judging_processor_s": judging_processor,
+        "predicting_s": predicting,
+        "predicting_processor_s": predicting_processor,
     }
 
 
@@ -114,7 +114,7 @@ def main() -> None:
     )
     print(f"  a step, validation (four crops) shared out  {_seconds(found, 'step')}")
     print(f"  peak of memory while training               {found['training_peak_mb']:.0f} MB")
-    print(f"  judging a slide, T = 10 crops x 8 turns     {_seconds(found, 'judging')}")
+    print(f"  predicting a slide, T = 10 crops x 8 dihedral transforms     {_seconds(found, 'predicting')}")
 
 
 def _seconds(found: dict[str, float], what: str) -> str:

@@ -171,7 +171,7 @@ class Window:
         from napari_nic.training import publish
         from napari_nic.training.objectives import metric
 
-        publish.JUDGED_PATCHES, metric.SENSITIVITY_PATCHES = 32, 4  # of a training: quicker at its end
+        publish.EVALUATION_PATCHES, metric.SENSITIVITY_PATCHES = 32, 4  # of a training: quicker at its end
         from qtpy.QtWidgets import QDialog, QFileDialog, QMenu, QMessageBox
 
         from napari_nic.plugin.widgets.dialogs import Dialogs

@@ -215,7 +215,7 @@ def take_cohort(folder: Path, path: Path) -> None:
     with opened() as desk:
         browser = desk.viewer.window.add_plugin_dock_widget("napari-nic", "Cohort browser")[1]
         browser.cohort.open(folder / "cohort-models")
-        lesions = [s for s in browser.cohort.listing.judged if s.label == "lesion" and not s.is_wrong]
+        lesions = [s for s in browser.cohort.listing.predicted if s.label == "lesion" and not s.is_wrong]
         row = next(
             i for i in range(browser.table.order.rowCount()) if browser.table.slide_at(i) is lesions[0]
         )

@@ -48,7 +48,7 @@ from napari_nic.annotations import Annotation, AnnotationSet, read_annotations, 
 from napari_nic.cli import cohorts as _cohorts  # noqa: F401 - loaded before forking, as all that follow
 from napari_nic.cli.main import main as command_line
 from napari_nic.cohorts import training as _training  # noqa: F401
-from napari_nic.compressed import CompressedSlide, export_store, import_store
+from napari_nic.embeddings import CompressedSlide, export_store, import_store
 from napari_nic.encoders import get_spec
 from napari_nic.errors import NicError
 from napari_nic.explain import grad_cam as _grad_cam  # noqa: F401
@@ -163,7 +163,7 @@ def jobs(data: Path) -> list[Job]:
     def compressed(out: Path) -> int:
         return _cli("compress", data / "a.tif", data / "b.tif", "--stride", 32, "--out", out, *encoder)
 
-    def turned(out: Path) -> int:
+    def apply_dihedral(out: Path) -> int:
         return _cli("compress", data / "a.tif", "--augment", 8, "--out", out, *encoder)
 
     def extracted(out: Path) -> int:
@@ -188,7 +188,7 @@ def jobs(data: Path) -> list[Job]:
         Job("annotations", annotated, _files),
         Job("patches", extracted, _patches),
         Job("models train", trained, _trained, goes_on=True),
-        Job("turned patches", turned, _stores, goes_on=True),
+        Job("transformed patches", apply_dihedral, _stores, goes_on=True),
     ]
 
 

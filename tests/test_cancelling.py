@@ -19,9 +19,8 @@ import shapely
 
 from napari_nic.annotations import Annotation, AnnotationSet, rasterise
 from napari_nic.cohorts import CohortTraining, read_cohort, train_cohort
-from napari_nic.cohorts.evaluation import judge_bundle
-from napari_nic.compress import GridOptions, compress, prepare_store
-from napari_nic.compressed import (
+from napari_nic.cohorts.evaluation import evaluate_bundle
+from napari_nic.embeddings import (
     EXPORTERS,
     IMPORTERS,
     CompressedSlide,
@@ -29,7 +28,7 @@ from napari_nic.compressed import (
     export_store,
     import_store,
 )
-from napari_nic.compressed.interchange import clam_pt_format, registry, table
+from napari_nic.embeddings.interchange import clam_pt_format, registry, table
 from napari_nic.encoders import load_encoder
 from napari_nic.errors import CancelledError
 from napari_nic.evaluation.run import EvaluationPlan, evaluate_encoders
@@ -40,6 +39,7 @@ from napari_nic.grid import PatchGrid
 from napari_nic.jobs import CancellationToken
 from napari_nic.patches import TileFolder
 from napari_nic.patches.extract import ExtractRecipe, extract_patches
+from napari_nic.pipeline import GridOptions, iter_compress, prepare_store
 from napari_nic.slide_models import (
     BundleCard,
     LabelledSlide,
@@ -127,7 +127,7 @@ def _compress(inputs: Inputs, out: Path, token: CancellationToken) -> None:
         open_slide(inputs.slide) as slide,
         prepare_store(slide, encoder, path=out / "s.nic.zarr", options=options, token=token) as store,
     ):
-        for _ in compress(slide, encoder, store, token=token, workers=2):
+        for _ in iter_compress(slide, encoder, store, token=token, workers=2):
             pass
 
 
@@ -201,8 +201,8 @@ def _train(inputs: Inputs, _: Path, token: CancellationToken) -> None:
         pass
 
 
-def _judge(inputs: Inputs, out: Path, token: CancellationToken) -> None:
-    for _ in judge_bundle(
+def _evaluate_cohort(inputs: Inputs, out: Path, token: CancellationToken) -> None:
+    for _ in evaluate_bundle(
         inputs.model, read_cohort(inputs.cohort, "classification"), out / "j", device="cpu", token=token
     ):
         pass
@@ -274,7 +274,7 @@ OPERATIONS: dict[str, Operation] = {
     **{f"import {name}": Operation(_importing(name), units=3 + 5 * 9) for name in IMPORTERS},
     "patches": Operation(_extract, units=4),
     "training of a slide model": Operation(_train, units=2 * 4),
-    "evaluation of a cohort": Operation(_judge, units=4, resumes=("j", "j/plan.json")),
+    "evaluation of a cohort": Operation(_evaluate_cohort, units=4, resumes=("j", "j/plan.json")),
     "training of a cohort": Operation(
         _cross_validate, units=3 * (2 + 2), resumes=("runs/plan.json", "runs/fold*")
     ),
@@ -300,7 +300,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, slide_path: Path, tile_fold
     slide = Path(shutil.copy(slide_path, folder / "made.tif"))
     encoder = load_encoder("mean-rgb")
     with open_slide(slide) as opened, prepare_store(opened, encoder, path=folder / "m.nic.zarr") as store:
-        for _ in compress(opened, encoder, store):
+        for _ in iter_compress(opened, encoder, store):
             pass
     wide = _wide_store(folder / "wide.nic.zarr")
     for name in EXPORTERS:

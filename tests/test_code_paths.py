@@ -55,7 +55,7 @@ NEVER = {
 MODULES = {
     "pickle": {"encoders.external.states"},  # the name of an error
     "subprocess": {"cli.demo", "apart"},
-    "socket": {"compressed.lease", "cli.interrupt"},  # the name of this machine; a pair within the process
+    "socket": {"embeddings.lease", "cli.interrupt"},  # the name of this machine; a pair within the process
     "urllib.request": {"plugin.sample_data"},
     "huggingface_hub.errors": {"encoders.external.timm_models"},
     "ctypes": {"disk"},

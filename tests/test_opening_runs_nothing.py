@@ -25,7 +25,7 @@ folder = Path(sys.argv[1])
 import h5py, huggingface_hub, imagecodecs, onnxruntime, safetensors, tifffile, timm, torch, zarr
 from napari_nic.annotations import read_annotations
 from napari_nic.cohorts import read_cohort, read_listing
-from napari_nic.compressed import CompressedSlide, import_store
+from napari_nic.embeddings import CompressedSlide, import_store
 from napari_nic.encoders import get_spec, import_keras, list_encoders, load_encoder
 from napari_nic.encoders.external import Settings, TimmWeights, import_encoder, import_model_file, import_timm
 from napari_nic.plugin.settings import Settings as Remembered

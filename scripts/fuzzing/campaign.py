@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from fuzzing.judging import Verdict, judge
+from fuzzing.assessing import Verdict, assess
 from fuzzing.mutations import Mutant, make_mutant
 from fuzzing.originals import KINDS, Original, companions, make_originals
 
@@ -248,7 +248,7 @@ class _Jobs:
         folder = self.work / "mutants" / f"{original.kind}-{number}"
         mutant = make_mutant(original.path, companions(original), folder, rng)
         answer = child.ask(original.kind, mutant.path)
-        verdict = judge(
+        verdict = assess(
             original.kind,
             mutant.path,
             self.healthy[index],

@@ -172,14 +172,14 @@ def _stores(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _make_store(folder: Path) -> Path:
-    from napari_nic.compress import compress, prepare_store
     from napari_nic.encoders import load_encoder
+    from napari_nic.pipeline import iter_compress, prepare_store
     from napari_nic.slides import open_slide
 
     shared = _module("tests/conftest.py")
     slide_path = shared.write_tiff(folder / "made.tif", shared.tissue_image(1400, 1800, seed=1))
     with open_slide(slide_path) as slide, prepare_store(slide, load_encoder("mean-rgb")) as store:
-        for _ in compress(slide, load_encoder("mean-rgb"), store):
+        for _ in iter_compress(slide, load_encoder("mean-rgb"), store):
             pass
         return store.path
 
@@ -213,7 +213,7 @@ def _encoders(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _features(folder: Path) -> Iterator[tuple[str, Path]]:
-    from napari_nic.compressed import EXPORTERS, IMPORTERS, CompressedSlide, export_store
+    from napari_nic.embeddings import EXPORTERS, IMPORTERS, CompressedSlide, export_store
 
     store = CompressedSlide.open(_make_store(folder))
     for name in EXPORTERS:

@@ -80,7 +80,7 @@ def open_annotation(path: Path) -> Facts:
 
 def open_store(path: Path) -> Facts:
     """Open a store, read all codes, and make the picture of its components."""
-    from napari_nic.compressed import CompressedSlide
+    from napari_nic.embeddings import CompressedSlide
     from napari_nic.explain import pca_overlay
 
     with CompressedSlide.open(path) as store:
@@ -126,7 +126,7 @@ def open_encoder(path: Path) -> Facts:
 
 def open_features(path: Path) -> Facts:
     """Make a store of another program's features."""
-    from napari_nic.compressed import import_store
+    from napari_nic.embeddings import import_store
 
     with tempfile.TemporaryDirectory() as folder, import_store(path, Path(folder) / "a.nic.zarr") as store:
         codes = store.read()

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from napari_nic.compressed import CompressedSlide
-from napari_nic.compressed.turns import open_turns
+from napari_nic.embeddings import CompressedSlide
+from napari_nic.embeddings.dihedral import open_transformed
 from napari_nic.slide_models import ModelBundle
 
 QUICK = ("--folds", 3, "--epochs", 1, "--steps", 2, "--batch", 4, "--width", 4, "--device", "cpu", "--quiet")
@@ -59,12 +59,12 @@ def test_train_evaluate_and_use_a_model(cli, table: Path, tmp_path: Path) -> Non
         "predict", table.parent / "s0.nic.zarr", "--model", out / "fold1-seed0", "--device", "cpu"
     )
     assert predicted.code == 0
-    judged = cli(
-        *("models", "evaluate", table, "--model", out / "fold2-seed0", "--out", tmp_path / "judged"),
+    evaluated = cli(
+        *("models", "evaluate", table, "--model", out / "fold2-seed0", "--out", tmp_path / "evaluated"),
         *("--columns", "label=grade", "--device", "cpu", "--json"),
     )
-    assert judged.json["slides"] == 6
-    assert "left out, having no label: 1 slide" in judged.err
+    assert evaluated.json["slides"] == 6
+    assert "left out, having no label: 1 slide" in evaluated.err
 
 
 def test_survival_with_attention(cli, table: Path, tmp_path: Path) -> None:
@@ -122,10 +122,10 @@ def test_compressing_with_turned_patches(cli, slide: Path) -> None:
     outcome = cli("compress", slide, "--encoder", "mean-rgb", "--augment", 8, "--quiet")
     assert outcome.code == 0, outcome.err
     store = CompressedSlide.open(slide.with_name("made.nic.zarr"))
-    turns = open_turns(store)
-    assert len(turns) == 7
-    # The mean colour of a patch does not change when it is turned.
-    np.testing.assert_array_equal(turns[4].read(), store.read())
+    transformed = open_transformed(store)
+    assert len(transformed) == 7
+    # The mean colour of a patch does not change when it is rotated.
+    np.testing.assert_array_equal(transformed[4].read(), store.read())
 
 
 @pytest.mark.parametrize("word", ["none", "Unknown", "[Not Available]", "?", "-"])

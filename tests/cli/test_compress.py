@@ -11,10 +11,10 @@ import numpy as np
 import tifffile
 
 from napari_nic.cli.console import Console
-from napari_nic.compress import BlocksDone
-from napari_nic.compressed import CompressedSlide
+from napari_nic.embeddings import CompressedSlide
 from napari_nic.errors import DamagedSlideError
 from napari_nic.jobs import Progress
+from napari_nic.pipeline import BlocksDone
 from napari_nic.slides.slide import Slide
 
 if TYPE_CHECKING:

@@ -45,7 +45,7 @@ def test_import_of_something_else(cli, slide: Path) -> None:
 def test_train_and_use(
     cli, slide: Path, make_tissue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publish, "JUDGED_PATCHES", 8)
+    monkeypatch.setattr(publish, "EVALUATION_PATCHES", 8)
     tiles = tmp_path / "tiles"
     tiles.mkdir()
     for seed in range(2):

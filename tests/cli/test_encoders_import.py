@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from napari_nic.compressed import CompressedSlide
+from napari_nic.embeddings import CompressedSlide
 from napari_nic.encoders import load_encoder
 from napari_nic.encoders.external import trust
 from napari_nic.slides import open_slide

@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from napari_nic.compressed import CompressedSlide
+from napari_nic.embeddings import CompressedSlide
 
 
 def test_npy_beside_the_store(cli, store: Path) -> None:

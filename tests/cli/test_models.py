@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from napari_nic import demo
-from napari_nic.compressed import CompressedSlide
+from napari_nic.embeddings import CompressedSlide
 from napari_nic.jobs import Progress
 from napari_nic.slide_models import ModelBundle
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from napari_nic.compressed import CompressedSlide, find_stores
+from napari_nic.embeddings import CompressedSlide, find_stores
 
 ENCODER = ("--encoder", "mean-rgb")
 

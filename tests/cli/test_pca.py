@@ -8,7 +8,7 @@ import numpy as np
 import zarr
 from PIL import Image
 
-from napari_nic.compressed import CompressedSlide
+from napari_nic.embeddings import CompressedSlide
 
 
 def picture(path: Path) -> np.ndarray:

@@ -10,7 +10,7 @@ import shapely
 from PIL import Image
 
 from napari_nic.annotations import Annotation, AnnotationSet, write_annotations
-from napari_nic.compressed import CompressedSlide
+from napari_nic.embeddings import CompressedSlide
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_nic.compressed import BLOCK, CompressedSlide, StoreHeader
+from napari_nic.embeddings import BLOCK, CompressedSlide, StoreHeader
 from napari_nic.geometry import LevelGeometry, PixelSize
 from napari_nic.grid import PatchGrid
 from napari_nic.slide_models import TrainingSettings

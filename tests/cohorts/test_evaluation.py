@@ -15,8 +15,8 @@ from napari_nic.cohorts import (
     Cohort,
     CohortTraining,
     Evaluated,
+    evaluate_bundle,
     evaluate_folder,
-    judge_bundle,
     read_cohort,
     train_cohort,
 )
@@ -89,7 +89,7 @@ def test_other_tasks_are_reported_too(toys: Any, tmp_path: Path, task: Any) -> N
     assert last.results["metric"] == {"survival": "c_index", "regression": "spearman"}[task]
 
 
-def test_a_finished_model_is_judged_on_another_cohort(
+def test_a_finished_model_is_evaluated_on_another_cohort(
     evaluated: Path, two_classes: Any, toys: Any, tmp_path: Path
 ) -> None:
     bundle = ModelBundle.load(run_folder(evaluated, 1, 0))
@@ -102,7 +102,7 @@ def test_a_finished_model_is_judged_on_another_cohort(
         split=lambda i, _: "train" if i < 2 else "test",
     )
     cohort = read_cohort(made.table, "classification", stores=made.stores)
-    for _ in judge_bundle(bundle, cohort, tmp_path / "out", device="cpu"):
+    for _ in evaluate_bundle(bundle, cohort, tmp_path / "out", device="cpu"):
         pass
     *_, last = evaluate_folder(tmp_path / "out", device="cpu")
     assert isinstance(last, Evaluated)
@@ -110,7 +110,7 @@ def test_a_finished_model_is_judged_on_another_cohort(
     assert str(bundle.folder) in (tmp_path / "out" / "report.html").read_text()
     swapped = read_cohort(made.table, "classification", stores=made.stores, classes=("tumour", "normal"))
     with pytest.raises(InvalidParameterError, match="another question"):
-        list(judge_bundle(bundle, swapped, tmp_path / "other", device="cpu"))
+        list(evaluate_bundle(bundle, swapped, tmp_path / "other", device="cpu"))
 
 
 def test_a_slide_that_is_gone_is_said_in_its_place(evaluated: Path, two_classes: Any, tmp_path: Path) -> None:

@@ -64,13 +64,13 @@ def test_trained_folder_lists_predictions_by_models_that_did_not_see_the_slide(
     assert second.bundle == tmp_path / "out" / "fold2-seed3"
     assert (third.prediction, third.bundle) == ("", None)
     assert math.isnan(fourth.rank)
-    assert listing.judged == (first, second)
+    assert listing.predicted == (first, second)
 
 
 def test_a_file_of_the_folder_stands_for_it(tmp_path: Path, classes: Cohort) -> None:
     folder = trained(tmp_path / "out", classes, [scored(classes.slides[1], 2, 0, (0.1, 0.9))])
     file, whole = read_listing(folder / PREDICTIONS_FILE), read_listing(folder)
-    # A slide that is not judged yet has no number to compare: NaN, which equals nothing, not even itself.
+    # A slide that is not predicted yet has no number to compare: NaN, which equals nothing, not even itself.
     np.testing.assert_equal(asdict(file), asdict(whole))
 
 
@@ -80,10 +80,10 @@ def test_a_training_that_goes_on_lists_what_is_finished(tmp_path: Path, classes:
     run.mkdir()
     row = scored(classes.slides[1], 2, 0, (0.1, 0.9))
     write_scores(run / PREDICTIONS_FILE, [row], classes.class_names)
-    assert [slide.name for slide in read_listing(folder).judged] == ["s1"]
+    assert [slide.name for slide in read_listing(folder).predicted] == ["s1"]
 
 
-def test_a_judged_folder_names_the_one_model(tmp_path: Path, classes: Cohort) -> None:
+def test_an_evaluated_folder_names_the_one_model(tmp_path: Path, classes: Cohort) -> None:
     row = scored(classes.slides[0], 0, 0, (0.9, 0.1))
     listing = read_listing(trained(tmp_path / "out", classes, [row], **{BUNDLE_KEY: "/models/m"}))
     assert listing.slides[0].bundle == Path("/models/m")

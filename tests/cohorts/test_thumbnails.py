@@ -7,10 +7,10 @@ import pytest
 
 from napari_nic.cohorts.report import Shown, _slide
 from napari_nic.cohorts.thumbnails import SIDE_PX, Thumbnail, _photograph
-from napari_nic.compress import prepare_store
 from napari_nic.encoders import load_encoder
 from napari_nic.errors import DamagedSlideError
 from napari_nic.jobs import CancellationToken
+from napari_nic.pipeline import prepare_store
 from napari_nic.slides import Slide, open_slide
 from napari_nic.slides.hatching import hatched
 

@@ -27,9 +27,9 @@ from napari_nic.cohorts import (
 from napari_nic.cohorts.predictions import read_scores
 from napari_nic.cohorts.slides import Imported, open_cohort
 from napari_nic.cohorts.training import run_folder
-from napari_nic.compressed import CompressedSlide
-from napari_nic.compressed.interchange import export_store
-from napari_nic.compressed.turns import TURNS, turn_path
+from napari_nic.embeddings import CompressedSlide
+from napari_nic.embeddings.dihedral import N_DIHEDRAL, transformed_path
+from napari_nic.embeddings.interchange import export_store
 from napari_nic.errors import CancelledError, InvalidParameterError, StoreError, StoreMismatchError
 from napari_nic.jobs import CancellationToken
 from napari_nic.slide_models import LabelledSlide, ModelBundle, StoredSlide, predict
@@ -187,19 +187,26 @@ def test_turned_patches_count_only_if_every_slide_has_them(cohort: Cohort, toys:
         made[slide.name] = toys.store(
             tmp_path / f"{slide.name}.nic.zarr", np.zeros((3, 3, toys.code_size)), mask
         )
-        for turn in range(1, TURNS - number):
+        for transform in range(1, N_DIHEDRAL - number):
             codes = rng.normal(size=(3, 3, toys.code_size))
-            toys.store(turn_path(made[slide.name], turn), codes, mask, options={"turn": turn})
+            toys.store(
+                transformed_path(made[slide.name], transform), codes, mask, options={"turn": transform}
+            )
     some = open_cohort(two.with_stores(made))
-    assert some.turns == {}
-    toys.store(turn_path(made[two.slides[1].name], TURNS - 1), codes, mask, options={"turn": TURNS - 1})
+    assert some.transformed == {}
+    toys.store(
+        transformed_path(made[two.slides[1].name], N_DIHEDRAL - 1),
+        codes,
+        mask,
+        options={"turn": N_DIHEDRAL - 1},
+    )
     every = open_cohort(two.with_stores(made))
-    assert every.bytes == TURNS * some.bytes
+    assert every.bytes == N_DIHEDRAL * some.bytes
     for memory in (every.bytes, 0):
         first = every.slides(two, memory_bytes=memory)[0]
-        turned_once = first.crop(0, 0, 3, 1)[0]
+        transformed_once = first.crop(0, 0, 3, 1)[0]
         assert not first.crop(0, 0, 3)[0].any()
-        np.testing.assert_array_equal(turned_once, np.rot90(every.turns[first.name][0].read()))
+        np.testing.assert_array_equal(transformed_once, np.rot90(every.transformed[first.name][0].read()))
 
 
 def test_an_import_is_made_anew_when_the_file_or_what_is_said_of_it_changes(tmp_path: Path) -> None:

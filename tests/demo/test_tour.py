@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_nic.compressed import CompressedSlide
 from napari_nic.demo import DemoDone, run_demo
+from napari_nic.embeddings import CompressedSlide
 from napari_nic.errors import CancelledError, UnknownNameError
 from napari_nic.jobs import CancellationToken
 

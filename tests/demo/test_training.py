@@ -1,4 +1,4 @@
-"""Training and judging of the demonstration model, on a handful of small slides."""
+"""Training and evaluation of the demonstration model, on a handful of small slides."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_nic.demo import BundleTrained, DemoTraining, train_demo_bundle
-from napari_nic.demo.training import judge
+from napari_nic.demo.training import evaluate
 from napari_nic.errors import InvalidParameterError
 from napari_nic.slide_models import ModelBundle, TrainingSettings
 
@@ -22,15 +22,15 @@ def run(generator):
             return end.value
 
 
-def test_judging_tells_a_good_model_from_a_blind_one(mean_rgb_model, coded_slides):
-    good = run(judge(mean_rgb_model, coded_slides[16:]))
+def test_evaluation_tells_a_good_model_from_a_blind_one(mean_rgb_model, coded_slides):
+    good = run(evaluate(mean_rgb_model, coded_slides[16:]))
     assert good["slides"] == 8
     assert good["slides_with_lesion"] == good["localisation"]["Grad-CAM"]["slides"] == 4
     assert good["auc"] == 1.0
     assert good["localisation"]["cell scores"]["pixel_auc"] > 0.8
 
     blind_slides = [replace(slide, codes=np.zeros_like(slide.codes)) for slide in coded_slides[16:]]
-    blind = run(judge(mean_rgb_model, blind_slides))
+    blind = run(evaluate(mean_rgb_model, blind_slides))
     assert blind["auc"] == 0.5
     assert blind["localisation"]["cell scores"]["pixel_auc"] < 0.7
 
@@ -47,7 +47,7 @@ def test_a_bundle_is_trained_saved_and_described(tmp_path):
     *reports, last = train_demo_bundle(tmp_path / "model", options)
     assert isinstance(last, BundleTrained)
     stages = list(dict.fromkeys(report.stage for report in reports))
-    assert stages == ["painting and compressing", "training", "judging held-out slides"]
+    assert stages == ["painting and compressing", "training", "evaluating on held-out slides"]
 
     loaded = ModelBundle.load(tmp_path / "model")
     assert loaded.card == last.bundle.card

@@ -115,7 +115,7 @@ def test_one_usable_class_is_refused_with_the_counts() -> None:
         evaluate_codes(codes, labels, labels.astype(str), seeds=1, classifier="knn")
 
 
-def test_tiles_are_judged_by_the_mean_of_their_patches() -> None:
+def test_tiles_are_predicted_by_the_mean_of_their_patches() -> None:
     codes, labels, groups = make_codes(1.5)
     tiles = np.repeat(np.arange(len(labels) // 5), 5)
     result = evaluate_codes(codes, labels, groups, seeds=2, classifier="linear", tiles=tiles)

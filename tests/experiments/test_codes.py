@@ -1,4 +1,4 @@
-"""Arrays of codes: gathered and rendered ones agree, and training gets them whole and turned."""
+"""Arrays of codes: gathered and rendered ones agree, and training gets them whole and transformed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_patches_that_cut_digits_cannot_be_gathered(images, mean) -> None:
 def test_slides_tell_training_what_it_asks(images, mean) -> None:
     source = GatheredCodes(images, encode_patches(mean, images.glyphs.table))
     slide = DigitSlide(source, 13)
-    codes, mask = slide.crop(0, 0, 24, turn=1)
+    codes, mask = slide.crop(0, 0, 24, transform=1)
     np.testing.assert_array_equal(codes, np.rot90(source.codes(13)))
     assert mask.all()
     assert (slide.label, slide.code_size, slide.name) == (3.0, 3, "1-13")

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from napari_nic.cli.main import main
-from napari_nic.compressed.turns import turned
+from napari_nic.embeddings.dihedral import apply_dihedral
 from napari_nic.errors import InvalidParameterError, StoreError
 from napari_nic.experiments.digits import Experiment, get_preset, run_experiment
-from napari_nic.experiments.digits.judging import accuracy, by_size
+from napari_nic.experiments.digits.evaluating import accuracy, by_size
 from napari_nic.experiments.digits.report import order_of_encoders, paper_lines, tables
 from napari_nic.experiments.digits.run import read_json
 from napari_nic.experiments.digits.saliency import explain_image
@@ -77,19 +77,19 @@ def test_a_stopped_experiment_goes_on_to_the_same_result(tmp_path) -> None:
     same = [pair for pair in pairs if pair[0].target == pair[1].target]
     assert same
     for upright, other in same:
-        np.testing.assert_allclose(other.values, turned(upright.values, 5), atol=1e-5)
+        np.testing.assert_allclose(other.values, apply_dihedral(upright.values, 5), atol=1e-5)
 
 
 class Turned:
-    """Pictures that were turned before anyone looked."""
+    """Pictures that were transformed before anyone looked."""
 
-    def __init__(self, source, turn) -> None:
-        self._source, self._turn = source, turn
-        self.images, self.mask = source.images, turned(source.mask, turn)
+    def __init__(self, source, transform) -> None:
+        self._source, self._transform = source, transform
+        self.images, self.mask = source.images, apply_dihedral(source.mask, transform)
 
     def codes(self, index):
-        """Return the codes of a turned picture."""
-        return turned(self._source.codes(index), self._turn)
+        """Return the codes of a transformed picture."""
+        return apply_dihedral(self._source.codes(index), self._transform)
 
 
 def test_pictures_for_training_and_test_differ(tmp_path) -> None:

@@ -17,11 +17,11 @@ from PIL import ImageCms
 from qtpy.QtWidgets import QApplication, QDialog, QMessageBox
 from shapely.geometry import Point, box, mapping
 
-from napari_nic.compress import GridOptions, compress, prepare_store
-from napari_nic.compressed import CompressedSlide
+from napari_nic.embeddings import CompressedSlide
 from napari_nic.encoders import get_spec, load_encoder
 from napari_nic.errors import CancelledError
 from napari_nic.geometry import RegionPx
+from napari_nic.pipeline import GridOptions, iter_compress, prepare_store
 from napari_nic.plugin.controllers.asking import Leaving
 from napari_nic.plugin.controllers.session import ENCODER_SETTING, Session
 from napari_nic.plugin.layers import tag_of
@@ -304,7 +304,9 @@ def compress_file() -> Callable[..., CompressedSlide]:
         with open_slide(path) as slide:
             loaded = load_encoder("mean-rgb")
             store = prepare_store(slide, loaded, options=options)
-            for _ in compress(slide, loaded, store, first=first, only_first=first is not None, workers=1):
+            for _ in iter_compress(
+                slide, loaded, store, first=first, only_first=first is not None, workers=1
+            ):
                 pass
         return store
 

@@ -8,9 +8,9 @@ import openslide
 import pytest
 from skimage.transform import downscale_local_mean
 
-from napari_nic.compress import plan_grid
 from napari_nic.encoders import get_spec
 from napari_nic.geometry import LevelGeometry, PixelSize, Placement
+from napari_nic.pipeline import plan_grid
 from napari_nic.plugin.layers import align_levels, frame, slide_layer
 from napari_nic.slides import open_slide
 

@@ -9,9 +9,9 @@ import pytest
 import tifffile
 from qtpy.QtCore import Qt
 
-from napari_nic.compress import prepare_store
 from napari_nic.encoders import load_encoder
 from napari_nic.errors import ChannelsError
+from napari_nic.pipeline import prepare_store
 from napari_nic.plugin.controllers.channels import ChannelChooser
 from napari_nic.plugin.readers import get_reader, open_remembered, slide_beside
 from napari_nic.plugin.settings import Settings

@@ -29,7 +29,7 @@ PREDICTION = COLUMNS.index("Prediction")
 
 @pytest.fixture
 def trained(tmp_path: Path, slide_file: Path, make_tiff, make_tissue, compress_file, bundle_folder) -> Path:
-    """A training: two slides, each judged by the model that the other taught, and one that is gone."""
+    """A training: two slides, each predicted by the model that the other taught, and one that is gone."""
     files = [slide_file, slide_file.with_name("other.tif"), slide_file.with_name("gone.tif")]
     make_tiff(files[1], make_tissue(400, 500, seed=2), factors=(1,))
     stores = [compress_file(file).path for file in files[:2]] + [slide_file.with_name("gone.nic.zarr")]
@@ -95,7 +95,7 @@ def test_lines_of_the_list(cohort):
     assert cohort.cells(slides[1])[PREDICTION].startswith("\N{NOT EQUAL TO} lesion 0.60")
     assert cohort.cells(slides[2]) == ("gone", "validation", "lesion", "", "")
     assert cohort.summary() == (
-        "3 slides, 2 judged by models that did not see them, 1 wrongly (\N{NOT EQUAL TO})"
+        "3 slides, 2 predicted by models that did not see them, 1 wrongly (\N{NOT EQUAL TO})"
     )
 
 

@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from napari_nic.compress import GridOptions, compress
-from napari_nic.compressed import CompressedSlide
+from napari_nic.embeddings import CompressedSlide
 from napari_nic.encoders import load_encoder
 from napari_nic.errors import DamagedSlideError, StoreBusyError, StoreError
 from napari_nic.geometry import RegionPx
+from napari_nic.pipeline import GridOptions, iter_compress
 from napari_nic.plugin import compress_job
 from napari_nic.plugin.compress_job import Painted, Ready, Settled
 from napari_nic.plugin.compress_options import CompressOptions
@@ -567,4 +567,4 @@ class TestAnotherRun:
 
 def compress_cells(path, encoder, store):
     with open_slide(path) as slide:
-        yield from compress(slide, encoder, store, workers=1)
+        yield from iter_compress(slide, encoder, store, workers=1)

@@ -11,7 +11,7 @@ from qtpy.QtCore import QMimeData, QPointF, Qt, QThreadPool, QUrl
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QApplication, QCheckBox, QMessageBox, QWidget
 
-from napari_nic.compressed import CompressedSlide
+from napari_nic.embeddings import CompressedSlide
 from napari_nic.plugin.compress_options import CompressOptions
 from napari_nic.plugin.legend import format_value
 from napari_nic.plugin.widgets import dialogs
@@ -203,7 +203,7 @@ def test_prediction_by_click_compresses_first(with_slide, qtbot, bundle_folder):
     finish(dock, qtbot)
     assert dock.compressing.state.complete
     assert "\N{PLUS-MINUS SIGN}" in section.score.text()
-    assert "8 turns of the grid" in section.score.text()
+    assert "8 dihedral transforms of the grid" in section.score.text()
 
 
 def test_prediction_and_saliency_by_click(with_slide, qtbot, bundle_folder):

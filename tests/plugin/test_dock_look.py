@@ -7,7 +7,7 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QCheckBox, QComboBox, QPushButton, QScrollArea
 
-from napari_nic.compress import GridOptions
+from napari_nic.pipeline import GridOptions
 from napari_nic.plugin.compress_options import CompressOptions
 from napari_nic.plugin.widgets.compress_section import bar_text, clock_text, rate_text
 from napari_nic.plugin.widgets.dock_base import SIDE_MARGIN, WIDTH

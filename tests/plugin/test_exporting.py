@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_nic.compress import GridOptions
-from napari_nic.compressed import CompressedSlide
+from napari_nic.embeddings import CompressedSlide
 from napari_nic.geometry import RegionPx
+from napari_nic.pipeline import GridOptions
 from napari_nic.plugin.controllers.compressing import CompressController
 from napari_nic.plugin.controllers.exporting import ExportController
 from napari_nic.plugin.controllers.tissue import TissueController

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_nic.compress import GridOptions
 from napari_nic.errors import StoreError
 from napari_nic.explain import PcaModel
 from napari_nic.geometry import RegionPx
+from napari_nic.pipeline import GridOptions
 from napari_nic.plugin.compress_job import Painted, Ready
 from napari_nic.plugin.compress_options import CompressOptions
 from napari_nic.plugin.controllers import overlays as module
@@ -52,7 +52,7 @@ def desk(opened, runner):
 
 
 @pytest.fixture
-def judged(desk, bundle_folder) -> Desk:
+def predicted(desk, bundle_folder) -> Desk:
     """The slide compressed and a model added."""
     desk.compressing.start()
     desk.models.add(bundle_folder)
@@ -210,37 +210,37 @@ def test_no_model_says_how_to_get_one(desk):
     assert "add one" in desk.overlays.state("prediction").why_not
 
 
-def test_prediction_score_and_classes(judged):
-    judged.overlays.show("prediction", True)
-    assert "\N{PLUS-MINUS SIGN}" in judged.models.score()
-    legend = judged.overlays.legend()
+def test_prediction_score_and_classes(predicted):
+    predicted.overlays.show("prediction", True)
+    assert "\N{PLUS-MINUS SIGN}" in predicted.models.score()
+    legend = predicted.overlays.legend()
     assert [name for name, _ in legend.swatches] == ["normal", "lesion"]
     assert legend.bar is None
-    judged.models.set_class(1)
-    layer = judged.overlays.stack.layer("prediction")
+    predicted.models.set_class(1)
+    layer = predicted.overlays.stack.layer("prediction")
     assert layer.data.ndim == 2
     assert tuple(layer.contrast_limits) == (0.0, 1.0)
-    assert judged.overlays.legend().bar.ticks() == (0.0, 1.0)
-    judged.models.set_class(None)
-    assert judged.overlays.legend().bar is None
+    assert predicted.overlays.legend().bar.ticks() == (0.0, 1.0)
+    predicted.models.set_class(None)
+    assert predicted.overlays.legend().bar is None
 
 
-def test_saliency_names_its_target_and_direction(judged):
-    judged.overlays.show("saliency", True)
-    bar = judged.overlays.legend().bar
+def test_saliency_names_its_target_and_direction(predicted):
+    predicted.overlays.show("saliency", True)
+    bar = predicted.overlays.legend().bar
     assert bar.ticks()[1] == 0.0
     assert bar.low == -bar.high
     assert (bar.low_means, bar.high_means) == ("against lesion", "for lesion")
-    first = judged.overlays.stack.layer("saliency").data.copy()
-    judged.models.set_target(0)
-    assert judged.overlays.legend().bar.high_means == "for normal"
-    assert not np.array_equal(first, judged.overlays.stack.layer("saliency").data, equal_nan=True)
+    first = predicted.overlays.stack.layer("saliency").data.copy()
+    predicted.models.set_target(0)
+    assert predicted.overlays.legend().bar.high_means == "for normal"
+    assert not np.array_equal(first, predicted.overlays.stack.layer("saliency").data, equal_nan=True)
 
 
-def test_model_of_another_encoder_asks_for_a_store_of_its_own(judged):
-    judged.session.store.header.encoder["input_size"] = 7
-    assert "another encoder" in judged.models.why_not()
-    state = judged.overlays.state("saliency")
+def test_model_of_another_encoder_asks_for_a_store_of_its_own(predicted):
+    predicted.session.store.header.encoder["input_size"] = 7
+    assert "another encoder" in predicted.models.why_not()
+    state = predicted.overlays.state("saliency")
     assert (state.why_not, state.first) == ("", "Compresses the slide first, with mean-rgb")
 
 
@@ -292,19 +292,19 @@ def test_model_of_an_encoder_that_is_not_here(desk, bundle_folder):
     assert not desk.compressing.state.busy
 
 
-def test_score_comes_with_its_spread_and_what_it_does_not_say(judged):
-    assert judged.models.score() == judged.models.about_score() == ""
-    judged.overlays.show("saliency", True)
-    assert "\N{PLUS-MINUS SIGN}" in judged.models.score(), "saliency without the score says little"
-    about = judged.models.about_score()
-    assert "8 turns of the grid" in about
+def test_score_comes_with_its_spread_and_what_it_does_not_say(predicted):
+    assert predicted.models.score() == predicted.models.about_score() == ""
+    predicted.overlays.show("saliency", True)
+    assert "\N{PLUS-MINUS SIGN}" in predicted.models.score(), "saliency without the score says little"
+    about = predicted.models.about_score()
+    assert "8 dihedral transforms of the grid" in about
     assert "No calibrated probability" in about
     assert "not compressed" not in about
-    assert judged.models.score_of() == "whole slide"
-    store = judged.session.store
-    judged.models.prediction.mask[np.nonzero(store.encoded())[0][0]] = False
-    assert "The rest is not compressed" in judged.models.about_score()
-    assert re.fullmatch(r"[1-9]\d? % of the tissue", judged.models.score_of())
+    assert predicted.models.score_of() == "whole slide"
+    store = predicted.session.store
+    predicted.models.prediction.mask[np.nonzero(store.encoded())[0][0]] = False
+    assert "The rest is not compressed" in predicted.models.about_score()
+    assert re.fullmatch(r"[1-9]\d? % of the tissue", predicted.models.score_of())
 
 
 @pytest.mark.parametrize(("task", "name"), [("regression", "grade"), ("survival", "risk")])
@@ -327,21 +327,21 @@ def test_values_and_risks_are_no_probabilities(desk, bundle_folder, task, name):
     assert "cold (blue) cells lower it" in desk.overlays.legend().note
 
 
-def test_best_class_and_one_class_share_a_layer(judged):
-    judged.overlays.show("prediction", True)
-    layer = judged.overlays.stack.layer("prediction")
-    colors = judged.models.bundle.card.class_colors
-    encoded = judged.session.store.encoded()
-    best = judged.models.prediction.cell_scores.argmax(axis=-1)
+def test_best_class_and_one_class_share_a_layer(predicted):
+    predicted.overlays.show("prediction", True)
+    layer = predicted.overlays.stack.layer("prediction")
+    colors = predicted.models.bundle.card.class_colors
+    encoded = predicted.session.store.encoded()
+    best = predicted.models.prediction.cell_scores.argmax(axis=-1)
     assert np.array_equal(layer.data[encoded], best[encoded])
     low, high = layer.contrast_limits
     shares = (np.arange(len(colors)) - low) / (high - low)
     assert np.allclose(layer.colormap.map(shares)[:, :3] * 255, colors, atol=0.5)
-    judged.models.choose_class(2)
-    assert judged.overlays.stack.layer("prediction") is layer
-    judged.models.choose_class(0)
-    assert judged.overlays.stack.layer("prediction") is layer
-    assert judged.models.shown_class is None
+    predicted.models.choose_class(2)
+    assert predicted.overlays.stack.layer("prediction") is layer
+    predicted.models.choose_class(0)
+    assert predicted.overlays.stack.layer("prediction") is layer
+    assert predicted.models.shown_class is None
 
 
 def test_folder_of_a_training_adds_all_its_models(desk, bundle_folder, tmp_path):
@@ -360,25 +360,25 @@ def test_folder_that_is_no_model_is_told(desk, tmp_path, answers):
     assert desk.models.bundle is None or desk.models.bundle.folder != tmp_path
 
 
-def test_added_model_is_remembered(judged, runner):
-    again = ModelController(judged.session)
+def test_added_model_is_remembered(predicted, runner):
+    again = ModelController(predicted.session)
     assert again.bundle.name == "made-model"
 
 
-def test_pointer_tells_cell_place_and_value(judged):
-    store = judged.session.store
+def test_pointer_tells_cell_place_and_value(predicted):
+    store = predicted.session.store
     row, col = np.argwhere(store.encoded())[3]
     # The middle of the cell in micrometres, and where napari has that point: half a pixel before.
     world = tuple((index + 0.5) * 64 - 0.25 for index in (row, col))
     place = f"cell {row}, {col} at {(row + 0.5) * 64:,.0f}, {(col + 0.5) * 64:,.0f} \N{MICRO SIGN}m"
-    assert judged.overlays.describe(world) == place
-    judged.overlays.show("saliency", True)
-    value = judged.overlays.overlay("saliency").data[row, col]
-    assert f"{value:.2g}"[:3] in judged.overlays.describe(world)
-    judged.overlays.show("saliency", False)
-    judged.overlays.show("prediction", True)
-    assert judged.overlays.describe(world).startswith(("normal 0.", "lesion 0.", "normal 1.", "lesion 1."))
-    assert judged.overlays.describe((-500.0, 0.0)) == ""
+    assert predicted.overlays.describe(world) == place
+    predicted.overlays.show("saliency", True)
+    value = predicted.overlays.overlay("saliency").data[row, col]
+    assert f"{value:.2g}"[:3] in predicted.overlays.describe(world)
+    predicted.overlays.show("saliency", False)
+    predicted.overlays.show("prediction", True)
+    assert predicted.overlays.describe(world).startswith(("normal 0.", "lesion 0.", "normal 1.", "lesion 1."))
+    assert predicted.overlays.describe((-500.0, 0.0)) == ""
 
 
 def test_new_cells_renew_what_is_shown(desk, bundle_folder):
@@ -396,14 +396,14 @@ def test_new_cells_renew_what_is_shown(desk, bundle_folder):
     assert desk.models.prediction is not before
 
 
-def test_late_result_of_another_slide_is_dropped(judged, slide_file, add_slide, make_tiff, make_tissue):
-    judged.runner.hold = True
-    judged.overlays.show("saliency", True)
+def test_late_result_of_another_slide_is_dropped(predicted, slide_file, add_slide, make_tiff, make_tissue):
+    predicted.runner.hold = True
+    predicted.overlays.show("saliency", True)
     other = make_tiff(slide_file.with_name("other.tif"), make_tissue(400, 500, seed=2), factors=(1,))
-    add_slide(judged.session.viewer, other)
-    judged.runner.finish()
-    assert judged.overlays.overlay("saliency") is None
-    assert judged.overlays.stack.layer("saliency") is None
+    add_slide(predicted.session.viewer, other)
+    predicted.runner.finish()
+    assert predicted.overlays.overlay("saliency") is None
+    assert predicted.overlays.stack.layer("saliency") is None
 
 
 def test_failing_overlay_is_told_and_unticked(desk, answers, monkeypatch):
@@ -440,21 +440,21 @@ def test_picture_that_was_opened_before_the_dock_gets_its_legend(session, runner
     session.slide.close()
 
 
-def test_agreement_with_saliency(judged, outlines_file):
-    judged.annotating.open(outlines_file)
-    assert judged.annotating.summary() == "Tumour 1, Stroma 1, Mark 1"
-    assert judged.annotating.labels() == ("Tumour", "Stroma")
-    assert judged.annotating.agreement("Tumour") == "", "nothing to compare with is shown"
-    judged.overlays.show("saliency", True)
-    text = judged.annotating.agreement("Tumour")
+def test_agreement_with_saliency(predicted, outlines_file):
+    predicted.annotating.open(outlines_file)
+    assert predicted.annotating.summary() == "Tumour 1, Stroma 1, Mark 1"
+    assert predicted.annotating.labels() == ("Tumour", "Stroma")
+    assert predicted.annotating.agreement("Tumour") == "", "nothing to compare with is shown"
+    predicted.overlays.show("saliency", True)
+    text = predicted.annotating.agreement("Tumour")
     assert "Jaccard" in text
     assert "AUC" in text
 
 
-def test_agreement_says_why_not(judged, outlines_file):
-    judged.annotating.open(outlines_file)
-    judged.overlays.show("saliency", True)
-    assert "no valid cell" in judged.annotating.agreement("absent")
+def test_agreement_says_why_not(predicted, outlines_file):
+    predicted.annotating.open(outlines_file)
+    predicted.overlays.show("saliency", True)
+    assert "no valid cell" in predicted.annotating.agreement("absent")
 
 
 def test_annotations_are_saved_as_they_are_on_the_screen(desk, outlines_file, tmp_path, answers):
@@ -488,29 +488,29 @@ def test_annotations_before_the_slide_are_laid_on_it(session, runner, outlines_f
     desk.close()
 
 
-def test_legend_of_a_picture_has_no_bar(judged):
-    judged.overlays.show("pca", True)
-    assert legend_of(judged.overlays.overlay("pca")).bar is None
+def test_legend_of_a_picture_has_no_bar(predicted):
+    predicted.overlays.show("pca", True)
+    assert legend_of(predicted.overlays.overlay("pca")).bar is None
 
 
-def test_one_overlay_gives_way_to_another(judged):
-    assert judged.overlays.state("pca").shown, "it came by itself"
+def test_one_overlay_gives_way_to_another(predicted):
+    assert predicted.overlays.state("pca").shown, "it came by itself"
     for kind in ("saliency", "pca", "prediction", "channel"):
-        judged.overlays.show(kind, True)
-        assert [k for k in KINDS if judged.overlays.state(k).shown] == [kind]
-        assert [k for k in KINDS if judged.overlays.stack.shown(k)] == [kind]
-        assert len(judged.overlays.legends()) == 1
+        predicted.overlays.show(kind, True)
+        assert [k for k in KINDS if predicted.overlays.state(k).shown] == [kind]
+        assert [k for k in KINDS if predicted.overlays.stack.shown(k)] == [kind]
+        assert len(predicted.overlays.legends()) == 1
 
 
-def test_overlays_that_the_layer_list_shows_have_a_legend_each(judged):
-    judged.overlays.show("saliency", True)
-    judged.overlays.stack.layer("pca").visible = True
-    titles = [legend.title for legend in judged.overlays.legends()]
+def test_overlays_that_the_layer_list_shows_have_a_legend_each(predicted):
+    predicted.overlays.show("saliency", True)
+    predicted.overlays.stack.layer("pca").visible = True
+    titles = [legend.title for legend in predicted.overlays.legends()]
     assert sorted(titles) == ["PCA: like colours, like tissue", "Saliency: lesion"]
-    layers = judged.session.viewer.layers
+    layers = predicted.session.viewer.layers
     for kind, title in (("pca", "PCA: like colours, like tissue"), ("saliency", "Saliency: lesion")):
-        layers.move(layers.index(judged.overlays.stack.layer(kind)), len(layers))
-        assert judged.overlays.legends()[0].title == title, "topmost first"
+        layers.move(layers.index(predicted.overlays.stack.layer(kind)), len(layers))
+        assert predicted.overlays.legends()[0].title == title, "topmost first"
 
 
 def test_cells_that_arrive_do_not_cover_what_is_looked_at(

@@ -11,7 +11,7 @@ from npe2 import PluginManifest
 
 import napari_nic
 from napari_nic.cohorts import Cohort, Plan
-from napari_nic.compressed import CompressedSlide
+from napari_nic.embeddings import CompressedSlide
 from napari_nic.errors import BundleError, NicError, UnreadableSlideError
 from napari_nic.plugin import readers
 from napari_nic.plugin.layers import METADATA_KEY

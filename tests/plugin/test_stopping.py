@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-from napari_nic.compressed import CompressedSlide
-from napari_nic.compressed.stored import StoredCodes
 from napari_nic.demo.sample import demo_slide
+from napari_nic.embeddings import CompressedSlide
+from napari_nic.embeddings.stored import StoredCodes
 from napari_nic.encoders.mean_rgb import MeanRgbEncoder
 from napari_nic.errors import CancelledError
 from napari_nic.jobs import CancellationToken
 from napari_nic.plugin.compress_job import CompressRequest, EncoderCache, compress_painted
 from napari_nic.plugin.compress_options import CompressOptions
 from napari_nic.plugin.controllers.exporting import _export
-from napari_nic.plugin.controllers.models import _explain, _judge
+from napari_nic.plugin.controllers.models import _explain, _predict
 from napari_nic.plugin.controllers.tissue import _find
 from napari_nic.plugin.overlay_jobs import job, store_channel, store_pca
 from napari_nic.plugin.worker import Callbacks, MakeJob, ThreadRunner
@@ -75,7 +75,7 @@ SHARD, ROWS = (StoredCodes, "read_shard"), (Canvas, "rows")
 KINDS: dict[str, Kind] = {
     "pca": Kind(lambda i: job(partial(store_pca, i.store)), *SHARD),
     "channel": Kind(lambda i: job(partial(store_channel, i.store, 0)), *SHARD),
-    "predict": Kind(lambda i: job(partial(_judge, i.model, i.store, None, 1)), *ROWS),
+    "predict": Kind(lambda i: job(partial(_predict, i.model, i.store, None, 1)), *ROWS),
     "saliency": Kind(lambda i: job(partial(_explain, i.model, i.store, None, 1)), *ROWS),
     "export": Kind(lambda i: partial(_export, i.store, i.out / "e.npy", "npy"), *SHARD),
     "tissue": Kind(lambda i: partial(_find, i.slide), Slide, "read_stored_tile"),

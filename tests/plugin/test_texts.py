@@ -169,8 +169,8 @@ def test_clipped_text_is_found(qtbot):
 
 
 def test_score_of_a_part_never_says_whole_slide(with_slide, qtbot, bundle_folder, compress_file, slide_file):
-    from napari_nic.compress import GridOptions
     from napari_nic.geometry import RegionPx
+    from napari_nic.pipeline import GridOptions
 
     _, dock = with_slide
     compress_file(slide_file, first=RegionPx(400, 600, 64, 64), options=GridOptions(stride=16))

@@ -30,7 +30,7 @@ TIMEOUT_MS = 60_000
 @pytest.fixture
 def window(make_napari_viewer, qtbot, monkeypatch):
     """A viewer with both docks; training measures on few patches."""
-    monkeypatch.setattr("napari_nic.training.publish.JUDGED_PATCHES", 32)
+    monkeypatch.setattr("napari_nic.training.publish.EVALUATION_PATCHES", 32)
     monkeypatch.setattr("napari_nic.training.objectives.metric.SENSITIVITY_PATCHES", 4)
     Settings().set(ENCODER_SETTING, "mean-rgb")
     viewer = make_napari_viewer()

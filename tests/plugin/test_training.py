@@ -338,7 +338,7 @@ def test_sets_of_tiles_and_stores(tmp_path):
 @pytest.fixture
 def quick(monkeypatch):
     """Measure on few patches: what is measured is tested elsewhere."""
-    monkeypatch.setattr("napari_nic.training.publish.JUDGED_PATCHES", 32)
+    monkeypatch.setattr("napari_nic.training.publish.EVALUATION_PATCHES", 32)
     monkeypatch.setattr("napari_nic.training.objectives.metric.SENSITIVITY_PATCHES", 4)
     monkeypatch.setattr("napari_nic.training.options.TrainOptions.validation_patches", 16)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fuzzing.assessing import assess
 from fuzzing.campaign import Child, Plan, run
-from fuzzing.judging import judge
 from fuzzing.mutations import make_mutant
 from fuzzing.originals import KINDS, make_originals
 
@@ -34,27 +34,27 @@ def test_the_same_seed_makes_the_same_mutants(tmp_path):
     assert mutants[0].path.read_bytes() != original.path.read_bytes()
 
 
-def judged(answer: dict[str, object], **found: object) -> str:
+def assessed(answer: dict[str, object], **found: object) -> str:
     healthy = {"shape": [2, 2, 3], "grid": "a", "encoder": "b", "sum": 1.0, "cells": 4}
     facts = {"facts": healthy | found}
-    return judge("store", Path("x"), healthy, answer | facts, "", stated=True).fault
+    return assess("store", Path("x"), healthy, answer | facts, "", stated=True).fault
 
 
 @pytest.mark.parametrize("end", ["crash", "hang", "memory", "traceback"])
 def test_what_ends_badly_is_a_fault(end):
-    assert judged({"end": end}) == end
+    assert assessed({"end": end}) == end
 
 
 def test_what_opens_as_something_else_is_a_silent_fault():
-    assert judged({"end": "refused"}) == ""
-    assert judged({"end": "opened"}) == ""
-    assert judged({"end": "opened"}, grid="c") == "silent"
+    assert assessed({"end": "refused"}) == ""
+    assert assessed({"end": "opened"}) == ""
+    assert assessed({"end": "opened"}, grid="c") == "silent"
 
 
 def test_a_slide_of_a_size_that_no_other_reader_finds_is_a_silent_fault(tmp_path, slide_path):
     healthy = {"levels": [[1000, 1400]], "mpp": [0.5, 0.5]}
     answer = {"end": "opened", "facts": {"levels": [[999, 1400]], "mpp": [0.5, 0.5]}}
-    assert judge("slide", slide_path, healthy, answer, "", stated=False).fault == "silent"
+    assert assess("slide", slide_path, healthy, answer, "", stated=False).fault == "silent"
 
 
 def test_a_child_that_dies_or_waits_for_ever_is_told(tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_nic.compressed import BLOCK, CompressedSlide, StoreHeader
+from napari_nic.embeddings import BLOCK, CompressedSlide, StoreHeader
 from napari_nic.geometry import LevelGeometry, PixelSize, Placement
 from napari_nic.grid import PatchGrid
 from napari_nic.slide_models import BundleCard, LabelledSlide, ModelBundle, SlideNetConfig, Standardiser

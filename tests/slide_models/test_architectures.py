@@ -89,5 +89,5 @@ def test_an_attention_bundle_predicts_cell_by_cell(toys: Any) -> None:
     slide = toys.plant(2, seed=0)[1].slide
     result = predict_codes(toys.untrained(card), slide.codes, slide.mask, toys.placement, device="cpu")
     assert result.cell_scores.shape == (24, 24, 2)
-    # All turns of one crop hold the same cells.
+    # All transforms of one crop hold the same cells.
     np.testing.assert_allclose(result.std, 0, atol=1e-5)

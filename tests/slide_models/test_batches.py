@@ -13,7 +13,7 @@ from napari_nic.errors import CancelledError
 from napari_nic.jobs import CancellationToken
 from napari_nic.slide_models import LabelledSlide, StoredSlide
 from napari_nic.slide_models.batches import CropPlan, CropSampler
-from napari_nic.slide_models.inputs import TURNS, turned
+from napari_nic.slide_models.inputs import N_DIHEDRAL, apply_dihedral
 
 
 def labels_of(sampler: CropSampler, what: str, seed: int = 0) -> np.ndarray:
@@ -59,12 +59,12 @@ def test_crops_from_disk_are_those_from_memory(
     big: tuple[LabelledSlide, StoredSlide], corner: tuple[int, int], side: int
 ) -> None:
     memory, disk = big
-    for turn in (0, 3, 5):
-        ours, theirs = memory.crop(*corner, side, turn), disk.crop(*corner, side, turn)
+    for transform in (0, 3, 5):
+        ours, theirs = memory.crop(*corner, side, transform), disk.crop(*corner, side, transform)
         for a, b in zip(ours, theirs, strict=True):
             assert a.shape[:2] == (side, side)
             np.testing.assert_array_equal(a, b)
-        np.testing.assert_array_equal(turned(memory.crop(*corner, side)[0], turn), ours[0])
+        np.testing.assert_array_equal(apply_dihedral(memory.crop(*corner, side)[0], transform), ours[0])
 
 
 def test_strips_are_the_whole_slide(big: tuple[LabelledSlide, StoredSlide]) -> None:
@@ -98,8 +98,8 @@ def test_batches_come_in_the_order_drawn(toys: Any) -> None:
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_array_equal(ours.codes, theirs.codes)
         np.testing.assert_array_equal(ours.labels, theirs.labels)
-    turns = {plan.turn for _ in range(20) for plan in sampler.draw(rng)}
-    assert turns == set(range(TURNS))
+    transformed = {plan.transform for _ in range(20) for plan in sampler.draw(rng)}
+    assert transformed == set(range(N_DIHEDRAL))
     assert all(isinstance(plan, CropPlan) for plan in sampler.draw(rng))
 
 
@@ -115,10 +115,10 @@ def test_batches_stop_when_cancelled(toys: Any) -> None:
 
 def test_turned_patches_are_used_where_they_are(toys: Any) -> None:
     slide = toys.plant(1, seed=0)[0].slide
-    anew = tuple(np.full_like(slide.codes, turn) for turn in range(1, TURNS))
-    with_turns = replace(slide, turns=anew)
-    np.testing.assert_array_equal(with_turns.crop(0, 0, 9)[0], slide.crop(0, 0, 9)[0])
-    for turn in range(1, TURNS):
-        codes, mask = with_turns.crop(0, 0, 9, turn)
-        assert (codes == turn).all()
-        np.testing.assert_array_equal(mask, slide.crop(0, 0, 9, turn)[1])
+    anew = tuple(np.full_like(slide.codes, transform) for transform in range(1, N_DIHEDRAL))
+    with_transformed = replace(slide, transformed=anew)
+    np.testing.assert_array_equal(with_transformed.crop(0, 0, 9)[0], slide.crop(0, 0, 9)[0])
+    for transform in range(1, N_DIHEDRAL):
+        codes, mask = with_transformed.crop(0, 0, 9, transform)
+        assert (codes == transform).all()
+        np.testing.assert_array_equal(mask, slide.crop(0, 0, 9, transform)[1])

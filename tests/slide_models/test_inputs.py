@@ -1,4 +1,4 @@
-"""Crops, turns and scaling."""
+"""Crops, dihedral transforms and scaling."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from napari_nic.errors import InvalidParameterError
 from napari_nic.slide_models import Standardiser
 from napari_nic.slide_models.inputs import (
-    TURNS,
+    N_DIHEDRAL,
+    apply_dihedral,
     corner,
     crop_odds,
     draw_corner,
     frame,
-    judging_corners,
-    turned,
+    prediction_corners,
 )
 
 
@@ -66,20 +66,20 @@ def test_crops_are_drawn_from_the_middle_of_tissue() -> None:
         crop_odds(np.zeros((3, 3), bool))
 
 
-def test_judging_crops_are_spread_over_the_tissue() -> None:
+def test_prediction_crops_are_spread_over_the_tissue() -> None:
     mask = np.zeros((100, 50), bool)
     mask[20:80] = True
-    corners = judging_corners(mask, 32, 10)
+    corners = prediction_corners(mask, 32, 10)
     assert len(corners) == 10
     tops = np.array(corners)[:, 0] + 16
     assert tops[0] == 20
     assert tops[-1] == 79
     assert np.ptp(np.diff(tops)) <= 2
-    assert judging_corners(mask, 128, 10) == [(-14, -39)]
-    assert judging_corners(np.zeros((4, 4), bool), 2, 10) == []
+    assert prediction_corners(mask, 128, 10) == [(-14, -39)]
+    assert prediction_corners(np.zeros((4, 4), bool), 2, 10) == []
 
 
-def test_there_are_eight_different_turns() -> None:
+def test_there_are_eight_different_transforms() -> None:
     crop = np.arange(9).reshape(3, 3, 1)
-    assert len({turned(crop, turn).tobytes() for turn in range(TURNS)}) == TURNS
-    np.testing.assert_array_equal(turned(crop, 0), crop)
+    assert len({apply_dihedral(crop, transform).tobytes() for transform in range(N_DIHEDRAL)}) == N_DIHEDRAL
+    np.testing.assert_array_equal(apply_dihedral(crop, 0), crop)

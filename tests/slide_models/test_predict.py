@@ -1,4 +1,4 @@
-"""Prediction: crops and turns averaged as said, cell scores at their true places."""
+"""Prediction: crops and dihedral transforms averaged as said, cell scores at their true places."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from napari_nic.compressed import CompressedSlide
-from napari_nic.compressed.turns import OPTION, TURNS, turn_path
+from napari_nic.embeddings import CompressedSlide
+from napari_nic.embeddings.dihedral import N_DIHEDRAL, OPTION, transformed_path
 from napari_nic.errors import CancelledError, InvalidParameterError
 from napari_nic.jobs import CancellationToken
 from napari_nic.slide_models import SlideNetConfig, predict, predict_codes
-from napari_nic.slide_models.inputs import frame, judging_corners, turned
+from napari_nic.slide_models.inputs import apply_dihedral, frame, prediction_corners
 from napari_nic.slide_models.predict import scores_of
 
 
@@ -26,9 +26,9 @@ def test_the_mean_over_crops_and_turns_is_what_the_network_says(toys: Any) -> No
     result = predict_codes(bundle, slide.codes, slide.mask, toys.placement, device="cpu")
     net, values = bundle.network(), bundle.standardiser.apply(slide.codes, slide.mask)
     views = [
-        turned(frame(values, *corner, (24, 24)), turn)
-        for corner in judging_corners(slide.mask, 24, 10)
-        for turn in range(8)
+        apply_dihedral(frame(values, *corner, (24, 24)), transform)
+        for corner in prediction_corners(slide.mask, 24, 10)
+        for transform in range(8)
     ]
     x = torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2)
     with torch.inference_mode():
@@ -51,49 +51,51 @@ def test_a_store_is_predicted_like_its_codes(toys: Any, tmp_path: Path) -> None:
     assert from_store.n_crops == 1
 
 
-def with_turns(toys: Any, folder: Path, slide: Any, stored: list[np.ndarray]) -> CompressedSlide:
-    """A store that holds the codes of turned patches too."""
+def with_transformed(toys: Any, folder: Path, slide: Any, stored: list[np.ndarray]) -> CompressedSlide:
+    """A store that holds the codes of transformed patches too."""
     path = folder / "slide.nic.zarr"
     store = toys.store(path, slide.codes, slide.mask)
-    for turn, codes in enumerate(stored, start=1):
-        toys.store(turn_path(path, turn), codes, slide.mask, options={OPTION: turn})
+    for transform, codes in enumerate(stored, start=1):
+        toys.store(transformed_path(path, transform), codes, slide.mask, options={OPTION: transform})
     return store
 
 
 def test_codes_of_turned_patches_are_used_where_they_are_stored(toys: Any, tmp_path: Path) -> None:
-    """Each view is the codes of that turn, turned; not the upright codes, turned."""
+    """Each view is the codes of that transform, transformed; not the upright codes, transformed."""
     bundle = toys.untrained(toys.card())
     slide = toys.plant(2, seed=1, side=40)[1].slide
     rng = np.random.default_rng(5)
-    stored = [rng.normal(size=slide.codes.shape).astype(np.float16) for _ in range(1, TURNS)]
-    store = with_turns(toys, tmp_path, slide, stored)
+    stored = [rng.normal(size=slide.codes.shape).astype(np.float16) for _ in range(1, N_DIHEDRAL)]
+    store = with_transformed(toys, tmp_path, slide, stored)
     result = predict(bundle, store, device="cpu")
     sets = [bundle.standardiser.apply(codes, slide.mask) for codes in (slide.codes, *stored)]
     views = [
-        turned(frame(values, *corner, (24, 24)), turn)
-        for corner in judging_corners(slide.mask, 24, 10)
-        for turn, values in enumerate(sets)
+        apply_dihedral(frame(values, *corner, (24, 24)), transform)
+        for corner in prediction_corners(slide.mask, 24, 10)
+        for transform, values in enumerate(sets)
     ]
     with torch.inference_mode():
         outputs = bundle.network()(torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2))
     positive = torch.sigmoid(outputs[:, 0]).numpy()
     np.testing.assert_allclose(result.mean, [1 - positive.mean(), positive.mean()], atol=1e-5)
     np.testing.assert_allclose(result.std, [positive.std()] * 2, atol=1e-5)
-    assert result.turned_patches
-    assert "10 crops x 8 turns, patches encoded anew" in result.summary
+    assert result.transformed_patches
+    assert "10 crops x 8 dihedral transforms, patches encoded anew" in result.summary
 
 
-def test_turned_patches_of_equal_codes_judge_like_turns_of_the_grid(toys: Any, tmp_path: Path) -> None:
+def test_transformed_patches_of_equal_codes_predict_like_transforms_of_the_grid(
+    toys: Any, tmp_path: Path
+) -> None:
     bundle = toys.untrained(toys.card())
     slide = toys.plant(2, seed=1, side=30)[1].slide
-    store = with_turns(toys, tmp_path, slide, [slide.codes] * (TURNS - 1))
+    store = with_transformed(toys, tmp_path, slide, [slide.codes] * (N_DIHEDRAL - 1))
     patches = predict(bundle, store, device="cpu")
-    grid = predict(bundle, store, turns=(), device="cpu")
+    grid = predict(bundle, store, transformed=(), device="cpu")
     np.testing.assert_allclose(patches.mean, grid.mean, atol=1e-6)
     np.testing.assert_allclose(patches.std, grid.std, atol=1e-6)
     np.testing.assert_array_equal(patches.cell_scores, grid.cell_scores)
-    assert not grid.turned_patches
-    assert "8 turns of the grid" in grid.summary
+    assert not grid.transformed_patches
+    assert "8 dihedral transforms of the grid" in grid.summary
 
 
 @pytest.mark.parametrize("shape", [(5, 9), (24, 24), (37, 20)])

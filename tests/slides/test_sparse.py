@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_nic.compress import GridOptions, compress, prepare_store
 from napari_nic.encoders import load_encoder
 from napari_nic.geometry import RegionPx
+from napari_nic.pipeline import GridOptions, iter_compress, prepare_store
 from napari_nic.slides import coarse, open_slide, overview, read_overview
 from napari_nic.slides.readers.tiff_picture import TiffPicture
 from napari_nic.tissue import find_tissue
@@ -104,7 +104,7 @@ def test_patches_of_missing_tiles_are_the_background_and_hold_no_memory(sparse, 
     options = GridOptions(min_tissue=0)
     encoder = load_encoder("mean-rgb")
     store = prepare_store(sparse, encoder, path=tmp_path / "a.nic.zarr", options=options)
-    list(compress(sparse, encoder, store))
+    list(iter_compress(sparse, encoder, store))
     codes = store.read()
     blank = encoder.encode(np.full((1, *(encoder.spec.input_size,) * 2, 3), 255, np.uint8))[0]
     seen = np.zeros(store.grid.shape, bool)

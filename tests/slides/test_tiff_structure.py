@@ -82,7 +82,7 @@ def test_an_ndpi_is_told_by_its_first_directory(tmp_path, small_image, dialects)
     assert check_structure(dialects["hamamatsu"](tmp_path / "a.tif", small_image[:640, :768])) is True
 
 
-def test_what_is_no_tiff_is_not_judged(tmp_path):
+def test_what_is_no_tiff_is_not_walked(tmp_path):
     (tmp_path / "a.tif").write_bytes(b"MZ")
     assert tiff_is_absurd(tmp_path / "a.tif") is None
 

@@ -12,8 +12,8 @@ from napari_nic.training.sets import GivenSources, TileFolders, Wanted
 
 @pytest.fixture(autouse=True)
 def few_patches(monkeypatch):
-    """Judge and scale with fewer patches than a real training does."""
-    monkeypatch.setattr("napari_nic.training.publish.JUDGED_PATCHES", 256)
+    """Measure and scale with fewer patches than a real training does."""
+    monkeypatch.setattr("napari_nic.training.publish.EVALUATION_PATCHES", 256)
     monkeypatch.setattr("napari_nic.training.objectives.metric.SENSITIVITY_PATCHES", 8)
 
 

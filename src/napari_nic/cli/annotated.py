@@ -14,7 +14,7 @@ from napari_nic.wording import counted
 
 if TYPE_CHECKING:
     from napari_nic.annotations import AnnotationSet
-    from napari_nic.compressed import CompressedSlide
+    from napari_nic.embeddings import CompressedSlide
     from napari_nic.geometry import RegionPx
     from napari_nic.slides import Slide
 
@@ -81,7 +81,7 @@ def _bounds_of(store: CompressedSlide) -> RegionPx | None:
 
 @contextmanager
 def _slide_beside(store: CompressedSlide) -> Iterator[Slide | None]:
-    from napari_nic.compressed import open_slide_of
+    from napari_nic.embeddings import open_slide_of
     from napari_nic.slides import slide_suffixes
 
     for path in sorted(store.path.parent.glob(f"{glob.escape(store.slide_name)}*")):

@@ -28,7 +28,7 @@ DOUBTFUL = frozenset(
 """Names of classes, in small letters, that may mean that there is no label."""
 
 TRAIN = """\
-Train models on labels of whole slides and judge them on slides that they did not see.
+Train models on labels of whole slides and evaluate them on slides that they did not see.
 
 The cohort is a table (CSV) with a column "slide" - a slide, a compressed slide, or a name - and "label", or
 "time" and "event" for survival. Optional columns: "case" (slides of a case stay together), "split" (train,
@@ -39,10 +39,10 @@ on the others. Each fold and seed gives a model that every command takes as --mo
 A training that was stopped goes on when the same command is run again."""
 
 EVALUATE = """\
-Judge models and write results.json, plots and a report (report.html).
+Evaluate models and write results.json, plots and a report (report.html).
 
-Give the folder that "models train" made, or a table of slides with --model and --out to judge a finished
-model on a cohort that it never saw; if that has splits, only its test slides are judged."""
+Give the folder that "models train" made, or a table of slides with --model and --out to evaluate a finished
+model on a cohort that it never saw; if that has splits, only its test slides are used."""
 
 
 def add_train(actions: arguments.Subparsers) -> None:
@@ -60,9 +60,9 @@ def add_train(actions: arguments.Subparsers) -> None:
 
 def add_evaluate(actions: arguments.Subparsers) -> None:
     """Add ``models evaluate``."""
-    parser = _command(actions, "evaluate", run_evaluate, "Judge trained models on a cohort", EVALUATE)
+    parser = _command(actions, "evaluate", run_evaluate, "Evaluate trained models on a cohort", EVALUATE)
     parser.add_argument("what", metavar="FOLDER|CSV", help="what models train made, or a table of slides")
-    parser.add_argument("--model", metavar="NAME", help="name or folder of the model to judge on a table")
+    parser.add_argument("--model", metavar="NAME", help="name or folder of the model to evaluate on a table")
     arguments.add_out(parser, "folder of scores and report, for a table")
     _add_table_options(parser)
     parser.add_argument("--device", type=arguments.device, default="auto", help="as in compress")
@@ -136,7 +136,7 @@ def _add_learning_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run_train(args: argparse.Namespace, console: Console) -> int:
-    """Train, judge and report."""
+    """Train, evaluate and report."""
     from napari_nic.cohorts import train_cohort
     from napari_nic.cohorts.plots import require_matplotlib
 
@@ -153,7 +153,7 @@ def run_train(args: argparse.Namespace, console: Console) -> int:
 
 
 def run_evaluate(args: argparse.Namespace, console: Console) -> int:
-    """Judge and report."""
+    """Evaluate and report."""
     given = Path(args.what)
     if given.is_dir():
         if args.model or args.out:
@@ -166,7 +166,7 @@ def run_evaluate(args: argparse.Namespace, console: Console) -> int:
         raise arguments.UsageError(
             "a table of slides needs a model and a folder", expected="--model and --out", path=given
         )
-    from napari_nic.cohorts import judge_bundle
+    from napari_nic.cohorts import evaluate_bundle
     from napari_nic.slide_models import ModelBundle
 
     bundle, out = ModelBundle.load(args.model), Path(args.out)
@@ -175,8 +175,8 @@ def run_evaluate(args: argparse.Namespace, console: Console) -> int:
     with stoppable(console) as token:
         cohort = _cohort(args, bundle.card.task, out, console, token)
         options = {"device": args.device, "allow_partial": args.allow_partial}
-        reports = judge_bundle(bundle, cohort, out, token=token, **options)
-        for _ in console.follow(reports, "judging"):
+        reports = evaluate_bundle(bundle, cohort, out, token=token, **options)
+        for _ in console.follow(reports, "predicting"):
             pass
         return _report(out, args.device, console, token)
 

@@ -23,10 +23,10 @@ from napari_nic.names import STORE_SUFFIX
 from napari_nic.wording import counted
 
 if TYPE_CHECKING:
-    from napari_nic.compress import BlocksDone, GridOptions
-    from napari_nic.compressed import CompressedSlide
+    from napari_nic.embeddings import CompressedSlide
     from napari_nic.encoders import Encoder
     from napari_nic.jobs import CancellationToken
+    from napari_nic.pipeline import BlocksDone, GridOptions
 
 DESCRIPTION = """\
 Compress slides: each patch of tissue becomes one code of C numbers, stored in SLIDE.nic.zarr
@@ -48,7 +48,8 @@ def add_parser(commands: arguments.Subparsers) -> None:
         type=int,
         choices=(1, 8),
         default=1,
-        help="8: encode the patches turned and mirrored too, for training slide models; eight times the work",
+        help="8: encode the patches rotated and mirrored too (dihedral transforms), to train slide models; "
+        "eight times the work",
     )
     _add_encoder(parser)
     _add_grid(parser)
@@ -105,7 +106,7 @@ class _Task:
 
 
 def _grid_options(args: argparse.Namespace) -> GridOptions:
-    from napari_nic.compress import GridOptions
+    from napari_nic.pipeline import GridOptions
 
     options = GridOptions(patch_size=args.patch_size, stride=args.stride, mpp=args.target_mpp)
     if args.no_tissue:
@@ -114,7 +115,7 @@ def _grid_options(args: argparse.Namespace) -> GridOptions:
 
 
 def _compress_one(path: Path, target: Path | None, task: _Task) -> dict[str, Any]:
-    from napari_nic.compress import compress, compress_turns, preparing_store
+    from napari_nic.pipeline import iter_compress, iter_compress_transformed, preparing_store
     from napari_nic.slides import open_slide
 
     if target is None:
@@ -131,13 +132,15 @@ def _compress_one(path: Path, target: Path | None, task: _Task) -> dict[str, Any
             slide, task.encoder, path=target, options=options, overwrite=args.overwrite, token=task.token
         )
         store = opened.enter_context(console.outcome(prepared, slide.name))
-        reports = compress(slide, task.encoder, store, token=task.token, workers=args.workers)
+        reports = iter_compress(slide, task.encoder, store, token=task.token, workers=args.workers)
         patches = _last_done(console.follow(reports, slide.name))
         if patches:
             _write_preview(store, task.token)
         if args.augment > 1:
-            turns = compress_turns(slide, task.encoder, store, token=task.token, workers=args.workers)
-            _last_done(console.follow(turns, slide.name))
+            transformed = iter_compress_transformed(
+                slide, task.encoder, store, token=task.token, workers=args.workers
+            )
+            _last_done(console.follow(transformed, slide.name))
         return _report(store, patches, time.monotonic() - started, console)
 
 

@@ -12,7 +12,7 @@ from napari_nic.names import exists
 from napari_nic.telling import telling
 
 if TYPE_CHECKING:
-    from napari_nic.compressed import CompressedSlide
+    from napari_nic.embeddings import CompressedSlide
 
 EVERY_CELL = "--no-tissue compresses every cell, --min-tissue 0.05 those with little tissue"
 
@@ -25,7 +25,7 @@ def open_encoded(path: Path, console: Console) -> CompressedSlide:
     StoreError
         If there is no code in it, or it cannot be opened.
     """
-    from napari_nic.compressed import CompressedSlide
+    from napari_nic.embeddings import CompressedSlide
 
     store = CompressedSlide.open(store_of(path))
     encoded, covered = int(store.encoded().sum()), int(store.coverage.sum())
@@ -50,7 +50,7 @@ def check_not_slide(store: CompressedSlide, target: Path) -> None:
     StoreError
         If it would be.
     """
-    from napari_nic.compressed import open_slide_of
+    from napari_nic.embeddings import open_slide_of
 
     if not (exists(target) and target.is_file()):
         return

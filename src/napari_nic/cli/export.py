@@ -15,7 +15,7 @@ from napari_nic.errors import NicError
 from napari_nic.names import check_apart
 
 if TYPE_CHECKING:
-    from napari_nic.compressed import CompressedSlide
+    from napari_nic.embeddings import CompressedSlide
 
 DESCRIPTION = """\
 Write the embedding array of compressed slides in another format: npy (C, rows, cols), trident, clam, stamp
@@ -39,7 +39,7 @@ def add_parser(commands: arguments.Subparsers) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Export each store."""
-    from napari_nic.compressed import CompressedSlide, export_store
+    from napari_nic.embeddings import CompressedSlide, export_store
 
     paths = find_stores(args.stores)
     arguments.require_folder(args.out, several=len(paths) > 1)
@@ -70,7 +70,7 @@ def _out(store: CompressedSlide, args: argparse.Namespace) -> Path:
 
 def _files(path: Path, args: argparse.Namespace) -> tuple[Path, ...]:
     """What will be written for an input; nothing for one that cannot be opened, which is told at its turn."""
-    from napari_nic.compressed import CompressedSlide, export_files
+    from napari_nic.embeddings import CompressedSlide, export_files
 
     try:
         store = CompressedSlide.open(store_of(path))

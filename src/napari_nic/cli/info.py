@@ -19,7 +19,7 @@ from napari_nic.cli.console import Console
 from napari_nic.cli.inputs import find_slides, is_store
 
 if TYPE_CHECKING:
-    from napari_nic.compressed import CompressedSlide
+    from napari_nic.embeddings import CompressedSlide
     from napari_nic.slides import Slide
 
 
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 
 def _describe_slide(path: Path, args: argparse.Namespace) -> dict[str, Any]:
-    from napari_nic.compressed import find_stores
+    from napari_nic.embeddings import find_stores
     from napari_nic.errors import ChannelsError
     from napari_nic.slides import open_slide
     from napari_nic.slides.channels import SHOWN_FROM
@@ -74,7 +74,7 @@ def _describe_slide(path: Path, args: argparse.Namespace) -> dict[str, Any]:
 
 def _mismatch(store: Path, slide: Slide) -> str:
     """Return why a store of the slide's name is not the slide's; empty where it is."""
-    from napari_nic.compressed import CompressedSlide
+    from napari_nic.embeddings import CompressedSlide
     from napari_nic.errors import NicError, StoreMismatchError
 
     try:
@@ -87,7 +87,7 @@ def _mismatch(store: Path, slide: Slide) -> str:
 
 
 def _describe_store(path: Path) -> dict[str, Any]:
-    from napari_nic.compressed import CompressedSlide
+    from napari_nic.embeddings import CompressedSlide
 
     return store_record(CompressedSlide.open(path))
 

@@ -66,7 +66,7 @@ def find_stores(arguments: Sequence[str]) -> list[Path]:
 
 
 def _only_store(path: Path) -> Path:
-    from napari_nic.compressed import find_stores as stores_beside
+    from napari_nic.embeddings import find_stores as stores_beside
 
     stores = [path] if is_store(path) or not exists(path) else stores_beside(path)
     return Path(os.path.abspath(stores[0] if len(stores) == 1 else path))  # noqa: PTH100 - as in _find
@@ -82,8 +82,8 @@ def store_of(path: Path) -> Path:
     StoreMismatchError
         If the store of this name was made from another slide.
     """
-    from napari_nic.compressed import CompressedSlide, open_slide_of
-    from napari_nic.compressed import find_stores as stores_beside
+    from napari_nic.embeddings import CompressedSlide, open_slide_of
+    from napari_nic.embeddings import find_stores as stores_beside
 
     if is_store(path) or not exists(path):
         return path
@@ -115,7 +115,7 @@ def is_store(path: Path) -> bool:
         return True
     if not exists(path / "zarr.json"):
         return False
-    from napari_nic.compressed.layout import is_marked
+    from napari_nic.embeddings.layout import is_marked
 
     return bool(is_marked(path))
 

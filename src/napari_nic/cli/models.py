@@ -1,4 +1,4 @@
-"""``napari-nic models``: list, show, train and judge slide-level models."""
+"""``napari-nic models``: list, show, train and evaluate slide-level models."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def add_parser(commands: arguments.Subparsers) -> None:
     """Add the command and its own commands."""
-    parser = commands.add_parser("models", help="List, show, train and judge slide-level models")
+    parser = commands.add_parser("models", help="List, show, train and evaluate slide-level models")
     actions = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_list(actions)
     _add_show(actions)
@@ -90,7 +90,7 @@ def _add_train_demo(actions: arguments.Subparsers) -> None:
         run_train_demo,
         "Train the demonstration model on synthetic slides",
         description=(
-            "Paint synthetic slides, compress them, train a model on their labels, and judge it on slides "
+            "Paint synthetic slides, compress them, train a model on their labels, and evaluate it on slides "
             "held out. The model shows that the program works; it says nothing about real tissue."
         ),
     )
@@ -98,7 +98,7 @@ def _add_train_demo(actions: arguments.Subparsers) -> None:
     arguments.add_overwrite(parser, "replace a model that is there")
     parser.add_argument("--encoder", metavar="NAME", help="name or folder; default: nic-default")
     arguments.add_trust(parser)
-    for part, use in (("train", "to learn from"), ("validation", "to choose by"), ("test", "to judge by")):
+    for part, use in (("train", "to learn from"), ("validation", "to choose by"), ("test", "to test on")):
         parser.add_argument(f"--{part}", type=arguments.positive_int, metavar="N", help=f"slides {use}")
     parser.add_argument("--epochs", type=arguments.positive_int, metavar="N", help="at most")
     parser.add_argument("--seed", type=arguments.natural, metavar="N")

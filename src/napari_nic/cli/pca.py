@@ -15,7 +15,7 @@ from napari_nic.cli.inputs import find_stores, outputs_for
 from napari_nic.cli.interrupt import STOPPED, stoppable
 
 if TYPE_CHECKING:
-    from napari_nic.compressed import CompressedSlide
+    from napari_nic.embeddings import CompressedSlide
     from napari_nic.explain import Overlay
     from napari_nic.jobs import CancellationToken
 

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from napari_nic.slide_models import ModelBundle, Prediction
 
 DESCRIPTION = """\
-Print the score of each compressed slide: mean and spread over crops and their turns. With --out the scores of
-the cells are written as an array (rows, cols, classes), float32, not-a-number where nothing is encoded."""
+Print the score of each compressed slide: mean and spread over crops and their dihedral transforms. With --out
+the scores of the cells are written as an array (rows, cols, classes), float32, not-a-number where nothing is
+encoded."""
 
 
 def add_parser(commands: arguments.Subparsers) -> None:
@@ -90,7 +91,7 @@ def prediction_record(prediction: Prediction, covered: int) -> dict[str, Any]:
         "scores": scores,
         "crops": prediction.n_crops,
         "views": prediction.n_views,
-        "turned": "patches" if prediction.turned_patches else "grid",
+        "turned": "patches" if prediction.transformed_patches else "grid",
         "encoded_cells": int(prediction.mask.sum()),
         "covered_cells": covered,
     }

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from napari_nic.annotations import Agreement
-    from napari_nic.compressed import CompressedSlide
+    from napari_nic.embeddings import CompressedSlide
     from napari_nic.explain import AreaOptions, SaliencyMap
     from napari_nic.jobs import CancellationToken
     from napari_nic.slide_models import BundleCard, ModelBundle

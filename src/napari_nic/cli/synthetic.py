@@ -98,7 +98,7 @@ def _add_cohort(actions: arguments.Subparsers) -> None:
     )
     arguments.add_out(parser, "folder of the cohort", required=True)
     add_tiles(parser)
-    for part, use in (("train", "to learn from"), ("validation", "to choose by"), ("test", "to judge by")):
+    for part, use in (("train", "to learn from"), ("validation", "to choose by"), ("test", "to test on")):
         parser.add_argument(f"--{part}", type=arguments.positive_int, metavar="N", help=f"slides {use}")
     parser.add_argument("--seed", type=arguments.natural, metavar="N")
     parser.add_argument(

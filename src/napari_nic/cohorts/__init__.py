@@ -1,6 +1,6 @@
 """Cohorts of compressed slides: a table of labels in, models, scores and a report out."""
 
-from napari_nic.cohorts.evaluation import Evaluated, evaluate_folder, judge_bundle
+from napari_nic.cohorts.evaluation import Evaluated, evaluate_bundle, evaluate_folder
 from napari_nic.cohorts.listing import ListedSlide, Listing, read_listing
 from napari_nic.cohorts.plan import CohortTraining, Plan
 from napari_nic.cohorts.slides import Imported, import_foreign
@@ -20,9 +20,9 @@ __all__ = [
     "Listing",
     "Plan",
     "RunProgress",
+    "evaluate_bundle",
     "evaluate_folder",
     "import_foreign",
-    "judge_bundle",
     "make_folds",
     "read_cohort",
     "read_listing",

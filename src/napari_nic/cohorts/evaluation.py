@@ -45,7 +45,7 @@ class Evaluated(Progress):
     report: Path | None = None
 
 
-def judge_bundle(
+def evaluate_bundle(
     bundle: ModelBundle,
     cohort: Cohort,
     out: Path | str,
@@ -88,15 +88,15 @@ def judge_bundle(
     chosen = [i for i, slide in enumerate(cohort.slides) if slide.split in ("", "test")]
     fold = Fold(0, (), (), tuple(chosen))
     opened = open_cohort(cohort, allow_partial=allow_partial)
-    judged = {"name": bundle.name, BUNDLE_KEY: str(bundle.folder)}
-    Plan(cohort, (fold,), judged, opened.checksums).save(out)
+    model_record = {"name": bundle.name, BUNDLE_KEY: str(bundle.folder)}
+    Plan(cohort, (fold,), model_record, opened.checksums).save(out)
     rows: list[ScoredSlide] = []
     for done, index in enumerate(chosen):
         token.checkpoint()
-        yield Progress(done, len(chosen), "judging", "slides")
+        yield Progress(done, len(chosen), "predicting", "slides")
         slide = cohort.slides[index]
-        store, turns = opened.stores[slide.name], opened.turns.get(slide.name, ())
-        result = predict(bundle, store, turns=turns, device=device, token=token)
+        store, transformed = opened.stores[slide.name], opened.transformed.get(slide.name, ())
+        result = predict(bundle, store, transformed=transformed, device=device, token=token)
         rows.append(ScoredSlide.of(slide, (0, 0), result.n_views, result.mean, result.std))
     write_scores(out / PREDICTIONS_FILE, rows, cohort.class_names)
 
@@ -109,7 +109,7 @@ def evaluate_folder(
     Parameters
     ----------
     out : Path or str
-        As :func:`~napari_nic.cohorts.training.train_cohort` or :func:`judge_bundle` left it;
+        As :func:`~napari_nic.cohorts.training.train_cohort` or :func:`evaluate_bundle` left it;
         ``results.json``, ``report.html`` and ``plots/`` are written to it.
     device : str
         Where saliency is computed.
@@ -162,7 +162,7 @@ def _plan_of(out: Path) -> Plan:
     plan = Plan.load(out)
     if plan is None:
         raise StoreError(
-            "no models were trained or judged here", path=out, hint="make it with: napari-nic models train"
+            "no models were trained or evaluated here", path=out, hint="make it with: napari-nic models train"
         )
     return plan
 
@@ -191,7 +191,7 @@ def _facts(plan: Plan, results: Mapping[str, Any]) -> dict[str, str]:
     crop = network.get("crop_size")
     facts = {
         "task": f"{plan.cohort.task}: {', '.join(plan.cohort.class_names)}",
-        "slides judged": f"{results['slides']:,} of {counted(results['cases'], 'case')}",
+        "slides predicted": f"{results['slides']:,} of {counted(results['cases'], 'case')}",
         "models": f"{results['models']}",
     }
     if network:
@@ -199,7 +199,7 @@ def _facts(plan: Plan, results: Mapping[str, Any]) -> dict[str, str]:
     if "augmentation" in settings:
         facts["augmentation"] = str(settings["augmentation"])
     if BUNDLE_KEY in settings:
-        facts["judged model"] = str(settings[BUNDLE_KEY])
+        facts["evaluated model"] = str(settings[BUNDLE_KEY])
     if plan.cohort.left_out:
         facts["left out, no label"] = counted(len(plan.cohort.left_out), "slide")
     return facts

@@ -1,4 +1,4 @@
-"""The slides that models judged best and worst, pictured with what the models looked at."""
+"""The slides that models predicted best and worst, pictured with what the models looked at."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHOWN_SLIDES = 4
 def show_extremes(
     plan: Plan, out: Path, rows: Sequence[ScoredSlide], *, device: str, token: CancellationToken
 ) -> tuple[list[Shown], list[Shown]]:
-    """Picture the slides that were judged best and worst.
+    """Picture the slides that were predicted best and worst.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def saliency_note(cohort: Cohort) -> str:
 
 
 def _bundles(plan: Plan, out: Path, rows: Sequence[ScoredSlide]) -> dict[str, Path]:
-    """Folder of a model that judged each slide: the first fold and seed that did."""
+    """Folder of a model that predicted each slide: the first fold and seed that did."""
     given = plan.settings.get(BUNDLE_KEY)
     return {
         row.slide: Path(given) if given else run_folder(out, row.fold, row.seed) for row in reversed(rows)

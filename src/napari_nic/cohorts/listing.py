@@ -37,7 +37,7 @@ class ListedSlide:
     prediction : str
         Score by models that did not learn from the slide: ``"lesion 0.93"``; empty where there is none.
     spread : str
-        Standard deviation of the score over crops and turns.
+        Standard deviation of the score over crops and dihedral transforms.
     rank : float
         Sorts predictions: score of the last of two classes, value, or risk; nan without a prediction.
     is_wrong : bool
@@ -72,7 +72,7 @@ class Listing:
     slides : tuple of ListedSlide
         In the order of the table.
     has_models : bool
-        Whether models were trained on it, or judged it.
+        Whether models were trained on it, or evaluated on it.
     """
 
     source: Path
@@ -80,13 +80,13 @@ class Listing:
     has_models: bool
 
     @property
-    def judged(self) -> tuple[ListedSlide, ...]:
+    def predicted(self) -> tuple[ListedSlide, ...]:
         """The slides that have a prediction."""
         return tuple(slide for slide in self.slides if slide.prediction)
 
 
 def read_listing(path: Path | str, columns: Columns | None = None) -> Listing:
-    """List a cohort by its table, or with predictions by the folder that training or judging left.
+    """List a cohort by its table, or with predictions by the folder that training or evaluation left.
 
     Parameters
     ----------

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_nic.compressed import find_stores
-from napari_nic.compressed.layout import SUFFIX
+from napari_nic.embeddings import find_stores
+from napari_nic.embeddings.layout import SUFFIX
 from napari_nic.errors import InvalidParameterError
 from napari_nic.names import exists, has_suffix, slide_stem, without_suffix
 

@@ -1,4 +1,4 @@
-"""What a cross-validation will do, as a value and as a file, so that it can be gone on with and judged."""
+"""What a cross-validation will do, as a value and as a file, so that it can be gone on with and evaluated."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from napari_nic.slide_models.features import FeatureGrid
 ModelKind = Literal["cnn", "cnn-adaptive", "cnn-compact", "attention"]
 PLAN_FILE = "plan.json"
 BUNDLE_KEY = "bundle"
-"""Entry of a plan's settings that names the finished model that was judged."""
+"""Entry of a plan's settings that names the finished model that was evaluated."""
 
 FORMAT = 1
 _MOST_BYTES = 2**28
@@ -130,7 +130,7 @@ class Plan:
     ----------
     cohort : Cohort
     folds : tuple of Fold
-        One without training slides where a finished model is judged.
+        One without training slides where a finished model is evaluated.
     settings : mapping
         What the models are made with, as JSON.
     codes : mapping of str to str
@@ -214,11 +214,13 @@ class Plan:
 
 
 def settings_record(
-    training: CohortTraining, network: SlideNetConfig, *, turned_patches: bool
+    training: CohortTraining, network: SlideNetConfig, *, transformed_patches: bool
 ) -> dict[str, Any]:
     """Return what makes the models, for a plan."""
     return {
-        "augmentation": "turned patches, encoded anew" if turned_patches else "turned places of codes",
+        "augmentation": "transformed patches, encoded anew"
+        if transformed_patches
+        else "transformed places of codes",
         "name": training.name,
         "model": training.model,
         "seeds": training.seeds,

@@ -25,13 +25,13 @@ class ScoredSlide:
     ----------
     slide, case : str
     fold, seed : int
-        Which model; 0 where a finished model was judged.
+        Which model; 0 where a finished model was evaluated.
     label : float
     event : bool
     size : float
         Of the lesion; nan where it is not known.
     views : int
-        Crops times turns.
+        Crops times dihedral transforms.
     scores, spread : tuple of float
         Mean and standard deviation over the views, per class, value or risk.
     """

@@ -70,7 +70,7 @@ class Table:
 
 
 def averaged(rows: Sequence[ScoredSlide]) -> list[ScoredSlide]:
-    """Average the scores of each slide over the models that judged it.
+    """Average the scores of each slide over the models that predicted it.
 
     Its fold stays where all of them are of one fold, else it is 0; seeds become 0.
     """

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from napari_nic.cohorts.table import Cohort, CohortSlide
-from napari_nic.compressed import CompressedSlide, open_slide_of
-from napari_nic.compressed.header import IDENTITY_KEYS, StoreHeader
-from napari_nic.compressed.interchange import ImportHints, import_store, origin_of
-from napari_nic.compressed.layout import SUFFIX
-from napari_nic.compressed.turns import TURNS, open_turns
+from napari_nic.embeddings import CompressedSlide, open_slide_of
+from napari_nic.embeddings.dihedral import N_DIHEDRAL, open_transformed
+from napari_nic.embeddings.header import IDENTITY_KEYS, StoreHeader
+from napari_nic.embeddings.interchange import ImportHints, import_store, origin_of
+from napari_nic.embeddings.layout import SUFFIX
 from napari_nic.errors import NicError, StoreError, StoreMismatchError
 from napari_nic.geometry import PixelSize
 from napari_nic.jobs import CancellationToken, Progress
@@ -94,14 +94,14 @@ class OpenCohort:
         By the slides' names.
     header : StoreHeader
         Of the first one: its encoder is everyone's.
-    turns : mapping of str to tuple of CompressedSlide
-        Stores of turned patches; empty unless every slide has them, since slides with more augmentation
+    transformed : mapping of str to tuple of CompressedSlide
+        Stores of transformed patches; empty unless every slide has them, since slides with more augmentation
         than others would differ by more than their labels.
     """
 
     stores: Mapping[str, CompressedSlide]
     header: StoreHeader
-    turns: Mapping[str, tuple[CompressedSlide, ...]]
+    transformed: Mapping[str, tuple[CompressedSlide, ...]]
 
     @property
     def longest_side(self) -> int:
@@ -111,12 +111,12 @@ class OpenCohort:
     @property
     def checksums(self) -> dict[str, str]:
         """Slide -> checksum of what determines its codes: slide, grid, encoder, cells, file imported."""
-        return {name: _checksum(store, self.turns.get(name, ())) for name, store in self.stores.items()}
+        return {name: _checksum(store, self.transformed.get(name, ())) for name, store in self.stores.items()}
 
     @property
     def bytes(self) -> int:
         """What all codes need in memory."""
-        copies = TURNS if self.turns else 1
+        copies = N_DIHEDRAL if self.transformed else 1
         return copies * sum(math.prod(store.shape) * _CODE_BYTES for store in self.stores.values())
 
     def slides(self, cohort: Cohort, *, memory_bytes: int) -> list[TrainingSlide]:
@@ -125,8 +125,10 @@ class OpenCohort:
         return [self._labelled(slide, kind) for slide in cohort.slides]
 
     def _labelled(self, slide: CohortSlide, kind: type[LabelledSlide] | type[StoredSlide]) -> TrainingSlide:
-        turns = self.turns.get(slide.name, ())
-        labelled = kind.from_store(self.stores[slide.name], slide.label, event=slide.event, turns=turns)
+        transformed = self.transformed.get(slide.name, ())
+        labelled = kind.from_store(
+            self.stores[slide.name], slide.label, event=slide.event, transformed=transformed
+        )
         return replace(labelled, name=slide.name)
 
 
@@ -154,12 +156,14 @@ def open_cohort(cohort: Cohort, *, allow_partial: bool = False) -> OpenCohort:
         _check_codes(store, allow_partial)
         _check_picture(slide, store)
     _tell_of_twins(cohort, stores)
-    turns = {name: open_turns(store) for name, store in stores.items()}
-    return OpenCohort(stores, stores[cohort.slides[0].name].header, turns if all(turns.values()) else {})
+    transformed = {name: open_transformed(store) for name, store in stores.items()}
+    return OpenCohort(
+        stores, stores[cohort.slides[0].name].header, transformed if all(transformed.values()) else {}
+    )
 
 
 def _tell_of_twins(cohort: Cohort, stores: Mapping[str, CompressedSlide]) -> None:
-    """Tell of one slide under two names in two cases: it may be learned from and judged."""
+    """Tell of one slide under two names in two cases: it may be learned from and evaluated."""
     first: dict[str, CohortSlide] = {}
     twins = []
     for slide in cohort.slides:
@@ -181,9 +185,9 @@ def _sums(header: StoreHeader) -> list[str]:
     return [str(digest) for digest in header.origin.get("files", {}).values()]
 
 
-def _checksum(store: CompressedSlide, turns: Sequence[CompressedSlide]) -> str:
+def _checksum(store: CompressedSlide, transformed: Sequence[CompressedSlide]) -> str:
     digest = hashlib.sha256()
-    for one in (store, *turns):
+    for one in (store, *transformed):
         digest.update(json.dumps([one.header.identity(), one.header.origin], sort_keys=True).encode())
         digest.update(np.packbits(one.encoded()).tobytes())
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Which slides teach, which choose the epoch, and which judge; cases are never torn apart."""
+"""Which slides teach, which choose the epoch, and which test; cases are never torn apart."""
 
 from __future__ import annotations
 
@@ -94,8 +94,8 @@ def _validating_in_turn(cohort: Cohort, splits: list[str], count: int, seed: int
 def _rotated(parts: np.ndarray, number: int, count: int) -> Fold:
     test, validation = parts == number, parts == (number + 1) % count
     chosen = (~test & ~validation, validation, test)
-    train, validate, judge = (tuple(np.flatnonzero(part).tolist()) for part in chosen)
-    return Fold(number + 1, train, validate, judge)
+    train, validate, test = (tuple(np.flatnonzero(part).tolist()) for part in chosen)
+    return Fold(number + 1, train, validate, test)
 
 
 def _parts(slides: Sequence[CohortSlide], count: int, seed: int) -> np.ndarray:

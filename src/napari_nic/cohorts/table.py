@@ -406,7 +406,7 @@ def _check_cases(path: Path, slides: Sequence[CohortSlide]) -> None:
 
 
 def _check_case_spelling(path: Path, slides: Sequence[CohortSlide]) -> None:
-    """Refuse P1 beside p1, and 7 beside 7.0: one patient would be learned from and judged."""
+    """Refuse P1 beside p1, and 7 beside 7.0: one patient would be learned from and evaluated."""
     spellings: dict[str, set[str]] = {}
     named = any(slide.case != slide.name for slide in slides)
     for slide in slides if named else ():

@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from napari_nic.compressed import CompressedSlide
+from napari_nic.embeddings import CompressedSlide
 from napari_nic.errors import CancelledError, NicError
 from napari_nic.explain import PcaModel, SaliencyMap, grad_cam, saliency_overlay
 from napari_nic.explain.overlay import symmetric_limits

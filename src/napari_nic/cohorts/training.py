@@ -1,4 +1,4 @@
-"""Cross-validation on a cohort: one model for each fold and seed, judged on slides that it never saw."""
+"""Cross-validation on a cohort: one model for each fold and seed, evaluated on slides that it never saw."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def train_cohort(
     device: str = "auto",
     token: CancellationToken | None = None,
 ) -> Iterator[Progress]:
-    """Train and judge one model for each fold and seed; a run that was interrupted is gone on with.
+    """Train and evaluate one model for each fold and seed; a run that was interrupted is gone on with.
 
     Parameters
     ----------
@@ -86,8 +86,8 @@ def train_cohort(
         With stores only, see :func:`~napari_nic.cohorts.slides.import_foreign`.
     out : Path or str
         Folder of the results: ``plan.json``, for each run a model bundle with ``log.csv`` and
-        ``predictions.csv`` (scores of its test part, T = 10 crops times 8 turns), and at the end
-        ``predictions.csv`` of all runs.
+        ``predictions.csv`` (scores of its test part, T = 10 crops times 8 dihedral transforms), and at the
+        end ``predictions.csv`` of all runs.
     training : CohortTraining, optional
     device : str
     token : CancellationToken, optional
@@ -95,7 +95,7 @@ def train_cohort(
     Yields
     ------
     Progress
-        :class:`RunProgress` while models are trained and judged.
+        :class:`RunProgress` while models are trained and evaluated.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def train_cohort(
     yield Progress(0, 0, "opening slides", "slides")
     stores = open_cohort(cohort, allow_partial=training.allow_partial)
     network = training.network(cohort, stores.header.code_size, stores.longest_side)
-    record = settings_record(training, network, turned_patches=bool(stores.turns))
+    record = settings_record(training, network, transformed_patches=bool(stores.transformed))
     Plan(cohort, folds, record, stores.checksums).save(out)
     seeds = range(training.settings.seed, training.settings.seed + training.seeds)
     finished = all(_is_done(run_folder(out, fold.number, seed)) for fold in folds for seed in seeds)
@@ -130,7 +130,7 @@ def _is_done(folder: Path) -> bool:
 
 
 def _run(runs: _Runs, fold: Fold, seed: int, folder: Path) -> Generator[Progress, None, list[ScoredSlide]]:
-    """Train and judge one model, or read what it said."""
+    """Train and evaluate one model, or read what it said."""
     scores = folder / PREDICTIONS_FILE
     if _is_done(folder):
         return read_scores(scores)
@@ -138,11 +138,11 @@ def _run(runs: _Runs, fold: Fold, seed: int, folder: Path) -> Generator[Progress
     rows: list[ScoredSlide] = []
     for done, index in enumerate(fold.test):
         yield RunProgress(
-            done, len(fold.test), f"fold {fold.number}, seed {seed}: judging", "slides", fold.number, seed
+            done, len(fold.test), f"fold {fold.number}, seed {seed}: predicting", "slides", fold.number, seed
         )
         slide = runs.cohort.slides[index]
-        store, turns = runs.stores.stores[slide.name], runs.stores.turns.get(slide.name, ())
-        result = predict(bundle, store, turns=turns, device=runs.device, token=runs.token)
+        store, transformed = runs.stores.stores[slide.name], runs.stores.transformed.get(slide.name, ())
+        result = predict(bundle, store, transformed=transformed, device=runs.device, token=runs.token)
         rows.append(ScoredSlide.of(slide, (fold.number, seed), result.n_views, result.mean, result.std))
     _with_test(bundle, rows).save(folder)
     write_scores(scores, rows, runs.cohort.class_names)

@@ -55,13 +55,13 @@ the numbers are mildly optimistic.
 
 ## Make it again
 
-`napari-nic models train-demo --out lesion-demo` paints, compresses, trains and judges in
+`napari-nic models train-demo --out lesion-demo` paints, compresses, trains and predicts in
 some minutes (seed {seed}). Licence: {licence}.
 """
 
 
 def write_card(folder: Path, card: BundleCard) -> Path:
-    """Write ``CARD.md`` beside a trained and judged bundle."""
+    """Write ``CARD.md`` beside a trained and evaluated bundle."""
     test = card.metrics["test"]
     maps = test["localisation"]
     rows = [

@@ -1,4 +1,4 @@
-"""A cohort of synthetic slides, compressed: what the demonstration model is trained and judged on."""
+"""A cohort of synthetic slides, compressed: what the demonstration model is trained and evaluated on."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from napari_nic.annotations import rasterise, read_annotations
-from napari_nic.compress import compress, prepare_store
 from napari_nic.encoders import Encoder
 from napari_nic.geometry import Placement
 from napari_nic.jobs import CancellationToken, Progress
+from napari_nic.pipeline import iter_compress, prepare_store
 from napari_nic.slides import open_slide
 from napari_nic.synthetic import Lesion, SyntheticSlideSpec, write_slide
 
@@ -124,7 +124,7 @@ def _compress_one(
 ) -> CohortSlide:
     made = write_slide(folder / f"{name}.tif", spec, told=lambda _: token.checkpoint())
     with open_slide(made.path) as slide, prepare_store(slide, encoder, token=token) as store:
-        for _ in compress(slide, encoder, store, token=token):
+        for _ in iter_compress(slide, encoder, store, token=token):
             pass
         return CohortSlide(
             name=name,

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_nic.annotations import Agreement, AnnotationSet, agreement, rasterise, read_annotations
-from napari_nic.compress import compress, prepare_store
-from napari_nic.compressed import CompressedSlide, export_store
 from napari_nic.demo.pictures import save_picture, slide_picture
 from napari_nic.demo.sample import demo_slide
 from napari_nic.demo.training import DEMO_BUNDLE, INSIDE, LESION
+from napari_nic.embeddings import CompressedSlide, export_store
 from napari_nic.encoders import load_encoder
 from napari_nic.explain import Overlay, grad_cam, pca_overlay, prediction_overlay, saliency_overlay
 from napari_nic.jobs import CancellationToken, Progress
+from napari_nic.pipeline import iter_compress, prepare_store
 from napari_nic.slide_models import ModelBundle, Prediction, predict
 from napari_nic.slides import Overview, Slide, open_slide, read_overview
 
@@ -95,7 +95,7 @@ def _compressed(
 ) -> Generator[Progress, None, CompressedSlide]:
     encoder = load_encoder(model.card.encoder_name)
     store = prepare_store(slide, encoder, path=out / f"{slide.name}.nic.zarr", overwrite=True, token=token)
-    yield from compress(slide, encoder, store, token=token)
+    yield from iter_compress(slide, encoder, store, token=token)
     return store
 
 

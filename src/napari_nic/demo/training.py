@@ -95,7 +95,7 @@ class BundleTrained(Progress):
 def train_demo_bundle(
     folder: Path | str, options: DemoTraining | None = None, token: CancellationToken | None = None
 ) -> Iterator[Progress]:
-    """Paint and compress a cohort, train on its slides' labels alone, judge on slides held out, and save.
+    """Paint and compress a cohort, train on its slides' labels alone, evaluate on slides held out, and save.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def train_demo_bundle(
     slides = yield from compress_cohort(specs, encoder, token=token)
     first, second = counts[0], counts[0] + counts[1]
     bundle = yield from _train(options, encoder.spec, slides[:first], slides[first:second], token)
-    metrics = yield from judge(bundle, slides[second:], token)
+    metrics = yield from evaluate(bundle, slides[second:], token)
     card = replace(bundle.card, metrics=dict(bundle.card.metrics) | {"test": metrics})
     bundle = replace(bundle, card=card)
     folder = bundle.save(folder)
@@ -180,7 +180,7 @@ def _labelled(slide: CohortSlide) -> LabelledSlide:
     return LabelledSlide(slide.name, slide.codes, slide.mask, slide.label)
 
 
-def judge(
+def evaluate(
     bundle: ModelBundle, slides: Sequence[CohortSlide], token: CancellationToken | None = None
 ) -> Generator[Progress, None, dict[str, Any]]:
     """Measure a model on slides that it never saw.
@@ -202,7 +202,7 @@ def judge(
     maps: dict[str, list[Agreement]] = {name: [] for name in (*METHODS, CELL_SCORES)}
     for index, slide in enumerate(slides):
         token.checkpoint()
-        yield Progress(index, len(slides), "judging held-out slides", "slides")
+        yield Progress(index, len(slides), "evaluating on held-out slides", "slides")
         prediction = predict_codes(bundle, slide.codes, slide.mask, slide.placement, token=token)
         scores.append(float(prediction.mean[LESION]))
         inside = (slide.lesion >= INSIDE) & slide.mask

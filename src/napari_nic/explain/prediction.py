@@ -85,6 +85,6 @@ def _about(prediction: Prediction) -> str:
         "; no calibrated probability of the cell" if card.task == "classification" else ", not the cell alone"
     )
     return (
-        f"Model {card.name!r} judges the surroundings of each cell ({card.network.least_size} cells across)"
+        f"Model {card.name!r} scores the surroundings of each cell ({card.network.least_size} cells across)"
         f"{kind}. Whole slide: {prediction.summary}."
     )

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from napari_nic.compress import BlocksDone, compress, preparing_store
-from napari_nic.compressed import CompressedSlide
+from napari_nic.embeddings import CompressedSlide
 from napari_nic.encoders import Encoder, EncoderSpec, get_spec, load_encoder
 from napari_nic.geometry import RegionPx
 from napari_nic.jobs import CancellationToken, Outcome, Progress
+from napari_nic.pipeline import BlocksDone, iter_compress, preparing_store
 from napari_nic.plugin.compress_options import CompressOptions
 from napari_nic.plugin.no_triton import keep_triton_out
 from napari_nic.plugin.painting import Painter, Picture
@@ -179,7 +179,7 @@ def _paint_reports(
     request: CompressRequest, encoder: Encoder, store: CompressedSlide, token: CancellationToken
 ) -> Generator[object, None, None]:
     painter = Painter(store, token)
-    reports = compress(
+    reports = iter_compress(
         request.slide,
         encoder,
         store,

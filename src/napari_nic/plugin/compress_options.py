@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from napari_nic.compress import GridOptions
-from napari_nic.compress.prepare import MIN_TISSUE
-from napari_nic.compressed import CompressedSlide
+from napari_nic.embeddings import CompressedSlide
+from napari_nic.pipeline import GridOptions
+from napari_nic.pipeline.prepare import MIN_TISSUE
 
 
 @dataclass(frozen=True)

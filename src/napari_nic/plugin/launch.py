@@ -51,7 +51,7 @@ class ViewRequest:
     paths : tuple of Path
         Slides and compressed slides.
     model : str or Path, optional
-        Bundle that judges them, by name or folder.
+        Bundle that predicts them, by name or folder.
     annotations : tuple of Path
         Shown on the last slide.
     mpp : float, optional

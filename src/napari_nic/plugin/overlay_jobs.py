@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 
-from napari_nic.compressed import CompressedSlide
+from napari_nic.embeddings import CompressedSlide
 from napari_nic.explain import Overlay, channel_overlay, pca_overlay
 from napari_nic.jobs import CancellationToken
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_nic.compress import BlockCodes
-from napari_nic.compressed import CompressedSlide
+from napari_nic.embeddings import CompressedSlide
 from napari_nic.explain import LivePca, PcaModel
 from napari_nic.jobs import CancellationToken
+from napari_nic.pipeline import BlockCodes
 
 WHITE = 255
 

@@ -17,7 +17,7 @@ from napari_nic.plugin.settings import Settings
 from napari_nic.slides import Slide, choice_options, open_slide, slide_suffixes, told_suffixes
 
 if TYPE_CHECKING:
-    from napari_nic.compressed import CompressedSlide
+    from napari_nic.embeddings import CompressedSlide
     from napari_nic.plugin.annotation_jobs import ReadFile
 
 ANNOTATION_SUFFIXES = (".geojson", ".xml", ".annotations")
@@ -85,7 +85,7 @@ def read_store(path: Path) -> list[LayerData]:
     NicError
         If it is no store, or nothing is encoded yet.
     """
-    from napari_nic.compressed import CompressedSlide
+    from napari_nic.embeddings import CompressedSlide
     from napari_nic.plugin.overlay_jobs import store_pca
 
     store = CompressedSlide.open(path)

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Literal
 import cv2
 import numpy as np
 
-from napari_nic.compress.pipeline import usable_cores
 from napari_nic.disk import write_text
 from napari_nic.encoders.store import user_encoders_folder
 from napari_nic.errors import WeightsError
 from napari_nic.jobs import CancellationToken, Progress
 from napari_nic.patches import TileFolder
+from napari_nic.pipeline.run import usable_cores
 from napari_nic.plugin.low_priority import at_low_priority
 from napari_nic.plugin.no_triton import keep_triton_out
 from napari_nic.plugin.training_patches import SlidePatches, read_slides

@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_nic.jobs import CancellationToken
 from napari_nic.slide_models.card import BundleCard
-from napari_nic.slide_models.inputs import TURNS, crop_odds, draw_corner
+from napari_nic.slide_models.inputs import N_DIHEDRAL, crop_odds, draw_corner
 from napari_nic.slide_models.sources import TrainingSlide
 
 AHEAD = 2
@@ -20,12 +20,12 @@ AHEAD = 2
 
 @dataclass(frozen=True)
 class CropPlan:
-    """A crop that will be cut: of which slide, from which cell on, and how it is turned."""
+    """A crop that will be cut: of which slide, from which cell on, and how it is transformed."""
 
     slide: int
     top: int
     left: int
-    turn: int
+    transform: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +78,7 @@ class CropSampler:
 
     def cut(self, plans: Sequence[CropPlan]) -> CropBatch:
         """Cut what was drawn."""
-        crops = [self.slides[p.slide].crop(p.top, p.left, self.side, p.turn) for p in plans]
+        crops = [self.slides[p.slide].crop(p.top, p.left, self.side, p.transform) for p in plans]
         chosen = [self.slides[p.slide] for p in plans]
         return CropBatch(
             np.stack([codes for codes, _ in crops]),
@@ -108,7 +108,7 @@ class CropSampler:
         group = self._groups[int(rng.integers(len(self._groups)))]
         index = int(group[int(rng.integers(len(group)))])
         top, left = draw_corner(self._odds[index], self.side, rng)
-        return CropPlan(index, top, left, int(rng.integers(TURNS)))
+        return CropPlan(index, top, left, int(rng.integers(N_DIHEDRAL)))
 
 
 def groups_of(card: BundleCard, slides: Sequence[TrainingSlide]) -> list[np.ndarray]:

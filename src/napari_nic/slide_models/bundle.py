@@ -16,10 +16,10 @@ from platformdirs import user_data_dir
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from napari_nic.compressed import CompressedSlide, StoreHeader
-from napari_nic.compressed.header import IDENTITY_KEYS
 from napari_nic.descriptions import read_json, sealed, unsealed
 from napari_nic.disk import check_regular, replacing
+from napari_nic.embeddings import CompressedSlide, StoreHeader
+from napari_nic.embeddings.header import IDENTITY_KEYS
 from napari_nic.errors import BundleError, NicError, UnknownNameError
 from napari_nic.slide_models.card import BundleCard
 from napari_nic.slide_models.inputs import Standardiser
@@ -118,7 +118,7 @@ class ModelBundle:
         self.check_header(store.header)
 
     def network(self) -> GridNet:
-        """Build the network, ready to judge (dropout off, running means used).
+        """Build the network, ready to predict (dropout off, running means used).
 
         Raises
         ------

@@ -67,5 +67,5 @@ class GridNet(nn.Module, ABC):
         return self.pooled(self.features(x))
 
     def folded(self) -> Self:
-        """Become the same function in fewer operations, for judging only; returns itself."""
+        """Become the same function in fewer operations, for prediction only; returns itself."""
         return self

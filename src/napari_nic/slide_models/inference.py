@@ -12,14 +12,14 @@ from napari_nic.jobs import CancellationToken
 from napari_nic.slide_models.bundle import ModelBundle
 from napari_nic.slide_models.canvas import Canvas
 from napari_nic.slide_models.gridnet import GridNet
-from napari_nic.slide_models.inputs import TURNS
+from napari_nic.slide_models.inputs import N_DIHEDRAL
 from napari_nic.slide_models.striped import features_in_strips
 
 _BATCH_CELLS = 400 * 400
 """Cells in one batch of crops: beyond this, larger batches are not faster and need memory."""
 
 
-class Judge:
+class Predictor:
     """A bundle's network on a device.
 
     Parameters
@@ -39,29 +39,30 @@ class Judge:
         """Bring windows (B, rows, cols, C) to the device as (B, C, rows, cols), without moving them about."""
         return torch.from_numpy(np.ascontiguousarray(windows)).permute(0, 3, 1, 2).to(self.device)
 
-    def turns_outputs(self, view: Callable[[int], np.ndarray]) -> np.ndarray:
-        """Judge a crop in its eight positions.
+    def dihedral_outputs(self, view: Callable[[int], np.ndarray]) -> np.ndarray:
+        """Predict a crop in its eight positions.
 
         Parameters
         ----------
         view : callable
-            Gives the crop after a turn, 0 to 7: float32 (R, R, C). Called once for each, when it is needed.
+            Gives the crop after a dihedral transform, 0 to 7: float32 (R, R, C). Called once for each, when
+            it is needed.
 
         Returns
         -------
         ndarray of float32, (8, outputs)
         """
         side = self.card.crop_size
-        size = max(1, min(TURNS, _BATCH_CELLS // side**2))
-        # One batch for all turns: new memory costs as much as a turn.
+        size = max(1, min(N_DIHEDRAL, _BATCH_CELLS // side**2))
+        # One batch for all transforms: new memory costs as much as one of them.
         batch = np.empty((size, side, side, self.card.network.code_size), np.float32)
         outputs = []
         with torch.inference_mode():
-            for start in range(0, TURNS, size):
-                turns = range(start, min(TURNS, start + size))
-                for place, turn in enumerate(turns):
-                    batch[place] = view(turn)
-                outputs.append(self.net(self.tensor(batch[: len(turns)])).cpu().numpy())
+            for start in range(0, N_DIHEDRAL, size):
+                transformed = range(start, min(N_DIHEDRAL, start + size))
+                for place, transform in enumerate(transformed):
+                    batch[place] = view(transform)
+                outputs.append(self.net(self.tensor(batch[: len(transformed)])).cpu().numpy())
         return np.concatenate(outputs)
 
     def location_outputs(self, canvas: Canvas, token: CancellationToken | None = None) -> np.ndarray:

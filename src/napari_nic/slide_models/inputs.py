@@ -1,4 +1,4 @@
-"""From codes to what the network sees: standardised, padded with zeros, cropped, turned."""
+"""From codes to what the network sees: standardised, padded with zeros, cropped, rotated and mirrored."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Self
 
 import numpy as np
 
-from napari_nic.compressed.interchange.npy_format import distance_map
-from napari_nic.compressed.turns import TURNS, turned
+from napari_nic.embeddings.dihedral import N_DIHEDRAL, apply_dihedral
+from napari_nic.embeddings.interchange.npy_format import distance_map
 from napari_nic.errors import InvalidParameterError
 
 __all__ = [
-    "TURNS",
+    "N_DIHEDRAL",
     "Standardiser",
+    "apply_dihedral",
     "corner",
     "crop_odds",
     "draw_corner",
     "frame",
-    "judging_corners",
-    "turned",
+    "prediction_corners",
 ]
 
 _LEAST_STD = 1e-6
@@ -117,8 +117,8 @@ def crop_odds(mask: np.ndarray) -> np.ndarray:
     return distance_map(mask)
 
 
-def judging_corners(mask: np.ndarray, side: int, count: int) -> list[tuple[int, int]]:
-    """Return corners of the crops that judge a slide: centred on `count` evenly spaced encoded cells.
+def prediction_corners(mask: np.ndarray, side: int, count: int) -> list[tuple[int, int]]:
+    """Return corners of the crops that a slide is predicted from: centred on `count` encoded cells.
 
     Cells are counted in reading order. A slide that fits into one crop gets one.
     """

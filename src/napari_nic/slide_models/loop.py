@@ -19,7 +19,7 @@ from napari_nic.slide_models.bundle import ModelBundle
 from napari_nic.slide_models.checkpoint import Checkpoint, optimiser_tensors, restore_optimiser, resuming
 from napari_nic.slide_models.gridnet import GridNet
 from napari_nic.slide_models.heads import Head, joint_network
-from napari_nic.slide_models.inputs import Standardiser, judging_corners
+from napari_nic.slide_models.inputs import Standardiser, prediction_corners
 from napari_nic.slide_models.metrics import METRIC_NAMES
 from napari_nic.slide_models.resume import TrainingState, check_same, identity_of
 from napari_nic.slide_models.sources import Cells, TrainingSlide
@@ -122,7 +122,7 @@ class TrainingLoop:
         return float(loss.detach())
 
     def _outputs(self, cells: Cells) -> torch.Tensor:
-        """Judge crops (B, R, R, C) and their masks: Tensor of float32, (B, outputs)."""
+        """Predict crops (B, R, R, C) and their masks: Tensor of float32, (B, outputs)."""
         half = self.settings.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             outputs: torch.Tensor = self.net(self._standardised(*cells))
@@ -136,22 +136,22 @@ class TrainingLoop:
         return values.permute(0, 3, 1, 2)
 
     def _validate(self, token: CancellationToken) -> tuple[float, list[float]]:
-        """Return loss and each task's metric on the validation slides, each judged by its mean output."""
+        """Return loss and each task's metric on the validation slides, each by its mean output."""
         self.net.eval()
         outputs = []
         with torch.inference_mode():
             for slide in self.validation:
                 token.checkpoint()
-                outputs.append(self._judge(slide))
+                outputs.append(self._predict(slide))
         stacked = np.stack(outputs)
         labels = [target.validation for target in self.targets]
         loss = float(joint_loss(self.targets, torch.from_numpy(stacked), labels))
         return loss, [target.metric(stacked) for target in self.targets]
 
-    def _judge(self, slide: TrainingSlide) -> np.ndarray:
+    def _predict(self, slide: TrainingSlide) -> np.ndarray:
         side = self.card.crop_size
         each = []
-        for top, left in judging_corners(slide.mask, side, _VALIDATION_CROPS):
+        for top, left in prediction_corners(slide.mask, side, _VALIDATION_CROPS):
             codes, mask = slide.crop(top, left, side)
             each.append(self._outputs((codes[None], mask[None])).cpu().numpy()[0])
         return np.asarray(np.mean(each, axis=0), np.float32)

@@ -39,7 +39,7 @@ def spearman(scores: np.ndarray, values: np.ndarray) -> float:
 
 
 def mean_class_auc(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Mean over classes of each one's AUC against the rest; nan where no class can be judged.
+    """Mean over classes of each one's AUC against the rest; nan where no class can be scored.
 
     Parameters
     ----------

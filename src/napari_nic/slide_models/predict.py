@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_nic.compressed import CompressedSlide
-from napari_nic.compressed.turns import open_turns
+from napari_nic.embeddings import CompressedSlide
+from napari_nic.embeddings.dihedral import open_transformed
 from napari_nic.errors import InvalidParameterError
 from napari_nic.geometry import Placement
 from napari_nic.jobs import CancellationToken
 from napari_nic.slide_models.bundle import ModelBundle
 from napari_nic.slide_models.canvas import Canvas
 from napari_nic.slide_models.card import BundleCard
-from napari_nic.slide_models.inputs import TURNS, judging_corners, turned
+from napari_nic.slide_models.inputs import N_DIHEDRAL, apply_dihedral, prediction_corners
 from napari_nic.slide_models.sources import StoredSlide
 
 if TYPE_CHECKING:
-    from napari_nic.slide_models.inference import Judge
+    from napari_nic.slide_models.inference import Predictor
 
 TEST_CROPS = 10
-"""Crops that judge a slide larger than one (T of Tellez et al. 2019)."""
+"""Crops that a slide is predicted from larger than one (T of Tellez et al. 2019)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,7 @@ class Prediction:
     Attributes
     ----------
     card : BundleCard
-        The model that judged.
+        The model that predicted.
     mean, std : ndarray of float32, (K,)
         Per class (probabilities), regressed value or risk, over all views of the slide.
     n_crops, n_views : int
@@ -46,9 +46,9 @@ class Prediction:
         Encoded cells.
     placement : Placement
         Of the cells, in micrometres.
-    turned_patches : bool
-        Whether patches were turned and encoded anew (the augmentation of the paper), or only the places of
-        the codes were turned.
+    transformed_patches : bool
+        Whether patches were transformed and encoded anew (the augmentation of the paper), or only the places
+        of the codes were.
     """
 
     card: BundleCard
@@ -59,7 +59,7 @@ class Prediction:
     cell_scores: np.ndarray
     mask: np.ndarray
     placement: Placement
-    turned_patches: bool = False
+    transformed_patches: bool = False
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -73,9 +73,11 @@ class Prediction:
 
     @property
     def views(self) -> str:
-        """What the slide score is the mean of: ``"10 crops x 8 turns of the grid"``."""
-        turned = "turns, patches encoded anew" if self.turned_patches else "turns of the grid"
-        return f"{self.n_crops} crop{'s' * (self.n_crops != 1)} x {TURNS} {turned}"
+        """What the slide score is the mean of: ``"10 crops x 8 dihedral transforms of the grid"``."""
+        transforms = "dihedral transforms" + (
+            ", patches encoded anew" if self.transformed_patches else " of the grid"
+        )
+        return f"{self.n_crops} crop{'s' * (self.n_crops != 1)} x {N_DIHEDRAL} {transforms}"
 
     @property
     def scores_text(self) -> str:
@@ -91,7 +93,7 @@ class Prediction:
 
     @property
     def summary(self) -> str:
-        """One line for people: ``"lesion: 0.93 ± 0.02 (10 crops x 8 turns of the grid)"``."""
+        """One line for people: ``"lesion: 0.93 ± 0.02 (10 crops x 8 dihedral transforms of the grid)"``."""
         return f"{self.scores_text} ({self.views})"
 
 
@@ -99,19 +101,20 @@ def predict(
     bundle: ModelBundle,
     store: CompressedSlide,
     *,
-    turns: Sequence[CompressedSlide] | None = None,
+    transformed: Sequence[CompressedSlide] | None = None,
     device: str = "auto",
     token: CancellationToken | None = None,
 ) -> Prediction:
-    """Judge a compressed slide by the cells that are encoded so far; see :func:`predict_codes`.
+    """Predict a compressed slide by the cells that are encoded so far; see :func:`predict_codes`.
 
     Parameters
     ----------
     bundle : ModelBundle
     store : CompressedSlide
-    turns : sequence of CompressedSlide, optional
-        Codes of the patches turned 1 to 7 times. By default those that the store holds, if they are complete
-        (``compress --augment 8``); where there are none, only the places of the codes are turned.
+    transformed : sequence of CompressedSlide, optional
+        Codes of the patches under the dihedral transforms 1 to 7. By default those that the store holds, if
+        they are complete (``compress --augment 8``); where there are none, only the places of the codes
+        are transformed.
     device : str
     token : CancellationToken, optional
 
@@ -122,16 +125,20 @@ def predict(
     InvalidParameterError
         If no cell is encoded.
     StoreMismatchError
-        If the turned patches that the store holds are of another slide, grid or encoder.
+        If the transformed patches that the store holds are of another slide, grid or encoder.
     CancelledError
     """
     bundle.check_store(store)
     mask = store.encoded()
-    turns = open_turns(store) if turns is None else tuple(turns)
-    source = StoredSlide(store.path.name, store, mask, label=math.nan, turns=turns) if turns else None
+    transformed = open_transformed(store) if transformed is None else tuple(transformed)
+    source = (
+        StoredSlide(store.path.name, store, mask, label=math.nan, transformed=transformed)
+        if transformed
+        else None
+    )
     token = token or CancellationToken()
     seen = _Seen(bundle, store.read(token=token), mask, store.grid.placement, source)
-    return _judge(seen, device, token)
+    return _predict(seen, device, token)
 
 
 def predict_codes(
@@ -143,7 +150,7 @@ def predict_codes(
     device: str = "auto",
     token: CancellationToken | None = None,
 ) -> Prediction:
-    """Judge codes.
+    """Predict from codes.
 
     Parameters
     ----------
@@ -159,46 +166,46 @@ def predict_codes(
     Notes
     -----
     Slide score: mean and standard deviation over T = 10 crops, evenly spaced over the encoded cells, times
-    eight turns and mirrors (Tellez et al. 2019, section 4). Only places are turned, codes are not made anew;
-    with codes of turned patches at hand :func:`predict` takes those, as the paper does. A slide that fits
-    into one crop is one crop, centred and padded with zeros.
+    the eight dihedral transforms (Tellez et al. 2019, section 4). Only places are transformed, codes are not
+    made anew; with codes of transformed patches at hand :func:`predict` takes those, as the paper does. A
+    slide that fits into one crop is one crop, centred and padded with zeros.
 
     Cell score: the head of the network, trained on the mean of the last feature map, applied to each single
-    location of it, and interpolated linearly between locations' centres. It says how the model judges the
+    location of it, and interpolated linearly between locations' centres. It says how the model scores the
     surroundings of the cell (as many cells as ``card.network.least_size`` across, not the cell alone), and
     is more extreme than the slide score; it is no calibrated probability of the cell.
     """
-    return _judge(_Seen(bundle, codes, mask, placement), device, token or CancellationToken())
+    return _predict(_Seen(bundle, codes, mask, placement), device, token or CancellationToken())
 
 
 @dataclass(frozen=True, eq=False)
 class _Seen:
-    """What is judged, and by what; `turned` gives crops of turned patches, where they were encoded."""
+    """What is predicted, and by what; `transformed` gives crops of transformed patches if there are any."""
 
     bundle: ModelBundle
     codes: np.ndarray
     mask: np.ndarray
     placement: Placement
-    turned: StoredSlide | None = None
+    apply_dihedral: StoredSlide | None = None
 
     def views(self, corner: tuple[int, int]) -> Callable[[int], np.ndarray]:
-        """Return what gives a crop as the network sees it after a turn: float32 (R, R, C)."""
-        side, standardiser, source = self.bundle.card.crop_size, self.bundle.standardiser, self.turned
+        """Return what gives a crop as the network sees it after a transform: float32 (R, R, C)."""
+        side, standardiser, source = self.bundle.card.crop_size, self.bundle.standardiser, self.apply_dihedral
         if source is not None:
-            return lambda turn: standardiser.apply(*source.crop(*corner, side, turn))
+            return lambda transform: standardiser.apply(*source.crop(*corner, side, transform))
         canvas = Canvas(self.codes, self.mask, standardiser, (side, side), (-corner[0], -corner[1]))
-        return partial(turned, canvas.rows(0, side))
+        return partial(apply_dihedral, canvas.rows(0, side))
 
 
-def _judge(seen: _Seen, device: str, token: CancellationToken) -> Prediction:
-    from napari_nic.slide_models.inference import Judge
+def _predict(seen: _Seen, device: str, token: CancellationToken) -> Prediction:
+    from napari_nic.slide_models.inference import Predictor
 
     if not seen.mask.any():
         raise InvalidParameterError(
             "no cell of the slide is encoded yet", hint="compress the slide, or a part of it, first"
         )
-    judge = Judge(seen.bundle, device=device)
-    scores, n_crops = _slide_scores(judge, seen, token)
+    predictor = Predictor(seen.bundle, device=device)
+    scores, n_crops = _slide_scores(predictor, seen, token)
     token.checkpoint()
     return Prediction(
         card=seen.bundle.card,
@@ -206,39 +213,39 @@ def _judge(seen: _Seen, device: str, token: CancellationToken) -> Prediction:
         std=scores.std(axis=0),
         n_crops=n_crops,
         n_views=len(scores),
-        cell_scores=_cell_scores(judge, seen, token),
+        cell_scores=_cell_scores(predictor, seen, token),
         mask=seen.mask,
         placement=seen.placement,
-        turned_patches=seen.turned is not None,
+        transformed_patches=seen.apply_dihedral is not None,
     )
 
 
-def _slide_scores(judge: Judge, seen: _Seen, token: CancellationToken) -> tuple[np.ndarray, int]:
+def _slide_scores(predictor: Predictor, seen: _Seen, token: CancellationToken) -> tuple[np.ndarray, int]:
     """Return the scores (views, K) of all crops in all positions, and the number of crops."""
     card = seen.bundle.card
-    corners = judging_corners(seen.mask, card.crop_size, TEST_CROPS)
-    views = [judge.turns_outputs(_checked_view(seen.views(corner), token)) for corner in corners]
+    corners = prediction_corners(seen.mask, card.crop_size, TEST_CROPS)
+    views = [predictor.dihedral_outputs(_checked_view(seen.views(corner), token)) for corner in corners]
     return scores_of(np.concatenate(views), card), len(corners)
 
 
 def _checked_view(view: Callable[[int], np.ndarray], token: CancellationToken) -> Callable[[int], np.ndarray]:
-    """Come to a checkpoint before each turn: one of a large crop takes a second."""
+    """Come to a checkpoint before each transform: one of a large crop takes a second."""
 
-    def turn_of(turn: int) -> np.ndarray:
+    def view_of(transform: int) -> np.ndarray:
         token.checkpoint()
-        return view(turn)
+        return view(transform)
 
-    return turn_of
+    return view_of
 
 
-def _cell_scores(judge: Judge, seen: _Seen, token: CancellationToken) -> np.ndarray:
+def _cell_scores(predictor: Predictor, seen: _Seen, token: CancellationToken) -> np.ndarray:
     """Return the scores (rows, cols, K) of cells."""
     bundle, mask = seen.bundle, seen.mask
     grid = bundle.card.network.features()
     # Padded by half of what a location sees, so that location i is centred on cell i * step.
     shape = (grid.covering(mask.shape[0]), grid.covering(mask.shape[1]))
     canvas = Canvas(seen.codes, mask, bundle.standardiser, shape, (grid.start, grid.start))
-    locations = scores_of(judge.location_outputs(canvas, token), bundle.card)
+    locations = scores_of(predictor.location_outputs(canvas, token), bundle.card)
     return grid.to_cells(locations, (mask.shape[0], mask.shape[1]), inset=canvas.inset)
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from napari_nic.compressed.header import IDENTITY_KEYS
+from napari_nic.embeddings.header import IDENTITY_KEYS
 from napari_nic.errors import InvalidParameterError
 from napari_nic.slide_models.heads import Head
 from napari_nic.slide_models.sources import TrainingSlide

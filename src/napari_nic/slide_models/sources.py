@@ -8,9 +8,9 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from napari_nic.compressed import CompressedSlide
-from napari_nic.compressed.layout import SHARD
-from napari_nic.compressed.turns import turned
+from napari_nic.embeddings import CompressedSlide
+from napari_nic.embeddings.dihedral import apply_dihedral
+from napari_nic.embeddings.layout import SHARD
 from napari_nic.errors import InvalidParameterError
 from napari_nic.slide_models.inputs import frame
 
@@ -41,8 +41,8 @@ class TrainingSlide(Protocol):
     def code_size(self) -> int:
         """Channels C of the codes."""
 
-    def crop(self, top: int, left: int, side: int, turn: int = 0) -> Cells:
-        """Cut a square out, which may pass the edges, and turn it; see :func:`turned`."""
+    def crop(self, top: int, left: int, side: int, transform: int = 0) -> Cells:
+        """Cut a square out, which may pass the edges, and transform it; see :func:`apply_dihedral`."""
 
     def strips(self) -> Iterator[Cells]:
         """Go through the slide once, in pieces that bound memory."""
@@ -62,9 +62,9 @@ class LabelledSlide:
         Class number, value to be regressed, or time until the event or the end of observation.
     event : bool
         Whether the event was observed; for survival only.
-    turns : tuple of ndarray
-        Codes of the patches turned 1 to 7 times, see :mod:`napari_nic.compressed.turns`; if empty, only
-        places are turned.
+    transformed : tuple of ndarray
+        Codes of the patches under the dihedral transforms 1 to 7, see
+        :mod:`napari_nic.embeddings.dihedral`; if empty, only places are transformed.
     """
 
     name: str
@@ -72,7 +72,7 @@ class LabelledSlide:
     mask: np.ndarray
     label: float
     event: bool = True
-    turns: tuple[np.ndarray, ...] = ()
+    transformed: tuple[np.ndarray, ...] = ()
 
     def __post_init__(self) -> None:
         if self.codes.ndim != 3 or self.codes.shape[:2] != self.mask.shape:
@@ -89,10 +89,10 @@ class LabelledSlide:
         label: float,
         *,
         event: bool = True,
-        turns: Sequence[CompressedSlide] = (),
+        transformed: Sequence[CompressedSlide] = (),
     ) -> Self:
-        """Read a store, and those of its turned patches."""
-        codes = tuple(turn.read() for turn in turns)
+        """Read a store, and those of its transformed patches."""
+        codes = tuple(transform.read() for transform in transformed)
         return cls(store.header.slide_name, store.read(), store.encoded(), label, event, codes)
 
     @property
@@ -100,11 +100,11 @@ class LabelledSlide:
         """Channels C of the codes."""
         return int(self.codes.shape[-1])
 
-    def crop(self, top: int, left: int, side: int, turn: int = 0) -> Cells:
-        """Cut a square out, which may pass the edges, and turn it."""
-        source = self.turns[turn - 1] if turn and self.turns else self.codes
+    def crop(self, top: int, left: int, side: int, transform: int = 0) -> Cells:
+        """Cut a square out, which may pass the edges, and transform it."""
+        source = self.transformed[transform - 1] if transform and self.transformed else self.codes
         codes, mask = (frame(array, top, left, (side, side)) for array in (source, self.mask))
-        return turned(codes, turn), turned(mask, turn)
+        return apply_dihedral(codes, transform), apply_dihedral(mask, transform)
 
     def strips(self) -> Iterator[Cells]:
         """Go through the slide once."""
@@ -124,8 +124,8 @@ class StoredSlide:
         Encoded cells.
     label, event
         As of :class:`LabelledSlide`.
-    turns : tuple of CompressedSlide
-        Of the patches turned 1 to 7 times; may be empty.
+    transformed : tuple of CompressedSlide
+        Of the patches under the dihedral transforms 1 to 7; may be empty.
     """
 
     name: str
@@ -133,7 +133,7 @@ class StoredSlide:
     mask: np.ndarray
     label: float
     event: bool = True
-    turns: tuple[CompressedSlide, ...] = ()
+    transformed: tuple[CompressedSlide, ...] = ()
 
     @classmethod
     def from_store(
@@ -142,25 +142,25 @@ class StoredSlide:
         label: float,
         *,
         event: bool = True,
-        turns: Sequence[CompressedSlide] = (),
+        transformed: Sequence[CompressedSlide] = (),
     ) -> Self:
         """Take a store as it is now; cells that are encoded later do not count."""
-        return cls(store.header.slide_name, store, store.encoded(), label, event, tuple(turns))
+        return cls(store.header.slide_name, store, store.encoded(), label, event, tuple(transformed))
 
     @property
     def code_size(self) -> int:
         """Channels C of the codes."""
         return self.store.code_size
 
-    def crop(self, top: int, left: int, side: int, turn: int = 0) -> Cells:
-        """Read a square, which may pass the edges, and turn it; only the shards it touches are opened."""
-        source = self.turns[turn - 1] if turn and self.turns else self.store
+    def crop(self, top: int, left: int, side: int, transform: int = 0) -> Cells:
+        """Read a square, which may pass the edges, and transform it; only shards it touches are opened."""
+        source = self.transformed[transform - 1] if transform and self.transformed else self.store
         rows, cols = (slice(max(0, start), max(0, start + side)) for start in (top, left))
         inner = frame(source.read_cells(rows, cols), top - rows.start, left - cols.start, (side, side))
         mask = frame(self.mask, top, left, (side, side))
         # Cells that another run has encoded since the mask was taken.
         codes = np.where(mask[..., None], inner, np.float16(0))
-        return turned(codes, turn), turned(mask, turn)
+        return apply_dihedral(codes, transform), apply_dihedral(mask, transform)
 
     def strips(self) -> Iterator[Cells]:
         """Read the slide once, one row of shards after the other."""

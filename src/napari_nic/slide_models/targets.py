@@ -114,8 +114,8 @@ def make_targets(
         columns = slice(first, first + head.card.network.outputs)
         learned = head.of(slides)
         scale = LabelScale.of(head.card.task, [outcome.label for outcome in learned if outcome is not None])
-        judged = Labels.of(head.of(validation))
-        targets.append(Target(head.card, columns, head.weight, Labels.of(learned), judged, scale))
+        validated = Labels.of(head.of(validation))
+        targets.append(Target(head.card, columns, head.weight, Labels.of(learned), validated, scale))
         first = columns.stop
     return tuple(targets)
 

@@ -158,7 +158,7 @@ def train_together(
 
     Notes
     -----
-    Crops are centred on cells drawn by the distance map and padded with zeros; each is turned and mirrored
+    Crops are centred on cells drawn by the distance map and padded with zeros; each is rotated and mirrored
     at random (places only). The same seed, data, machine and number of threads give the same model.
     """
     settings = settings or TrainingSettings()

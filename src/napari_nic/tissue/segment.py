@@ -183,7 +183,7 @@ class Look:
         scanned = glass_color(image, self._unscanned)
         if scanned.mean() > glass.mean() + _CLEARLY:
             glass = scanned  # the filling was more frequent
-        # A part is judged as a whole: its rim, blurred by averaging, differs from glass in any case.
+        # A part is taken as a whole: its rim, blurred by averaging, differs from glass in any case.
         self._unscanned = drop_parts_below(
             self._unscanned, lambda band: _differs(image[band], glass).astype(np.float32), 0.5
         )

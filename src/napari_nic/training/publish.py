@@ -21,7 +21,7 @@ from napari_nic.training.log import STEPS_FILE, read_log
 from napari_nic.training.loop import Sources
 from napari_nic.training.objectives.base import Objective
 from napari_nic.training.pictures import reconstruct
-from napari_nic.training.recipe import JUDGED_PATCHES, TrainRecipe, draw_plain, encoder_spec
+from napari_nic.training.recipe import EVALUATION_PATCHES, TrainRecipe, draw_plain, encoder_spec
 
 LEAST_ERROR = 1e-4
 """Squared grey levels: below it patches are alike, and their ratio to noise (88 dB) says no more."""
@@ -46,11 +46,16 @@ def publish(
     """
     objective.eval()
     counters = read_record(recipe.checkpoint)["counters"]
-    judged = draw_plain(
-        sources.held_out or sources.train, JUDGED_PATCHES, objective.input_size, seed=recipe.options.seed + 1
+    patches = draw_plain(
+        sources.held_out or sources.train,
+        EVALUATION_PATCHES,
+        objective.input_size,
+        seed=recipe.options.seed + 1,
     )
-    measured = reconstruction_quality(objective, judged)
-    objective.finish(draw_plain(sources.train, JUDGED_PATCHES, objective.input_size, recipe.options.seed + 2))
+    measured = reconstruction_quality(objective, patches)
+    objective.finish(
+        draw_plain(sources.train, EVALUATION_PATCHES, objective.input_size, recipe.options.seed + 2)
+    )
     training = {
         "method": objective.title,
         "steps": counters["step"],

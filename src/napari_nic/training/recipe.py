@@ -22,7 +22,7 @@ from napari_nic.training.sets import LoadedSet, TrainingSet, Wanted
 MARGIN = 1.25
 """Patches are drawn so much larger than the network's input: zoom and rotation then show real pixels."""
 
-JUDGED_PATCHES = 4096
+EVALUATION_PATCHES = 4096
 
 
 @dataclass(frozen=True)

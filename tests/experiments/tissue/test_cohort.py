@@ -7,7 +7,7 @@ import pytest
 
 from napari_nic.annotations import rasterise, read_annotations
 from napari_nic.cohorts import read_cohort
-from napari_nic.compressed import CompressedSlide
+from napari_nic.embeddings import CompressedSlide
 from napari_nic.encoders import load_encoder
 from napari_nic.errors import CancelledError, InvalidParameterError
 from napari_nic.experiments.tissue import CohortOptions, write_cohort

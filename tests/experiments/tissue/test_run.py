@@ -96,14 +96,14 @@ def saliency_slide(share, rng):
 
 def test_the_threshold_of_an_area_is_chosen_on_other_slides():
     rng = np.random.default_rng(0)
-    chosen_on, judged = ([saliency_slide(0.2, rng) for _ in range(3)] for _ in range(2))
+    chosen_on, evaluated = ([saliency_slide(0.2, rng) for _ in range(3)] for _ in range(2))
     options = choose_area(chosen_on, "Grad-CAM")
     assert 0.3 < options.threshold <= 1.3
-    found = measure_maps(chosen_on, judged)["Grad-CAM"]
+    found = measure_maps(chosen_on, evaluated)["Grad-CAM"]
     assert found["pixel_auc"] == 1
     assert found["best_jaccard"] == 1
     assert 0.7 < found["jaccard"] <= 1
-    without = measure_maps([], judged)["Grad-CAM"]
+    without = measure_maps([], evaluated)["Grad-CAM"]
     assert without["jaccard"] is None
     assert without["best_jaccard"] == 1
 

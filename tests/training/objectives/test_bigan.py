@@ -14,7 +14,7 @@ def test_the_discriminators_layers_have_spectral_norm_one():
     for _ in range(30):
         critic(torch.randn(4, 3, 64, 64), torch.randn(4, 6))
     with torch.inference_mode():
-        norms = [float(torch.linalg.matrix_norm(layer.weight, 2)) for layer in critic.judge[::2]]
+        norms = [float(torch.linalg.matrix_norm(layer.weight, 2)) for layer in critic.score[::2]]
     assert max(abs(norm - 1) for norm in norms) < 0.05
 
 

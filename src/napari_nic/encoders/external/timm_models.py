@@ -222,7 +222,7 @@ def _checked_config(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def build(architecture: str, model_args: Mapping[str, Any], *, seed: int = 0) -> nn.Module:
-    """Build a network of timm without its classifier, with random weights, ready to judge.
+    """Build a network of timm without its classifier, with random weights, ready to predict.
 
     The caller's random numbers are not moved. Neither names nor arguments fetch or open anything.
 

@@ -16,7 +16,7 @@ from napari_nic.experiments.digits.encoders import encode_patches
 from napari_nic.experiments.digits.glyphs import GLYPH
 from napari_nic.experiments.digits.images import DigitImages
 from napari_nic.experiments.digits.layout import render
-from napari_nic.slide_models.inputs import frame, turned
+from napari_nic.slide_models.inputs import apply_dihedral, frame
 
 MEASURED_ROWS = 100
 """Rows of a picture that the spread of codes is measured on: all rows are alike."""
@@ -158,12 +158,12 @@ class DigitSlide:
         """Channels C of the codes."""
         return self.source.code_size
 
-    def crop(self, top: int, left: int, side: int, turn: int = 0) -> tuple[np.ndarray, np.ndarray]:
-        """Cut a square out, which may pass the edges, and turn it."""
+    def crop(self, top: int, left: int, side: int, transform: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Cut a square out, which may pass the edges, and transform it."""
         codes, mask = (
             frame(array, top, left, (side, side)) for array in (self.source.codes(self.index), self.mask)
         )
-        return turned(codes, turn), turned(mask, turn)
+        return apply_dihedral(codes, transform), apply_dihedral(mask, transform)
 
     def strips(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield evenly spaced rows, at most :data:`MEASURED_ROWS`; in one more row codes are no different."""

@@ -70,7 +70,7 @@ class DigitCritic(PairCritic):
             nn.LeakyReLU(LEAK),
             nn.Flatten(),
         )
-        self.judge = nn.Sequential(
+        self.score = nn.Sequential(
             spectral_norm(nn.Linear(width * LAST_SIDE**2 + code_size, self.DENSE)),
             nn.LeakyReLU(LEAK),
             spectral_norm(nn.Linear(self.DENSE, self.DENSE)),

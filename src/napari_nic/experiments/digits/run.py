@@ -283,7 +283,7 @@ def _card(experiment: Experiment, cell: Cell, source: CodeSource) -> BundleCard:
 def _test(
     experiment: Experiment, cell: Cell, bundle: ModelBundle, token: CancellationToken
 ) -> dict[str, Any]:
-    from napari_nic.experiments.digits.judging import accuracy, by_size, predict_images
+    from napari_nic.experiments.digits.evaluating import accuracy, by_size, predict_images
 
     images = experiment.test_images
     indices = range(experiment.preset.test_count(cell))

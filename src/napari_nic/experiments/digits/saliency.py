@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_nic.compressed.turns import TURNS, turned, turned_back
+from napari_nic.embeddings.dihedral import N_DIHEDRAL, apply_dihedral, undo_dihedral
 from napari_nic.experiments.digits.codes import CodeSource
 from napari_nic.explain import SaliencyMap, grad_cam
 from napari_nic.explain.area import AreaOptions, compare_area, salient_area, smoothed
@@ -146,26 +146,26 @@ def explain_image(
     *,
     device: str = "auto",
 ) -> SaliencyMap:
-    """Explain the class that a model predicts for a picture: the mean map of its eight turns.
+    """Explain the class that a model predicts for a picture: the mean map of its eight dihedral transforms.
 
-    The class is the same however a picture is turned; what changes with the turn is noise.
+    The class is the same however a picture is rotated or mirrored; what changes with it is noise.
     """
-    from napari_nic.experiments.digits.judging import predict_images
+    from napari_nic.experiments.digits.evaluating import predict_images
 
     codes = source.codes(index)
     target = int(predict_images(bundle, source, [index], device=device)[0])
     maps = [
         grad_cam(
             bundle,
-            turned(codes, turn),
-            turned(source.mask, turn),
+            apply_dihedral(codes, transform),
+            apply_dihedral(source.mask, transform),
             target=target,
             method=method,
             device=device,
         )
-        for turn in range(TURNS)
+        for transform in range(N_DIHEDRAL)
     ]
-    mean = np.mean([turned_back(found.values, turn) for turn, found in enumerate(maps)], axis=0)
+    mean = np.mean([undo_dihedral(found.values, transform) for transform, found in enumerate(maps)], axis=0)
     return replace(maps[0], values=mean.astype(np.float32))
 
 

@@ -15,10 +15,9 @@ import numpy as np
 from napari_nic.cohorts import CohortTraining, evaluate_folder, read_cohort, train_cohort
 from napari_nic.cohorts.predictions import PREDICTIONS_FILE, ScoredSlide, read_scores
 from napari_nic.cohorts.training import run_folder
-from napari_nic.compress import compress, prepare_store
-from napari_nic.compressed import CompressedSlide
-from napari_nic.compressed.layout import SUFFIX
 from napari_nic.disk import replacing
+from napari_nic.embeddings import CompressedSlide
+from napari_nic.embeddings.layout import SUFFIX
 from napari_nic.encoders import Encoder
 from napari_nic.experiments.recipes import camelyon16, tupac16
 from napari_nic.experiments.recipes.model import (
@@ -31,6 +30,7 @@ from napari_nic.experiments.recipes.model import (
 )
 from napari_nic.experiments.recipes.published import TABLES, markdown
 from napari_nic.jobs import CancellationToken, Progress
+from napari_nic.pipeline import iter_compress, prepare_store
 from napari_nic.slide_models import ModelBundle, predict
 from napari_nic.slide_models.metrics import ranking
 from napari_nic.slides import Selection, open_slide
@@ -166,7 +166,7 @@ def run_slide_recipe(
     Raises
     ------
     NicError
-        What compressing, training and judging raise.
+        What compressing, training and evaluation raise.
     CancelledError
         The same call goes on from there.
     """
@@ -205,7 +205,7 @@ def subset_results(
     slides : sequence of RecipeSlide
         Of the table.
     rows : sequence of ScoredSlide
-        Each slide judged by the model of the fold that did not see it.
+        Each slide predicted by the model of the fold that did not see it.
 
     Returns
     -------
@@ -256,7 +256,7 @@ def _compress_all(
             open_slide(entry.path, **recipe.opening) as slide,
             prepare_store(slide, encoder, path=path, token=token) as store,
         ):
-            for _ in compress(slide, encoder, store, token=token):
+            for _ in iter_compress(slide, encoder, store, token=token):
                 pass
 
 

@@ -6,7 +6,7 @@
     CRC-VAL-HE-7K/ADI/ADI-TCGA-....tif ...
 
 Tiles of 224 px at 0.5 um/px; the folder is the class. The first set teaches, the second one, of other
-patients, judges.
+patients, is the test set.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ BATCH = 512
 """Tiles that are held in memory at once."""
 
 NOTES = (
-    "Trained on NCT-CRC-HE-100K, judged on CRC-VAL-HE-7K: tiles of other patients.",
+    "Trained on NCT-CRC-HE-100K, evaluated on CRC-VAL-HE-7K: tiles of other patients.",
     "Of a tile the centre is taken, as large as the encoder's patch.",
     "Tiles of the first set do not name their patients: the part of them that validates is drawn by tile.",
 )
@@ -120,7 +120,7 @@ def find_tissue9(folder: Path | str) -> tuple[Path, Path]:
 def run_tile_recipe(
     recipe: TileRecipe, encoder: Encoder, *, token: CancellationToken | None = None
 ) -> Iterator[Progress]:
-    """Encode both sets, train the paper's small network on frozen codes, and judge it.
+    """Encode both sets, train the paper's small network on frozen codes, and evaluate it.
 
     Parameters
     ----------

@@ -32,7 +32,7 @@ SET_ASIDE = 40
 
 NOTES = (
     "The paper set 40 training slides aside for its encoders and does not name them; here a seed chooses.",
-    "The truth of the test slides is not public: submission.csv is what the challenge's makers would judge.",
+    "The truth of the test slides is not public: submission.csv is what its organisers would score.",
 )
 _NUMBER = re.compile(r"TUPAC-TR-(\d+)", re.IGNORECASE)
 

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from napari_nic.annotations import Annotation, AnnotationSet, write_annotations
-from napari_nic.compress import compress, prepare_store
-from napari_nic.compressed.layout import SUFFIX
 from napari_nic.disk import replacing
+from napari_nic.embeddings.layout import SUFFIX
 from napari_nic.encoders import Encoder
 from napari_nic.errors import InvalidParameterError
 from napari_nic.experiments.tissue.mosaic import Composition, Mosaic
@@ -20,6 +19,7 @@ from napari_nic.experiments.tissue.plan import PAINTED, CohortOptions, PlannedSl
 from napari_nic.experiments.tissue.stock import TissueFolders, TissueStock, load_stock, split_stock
 from napari_nic.geometry import Placement
 from napari_nic.jobs import CancellationToken, Progress
+from napari_nic.pipeline import iter_compress, prepare_store
 from napari_nic.slides import open_slide
 from napari_nic.synthetic import Painting, Scene, open_painting, write_pyramid
 from napari_nic.synthetic.layout import FIELD_UM, Layout
@@ -155,7 +155,7 @@ class _Maker:
             opened as slide,
             prepare_store(slide, self.encoder, path=store, tissue=tissue, token=self.token) as written,
         ):
-            for _ in compress(slide, self.encoder, written, token=self.token):
+            for _ in iter_compress(slide, self.encoder, written, token=self.token):
                 pass
 
 

@@ -11,7 +11,7 @@ from typing import Any, get_args
 import numpy as np
 
 from napari_nic.annotations import agreement, rasterise, read_annotations
-from napari_nic.compressed import CompressedSlide
+from napari_nic.embeddings import CompressedSlide
 from napari_nic.explain import SaliencyMap, grad_cam
 from napari_nic.explain.area import AreaOptions, compare_area, salient_area
 from napari_nic.explain.saliency import CamMethod
@@ -59,7 +59,7 @@ class ExplainedSlide:
         return self.maps[METHODS[0]].mask
 
     @property
-    def can_be_judged(self) -> bool:
+    def is_evaluable(self) -> bool:
         """Whether cells lie inside and outside of the lesion."""
         return bool(self.inside.any() and (self.mask & ~self.inside).any())
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from napari_nic.annotations import rasterise, read_annotations
-from napari_nic.compressed import CompressedSlide
+from napari_nic.embeddings import CompressedSlide
 from napari_nic.evaluation.classifiers import CodeTable, get_classifier
 from napari_nic.experiments.tissue.localisation import INSIDE, LESION
 from napari_nic.slide_models.metrics import auc
@@ -45,7 +45,7 @@ class OutlinedCells:
         return cls(name, codes[mask].astype(np.float32), inside[mask])
 
     @property
-    def can_be_judged(self) -> bool:
+    def is_evaluable(self) -> bool:
         """Whether cells lie inside and outside of the lesion."""
         return bool(self.inside.any() and not self.inside.all())
 
@@ -78,16 +78,16 @@ def probe_cells(training: Iterable[OutlinedCells], slides: Iterable[OutlinedCell
     alone can hardly be expected to find it.
     """
     shown = list(training)
-    judged = [slide for slide in slides if slide.can_be_judged]
+    evaluable = [slide for slide in slides if slide.is_evaluable]
     codes, inside = (
         np.concatenate([getattr(slide, what) for slide in shown]) for what in ("codes", "inside")
     )
     table = CodeTable(codes, inside.astype(np.int64), np.zeros(len(codes), np.int64), 2)
-    everything = np.concatenate([codes, *(slide.codes for slide in judged)])
+    everything = np.concatenate([codes, *(slide.codes for slide in evaluable)])
     scores = get_classifier(CLASSIFIER)(table, everything, _SEED)[:, LESION]
-    ends = np.cumsum([len(codes), *(len(slide.codes) for slide in judged)])
+    ends = np.cumsum([len(codes), *(len(slide.codes) for slide in evaluable)])
     learned, *parts = np.split(scores, ends[:-1])
-    found = [float(auc(part, slide.inside)) for part, slide in zip(parts, judged, strict=True)]
+    found = [float(auc(part, slide.inside)) for part, slide in zip(parts, evaluable, strict=True)]
     return {
         "training_cells": len(codes),
         "training_pixel_auc": float(auc(learned, inside)),

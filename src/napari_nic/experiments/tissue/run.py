@@ -20,9 +20,8 @@ from napari_nic.cohorts import (
     train_cohort,
 )
 from napari_nic.cohorts.training import run_folder
-from napari_nic.compress import compress, prepare_store
-from napari_nic.compressed import default_store_path
 from napari_nic.disk import replacing
+from napari_nic.embeddings import default_store_path
 from napari_nic.encoders import DEFAULT_ENCODER, Encoder, load_encoder
 from napari_nic.errors import UnknownNameError
 from napari_nic.evaluation.classifiers import get_classifier
@@ -40,6 +39,7 @@ from napari_nic.experiments.tissue.regions import write_regions
 from napari_nic.experiments.tissue.stock import TissueFolders
 from napari_nic.jobs import CancellationToken, Progress
 from napari_nic.patches.tiles import TileFolder
+from napari_nic.pipeline import iter_compress, prepare_store
 from napari_nic.slide_models import ModelBundle, TrainingSettings
 from napari_nic.slide_models.metrics import auc
 from napari_nic.slides import open_slide
@@ -179,7 +179,7 @@ def run_tissue(experiment: TissueExperiment, *, token: CancellationToken | None 
         "tissue": None if experiment.folders is None else experiment.folders.to_dict(),
         "slides": {part: preset.cohort.count(part) for part in ("train", "validation", "test")},
         "scores": _scores(scores, explained["test"]),
-        "saliency": measure_maps(_judged(explained["validation"]), _judged(explained["test"])),
+        "saliency": measure_maps(_evaluable(explained["validation"]), _evaluable(explained["test"])),
     }
     shown = _outlined(cohort, folder / SLIDES_FOLDER, "train")
     yield Progress(0, 0, "learning from outlines, for comparison", "slides")
@@ -240,8 +240,8 @@ def _share(slide: CohortSlide) -> float:
     return 0.0 if np.isnan(slide.size) else slide.size
 
 
-def _judged(slides: Sequence[ExplainedSlide]) -> list[ExplainedSlide]:
-    return [slide for slide in slides if slide.can_be_judged]
+def _evaluable(slides: Sequence[ExplainedSlide]) -> list[ExplainedSlide]:
+    return [slide for slide in slides if slide.is_evaluable]
 
 
 def _scores(results: Mapping[str, Any], test: Sequence[ExplainedSlide]) -> dict[str, Any]:
@@ -271,12 +271,12 @@ def _try_regions(
         token.checkpoint()
         yield Progress(done, len(files), "trying real regions", "regions")
         with open_slide(file) as slide, prepare_store(slide, encoder, token=token) as store:
-            for _ in compress(slide, encoder, store, token=token):
+            for _ in iter_compress(slide, encoder, store, token=token):
                 pass
         outlines = file.with_suffix(OUTLINE_SUFFIX)
         found.append(explain_slide(bundle, default_store_path(file), outlines, device=experiment.device))
     return {
         "scores": {slide.name: slide.score for slide in found},
         "has_tumour": {slide.name: bool(slide.inside.any()) for slide in found},
-        "saliency": measure_maps([], _judged(found)),
+        "saliency": measure_maps([], _evaluable(found)),
     }

@@ -9,7 +9,7 @@ from typing import Protocol
 from psygnal import Signal
 
 from napari_nic.cohorts import ListedSlide, Listing, read_listing
-from napari_nic.compressed import CompressedSlide
+from napari_nic.embeddings import CompressedSlide
 from napari_nic.errors import NicError
 from napari_nic.plugin.controllers.cohort_slides import codes_layer_of, layer_of, look_at, store_of
 from napari_nic.plugin.controllers.models import ModelController
@@ -34,7 +34,7 @@ class Desk(Protocol):
 
     @property
     def models(self) -> ModelController:
-        """Judges."""
+        """Predicts."""
 
     @property
     def overlays(self) -> OverlayController:
@@ -97,15 +97,15 @@ class CohortController:
         return all(word in text for word in search.casefold().split())
 
     def summary(self) -> str:
-        """How many slides there are, and how many of them were judged and rightly so."""
+        """How many slides there are, and how many of them were predicted and rightly so."""
         listing = self.listing
         if listing is None:
             return ""
         parts = [counted(len(listing.slides), "slide")]
         if listing.has_models:
-            judged = listing.judged
-            wrong = sum(slide.is_wrong for slide in judged)
-            parts.append(f"{len(judged)} judged by models that did not see them")
+            predicted = listing.predicted
+            wrong = sum(slide.is_wrong for slide in predicted)
+            parts.append(f"{len(predicted)} predicted by models that did not see them")
             if wrong:
                 parts.append(f"{wrong} wrongly (\N{NOT EQUAL TO})")
         return ", ".join(parts)

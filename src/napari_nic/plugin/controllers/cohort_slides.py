@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_nic.cohorts import ListedSlide
-from napari_nic.compressed import CompressedSlide
+from napari_nic.embeddings import CompressedSlide
 from napari_nic.errors import SlideNotFoundError
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.layers import slide_layer, tag_of

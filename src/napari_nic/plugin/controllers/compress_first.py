@@ -48,7 +48,7 @@ class CompressFirst:
     def announce(self, kind: str) -> str:
         """What is done first, or would be by a click; empty where nothing has to be done first."""
         if kind in self.waiting:
-            return "The slide is compressed first, then judged"
+            return "The slide is compressed first, then scored"
         spec = self._models.needed_spec()
         if not self._models.why_not() or self.why_not() or spec is None:
             return ""

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_nic.compress.plan import blocks_within
-from napari_nic.compress.prepare import plan_coverage, plan_grid
+from napari_nic.pipeline.plan import blocks_within
+from napari_nic.pipeline.prepare import plan_coverage, plan_grid
 from napari_nic.wording import counted
 
 if TYPE_CHECKING:
-    from napari_nic.compressed import CompressedSlide
+    from napari_nic.embeddings import CompressedSlide
     from napari_nic.geometry import RegionPx
     from napari_nic.grid import PatchGrid
     from napari_nic.plugin.compress_options import CompressOptions

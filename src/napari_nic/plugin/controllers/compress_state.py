@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from napari_nic.compressed import CompressedSlide
+from napari_nic.embeddings import CompressedSlide
 
 NO_TISSUE = "No tissue was found on this slide"
 PAINT_IT = "If there is some, click Tissue... and paint it, or set Least tissue to 0 in the options"

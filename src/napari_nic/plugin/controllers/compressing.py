@@ -8,10 +8,10 @@ from typing import Any, Literal
 import numpy as np
 from psygnal import Signal
 
-from napari_nic.compress.plan import blocks_within, pending_blocks
-from napari_nic.compressed import CompressedSlide
+from napari_nic.embeddings import CompressedSlide
 from napari_nic.errors import ConsentError, StoreBusyError, StoreError, StoreMismatchError
 from napari_nic.geometry import RegionPx
+from napari_nic.pipeline.plan import blocks_within, pending_blocks
 from napari_nic.plugin.compress_job import (
     CompressRequest,
     EncoderCache,

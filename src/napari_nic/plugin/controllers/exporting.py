@@ -7,7 +7,7 @@ from pathlib import Path
 
 from psygnal import Signal
 
-from napari_nic.compressed import EXPORTERS, CompressedSlide, export_files, export_store, named_header
+from napari_nic.embeddings import EXPORTERS, CompressedSlide, export_files, export_store, named_header
 from napari_nic.errors import NicError
 from napari_nic.jobs import CancellationToken
 from napari_nic.names import exists

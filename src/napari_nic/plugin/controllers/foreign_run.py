@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from napari_nic.compressed import CompressedSlide, WriterInfo
+from napari_nic.embeddings import CompressedSlide, WriterInfo
 from napari_nic.errors import NicError
 from napari_nic.plugin.controllers.session import Session
 

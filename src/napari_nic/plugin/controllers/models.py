@@ -1,4 +1,4 @@
-"""Which model judges the slide, what it says, and for which class or target that is shown."""
+"""Which model predicts the slide, what it says, and for which class or target that is shown."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 from psygnal import Signal
 
-from napari_nic.compressed import CompressedSlide
-from napari_nic.compressed.header import IDENTITY_KEYS
+from napari_nic.embeddings import CompressedSlide
+from napari_nic.embeddings.header import IDENTITY_KEYS
 from napari_nic.encoders import EncoderSpec
 from napari_nic.errors import BundleError, NicError
 from napari_nic.explain import Overlay
@@ -35,7 +35,7 @@ ADDED_SETTING = "added_models"
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class ModelResult:
     """What a job on a model gives.
 
     Attributes
@@ -62,11 +62,11 @@ class ModelController:
     target : int
         Class or value that saliency explains.
     prediction : Prediction or None
-        Of the session's store as it was when last judged.
+        Of the session's store as it was when last predicted.
     """
 
     changed = Signal()
-    judged = Signal()
+    predicted = Signal()
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -86,14 +86,14 @@ class ModelController:
     # -- choices -----------------------------------------------------------------------------------------
 
     def select(self, bundle: ModelBundle) -> None:
-        """Judge with this model."""
+        """Predict with this model."""
         if bundle is not self.bundle:
             self.session.settings.set(MODEL_SETTING, bundle.name)
             self._choose(bundle)
             self.changed.emit()
 
     def offer(self, bundle: ModelBundle) -> None:
-        """Judge with this model, which the chooser need not know; neither is remembered."""
+        """Predict with this model, which the chooser need not know; neither is remembered."""
         self.bundles = [b for b in self.bundles if b.name != bundle.name] + [bundle]
         self._choose(bundle)
         self.changed.emit()
@@ -130,7 +130,7 @@ class ModelController:
             self.changed.emit()
 
     def why_not(self) -> str:
-        """Why the chosen model cannot judge the session's store; empty when it can."""
+        """Why the chosen model cannot be applied to the session's store; empty when it can."""
         store = self.session.store
         if self.bundle is None:
             return "No model is here: add one with +"
@@ -156,26 +156,26 @@ class ModelController:
     # -- what it says ------------------------------------------------------------------------------------
 
     def score(self) -> str:
-        """The slide's score with its spread: ``"lesion: 0.93 ± 0.02"``; empty when it was not judged."""
+        """The slide's score with its spread: ``"lesion: 0.93 ± 0.02"``; empty when it was not scored."""
         return "" if self.prediction is None else self.prediction.scores_text
 
     def about_score(self) -> str:
-        """What the score and its spread are taken over, and what they do not say; empty when not judged."""
+        """What the score and its spread are taken over, and what they do not say; empty when not scored."""
         prediction = self.prediction
         if prediction is None:
             return ""
         about = f"Mean \N{PLUS-MINUS SIGN} spread over {prediction.views}"
-        if self._share_judged() < 1:
+        if self._share_predicted() < 1:
             about += ". The rest is not compressed"
         return f"{about}. {SCORE_MEANS[prediction.card.task]}"
 
     def score_of(self) -> str:
         """What the score is of: the whole slide, or the share of its tissue that is compressed."""
-        share = self._share_judged()
+        share = self._share_predicted()
         return "whole slide" if share == 1 else f"{_percent(share)} of the tissue"
 
-    def _share_judged(self) -> float:
-        """Share of the wanted cells that were judged."""
+    def _share_predicted(self) -> float:
+        """Share of the wanted cells that were scored."""
         prediction, store = self.prediction, self.session.store
         wanted = 0 if store is None else int(store.coverage.sum())
         return 1.0 if prediction is None or wanted == 0 else min(1.0, int(prediction.mask.sum()) / wanted)
@@ -209,22 +209,22 @@ class ModelController:
         best = int(scores.argmax())
         return f"{prediction.class_names[best]} {scores[best]:.2f}"
 
-    def work(self, kind: str, store: CompressedSlide) -> Callable[[CancellationToken], Judged]:
+    def work(self, kind: str, store: CompressedSlide) -> Callable[[CancellationToken], ModelResult]:
         """Return what a job has to compute; it touches nothing of this controller."""
         if self.bundle is None:
             raise LookupError("no model")  # why_not is asked before
         if kind == "saliency":
             return partial(_explain, self.bundle, store, self.prediction, self.target)
-        return partial(_judge, self.bundle, store, self.prediction, self.shown_class)
+        return partial(_predict, self.bundle, store, self.prediction, self.shown_class)
 
-    def take(self, judged: Judged) -> None:
+    def take(self, predicted: ModelResult) -> None:
         """Keep what a job found."""
-        if judged.prediction is not None:
-            self.prediction = judged.prediction
-            self.judged.emit()
+        if predicted.prediction is not None:
+            self.prediction = predicted.prediction
+            self.predicted.emit()
 
     def forget(self) -> None:
-        """The store has other cells than when it was judged."""
+        """The store has other cells than when it was scored."""
         self.prediction = None
 
     # -- bundles -----------------------------------------------------------------------------------------
@@ -268,7 +268,7 @@ class ModelController:
         self.prediction = None
         if self.why_not() and self.session.store is not None:
             self._choose(self._fitting())
-        self.judged.emit()
+        self.predicted.emit()
 
 
 def _percent(share: float) -> str:
@@ -276,18 +276,18 @@ def _percent(share: float) -> str:
     return f"{min(99, max(1, round(100 * share)))} %"
 
 
-def _judge(
+def _predict(
     bundle: ModelBundle,
     store: CompressedSlide,
     known: Prediction | None,
     shown_class: int | None,
     token: CancellationToken,
-) -> Judged:
+) -> ModelResult:
     from napari_nic.explain import prediction_overlay
     from napari_nic.slide_models import predict
 
     prediction = known or predict(bundle, store, token=token)
-    return Judged(prediction_overlay(prediction, target=shown_class), prediction)
+    return ModelResult(prediction_overlay(prediction, target=shown_class), prediction)
 
 
 def _explain(
@@ -296,11 +296,11 @@ def _explain(
     known: Prediction | None,
     target: int,
     token: CancellationToken,
-) -> Judged:
-    """Explain, and judge too: a map without the score that it explains says little."""
+) -> ModelResult:
+    """Explain, and predict too: a map without the score that it explains says little."""
     from napari_nic.explain import grad_cam, saliency_overlay
     from napari_nic.slide_models import predict
 
     prediction = known or predict(bundle, store, token=token)
     saliency = grad_cam(bundle, store.read(token=token), store.encoded(), target=target, token=token)
-    return Judged(saliency_overlay(saliency, store.grid.placement), prediction)
+    return ModelResult(saliency_overlay(saliency, store.grid.placement), prediction)

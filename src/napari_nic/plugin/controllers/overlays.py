@@ -15,7 +15,7 @@ from napari_nic.jobs import CancellationToken
 from napari_nic.plugin.controllers.compress_first import CompressFirst
 from napari_nic.plugin.controllers.compress_state import NO_TISSUE
 from napari_nic.plugin.controllers.compressing import CompressController
-from napari_nic.plugin.controllers.models import Judged, ModelController
+from napari_nic.plugin.controllers.models import ModelController, ModelResult
 from napari_nic.plugin.controllers.overlay_kinds import (
     KINDS,
     MODEL_KINDS,
@@ -212,29 +212,29 @@ class OverlayController:
             f"{TITLES[kind]} of {'' if slide is None else slide.name}",
             job(self._work(kind)),
             Callbacks(
-                returned=partial(self._on_judged, kind, generation),
+                returned=partial(self._on_result, kind, generation),
                 failed=partial(self._on_failed, kind, generation),
                 finished=partial(self._on_finished, kind, generation),
             ),
         )
         self.changed.emit()
 
-    def _work(self, kind: Kind) -> Callable[[CancellationToken], Judged]:
+    def _work(self, kind: Kind) -> Callable[[CancellationToken], ModelResult]:
         store = self.session.store
         if store is None:
             raise LookupError(kind)  # _missing is asked before
         if kind == "pca":
-            return lambda token: Judged(store_pca(store, token))
+            return lambda token: ModelResult(store_pca(store, token))
         if kind == "channel":
             channel = min(self.channel, store.code_size - 1)
-            return lambda token: Judged(store_channel(store, channel, token))
+            return lambda token: ModelResult(store_channel(store, channel, token))
         return self.models.work(kind, store)
 
-    def _on_judged(self, kind: Kind, generation: int, judged: Judged) -> None:
+    def _on_result(self, kind: Kind, generation: int, predicted: ModelResult) -> None:
         if generation != self._generation:
             return  # of another store, or overtaken by new cells
-        self.models.take(judged)
-        overlay = self._overlays[kind] = judged.overlay
+        self.models.take(predicted)
+        overlay = self._overlays[kind] = predicted.overlay
         wanted = self._wanted.get(kind, False)
         if wanted or kind in self._prepared:
             self.stack.put(overlay, opacity=self._opacity[kind], visible=wanted)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from psygnal import Signal
 
-from napari_nic.compressed import CompressedSlide, default_store_path, find_stores
+from napari_nic.embeddings import CompressedSlide, default_store_path, find_stores
 from napari_nic.encoders import DEFAULT_ENCODER, EncoderSpec, get_spec, list_encoders
 from napari_nic.errors import (
     InvalidParameterError,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psygnal import Signal
 
-from napari_nic.compressed import CompressedSlide
+from napari_nic.embeddings import CompressedSlide
 from napari_nic.jobs import CancellationToken
 from napari_nic.plugin.controllers.compress_state import NO_TISSUE
 from napari_nic.plugin.controllers.session import Session

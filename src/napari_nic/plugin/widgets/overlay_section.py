@@ -91,7 +91,7 @@ class OverlaySection(Section):
             self.body.addWidget(box)
         self.body.addWidget(self.pointer)
         overlays.pointed.connect(self._on_pointed)
-        signals = (overlays.changed, models.changed, models.judged)
+        signals = (overlays.changed, models.changed, models.predicted)
         for signal in (*signals, session.store_changed, session.slide_changed, session.encoder_changed):
             signal.connect(self.refresh_soon)
         self.refresh()
@@ -176,7 +176,7 @@ class OverlaySection(Section):
         if score:
             text = f"<b>{html.escape(score)}</b> ({self._models.score_of()})<br>{html.escape(about)}"
         elif state.busy:
-            text = html.escape(f"{state.first or 'The slide is being judged'}...")
+            text = html.escape(f"{state.first or 'The slide is being scored'}...")
         elif self._session.slide is None:
             text = ""
         else:

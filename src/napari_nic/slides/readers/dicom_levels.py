@@ -11,7 +11,7 @@ import numpy.typing as npt
 from wsidicom.geometry import Point
 
 from napari_nic.errors import ChannelsError, DamagedSlideError, UnsupportedPixelsError
-from napari_nic.slides.readers.dicom_pixels import DicomPixels, decode_frame, judge_stream
+from napari_nic.slides.readers.dicom_pixels import DicomPixels, decode_frame, settle_stream
 
 DAMAGED_HINT = "the file is damaged: copy it again from where it came"
 _ODD_SHAPE = 0.02
@@ -139,17 +139,17 @@ def _check_frames(instance: Any, path: Path) -> None:
 
 def check_colors(levels: Sequence[DicomPicture]) -> tuple[list[DicomPicture], tuple[str, ...]]:
     """Ask the first frame of each level what its colours are."""
-    judged, notices = [], []
+    settled, notices = [], []
     for level in levels:
         instance = level.instances[level.paths[0], level.plane].image_data
         colors, notice = level.pixels.colors, ""
         frame = _first_frame(level, instance)
         if frame is not None:
-            colors, notice = judge_stream(level.pixels, frame)
-        judged.append(replace(level, pixels=replace(level.pixels, colors=colors)))
+            colors, notice = settle_stream(level.pixels, frame)
+        settled.append(replace(level, pixels=replace(level.pixels, colors=colors)))
         if notice and notice not in notices:
             notices.append(notice)
-    return judged, tuple(notices)
+    return settled, tuple(notices)
 
 
 def _first_frame(level: DicomPicture, data: Any) -> bytes | None:

@@ -107,7 +107,7 @@ def _problem(
     return ""
 
 
-def judge_stream(pixels: DicomPixels, frame: bytes) -> tuple[str, str]:
+def settle_stream(pixels: DicomPixels, frame: bytes) -> tuple[str, str]:
     """Ask an encoded frame what its samples are.
 
     Returns

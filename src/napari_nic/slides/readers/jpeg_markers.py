@@ -62,10 +62,10 @@ def read_jpeg(data: bytes) -> JpegFacts:
         elif marker in _FRAMES and len(body) >= 6:
             components = body[6 : 6 + 3 * body[5]]
         at += 2 + length
-    return _judge(components, adobe, is_jfif=is_jfif)
+    return _interpret(components, adobe, is_jfif=is_jfif)
 
 
-def _judge(components: bytes, adobe: int | None, *, is_jfif: bool) -> JpegFacts:
+def _interpret(components: bytes, adobe: int | None, *, is_jfif: bool) -> JpegFacts:
     count = len(components) // 3
     if count != 3:
         return JpegFacts(count, None, "")

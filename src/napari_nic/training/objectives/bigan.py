@@ -114,7 +114,7 @@ class BiganObjective(Objective):
         *parts, last = to_input(batch).chunk(self.settings.critic_steps + 1)
         gap = 0.0
         for x in parts:
-            real, fake = self._judge(x)
+            real, fake = self._discriminate(x)
             loss = torch.relu(1 - real).mean() + torch.relu(1 + fake).mean()
             critic.zero_grad(set_to_none=True)
             loss.backward()
@@ -156,7 +156,7 @@ class BiganObjective(Objective):
         code: torch.Tensor = self.live_latent(self.live_encoder, x)
         return code
 
-    def _judge(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _discriminate(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Scores of (x, E(x)) and of (G(z), z) for the discriminator's step."""
         z = torch.randn(len(x), self.code_size, device=x.device)
         with torch.no_grad():
@@ -164,7 +164,7 @@ class BiganObjective(Objective):
         return self.critic(x, code).float(), self.critic(painted, z).float()
 
     def _fool(self, x: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
-        """Return the loss of encoder and generator: swap the two judgements, and close both cycles."""
+        """Return the loss of encoder and generator: swap the two labels, and close both cycles."""
         z = torch.randn(len(x), self.code_size, device=x.device)
         code, painted = self._encode(x), self.live_generator(z)
         adversarial = (self.critic(x, code) - self.critic(painted, z)).float().mean()
@@ -237,7 +237,7 @@ class PairCritic(nn.Module):
             layers += [spectral_norm(nn.Conv2d(channels, width, 3, stride=2, padding=1)), nn.LeakyReLU(LEAK)]
             channels, side = width, side // 2
         self.look = nn.Sequential(*layers, nn.Flatten())
-        self.judge = nn.Sequential(
+        self.score = nn.Sequential(
             spectral_norm(nn.Linear(channels * side**2 + code_size, self.DENSE)),
             nn.LeakyReLU(LEAK),
             spectral_norm(nn.Linear(self.DENSE, self.DENSE)),
@@ -247,7 +247,7 @@ class PairCritic(nn.Module):
 
     def forward(self, x: torch.Tensor, code: torch.Tensor) -> torch.Tensor:
         """Map patches (B, 3, s, s) and codes (B, C) to scores (B,)."""
-        scores: torch.Tensor = self.judge(torch.cat([self.look(x), code.to(x.dtype)], 1)).squeeze(1)
+        scores: torch.Tensor = self.score(torch.cat([self.look(x), code.to(x.dtype)], 1)).squeeze(1)
         return scores
 
 

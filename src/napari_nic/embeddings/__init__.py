@@ -1,0 +1,43 @@
+"""The compressed slide: a versioned Zarr store of patch codes, and the formats of others."""
+
+from napari_nic.embeddings.checks import open_slide_of
+from napari_nic.embeddings.going_on import open_to_go_on
+from napari_nic.embeddings.header import StoreHeader
+from napari_nic.embeddings.interchange import (
+    EXPORTERS,
+    IMPORTERS,
+    ImportHints,
+    export_files,
+    export_store,
+    export_target,
+    import_store,
+    named_header,
+)
+from napari_nic.embeddings.layout import BLOCK, COMPLETE, PARTIAL, SHARD, blocks_with_cells, cells_of_blocks
+from napari_nic.embeddings.lease import WriterInfo
+from napari_nic.embeddings.paths import default_store_path, find_stores
+from napari_nic.embeddings.store import CompressedSlide
+
+__all__ = [
+    "BLOCK",
+    "COMPLETE",
+    "EXPORTERS",
+    "IMPORTERS",
+    "PARTIAL",
+    "SHARD",
+    "CompressedSlide",
+    "ImportHints",
+    "StoreHeader",
+    "WriterInfo",
+    "blocks_with_cells",
+    "cells_of_blocks",
+    "default_store_path",
+    "export_files",
+    "export_store",
+    "export_target",
+    "find_stores",
+    "import_store",
+    "named_header",
+    "open_slide_of",
+    "open_to_go_on",
+]

@@ -1,0 +1,26 @@
+"""Others' formats, both ways: :func:`export_store` and :func:`import_store`."""
+
+from napari_nic.embeddings.interchange.registry import (
+    EXPORTERS,
+    IMPORTERS,
+    export_files,
+    export_store,
+    export_target,
+    import_store,
+    origin_of,
+)
+from napari_nic.embeddings.interchange.table import CodeTable, ForeignCodes, ImportHints, named_header
+
+__all__ = [
+    "EXPORTERS",
+    "IMPORTERS",
+    "CodeTable",
+    "ForeignCodes",
+    "ImportHints",
+    "export_files",
+    "export_store",
+    "export_target",
+    "import_store",
+    "named_header",
+    "origin_of",
+]

@@ -1,0 +1,248 @@
+"""HDF5 files of other programs: written whole or not at all, read with errors that name the file."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from napari_nic.disk import check_regular, replacing
+from napari_nic.embeddings.interchange.table import slabs
+from napari_nic.errors import NicError, StoreError
+from napari_nic.hdf5_files import check_hdf5
+from napari_nic.jobs import CancellationToken, checked
+
+MOST_RATIO, ALWAYS_BYTES = 200, 64 * 2**20
+"""Features are noise and hardly shrink: a file that says it holds 200 times its size is to fill memory."""
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[h5py.File]:
+    """Open a file for writing that appears under its name when it is whole."""
+    try:
+        with replacing(path) as temporary, temporary.open("w+b", buffering=0) as raw:
+            kept = _KeptFile(raw)
+            with h5py.File(kept, "w") as file:
+                yield file
+            if kept.error is not None:
+                raise kept.error
+    except NicError:
+        raise  # one that is a RuntimeError too: the work was cancelled
+    except RuntimeError as error:
+        # What the library says when a disk is full, on closing.
+        raise StoreError("it cannot be written", path=path, found=str(error)) from error
+
+
+class _KeptFile:
+    """A file that HDF5 writes to, and that never fails: HDF5 takes the process down where closing fails.
+
+    After the first error, of a full disk for instance, all goes on in memory.
+
+    Attributes
+    ----------
+    error : OSError or None
+        What went wrong first; the content is not whole then.
+    """
+
+    def __init__(self, raw: io.FileIO) -> None:
+        self.error: OSError | None = None
+        self._take(raw)
+
+    def write(self, data: Any) -> int:
+        """Write all of it."""
+        rest, start = memoryview(data).cast("B"), self._file.tell()
+        size = len(rest)
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            self._go_on_in_memory(error)
+            self._file.seek(start)
+            self._file.write(data)
+        return size
+
+    def truncate(self, size: int) -> int:
+        """Set the size."""
+        try:
+            return self._file.truncate(size)
+        except OSError as error:
+            self._go_on_in_memory(error)
+            return size
+
+    def _go_on_in_memory(self, error: OSError) -> None:
+        self.error = error
+        self._file.seek(0)
+        self._take(io.BytesIO(self._file.read()))
+
+    def _take(self, file: io.FileIO | io.BytesIO) -> None:
+        self._file = file
+        self.seek, self.tell, self.flush = file.seek, file.tell, file.flush
+        self.read, self.readinto = file.read, file.readinto
+
+
+@contextmanager
+def existing_file(path: Path) -> Iterator[h5py.File]:
+    """Open a file for reading.
+
+    Raises
+    ------
+    StoreError
+        If it is no HDF5 file, is damaged or lacks a dataset that is asked for.
+    """
+    check_regular(path, StoreError)
+    check_hdf5(path, StoreError)
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except (OSError, KeyError, RuntimeError, MemoryError) as error:
+        if isinstance(error, NicError):
+            raise
+        raise StoreError("not a readable HDF5 file of this kind", path=path, found=f"{error}") from error
+
+
+def has_datasets(path: Path, *names: str) -> bool:
+    """Whether a file is HDF5 and holds these datasets."""
+    try:
+        if not h5py.is_hdf5(path):
+            return False
+        check_hdf5(path, StoreError)
+        with h5py.File(path, "r") as file:
+            return all(name in file for name in names)
+    except (OSError, RuntimeError, KeyError):
+        return False
+
+
+def why_unreadable(path: Path) -> str:
+    """Say why a file that is called HDF5 cannot be opened as such; empty if it can."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(8)
+        if not h5py.is_hdf5(path):
+            return f"a file that begins with {head!r}" if head else "an empty file"
+        check_hdf5(path, StoreError)
+        with h5py.File(path, "r"):
+            return ""
+    except (OSError, RuntimeError) as error:
+        return f"{error}"
+
+
+def attribute_names(path: Path, dataset: str) -> frozenset[str]:
+    """Names of a dataset's attributes; none where it cannot be read."""
+    try:
+        check_hdf5(path, StoreError)
+        with h5py.File(path, "r") as file:
+            return frozenset(file[dataset].attrs)
+    except (OSError, RuntimeError, KeyError):
+        return frozenset()
+
+
+def read_attribute(attributes: Any, name: str, path: Path) -> Any:
+    """Get an attribute as a Python value.
+
+    Raises
+    ------
+    StoreError
+        If it is absent.
+    """
+    if name not in attributes:
+        raise StoreError("an attribute is missing", path=path, expected=name, found=f"{sorted(attributes)}")
+    value = attributes[name]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def read_number(attributes: Any, name: str, path: Path, default: float | None = None) -> float:
+    """Get an attribute that is a finite number.
+
+    Raises
+    ------
+    StoreError
+        If it is absent and has no default, or is no number.
+    """
+    if default is not None and name not in attributes:
+        return default
+    value = read_attribute(attributes, name, path)
+    try:
+        number = float(np.asarray(value).item())  # some programs write arrays of one
+    except (ValueError, TypeError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise StoreError(f"attribute {name!r} is no number", path=path, found=repr(value)[:80])
+    return number
+
+
+def read_count(attributes: Any, name: str, path: Path) -> int:
+    """Get an attribute that is a whole number above 0.
+
+    Raises
+    ------
+    StoreError
+        If it is not.
+    """
+    number = read_number(attributes, name, path)
+    if number < 1 or number != round(number):
+        raise StoreError(f"attribute {name!r} is no whole number above 0", path=path, found=f"{number:g}")
+    return int(number)
+
+
+def write_rows(
+    file: h5py.File, name: str, table: np.ndarray, token: CancellationToken, *, dtype: Any = None
+) -> h5py.Dataset:
+    """Write a table as a dataset, converted to `dtype`, slab by slab with a checkpoint before each."""
+    dataset = file.create_dataset(name, table.shape, dtype or table.dtype)
+    for rows in checked(slabs(table), token):
+        dataset[rows] = table[rows]
+    return dataset
+
+
+def read_matrix(file: h5py.File, name: str, path: Path, token: CancellationToken) -> np.ndarray:
+    """Read a dataset that must be a matrix of numbers, and lie in the file itself; slab by slab.
+
+    Raises
+    ------
+    StoreError
+        If it is something else, leads to another file, or would fill the memory.
+    """
+    for part in _links(name):
+        if not isinstance(file.get(part, getlink=True), h5py.HardLink):
+            raise StoreError(f"dataset {name!r} leads elsewhere", path=path, hint="copy it into the file")
+    dataset = file[name]
+    if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in "fiu":
+        raise StoreError(f"{name!r} holds no numbers", path=path)
+    if dataset.is_virtual or dataset.external:
+        raise StoreError(f"dataset {name!r} lies in other files", path=path, hint="copy it into the file")
+    batch_of_one = dataset.ndim == 3 and dataset.shape[0] == 1  # as some programs write it
+    shape = dataset.shape[1:] if batch_of_one else dataset.shape
+    if len(shape) != 2:
+        raise StoreError(f"dataset {name!r} is no matrix", path=path, found=f"shape {dataset.shape}")
+    wanted, there = math.prod(shape) * dataset.dtype.itemsize, path.stat().st_size
+    if wanted > max(ALWAYS_BYTES, MOST_RATIO * there):
+        raise StoreError(
+            f"dataset {name!r} cannot be what it says",
+            path=path,
+            expected=f"at most {MOST_RATIO} times the {there:,} bytes of the file",
+            found=f"{wanted:,} bytes",
+        )
+    matrix = np.empty(shape, dataset.dtype)
+    chunk_rows = dataset.chunks[-2] if dataset.chunks else 1  # a chunk is decompressed once
+    for rows in checked(slabs(matrix, rows_at_once=chunk_rows), token):
+        matrix[rows] = dataset[0, rows] if batch_of_one else dataset[rows]
+    return matrix
+
+
+def _links(name: str) -> list[str]:
+    parts = name.split("/")
+    return ["/".join(parts[: count + 1]) for count in range(len(parts))]
+
+
+def read_coords(file: h5py.File, path: Path, token: CancellationToken) -> np.ndarray:
+    """Read dataset `coords` (N, 2) of (x, y) and return float64 (y, x)."""
+    coords = read_matrix(file, "coords", path, token)
+    if coords.shape[1] != 2:
+        raise StoreError("dataset 'coords' has not two columns", path=path, found=f"shape {coords.shape}")
+    return coords[:, ::-1].astype(np.float64)

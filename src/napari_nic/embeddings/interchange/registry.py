@@ -1,0 +1,287 @@
+"""Formats by name, and the two functions that use them.
+
+A format is a module with an :class:`Exporter`, an :class:`Importer` or both; registering it here (or from
+another package) is all that the menus, the command line and the contract tests need.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from napari_nic.disk import writing_to
+from napari_nic.embeddings.header import StoreHeader
+from napari_nic.embeddings.interchange.hdf5 import why_unreadable
+from napari_nic.embeddings.interchange.table import (
+    SLAB_BYTES,
+    ForeignCodes,
+    ImportHints,
+    build_store,
+    named_header,
+)
+from napari_nic.embeddings.layout import SUFFIX
+from napari_nic.embeddings.store import CompressedSlide
+from napari_nic.errors import StoreError
+from napari_nic.jobs import CancellationToken, checked
+from napari_nic.names import exists, has_suffix, is_folder, known_suffix
+from napari_nic.registry import Registry
+
+
+@dataclass(frozen=True)
+class Exporter:
+    """How a store is written in another format.
+
+    Attributes
+    ----------
+    label : str
+        For menus ("NIC array").
+    suffix : str
+        Of the main file.
+    default_name : callable
+        ``default_name(header) -> Path`` relative to an output folder, as the format's own tools name it.
+    write : callable
+        ``write(store, path, token)``; must replace its files only when they are whole, and come to a
+        checkpoint at each slab of rows or file.
+    companions : callable
+        ``companions(path) -> tuple of Path``: the further files written beside `path`.
+    """
+
+    label: str
+    suffix: str
+    default_name: Callable[[StoreHeader], Path]
+    write: Callable[[CompressedSlide, Path, CancellationToken], None]
+    companions: Callable[[Path], tuple[Path, ...]] = lambda _path: ()
+
+
+@dataclass(frozen=True)
+class Importer:
+    """How another format is read.
+
+    Attributes
+    ----------
+    label : str
+    recognises : callable
+        ``recognises(path) -> bool``, cheap and without raising.
+    read : callable
+        ``read(path, hints, token) -> ForeignCodes``, with a checkpoint at each slab of rows; raises
+        :class:`~napari_nic.errors.StoreError`.
+    """
+
+    label: str
+    recognises: Callable[[Path], bool]
+    read: Callable[[Path, ImportHints, CancellationToken], ForeignCodes]
+
+
+EXPORTERS: Registry[Exporter] = Registry("export format")
+IMPORTERS: Registry[Importer] = Registry("import format")
+
+_HERE = "napari_nic.embeddings.interchange"
+for _name in ("zarr", "npy", "trident", "clam", "clam-pt", "stamp"):
+    EXPORTERS.register(_name, f"{_HERE}.{_name.replace('-', '_')}_format:EXPORTER")
+for _name in ("npy", "trident", "clam", "stamp"):
+    IMPORTERS.register(_name, f"{_HERE}.{_name}_format:IMPORTER")
+
+
+def export_target(header: StoreHeader, path: Path | str, format: str) -> Path:  # noqa: A002 - the user's word
+    """Main file that :func:`export_store` will write for `path`: itself, or inside it if it is a folder.
+
+    Raises
+    ------
+    StoreError
+        If `path` is no folder and has another suffix than the format's.
+    """
+    exporter, path = EXPORTERS.get(format), Path(path)
+    if has_suffix(path, exporter.suffix) and not (is_folder(path) and exporter.suffix != SUFFIX):
+        return path
+    other = known_suffix(path.name)
+    if has_suffix(path, SUFFIX) or (other and not is_folder(path)):
+        raise StoreError(
+            f"the output's name does not fit the format {format!r}",
+            path=path,
+            expected=f"a name that ends in {exporter.suffix}, or a folder",
+            found=other,
+        )
+    return path / exporter.default_name(header)
+
+
+def export_files(store: CompressedSlide, path: Path | str, format: str) -> tuple[Path, ...]:  # noqa: A002
+    """All files that :func:`export_store` will write for `path`, the main one first.
+
+    Raises
+    ------
+    StoreError
+        As of :func:`export_target`.
+    """
+    target = export_target(named_header(store), path, format)
+    return target, *EXPORTERS.get(format).companions(target)
+
+
+def export_store(
+    store: CompressedSlide,
+    path: Path | str,
+    format: str,  # noqa: A002 - the user's word
+    *,
+    allow_partial: bool = False,
+    overwrite: bool = False,
+    token: CancellationToken | None = None,
+) -> tuple[Path, ...]:
+    """Write the encoded cells of a store in another format.
+
+    Parameters
+    ----------
+    store : CompressedSlide
+    path : Path or str
+        File with the format's suffix, or a folder in which the format's own naming is used.
+    format : str
+        A name in :data:`EXPORTERS`.
+    allow_partial : bool
+        Export what is there although cells are missing.
+    overwrite : bool
+        Replace files that exist.
+    token : CancellationToken, optional
+
+    Returns
+    -------
+    tuple of Path
+        The files written, the main one first.
+
+    Raises
+    ------
+    StoreError
+        If the store is not complete, a file exists, or it cannot be written.
+    UnknownNameError
+        If there is no such format.
+    CancelledError
+        No file is left then, and older ones are as they were.
+    """
+    exporter = EXPORTERS.get(format)
+    files = export_files(store, path, format)
+    target = files[0]
+    _check_exportable(store, allow_partial)
+    existing = [file for file in files if exists(file)]
+    if existing and not overwrite:
+        raise StoreError("the output exists", path=existing[0], hint="choose another name, or --overwrite")
+    with writing_to(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        exporter.write(store, target, token or CancellationToken())
+    return files
+
+
+def import_store(
+    path: Path | str,
+    target: Path | str,
+    *,
+    format: str | None = None,  # noqa: A002 - the user's word
+    hints: ImportHints | None = None,
+    overwrite: bool = False,
+    token: CancellationToken | None = None,
+) -> CompressedSlide:
+    """Make a store of codes that another program wrote.
+
+    Parameters
+    ----------
+    path : Path or str
+        The other program's file.
+    target : Path or str
+        Store to make.
+    format : str, optional
+        A name in :data:`IMPORTERS`; recognised from the file by default.
+    hints : ImportHints, optional
+        What the file does not say: slide, pixel size, encoder.
+    overwrite : bool
+        Replace an older store.
+    token : CancellationToken, optional
+
+    Returns
+    -------
+    CompressedSlide
+        Complete, opened for writing; its codes are rounded to float16.
+
+    Raises
+    ------
+    StoreError
+        If the format is not recognised, the file is damaged, or its patches form no regular grid.
+    CancelledError
+        No store is left then; an older one is as it was.
+    """
+    path, hints = Path(path), hints or ImportHints()
+    if not path.is_file():
+        raise StoreError("there is no such file", path=path)
+    importer = IMPORTERS.get(format or _recognise(path))
+    token = token or CancellationToken()
+    origin = origin_of(path, hints, token=token)
+    found = importer.read(path, hints, token)
+    if origin_of(path, hints, token=token) != origin:
+        raise StoreError("the file was changed while it was read", path=path, hint="import it again")
+    return build_store(found, path, Path(target), hints, origin=origin, overwrite=overwrite, token=token)
+
+
+def origin_of(
+    path: Path, hints: ImportHints | None = None, *, token: CancellationToken | None = None
+) -> dict[str, Any]:
+    """Say what an import is made from: equal values give equal stores.
+
+    Returns
+    -------
+    dict
+        Name and SHA-256 of the file, those of our description beside it if there is one, and the hints.
+
+    Raises
+    ------
+    StoreError
+        If the file cannot be read.
+    """
+    hints = hints or ImportHints()
+    files = [path, *(other for other in (path.with_suffix(".json"),) if has_suffix(path, ".npy"))]
+    try:
+        sums = {file.name: _sha256(file, token) for file in files if file.is_file()}
+    except OSError as error:
+        raise StoreError("the file cannot be read", path=path, found=str(error)) from error
+    said = {name: value for name, value in asdict(hints).items() if name != "slide_name"}
+    return {"files": sums, "said": json.loads(json.dumps(said, default=str))}
+
+
+def _sha256(file: Path, token: CancellationToken | None) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        for slab in checked(iter(lambda: stream.read(SLAB_BYTES), b""), token):
+            digest.update(slab)
+    return digest.hexdigest()
+
+
+def _recognise(path: Path) -> str:
+    for name in IMPORTERS:
+        if IMPORTERS.get(name).recognises(path):
+            return name
+    found = why_unreadable(path) if has_suffix(path, ".h5", ".hdf5") else ""
+    if found:
+        raise StoreError(
+            "no HDF5 file that can be read, though it is called so",
+            path=path,
+            found=found,
+            hint="it may be cut off or damaged: copy it again from where it came",
+        )
+    raise StoreError(
+        "the format is not recognised",
+        path=path,
+        expected="one of " + ", ".join(IMPORTERS.get(name).label for name in IMPORTERS),
+        hint="write it as one of these; TRIDENT's .h5 says most of itself",
+    )
+
+
+def _check_exportable(store: CompressedSlide, allow_partial: bool) -> None:
+    wanted, encoded = int(store.coverage.sum()), int(store.encoded().sum())
+    if encoded == 0:
+        raise StoreError("there is nothing to export: no cell is encoded", path=store.path)
+    if encoded < wanted and not allow_partial:
+        raise StoreError(
+            "the store is not complete",
+            path=store.path,
+            expected=f"{wanted} cells",
+            found=f"{encoded} encoded",
+            hint="finish the compression, or allow a partial export (--allow-partial)",
+        )

@@ -1,0 +1,128 @@
+"""Patch features as TRIDENT keeps them: one HDF5 file a slide.
+
+``features`` (N, D) float32 and ``coords`` (N, 2) int64, **(x, y)** in level-0 pixels, with the attributes
+that its tools look for. Only the format was looked at, none of its code.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_nic.embeddings.header import StoreHeader
+from napari_nic.embeddings.interchange.hdf5 import (
+    attribute_names,
+    existing_file,
+    has_datasets,
+    new_file,
+    read_coords,
+    read_count,
+    read_matrix,
+    read_number,
+    write_rows,
+)
+from napari_nic.embeddings.interchange.registry import Exporter, Importer
+from napari_nic.embeddings.interchange.table import (
+    HEADER_ATTRIBUTE,
+    CodeTable,
+    ForeignCodes,
+    ImportHints,
+    header_from_text,
+    header_to_text,
+    magnification_of,
+    named_header,
+    pixel_size_from_magnification,
+)
+from napari_nic.embeddings.store import CompressedSlide
+from napari_nic.grid import PatchGrid
+from napari_nic.jobs import CancellationToken
+from napari_nic.names import readable, safe_name
+
+
+def write(store: CompressedSlide, path: Path, token: CancellationToken) -> None:
+    """Write features and coordinates of the encoded cells."""
+    table, header = CodeTable.of(store, token), named_header(store)
+    place = {"name": readable(header.slide_name), "savetodir": readable(str(path.parent))}
+    with new_file(path) as file:
+        features = write_rows(file, "features", table.features, token, dtype=np.float32)
+        features.attrs.update(place | {"encoder": header.encoder_name})
+        coords = file.create_dataset("coords", data=table.coords_xy)
+        coords.attrs.update(place | _geometry(header))
+        file.attrs[HEADER_ATTRIBUTE] = header_to_text(header)
+
+
+def _geometry(header: StoreHeader) -> dict[str, Any]:
+    grid = header.grid
+    return {
+        "patch_size": grid.patch_size,
+        "patch_size_level0": round(grid.patch_px * grid.downsample[1]),
+        "level0_magnification": magnification_of(grid.pixel_size.mean),
+        "target_magnification": magnification_of(grid.mpp),
+        "overlap": overlap_of(grid),
+        "level0_width": header.slide_shape[1],
+        "level0_height": header.slide_shape[0],
+    }
+
+
+def overlap_of(grid: PatchGrid) -> int:
+    """Overlap of neighbouring patches in pixels that the encoder sees; negative where there are gaps."""
+    return round((grid.patch_px - grid.stride_px) * grid.patch_size / grid.patch_px)
+
+
+def default_name(header: StoreHeader) -> Path:
+    """Path inside a TRIDENT job folder."""
+    grid = header.grid
+    cut = f"{magnification_of(grid.mpp)}x_{grid.patch_size}px_{overlap_of(grid)}px_overlap"
+    return Path(cut, f"features_{safe_name(header.encoder_name)}", f"{safe_name(header.slide_name)}.h5")
+
+
+def recognises(path: Path) -> bool:
+    """Whether the file holds features and TRIDENT's description of the coordinates."""
+    return has_datasets(path, "features", "coords") and "patch_size_level0" in attribute_names(path, "coords")
+
+
+def read(path: Path, hints: ImportHints, token: CancellationToken) -> ForeignCodes:
+    """Read features, and the grid from the coordinates' attributes."""
+    with existing_file(path) as file:
+        attributes = dict(file["coords"].attrs)
+        patch_size = read_count(attributes, "patch_size", path)
+        patch_px = read_number(attributes, "patch_size_level0", path)
+        overlap = read_number(attributes, "overlap", path, 0.0)
+        pixel = hints.pixel_size
+        if pixel is None:
+            pixel = pixel_size_from_magnification(read_number(attributes, "level0_magnification", path), path)
+        shape = None
+        if {"level0_width", "level0_height"} <= attributes.keys():
+            shape = (
+                read_count(attributes, "level0_height", path),
+                read_count(attributes, "level0_width", path),
+            )
+        return ForeignCodes(
+            features=read_matrix(file, "features", path, token),
+            corners_px=read_coords(file, path, token),
+            patch_px=patch_px,
+            stride_px=patch_px * (patch_size - overlap) / patch_size,
+            patch_size=patch_size,
+            pixel_size=pixel,
+            encoder_name=str(file["features"].attrs.get("encoder", "unknown")),
+            slide_name=str(attributes["name"]) if "name" in attributes else None,
+            slide_shape=shape,
+            header=header_from_text(file.attrs.get(HEADER_ATTRIBUTE), path),
+            off_grid=_why_off_grid(overlap, patch_px * overlap / patch_size),
+        )
+
+
+def _why_off_grid(overlap: float, overlap_px: float) -> str | None:
+    if overlap <= 0:
+        return None
+    return (
+        "TRIDENT's first step is a whole patch, so with overlap all patches behind the first lie "
+        f"{overlap_px:g} level-0 pixels off a grid that starts at the corner; with an overlap of half a "
+        "patch, or none, they do not"
+    )
+
+
+EXPORTER = Exporter("TRIDENT features (.h5)", ".h5", default_name, write)
+IMPORTER = Importer("TRIDENT features (.h5)", recognises, read)

@@ -1,0 +1,478 @@
+"""The compressed slide: a Zarr v3 store of codes that can be read while it is written.
+
+How the pieces stay consistent:
+
+* A store is created under a temporary name and renamed, so one that exists has all its parts.
+* Codes are gathered in memory by shard; a shard file is replaced as a whole (zarr writes a temporary file
+  and renames it), first the codes, then `done`. So every block that `done` names is right, at any moment.
+* A write is one transaction under a lock of the operating system: what another process finished since is
+  read and merged first. Two runs on one store waste work but lose nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+import numpy as np
+
+from napari_nic.disk import exclusive, writing_to
+from napari_nic.embeddings import checks, layout
+from napari_nic.embeddings.creating import create_store
+from napari_nic.embeddings.header import StoreHeader
+from napari_nic.embeddings.lease import WriterInfo, busy, sign_of_life, writer_of, writing_lease
+from napari_nic.embeddings.paths import current_name
+from napari_nic.embeddings.preview import write_preview
+from napari_nic.embeddings.shards import (
+    ShardBuffer,
+    ShardKey,
+    block_cells,
+    shard_blocks,
+    shard_of,
+    shards_touching,
+)
+from napari_nic.embeddings.stored import StoredCodes
+from napari_nic.errors import InvalidParameterError, StoreError, StoreMismatchError
+from napari_nic.grid import PatchGrid
+from napari_nic.jobs import CancellationToken, checked
+
+BUFFER_BYTES = 256 * 2**20
+"""Unfinished shards beyond this are written and dropped, so that memory stays bounded."""
+
+
+class CompressedSlide:
+    """Codes of a slide's patches in a store ``{slide}.nic.zarr``; made by :meth:`create` or :meth:`open`.
+
+    Safe to use from several threads. Opening reads the description, `coverage` and `done`, no codes.
+
+    Attributes
+    ----------
+    path : Path
+    header : StoreHeader
+    coverage : ndarray of bool, (rows, cols)
+        Cells that are wanted; read-only.
+    """
+
+    def __init__(self, path: Path, *, writable: bool) -> None:
+        self.path = path
+        self.writable = writable
+        self._lock = threading.RLock()
+        self._leased = False
+        self._buffers: dict[ShardKey, ShardBuffer] = {}
+        self._group = layout.open_group(path, writable=writable)
+        self.header, self._status, self._id = layout.read_description(self._group, path)
+        self._block_shape = layout.block_shape(*self.grid.shape)
+        self.coverage = layout.read_flags(self._group, "coverage", self.grid.shape, path)
+        self.coverage.setflags(write=False)
+        self._done = layout.read_flags(self._group, "done", self._block_shape, path)
+        self._failed = layout.read_failed(self._group, self.grid.shape, path)
+        self._stored = StoredCodes(path, self._group, self.shape)
+
+    # -- making and opening ------------------------------------------------------------------------------
+
+    @classmethod
+    def create(
+        cls,
+        path: Path | str,
+        header: StoreHeader,
+        coverage: np.ndarray,
+        *,
+        overwrite: bool = False,
+    ) -> CompressedSlide:
+        """Make an empty store and open it for writing.
+
+        Parameters
+        ----------
+        path : Path or str
+            Folder to make; its parents are made too.
+        header : StoreHeader
+        coverage : ndarray of bool, (rows, cols)
+            Cells that will be encoded. Blocks without any count as done from the start.
+        overwrite : bool
+            Replace an older store. A folder that is no store of ours is never replaced.
+
+        Raises
+        ------
+        StoreError
+            If something is in the way, the disk is full or the folder is read-only.
+        StoreBusyError
+            If a run is writing the store that would be replaced.
+        """
+        path = Path(path)
+        if overwrite and (writer := writer_of(path)) is not None:
+            raise busy(path, writer)
+        create_store(path, header, coverage, overwrite=overwrite)
+        return cls(path, writable=True)
+
+    @classmethod
+    def open(cls, path: Path | str, *, mode: Literal["r", "r+"] = "r") -> CompressedSlide:
+        """Open a store, for reading or (``"r+"``) to go on writing.
+
+        Raises
+        ------
+        StoreError
+            If `path` is no store, is damaged, has another schema version, or may not be written.
+        """
+        path = Path(path)
+        if mode not in ("r", "r+"):
+            raise InvalidParameterError("unknown mode", expected="'r' or 'r+'", found=repr(mode))
+        writable = mode == "r+"
+        if writable and path.exists() and not os.access(path, os.W_OK):
+            raise StoreError(
+                "not allowed to write to this store",
+                path=path,
+                hint="choose another output folder, or change the permissions",
+            )
+        return cls(path, writable=writable)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Write what is still in memory."""
+        if self.writable:
+            self.flush()
+
+    def __repr__(self) -> str:
+        rows, cols, size = self.shape
+        return f"CompressedSlide({str(self.path)!r}, {rows} x {cols} cells, C={size}, {self.status})"
+
+    # -- what it holds -----------------------------------------------------------------------------------
+
+    @property
+    def slide_name(self) -> str:
+        """Name of the slide as the user calls it now; the header keeps the one it had."""
+        return current_name(self.path, self.header)
+
+    @property
+    def grid(self) -> PatchGrid:
+        """The patch grid."""
+        return self.header.grid
+
+    @property
+    def code_size(self) -> int:
+        """Number of channels C."""
+        return self.header.code_size
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(rows, cols, C)."""
+        return (*self.grid.shape, self.code_size)
+
+    @property
+    def done(self) -> np.ndarray:
+        """Blocks that are finished: ndarray of bool, (block_rows, block_cols); a copy."""
+        with self._lock:
+            return self._done.copy()
+
+    @property
+    def failed(self) -> np.ndarray:
+        """Cells whose pixels could not be read: the next run tries again. (rows, cols) bool, a copy."""
+        with self._lock:
+            return self._failed.copy()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every covered cell is encoded."""
+        with self._lock:
+            return bool(self._done.all() and not self._failed.any())
+
+    @property
+    def status(self) -> str:
+        """``"partial"`` or ``"complete"``, as the store itself says; set by :meth:`finish`."""
+        return self._status
+
+    def encoded(self) -> np.ndarray:
+        """Cells whose codes are here: covered, readable, their block done; ndarray of bool, (rows, cols)."""
+        with self._lock:
+            done = layout.cells_of_blocks(self._done, self.grid.shape)
+            return np.asarray(self.coverage & done & ~self._failed)
+
+    def pending(self) -> np.ndarray:
+        """Blocks still to do: not done, or with cells that failed; (block_rows, block_cols) bool."""
+        with self._lock:
+            return np.asarray(~self._done | layout.blocks_with_cells(self._failed))
+
+    def reload(self) -> None:
+        """Learn what another process has finished since."""
+        with self._lock:
+            done, failed = self._refresh()
+            self._take_over(done, failed)
+
+    def _take_over(self, done: np.ndarray, failed: np.ndarray) -> None:
+        """Learn the state of blocks on disk, but of those that wait in memory."""
+        ours = np.zeros(self._block_shape, bool)
+        for buffer in self._buffers.values():
+            for block in buffer.present if buffer.dirty else ():
+                ours[block] = True
+        self._done |= done
+        theirs = layout.cells_of_blocks(~ours, self.grid.shape)
+        self._failed = np.where(theirs, failed, self._failed)
+
+    def _refresh(self) -> tuple[np.ndarray, np.ndarray]:
+        """Read the status anew and return `done` and `failed` as they are on disk."""
+        group = layout.open_group(self.path)
+        _, self._status, store_id = layout.read_description(group, self.path)
+        if store_id != self._id:
+            raise StoreMismatchError(
+                "the store was replaced by another one while it was open",
+                path=self.path,
+                hint="open it again",
+            )
+        done = layout.read_flags(group, "done", self._block_shape, self.path)
+        return done, layout.read_failed(group, self.grid.shape, self.path)
+
+    def check_slide(self, slide: checks.SlideLike) -> None:
+        """Raise :class:`StoreMismatchError` unless the store was made from this slide."""
+        checks.check_slide(self.path, self.header, slide)
+
+    def check_encoder(self, spec: checks.SpecLike) -> None:
+        """Raise :class:`StoreMismatchError` unless the store's codes come from this encoder."""
+        checks.check_encoder(self.path, self.header, spec)
+
+    # -- who writes --------------------------------------------------------------------------------------
+
+    def writer(self) -> WriterInfo | None:
+        """Return the run that is writing this store just now; None when there is none, or it is our own.
+
+        Quick, and meant to be asked again: a run that was killed is forgotten at once.
+        """
+        return None if self._leased else writer_of(self.path)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Be the one run that writes this store, for the length of a ``with`` block.
+
+        Raises
+        ------
+        StoreBusyError
+            If another run is, in this process or in another one; it says which.
+        """
+        self._require_writable()
+        with writing_lease(self.path):
+            self._leased = True
+            try:
+                layout.remove_half_files(self.path)
+                self.reload()  # what the run before has stored since we opened
+                yield
+            finally:
+                self._leased = False
+
+    # -- reading -----------------------------------------------------------------------------------------
+
+    def read(self, *, token: CancellationToken | None = None) -> np.ndarray:
+        """Read all codes, with a checkpoint at each shard.
+
+        Returns
+        -------
+        ndarray of float16, (rows, cols, C)
+            0 where nothing is encoded.
+        """
+        return self.read_cells(slice(None), slice(None), token=token)
+
+    def read_cells(self, rows: slice, cols: slice, *, token: CancellationToken | None = None) -> np.ndarray:
+        """Read the codes of a rectangle of cells.
+
+        Parameters
+        ----------
+        rows, cols : slice
+            Without step; clipped to the grid as numpy does.
+        token : CancellationToken, optional
+            Asked at each shard.
+
+        Returns
+        -------
+        ndarray of float16, (len(rows), len(cols), C)
+            0 where nothing is encoded, also where a writer is at work.
+
+        Raises
+        ------
+        StoreError
+            If the codes of a finished block cannot be read.
+        """
+        rows, cols = _bounded(rows, self.grid.rows), _bounded(cols, self.grid.cols)
+        encoded = self.encoded()
+        codes = np.zeros((rows.stop - rows.start, cols.stop - cols.start, self.code_size), np.float16)
+        for key in checked(shards_touching(rows, cols), token):
+            # Locked for one shard only: a job that is paused at the checkpoint must hold nothing that the
+            # window asks for.
+            with self._lock:
+                buffer = self._buffers.get(key)
+                self._stored.read_into(codes, key, (rows, cols), encoded, elsewhere=buffer is not None)
+                if buffer is not None:
+                    buffer.copy_into(codes, rows, cols, self.grid.shape)
+        codes[~encoded[rows, cols]] = 0
+        return codes
+
+    # -- writing -----------------------------------------------------------------------------------------
+
+    def write_block(
+        self, block_row: int, block_col: int, codes: np.ndarray, failed: np.ndarray | None = None
+    ) -> None:
+        """Take the codes of one block; kept in memory until its shard is full or :meth:`flush`.
+
+        Parameters
+        ----------
+        block_row, block_col : int
+            Position in the raster of blocks of ``BLOCK`` x ``BLOCK`` cells.
+        codes : ndarray of float, (rows, cols, C)
+            Of the block's cells, clipped to the grid. Values of cells without coverage are ignored.
+        failed : ndarray of bool, (rows, cols), optional
+            Cells of the block whose pixels could not be read. They hold no code, and count as not encoded.
+
+        Raises
+        ------
+        StoreError
+            If a code is no finite float16 number, or the shard cannot be written. In the latter case
+            nothing is lost: the codes stay in memory, and the next :meth:`flush` tries again.
+        """
+        self._require_writable()
+        block = (block_row, block_col)
+        rows, cols = self._cells_of(block)
+        lost = np.zeros(codes.shape[:2], bool) if failed is None else failed & self.coverage[rows, cols]
+        codes = self._checked(codes, rows, cols)
+        codes[lost] = 0
+        key = shard_of(*block)
+        with self._lock:
+            self._failed[rows, cols] = lost
+            if key not in self._buffers:
+                self._buffers[key] = ShardBuffer.empty(key, self.grid.shape, self.code_size)
+            self._buffers[key].put(block, rows, cols, codes)
+            self._done[block] = True
+            if self._done[shard_blocks(key)].all():
+                self._write([key])
+            elif sum(buffer.codes.nbytes for buffer in self._buffers.values()) > BUFFER_BYTES:
+                self._write(list(self._buffers))
+                self._buffers.clear()
+
+    def flush(self) -> None:
+        """Write what is in memory: first the codes, then which blocks are done.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be written; the codes stay in memory, and the next call tries again.
+        """
+        self._require_writable()
+        if self._leased:
+            sign_of_life(self.path)
+        with self._lock:
+            dirty = [key for key, buffer in self._buffers.items() if buffer.dirty]
+            if dirty:
+                self._write(dirty)
+
+    def finish(self) -> None:
+        """Write what is in memory, and set the status to complete if every covered cell is encoded."""
+        self.flush()
+        with self._lock:
+            self.reload()
+            if self.is_complete and self._status != layout.COMPLETE:
+                self._set_status(layout.COMPLETE)
+
+    def write_preview(self, rgb: np.ndarray) -> None:
+        """Store a picture of the codes, so that any OME-Zarr viewer shows something sensible.
+
+        Parameters
+        ----------
+        rgb : ndarray of uint8, (rows, cols, 3)
+        """
+        self._require_writable()
+        if rgb.shape != (*self.grid.shape, 3) or rgb.dtype != np.uint8:
+            raise InvalidParameterError(
+                "the preview does not fit the grid",
+                expected=f"uint8 {(*self.grid.shape, 3)}",
+                found=f"{rgb.dtype} {rgb.shape}",
+            )
+        with self._lock, writing_to(self.path), exclusive(self.path):
+            # Opened anew: another process may have changed the attributes since.
+            group = layout.open_group(self.path, writable=True)
+            write_preview(group, rgb, self.grid, self.slide_name)
+
+    def _write(self, keys: list[ShardKey]) -> None:
+        """Write shards and then `done`, as one transaction; see the module's text."""
+        buffers = {key: self._buffers[key] for key in keys}
+        with writing_to(self.path), exclusive(self.path):
+            stored, failed = self._refresh()
+            for key, buffer in buffers.items():
+                self._merge(key, buffer, stored, failed)
+            self._stored.write(buffers)
+            for buffer in buffers.values():
+                for block in buffer.present:
+                    stored[block] = True
+                    cells = self._cells_of(block)
+                    failed[cells] = self._failed[cells]
+            layout.write_failed(self._group, failed, self.path)
+            layout.writable_array(self._group, "done", self._block_shape, self.path)[:] = stored
+        for buffer in buffers.values():
+            buffer.dirty = False
+        self._take_over(stored, failed)
+        for key in buffers:
+            if self._done[shard_blocks(key)].all():
+                del self._buffers[key]
+
+    def _merge(self, key: ShardKey, buffer: ShardBuffer, stored: np.ndarray, failed: np.ndarray) -> None:
+        """Bring the blocks of a shard that are on disk but not in memory into the buffer."""
+        rows, cols = shard_blocks(key)
+        for offset in np.argwhere(stored[rows, cols]):
+            block = (rows.start + int(offset[0]), cols.start + int(offset[1]))
+            cells = self._cells_of(block)
+            if block not in buffer.present and self.coverage[cells].any():
+                buffer.put(block, *cells, self._stored.read_shard(key, *cells))
+                self._failed[cells] = failed[cells]
+
+    def _set_status(self, status: str) -> None:
+        with writing_to(self.path), exclusive(self.path):
+            group = layout.open_group(self.path, writable=True)
+            description = layout.Description(self.header, status, self._id)
+            group.attrs[layout.ATTRIBUTES_KEY] = description.to_dict()
+        self._status = status
+
+    def _require_writable(self) -> None:
+        if not self.writable:
+            raise StoreError(
+                "the store was opened for reading", path=self.path, hint="open it with mode='r+'"
+            )
+
+    def _cells_of(self, block: tuple[int, int]) -> tuple[slice, slice]:
+        if not (0 <= block[0] < self._block_shape[0] and 0 <= block[1] < self._block_shape[1]):
+            raise InvalidParameterError(
+                "there is no such block", expected=f"below {self._block_shape}", found=f"{block}"
+            )
+        return block_cells(*block, self.grid.shape)
+
+    def _checked(self, codes: np.ndarray, rows: slice, cols: slice) -> np.ndarray:
+        """Return a float16 copy with zeros where there is no coverage; refuse what float16 cannot hold."""
+        expected = (rows.stop - rows.start, cols.stop - cols.start, self.code_size)
+        if codes.shape != expected:
+            raise InvalidParameterError(
+                "the codes do not fit the block", expected=f"{expected}", found=f"{codes.shape}"
+            )
+        with np.errstate(over="ignore"):
+            stored = codes.astype(np.float16)
+        stored[~self.coverage[rows, cols]] = 0
+        if not np.isfinite(stored).all():
+            raise StoreError(
+                f"encoder {self.header.encoder_name!r} gave codes that float16 cannot hold",
+                path=self.path,
+                expected=f"finite numbers within +-{np.finfo(np.float16).max:g}",
+                found=f"largest magnitude {np.abs(codes[self.coverage[rows, cols]]).max():g}",
+                hint="scale the encoder's output down",
+            )
+        return stored
+
+
+def _bounded(part: slice, size: int) -> slice:
+    start, stop, step = part.indices(size)
+    if step != 1:
+        raise InvalidParameterError("cells are read without a step", found=f"{part}")
+    return slice(start, max(start, stop))

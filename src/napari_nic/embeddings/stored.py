@@ -1,0 +1,135 @@
+"""The codes on disk: shard files, read whole or in part while another process may replace them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from napari_nic.disk import sync_files
+from napari_nic.embeddings import layout
+from napari_nic.embeddings.shards import ShardBuffer, ShardKey, shard_cells
+from napari_nic.errors import StoreError
+
+if TYPE_CHECKING:
+    import zarr
+
+Area = tuple[slice, slice]
+"""Rows and columns of cells."""
+
+READ_ATTEMPTS = 20
+"""A shard that a writer replaces while it is read is read again, at most so often."""
+
+_UNDECODABLE = (ValueError, RuntimeError, KeyError, TypeError, OSError, ExceptionGroup)
+"""What zarr and its codecs raise on bytes that are not what they should be; newer ones in groups of tasks."""
+
+
+class StoredCodes:
+    """Array `embeddings` of a store.
+
+    Parameters
+    ----------
+    path : Path
+        The store.
+    group : zarr.Group
+        Its root, opened.
+    shape : (int, int, int)
+        (rows, cols, C) as the header promises.
+    """
+
+    def __init__(self, path: Path, group: zarr.Group, shape: tuple[int, int, int]) -> None:
+        self._path = path
+        self._group = group
+        self._shape = shape
+        self._array = layout.get_array(group, "embeddings", shape, path)
+
+    def read_into(
+        self, codes: np.ndarray, key: ShardKey, area: Area, wanted: np.ndarray, *, elsewhere: bool = False
+    ) -> None:
+        """Read a shard, if it holds `wanted` cells of an area.
+
+        Parameters
+        ----------
+        codes : ndarray of float16, (len(rows), len(cols), C)
+            Of the area; the part that lies in the shard is filled in.
+        key : (int, int)
+            Of the shard.
+        area : (slice, slice)
+            Bounded rows and columns of the grid.
+        wanted : ndarray of bool, (rows, cols) of the grid
+        elsewhere : bool
+            The shard need not be on disk yet.
+        """
+        shard_rows, shard_cols = shard_cells(key, self._shape[:2])
+        rows, cols = _common(area[0], shard_rows), _common(area[1], shard_cols)
+        if not wanted[rows, cols].any():
+            return
+        if self._file(key).is_file():
+            codes[_shifted(rows, area[0].start), _shifted(cols, area[1].start)] = self.read_shard(
+                key, rows, cols
+            )
+        elif not elsewhere:
+            raise layout.damaged(self._path, f"{self._name(key)} is missing")
+
+    def read_shard(self, key: ShardKey, rows: slice, cols: slice) -> np.ndarray:
+        """Read cells of one shard.
+
+        zarr reads a part of a shard in several steps. When another process replaces the file in between,
+        the parts do not fit together: this is seen by the file's identity, and it is read again.
+        """
+        file = self._file(key)
+        for _ in range(READ_ATTEMPTS):
+            before = _identity_of(file)
+            if before.size == 0:  # zarr takes an empty file for a missing one, which stands for zeros
+                raise layout.damaged(self._path, f"{self._name(key)} is empty")
+            try:
+                codes = np.asarray(self._array[rows, cols])
+            except _UNDECODABLE as error:
+                if _identity_of(file) == before:
+                    found = f"{self._name(key)}: {type(error).__name__}: {error}"
+                    raise layout.damaged(self._path, found) from error
+                continue
+            if _identity_of(file) == before:
+                return codes
+        raise StoreError(
+            "the store is being rewritten too fast to be read",
+            path=self._path,
+            hint="wait for the other run to end",
+        )
+
+    def write(self, buffers: Mapping[ShardKey, ShardBuffer]) -> None:
+        """Replace shard files, and return when they are on the disk."""
+        array = layout.writable_array(self._group, "embeddings", self._shape, self._path)
+        for buffer in buffers.values():
+            array[buffer.rows, buffer.cols] = buffer.codes
+        sync_files(self._file(key) for key in buffers)
+
+    def _file(self, key: ShardKey) -> Path:
+        return self._path / self._name(key)
+
+    @staticmethod
+    def _name(key: ShardKey) -> Path:
+        return Path("embeddings", "c", str(key[0]), str(key[1]), "0")
+
+
+def _common(first: slice, second: slice) -> slice:
+    return slice(max(first.start, second.start), min(first.stop, second.stop))
+
+
+def _shifted(part: slice, origin: int) -> slice:
+    return slice(part.start - origin, part.stop - origin)
+
+
+class _FileIdentity(NamedTuple):
+    """Tells one version of a file from the next: a replaced file has another inode or time."""
+
+    inode: int
+    modified_ns: int
+    size: int
+
+
+def _identity_of(file: Path) -> _FileIdentity:
+    status = file.stat()
+    return _FileIdentity(status.st_ino, status.st_mtime_ns, status.st_size)

@@ -1,0 +1,29 @@
+"""Slide + encoder -> compressed slide: the pipeline, as a generator of progress."""
+
+from napari_nic.pipeline.dihedral import iter_compress_transformed
+from napari_nic.pipeline.prepare import (
+    MIN_TISSUE,
+    GridOptions,
+    plan_coverage,
+    plan_grid,
+    prepare_store,
+    preparing_store,
+)
+from napari_nic.pipeline.progress import BlockCodes, BlocksDone
+from napari_nic.pipeline.run import iter_compress, usable_cores
+from napari_nic.pipeline.workers import encode_padded
+
+__all__ = [
+    "MIN_TISSUE",
+    "BlockCodes",
+    "BlocksDone",
+    "GridOptions",
+    "encode_padded",
+    "iter_compress",
+    "iter_compress_transformed",
+    "plan_coverage",
+    "plan_grid",
+    "prepare_store",
+    "preparing_store",
+    "usable_cores",
+]

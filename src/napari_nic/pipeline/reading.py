@@ -1,0 +1,153 @@
+"""From a block of cells to its patches: tiles are decoded, averaged, joined to strips and cut."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from napari_nic.errors import DamagedSlideError
+from napari_nic.grid import PatchGrid
+from napari_nic.pipeline.cutting import (
+    Cut,
+    compose_window,
+    cut_patches,
+    shrink_region,
+    shrink_tile,
+    tile_factor,
+)
+from napari_nic.pipeline.plan import Block, Strip, count_tile_uses, strips
+from napari_nic.pipeline.tiles import TilePool
+from napari_nic.slides import Slide
+
+
+@dataclass(frozen=True, eq=False)
+class BlockPatches:
+    """The patches of a block.
+
+    Attributes
+    ----------
+    patches : ndarray of uint8, (n_covered, input_size, input_size, 3)
+        Of the covered cells, in row-major order.
+    failed : ndarray of bool, (rows, cols) of the block
+        Cells whose patch touches a tile that cannot be read; there it is in the background colour.
+    """
+
+    patches: np.ndarray
+    failed: np.ndarray
+
+
+class BlockReader:
+    """Reads blocks of patches; safe to use from several threads.
+
+    Parameters
+    ----------
+    slide : Slide
+    grid : PatchGrid
+    coverage : ndarray of bool, (rows, cols)
+        Cells whose patches are wanted.
+    blocks : sequence of Block
+        All that will be read, each once, in any order: a tile is kept until its last use.
+    input_size : int
+        Side of the patches in pixels, as the encoder wants them.
+
+    Notes
+    -----
+    Where patches are averaged by a whole factor that divides tiles and stride, each tile is averaged when it
+    is decoded: it is in the core's cache then, and what is kept and pasted is that much smaller. The values
+    are the same, as every average stays inside one tile and one patch.
+    """
+
+    def __init__(
+        self, slide: Slide, grid: PatchGrid, coverage: np.ndarray, blocks: Sequence[Block], input_size: int
+    ) -> None:
+        self._slide = slide
+        self._grid = grid
+        self._coverage = coverage
+        level = slide.levels[grid.level]
+        self._level = level
+        cut = Cut.of(grid, input_size)
+        self._factor = tile_factor(cut, level.tile)
+        self._cut = cut.shrunk(self._factor)
+        uses = count_tile_uses(blocks, grid, coverage, tile=level.tile, level_shape=level.shape)
+        self._pool = TilePool(self._decode, uses)
+        self._damaged: dict[tuple[int, int], DamagedSlideError] = {}
+
+    @property
+    def damaged(self) -> dict[tuple[int, int], DamagedSlideError]:
+        """Tiles (row, col) of the grid's level that could not be read so far, and why; a copy, sorted."""
+        return dict(sorted(self._damaged.copy().items()))
+
+    def read(self, block: Block, checkpoint: Callable[[], None]) -> BlockPatches:
+        """Return the patches of a block's covered cells.
+
+        Parameters
+        ----------
+        block : Block
+        checkpoint : callable
+            Called between tiles; raises to end the work.
+        """
+        rows, cols = block.cells(self._grid)
+        failed = np.zeros((rows.stop - rows.start, cols.stop - cols.start), bool)
+        count = int(self._coverage[block.cells(self._grid)].sum())
+        patches = np.empty((count, self._cut.input_size, self._cut.input_size, 3), np.uint8)
+        start = 0
+        for strip in strips(block, self._grid, self._coverage):
+            checkpoint()
+            covered = self._coverage[strip.rows, strip.cols]
+            stop = start + int(covered.sum())
+            window, damaged = self._window(strip, checkpoint)
+            cut_patches(window, covered, self._cut, out=patches[start:stop])
+            part = failed[_within(strip.rows, rows), _within(strip.cols, cols)]
+            for position in damaged:
+                part |= covered & strip.cells_touching(
+                    position, self._grid, tile=self._level.tile, level_shape=self._level.shape
+                )
+            start = stop
+        return BlockPatches(patches, failed)
+
+    def _window(
+        self, strip: Strip, checkpoint: Callable[[], None]
+    ) -> tuple[np.ndarray, list[tuple[int, int]]]:
+        """Return a strip's pixels, and which of its tiles could not be read."""
+        factor = self._factor
+        damaged: list[tuple[int, int]] = []
+
+        def get(position: tuple[int, int]) -> np.ndarray:
+            checkpoint()
+            try:
+                return self._pool.get(position)
+            except DamagedSlideError as error:
+                self._damaged[position] = error
+                damaged.append(position)
+                return self._blank(position)
+
+        window = compose_window(
+            shrink_region(strip.region, factor),
+            strip.tiles(self._grid, self._coverage, tile=self._level.tile, level_shape=self._level.shape),
+            get,
+            tile=(self._level.tile[0] // factor, self._level.tile[1] // factor),
+            level=shrink_region(self._level.region, factor),
+            background=self._slide.background,
+        )
+        return window, damaged
+
+    def _blank(self, position: tuple[int, int]) -> np.ndarray:
+        """Return what stands for a tile that is missing, or that cannot be read; it takes no memory.
+
+        No cell that sees one of the latter gets a code.
+        """
+        frame = shrink_region(self._level.tile_region(*position), self._factor)
+        color = np.array(self._slide.background, np.uint8)
+        return np.broadcast_to(color, (frame.height, frame.width, 3))
+
+    def _decode(self, row: int, col: int) -> np.ndarray:
+        pixels = self._slide.read_stored_tile(self._grid.level, row, col)
+        if pixels is None:
+            return self._blank((row, col))
+        return shrink_tile(pixels, self._factor, self._slide.background)
+
+
+def _within(part: slice, whole: slice) -> slice:
+    return slice(part.start - whole.start, part.stop - whole.start)

@@ -1,0 +1,136 @@
+"""Small stores made by code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_nic.embeddings import BLOCK, CompressedSlide, StoreHeader
+from napari_nic.geometry import LevelGeometry, PixelSize
+from napari_nic.grid import PatchGrid
+
+ROWS, COLS, CODE_SIZE = 90, 75, 5
+"""Two shards each way, the last ones cut off, and a last block that is cut off too."""
+
+ENCODER: dict[str, Any] = {
+    "name": "toy",
+    "architecture": "toy-net",
+    "code_size": CODE_SIZE,
+    "patch_size": 8,
+    "mpp": 0.5,
+    "input_size": 8,
+    "weights_sha256": "0" * 64,
+    "training": {"data": "none"},
+}
+
+
+@dataclass(frozen=True)
+class FakeSlide:
+    """What a store looks at."""
+
+    name: str = "slide"
+    fingerprint: str = "sha256:aaaa"
+
+
+@dataclass(frozen=True)
+class FakeSpec:
+    """An encoder's specification."""
+
+    name: str = "toy"
+    weights_sha256: str = "0" * 64
+
+    def identity(self) -> dict[str, Any]:
+        """What determines the codes."""
+        keys = ("architecture", "code_size", "patch_size", "mpp", "input_size")
+        return {key: ENCODER[key] for key in keys} | {"weights_sha256": self.weights_sha256}
+
+
+def make_header(rows: int = ROWS, cols: int = COLS, **changes: Any) -> StoreHeader:
+    """Header of a store of rows x cols cells of 8 px at 0.5 um/px."""
+    shape = (rows * 8 + 3, cols * 8 + 5)
+    grid = PatchGrid.plan([LevelGeometry(*shape)], PixelSize(0.5, 0.5, "test"), patch_size=8)
+    fields: dict[str, Any] = {
+        "slide_name": "slide",
+        "slide_fingerprint": "sha256:aaaa",
+        "slide_shape": shape,
+        "reader": "test",
+        "color": {"profile": None, "applied": False},
+        "grid": grid,
+        "encoder": ENCODER,
+        "precision": "float32",
+        "batch_size": 16,
+        "tissue": {"method": "test", "min_fraction": 0.25},
+        "software": "napari-nic test",
+        "created": "2025-01-01T00:00:00+00:00",
+    }
+    return StoreHeader(**(fields | changes))
+
+
+def make_coverage(rows: int = ROWS, cols: int = COLS) -> np.ndarray:
+    """Tissue with an empty corner, so that some blocks have nothing to do."""
+    y, x = np.mgrid[:rows, :cols]
+    return (y + x > 40) & ((y * 7 + x * 3) % 11 != 0)
+
+
+def make_codes(coverage: np.ndarray, code_size: int = CODE_SIZE, seed: int = 0) -> np.ndarray:
+    """float16 codes, 0 without coverage."""
+    codes = np.random.default_rng(seed).normal(0, 1, (*coverage.shape, code_size)).astype(np.float16)
+    codes[~coverage] = 0
+    return codes
+
+
+def block_part(codes: np.ndarray, row: int, col: int) -> np.ndarray:
+    """The codes of one block."""
+    return codes[row * BLOCK : (row + 1) * BLOCK, col * BLOCK : (col + 1) * BLOCK]
+
+
+def fill(store: CompressedSlide, codes: np.ndarray, blocks: list[tuple[int, int]] | None = None) -> None:
+    """Write blocks, by default all that are not done."""
+    pending = [(int(row), int(col)) for row, col in np.argwhere(~store.done)]
+    for row, col in pending if blocks is None else blocks:
+        store.write_block(row, col, block_part(codes, row, col))
+
+
+@pytest.fixture
+def coverage() -> np.ndarray:
+    return make_coverage()
+
+
+@pytest.fixture
+def codes(coverage: np.ndarray) -> np.ndarray:
+    return make_codes(coverage)
+
+
+@pytest.fixture
+def store(tmp_path: Path, coverage: np.ndarray) -> CompressedSlide:
+    """An empty store, open for writing."""
+    return CompressedSlide.create(tmp_path / "slide.nic.zarr", make_header(), coverage)
+
+
+@pytest.fixture
+def full_store(store: CompressedSlide, codes: np.ndarray) -> CompressedSlide:
+    """A finished store."""
+    fill(store, codes)
+    store.finish()
+    return store
+
+
+class Toy:
+    """The makers above, for tests (test folders are no packages)."""
+
+    header = staticmethod(make_header)
+    coverage = staticmethod(make_coverage)
+    codes = staticmethod(make_codes)
+    part = staticmethod(block_part)
+    fill = staticmethod(fill)
+    slide = FakeSlide
+    spec = FakeSpec
+
+
+@pytest.fixture(scope="session")
+def toy() -> type[Toy]:
+    return Toy
