@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import napari_nic
-from napari_nic.wording import counted, was_were
+from napari_nic.wording import count, counted, duration, was_were
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,17 @@ def test_what_users_read_counts_by_the_helper(room):
     assert not [
         (file.name, found[0]) for file in folder.rglob("*.py") if (found := counts.search(file.read_text()))
     ]
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(0, "0"), (1973, "1,973"), (41_230, "41.2k"), (2_300_000, "2.3M")]
+)
+def test_count(number: float, text: str) -> None:
+    assert count(number) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.84, "0.8 s"), (23.2, "23 s"), (65, "1:05 min"), (7391, "2:03:11 h")]
+)
+def test_duration(seconds: float, text: str) -> None:
+    assert duration(seconds) == text

@@ -1,4 +1,4 @@
-"""Numbers in sentences: one of a thing, or many."""
+"""Numbers in sentences: one of a thing, or many; counts and durations as people read them."""
 
 from __future__ import annotations
 
@@ -29,3 +29,22 @@ def plural_of(noun: str) -> str:
 def was_were(number: int) -> str:
     """Return the verb for a number of things: ``"was"`` for one."""
     return "was" if number == 1 else "were"
+
+
+def count(number: float) -> str:
+    """Write a count as people read it: 1,973 or 4.1k or 2.3M."""
+    if number < 10_000:
+        return f"{number:,.0f}"
+    return f"{number / 1e3:.1f}k" if number < 1e6 else f"{number / 1e6:.1f}M"
+
+
+def duration(seconds: float) -> str:
+    """Write seconds as 0.8 s, 23 s, 1:05 min or 2:03:11 h."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}:{rest:02d} min"
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d} h"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
-import pytest
-
-from napari_nic.cli.console import Console, count, duration
+from napari_nic.cli.console import Console
 from napari_nic.jobs import Progress
+
+if TYPE_CHECKING:
+    import pytest
 
 REPORTS = [Progress(0, 2, "working", "patches"), Progress(2, 2, "working", "patches")]
 
@@ -55,17 +57,3 @@ def test_bar_on_a_terminal_keeps_notes_readable(
     for report in console.follow(iter(REPORTS), "[slide]"):
         console.note(f"[{report.done}]")
     assert "[0]\n" in capfd.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("number", "text"), [(0, "0"), (1973, "1,973"), (41_230, "41.2k"), (2_300_000, "2.3M")]
-)
-def test_count(number: float, text: str) -> None:
-    assert count(number) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.84, "0.8 s"), (23.2, "23 s"), (65, "1:05 min"), (7391, "2:03:11 h")]
-)
-def test_duration(seconds: float, text: str) -> None:
-    assert duration(seconds) == text

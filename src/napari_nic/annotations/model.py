@@ -80,6 +80,10 @@ class AnnotationSet:
         changed = tuple(label for label in classes if given[label] != self.colors[label])
         object.__setattr__(self, "recoloured", changed)
 
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{label} {number:,}" for label, number in self.counts().items())
+        return f"<AnnotationSet {self.source}: {counts or 'empty'}>"
+
     def __len__(self) -> int:
         return len(self.annotations)
 

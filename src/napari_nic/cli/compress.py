@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_nic.cli import arguments
 from napari_nic.cli.batch import run_each
-from napari_nic.cli.console import Console, count, duration
+from napari_nic.cli.console import Console
 from napari_nic.cli.encoded import EVERY_CELL
 from napari_nic.cli.encoder_use import load_named_encoder
 from napari_nic.cli.info import store_record
@@ -20,7 +20,7 @@ from napari_nic.cli.inputs import find_uncompressed, is_store, outputs_for
 from napari_nic.cli.interrupt import stoppable
 from napari_nic.errors import StoreError
 from napari_nic.names import STORE_SUFFIX
-from napari_nic.wording import counted
+from napari_nic.wording import count, counted, duration
 
 if TYPE_CHECKING:
     from napari_nic.embeddings import CompressedSlide
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 Compress slides: each patch of tissue becomes one code of C numbers, stored in SLIDE.nic.zarr
 beside the slide. A run that was interrupted goes on where it stopped; a finished one has nothing to do."""
-
-WHITE = 255
 
 
 def add_parser(commands: arguments.Subparsers) -> None:
@@ -115,6 +113,7 @@ def _grid_options(args: argparse.Namespace) -> GridOptions:
 
 
 def _compress_one(path: Path, target: Path | None, task: _Task) -> dict[str, Any]:
+    from napari_nic.explain.pca import store_preview
     from napari_nic.pipeline import iter_compress, iter_compress_transformed, preparing_store
     from napari_nic.slides import open_slide
 
@@ -135,7 +134,7 @@ def _compress_one(path: Path, target: Path | None, task: _Task) -> dict[str, Any
         reports = iter_compress(slide, task.encoder, store, token=task.token, workers=args.workers)
         patches = _last_done(console.follow(reports, slide.name))
         if patches:
-            _write_preview(store, task.token)
+            store_preview(store, token=task.token)
         if args.augment > 1:
             transformed = iter_compress_transformed(
                 slide, task.encoder, store, token=task.token, workers=args.workers
@@ -149,16 +148,6 @@ def _last_done(reports: Iterator[BlocksDone]) -> int:
     for report in reports:
         done = report.done
     return done
-
-
-def _write_preview(store: CompressedSlide, token: CancellationToken) -> None:
-    """Store the picture that other programs show of the codes; glass is white."""
-    from napari_nic.explain import PcaModel
-
-    codes, mask = store.read(token=token), store.encoded()
-    rgb = PcaModel.fit(codes, mask, token=token).to_rgb(codes, mask, token=token)[..., :3]
-    rgb[~mask] = WHITE
-    store.write_preview(rgb)
 
 
 def _report(store: CompressedSlide, patches: int, seconds: float, console: Console) -> dict[str, Any]:

@@ -7,10 +7,10 @@ import json
 import sys
 import traceback
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from napari_nic.bars import follow, progress_bar
 from napari_nic.errors import NicError
 from napari_nic.jobs import Outcome, Progress
 from napari_nic.telling import Event, LeftOut
@@ -116,14 +116,12 @@ class Console:
         if self.quiet or not sys.stderr.isatty():
             yield from reports
             return
-        with self._progress_bar() as bar:
-            task = bar.add_task(title, total=None, rate="")
-            for report in reports:
-                rate = f"{count(getattr(report, 'rate', 0.0))} {report.unit}/s"
-                total = report.total or None
-                description = f"{title}: {report.stage}" if report.stage else title
-                bar.update(task, completed=report.done, total=total, description=description, rate=rate)
-                yield report
+        with progress_bar() as bar:
+            self._bar = bar
+            try:
+                yield from follow(reports, title, bar)
+            finally:
+                self._bar = None
 
     def outcome(self, job: Generator[Progress, None, T], title: str) -> T:
         """Run a job to its end behind a progress bar, and return its result."""
@@ -131,26 +129,6 @@ class Console:
         for _ in self.follow(outcome, title):
             pass
         return outcome.value
-
-    @contextmanager
-    def _progress_bar(self) -> Iterator[Bar]:
-        from rich.console import Console as RichConsole
-        from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
-        from rich.progress import Progress as Bar
-
-        columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[rate]}", markup=False),
-            TimeRemainingColumn(),
-        )
-        with Bar(*columns, console=RichConsole(stderr=True), transient=True) as bar:
-            self._bar = bar
-            try:
-                yield bar
-            finally:
-                self._bar = None
 
     def _to_stdout(self, text: str) -> None:
         try:
@@ -169,25 +147,6 @@ class Console:
             self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:
             print(text, file=sys.stderr)
-
-
-def count(number: float) -> str:
-    """Write a count as people read it: 1,973 or 4.1k or 2.3M."""
-    if number < 10_000:
-        return f"{number:,.0f}"
-    return f"{number / 1e3:.1f}k" if number < 1e6 else f"{number / 1e6:.1f}M"
-
-
-def duration(seconds: float) -> str:
-    """Write seconds as 0.8 s, 23 s, 1:05 min or 2:03:11 h."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes}:{rest:02d} min"
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d} h"
 
 
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}

@@ -12,12 +12,12 @@ from napari_nic.cli import arguments
 from napari_nic.cli.annotated import add_frame
 from napari_nic.cli.batch import run_each
 from napari_nic.cli.cards import card_lines
-from napari_nic.cli.console import Console, count, duration
+from napari_nic.cli.console import Console
 from napari_nic.cli.inputs import find_uncompressed
 from napari_nic.cli.interrupt import stoppable
 from napari_nic.cli.patch_sheet import add_sheet
 from napari_nic.names import PATCHES_SUFFIX
-from napari_nic.wording import counted, was_were
+from napari_nic.wording import count, counted, duration, was_were
 
 if TYPE_CHECKING:
     from napari_nic.patches import ExtractProgress, ExtractRecipe, PatchStore, SlideOptions

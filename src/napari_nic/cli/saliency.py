@@ -15,7 +15,7 @@ from napari_nic.cli.encoded import check_not_slide, open_encoded
 from napari_nic.cli.files import ARRAY, PICTURE, check_free, save_array, save_overlay
 from napari_nic.cli.inputs import find_stores, outputs_for
 from napari_nic.cli.interrupt import stoppable
-from napari_nic.errors import AnnotationError
+from napari_nic.errors import AnnotationError, InvalidParameterError
 from napari_nic.names import TEXT_SUFFIXES, has_suffix, without_suffix
 
 if TYPE_CHECKING:
@@ -115,17 +115,10 @@ def target_number(card: BundleCard, text: str | None) -> int:
     UsageError
         If the model has no such class.
     """
-    names = card.class_names
-    if text is None:
-        return len(names) - 1
-    if text in names:
-        return names.index(text)
-    if text.isdecimal() and int(text) < len(names):
-        return int(text)
-    raise arguments.UsageError(
-        f"model {card.name!r} has no class {text!r}",
-        expected=", ".join(f"{number} ({name})" for number, name in enumerate(names)),
-    )
+    try:
+        return card.target_number(text)
+    except InvalidParameterError as error:
+        raise arguments.UsageError(error.problem, expected=error.expected) from error
 
 
 def _explain_one(path: Path, target: Path, task: _Task) -> dict[str, Any]:

@@ -39,6 +39,14 @@ def write_preview(root: zarr.Group, rgb: np.ndarray, grid: PatchGrid, name: str)
     root.attrs["ome"] = ome_metadata(len(levels), grid, name)
 
 
+def read_preview(root: zarr.Group) -> np.ndarray | None:
+    """Return the finest picture, uint8 (rows, cols, 3); None where there is none."""
+    array = root.get("preview/0")
+    if not isinstance(array, zarr.Array) or array.ndim != 3 or array.dtype != np.uint8 or array.shape[0] != 3:
+        return None
+    return np.moveaxis(np.asarray(array[:]), 0, -1)
+
+
 def ome_metadata(n_levels: int, grid: PatchGrid, name: str) -> dict[str, Any]:
     """Describe the levels as OME-NGFF 0.5 does: axes, and per level scale and translation in micrometres.
 

@@ -27,7 +27,7 @@ from napari_nic.embeddings.creating import create_store
 from napari_nic.embeddings.header import StoreHeader
 from napari_nic.embeddings.lease import WriterInfo, busy, sign_of_life, writer_of, writing_lease
 from napari_nic.embeddings.paths import current_name
-from napari_nic.embeddings.preview import write_preview
+from napari_nic.embeddings.preview import read_preview, write_preview
 from napari_nic.embeddings.shards import (
     ShardBuffer,
     ShardKey,
@@ -40,6 +40,7 @@ from napari_nic.embeddings.stored import StoredCodes
 from napari_nic.errors import InvalidParameterError, StoreError, StoreMismatchError
 from napari_nic.grid import PatchGrid
 from napari_nic.jobs import CancellationToken, checked
+from napari_nic.notebook import card
 
 BUFFER_BYTES = 256 * 2**20
 """Unfinished shards beyond this are written and dropped, so that memory stays bounded."""
@@ -146,6 +147,19 @@ class CompressedSlide:
     def __repr__(self) -> str:
         rows, cols, size = self.shape
         return f"CompressedSlide({str(self.path)!r}, {rows} x {cols} cells, C={size}, {self.status})"
+
+    def _repr_html_(self) -> str:
+        """Facts and the colours of its codes, for notebooks."""
+        encoded, covered = int(self.encoded().sum()), int(self.coverage.sum())
+        grid = self.grid
+        facts = {
+            "cells": f"{grid.rows:,} x {grid.cols:,}, {encoded:,} of {covered:,} with tissue encoded",
+            "codes": f"C = {self.code_size}, {self.header.encoder_name}",
+            "patches": f"{grid.patch_size} px at {grid.mpp:g} um/px, one every {grid.stride_um[0]:g} um",
+            "status": self.status,
+            "path": self.path,
+        }
+        return card(self.slide_name, facts, read_preview(self._group))
 
     # -- what it holds -----------------------------------------------------------------------------------
 

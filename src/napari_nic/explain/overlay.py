@@ -10,6 +10,7 @@ import numpy as np
 from napari_nic.errors import InvalidParameterError
 from napari_nic.explain.colormaps import SEQUENTIAL, color_table
 from napari_nic.geometry import Placement
+from napari_nic.notebook import card
 
 RobustRange = tuple[float, float]
 ROBUST: RobustRange = (1.0, 99.0)
@@ -87,6 +88,23 @@ class Overlay:
                 "a map of values needs two dimensions and rising limits",
                 found=f"{self.data.shape}, {self.limits}",
             )
+
+    def __repr__(self) -> str:
+        rows, cols = self.mask.shape
+        return f"<Overlay {self.name}: {self.kind}, {rows} x {cols} cells, {int(self.mask.sum()):,} shown>"
+
+    def _repr_html_(self) -> str:
+        """The picture and what it means, for notebooks."""
+        rows, cols = self.mask.shape
+        limits = "" if self.limits is None else f"{self.limits[0]:.3g} to {self.limits[1]:.3g} {self.unit}"
+        facts = {
+            "cells": f"{rows:,} x {cols:,}, {int(self.mask.sum()):,} shown",
+            "colours": " to ".join(end for end in self.ends if end),
+            "values": limits.strip(),
+            "classes": ", ".join(name for name, _ in self.legend),
+            "note": self.note,
+        }
+        return card(self.name, facts, self.to_rgba())
 
     @property
     def is_picture(self) -> bool:

@@ -14,6 +14,7 @@ from typing import Self
 import numpy as np
 from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 
+from napari_nic.embeddings import CompressedSlide
 from napari_nic.errors import InvalidParameterError
 from napari_nic.explain.overlay import ROBUST, Overlay
 from napari_nic.geometry import Placement
@@ -28,6 +29,7 @@ _MOST_AT_ONCE = 256  # channels
 _BASIS = 40  # vectors that ARPACK keeps
 """A component whose variance is below this share of the first one's is rounding, not structure."""
 _MIDDLE = 127
+_GLASS = 255
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,6 +192,21 @@ def pca_overlay(
             "encoder; a colour alone means nothing, and colours of two slides cannot be compared."
         ),
     )
+
+
+def store_preview(store: CompressedSlide, *, token: CancellationToken | None = None) -> None:
+    """Put the colours of all codes into a store, for other viewers; glass is white there.
+
+    Parameters
+    ----------
+    store : CompressedSlide
+        Opened for writing.
+    token : CancellationToken, optional
+    """
+    codes, mask = store.read(token=token), store.encoded()
+    rgb = PcaModel.fit(codes, mask, token=token).to_rgb(codes, mask, token=token)[..., :3]
+    rgb[~mask] = _GLASS
+    store.write_preview(rgb)
 
 
 def _check(codes: np.ndarray, mask: np.ndarray) -> None:

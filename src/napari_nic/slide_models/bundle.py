@@ -16,6 +16,7 @@ from platformdirs import user_data_dir
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from napari_nic import notebook
 from napari_nic.descriptions import read_json, sealed, unsealed
 from napari_nic.disk import check_regular, replacing
 from napari_nic.embeddings import CompressedSlide, StoreHeader
@@ -54,6 +55,25 @@ class ModelBundle:
     weights: Mapping[str, np.ndarray]
     standardiser: Standardiser
     folder: Path | None = None
+
+    def __repr__(self) -> str:
+        card = self.card
+        classes = ", ".join(card.class_names)
+        return f"<ModelBundle {self.name}: {card.task} of {classes}, codes of {card.encoder_name}>"
+
+    def _repr_html_(self) -> str:
+        """What it is for, for notebooks."""
+        card = self.card
+        facts = {
+            "task": f"{card.task}: {', '.join(card.class_names)}",
+            "codes of": card.encoder_name,
+            "crops": f"{card.crop_size} x {card.crop_size} cells",
+            "what it is": card.summary,
+            "for": card.intended_use,
+            "not for": card.not_for,
+            "licence": card.licence,
+        }
+        return notebook.card(self.name, facts)
 
     @property
     def name(self) -> str:

@@ -102,6 +102,26 @@ class BundleCard:
         """Side R of the crops in cells."""
         return self.network.crop_size
 
+    def target_number(self, target: str | int | None) -> int:
+        """Return the number of a class, value or risk that is given by name or number; the last one of None.
+
+        Raises
+        ------
+        InvalidParameterError
+            If the model has no such target.
+        """
+        names = self.class_names
+        if target is None:
+            return len(names) - 1
+        if target in names:
+            return names.index(str(target))
+        if str(target).isdecimal() and int(target) < len(names):
+            return int(target)
+        raise InvalidParameterError(
+            f"model {self.name!r} has no class {target!r}",
+            expected=", ".join(f"{number} ({name})" for number, name in enumerate(names)),
+        )
+
     @property
     def encoder_name(self) -> str:
         """Name of the encoder, for people."""

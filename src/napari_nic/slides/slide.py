@@ -124,6 +124,12 @@ class Slide:
         height, width = self.levels[0].shape
         return f"<Slide {self.path.name}: {width} x {height} px, {len(self.levels)} levels, {self.reader}>"
 
+    def _repr_html_(self) -> str:
+        """Facts and a small picture, for notebooks."""
+        from napari_nic.slides.display import slide_card
+
+        return slide_card(self)
+
     def __enter__(self) -> Self:
         return self
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from napari_nic.errors import InvalidParameterError
 from napari_nic.geometry import Placement
 from napari_nic.grid import PatchGrid
+from napari_nic.notebook import card
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
@@ -44,6 +45,21 @@ class TissueMask:
                 "a tissue mask is a two-dimensional array of bool, not empty",
                 found=f"{self.mask.dtype} of shape {self.mask.shape}",
             )
+
+    def __repr__(self) -> str:
+        rows, cols = self.mask.shape
+        return f"<TissueMask {rows} x {cols}, {self.area_um2 / 1e6:.4g} mm2 of tissue, {self.method}>"
+
+    def _repr_html_(self) -> str:
+        """The mask and its area, for notebooks."""
+        rows, cols = self.mask.shape
+        facts = {
+            "size": f"{rows:,} x {cols:,} elements of {self.placement.step_um[0]:.3g} um",
+            "area": f"{self.area_um2 / 1e6:.4g} mm2",
+            "method": self.method,
+        }
+        grey = np.where(self.mask, np.uint8(90), np.uint8(255))
+        return card("Tissue", facts, np.repeat(grey[..., None], 3, axis=2))
 
     @classmethod
     def from_array(cls, mask: npt.ArrayLike, placement: Placement, method: str = "edited") -> TissueMask:
