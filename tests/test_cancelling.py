@@ -57,8 +57,9 @@ from napari_nic.slides.overview import read_overview
 from napari_nic.synthetic import SyntheticSlideSpec, write_slide
 from napari_nic.tissue import find_tissue
 from napari_nic.training.options import TrainOptions
-from napari_nic.training.recipe import TrainRecipe, train_encoder
+from napari_nic.training.recipe import TrainRecipe
 from napari_nic.training.sets import TileFolders
+from napari_nic.training.train import train_encoder
 
 ROWS, COLS, CODE_SIZE = 70, 130, 8
 """Two by three shards, 5 by 9 blocks."""

@@ -6,8 +6,9 @@ from napari_nic.encoders import load_encoder
 from napari_nic.errors import InvalidParameterError
 from napari_nic.patches import TileFolder, TileSet
 from napari_nic.training.publish import _psnr, reconstruction_quality
-from napari_nic.training.recipe import TrainRecipe, train_encoder
+from napari_nic.training.recipe import TrainRecipe
 from napari_nic.training.sets import GivenSources, TileFolders, Wanted
+from napari_nic.training.train import train_encoder
 
 
 @pytest.fixture(autouse=True)

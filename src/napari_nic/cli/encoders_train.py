@@ -107,7 +107,7 @@ def run_train(args: argparse.Namespace, console: Console) -> int:
     """Train an encoder and save it."""
     recipe = make_recipe(args)
     with stoppable(console) as token:
-        from napari_nic.training.recipe import train_encoder
+        from napari_nic.training.train import train_encoder
 
         reports = list(console.follow(train_encoder(recipe, token=token), recipe.name))
     if reports:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from napari_nic.encoders.device import choose_device, choose_precision
 from napari_nic.encoders.mean_rgb import MEAN_RGB, MeanRgbEncoder
-from napari_nic.encoders.spec import Encoder, EncoderSpec
-from napari_nic.encoders.store import MODEL_FILES, checked_weights, find_folder, read_spec
+from napari_nic.encoders.spec import MODEL_FILES, Encoder, EncoderSpec
+from napari_nic.encoders.store import checked_weights, find_folder, read_spec
 
 
 def load_encoder(

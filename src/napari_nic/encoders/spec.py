@@ -24,6 +24,9 @@ from napari_nic.errors import WeightsError
 MOST_CODE, MOST_PATCH_PX, MOST_INPUT_PX, MOST_MPP = 65_536, 65_536, 4_096, 1_000.0
 """No encoder is larger; what a file states beyond these is a mistake or meant to exhaust memory."""
 
+MODEL_FILES = {"torchscript": "model.pt", "torch-export": "model.pt2", "onnx": "model.onnx"}
+"""What holds the weights of the architectures that are a file of their own."""
+
 
 @dataclass(frozen=True)
 class EncoderSpec:

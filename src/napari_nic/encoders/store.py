@@ -20,13 +20,11 @@ from platformdirs import user_data_dir
 from napari_nic.descriptions import is_name, is_plain_file_name, read_json, sealed, unsealed
 from napari_nic.disk import check_regular, replacing_folder, sync_files
 from napari_nic.encoders.mean_rgb import MEAN_RGB
-from napari_nic.encoders.spec import EncoderSpec
+from napari_nic.encoders.spec import MODEL_FILES, EncoderSpec
 from napari_nic.errors import InvalidParameterError, StoreError, UnknownNameError, WeightsError
 from napari_nic.names import safe_name
 
 SPEC_FILE, WEIGHTS_FILE, CARD_FILE = "encoder.json", "weights.safetensors", "CARD.md"
-MODEL_FILES = {"torchscript": "model.pt", "torch-export": "model.pt2", "onnx": "model.onnx"}
-"""What holds the weights of the architectures that are a file of their own."""
 
 TIMM_PREFIX = "timm:"
 _log = logging.getLogger(__name__)

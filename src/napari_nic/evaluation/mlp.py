@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
-from napari_nic.evaluation.classifiers import CodeTable
+if TYPE_CHECKING:
+    from napari_nic.evaluation.classifiers import CodeTable
 
 HIDDEN = 256
 BATCH = 64

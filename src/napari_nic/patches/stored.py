@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from napari_nic.errors import InvalidParameterError
 from napari_nic.patches.model import ADJACENT_SHARE, PairBatch, PatchBatch
-from napari_nic.patches.store import PatchStore
+
+if TYPE_CHECKING:
+    from napari_nic.patches.store import PatchStore
 
 MEMORY_BYTES = 2 * 2**30
 """Patches up to this size are kept in memory: 175,000 of 64 px, 44,000 of 128 px."""

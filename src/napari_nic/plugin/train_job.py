@@ -248,7 +248,7 @@ def make_recipe(form: TrainForm, sets: Sequence[TrainingSet]) -> TrainRecipe:
 def _train(recipe: TrainRecipe, token: CancellationToken) -> Iterator[Trained]:
     import torch
 
-    from napari_nic.training.recipe import train_encoder
+    from napari_nic.training.train import train_encoder
 
     pictures = _Pictures(recipe.checkpoint)
     threads = torch.get_num_threads()

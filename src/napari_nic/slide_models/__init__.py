@@ -9,8 +9,9 @@ from napari_nic.slide_models.config import SlideNetConfig
 from napari_nic.slide_models.heads import Head, Outcome
 from napari_nic.slide_models.inputs import Standardiser
 from napari_nic.slide_models.predict import Prediction, predict, predict_codes
+from napari_nic.slide_models.settings import EpochDone, TrainingSettings
 from napari_nic.slide_models.sources import LabelledSlide, StoredSlide, TrainingSlide
-from napari_nic.slide_models.train import EpochDone, TrainingSettings, train, train_together
+from napari_nic.slide_models.train import train, train_together
 
 __all__ = [
     "BundleCard",

@@ -22,9 +22,9 @@ from napari_nic.slide_models.heads import Head, joint_network
 from napari_nic.slide_models.inputs import Standardiser, prediction_corners
 from napari_nic.slide_models.metrics import METRIC_NAMES
 from napari_nic.slide_models.resume import TrainingState, check_same, identity_of
+from napari_nic.slide_models.settings import EpochDone, TrainingSettings
 from napari_nic.slide_models.sources import Cells, TrainingSlide
 from napari_nic.slide_models.targets import Target, card_of, joint_loss, make_targets
-from napari_nic.slide_models.train import EpochDone, TrainingSettings
 
 _RATE_FACTOR = 0.1
 _VALIDATION_CROPS = 4

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Self
 from napari_nic.embeddings.header import IDENTITY_KEYS
 from napari_nic.errors import InvalidParameterError
 from napari_nic.slide_models.heads import Head
+from napari_nic.slide_models.settings import TrainingSettings
 from napari_nic.slide_models.sources import TrainingSlide
-from napari_nic.slide_models.train import TrainingSettings
 
 if TYPE_CHECKING:
     import torch

@@ -6,6 +6,7 @@ import math
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from napari_nic.errors import DamagedSlideError, InvalidParameterError
 from napari_nic.geometry import PixelSize, Placement, RegionPx
@@ -13,7 +14,9 @@ from napari_nic.jobs import CancellationToken, Progress, result_of
 from napari_nic.slides.compose import blank, compose_stored
 from napari_nic.slides.model import Level, RgbArray
 from napari_nic.slides.shrink import shrink
-from napari_nic.slides.slide import Slide
+
+if TYPE_CHECKING:
+    from napari_nic.slides.slide import Slide
 
 STRIP_PIXELS = 2**23
 """Pixels of the finer level that one thread holds at a time, at most (24 MB)."""

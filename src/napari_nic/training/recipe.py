@@ -1,23 +1,18 @@
-"""The whole way from named patch sets to an encoder that is ready for use."""
+"""What a training of an encoder is: patch sets, method, name and options, as a value."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from napari_nic.encoders.device import choose_device, choose_precision
 from napari_nic.encoders.spec import EncoderSpec
 from napari_nic.encoders.store import user_encoders_folder
-from napari_nic.errors import InvalidParameterError
-from napari_nic.jobs import CancellationToken, checked
 from napari_nic.patches import PatchSource
-from napari_nic.training.objectives import OBJECTIVES
-from napari_nic.training.options import TrainingProgress, TrainOptions
-from napari_nic.training.sets import LoadedSet, TrainingSet, Wanted
+from napari_nic.training.options import TrainOptions
+from napari_nic.training.sets import TrainingSet
 
 MARGIN = 1.25
 """Patches are drawn so much larger than the network's input: zoom and rotation then show real pixels."""
@@ -64,61 +59,6 @@ class TrainRecipe:
         return self.folder.with_name(f"{self.folder.name}.training")
 
 
-def train_encoder(
-    recipe: TrainRecipe, *, token: CancellationToken | None = None
-) -> Iterator[TrainingProgress]:
-    """Load the sets, train (going on from a checkpoint), scale the codes and save the encoder with its card.
-
-    Slides or patients are held out of every set; the card's measures are of those.
-
-    Yields
-    ------
-    TrainingProgress
-
-    Raises
-    ------
-    InvalidParameterError
-        If no patch can be used, or labels are missing that the method needs.
-    CancelledError
-        The checkpoint is kept; run again to go on.
-    """
-    from napari_nic.training.loop import Sources, run_training
-    from napari_nic.training.publish import publish
-
-    kind = OBJECTIVES.get(recipe.method)
-    loaded = load_sets(recipe, token=token)
-    sources = Sources([part.train for part in loaded], _all_or_none([part.held_out for part in loaded]))
-    device = choose_device(recipe.device)
-    precision = choose_precision("auto", device)
-    objective = kind(recipe.options, sources.train)
-    yield from run_training(
-        objective, sources, recipe.checkpoint, recipe.options, device=device, precision=precision, token=token
-    )
-    facts: dict[str, Any] = {
-        "device": device,
-        "precision": precision,
-        "sets": [dict(part.facts) for part in loaded],
-    }
-    publish(objective, recipe, sources, facts)
-
-
-def load_sets(recipe: TrainRecipe, *, token: CancellationToken | None = None) -> list[LoadedSet]:
-    """Read the recipe's sets at the resolution of its architecture.
-
-    Raises
-    ------
-    InvalidParameterError
-    """
-    from napari_nic.encoders.networks import get_architecture
-
-    architecture = get_architecture(recipe.options.architecture)
-    if not recipe.sets:
-        raise InvalidParameterError("nothing to train on", expected="at least one set of patches")
-    size = round(MARGIN * architecture.input_size)
-    wanted = Wanted(size, architecture.input_mpp, seed=recipe.options.seed)
-    return [one.load(wanted) for one in checked(recipe.sets, token)]
-
-
 def encoder_spec(recipe: TrainRecipe, title: str, citation: str) -> EncoderSpec:
     """Return the description of the recipe's encoder, without weights."""
     from napari_nic.encoders.networks import get_architecture
@@ -148,8 +88,3 @@ def draw_plain(sources: Sequence[PatchSource], count: int, size: int, seed: int)
     images = mixed_images(sources, count, np.random.default_rng(seed))
     start = (images.shape[1] - size) // 2
     return np.ascontiguousarray(images[:, start : start + size, start : start + size])
-
-
-def _all_or_none(sources: Sequence[PatchSource | None]) -> list[Any]:
-    """Hold patches out of every set, or of none: tasks and their heads go by position."""
-    return [] if any(source is None for source in sources) else list(sources)

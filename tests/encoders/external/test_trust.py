@@ -18,7 +18,7 @@ from napari_nic.descriptions import SEAL
 from napari_nic.encoders import list_encoders, load_encoder
 from napari_nic.encoders.external import Settings, import_encoder, import_model_file, trust
 from napari_nic.encoders.external.archives import without_pickles
-from napari_nic.encoders.store import MODEL_FILES
+from napari_nic.encoders.spec import MODEL_FILES
 from napari_nic.errors import ConsentError, WeightsError
 
 SETTINGS = Settings(mpp=0.5, input_size=32)

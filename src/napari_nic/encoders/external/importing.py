@@ -22,9 +22,8 @@ from napari_nic.encoders.external.settings import (
 )
 from napari_nic.encoders.external.sidecar import find_sidecar, read_sidecar
 from napari_nic.encoders.external.trust import read_file, read_program, runs_program
-from napari_nic.encoders.spec import Encoder, EncoderSpec
+from napari_nic.encoders.spec import MODEL_FILES, Encoder, EncoderSpec
 from napari_nic.encoders.store import (
-    MODEL_FILES,
     SPEC_FILE,
     TIMM_PREFIX,
     WEIGHTS_FILE,

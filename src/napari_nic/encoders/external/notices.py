@@ -8,8 +8,8 @@ from pathlib import Path
 from napari_nic.descriptions import read_json
 from napari_nic.disk import replacing
 from napari_nic.encoders.external.hub_models import known_hub_model
-from napari_nic.encoders.spec import EncoderSpec
-from napari_nic.encoders.store import MODEL_FILES, TIMM_PREFIX, user_encoders_folder
+from napari_nic.encoders.spec import MODEL_FILES, EncoderSpec
+from napari_nic.encoders.store import TIMM_PREFIX, user_encoders_folder
 from napari_nic.errors import StoreError
 
 SHOWN_FILE = ".terms-shown.json"

@@ -8,8 +8,7 @@ from typing import Any
 from napari_nic.descriptions import is_name, is_plain_file_name, is_sha256, is_whole
 from napari_nic.encoders.external.model_args import check_model
 from napari_nic.encoders.external.settings import MOST_TOKENS, POOLINGS, is_triple
-from napari_nic.encoders.spec import MOST_CODE, EncoderSpec
-from napari_nic.encoders.store import MODEL_FILES
+from napari_nic.encoders.spec import MODEL_FILES, MOST_CODE, EncoderSpec
 from napari_nic.errors import InvalidParameterError, WeightsError
 
 MOST_FILES = 64
