@@ -14,11 +14,12 @@ import numpy as np
 from napari_nic.cohorts.table import Cohort, CohortSlide
 from napari_nic.embeddings import CompressedSlide, open_slide_of
 from napari_nic.embeddings.dihedral import N_DIHEDRAL, open_transformed
-from napari_nic.embeddings.header import IDENTITY_KEYS, StoreHeader
+from napari_nic.embeddings.header import StoreHeader
 from napari_nic.embeddings.interchange import ImportHints, import_store, origin_of
 from napari_nic.embeddings.layout import SUFFIX
 from napari_nic.errors import NicError, StoreError, StoreMismatchError
 from napari_nic.geometry import PixelSize
+from napari_nic.identity import described, differing
 from napari_nic.jobs import CancellationToken, Progress
 from napari_nic.names import check_apart, safe_name
 from napari_nic.slide_models import LabelledSlide, StoredSlide, TrainingSlide
@@ -223,13 +224,13 @@ def _check_codes(store: CompressedSlide, allow_partial: bool) -> None:
 
 def _check_encoder(store: CompressedSlide, first: CompressedSlide) -> None:
     ours, theirs = first.header.encoder, store.header.encoder
-    different = [key for key in IDENTITY_KEYS if ours.get(key) != theirs.get(key)]
+    different = differing(ours, theirs)
     if different:
         raise StoreMismatchError(
             "the slides of the cohort were compressed by different encoders",
             path=store.path,
-            expected=", ".join(f"{key}={ours.get(key)}" for key in different) + f" as in {first.path.name}",
-            found=", ".join(f"{key}={theirs.get(key)}" for key in different),
+            expected=f"{described(ours, different)} as in {first.path.name}",
+            found=described(theirs, different),
             hint="compress all slides with one encoder",
         )
 

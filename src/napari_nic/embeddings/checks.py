@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 from typing import Any, Protocol
 
-from napari_nic.embeddings.header import IDENTITY_KEYS, StoreHeader
+from napari_nic.embeddings.header import StoreHeader
 from napari_nic.errors import ChannelsError, StoreMismatchError
+from napari_nic.identity import described, differing
 from napari_nic.slides import Slide, choice_options, describe_choice, open_slide
 
 
@@ -76,15 +77,13 @@ def check_slide(path: Path, header: StoreHeader, slide: SlideLike) -> None:
 
 def check_encoder(path: Path, header: StoreHeader, spec: SpecLike) -> None:
     """Raise :class:`StoreMismatchError` unless the codes come from this encoder."""
-    identity = spec.identity()
-    wanted = {name: identity.get(name) for name in IDENTITY_KEYS}
-    found = {name: header.encoder.get(name) for name in IDENTITY_KEYS}
-    different = [name for name in IDENTITY_KEYS if wanted[name] != found[name]]
+    wanted, found = spec.identity(), header.encoder
+    different = differing(wanted, found)
     if different:
         raise StoreMismatchError(
             f"the store's codes come from another encoder than {spec.name}",
             path=path,
-            expected=f"{spec.name}: " + ", ".join(f"{name}={wanted[name]}" for name in different),
-            found=f"{header.encoder_name}: " + ", ".join(f"{name}={found[name]}" for name in different),
+            expected=f"{spec.name}: {described(wanted, different)}",
+            found=f"{header.encoder_name}: {described(found, different)}",
             hint="use that encoder, or compress the slide again into another store",
         )

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from napari_nic.embeddings.header import IDENTITY_KEYS
 from napari_nic.embeddings.store import CompressedSlide
 from napari_nic.errors import StoreMismatchError
+from napari_nic.identity import differing
 
 N_DIHEDRAL = 8
 """Rotations by 90 degrees, each with and without a mirror; number 0 leaves things as they are."""
@@ -87,7 +87,7 @@ def transformed_description(encoder: Mapping[str, Any], transform: int) -> dict[
 def _check(store: CompressedSlide, transform: CompressedSlide, number: int) -> None:
     expected = transformed_description(store.header.encoder, number)
     found = transform.header.encoder
-    different = [key for key in IDENTITY_KEYS if expected.get(key) != found.get(key)]
+    different = differing(expected, found)
     same_cells = np.array_equal(store.coverage, transform.coverage)
     if different or not same_cells or transform.header.slide_fingerprint != store.header.slide_fingerprint:
         raise StoreMismatchError(

@@ -8,10 +8,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from napari_nic.grid import PatchGrid
+from napari_nic.identity import identity
 from napari_nic.slides import clean_choice
-
-IDENTITY_KEYS = ("architecture", "code_size", "patch_size", "mpp", "input_size", "weights_sha256", "options")
-"""Entries of an encoder's description that determine the codes; the others describe it for people."""
 
 MOST_CHANNELS = 2**16
 MOST_CELLS = 2**28
@@ -148,7 +146,7 @@ def _identity(header: StoreHeader) -> dict[str, Any]:
         "precision": header.precision,
     }
     flat |= {f"grid {name}": value for name, value in grid.items()}
-    flat |= {f"encoder {name}": header.encoder.get(name) for name in IDENTITY_KEYS}
+    flat |= {f"encoder {name}": value for name, value in identity(header.encoder).items()}
     return dict(json.loads(json.dumps(flat)))
 
 

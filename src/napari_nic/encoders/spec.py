@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from napari_nic import identity
 from napari_nic.descriptions import (
     MOST_NAME,
     Checks,
@@ -92,9 +93,12 @@ class EncoderSpec:
 
     def identity(self) -> dict[str, Any]:
         """Return what determines the codes; two encoders with the same identity give the same codes."""
-        names = ("architecture", "code_size", "patch_size", "mpp", "input_size", "weights_sha256", "options")
         described = self.to_dict()
-        return {name: described[name] for name in names if name in described}
+        return {name: described[name] for name in identity.KEYS if name in described}
+
+    def matches(self, encoder: Mapping[str, Any]) -> bool:
+        """Whether a description (of a store, a model, a file) means the codes that this encoder gives."""
+        return not identity.differing(self.to_dict(), encoder)
 
 
 _FIELDS: Checks = {

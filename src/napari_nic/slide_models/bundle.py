@@ -20,8 +20,8 @@ from napari_nic import notebook
 from napari_nic.descriptions import read_json, sealed, unsealed
 from napari_nic.disk import check_regular, replacing
 from napari_nic.embeddings import CompressedSlide, StoreHeader
-from napari_nic.embeddings.header import IDENTITY_KEYS
 from napari_nic.errors import BundleError, NicError, UnknownNameError
+from napari_nic.identity import described, differing
 from napari_nic.slide_models.card import BundleCard
 from napari_nic.slide_models.inputs import Standardiser
 from napari_nic.telling import LeftOut, tell
@@ -122,14 +122,13 @@ class ModelBundle:
     def check_header(self, header: StoreHeader) -> None:
         """Raise :class:`BundleError` unless `header` names the encoder that the model was trained on."""
         ours, theirs = self.card.encoder, header.encoder
-        different = [key for key in IDENTITY_KEYS if ours.get(key) != theirs.get(key)]
+        different = differing(ours, theirs)
         if different:
             raise BundleError(
                 f"model {self.name!r} was trained on another encoder's codes",
                 path=self.folder,
-                expected=f"{self.card.encoder_name}: "
-                + ", ".join(f"{key}={ours.get(key)}" for key in different),
-                found=f"{header.encoder_name}: " + ", ".join(f"{key}={theirs.get(key)}" for key in different),
+                expected=f"{self.card.encoder_name}: {described(ours, different)}",
+                found=f"{header.encoder_name}: {described(theirs, different)}",
                 hint=f"compress the slide with encoder {self.card.encoder_name!r}, or choose another model",
             )
 

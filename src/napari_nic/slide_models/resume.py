@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from napari_nic.embeddings.header import IDENTITY_KEYS
+from napari_nic import identity as encoder_identity
 from napari_nic.errors import InvalidParameterError
 from napari_nic.slide_models.heads import Head
 from napari_nic.slide_models.settings import TrainingSettings
@@ -75,7 +75,7 @@ def identity_of(
     card, further = heads[0].card, heads[1:]
     identity = {
         "task": [card.task, *card.class_names],
-        "encoder": [card.encoder.get(key) for key in IDENTITY_KEYS],
+        "encoder": list(encoder_identity.identity(card.encoder).values()),
         "network": card.network.to_dict(),
         "settings": {k: v for k, v in asdict(settings).items() if k not in FREE_SETTINGS},
         "training slides": [_about(slide) for slide in slides],

@@ -10,7 +10,6 @@ from pathlib import Path
 from psygnal import Signal
 
 from napari_nic.embeddings import CompressedSlide
-from napari_nic.embeddings.header import IDENTITY_KEYS
 from napari_nic.encoders import EncoderSpec
 from napari_nic.errors import BundleError, NicError
 from napari_nic.explain import Overlay
@@ -148,8 +147,7 @@ class ModelController:
             return None
         needed = self.bundle.card.encoder
         for spec in self.session.specs:
-            described = spec.to_dict()
-            if all(described.get(key) == needed.get(key) for key in IDENTITY_KEYS):
+            if spec.matches(needed):
                 return spec
         return None
 
