@@ -6,12 +6,8 @@ import numpy as np
 
 from napari_nic.slide_models.card import Task
 
-
-def ranks(values: np.ndarray) -> np.ndarray:
-    """Rank values from 1; equal values share the mean of their ranks. ndarray of float64, (N,)."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return np.asarray((last - (counts - 1) / 2)[inverse])
+_LEAST = 2
+"""Values that can be in an order."""
 
 
 def auc(scores: np.ndarray, positive: np.ndarray) -> float:
@@ -26,16 +22,19 @@ def auc(scores: np.ndarray, positive: np.ndarray) -> float:
     n_negative = len(positive) - n_positive
     if not n_positive or not n_negative:
         return float("nan")
-    above = ranks(scores)[positive].sum() - n_positive * (n_positive + 1) / 2
+    from scipy.stats import rankdata
+
+    above = rankdata(scores)[positive].sum() - n_positive * (n_positive + 1) / 2
     return float(above / (n_positive * n_negative))
 
 
 def spearman(scores: np.ndarray, values: np.ndarray) -> float:
     """Rank correlation; nan where one side is constant."""
-    first, second = ranks(scores), ranks(values)
-    if not first.std() or not second.std():
+    if len(scores) < _LEAST or np.ptp(scores) == 0 or np.ptp(values) == 0:
         return float("nan")
-    return float(np.corrcoef(first, second)[0, 1])
+    from scipy.stats import spearmanr
+
+    return float(spearmanr(scores, values).statistic)
 
 
 def mean_class_auc(scores: np.ndarray, labels: np.ndarray) -> float:
