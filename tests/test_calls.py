@@ -14,7 +14,7 @@ from napari_nic.encoders import get_spec
 from napari_nic.errors import CancelledError, StoreError, StoreMismatchError
 from napari_nic.geometry import RegionPx
 from napari_nic.jobs import Progress
-from napari_nic.pipeline import GridOptions
+from napari_nic.pipeline import BlocksDone, GridOptions
 from napari_nic.slide_models import BundleCard, ModelBundle, SlideNetConfig, Standardiser
 from napari_nic.slide_models.architectures import build_network
 
@@ -37,10 +37,12 @@ def test_compress_gives_a_complete_store_and_its_picture(stored: CompressedSlide
 
 def test_compress_takes_what_is_open_and_leaves_it_open(slide_path: Path, tmp_path: Path) -> None:
     encoder = nic.load_encoder("mean-rgb")
-    reports: list[Progress] = []
+    told: list[Progress] = []
     with nic.open_slide(slide_path) as slide:
-        store = nic.compress(slide, encoder, out=tmp_path / "b.nic.zarr", progress=reports.append)
+        store = nic.compress(slide, encoder, out=tmp_path / "b.nic.zarr", progress=told.append)
         assert slide.read_region(0, RegionPx(0, 0, 8, 8)).shape == (8, 8, 3)
+    assert "tissue" in told[0].stage
+    reports = [report for report in told if isinstance(report, BlocksDone)]
     assert reports[0].done == 0
     assert reports[-1].done == reports[-1].total == int(store.coverage.sum())
 

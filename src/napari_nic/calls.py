@@ -15,8 +15,8 @@ from napari_nic.errors import StoreError
 from napari_nic.explain import Overlay, grad_cam, pca_overlay, saliency_overlay
 from napari_nic.explain.pca import store_preview
 from napari_nic.explain.saliency import CamMethod
-from napari_nic.jobs import CancellationToken, Progress
-from napari_nic.pipeline import GridOptions, iter_compress, prepare_store
+from napari_nic.jobs import CancellationToken, Outcome, Progress
+from napari_nic.pipeline import GridOptions, iter_compress, iter_prepare_store
 from napari_nic.slide_models import ModelBundle, Prediction
 from napari_nic.slide_models import predict as predict_slide
 from napari_nic.slides import Slide, open_slide
@@ -53,7 +53,8 @@ def compress(
     overwrite : bool
         Replace a store that was made otherwise, instead of raising.
     progress : bool or callable
-        ``True`` draws a bar; a function is called with each :class:`~napari_nic.jobs.Progress`.
+        ``True`` draws a bar; a function is called with each :class:`~napari_nic.jobs.Progress`, first those of
+        finding tissue.
     cancel : CancellationToken, optional
         To pause and cancel from another thread.
 
@@ -80,8 +81,12 @@ def compress(
     encoder = load_encoder(encoder) if isinstance(encoder, str | Path) else encoder
     with ExitStack() as opened:
         source = opened.enter_context(_open(slide))
-        store = prepare_store(source, encoder, path=out, options=options, overwrite=overwrite, token=cancel)
-        opened.enter_context(store)
+        preparing = Outcome(
+            iter_prepare_store(source, encoder, path=out, options=options, overwrite=overwrite, token=cancel)
+        )
+        for _ in _told(preparing, source.name, progress):
+            pass
+        store = opened.enter_context(preparing.value)
         if not store.coverage.any():
             raise StoreError(
                 f"no tissue was found on this slide: none of its {store.coverage.size:,} cells is compressed",

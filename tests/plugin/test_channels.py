@@ -13,7 +13,8 @@ from napari_nic.encoders import load_encoder
 from napari_nic.errors import ChannelsError
 from napari_nic.pipeline import prepare_store
 from napari_nic.plugin.controllers.channels import ChannelChooser
-from napari_nic.plugin.readers import get_reader, open_remembered, slide_beside
+from napari_nic.plugin.opening import open_remembered, slide_beside
+from napari_nic.plugin.readers import get_reader
 from napari_nic.plugin.settings import Settings
 from napari_nic.plugin.widgets import channel_dialog
 from napari_nic.plugin.widgets.channel_dialog import ChannelDialog

@@ -310,7 +310,7 @@ def test_unwritable_folder_is_told_and_another_one_asked_for(
 
     answers.chosen_folder = tmp_path / "elsewhere"
     with monkeypatch.context() as patch:
-        patch.setattr(compress_job, "preparing_store", refuse)
+        patch.setattr(compress_job, "iter_prepare_store", refuse)
         compressing.start()
     assert isinstance(answers.errors[0], StoreError)
     assert compressing.state.phase == "idle"
@@ -485,7 +485,9 @@ def test_store_of_the_one_folder_of_earlier_versions_is_found_and_no_new_one_put
 def test_folder_that_is_asked_for_after_a_failure_is_that_slides(
     opened, compressing, answers, monkeypatch, tmp_path
 ):
-    monkeypatch.setattr(compress_job, "preparing_store", fail_with(StoreError("not allowed to write here")))
+    monkeypatch.setattr(
+        compress_job, "iter_prepare_store", fail_with(StoreError("not allowed to write here"))
+    )
     answers.chosen_folder = tmp_path / "elsewhere"
     compressing.start()
     assert opened.store_folder == tmp_path / "elsewhere"

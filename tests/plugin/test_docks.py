@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QApplication, QDockWidget
 from napari_nic.plugin.controllers.session import ENCODER_SETTING
 from napari_nic.plugin.settings import Settings
 from napari_nic.plugin.widgets.cohort_dock import CohortDock
-from napari_nic.plugin.widgets.docks import COHORT, MENU_NAME, NIC, TRAINING, find_dock, open_dock
+from napari_nic.plugin.widgets.docking import COHORT, MENU_NAME, NIC, TRAINING, find_dock, open_dock
 from napari_nic.plugin.widgets.nic_dock import NicDock
 from napari_nic.plugin.widgets.train_dock import TrainDock
 

@@ -11,7 +11,8 @@ from napari_nic.geometry import RegionPx
 from napari_nic.plugin.controllers import session as module
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.layers import tag_of
-from napari_nic.plugin.readers import read_annotation_file, read_store
+from napari_nic.plugin.opening import read_store
+from napari_nic.plugin.readers import read_annotation_file
 
 
 def test_nothing_is_open(session):

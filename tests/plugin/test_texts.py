@@ -15,7 +15,7 @@ from superqt import QElidingLabel
 
 from napari_nic.plugin.widgets.cohort_dock import CohortDock
 from napari_nic.plugin.widgets.dock_base import WIDTH
-from napari_nic.plugin.widgets.docks import COHORT, open_dock
+from napari_nic.plugin.widgets.docking import COHORT, open_dock
 from napari_nic.plugin.widgets.train_dock import TrainDock
 
 pytestmark = pytest.mark.gui

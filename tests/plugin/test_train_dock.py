@@ -15,7 +15,7 @@ from napari_nic.plugin.controllers.training import TrainState
 from napari_nic.plugin.settings import Settings
 from napari_nic.plugin.widgets import dialogs
 from napari_nic.plugin.widgets.dock_base import WIDTH
-from napari_nic.plugin.widgets.docks import find_dock
+from napari_nic.plugin.widgets.docking import find_dock
 from napari_nic.plugin.widgets.loss_plot import MOST_POINTS, TRAINING_COLOR, LossPlot, _thin
 from napari_nic.plugin.widgets.nic_dock import NicDock
 from napari_nic.plugin.widgets.patch_strip import PatchStrip

@@ -14,7 +14,7 @@ from PIL import Image
 from napari_nic.errors import CancelledError, MissingPixelSizeError
 from napari_nic.jobs import CancellationToken, Outcome
 from napari_nic.slides import open_slide, overview
-from napari_nic.tissue import TissueOptions, find_tissue, finding_tissue, segment_tissue
+from napari_nic.tissue import TissueOptions, find_tissue, iter_find_tissue, segment_tissue
 
 UM = 8.0
 SHAPE = (300, 400)
@@ -317,7 +317,7 @@ def test_finding_tells_how_far_it_is(tmp_path, make_tissue, make_tiff):
     """A slide of one level is read whole, which may take minutes."""
     path = make_tiff(tmp_path / "one.tif", make_tissue(1000, 1400), factors=(1,), tile=128)
     with open_slide(path) as slide:
-        outcome = Outcome(finding_tissue(slide))
+        outcome = Outcome(iter_find_tissue(slide))
         reports = list(outcome)
         assert [report.done for report in reports] == list(range(1, reports[0].total + 1))
         assert len(reports) > 3

@@ -114,7 +114,7 @@ def _grid_options(args: argparse.Namespace) -> GridOptions:
 
 def _compress_one(path: Path, target: Path | None, task: _Task) -> dict[str, Any]:
     from napari_nic.explain.pca import store_preview
-    from napari_nic.pipeline import iter_compress, iter_compress_transformed, preparing_store
+    from napari_nic.pipeline import iter_compress, iter_compress_transformed, iter_prepare_store
     from napari_nic.slides import open_slide
 
     if target is None:
@@ -127,7 +127,7 @@ def _compress_one(path: Path, target: Path | None, task: _Task) -> dict[str, Any
     started = time.monotonic()
     with ExitStack() as opened:
         slide = opened.enter_context(open_slide(path, **arguments.slide_options(args)))
-        prepared = preparing_store(
+        prepared = iter_prepare_store(
             slide, task.encoder, path=target, options=options, overwrite=args.overwrite, token=task.token
         )
         store = opened.enter_context(console.outcome(prepared, slide.name))

@@ -4,10 +4,10 @@ from napari_nic.pipeline.dihedral import iter_compress_transformed
 from napari_nic.pipeline.prepare import (
     MIN_TISSUE,
     GridOptions,
+    iter_prepare_store,
     plan_coverage,
     plan_grid,
     prepare_store,
-    preparing_store,
 )
 from napari_nic.pipeline.progress import BlockCodes, BlocksDone
 from napari_nic.pipeline.run import iter_compress, usable_cores
@@ -21,9 +21,9 @@ __all__ = [
     "encode_padded",
     "iter_compress",
     "iter_compress_transformed",
+    "iter_prepare_store",
     "plan_coverage",
     "plan_grid",
     "prepare_store",
-    "preparing_store",
     "usable_cores",
 ]

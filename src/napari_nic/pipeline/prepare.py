@@ -17,7 +17,7 @@ from napari_nic.errors import InvalidParameterError, StoreMismatchError
 from napari_nic.grid import PatchGrid
 from napari_nic.jobs import CancellationToken, Progress, result_of
 from napari_nic.slides import Slide
-from napari_nic.tissue import TissueMask, finding_tissue
+from napari_nic.tissue import TissueMask, iter_find_tissue
 
 MIN_TISSUE = 0.25
 """Least share of a patch that must be tissue.
@@ -106,7 +106,7 @@ def _planning_coverage(
     if options.min_tissue == 0:
         return np.ones(grid.shape, bool), {"method": "all cells", "min_fraction": 0.0}
     if tissue is None:
-        tissue = yield from finding_tissue(slide, token=token)
+        tissue = yield from iter_find_tissue(slide, token=token)
     coverage = tissue.cells(grid, min_fraction=options.min_tissue)
     return coverage, {"method": tissue.method, "min_fraction": options.min_tissue}
 
@@ -152,16 +152,16 @@ def prepare_store(
 
     See Also
     --------
-    preparing_store : the same as a generator, which tells how far it is.
+    iter_prepare_store : the same as a generator, which tells how far it is.
     """
     return result_of(
-        preparing_store(
+        iter_prepare_store(
             slide, encoder, path=path, options=options, tissue=tissue, overwrite=overwrite, token=token
         )
     )
 
 
-def preparing_store(
+def iter_prepare_store(
     slide: Slide,
     encoder: Encoder,
     *,

@@ -12,7 +12,7 @@ from napari_nic.embeddings import CompressedSlide
 from napari_nic.encoders import Encoder, EncoderSpec, get_spec, load_encoder
 from napari_nic.geometry import RegionPx
 from napari_nic.jobs import CancellationToken, Outcome, Progress
-from napari_nic.pipeline import BlocksDone, iter_compress, preparing_store
+from napari_nic.pipeline import BlocksDone, iter_compress, iter_prepare_store
 from napari_nic.plugin.compress_options import CompressOptions
 from napari_nic.plugin.no_triton import keep_triton_out
 from napari_nic.plugin.painting import Painter, Picture
@@ -138,7 +138,7 @@ def compress_painted(request: CompressRequest, token: CancellationToken) -> Gene
     encoder = request.encoders.get(request.encoder, device=options.device, precision=_precision(request))
     token.checkpoint()
     yield Stage("finding tissue")
-    preparing = preparing_store(
+    preparing = iter_prepare_store(
         request.slide,
         encoder,
         path=request.path,

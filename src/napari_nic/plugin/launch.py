@@ -17,7 +17,7 @@ from napari_nic.plugin.annotation_layers import annotation_layers
 from napari_nic.plugin.controllers.asking import Leaving
 from napari_nic.plugin.controllers.overlays import KINDS, Kind
 from napari_nic.plugin.layers import LayerData, slide_layer
-from napari_nic.plugin.readers import read_store
+from napari_nic.plugin.opening import read_store
 from napari_nic.plugin.settings import Settings
 from napari_nic.slide_models import ModelBundle
 from napari_nic.slides import Channel, Selection, Slide, choice_options, open_slide
@@ -86,7 +86,7 @@ def open_viewer(request: ViewRequest, *, show: bool = True) -> tuple[napari.View
 
     import napari
 
-    from napari_nic.plugin.widgets.docks import NIC, open_dock
+    from napari_nic.plugin.widgets.docking import NIC, open_dock
     from napari_nic.plugin.widgets.nic_dock import NicDock
 
     viewer = napari.Viewer(title="napari-nic", show=show)

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import glob
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from napari_nic.errors import ChannelsError, NicError
 from napari_nic.names import STORE_SUFFIX
-from napari_nic.plugin.layers import METADATA_KEY, LayerData, overlay_layer, slide_layer, tag_of
+from napari_nic.plugin.layers import METADATA_KEY, LayerData, slide_layer, tag_of
 from napari_nic.plugin.model_news import MODEL_NEWS
+from napari_nic.plugin.opening import is_slide, open_remembered, read_store
 from napari_nic.plugin.settings import Settings
-from napari_nic.slides import Slide, choice_options, open_slide, slide_suffixes, told_suffixes
+from napari_nic.slides import Slide
 
 if TYPE_CHECKING:
-    from napari_nic.embeddings import CompressedSlide
     from napari_nic.plugin.annotation_jobs import ReadFile
 
 ANNOTATION_SUFFIXES = (".geojson", ".xml", ".annotations")
-COLOR_SETTING = "color"
-"""Setting: ``"srgb"`` applies a slide's colour profile, ``"raw"`` leaves its pixels alone."""
-
-ZARR_FILES = ("zarr.json", ".zattrs")
 
 CARD_FILE, PLAN_FILE = "model.json", "plan.json"
 """What tells the folder of a model bundle, and that of a training."""
@@ -59,60 +54,6 @@ def read_slide(path: Path) -> list[LayerData]:
         What :func:`napari_nic.slides.open_slide` raises.
     """
     return [slide_layer(open_remembered(path, Settings()))]
-
-
-def open_remembered(path: Path, settings: Settings) -> Slide:
-    """Open a slide with what the user said before: its um/px, its channels, and about colour profiles."""
-    return _open_choice(path, settings, settings.choice(path))
-
-
-def _open_choice(path: Path, settings: Settings, choice: Mapping[str, Any]) -> Slide:
-    color: Literal["srgb", "raw"] = "raw" if settings.get(COLOR_SETTING) == "raw" else "srgb"
-    try:
-        slide = open_slide(path, color=color, **choice_options(choice))
-    except ChannelsError:
-        if not choice:
-            raise
-        slide = open_slide(path, color=color)  # the file at this path is another one now
-    return settings.apply_to(slide)
-
-
-def read_store(path: Path) -> list[LayerData]:
-    """Open a compressed slide: its slide, when that lies beside it, and its PCA picture.
-
-    Raises
-    ------
-    NicError
-        If it is no store, or nothing is encoded yet.
-    """
-    from napari_nic.embeddings import CompressedSlide
-    from napari_nic.plugin.overlay_jobs import store_pca
-
-    store = CompressedSlide.open(path)
-    slide = slide_beside(store)
-    picture = overlay_layer(
-        store_pca(store), slide, title=f"PCA ({store.header.slide_name})", pixel=store.grid.pixel_size
-    )
-    return [picture] if slide is None else [slide_layer(slide), picture]
-
-
-def slide_beside(store: CompressedSlide) -> Slide | None:
-    """Open the slide that a store was made of, if it lies in the same folder; None otherwise."""
-    settings = Settings()
-    for path in sorted(store.path.parent.glob(f"{glob.escape(store.header.slide_name)}*")):
-        if path == store.path or _reader_of(path) is not read_slide:
-            continue
-        try:
-            slide = _open_choice(path, settings, store.header.choice)
-        except NicError:
-            continue  # some other file of that name; the store can be shown without its slide
-        if slide.fingerprint == store.header.slide_fingerprint:
-            # The store knows the colours it was made of, and the pixel size that its grid was laid with.
-            slide = slide.with_color("srgb" if store.header.color.get("applied") else "raw")
-            known = slide.pixel_size is not None
-            return slide if known else slide.with_pixel_size(store.grid.pixel_size)
-        slide.close()
-    return None
 
 
 def read_annotation_file(path: Path) -> list[LayerData]:
@@ -205,7 +146,7 @@ def _open_nic_dock() -> None:
 
     viewer = current_viewer()
     if viewer is not None:
-        from napari_nic.plugin.widgets.docks import NIC, open_dock
+        from napari_nic.plugin.widgets.docking import NIC, open_dock
         from napari_nic.plugin.widgets.nic_dock import NicDock
 
         open_dock(viewer, NicDock, NIC)
@@ -217,7 +158,7 @@ def _open_cohort_dock() -> None:
     viewer = current_viewer()
     if viewer is not None:
         from napari_nic.plugin.widgets.cohort_dock import CohortDock
-        from napari_nic.plugin.widgets.docks import COHORT, open_dock
+        from napari_nic.plugin.widgets.docking import COHORT, open_dock
 
         open_dock(viewer, CohortDock, COHORT)
 
@@ -244,17 +185,9 @@ def _reader_of(path: Path) -> Callable[[Path], list[LayerData]] | None:
         return read_models
     if (path / PLAN_FILE).is_file():
         return read_cohort_folder
-    if path.is_dir():
-        return read_slide if _is_slide_folder(path) else None
-    if name.endswith(ANNOTATION_SUFFIXES):
+    if name.endswith(ANNOTATION_SUFFIXES) and not path.is_dir():
         return read_annotation_file
-    return read_slide if name.endswith(slide_suffixes() + told_suffixes()) else None
-
-
-def _is_slide_folder(path: Path) -> bool:
-    if any((path / name).is_file() for name in ZARR_FILES):
-        return True
-    return next(path.glob("*.dcm"), None) is not None
+    return read_slide if is_slide(path) else None
 
 
 def _read_all(readers: list[Callable[[Path], list[LayerData]]], path: str | Sequence[str]) -> list[Any]:
@@ -276,7 +209,7 @@ def _tell_in_window(error: NicError) -> bool:
     if current_viewer() is None:
         return False
     if isinstance(error, ChannelsError) and error.file is not None and (error.channels or error.scenes):
-        from napari_nic.plugin.widgets.channel_dialog import choose_soon
+        from napari_nic.plugin.widgets.channel_question import choose_soon
 
         return choose_soon(error.file)
     from napari_nic.plugin.widgets.dialogs import tell_soon

@@ -10,7 +10,7 @@ from napari_nic.slides.opening import (
     slide_suffixes,
     told_suffixes,
 )
-from napari_nic.slides.overview import Overview, read_overview, reading_overview
+from napari_nic.slides.overview import Overview, iter_read_overview, read_overview
 from napari_nic.slides.slide import Slide
 
 __all__ = [
@@ -26,10 +26,10 @@ __all__ = [
     "choice_options",
     "clean_choice",
     "describe_choice",
+    "iter_read_overview",
     "open_slide",
     "read_channels",
     "read_overview",
-    "reading_overview",
     "register_reader",
     "slide_suffixes",
     "told_suffixes",

@@ -106,12 +106,12 @@ def read_overview(
 
     See Also
     --------
-    reading_overview : the same as a generator, which tells how far it is.
+    iter_read_overview : the same as a generator, which tells how far it is.
     """
-    return result_of(reading_overview(slide, mpp, workers=workers, token=token))
+    return result_of(iter_read_overview(slide, mpp, workers=workers, token=token))
 
 
-def reading_overview(
+def iter_read_overview(
     slide: Slide, mpp: float = 8.0, *, workers: int = DEFAULT_WORKERS, token: CancellationToken | None = None
 ) -> Generator[Progress, None, Overview]:
     """Do what :func:`read_overview` does; yield after each strip, and return the picture."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from napari_nic.jobs import CancellationToken, Progress, result_of
-from napari_nic.slides import Slide, reading_overview
+from napari_nic.slides import Slide, iter_read_overview
 from napari_nic.tissue.bright import is_bright_on_black
 from napari_nic.tissue.mask import TissueMask
 from napari_nic.tissue.segment import Look, TissueOptions
@@ -52,7 +52,7 @@ def find_tissue(
 
     See Also
     --------
-    finding_tissue : the same as a generator, which tells how far it is.
+    iter_find_tissue : the same as a generator, which tells how far it is.
 
     Notes
     -----
@@ -65,10 +65,10 @@ def find_tissue(
     encoder would see ink and not tissue. A dot smaller than that, and ink in the colours of the stains
     (violet, navy, pink, brown), is not recognised. See :func:`~napari_nic.tissue.pen.find_pen`.
     """
-    return result_of(finding_tissue(slide, options=options, workers=workers, token=token))
+    return result_of(iter_find_tissue(slide, options=options, workers=workers, token=token))
 
 
-def finding_tissue(
+def iter_find_tissue(
     slide: Slide,
     *,
     options: TissueOptions | None = None,
@@ -81,7 +81,7 @@ def finding_tissue(
     """
     options = options or TissueOptions()
     token = token or CancellationToken()
-    overview = yield from reading_overview(slide, options.mpp, workers=workers, token=token)
+    overview = yield from iter_read_overview(slide, options.mpp, workers=workers, token=token)
     step, placement, damaged = overview.placement.step_um, overview.placement, overview.damaged
     shines = slide.is_fluorescence or is_bright_on_black(overview.image)
     unscanned = None if shines else find_unscanned(slide, overview, token)

@@ -9,7 +9,7 @@ from napari_nic.embeddings import CompressedSlide
 from napari_nic.errors import SlideNotFoundError
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.layers import slide_layer, tag_of
-from napari_nic.plugin.readers import open_remembered, read_store, slide_beside
+from napari_nic.plugin.opening import open_remembered, read_store, slide_beside
 
 if TYPE_CHECKING:
     from napari.layers import Layer

@@ -19,7 +19,7 @@ from napari_nic.plugin.controllers.asking import Asking
 from napari_nic.plugin.encoder_news import ENCODER_NEWS
 from napari_nic.plugin.layers import LayerTag, annotation_frame, frame, pixel_of, slide_layer, tag_of
 from napari_nic.plugin.legend import UM
-from napari_nic.plugin.readers import COLOR_SETTING
+from napari_nic.plugin.opening import COLOR_SETTING
 from napari_nic.plugin.settings import Settings
 from napari_nic.plugin.slide_frames import rescale
 from napari_nic.slides import Slide, describe_choice

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QFileDialog, QLineEdit, QPushButton, QVBoxLayout
 from napari_nic.cohorts import ListedSlide
 from napari_nic.plugin.controllers.cohort import CohortController, Desk
 from napari_nic.plugin.widgets.dock_base import MARGIN, SIDE_MARGIN, WIDTH, ClosingDock, silence
-from napari_nic.plugin.widgets.docks import NIC, open_dock, plain_viewer
+from napari_nic.plugin.widgets.docking import NIC, open_dock, plain_viewer
 from napari_nic.plugin.widgets.keyboard import order_tabs
 from napari_nic.plugin.widgets.nic_dock import NicDock
 from napari_nic.plugin.widgets.rows import quiet_label, row

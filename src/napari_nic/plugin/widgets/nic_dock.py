@@ -21,7 +21,7 @@ from napari_nic.plugin.widgets.annotation_section import AnnotationSection
 from napari_nic.plugin.widgets.compress_section import CompressSection
 from napari_nic.plugin.widgets.dialogs import Dialogs
 from napari_nic.plugin.widgets.dock_base import PLUGIN, ClosingDock, silence, soon, stand_out
-from napari_nic.plugin.widgets.docks import TRAINING, open_dock, plain_viewer
+from napari_nic.plugin.widgets.docking import TRAINING, open_dock, plain_viewer
 from napari_nic.plugin.widgets.export_section import ExportSection
 from napari_nic.plugin.widgets.overlay_section import OverlaySection
 from napari_nic.plugin.widgets.slide_section import SlideSection

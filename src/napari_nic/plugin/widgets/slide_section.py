@@ -10,7 +10,7 @@ from napari_nic.plugin.controllers.encoders import EncoderController
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.controllers.tissue import TissueController
 from napari_nic.plugin.legend import UM
-from napari_nic.plugin.widgets.channel_dialog import choose_soon
+from napari_nic.plugin.widgets.channel_question import choose_soon
 from napari_nic.plugin.widgets.encoder_chooser import EncoderChooser
 from napari_nic.plugin.widgets.rows import Section, narrow_combo, quiet_label, row, set_enabled
 from napari_nic.slides import describe_choice

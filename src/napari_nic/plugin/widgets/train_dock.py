@@ -8,7 +8,7 @@ from napari_nic.plugin.controllers.training import TrainController
 from napari_nic.plugin.settings import Settings
 from napari_nic.plugin.widgets.dialogs import Dialogs
 from napari_nic.plugin.widgets.dock_base import ClosingDock, silence, stand_out
-from napari_nic.plugin.widgets.docks import plain_viewer
+from napari_nic.plugin.widgets.docking import plain_viewer
 from napari_nic.plugin.widgets.train_form import TrainFormSection
 from napari_nic.plugin.widgets.train_progress import TrainProgressSection
 from napari_nic.plugin.worker import Runner, ThreadRunner
