@@ -53,8 +53,8 @@ def compress(
     overwrite : bool
         Replace a store that was made otherwise, instead of raising.
     progress : bool or callable
-        ``True`` draws a bar; a function is called with each :class:`~napari_nic.jobs.Progress`, first those of
-        finding tissue.
+        ``True`` draws a bar; a function is called with each :class:`~napari_nic.jobs.Progress`, first those
+        of finding tissue.
     cancel : CancellationToken, optional
         To pause and cancel from another thread.
 
