@@ -105,6 +105,18 @@ def test_a_folder_of_another_plan_is_refused(trained: Path, cohort: Cohort, trai
         list(train_cohort(smaller, trained, training, device="cpu"))
 
 
+def test_a_folder_of_an_earlier_version_is_gone_on_with(
+    trained: Path, cohort: Cohort, training: CohortTraining, tmp_path: Path
+) -> None:
+    shutil.copytree(trained, tmp_path / "old")
+    file = tmp_path / "old" / "plan.json"
+    data = json.loads(file.read_text("utf-8"))
+    assert data["settings"]["augmentation"] == "transformed places of codes"
+    data["settings"]["augmentation"] = "turned places of codes"
+    file.write_text(json.dumps(data), "utf-8")
+    assert len(list(train_cohort(cohort, tmp_path / "old", training, device="cpu"))) == 1
+
+
 def test_the_papers_network_wants_the_papers_crops(cohort: Cohort, tmp_path: Path) -> None:
     paper = CohortTraining(model="cnn")
     assert paper.network(cohort, 128, 90).crop_size == 400

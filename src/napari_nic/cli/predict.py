@@ -91,7 +91,7 @@ def prediction_record(prediction: Prediction, covered: int) -> dict[str, Any]:
         "scores": scores,
         "crops": prediction.n_crops,
         "views": prediction.n_views,
-        "turned": "patches" if prediction.transformed_patches else "grid",
+        "transformed": "patches" if prediction.transformed_patches else "grid",
         "encoded_cells": int(prediction.mask.sum()),
         "covered_cells": covered,
     }

@@ -13,6 +13,7 @@ from napari_nic.cohorts.table import Cohort, CohortSlide
 from napari_nic.descriptions import read_json
 from napari_nic.disk import replacing
 from napari_nic.errors import BundleError, InvalidParameterError
+from napari_nic.old_names import PLAN_AUGMENTATION
 from napari_nic.slide_models import SlideNetConfig, TrainingSettings
 from napari_nic.slide_models.card import outputs_for
 from napari_nic.slide_models.config import COMPACT_STRIDES, LEAST_STRIDES, PAPER_CROP
@@ -176,7 +177,7 @@ class Plan:
             slides = tuple(CohortSlide.from_dict(entry) for entry in data["slides"])
             cohort = Cohort(data["task"], tuple(data["class_names"]), slides, tuple(data["left_out"]))
             folds = tuple(_fold(entry) for entry in data["folds"])
-            return cls(cohort, folds, data["settings"], dict(data.get("codes", {})))
+            return cls(cohort, folds, _settings(data["settings"]), dict(data.get("codes", {})))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             if isinstance(error, BundleError):
                 raise
@@ -227,6 +228,15 @@ def settings_record(
         "network": network.to_dict(),
         "training": asdict(training.settings),
     }
+
+
+def _settings(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a plan as this version names them."""
+    settings = dict(data)
+    if "augmentation" in settings:
+        stated = str(settings["augmentation"])
+        settings["augmentation"] = PLAN_AUGMENTATION.get(stated, stated)
+    return settings
 
 
 def _fold(data: Mapping[str, Any]) -> Fold:
