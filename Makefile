@@ -18,7 +18,7 @@ demo: ## open the demo slide in napari with all overlays; without a screen, writ
 	@scripts/venv.sh all $(VENV)
 	@scripts/demo.sh $(VENV)
 
-test: lint types contracts manifest unit docs ## everything that continuous integration runs
+test: setup lint types contracts manifest unit docs ## everything that continuous integration runs
 
 setup:
 	@scripts/system-packages.sh

@@ -3,6 +3,10 @@
 The calls that most users need are here; importing the package loads none of what is behind them (no numpy,
 napari, Qt or torch). What else a room offers is listed in its own ``__init__``.
 
+Examples
+--------
+::
+
     import napari_nic as nic
 
     codes = nic.compress("slide.svs")          # CompressedSlide, in slide.nic.zarr
