@@ -11,13 +11,17 @@ process. Comments before a block, which no reader sees, say what is special abou
     It ends with this exit code.
 
 A ``text`` block right after one that ran holds what it prints; ``...`` in it stands for anything.
+
+Of a notebook (``.ipynb``) the code cells run, and what a cell shows is made as a notebook makes it.
 """
 
 from __future__ import annotations
 
+import ast
 import doctest
 import glob
 import io
+import json
 import os
 import re
 import shlex
@@ -79,7 +83,14 @@ class _World:
 
 
 def read_blocks(page: Path) -> list[Block]:
-    """Return the fenced blocks of a page, those of directives (``{...}``) left out."""
+    """Return the fenced blocks of a page, without those of directives (``{...}``); of a notebook its code."""
+    if page.suffix == ".ipynb":
+        cells = json.loads(page.read_text(encoding="utf-8"))["cells"]
+        return [
+            Block(PYTHON, _shown("".join(cell["source"])), number)
+            for number, cell in enumerate(cells, start=1)
+            if cell["cell_type"] == "code"
+        ]
     marks: dict[str, str] = {}
     blocks = []
     follows = False
@@ -96,6 +107,15 @@ def read_blocks(page: Path) -> list[Block]:
         elif token.level == 0:
             marks, follows = {}, False
     return blocks
+
+
+def _shown(code: str) -> str:
+    """Make a cell's last expression into what a notebook does with it."""
+    tree = ast.parse(code)
+    if not tree.body or not isinstance(tree.body[-1], ast.Expr):
+        return code
+    last = ast.unparse(tree.body.pop())
+    return f"{ast.unparse(tree)}\n_ = {last}\ngetattr(_, '_repr_html_', _.__repr__)()\n"
 
 
 def run_page(page: Path, call: Call) -> int:

@@ -19,9 +19,10 @@ PAGES = sorted(
     for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
     if page.name != "CHANGELOG.md" and "api" not in page.parts
 )
+NOTEBOOKS = sorted((ROOT / "docs").rglob("*.ipynb"))
 RUN = [
     page
-    for page in PAGES
+    for page in [*PAGES, *NOTEBOOKS]
     if any(b.language in ("python", SHELL) and not b.skipped for b in read_blocks(page))
 ]
 
