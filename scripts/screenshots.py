@@ -236,7 +236,7 @@ def _train_on_made_cohort(folder: Path) -> None:
     if made:
         raise SystemExit("the slides of the picture's cohort could not be made")
     table = _without_parts(cohort / "cohort.csv")
-    network = "--model cnn-compact --width 32 --epochs 12 --steps 20"
+    network = "--architecture cnn-compact --width 32 --epochs 12 --steps 20"
     command = ["models", "train", "-q", str(table), "-o", str(models), "--name", "made"]
     if nic([*command, "--classes", "normal,lesion", "--folds", "4", *network.split()]):
         raise SystemExit("the models of the picture's cohort could not be trained")

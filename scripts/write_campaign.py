@@ -143,7 +143,20 @@ def _cli(*arguments: object) -> int:
 def jobs(data: Path) -> list[Job]:
     """List the jobs on the data that :func:`make_data` made."""
     encoder, store = ("--encoder", "mean-rgb", "-q"), data / "s0.nic.zarr"
-    tiny = ("--epochs", 2, "--steps", 1, "--folds", 3, "--batch", 2, "--width", 4, "--model", "attention")
+    tiny = (
+        "--epochs",
+        2,
+        "--steps",
+        1,
+        "--folds",
+        3,
+        "--batch-size",
+        2,
+        "--width",
+        4,
+        "--architecture",
+        "attention",
+    )
 
     def imported(out: Path) -> int:
         return _told(lambda: import_store(data / "features.h5", out / "i.nic.zarr", overwrite=True).close())

@@ -13,7 +13,21 @@ from napari_nic.embeddings import CompressedSlide
 from napari_nic.embeddings.dihedral import open_transformed
 from napari_nic.slide_models import ModelBundle
 
-QUICK = ("--folds", 3, "--epochs", 1, "--steps", 2, "--batch", 4, "--width", 4, "--device", "cpu", "--quiet")
+QUICK = (
+    "--folds",
+    3,
+    "--epochs",
+    1,
+    "--steps",
+    2,
+    "--batch-size",
+    4,
+    "--width",
+    4,
+    "--device",
+    "cpu",
+    "--quiet",
+)
 
 
 @pytest.fixture(autouse=True)

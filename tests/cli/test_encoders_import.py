@@ -54,7 +54,7 @@ def test_a_timm_network_compresses_a_slide(cli, slide: Path) -> None:
 
 def test_codes_on_the_slide_are_those_of_the_patches(cli, slide: Path, tmp_path: Path) -> None:
     file = export(network(2048), tmp_path / "wide.onnx", 48)
-    options = ("--mpp", "0.5", "--patch-size", "96", "--input-size", "48", "--normalise", "symmetric")
+    options = ("--target-mpp", "0.5", "--patch-size", "96", "--input-size", "48", "--normalise", "symmetric")
     assert cli("encoders", "import", file, "--out", "wide", *options).code == 0
     assert cli("compress", slide, "--encoder", "wide", "--precision", "float32").code == 0
     store = CompressedSlide.open(slide.with_name("made.nic.zarr"))
@@ -89,7 +89,7 @@ def test_two_numbers_a_patch_are_drawn_too(cli, slide: Path, tmp_path: Path) -> 
 
 def test_a_projection_is_fitted_on_tiles(cli, tmp_path: Path, tile_folder: Path) -> None:
     file = export(network(24), tmp_path / "net.onnx", 32)
-    options = ("--mpp", "0.5", "--patch-size", "64", "--input-size", "32", "--project", "pca:4")
+    options = ("--target-mpp", "0.5", "--patch-size", "64", "--input-size", "32", "--project", "pca:4")
     assert cli("encoders", "import", file, "--out", "short", *options).code == 1
     tiles = ("--tiles", f"{tile_folder}=0.5", "--project-patches", "64")
     made = cli("encoders", "import", file, "--out", "short", *options, *tiles, "--json")
@@ -101,7 +101,7 @@ def test_a_projection_is_fitted_on_tiles(cli, tmp_path: Path, tile_folder: Path)
 
 def test_terms_are_told_before_the_first_use_only(cli, slide: Path, tmp_path: Path) -> None:
     file = export(network(4), tmp_path / "net.onnx", 32)
-    options = ("--mpp", "0.5", "--input-size", "32", "--licence", "CC0")
+    options = ("--target-mpp", "0.5", "--input-size", "32", "--licence", "CC0")
     cli("encoders", "import", file, "--out", "mine", *options)
     (tmp_path / "home" / "encoders" / ".terms-shown.json").unlink()
     assert "Licence: CC0" in cli("compress", slide, "--encoder", "mine").err
@@ -110,7 +110,7 @@ def test_terms_are_told_before_the_first_use_only(cli, slide: Path, tmp_path: Pa
 
 def test_who_wants_quiet_is_told_of_licences_too(cli, tmp_path: Path) -> None:
     file = export(network(4), tmp_path / "net.pt", 32)
-    options = ("--mpp", "0.5", "--input-size", "32", "--licence", "CC0", "--quiet")
+    options = ("--target-mpp", "0.5", "--input-size", "32", "--licence", "CC0", "--quiet")
     told = cli("encoders", "import", file, "--out", "mine", "--trust", *options).err
     assert "Licence: CC0" in told
 
@@ -180,7 +180,7 @@ def evil_folder(cli, tmp_path: Path) -> tuple[Path, Path]:
 
     program = torch.export.export(network(4), (torch.zeros(2, 3, 32, 32),))
     torch.export.save(program, tmp_path / "net.pt2")
-    options = ("--mpp", "0.5", "--input-size", "32", "--trust")
+    options = ("--target-mpp", "0.5", "--input-size", "32", "--trust")
     assert cli("encoders", "import", tmp_path / "net.pt2", "--out", "mine", *options).code == 0
     shutil.copytree(tmp_path / "home" / "encoders" / "mine", folder)
     changed = io.BytesIO()

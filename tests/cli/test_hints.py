@@ -14,7 +14,12 @@ import napari_nic
 from napari_nic.cli.main import build_parser
 
 SOURCE = Path(napari_nic.__file__).parent
-FOR_PROGRAMMERS = ("open it with mode='r+'", "open it again with open_slide", "leave them out by `valid`")
+FOR_PROGRAMMERS = (
+    "open it with mode='r+'",
+    "open it again with open_slide",
+    "leave them out by `valid`",
+    "GridOptions(min_tissue=0) takes every cell, 0.05 those with little tissue",
+)
 """Of errors that no command can cause: something was closed, or opened in another way."""
 
 OTHERS = {"--tile", "--pyramid", "--local-dir"}
@@ -64,8 +69,8 @@ def test_hints_name_no_functions_of_python() -> None:
 @pytest.mark.parametrize(
     ("options", "hint"),
     [
-        (("--crop", "4", "--model", "cnn-adaptive"), "--crop"),
-        (("--model", "cnn", "--crop", "450"), "--model cnn-adaptive"),
+        (("--crop", "4", "--architecture", "cnn-adaptive"), "--crop"),
+        (("--architecture", "cnn", "--crop", "450"), "--architecture cnn-adaptive"),
         (("--folds", "2"), "--folds"),
         (("--folds", "40"), "--folds"),
     ],

@@ -22,7 +22,7 @@ def out(tmp_path: Path) -> Path:
 def test_slides_and_tiles_become_a_store_that_info_describes(cli, slide, bad_slide, tile_folder, out):
     made = cli(
         *("patches", "extract", slide.parent, "--tiles", f"{tile_folder}=1.0", "--labelled"),
-        *("--out", out, "--mpp", 1, "--size", 64, "--per-slide", 10, "--seed", 7),
+        *("--out", out, "--target-mpp", 1, "--size", 64, "--per-slide", 10, "--seed", 7),
     )
     assert made.code == 1
     assert "82 patches of 64 px at 1 um/px from 13 sources in 13 groups" in made.out
@@ -66,7 +66,7 @@ def test_annotated_slides_give_classes(cli, slide, out, tmp_path):
 
 
 def test_file_names_that_do_not_fit_the_rule_for_groups_are_told(cli, tile_folder, out):
-    options = ("--tiles", f"{tile_folder}=1.0", "--mpp", 1, "--size", 64, "--group", r"^(1\d)")
+    options = ("--tiles", f"{tile_folder}=1.0", "--target-mpp", 1, "--size", 64, "--group", r"^(1\d)")
     made = cli("patches", "extract", "--out", out, *options)
     assert "10 file names do not fit --group" in made.err
     assert len(set(PatchStore.open(out).groups)) == 12
@@ -82,7 +82,7 @@ def test_long_lists_are_cut_unless_asked_for(cli, tile_folder, out, tmp_path, mo
     shutil.copytree(tile_folder, folder)
     for index in range(4):
         (folder / f"bad{index}.png").write_bytes(b"no picture")
-    made = cli("patches", "extract", "--out", out, "--tiles", f"{folder}=1", "--mpp", 1, "--size", 64)
+    made = cli("patches", "extract", "--out", out, "--tiles", f"{folder}=1", "--target-mpp", 1, "--size", 64)
     assert made.err.count("skipped tiles/bad") == 2
     short = cli("patches", "info", out).out
     assert "and 9 more sources (--all)" in short

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -161,6 +162,47 @@ def add_cell_px(parser: argparse.ArgumentParser) -> None:
     )
 
 
+class _EarlierName(argparse.Action):
+    """An option under the name that it had in an earlier version: it works, and says what to write now."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, *, now: argparse.Action) -> None:
+        super().__init__(
+            option_strings,
+            dest,
+            nargs=now.nargs,
+            default=argparse.SUPPRESS,
+            type=now.type if callable(now.type) else None,
+            choices=now.choices,
+            help=argparse.SUPPRESS,
+        )
+        self._now = now
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: Any = None
+    ) -> None:
+        """Take the value as the option of today's name does."""
+        print(f"note: {option} is called {self._now.option_strings[0]} now", file=sys.stderr)
+        self._now(parser, namespace, values, option)
+
+
+def add_earlier(parser: argparse._ActionsContainer, now: argparse.Action, earlier: str) -> None:
+    """Let an option go on working under an earlier name, which no help lists.
+
+    Parameters
+    ----------
+    parser : ArgumentParser or group of one
+    now : Action
+        What ``add_argument`` returned for today's name.
+    earlier : str
+        With its dashes.
+    """
+    parser.add_argument(earlier, dest=now.dest, action=_EarlierName, now=now)
+
+
+_OPTIONS = {"mpp": "--target-mpp", "task": "--labelled-tiles"}
+"""Options of :func:`add_data` that are called otherwise than their argument: ``--mpp`` is of level 0."""
+
+
 def add_data(parser: argparse._ActionsContainer, **texts: str | None) -> None:
     """Add options that say which patches are taken, and how.
 
@@ -172,7 +214,10 @@ def add_data(parser: argparse._ActionsContainer, **texts: str | None) -> None:
         tiles), ``patches``, ``group``, ``labelled``, ``size``, ``mpp``, ``seed``.
     """
     for name, text in texts.items():
-        parser.add_argument(f"--{name}", help=text, **_data_options()[name])
+        option = _OPTIONS.get(name, f"--{name}")
+        action = parser.add_argument(option, dest=name, help=text, **_data_options()[name])
+        if name in _OPTIONS:
+            add_earlier(parser, action, f"--{name}")
 
 
 def _data_options() -> dict[str, dict[str, Any]]:

@@ -102,13 +102,14 @@ def _add_table_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_network_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--model",
+    network = parser.add_argument(
+        "--architecture",
         choices=MODELS,
         default="cnn-adaptive",
         help="cnn: the published one, crops of 400; default: %(default)s, the same for crops of any size; "
         "cnn-compact: a small one for small slides",
     )
+    arguments.add_earlier(parser, network, "--model")
     parser.add_argument("--crop", type=arguments.positive_int, metavar="CELLS", help="side of the crops")
     parser.add_argument("--width", type=arguments.positive_int, metavar="N", help="channels; default: 128")
     parser.add_argument("--dropout", type=arguments.share, metavar="SHARE", help="default: 0.2")
@@ -123,8 +124,12 @@ def _add_learning_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=arguments.natural, metavar="N", help="the first one; default: 0")
     parser.add_argument("--epochs", type=arguments.positive_int, metavar="N", help="at most; default: 100")
     parser.add_argument("--steps", type=arguments.positive_int, metavar="N", help="an epoch")
-    parser.add_argument("--batch", type=arguments.positive_int, metavar="N", help="crops; default: 16")
-    parser.add_argument("--rate", type=arguments.positive, metavar="X", help="learning rate; default: 0.01")
+    batch = parser.add_argument(
+        "--batch-size", type=arguments.positive_int, metavar="N", help="crops; default: 16"
+    )
+    rate = parser.add_argument("--learning-rate", type=arguments.positive, metavar="X", help="default: 0.01")
+    arguments.add_earlier(parser, batch, "--batch")
+    arguments.add_earlier(parser, rate, "--rate")
     parser.add_argument("--l2", type=arguments.share, metavar="X", help="penalty; default: 1e-5")
     parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto")
     parser.add_argument(
@@ -244,8 +249,8 @@ def _training(args: argparse.Namespace, out: Path) -> CohortTraining:
     settings = {
         "epochs": args.epochs,
         "steps": args.steps,
-        "batch_size": args.batch,
-        "rate": args.rate,
+        "batch_size": args.batch_size,
+        "rate": args.learning_rate,
         "l2": args.l2,
         "seed": args.seed,
         "precision": _precision(args),
@@ -260,7 +265,7 @@ def _training(args: argparse.Namespace, out: Path) -> CohortTraining:
     }
     return CohortTraining(
         name=args.name or out.resolve().name,
-        model=args.model,
+        model=args.architecture,
         settings=TrainingSettings(**_given(settings)),
         allow_partial=args.allow_partial,
         **_given(options),

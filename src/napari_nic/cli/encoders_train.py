@@ -145,7 +145,7 @@ def make_recipe(args: argparse.Namespace) -> TrainRecipe:
     sets = _sets(args)
     if not sets:
         raise InvalidParameterError(
-            "nothing to train on", hint="name data with --tiles, --task or --patches (see --help)"
+            "nothing to train on", hint="name data with --tiles, --labelled-tiles or --patches (see --help)"
         )
     return TrainRecipe(
         name=args.name,

@@ -58,12 +58,13 @@ def add_recipe(actions: arguments.Subparsers) -> None:
         help="training slides that are left to encoders; default: as many as in the paper, 60 and 40",
     )
     parser.add_argument("--seed", type=arguments.natural, default=0, metavar="N", help="chooses these")
-    parser.add_argument(
-        "--model",
+    network = parser.add_argument(
+        "--architecture",
         choices=("cnn", "cnn-adaptive", "cnn-compact", "attention"),
         default="cnn",
         help="default: %(default)s, the paper's for crops of 400",
     )
+    arguments.add_earlier(parser, network, "--model")
     arguments.add_slide_options(parser)
     arguments.add_device(parser)
     arguments.add_json(parser)
@@ -123,7 +124,7 @@ def _slide_recipe(args: argparse.Namespace) -> SlideRecipe:
         device=args.device,
         opening=opening,
     )
-    return replace(recipe, training=replace(recipe.training, name=args.name, model=args.model))
+    return replace(recipe, training=replace(recipe.training, name=args.name, model=args.architecture))
 
 
 def _run_tiles(args: argparse.Namespace, encoder_name: str, console: Console) -> int:

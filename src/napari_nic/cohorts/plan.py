@@ -111,7 +111,7 @@ class CohortTraining:
                 "the paper's network does not fit crops of this size exactly",
                 expected=f"{PAPER_CROP} cells",
                 found=f"{size} cells",
-                hint="take --model cnn-adaptive, or --crop 400",
+                hint="take --architecture cnn-adaptive, or --crop 400",
             )
         return config
 

@@ -189,7 +189,7 @@ def _reason(error: NicError) -> str:
 
 
 def _with_advice(error: NicError) -> str:
-    # Here --mpp is that of the patches.
+    # The pixel size of all slides is called otherwise here.
     advice = (error.hint or "").replace("--mpp", "--slide-mpp")
     return f"{_reason(error)}; {advice}" if advice else _reason(error)
 

@@ -57,7 +57,7 @@ def tile_sources(folder: TileFolder, size: int, mpp: float, *, least_tissue: flo
             path=folder.path,
             expected=f"at most {MOST_ENLARGED * mpp:g} um/px",
             found=f"{folder.mpp:g} um/px",
-            hint="ask for patches of more um/px (--mpp)",
+            hint="ask for patches of more um/px (--target-mpp)",
         )
     outlined = folder.labelled and all(mask_of(file, folder) is not None for file in files)
     wanted = _Wanted(size, mpp, least_tissue, outlined)

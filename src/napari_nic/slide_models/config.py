@@ -99,7 +99,7 @@ class SlideNetConfig:
                 "the crops are too small for these strides",
                 expected=f"at least {self.least_size} cells",
                 found=f"{self.crop_size} cells",
-                hint=f"take crops that are large enough (--crop {self.least_size}), or --model attention",
+                hint=f"take larger crops (--crop {self.least_size}), or --architecture attention",
             )
 
     @classmethod

@@ -108,7 +108,7 @@ def test_without_run_the_table_and_the_commands_are_written(camelyon, tmp_path, 
     assert main(["experiments", "recipe", "camelyon16", str(camelyon), "-o", out, "--set-aside", "2"]) == 0
     printed = capsys.readouterr().out
     assert "models train" in printed
-    assert "--model cnn --folds 4 --seeds 2 --classes normal,tumor" in printed
+    assert "--architecture cnn --folds 4 --seeds 2 --classes normal,tumor" in printed
     assert printed.splitlines()[-1].split() == ["ours:", "nic-default", *["not", "run"] * 3]
     assert (tmp_path / "out" / "commands.sh").read_text().startswith("napari-nic compress ")
     assert len((tmp_path / "out" / "cohort.csv").read_text().splitlines()) == 12

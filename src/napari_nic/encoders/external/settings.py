@@ -93,7 +93,7 @@ class Settings:
             raise InvalidParameterError(
                 "a network's file does not say what patches it wants",
                 expected=f"{', '.join(missing)}",
-                hint="state it in a JSON file beside the model, or as an option (--mpp, --input-size)",
+                hint="state it in a JSON file beside the model, or as an option (--target-mpp, --input-size)",
             )
 
 

@@ -121,7 +121,7 @@ def commands(recipe: SlideRecipe, slides: Sequence[RecipeSlide], encoder: str) -
     stores, models = str(out / STORES_FOLDER), str(out / MODELS_FOLDER)
     folders = sorted({str(s.path.parent.resolve()) for s in (*slides, *recipe.cohort.unlabelled)})
     train = ["models", "train", str(out / TABLE_FILE), "--out", models, "--stores", stores]
-    train += ["--task", recipe.cohort.task, "--model", training.model]
+    train += ["--task", recipe.cohort.task, "--architecture", training.model]
     train += ["--folds", str(training.folds), "--seeds", str(training.seeds)]
     if recipe.cohort.classes:
         train += ["--classes", ",".join(recipe.cohort.classes)]
