@@ -16,7 +16,7 @@ from napari_nic.plugin.controllers.channels import ChannelChooser
 from napari_nic.plugin.opening import open_remembered, slide_beside
 from napari_nic.plugin.readers import get_reader
 from napari_nic.plugin.settings import Settings
-from napari_nic.plugin.widgets import channel_dialog
+from napari_nic.plugin.widgets import channel_question
 from napari_nic.plugin.widgets.channel_dialog import ChannelDialog
 from napari_nic.plugin.widgets.dialogs import Dialogs
 from napari_nic.plugin.widgets.slide_section import SlideSection
@@ -188,7 +188,7 @@ def test_the_dialog_takes_one_to_three(qtbot, light):
 
 
 def test_without_a_window_nobody_is_asked(light, monkeypatch):
-    monkeypatch.setattr(channel_dialog.QApplication, "instance", lambda: None)
-    assert not channel_dialog.choose_soon(light)
+    monkeypatch.setattr(channel_question.QApplication, "instance", lambda: None)
+    assert not channel_question.choose_soon(light)
     with pytest.raises(ChannelsError):
         get_reader(str(light))(str(light))

@@ -112,7 +112,7 @@ def test_reports_tell_the_way(opened, compressing, runner):
 
 def test_patches_are_read_when_the_screen_has_come_to_rest(opened, compressing, runner, monkeypatch):
     order = []
-    monkeypatch.setattr(compress_job, "compress", lambda *_, **__: order.append("compress") or iter(()))
+    monkeypatch.setattr(compress_job, "iter_compress", lambda *_, **__: order.append("compress") or iter(()))
     compressing.prepared.connect(lambda: order.append("layer"))
     monkeypatch.setattr(compress_job, "Settled", lambda: order.append("asked") or Settled(seen=Seen(order)))
     compressing.start()
@@ -560,7 +560,7 @@ class TestAnotherRun:
         self, opened, compressing, answers, monkeypatch, slide_file
     ):
         error = StoreBusyError("busy", path=slide_file, found="process 4711, since 15:02")
-        monkeypatch.setattr(compress_job, "compress", fail_with(error))
+        monkeypatch.setattr(compress_job, "iter_compress", fail_with(error))
         compressing.start()
         assert answers.errors == []
         assert "process 4711, since 15:02" in answers.notices[0]
