@@ -260,7 +260,7 @@ def _eigen(covariance: np.ndarray, token: CancellationToken | None) -> tuple[np.
     three largest to the same accuracy by products with vectors, each of which is a checkpoint.
     """
     if len(covariance) <= _MOST_AT_ONCE or not covariance.any():
-        return np.linalg.eigh(covariance)
+        return _all_eigen(covariance)
 
     def product(vector: np.ndarray) -> np.ndarray:
         if token is not None:
@@ -272,9 +272,14 @@ def _eigen(covariance: np.ndarray, token: CancellationToken | None) -> tuple[np.
     try:
         values, vectors = eigsh(operator, N_COLORS, which="LA", v0=start, ncv=_BASIS)
     except ArpackError:  # of a spectrum without any gap
-        return np.linalg.eigh(covariance)
+        return _all_eigen(covariance)
     order = np.argsort(values)
     return values[order], vectors[:, order]
+
+
+def _all_eigen(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    values, vectors = np.linalg.eigh(covariance)
+    return values, vectors
 
 
 def _resemblance(components: np.ndarray, earlier: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
