@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import tifffile
 
 from napari_nic.embeddings import CompressedSlide
 from napari_nic.errors import (
@@ -19,6 +20,7 @@ from napari_nic.jobs import CancellationToken
 from napari_nic.pipeline import BlocksDone, GridOptions, encode_padded, iter_compress, prepare_store
 from napari_nic.slides import open_slide
 from napari_nic.slides.slide import Slide
+from napari_nic.telling import telling
 from napari_nic.tissue import TissueMask
 
 ALL_CELLS = GridOptions(min_tissue=0)
@@ -484,3 +486,27 @@ def test_an_edited_tissue_mask_decides_the_cells(slide, moment_encoder, tmp_path
     other = TissueMask(mask=np.roll(painted, 1), placement=grid.placement, method="edited")
     with pytest.raises(StoreMismatchError, match="tissue"):
         prepare_store(slide, encoder, path=tmp_path / "b.nic.zarr", tissue=other)
+
+
+@pytest.mark.parametrize("holds_tissue", [True, False])
+def test_tissue_whose_pixels_are_left_out_is_told(tmp_path, moment_encoder, holds_tissue):
+    """A copy that was never finished; a scanner that leaves out the glass has no such patches."""
+    picture = np.full((1024, 1024, 3), 243, np.uint8)
+    picture[:, 512:] = np.random.default_rng(0).normal((190, 90, 160), 15, (1024, 512, 3)).astype(np.uint8)
+    path, cm = tmp_path / "a.tif", 20_000
+    with tifffile.TiffWriter(path) as tif:
+        for step in (1, 2):
+            resolution = {"resolution": (cm / step, cm / step), "resolutionunit": "centimeter"}
+            level = np.ascontiguousarray(picture[::step, ::step])
+            tif.write(level, photometric="rgb", tile=(256, 256), metadata=None, **resolution)
+    with tifffile.TiffFile(path, mode="r+b") as tif:
+        gone = (2, 3) if holds_tissue else (0, 1)
+        for tag in (324, 325):  # where the tiles are, and how long: 0 for one that is not there
+            values = list(tif.pages[0].tags[tag].value)
+            tif.pages[0].tags[tag].overwrite([0 if i in gone else value for i, value in enumerate(values)])
+    told, encoder = [], moment_encoder()
+    with telling(told.append), open_slide(path) as slide:
+        list(compress(slide, encoder, prepare_store(slide, encoder, path=tmp_path / "a.nic.zarr")))
+    texts = [text for event in told for text in event.texts]
+    expected = ["8 patches of tissue lie where level 0 of the slide holds no pixels"] if holds_tissue else []
+    assert [text.partition(", and")[0] for text in texts] == expected

@@ -73,11 +73,18 @@ class BlockReader:
         uses = count_tile_uses(blocks, grid, coverage, tile=level.tile, level_shape=level.shape)
         self._pool = TilePool(self._decode, uses)
         self._damaged: dict[tuple[int, int], DamagedSlideError] = {}
+        self._absent: set[tuple[int, int]] = set()
+        self._empty: list[int] = []  # of each strip; appending is safe from several threads
 
     @property
     def damaged(self) -> dict[tuple[int, int], DamagedSlideError]:
         """Tiles (row, col) of the grid's level that could not be read so far, and why; a copy, sorted."""
         return dict(sorted(self._damaged.copy().items()))
+
+    @property
+    def n_empty(self) -> int:
+        """Cells read so far whose patch lies wholly on tiles that the slide leaves out."""
+        return sum(self._empty)
 
     def read(self, block: Block, checkpoint: Callable[[], None]) -> BlockPatches:
         """Return the patches of a block's covered cells.
@@ -99,6 +106,7 @@ class BlockReader:
             stop = start + int(covered.sum())
             window, damaged = self._window(strip, checkpoint)
             cut_patches(window, covered, self._cut, out=patches[start:stop])
+            self._count_empty(strip, covered)
             part = failed[_within(strip.rows, rows), _within(strip.cols, cols)]
             for position in damaged:
                 part |= covered & strip.cells_touching(
@@ -133,6 +141,16 @@ class BlockReader:
         )
         return window, damaged
 
+    def _count_empty(self, strip: Strip, covered: np.ndarray) -> None:
+        if not self._absent:
+            return
+        tile, shape = self._level.tile, self._level.shape
+        seen = np.zeros(covered.shape, bool)
+        for position in strip.tiles(self._grid, self._coverage, tile=tile, level_shape=shape):
+            if position not in self._absent:
+                seen |= strip.cells_touching(position, self._grid, tile=tile, level_shape=shape)
+        self._empty.append(int((covered & ~seen).sum()))
+
     def _blank(self, position: tuple[int, int]) -> np.ndarray:
         """Return what stands for a tile that is missing, or that cannot be read; it takes no memory.
 
@@ -145,6 +163,7 @@ class BlockReader:
     def _decode(self, row: int, col: int) -> np.ndarray:
         pixels = self._slide.read_stored_tile(self._grid.level, row, col)
         if pixels is None:
+            self._absent.add((row, col))
             return self._blank((row, col))
         return shrink_tile(pixels, self._factor, self._slide.background)
 

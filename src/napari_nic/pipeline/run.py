@@ -32,6 +32,8 @@ from napari_nic.pipeline.progress import BlocksDone, RateMeter
 from napari_nic.pipeline.reading import BlockReader
 from napari_nic.pipeline.workers import Job, step_back, thread_targets
 from napari_nic.slides import Slide
+from napari_nic.telling import Notices, tell
+from napari_nic.wording import counted, was_were
 
 FLUSH_SECONDS = 5.0
 """Unfinished shards are written this often, so that a killed run loses at most so much work."""
@@ -141,10 +143,23 @@ def _compress(
     if blocks:
         yield from _run(job, total, wish.workers, background=wish.background)
     slide.check_unchanged(read=True)
+    _tell_of_gaps(job)
     if job.reader.damaged:
         raise _damaged(job, int(store.failed.sum()))
     if store.is_complete:
         store.finish()
+
+
+def _tell_of_gaps(job: Job) -> None:
+    """Tell of tissue, seen on a coarser level, where the level that is read holds nothing."""
+    count = job.reader.n_empty
+    if count and job.store.header.tissue.get("min_fraction"):
+        patches = counted(count, "patch of tissue lies", "patches of tissue lie")
+        text = (
+            f"{patches} where level {job.store.grid.level} of the slide holds no pixels, "
+            f"and {was_were(count)} encoded as background: the file may be incomplete"
+        )
+        tell(Notices(job.slide.path.name, (text,)))
 
 
 def _damaged(job: Job, cells: int) -> DamagedSlideError:
