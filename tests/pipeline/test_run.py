@@ -506,7 +506,7 @@ def test_tissue_whose_pixels_are_left_out_is_told(tmp_path, moment_encoder, hold
             tif.pages[0].tags[tag].overwrite([0 if i in gone else value for i, value in enumerate(values)])
     told, encoder = [], moment_encoder()
     with telling(told.append), open_slide(path) as slide:
-        list(compress(slide, encoder, prepare_store(slide, encoder, path=tmp_path / "a.nic.zarr")))
+        list(iter_compress(slide, encoder, prepare_store(slide, encoder, path=tmp_path / "a.nic.zarr")))
     texts = [text for event in told for text in event.texts]
     expected = ["8 patches of tissue lie where level 0 of the slide holds no pixels"] if holds_tissue else []
     assert [text.partition(", and")[0] for text in texts] == expected
