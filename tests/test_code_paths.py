@@ -81,6 +81,8 @@ NOWHERE = (
 )
 """Modules of that kind that are imported nowhere."""
 IMPORTED_BY_NAME = {
+    "__init__",  # our own names
+    "old_names",  # our own names
     "registry",  # our own names
     "training.augmentation",  # our own names
     "encoders.external.extras",  # optional libraries, named by us

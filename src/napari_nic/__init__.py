@@ -18,6 +18,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from napari_nic import old_names
+
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
@@ -59,6 +61,9 @@ _ROOMS = {
     "read_annotations": "annotations",
     "saliency": "calls",
 }
+
+
+old_names.install()
 
 
 def __getattr__(name: str) -> Any:
