@@ -133,3 +133,16 @@ def test_a_dock_that_is_opened_has_the_focus(viewer, qtbot, title):
     dock = find_dock(viewer, KINDS[title])
     qtbot.waitUntil(lambda: dock.isAncestorOf(QApplication.focusWidget() or window))
     assert QApplication.focusWidget() is dock.first_control
+
+
+def test_a_dock_that_floats_ends_with_the_window(make_napari_viewer, collected, qtbot):
+    viewer = make_napari_viewer(show=True)
+    dock = open_dock(viewer, NicDock, NIC)
+    frame(dock).setFloating(True)
+    qtbot.waitUntil(lambda: dock.window() is frame(dock))
+    frame(dock).hide()
+    frame(dock).show()
+    assert not dock.is_shut_down, "hiding it is not its end"
+    viewer.close()
+    assert dock.is_shut_down
+    assert dock.runner.closed

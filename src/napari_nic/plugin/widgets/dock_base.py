@@ -113,10 +113,21 @@ class ClosingDock(QWidget):
         self._name_title()
         if self.first_control is not None and not event.spontaneous():
             soon(self, self.first_control.setFocus)
-        window = self.window()
-        if not self._closed and window is not self and window is not self._window:
+        window = self._window_of_program()
+        if not self._closed and window is not None and window is not self._window:
+            if self._window is not None:
+                self._window.removeEventFilter(self)
             self._window = window
             window.installEventFilter(self)
+
+    def _window_of_program(self) -> QWidget | None:
+        """Return the window whose end is the dock's: not its own frame, where it floats."""
+        parent = self.parentWidget()
+        while parent is not None and not isinstance(parent, QMainWindow):
+            parent = parent.parentWidget()
+        if parent is not None:
+            return parent
+        return None if self.window() is self else self.window()
 
     def _name_title(self) -> None:
         """Let the title in the frame, which napari cuts off in a narrow dock, be read in its tooltip."""
@@ -127,7 +138,6 @@ class ClosingDock(QWidget):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 -- Qt's name
         """Shut down once the window is really closed: it may ask first and stay."""
-        # The window of the program asks, also when the dock stands in a window of its own by now.
         asks = event.type() == QEvent.Type.Close and isinstance(watched, QMainWindow) and not self._closed
         if asks and not self.may_close():
             event.ignore()
