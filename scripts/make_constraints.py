@@ -4,6 +4,7 @@
     python scripts/make_constraints.py --keep /path/to/python3.11 /path/to/python3.12 > new.txt
 
 With ``--keep`` what is pinned stays as it is, and only what is missing is added, for a new dependency.
+The first interpreter is best the oldest 3.11 in use (Debian 12 has 3.11.2): some packages want a later one.
 Each interpreter resolves a clean install of ``.[dev]`` without installing anything. torchvision is no
 dependency, but it works with exactly one torch only, so a matching pair is pinned for those who add it.
 """

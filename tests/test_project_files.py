@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 import napari_nic
 
@@ -63,3 +67,16 @@ def test_the_project_says_where_it_lives() -> None:
     home = project()["urls"]["Homepage"]
     assert read("CITATION.cff")["repository-code"] == home
     assert (ROOT / "docs" / "conf.py").read_text("utf-8").count(home) == 1
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="of the versions that are pinned for Python 3.11")
+def test_what_is_pinned_installs_on_every_python_3_11() -> None:
+    """Debian 12 has 3.11.2; there pip would search for hours for a version that is not pinned."""
+    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    pinned = {line.partition("==")[0] for line in lines if "==" in line}
+    needs = {
+        f"{found.name} {found.version}": found.metadata.get("Requires-Python") or ""
+        for found in importlib.metadata.distributions()
+        if canonicalize_name(found.name) in pinned
+    }
+    assert {name: python for name, python in needs.items() if "3.11.2" not in SpecifierSet(python)} == {}
