@@ -12,7 +12,7 @@ from PIL import Image
 
 from napari_nic.patches import PatchStore
 
-EXTRACT = ("patches", "extract", "--size", "64", "--mpp", "1", "-q")
+EXTRACT = ("patches", "extract", "--size", "64", "--target-mpp", "1", "-q")
 
 
 @pytest.fixture

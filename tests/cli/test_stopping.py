@@ -135,6 +135,8 @@ def test_a_library_that_never_returns_is_left_too() -> None:
 WHILE_IT_IS_IMPORTED = """
 import signal, sys
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background is started without
+
 class Presses:
     def find_spec(self, name, path=None, target=None):
         if name == "napari_nic.cli.arguments":

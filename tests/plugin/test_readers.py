@@ -13,7 +13,7 @@ import napari_nic
 from napari_nic.cohorts import Cohort, Plan
 from napari_nic.embeddings import CompressedSlide
 from napari_nic.errors import BundleError, NicError, UnreadableSlideError
-from napari_nic.plugin import readers
+from napari_nic.plugin import opening, readers
 from napari_nic.plugin.layers import METADATA_KEY
 from napari_nic.plugin.model_news import MODEL_NEWS
 from napari_nic.plugin.readers import get_reader
@@ -140,7 +140,7 @@ def test_what_only_says_which_file_to_open_is_told_in_our_words(tmp_path, monkey
 
 
 def test_raw_colours_are_a_setting(slide_file, settings):
-    settings.set(readers.COLOR_SETTING, "raw")
+    settings.set(opening.COLOR_SETTING, "raw")
     (layer,) = readers.read_slide(slide_file)
     assert not layer[1]["metadata"][METADATA_KEY].slide.color.applied
     close([layer])

@@ -37,5 +37,5 @@ def test_sets_without_labels_take_part_only_in_self_supervision(source, two_tiss
 
 
 def test_supervised_takes_one_set(source, quick):
-    with pytest.raises(InvalidParameterError, match="use multitask"):
+    with pytest.raises(InvalidParameterError, match="takes one labelled set"):
         OBJECTIVES.get("supervised")(quick(), [source, source])

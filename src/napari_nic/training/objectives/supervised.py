@@ -72,7 +72,7 @@ class MultitaskObjective(Objective):
                 f"{self.name} training needs labels",
                 expected="sets of patches with at least two classes each",
                 found=", ".join(f"{count} classes" for count in classes),
-                hint="name labelled tiles (--task), or take a method that needs no labels: vicreg, vae",
+                hint="name them with --labelled-tiles, or take a method that needs no labels: vicreg, vae",
             )
         self.heads = nn.ModuleList(mlp_head(options.code_size, max(1, count)) for count in classes)
         self.projection = make_projection(options.code_size, VicregSettings().width) if extra else None
