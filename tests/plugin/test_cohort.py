@@ -163,6 +163,18 @@ def test_codes_without_their_slide_are_shown_as_colours(cohort, desk, answers, s
     assert not answers.errors
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_slide_opened_after_another_is_seen_whole_and_centred(cohort, desk, slide_file, is_there):
+    if not is_there:
+        slide_file.with_name("other.tif").unlink()
+    viewer = desk.session.viewer
+    cohort.show(cohort.listing.slides[0])
+    viewer.scene.camera.center = (0.0, -4000.0, -4000.0)
+    cohort.show(cohort.listing.slides[1])
+    layer = next(layer for layer in viewer.layers if layer.name == ("other" if is_there else "PCA (other)"))
+    assert viewer.scene.camera.center[-2:] == pytest.approx(layer.extent.world.mean(axis=0)[-2:], abs=1.0)
+
+
 def test_slide_that_all_models_learned_from_shows_its_codes_only(cohort, desk, answers, slide_file):
     shutil.copy(slide_file, slide_file.with_name("gone.tif"))
     cohort.show(cohort.listing.slides[2])

@@ -307,3 +307,13 @@ def test_export_button_exports(with_slide, qtbot, tmp_path, monkeypatch):
     click(dock.export_section.button, qtbot)
     finish(dock, qtbot)
     assert np.load(tmp_path / "out.npy").shape[0] == 3
+
+
+def test_no_slide_chosen_shows_none_and_each_can_be_chosen(with_slide):
+    """The codes of a slide that is not there are looked at without any slide; others stay at hand."""
+    _, dock = with_slide
+    slides, layer = dock.slide_section.slides, dock.session.layer
+    dock.session.select(None)
+    assert slides.currentText() == ""
+    slides.setCurrentIndex(0)
+    assert dock.session.layer is layer

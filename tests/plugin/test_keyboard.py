@@ -9,11 +9,21 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
-from qtpy.QtWidgets import QAbstractButton, QApplication, QLabel, QLineEdit, QMenuBar, QScrollArea
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QApplication,
+    QLabel,
+    QLineEdit,
+    QMenuBar,
+    QPushButton,
+    QScrollArea,
+)
 
 from napari_nic.plugin.compress_options import CompressOptions
 from napari_nic.plugin.controllers.cohort import CohortController
 from napari_nic.plugin.widgets.cohort_dock import CohortDock
+from napari_nic.plugin.widgets.export_section import ExportDialog
+from napari_nic.plugin.widgets.import_dialog import ImportDialog
 from napari_nic.plugin.widgets.train_dock import TrainDock
 
 pytestmark = pytest.mark.gui
@@ -122,6 +132,50 @@ def test_the_focus_goes_from_compress_to_pause(shown, qtbot):
     assert section.pause.hasFocus(), "fields that follow the new store leave it there"
     qtbot.keyClick(section.pause, Qt.Key.Key_Escape)
     finish(dock, qtbot)
+
+
+def test_the_focus_of_a_training_goes_to_cancel_and_back(shown, qtbot):
+    """Qt hands it to the button that hides the dock, which the next press of Space would press."""
+    viewer, _ = shown
+    dock = TrainDock(viewer)
+    viewer.window.add_dock_widget(dock)
+    dock.training.fill_in(code_size=8, steps=2000, name="by-keys")
+    section = dock.progress_section
+    focus(section.button, qtbot)
+    qtbot.keyClick(section.button, Qt.Key.Key_Space)
+    assert section.stop.hasFocus()
+    qtbot.keyClick(section.stop, Qt.Key.Key_Space)
+    assert not section.button.isEnabled(), "it is being stopped"
+    assert QApplication.focusWidget() is None, "so that no press does what nobody asked for"
+    finish(dock, qtbot)
+    qtbot.waitUntil(section.button.hasFocus, timeout=TIMEOUT_MS)
+
+
+def test_a_notice_that_closes_leaves_the_focus_in_the_dock(shown, qtbot):
+    """napari gives it to the canvas then, where arrows and Enter do other things."""
+    from napari._qt.dialogs.qt_notification import NapariQtNotification
+
+    viewer, dock = shown
+    focus(dock.compress_section.button, qtbot)
+    canvas = viewer.window._qt_viewer.canvas.native
+    notice = NapariQtNotification("Saved", "info", parent=canvas)
+    notice.show()
+    notice.close()
+    assert dock.compress_section.button.hasFocus()
+    canvas.setFocus()
+    assert canvas.hasFocus(), "what napari moves for another reason stays moved"
+
+
+@pytest.mark.parametrize("make", [ExportDialog, ImportDialog])
+def test_enter_in_a_dialog_presses_its_own_button(shown, qtbot, make):
+    """And not the button beside the file, which stands above it and opens another dialog."""
+    _, dock = shown
+    dialog = make(dock.exporting, dock) if make is ExportDialog else make(dock)
+    dialog.show()
+    qtbot.waitExposed(dialog)
+    defaults = [button.text() for button in dialog.findChildren(QPushButton) if button.isDefault()]
+    assert defaults == ["&Export" if make is ExportDialog else "&Import"]
+    dialog.close()
 
 
 def test_letters_do_nothing_in_the_dock_and_are_still_naparis(shown, qtbot, compress_file, slide_file):

@@ -120,6 +120,7 @@ class CohortController:
         """
         desk = self._desk()
         looked_at = next((kind for kind in MODEL_KINDS if desk.overlays.state(kind).shown), FIRST_SHOWN)
+        before = list(desk.session.viewer.layers)
         try:
             layer, store = layer_of(listed, desk.session), store_of(listed)
             if layer is None and store is not None:
@@ -133,7 +134,7 @@ class CohortController:
             desk.session.asking.tell_error(error)
             return
         if layer is not None:
-            look_at(layer, desk.session)
+            look_at(layer, desk.session, is_new=layer not in before)
         if bundle is not None and bundle is not desk.models.bundle:
             desk.models.offer(bundle)
         _show_overlays(desk.overlays, looked_at if bundle is not None else "pca")
@@ -141,7 +142,9 @@ class CohortController:
         self._set_opened(listed)
 
     def _show_codes(self, listed: ListedSlide, store: CompressedSlide, session: Session) -> None:
-        look_at(codes_layer_of(store, session), session)
+        before = list(session.viewer.layers)
+        layer = codes_layer_of(store, session)
+        look_at(layer, session, is_new=layer not in before)
         session.select(None)  # the NIC dock works on slides, and must not go on about the one before
         session.asking.tell(
             f"{listed.name} itself is not there: its codes are shown as colours. {listed.prediction}"

@@ -75,12 +75,12 @@ def codes_layer_of(store: CompressedSlide, session: Session) -> Layer:
     return session.viewer.add_image(data, **options)
 
 
-def look_at(chosen: Layer, session: Session) -> None:
-    """Hide the other slides with their annotations, and fit the view if the chosen one was hidden too.
+def look_at(chosen: Layer, session: Session, *, is_new: bool) -> None:
+    """Hide the other slides with their annotations, and fit the view if the chosen one is new or was hidden.
 
     Overlays of the other slides go: they are computed again from the codes when their slide comes back.
     """
-    fit = not chosen.visible or session.viewer.layers.selection.active is not chosen
+    fit = is_new or not chosen.visible or session.viewer.layers.selection.active is not chosen
     shown = tag_of(chosen)
     for layer in list(session.viewer.layers):
         tag = tag_of(layer)

@@ -51,13 +51,14 @@ class ExportDialog(QDialog):
         self.path = FileEdit(label="File", mode="w", value=exporting.default_path(self.format.value))
         self.format.changed.connect(self._on_format)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
-        export = buttons.addButton("&Export", QDialogButtonBox.ButtonRole.AcceptRole)
-        export.setDefault(True)
+        self.export = buttons.addButton("&Export", QDialogButtonBox.ButtonRole.AcceptRole)
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
         layout = QVBoxLayout(self)
         layout.addWidget(form([self.format, self.path]))
         layout.addWidget(buttons)
+        # Only a button that stands in its dialog already becomes the one that Enter presses.
+        self.export.setDefault(True)
 
     def _on_format(self, name: str) -> None:
         self.path.value = self._exporting.default_path(name)

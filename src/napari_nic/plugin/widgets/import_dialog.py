@@ -55,6 +55,8 @@ class ImportDialog(QDialog):
         layout.addWidget(row(self.from_file, self.from_timm))
         for widget in (self.help, *self._file_rows, *self._timm_rows, *self._common_rows, self._buttons):
             layout.addWidget(widget)
+        # Only a button that stands in its dialog already becomes the one that Enter presses.
+        self.accept_button.setDefault(True)
         self.from_file.toggled.connect(self._refresh)
         self.file.changed.connect(self._refresh)
         self.weights.changed.connect(self._refresh)
@@ -99,7 +101,6 @@ class ImportDialog(QDialog):
         )
         self._buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
         self.accept_button = self._buttons.addButton("&Import", QDialogButtonBox.ButtonRole.AcceptRole)
-        self.accept_button.setDefault(True)
         self._buttons.accepted.connect(self.accept)
         self._buttons.rejected.connect(self.reject)
 

@@ -7,11 +7,14 @@ from contextlib import contextmanager
 from itertools import pairwise
 
 from qtpy.QtCore import QEvent, QObject, QRectF, Qt
-from qtpy.QtGui import QPainter, QPaintEvent, QPen
-from qtpy.QtWidgets import QApplication, QLayout, QScrollArea, QSplitter, QWidget
+from qtpy.QtGui import QFocusEvent, QPainter, QPaintEvent, QPen
+from qtpy.QtWidgets import QApplication, QDialog, QDockWidget, QLayout, QScrollArea, QSplitter, QWidget
 
 RING_WIDTH = 2
 RING_RADIUS = 3
+NOTICE = "NapariQtNotification"
+LOST = "nic-lost-the-focus"
+"""Property of controls that had the focus and wait for one of them to be enabled again."""
 
 
 class FocusRing(QWidget):
@@ -30,6 +33,7 @@ class FocusRing(QWidget):
         super().__init__(dock)
         self._dock = dock
         self._target: QWidget | None = None
+        self._taken = False
         self.setObjectName("nic-focus-ring")
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.setAttribute(Qt.WidgetAttribute.WA_NoSystemBackground)
@@ -43,8 +47,12 @@ class FocusRing(QWidget):
         return self._target
 
     def _on_focus(self, old: QWidget | None, new: QWidget | None) -> None:  # noqa: ARG002 -- Qt's signature
+        taken, self._taken = self._taken, False
+        marked = self._target
         self._leave()
-        if new is not None and self._is_marked(new):
+        if taken and marked is not None and new is not None and _is_notices_doing(new):
+            marked.setFocus()
+        elif new is not None and self._is_marked(new):
             self._target = new
             new.installEventFilter(self)
             self.setParent(new.parentWidget())
@@ -76,7 +84,9 @@ class FocusRing(QWidget):
             self.setGeometry(self._target.geometry())
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 -- Qt's name
-        """Stay around the control when it is moved."""
+        """Stay around the control when it moves; note whether code and no key or click takes its focus."""
+        if watched is self._target and isinstance(event, QFocusEvent):
+            self._taken = event.lostFocus() and event.reason() == Qt.FocusReason.OtherFocusReason
         if watched is self._target:
             if event.type() in (QEvent.Type.Move, QEvent.Type.Resize):
                 self._follow()
@@ -96,16 +106,36 @@ class FocusRing(QWidget):
         painter.end()
 
 
+def _is_notices_doing(new: QWidget) -> bool:
+    """Whether one of napari's notices gave the focus away: it does so when it closes, to the canvas.
+
+    Who goes on with Enter or the arrows in a dock while a notice closes would do so in the canvas.
+    """
+    seen = (type(child).__name__ for child in new.window().findChildren(QDialog) if child.isVisible())
+    parent: QWidget | None = new
+    while parent is not None and not isinstance(parent, QDockWidget):
+        parent = parent.parentWidget()
+    return parent is None and NOTICE in seen
+
+
 @contextmanager
 def keeping_focus(heir: QWidget, *controls: QWidget) -> Iterator[None]:
     """Enable and disable controls; one that loses the focus by it leaves it to `heir`.
 
     Qt hands it to whatever comes next, where the next press of Space does something that nobody asked for.
+    While the heir is disabled itself nothing has the focus; the next call that enables it gives it the focus,
+    unless something else was focused meanwhile.
     """
     focused = next((control for control in controls if control.hasFocus()), None)
+    waiting = QApplication.focusWidget() is None and any(control.property(LOST) for control in controls)
     yield
-    if focused is not None and not focused.isEnabled() and heir.isEnabled():
+    lost = waiting or (focused is not None and not focused.isEnabled())
+    for control in controls:
+        control.setProperty(LOST, lost and not heir.isEnabled())
+    if lost and heir.isEnabled():
         heir.setFocus()
+    elif lost and (taker := QApplication.focusWidget()) is not None:
+        taker.clearFocus()
 
 
 @contextmanager

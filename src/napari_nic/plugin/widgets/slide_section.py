@@ -91,8 +91,9 @@ class SlideSection(Section):
         with QSignalBlocker(self.slides):
             self.slides.clear()
             self.slides.addItems([layer.name for layer in layers])
-            if self._session.layer in layers:
-                self.slides.setCurrentIndex(layers.index(self._session.layer))
+            chosen = self._session.layer
+            # Nothing chosen shows nothing; with a name in the box that slide could not be chosen again.
+            self.slides.setCurrentIndex(layers.index(chosen) if chosen in layers else -1)
         about = self._session.describe_slide()
         self.about.setText(about)
         self.about.setVisible(bool(about))

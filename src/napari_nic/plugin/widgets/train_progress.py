@@ -7,6 +7,7 @@ from qtpy.QtWidgets import QPushButton
 from napari_nic.plugin.controllers.training import TrainController, TrainState
 from napari_nic.plugin.widgets.compress_section import PERCENT, clock_text, rate_text
 from napari_nic.plugin.widgets.glyphs import GlyphButton
+from napari_nic.plugin.widgets.keyboard import keeping_focus
 from napari_nic.plugin.widgets.loss_plot import LossPlot
 from napari_nic.plugin.widgets.patch_strip import PatchStrip
 from napari_nic.plugin.widgets.rows import ProgressBar, Section, quiet_label, row, set_enabled
@@ -50,8 +51,10 @@ class TrainProgressSection(Section):
         """Show how far the training is."""
         training, state = self._training, self._training.state
         self.button.setText(training.label())
-        set_enabled(self.button, training.why_not(), TRAIN)
-        set_enabled(self.stop, why_not_cancel(state), CANCEL)
+        heir = self.button if why_not_cancel(state) else self.stop
+        with keeping_focus(heir, self.button, self.stop):
+            set_enabled(self.button, training.why_not(), TRAIN)
+            set_enabled(self.stop, why_not_cancel(state), CANCEL)
         self.bar.setVisible(state.busy)
         self.bar.setRange(0, max(1, state.total))
         self.bar.setValue(state.done)
