@@ -45,6 +45,9 @@ def read(number):
 
 with ThreadPoolExecutor(4) as pool:
     list(pool.map(read, range(len(jobs))))
+slide._tiles.clear()  # threads may have been so quick that nothing was left to read when it was cut off
+for number in range(4, len(jobs)):
+    read(number)
 others = [lambda name=name: slide.read_associated(name) for name in slide.associated_images]
 for what in (lambda: read_overview(slide, 4.0), *others):
     try:
