@@ -46,8 +46,15 @@ def data_address(picture: np.ndarray) -> str:
     scale = SIDE_PX / max(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     how = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX
+    return png_address(np.asarray(image.resize(size, how)))
+
+
+def png_address(picture: np.ndarray) -> str:
+    """Return a picture, uint8 (rows, cols, 3 or 4), as PNG in a data address, for a page that holds all."""
+    from PIL import Image
+
     stream = io.BytesIO()
-    image.resize(size, how).save(stream, "PNG")
+    Image.fromarray(np.ascontiguousarray(picture)).save(stream, "PNG", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode('ascii')}"
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from napari_nic.errors import CancelledError, NicError
 from napari_nic.explain import PcaModel, SaliencyMap, grad_cam, saliency_overlay
 from napari_nic.explain.overlay import symmetric_limits
 from napari_nic.jobs import CancellationToken, checked
+from napari_nic.notebook import png_address
 from napari_nic.slide_models import ModelBundle
 from napari_nic.slides import choice_options, open_slide, read_overview
 from napari_nic.slides.hatching import hatched
@@ -126,7 +125,7 @@ def _thumbnail(
     photograph = _photograph(entry.picture, store, token)
     picture = _fitted(photograph.image, smooth=photograph.smooth)
     heat_picture = _fitted(flat.astype(np.uint8), smooth=False)
-    return Thumbnail(_address(picture), _address(heat_picture), note=photograph.note)
+    return Thumbnail(png_address(picture), png_address(heat_picture), note=photograph.note)
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,11 +177,3 @@ def _fitted(image: np.ndarray, *, smooth: bool) -> np.ndarray:
     size = tuple(max(1, round(side * factor)) for side in image.shape[1::-1])
     shrink = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
     return cv2.resize(image, size, interpolation=shrink if smooth else cv2.INTER_NEAREST)
-
-
-def _address(image: np.ndarray) -> str:
-    from PIL import Image
-
-    out = io.BytesIO()
-    Image.fromarray(image).save(out, format="PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()

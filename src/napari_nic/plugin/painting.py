@@ -9,10 +9,9 @@ import numpy as np
 
 from napari_nic.embeddings import CompressedSlide
 from napari_nic.explain import LivePca, PcaModel
+from napari_nic.explain.pca import store_preview
 from napari_nic.jobs import CancellationToken
 from napari_nic.pipeline import BlockCodes
-
-WHITE = 255
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,9 +70,8 @@ class Painter:
         """
         if not self._store.writable:
             return
-        for picture in self.finish():
-            rgb = np.where(picture.rgba[..., 3:] > 0, picture.rgba[..., :3], WHITE)
-            self._store.write_preview(np.ascontiguousarray(rgb, np.uint8))
+        if self._store.encoded().any():
+            store_preview(self._store, token=self._token)
 
     def _whole(self, model: PcaModel, codes: np.ndarray, encoded: np.ndarray) -> Picture:
         rows, cols = encoded.shape
