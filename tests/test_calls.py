@@ -10,7 +10,7 @@ import pytest
 
 import napari_nic as nic
 from napari_nic.embeddings import CompressedSlide
-from napari_nic.encoders import get_spec
+from napari_nic.encoders import device, get_spec
 from napari_nic.errors import CancelledError, StoreError, StoreMismatchError
 from napari_nic.geometry import RegionPx
 from napari_nic.jobs import Progress
@@ -54,6 +54,18 @@ def test_a_second_call_has_nothing_to_do(slide_path: Path, tmp_path: Path) -> No
     second = nic.compress(slide_path, "mean-rgb", out=path, progress=reports.append)
     assert [report.total for report in reports] == [0]
     np.testing.assert_array_equal(first.read(), second.read())
+
+
+def test_a_store_is_gone_on_with_in_its_own_precision(
+    slide_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "p.nic.zarr"
+    begun = nic.compress(slide_path, nic.load_encoder("nic-default", precision="bfloat16"), out=path)
+    monkeypatch.setattr(device, "_has_bfloat16", lambda _: False)
+    assert nic.compress(slide_path, "nic-default", out=path).header.precision == "bfloat16"
+    replaced = nic.compress(slide_path, "nic-default", out=path, overwrite=True)
+    assert replaced.header.precision == "float32"
+    assert begun.header.precision == "bfloat16"
 
 
 def test_other_options_are_refused_or_overwrite(slide_path: Path, tmp_path: Path) -> None:

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from napari_nic.bars import follow, progress_bar
-from napari_nic.embeddings import CompressedSlide
+from napari_nic.embeddings import CompressedSlide, default_store_path
 from napari_nic.encoders import DEFAULT_ENCODER, Encoder, load_encoder
 from napari_nic.errors import StoreError
 from napari_nic.explain import Overlay, grad_cam, pca_overlay, saliency_overlay
 from napari_nic.explain.pca import store_preview
 from napari_nic.explain.saliency import CamMethod
 from napari_nic.jobs import CancellationToken, Outcome, Progress
-from napari_nic.pipeline import GridOptions, iter_compress, iter_prepare_store
+from napari_nic.pipeline import GridOptions, iter_compress, iter_prepare_store, precision_to_go_on
 from napari_nic.slide_models import ModelBundle, Prediction
 from napari_nic.slide_models import predict as predict_slide
 from napari_nic.slides import Slide, open_slide
@@ -78,9 +78,11 @@ def compress(
     --------
     napari_nic.pipeline.iter_compress : the same as a generator of progress.
     """
-    encoder = load_encoder(encoder) if isinstance(encoder, str | Path) else encoder
     with ExitStack() as opened:
         source = opened.enter_context(_open(slide))
+        out = default_store_path(source.path) if out is None else Path(out)
+        if isinstance(encoder, str | Path):
+            encoder = load_encoder(encoder, precision=precision_to_go_on(out, overwrite=overwrite))
         preparing = Outcome(
             iter_prepare_store(source, encoder, path=out, options=options, overwrite=overwrite, token=cancel)
         )

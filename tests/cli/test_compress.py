@@ -12,6 +12,7 @@ import tifffile
 
 from napari_nic.cli.console import Console
 from napari_nic.embeddings import CompressedSlide
+from napari_nic.encoders import device
 from napari_nic.errors import DamagedSlideError
 from napari_nic.jobs import Progress
 from napari_nic.pipeline import BlocksDone
@@ -92,6 +93,21 @@ def test_store_made_otherwise_needs_overwrite(cli, slide: Path) -> None:
     assert outcome.code == 1
     assert "--overwrite" in outcome.err
     assert cli(*again, "--overwrite").code == 0
+
+
+def test_a_store_is_gone_on_with_in_the_precision_that_it_was_begun_in(
+    cli, slide: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another machine, or this one with other software, may choose otherwise of itself."""
+    stopped = ("compress", slide, "--encoder", "nic-default")
+    assert cli(*stopped, "--precision", "bfloat16").code == 0
+    monkeypatch.setattr(device, "_has_bfloat16", lambda _: False)
+    outcome = cli(*stopped)
+    assert outcome.code == 0, outcome.err
+    assert "complete already" in outcome.out
+    assert cli(*stopped, "--precision", "float32").code == 1
+    assert cli(*stopped, "--overwrite").code == 0
+    assert CompressedSlide.open(slide.with_name("made.nic.zarr")).header.precision == "float32"
 
 
 def test_unknown_encoder_stops_before_any_slide(cli, slide: Path) -> None:

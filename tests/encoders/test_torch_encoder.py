@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from napari_nic.encoders import device
 from napari_nic.encoders.device import choose_device, choose_precision
 from napari_nic.encoders.prepared import FoldedNet
 from napari_nic.encoders.spec import EncoderSpec
@@ -83,4 +84,23 @@ def test_unknown_devices_and_precisions_are_refused():
         choose_device("abacus")
     with pytest.raises(InvalidParameterError):
         choose_precision("float8", "cpu")
-    assert choose_precision("auto", "cpu") in ("float32", "bfloat16")
+
+
+@pytest.mark.parametrize(
+    ("has_it", "gain", "chosen"),
+    [(True, 1.9, "bfloat16"), (True, 0.6, "float32"), (True, 1.05, "float32"), (False, 1.9, "float32")],
+)
+def test_a_processor_computes_in_bfloat16_where_it_is_faster(monkeypatch, has_it, gain, chosen):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: has_it)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    monkeypatch.setattr(device, "_bfloat16_gain", lambda: gain)
+    assert choose_precision("auto", "cpu") == chosen
+    assert choose_precision("bfloat16", "cpu") == "bfloat16"
+
+
+def test_the_processor_is_tried_once_and_threads_stay_as_they_were():
+    threads = torch.get_num_threads()
+    gain = device._bfloat16_gain()
+    assert 0 < gain < 100
+    assert device._bfloat16_gain() == gain
+    assert torch.get_num_threads() == threads

@@ -127,7 +127,7 @@ def add_device(parser: argparse._ActionsContainer) -> None:
         "--precision",
         choices=("auto", "float32", "bfloat16"),
         default="auto",
-        help="of the encoder; auto takes bfloat16 where the processor has it",
+        help="of the encoder; auto takes bfloat16 where it is faster, and goes on as a store was begun",
     )
 
 

@@ -6,7 +6,7 @@ import argparse
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,10 +86,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     arguments.require_folder(args.out, several=len(paths) > 1)
     stores = outputs_for([path for path in paths if not is_store(path)], args.out, suffix=STORE_SUFFIX)
     with stoppable(console) as token:
-        encoder = load_named_encoder(
-            args.encoder, console, device=args.device, precision=args.precision, trust=args.trust
-        )
-        task = _Task(args, console, encoder, token)
+        task = _Task(args, console, token)
+        task.encoder(args.precision)  # before the first slide: all slides need it
         return run_each(paths, lambda path: _compress_one(path, stores.get(path), task), console)
 
 
@@ -99,8 +97,21 @@ class _Task:
 
     args: argparse.Namespace
     console: Console
-    encoder: Encoder
     token: CancellationToken
+    loaded: dict[str, Encoder] = field(default_factory=dict)
+
+    def encoder(self, precision: str) -> Encoder:
+        """Return the encoder in a precision; each is loaded once."""
+        if precision not in self.loaded:
+            encoder = load_named_encoder(
+                self.args.encoder,
+                self.console,
+                device=self.args.device,
+                precision=precision,
+                trust=self.args.trust,
+            )
+            self.loaded.update({precision: encoder, encoder.precision: encoder})
+        return self.loaded[precision]
 
 
 def _grid_options(args: argparse.Namespace) -> GridOptions:
@@ -114,7 +125,12 @@ def _grid_options(args: argparse.Namespace) -> GridOptions:
 
 def _compress_one(path: Path, target: Path | None, task: _Task) -> dict[str, Any]:
     from napari_nic.explain.pca import store_preview
-    from napari_nic.pipeline import iter_compress, iter_compress_transformed, iter_prepare_store
+    from napari_nic.pipeline import (
+        iter_compress,
+        iter_compress_transformed,
+        iter_prepare_store,
+        precision_to_go_on,
+    )
     from napari_nic.slides import open_slide
 
     if target is None:
@@ -124,20 +140,21 @@ def _compress_one(path: Path, target: Path | None, task: _Task) -> dict[str, Any
 
     args, console = task.args, task.console
     options = _grid_options(args)
+    encoder = task.encoder(precision_to_go_on(target, args.precision, overwrite=args.overwrite))
     started = time.monotonic()
     with ExitStack() as opened:
         slide = opened.enter_context(open_slide(path, **arguments.slide_options(args)))
         prepared = iter_prepare_store(
-            slide, task.encoder, path=target, options=options, overwrite=args.overwrite, token=task.token
+            slide, encoder, path=target, options=options, overwrite=args.overwrite, token=task.token
         )
         store = opened.enter_context(console.outcome(prepared, slide.name))
-        reports = iter_compress(slide, task.encoder, store, token=task.token, workers=args.workers)
+        reports = iter_compress(slide, encoder, store, token=task.token, workers=args.workers)
         patches = _last_done(console.follow(reports, slide.name))
         if patches:
             store_preview(store, token=task.token)
         if args.augment > 1:
             transformed = iter_compress_transformed(
-                slide, task.encoder, store, token=task.token, workers=args.workers
+                slide, encoder, store, token=task.token, workers=args.workers
             )
             _last_done(console.follow(transformed, slide.name))
         return _report(store, patches, time.monotonic() - started, console)

@@ -22,8 +22,8 @@ def load_encoder(
     device : str
         ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
     precision : str
-        ``"auto"`` (bfloat16 where the device has it), ``"float32"`` or ``"bfloat16"``. The encoder's own
-        ``precision`` says which it is: some know one only.
+        ``"auto"`` (bfloat16 where the device has it and is faster with it), ``"float32"`` or
+        ``"bfloat16"``. The encoder's own ``precision`` says which it is: some know one only.
     trust : bool
         Whether a program may run, where the encoder is one (TorchScript, torch.export). It is remembered for
         the very bytes, see :mod:`napari_nic.encoders.external.trust`.

@@ -7,6 +7,7 @@ from napari_nic.pipeline.prepare import (
     iter_prepare_store,
     plan_coverage,
     plan_grid,
+    precision_to_go_on,
     prepare_store,
 )
 from napari_nic.pipeline.progress import BlockCodes, BlocksDone
@@ -24,6 +25,7 @@ __all__ = [
     "iter_prepare_store",
     "plan_coverage",
     "plan_grid",
+    "precision_to_go_on",
     "prepare_store",
     "usable_cores",
 ]

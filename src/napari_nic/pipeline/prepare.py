@@ -13,6 +13,7 @@ import numpy as np
 import napari_nic
 from napari_nic.embeddings import CompressedSlide, StoreHeader, default_store_path, open_to_go_on
 from napari_nic.encoders import Encoder, EncoderSpec
+from napari_nic.encoders.device import PRECISIONS
 from napari_nic.errors import InvalidParameterError, StoreMismatchError
 from napari_nic.grid import PatchGrid
 from napari_nic.jobs import CancellationToken, Progress, result_of
@@ -159,6 +160,29 @@ def prepare_store(
             slide, encoder, path=path, options=options, tissue=tissue, overwrite=overwrite, token=token
         )
     )
+
+
+def precision_to_go_on(path: Path, precision: str = "auto", *, overwrite: bool = False) -> str:
+    """Return the precision that a store was begun in, unless another is asked for by name.
+
+    Parameters
+    ----------
+    path : Path
+        Of the store; there may be none yet.
+    precision : str
+        See :func:`napari_nic.encoders.load_encoder`; ``"auto"`` may mean another one on another machine.
+    overwrite : bool
+        The store will be replaced: nothing is taken from it.
+
+    Raises
+    ------
+    StoreError
+        If what lies there is no store.
+    """
+    if precision != "auto" or overwrite or not path.exists():
+        return precision
+    begun = CompressedSlide.open(path).header.precision
+    return begun if begun in PRECISIONS else precision
 
 
 def iter_prepare_store(

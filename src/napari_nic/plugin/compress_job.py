@@ -12,7 +12,7 @@ from napari_nic.embeddings import CompressedSlide
 from napari_nic.encoders import Encoder, EncoderSpec, get_spec, load_encoder
 from napari_nic.geometry import RegionPx
 from napari_nic.jobs import CancellationToken, Outcome, Progress
-from napari_nic.pipeline import BlocksDone, iter_compress, iter_prepare_store
+from napari_nic.pipeline import BlocksDone, iter_compress, iter_prepare_store, precision_to_go_on
 from napari_nic.plugin.compress_options import CompressOptions
 from napari_nic.plugin.no_triton import keep_triton_out
 from napari_nic.plugin.painting import Painter, Picture
@@ -135,7 +135,8 @@ def compress_painted(request: CompressRequest, token: CancellationToken) -> Gene
     """Run in the worker thread: prepare, compress, and paint what arrives."""
     yield Stage("loading the encoder")
     options = request.options
-    encoder = request.encoders.get(request.encoder, device=options.device, precision=_precision(request))
+    precision = precision_to_go_on(request.path, options.precision, overwrite=request.overwrite)
+    encoder = request.encoders.get(request.encoder, device=options.device, precision=precision)
     token.checkpoint()
     yield Stage("finding tissue")
     preparing = iter_prepare_store(
@@ -165,14 +166,6 @@ def as_stages(job: Generator[Progress, None, T], text: str) -> Generator[Stage, 
             yield Stage(f"{text}, {percent} %")
             told = percent
     return outcome.value
-
-
-def _precision(request: CompressRequest) -> str:
-    """Go on in the precision that a store was begun in, unless the user asks for another."""
-    precision = request.options.precision
-    if precision == "auto" and request.path.exists() and not request.overwrite:
-        return CompressedSlide.open(request.path).header.precision
-    return precision
 
 
 def _paint_reports(

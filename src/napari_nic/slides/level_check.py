@@ -36,8 +36,9 @@ PLACES = 8
 LOOKED_AT, TILES, TILE_PIXELS = 64, 32, 2**23
 """Points and tiles of the guiding level that are looked at for detail, and pixels of its tiles, at most."""
 
-DETAIL = 4.0
-"""Grey levels by which a place must vary, else nothing can be told from it."""
+DETAIL, ENOUGH = 4.0, 8.0
+"""Grey levels by which a place must vary, else nothing can be told from it; and from which it tells so well
+that no better ones are looked for."""
 
 SHIFT = 4
 """Pixels of the coarser level by which conventions may differ, on where a pixel lies and how sizes are
@@ -171,7 +172,11 @@ class _LevelReader:
         rows, cols = self.level.tile_grid
         points = (*rich, *_spread(2 * PLACES if rich else LOOKED_AT))
         tiles = dict.fromkeys((min(int(y * rows), rows - 1), min(int(x * cols), cols - 1)) for y, x in points)
-        found = [place for tile in list(tiles)[: self._most] for place in self._places_of(*tile, side)]
+        found: list[_Place] = []
+        for tile in list(tiles)[: self._most]:
+            found += self._places_of(*tile, side)
+            if sum(place.detail >= ENOUGH for place in found) >= PLACES:
+                break  # decoding is what a check costs
         return sorted(found, key=lambda place: -place.detail)[:PLACES]
 
     def _places_of(self, row: int, col: int, side: int) -> list[_Place]:

@@ -196,7 +196,7 @@ class OptionsForm(QCollapsible):
         self.precision = ComboBox(
             label="Precision",
             choices=["auto", "float32", "bfloat16"],
-            tooltip="auto takes bfloat16 where the processor has it: faster, rounds codes by up to 2 %",
+            tooltip="auto takes bfloat16 where it is faster; it rounds codes by up to 2 %",
         )
         widgets = [self.overlap, self.min_tissue, self.device, self.precision]
         for widget in widgets:
