@@ -57,3 +57,27 @@ def test_bar_on_a_terminal_keeps_notes_readable(
     for report in console.follow(iter(REPORTS), "[slide]"):
         console.note(f"[{report.done}]")
     assert "[0]\n" in capfd.readouterr().err
+
+
+def test_table_of_a_pipe_is_cut_nowhere(capfd: pytest.CaptureFixture[str]) -> None:
+    long = "[bold]what it is[/bold] " * 40
+    wide = "\N{CJK UNIFIED IDEOGRAPH-4E2D}"
+    Console().table(("name", "summary", "end"), [("a\nb", long, ""), (wide, 1, 2)])
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[1] == f"a\\x0ab  {long}".rstrip(), "one line a row, no markup"
+    assert [line.split()[-1] for line in (lines[0], lines[2])] == ["end", "2"]
+
+
+def test_table_on_a_terminal_folds_inside_its_columns(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "30")
+    words = "how many words there are in this line"
+    Console().table(("name", "what it is"), [("mean-rgb", words)])
+    Console().card("title", {"cite": words})
+    lines = capfd.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 30
+    assert lines[:2] == ["name      what it is", "mean-rgb  how many words there"]
+    assert " ".join(line[10:] for line in lines[1:3]) == words
+    assert lines[3:5] == ["title", "  cite  how many words there"]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_nic.bars import follow, progress_bar
+from napari_nic.cli.tables import card_lines, printable, stdout_width, table_lines
 from napari_nic.errors import NicError
 from napari_nic.jobs import Outcome, Progress
 from napari_nic.telling import Event, LeftOut
@@ -48,7 +49,7 @@ class Console:
     def result(self, text: str) -> None:
         """Print a line of the result, unless the result is JSON."""
         if not self.as_json:
-            self._to_stdout(_printable(text))
+            self._to_stdout(printable(text))
 
     def json(self, data: Mapping[str, Any] | Sequence[Any]) -> None:
         """Print the JSON document."""
@@ -104,12 +105,14 @@ class Console:
             self.error(f"{len(self._missed):,} were skipped; {MISSED_SHOWN} of them are named above")
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """Print columns as wide as their longest entry; for people only."""
-        cells = [[str(entry) for entry in row] for row in (header, *rows)]
-        widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
-        for row in cells:
-            line = "  ".join(entry.ljust(width) for entry, width in zip(row, widths, strict=True))
-            self.result(line.rstrip())
+        """Print columns; for people only. On a terminal, long entries are folded inside their columns."""
+        for line in table_lines(header, rows, width=stdout_width()):
+            self.result(line)
+
+    def card(self, title: str, facts: Mapping[str, object], details: Mapping[str, Any] | None = None) -> None:
+        """Print a title, aligned facts, and nested details below them; for people only."""
+        for line in card_lines(title, facts, details or {}, width=stdout_width()):
+            self.result(line)
 
     def follow(self, reports: Iterable[P], title: str) -> Iterator[P]:
         """Pass reports on and show them as a progress bar, where stderr is a terminal."""
@@ -141,20 +144,12 @@ class Console:
             ) from error
 
     def _to_stderr(self, text: str) -> None:
-        text = _printable(text)
+        text = printable(text)
         if self._bar is not None:
             # Above the bar, which is drawn again below.
             self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:
             print(text, file=sys.stderr)
-
-
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
-
-
-def _printable(text: str) -> str:
-    """Write control characters out: a file's name or metadata must not steer the terminal."""
-    return text.translate(_CONTROLS)
 
 
 def of_system(error: OSError, path: Path | None = None) -> NicError:

@@ -6,7 +6,6 @@ import argparse
 from typing import TYPE_CHECKING
 
 from napari_nic.cli import arguments
-from napari_nic.cli.cards import card_lines
 from napari_nic.cli.console import Console
 from napari_nic.cli.encoders_evaluate import add_evaluate
 from napari_nic.cli.encoders_import import add_import
@@ -61,8 +60,7 @@ def run_show(args: argparse.Namespace, console: Console) -> int:
     if args.json:
         console.json(spec.to_dict())
         return 0
-    for line in _card(spec):
-        console.result(line)
+    _print_card(spec, console)
     return 0
 
 
@@ -81,7 +79,7 @@ def _find(name: str) -> EncoderSpec:
         return describe(name)
 
 
-def _card(spec: EncoderSpec) -> list[str]:
+def _print_card(spec: EncoderSpec, console: Console) -> None:
     from napari_nic.encoders.external.notices import gating
 
     facts = {
@@ -96,7 +94,7 @@ def _card(spec: EncoderSpec) -> list[str]:
     if terms:
         facts["terms"] = terms
     options = {name: _in_a_line(value) for name, value in spec.options.items()}
-    return card_lines(
+    console.card(
         f"{spec.name}: {spec.summary}", facts, {"training": spec.training, "how pixels become codes": options}
     )
 

@@ -37,8 +37,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     def describe(path: Path) -> dict[str, Any]:
         """Print what one file is; return it for JSON."""
         record = _describe_store(path) if is_store(path) else _describe_slide(path, args)
-        for line in _lines(record):
-            console.result(line)
+        _print(record, console)
         return record
 
     return run_each(find_slides(args.slides), describe, console)
@@ -139,12 +138,12 @@ def store_record(store: CompressedSlide) -> dict[str, Any]:
     }
 
 
-def _lines(record: dict[str, Any]) -> list[str]:
-    facts = _slide_facts(record) if record["kind"] == "slide" else _store_facts(record)
-    width = max(len(name) for name in facts)
-    lines = [record["path"], *(f"  {name.ljust(width)}  {value}" for name, value in facts.items())]
-    lines += [f"  note: {notice}" for notice in record.get("notices", [])]
-    return lines + [f"  {name} = {value}" for name, value in sorted(record.get("properties", {}).items())]
+def _print(record: dict[str, Any], console: Console) -> None:
+    console.card(record["path"], _slide_facts(record) if record["kind"] == "slide" else _store_facts(record))
+    for notice in record.get("notices", []):
+        console.result(f"  note: {notice}")
+    for name, value in sorted(record.get("properties", {}).items()):
+        console.result(f"  {name} = {value}")
 
 
 def _slide_facts(record: dict[str, Any]) -> dict[str, str]:

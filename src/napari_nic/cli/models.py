@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_nic.cli import arguments, cohorts
-from napari_nic.cli.cards import card_lines
 from napari_nic.cli.console import Console
 from napari_nic.cli.encoder_use import give_trust
 from napari_nic.cli.files import check_all_free
@@ -64,12 +63,11 @@ def run_show(args: argparse.Namespace, console: Console) -> int:
     if args.json:
         console.json(card.to_dict())
         return 0
-    for line in _card(card):
-        console.result(line)
+    _print_card(card, console)
     return 0
 
 
-def _card(card: BundleCard) -> list[str]:
+def _print_card(card: BundleCard, console: Console) -> None:
     facts = {
         "task": f"{card.task}: {', '.join(card.class_names)}",
         "encoder": f"{card.encoder_name}, C = {card.network.code_size}",
@@ -78,9 +76,7 @@ def _card(card: BundleCard) -> list[str]:
         "not for": card.not_for or "not stated",
         "licence": card.licence or "not stated",
     }
-    return card_lines(
-        f"{card.name}: {card.summary}", facts, {"training": card.training, "results": card.metrics}
-    )
+    console.card(f"{card.name}: {card.summary}", facts, {"training": card.training, "results": card.metrics})
 
 
 def _add_train_demo(actions: arguments.Subparsers) -> None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from napari_nic.cli import arguments
 from napari_nic.cli.annotated import add_frame
 from napari_nic.cli.batch import run_each
-from napari_nic.cli.cards import card_lines
 from napari_nic.cli.console import Console
 from napari_nic.cli.inputs import find_uncompressed
 from napari_nic.cli.interrupt import stoppable
@@ -241,8 +240,7 @@ def _print_classes(store: PatchStore, console: Console) -> None:
 
 def _print_store(store: PatchStore, console: Console, *, everything: bool) -> None:
     facts = {"seed": store.record.seed, "made by": store.record.software}
-    for line in card_lines(_headline(store), facts, {}):
-        console.result(line)
+    console.card(_headline(store), facts)
     _print_classes(store, console)
     header = ("source", "group", *(_classes(store) if store.class_names else ("patches",)), "left out")
     rows = [
