@@ -354,6 +354,24 @@ def test_folder_of_a_training_adds_all_its_models(desk, bundle_folder, tmp_path)
     assert desk.models.bundle.name == "m-fold1"
 
 
+def test_models_of_one_name_stand_side_by_side(desk, bundle_folder, tmp_path, answers):
+    """Two trainings into folders called "out" give models of one name."""
+    bundle = ModelBundle.load(bundle_folder)
+    for cohort in ("kidney", "breast"):
+        bundle.save(tmp_path / cohort / "out")
+        desk.models.add(tmp_path / cohort / "out")
+    shipped = next(b for b in desk.models.bundles if b.name == "lesion-demo")
+    replace(shipped, folder=None).save(tmp_path / "mine")
+    desk.models.add(tmp_path / "mine")
+    desk.models.add(tmp_path / "mine")  # again: the same one
+    labels = [desk.models.label(b) for b in desk.models.bundles]
+    assert sorted(labels) == sorted(
+        ["lesion-demo (shipped)", "made-model (kidney/out)", "made-model (breast/out)", "lesion-demo (mine)"]
+    )
+    assert "Added 1 model: lesion-demo (mine)" in answers.notices
+    assert ModelController(desk.session).bundle.folder == tmp_path / "mine"
+
+
 def test_folder_that_is_no_model_is_told(desk, tmp_path, answers):
     desk.models.add(tmp_path)
     assert len(answers.errors) == 1

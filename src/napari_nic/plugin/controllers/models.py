@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,8 @@ from napari_nic.jobs import CancellationToken
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.model_news import MODEL_NEWS
 from napari_nic.slide_models import ModelBundle, Prediction, list_bundles
-from napari_nic.slide_models.bundle import CARD_FILE
+from napari_nic.slide_models.bundle import BUILT_IN, CARD_FILE
+from napari_nic.wording import counted
 
 BEST_CLASS = "best class"
 """Choice of the prediction: every cell in the colour of its best class."""
@@ -87,13 +88,13 @@ class ModelController:
     def select(self, bundle: ModelBundle) -> None:
         """Predict with this model."""
         if bundle is not self.bundle:
-            self.session.settings.set(MODEL_SETTING, bundle.name)
+            self.session.settings.set(MODEL_SETTING, _key(bundle))
             self._choose(bundle)
             self.changed.emit()
 
     def offer(self, bundle: ModelBundle) -> None:
         """Predict with this model, which the chooser need not know; neither is remembered."""
-        self.bundles = [b for b in self.bundles if b.name != bundle.name] + [bundle]
+        self._list([bundle])
         self._choose(bundle)
         self.changed.emit()
 
@@ -112,9 +113,27 @@ class ModelController:
         paths = [str(path) for path in folders]
         known = [path for path in self._added() if path not in paths]
         self.session.settings.set(ADDED_SETTING, [*known, *paths])
-        names = {bundle.name for bundle in added}
-        self.bundles = [b for b in self.bundles if b.name not in names] + added
+        self._list(added)
         self.select(added[0])
+        self.session.asking.tell(f"Added {counted(len(added), 'model')}: {self.label(added[0])}")
+
+    def label(self, bundle: ModelBundle) -> str:
+        """Return what the chooser calls a model: two of one name are told apart by their folders."""
+        alike = [other for other in self.bundles if other.name == bundle.name]
+        if len(alike) < 2 or bundle.folder is None:
+            return bundle.name
+        if bundle.folder.parent == BUILT_IN:
+            return f"{bundle.name} (shipped)"
+        others = [other.folder.absolute().parts for other in alike if other.folder and other is not bundle]
+        parts = bundle.folder.absolute().parts
+        tails = (parts[-count:] for count in range(1, len(parts)))
+        own = next((tail for tail in tails if all(o[-len(tail) :] != tail for o in others)), parts)
+        return f"{bundle.name} ({Path(*own)})"
+
+    def _list(self, bundles: Sequence[ModelBundle]) -> None:
+        """Put models at the end of the list; what was loaded from the same folders gives way."""
+        keys = {_key(bundle) for bundle in bundles}
+        self.bundles = [known for known in self.bundles if _key(known) not in keys] + list(bundles)
 
     def set_class(self, index: int | None) -> None:
         """Show the scores of one class, or (None) the most likely class of each cell."""
@@ -228,13 +247,13 @@ class ModelController:
     # -- bundles -----------------------------------------------------------------------------------------
 
     def _load_bundles(self) -> list[ModelBundle]:
-        bundles = {bundle.name: bundle for bundle in list_bundles()}
+        bundles = {_key(bundle): bundle for bundle in list_bundles()}
         for folder in self._added():
             try:
                 bundle = ModelBundle.load(folder)
             except NicError:
                 continue  # moved or deleted since; it can be added again
-            bundles[bundle.name] = bundle
+            bundles[_key(bundle)] = bundle
         return list(bundles.values())
 
     def _added(self) -> list[str]:
@@ -251,7 +270,7 @@ class ModelController:
     def _fitting(self) -> ModelBundle | None:
         """The remembered bundle if it fits the store, else the first that fits, else the first."""
         wanted = self.session.settings.get(MODEL_SETTING)
-        ranked = sorted(self.bundles, key=lambda bundle: bundle.name != wanted)
+        ranked = sorted(self.bundles, key=lambda bundle: wanted not in (_key(bundle), bundle.name))
         store = self.session.store
         if store is not None:
             for bundle in ranked:
@@ -267,6 +286,11 @@ class ModelController:
         if self.why_not() and self.session.store is not None:
             self._choose(self._fitting())
         self.predicted.emit()
+
+
+def _key(bundle: ModelBundle) -> str:
+    """Return what tells models apart, whatever they are called."""
+    return bundle.name if bundle.folder is None else str(bundle.folder.absolute())
 
 
 def _percent(share: float) -> str:

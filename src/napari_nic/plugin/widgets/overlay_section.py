@@ -157,8 +157,8 @@ class OverlaySection(Section):
 
     def _refresh_models(self) -> None:
         bundles, bundle = self._models.bundles, self._models.bundle
-        names = [b.name for b in bundles]
-        _fill(self.models, names or ["none"], names.index(bundle.name) if bundle is not None else 0)
+        labels = [self._models.label(b) for b in bundles]
+        _fill(self.models, labels or ["none"], 0 if bundle is None else bundles.index(bundle))
         set_enabled(self.models, "" if bundles else "No model is here: add one with +", "")
         set_enabled(self.about, "" if bundle else "No model is here", self.about.accessibleName())
         classes = list(bundle.card.class_names) if bundle is not None else []
