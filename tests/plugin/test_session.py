@@ -40,6 +40,33 @@ def test_choice_follows_removal_and_activation(session, slide_file, add_slide):
     assert session.slide is None
 
 
+def test_the_slide_that_is_worked_on_is_the_one_that_is_seen(session, slide_file, add_slide, outlines_file):
+    """All slides begin at one corner: another one would lie over it."""
+    first = add_slide(session.viewer, slide_file)
+    shapes, options, kind = read_annotation_file(outlines_file)[0]
+    outlines = session.viewer._add_layer_from_data(shapes, options, kind)[0]
+    points = session.viewer.add_points([[1, 2]])
+    tag_of(outlines).slide = session.slide
+    session.viewer.scene.camera.zoom = 20
+    second = add_slide(session.viewer, slide_file)
+    assert (first.visible, outlines.visible, second.visible, points.visible) == (False, False, True, True)
+    assert session.viewer.scene.camera.zoom < 20
+    session.look_at(first)
+    assert session.layer is first
+    assert (first.visible, outlines.visible, second.visible) == (True, True, False)
+    session.viewer.scene.camera.zoom = 20
+    first.visible = second.visible = True  # by their eyes, to compare them
+    session.viewer.layers.selection.active = second
+    assert (first.visible, second.visible, session.viewer.scene.camera.zoom) == (True, True, 20)
+
+
+def test_a_copy_of_the_slides_layer_hides_nothing(opened):
+    first = opened.layer
+    data, options, kind = first.as_layer_data_tuple()
+    opened.viewer._add_layer_from_data(data, options, kind)
+    assert first.visible
+
+
 def test_slides_that_were_open_before_the_dock(viewer, settings, answers, slide_file, add_slide):
     layer = add_slide(viewer, slide_file)
     session = Session(viewer, settings, answers)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from napari_nic.cohorts import ListedSlide
 from napari_nic.embeddings import CompressedSlide
 from napari_nic.errors import SlideNotFoundError
+from napari_nic.plugin.controllers.looking import show_alone
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.layers import slide_layer, tag_of
 from napari_nic.plugin.opening import open_remembered, read_store, slide_beside
@@ -84,18 +85,13 @@ def look_at(chosen: Layer, session: Session, *, is_new: bool) -> None:
     shown = tag_of(chosen)
     for layer in list(session.viewer.layers):
         tag = tag_of(layer)
-        if tag is None or layer is chosen:
+        if tag is None or tag.slide is None or tag.kind != "overlay":
             continue
-        same = shown is not None and shown.slide is not None and tag.slide is shown.slide
-        if tag.kind == "overlay" and not same and tag.slide is not None:
+        if shown is None or tag.slide is not shown.slide:
             session.viewer.layers.remove(layer)
-        else:
-            # Overlays are shown by their controller; annotations come back with their slide.
-            layer.visible = same and (layer.visible or tag.kind != "overlay")
-    chosen.visible = True
+    show_alone(chosen, session.viewer, fit=fit)
     if fit:
         session.viewer.layers.selection.active = chosen
-        session.viewer.reset_view(layers=[chosen])
 
 
 def _open(listed: ListedSlide, store: CompressedSlide | None, session: Session) -> Slide | None:

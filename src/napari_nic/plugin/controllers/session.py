@@ -16,6 +16,7 @@ from napari_nic.errors import (
     StoreMismatchError,
 )
 from napari_nic.plugin.controllers.asking import Asking
+from napari_nic.plugin.controllers.looking import covers_another, show_alone
 from napari_nic.plugin.encoder_news import ENCODER_NEWS
 from napari_nic.plugin.layers import LayerTag, annotation_frame, frame, pixel_of, slide_layer, tag_of
 from napari_nic.plugin.legend import UM
@@ -116,6 +117,12 @@ class Session:
         if self.slide is not None and self.slide.pixel_size is None:
             self.pixel_size_wanted.emit()
 
+    def look_at(self, layer: Layer) -> None:
+        """Work on this slide, and look at it: a slide that covers it is hidden."""
+        if not layer.visible or covers_another(layer, self.viewer):
+            show_alone(layer, self.viewer)
+        self.select(layer)
+
     def _tell_notices(self) -> None:
         """Say once what a reader wants to be known of a slide."""
         slide = self.slide
@@ -183,6 +190,8 @@ class Session:
 
     def _on_inserted(self, event: Any) -> None:
         if _is_slide(event.value):
+            if covers_another(event.value, self.viewer):
+                show_alone(event.value, self.viewer)
             self.slides_changed.emit()
             self.select(event.value)
 

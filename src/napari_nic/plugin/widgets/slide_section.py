@@ -155,7 +155,7 @@ class SlideSection(Section):
     def _on_slide(self, index: int) -> None:
         layers = self._session.slide_layers
         if 0 <= index < len(layers):
-            self._session.select(layers[index])
+            self._session.look_at(layers[index])
 
     def _set_region(self, region: str) -> None:
         self._compressing.region = "whole" if region == "whole" else "visible"
