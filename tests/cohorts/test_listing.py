@@ -119,6 +119,24 @@ def test_a_table_lists_slides_that_are_not_there_too(tmp_path: Path, two_classes
     assert (second.name, second.store, second.picture) == ("gone", None, tmp_path / "gone.svs")
 
 
+def test_a_table_that_names_slides_without_suffixes_finds_them(tmp_path: Path) -> None:
+    """As tables of TCGA do; where two files are meant, neither is taken."""
+    names = ("TCGA-3L-AA1B-01Z-00-DX1.8923A151-A690.svs", "b.NDPI", "c.svs", "c.tif", "d.csv")
+    for name in names:
+        (tmp_path / name).touch()
+    table = tmp_path / "cohort.csv"
+    bare = [name.rpartition(".")[0] for name in names]
+    table.write_text("slide\n" + "\n".join(dict.fromkeys(bare)) + "\n")
+    slides = read_listing(table).slides
+    assert [slide.name for slide in slides] == [bare[0], "b", "c", "d"]
+    assert [slide.picture for slide in slides] == [
+        tmp_path / names[0],
+        tmp_path / names[1],
+        tmp_path / "c",
+        tmp_path / "d",
+    ]
+
+
 def test_survival_in_a_table(tmp_path: Path) -> None:
     table = tmp_path / "cohort.csv"
     table.write_text("slide;time;event\na.svs;12;1\n")

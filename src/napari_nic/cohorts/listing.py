@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_nic.cohorts.locating import locate
+from napari_nic.cohorts.locating import find_picture, locate
 from napari_nic.cohorts.plan import BUNDLE_KEY, PLAN_FILE, Plan
 from napari_nic.cohorts.predictions import PREDICTIONS_FILE, ScoredSlide, read_scores
 from napari_nic.cohorts.results import averaged
@@ -135,13 +135,13 @@ def _of_table(path: Path, columns: Columns) -> Listing:
 def _of_row(row: Mapping[str, str], folder: Path, columns: Columns) -> ListedSlide:
     value = row[columns.slide]
     name, given = slide_stem(value), folder / value
-    picture, store = given, None
+    picture, store = find_picture(given) or given, None
     try:
         found = locate(value, folder, None)
     except InvalidParameterError:
         pass  # not compressed yet, or not there: told when the slide is asked for
     else:
-        name, picture, store = found.name, found.picture or given, found.store
+        name, picture, store = found.name, found.picture or picture, found.store
     label = row.get(columns.label, "")
     if columns.time in row and not label:
         label = f"{row[columns.time]}, event {row.get(columns.event, '')}"

@@ -12,6 +12,7 @@ from napari_nic.embeddings import find_stores
 from napari_nic.embeddings.layout import SUFFIX
 from napari_nic.errors import InvalidParameterError
 from napari_nic.names import exists, has_suffix, slide_stem, without_suffix
+from napari_nic.slides import slide_suffixes
 
 FOREIGN_ENDINGS = (".h5", ".hdf5", "_features.npy", ".npy")
 """Of other programs' files: TRIDENT, CLAM and STAMP; NIC."""
@@ -70,8 +71,24 @@ def locate(value: str, folder: Path, stores: Path | None) -> Located:
     for name in dict.fromkeys(form for given_name in names for form in (given_name, *_composed(given_name))):
         found = _named(name, given, stores or given.parent)
         if found:
-            return Located(name, _only(found, value), _absolute(picture) if picture else None)
+            return Located(name, _only(found, value), find_picture(given))
     raise InvalidParameterError(_why_not(names, stores or given.parent), found=value)
+
+
+def find_picture(given: Path) -> Path | None:
+    """Return the slide at a path, which may lack its suffix; None if there is none, or several.
+
+    Parameters
+    ----------
+    given : Path
+        As a table names it: ``"a.svs"``, or ``"a"`` where ``a.svs`` is meant.
+    """
+    if exists(given):
+        return _absolute(given)
+    endings = [form for suffix in slide_suffixes() for form in (suffix, suffix.upper())]
+    found = [path for path in (given.with_name(given.name + ending) for ending in endings) if exists(path)]
+    # A file system that does not tell capitals apart has one file under both names.
+    return _absolute(found[0]) if found and all(path.samefile(found[0]) for path in found) else None
 
 
 def _composed(name: str) -> tuple[str, str]:

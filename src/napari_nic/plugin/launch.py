@@ -16,6 +16,7 @@ from napari_nic.names import STORE_SUFFIX, has_suffix
 from napari_nic.plugin.annotation_layers import annotation_layers
 from napari_nic.plugin.controllers.asking import Leaving
 from napari_nic.plugin.controllers.overlays import KINDS, Kind
+from napari_nic.plugin.first_view import keep_fitting
 from napari_nic.plugin.layers import LayerData, slide_layer
 from napari_nic.plugin.opening import read_store
 from napari_nic.plugin.settings import Settings
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 PICTURE_SIZE = (1500, 950)
 """Of the window in pictures; fits a full-HD screen."""
+
+MARGIN = 0.05
+"""Share of the screen that a new window leaves free on each side."""
 
 WAIT_SECONDS = 600.0
 """Longest wait for the demonstration to be compressed, on the slowest machine."""
@@ -101,8 +105,21 @@ def open_viewer(request: ViewRequest, *, show: bool = True) -> tuple[napari.View
     show_overlays(dock, ("pca",) if bundle is None else ("saliency",))
     if bundle is not None:
         dock.overlays.prepare("prediction")
-    viewer.reset_view()
+    if show:
+        _make_room(viewer)
+    keep_fitting(viewer)
     return viewer, dock
+
+
+def _make_room(viewer: napari.Viewer) -> None:
+    """Give a window that was never sized by its user most of the screen: slides and docks want room."""
+    from napari.settings import get_settings
+
+    window = viewer.window._qt_window
+    if get_settings().application.window_size is None and window.screen() is not None:
+        place = window.screen().availableGeometry()
+        aside, above = round(MARGIN * place.width()), round(MARGIN * place.height())
+        window.setGeometry(place.adjusted(aside, above, -aside, -above))
 
 
 def view(request: ViewRequest) -> None:

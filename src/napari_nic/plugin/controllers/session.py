@@ -121,6 +121,7 @@ class Session:
         """Work on this slide, and look at it: a slide that covers it is hidden."""
         if not layer.visible or covers_another(layer, self.viewer):
             show_alone(layer, self.viewer)
+        self.viewer.layers.selection.active = layer
         self.select(layer)
 
     def _tell_notices(self) -> None:
