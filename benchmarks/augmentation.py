@@ -1,6 +1,6 @@
 """How many patches a second are augmented, for each preset.
 
-python benchmarks/augmentation.py [--size 64] [--network 64] [--batch 256] [--threads 1] [--device cpu]
+python benchmarks/augmentation.py [--size 64] [--network 64] [--batch-size 256] [--threads 1] [--device cpu]
 """
 
 from __future__ import annotations
@@ -38,23 +38,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Time the augmentation of patches.")
     parser.add_argument("--size", type=int, default=64, help="side of a patch, px")
     parser.add_argument("--network", type=int, default=64, help="side of what the network sees, px")
-    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--batch-size", type=int, default=256)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--seconds", type=float, default=5)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    shape = (args.batch, args.size, args.size, 3)
+    batch = args.batch_size
+    shape = (batch, args.size, args.size, 3)
     images = torch.randint(0, 256, shape, dtype=torch.uint8).to(args.device)
-    print(f"{args.size} -> {args.network} px, batches of {args.batch}, {args.device}, {args.threads} threads")
+    print(f"{args.size} -> {args.network} px, batches of {batch}, {args.device}, {args.threads} threads")
     for name, options in PRESETS.items():
         augmenter = Augmenter(options, device=args.device)
         measured = seconds_of(augmenter, images, network=args.network, seconds=args.seconds)
         walls, works = zip(*measured, strict=True)
         aim = f", aim {AIMS[name]:,}" if name in AIMS and args.device == "cpu" else ""
         print(
-            f"{name:8} patches/s: median {args.batch / statistics.median(walls):8,.0f}, "
-            f"fastest {args.batch / min(walls):8,.0f}, per core {args.batch / min(works):8,.0f}{aim}"
+            f"{name:8} patches/s: median {batch / statistics.median(walls):8,.0f}, "
+            f"fastest {batch / min(walls):8,.0f}, per core {batch / min(works):8,.0f}{aim}"
         )
 
 

@@ -33,7 +33,7 @@ def make_bundle():
     """Return the paper's network with random weights for codes of 128 numbers."""
     import torch
 
-    from napari_nic.slide_models import BundleCard, ModelBundle, SlideNetConfig, Standardiser
+    from napari_nic.slide_models import ModelBundle, ModelCard, SlideNetConfig, Standardiser
     from napari_nic.slide_models.architectures import build_network
 
     network = SlideNetConfig(CODE_SIZE, 1, CROP)
@@ -48,7 +48,7 @@ def make_bundle():
         "input_size": 64,
         "weights_sha256": None,
     }
-    card = BundleCard("random", "classification", ("normal", "lesion"), encoder, network)
+    card = ModelCard("random", "classification", ("normal", "lesion"), encoder, network)
     plain = Standardiser(np.zeros(CODE_SIZE, np.float32), np.ones(CODE_SIZE, np.float32))
     return ModelBundle(card, weights, plain)
 

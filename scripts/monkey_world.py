@@ -43,13 +43,13 @@ class World:
         import torch
 
         from napari_nic.encoders import get_spec
-        from napari_nic.slide_models import BundleCard, ModelBundle, SlideNetConfig, Standardiser
+        from napari_nic.slide_models import ModelBundle, ModelCard, SlideNetConfig, Standardiser
         from napari_nic.slide_models.network import SlideNet
 
         torch.manual_seed(3)
         config = SlideNetConfig.compact(3, 1, crop_size=16, width=8)
         weights = {name: value.numpy() for name, value in SlideNet(config).state_dict().items()}
-        card = BundleCard(
+        card = ModelCard(
             name="made-model",
             task="classification",
             class_names=("normal", "lesion"),

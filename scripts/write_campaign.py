@@ -53,7 +53,7 @@ from napari_nic.encoders import get_spec
 from napari_nic.errors import NicError
 from napari_nic.explain import grad_cam as _grad_cam  # noqa: F401
 from napari_nic.patches import PatchStore
-from napari_nic.slide_models import BundleCard, ModelBundle, SlideNetConfig, Standardiser
+from napari_nic.slide_models import ModelBundle, ModelCard, SlideNetConfig, Standardiser
 from napari_nic.slide_models.network import SlideNet
 
 Digest = Mapping[str, str]
@@ -127,7 +127,7 @@ def _slide(path: Path, seed: int, side: int = 1536) -> None:
 
 def _model(folder: Path) -> None:
     config = SlideNetConfig(3, outputs=1, crop_size=8, width=4, strides=(1, 2))
-    card = BundleCard("tiny", "classification", ("x", "y"), get_spec("mean-rgb").to_dict(), config)
+    card = ModelCard("tiny", "classification", ("x", "y"), get_spec("mean-rgb").to_dict(), config)
     torch.manual_seed(0)
     weights = {name: value.numpy() for name, value in SlideNet(config).state_dict().items()}
     ModelBundle(card, weights, Standardiser(np.zeros(3, np.float32), np.ones(3, np.float32))).save(folder)

@@ -15,7 +15,7 @@ from napari_nic.errors import CancelledError, StoreError, StoreMismatchError
 from napari_nic.geometry import RegionPx
 from napari_nic.jobs import Progress
 from napari_nic.pipeline import BlocksDone, GridOptions
-from napari_nic.slide_models import BundleCard, ModelBundle, SlideNetConfig, Standardiser
+from napari_nic.slide_models import ModelBundle, ModelCard, SlideNetConfig, Standardiser
 from napari_nic.slide_models.architectures import build_network
 
 
@@ -143,7 +143,7 @@ def model() -> ModelBundle:
     import torch
 
     network = SlideNetConfig.compact(3, 1, 24, width=8)
-    card = BundleCard("toy", "classification", ("normal", "lesion"), get_spec("mean-rgb").to_dict(), network)
+    card = ModelCard("toy", "classification", ("normal", "lesion"), get_spec("mean-rgb").to_dict(), network)
     torch.manual_seed(0)
     weights = {name: value.numpy() for name, value in build_network(network).state_dict().items()}
     return ModelBundle(card, weights, Standardiser(np.full(3, 128, np.float32), np.full(3, 40, np.float32)))

@@ -41,9 +41,9 @@ from napari_nic.patches import TileFolder
 from napari_nic.patches.extract import ExtractRecipe, extract_patches
 from napari_nic.pipeline import GridOptions, iter_compress, prepare_store
 from napari_nic.slide_models import (
-    BundleCard,
     LabelledSlide,
     ModelBundle,
+    ModelCard,
     SlideNetConfig,
     Standardiser,
     TrainingSettings,
@@ -359,7 +359,7 @@ def _wide_store(path: Path) -> CompressedSlide:
 def _model(encoder: dict[str, Any], folder: Path) -> ModelBundle:
     size = int(encoder["code_size"])
     config = SlideNetConfig(size, outputs=1, crop_size=8, width=4, strides=(1, 2))
-    card = BundleCard("tiny", "classification", ("a", "b"), encoder, config)
+    card = ModelCard("tiny", "classification", ("a", "b"), encoder, config)
     weights = {name: value.numpy() for name, value in SlideNet(config).state_dict().items()}
     scaling = Standardiser(np.zeros(size, np.float32), np.ones(size, np.float32))
     return ModelBundle.load(ModelBundle(card, weights, scaling).save(folder))

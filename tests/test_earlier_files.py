@@ -137,12 +137,15 @@ def test_a_stopped_cohort_goes_on_and_ends_as_an_undisturbed_one(earlier: Path) 
     assert (run / "checkpoint.safetensors").is_file()
     for _ in train_cohort(cohort, earlier / "stopped", TRAINING, device="cpu"):
         pass
-    found, right = (read_scores(earlier / name / "predictions.csv") for name in ("stopped", "finished"))
-    assert [row.slide for row in found] == [row.slide for row in right]
-    np.testing.assert_allclose([row.scores for row in found], [row.scores for row in right], atol=1e-5)
+    found, undisturbed = (read_scores(earlier / name / "predictions.csv") for name in ("stopped", "finished"))
+    assert [row.slide for row in found] == [row.slide for row in undisturbed]
+    np.testing.assert_allclose([row.scores for row in found], [row.scores for row in undisturbed], atol=1e-5)
     with (run / "log.csv").open(encoding="utf-8") as lines:
         log = list(csv.DictReader(lines))
     assert [row["epoch"] for row in log] == [*"12345"]
+    with (earlier / "finished" / "fold1-seed2" / "log.csv").open(encoding="utf-8") as lines:
+        right = list(csv.DictReader(lines))
+    assert [row["learning_rate"] for row in log] == [row["rate"] for row in right]
 
 
 def test_another_training_is_still_another(earlier: Path) -> None:
@@ -179,4 +182,5 @@ def test_a_stopped_training_of_an_encoder_goes_on(earlier: Path) -> None:
 def test_a_model_says_what_it_was_trained_with(kept: Path) -> None:
     model = ModelBundle.load(kept / "finished" / "fold1-seed1")
     settings = model.card.training["settings"]
-    assert settings["epochs"] == 5
+    assert (settings["learning_rate"], settings["final_learning_rate"]) == (0.01, 1e-5)
+    assert settings["weight_decay"] == 2e-5

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import re
 import subprocess
 import sys
+import warnings
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +30,31 @@ MOVED = {
         "EXPORTER",
     ),
 }
+
+PROJECT = Path(__file__).parents[1]
+
+SAY_THEM = {
+    *("old_names.py", "test_old_names.py", "test_earlier_names.py", "test_earlier_files.py"),
+    "write_earlier_files.py",  # runs with an earlier version
+    *("test_run.py", "test_training.py"),  # write plans as earlier versions did
+}
+STILL_NAMES = {"train_encoder"}
+"""Names that are right elsewhere."""
+
+IMPORTS = {
+    "napari_nic.compressed": "napari_nic.compressed.CompressedSlide",
+    "napari_nic.compress (package)": "napari_nic.compress.GridOptions",
+    "compress (the generator)": "napari_nic.compress.compress",
+    "compress_turns": "napari_nic.compress.compress_turns",
+    "compressed.turns": "napari_nic.compressed.turns.turned_back",
+    "slide_models.inference.Judge": "napari_nic.slide_models.inference.Judge",
+    "slide_models.inputs.judging_corners": "napari_nic.slide_models.inputs.judging_corners",
+    "slide_models.train.TrainingSettings": "napari_nic.slide_models.train.TrainingSettings",
+    "cohorts.judge_bundle": "napari_nic.cohorts.judge_bundle",
+    "training.recipe.train_encoder": "napari_nic.training.recipe.train_encoder",
+    "compressed.header.IDENTITY_KEYS": "napari_nic.compressed.header.IDENTITY_KEYS",
+}
+"""What the table of the change notes calls an import, and the import."""
 
 PROGRAM = """
 import warnings
@@ -52,6 +80,68 @@ def test_earlier_imports_give_what_is_there_now(old: tuple[str, str], new: tuple
     with pytest.warns(DeprecationWarning, match=f"is called {new[0]} now"):
         found = getattr(importlib.import_module(old[0]), old[1])
     assert found is expected
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [(module, name) for module, names in old_names.MEMBERS.items() for name in names],
+)
+def test_earlier_names_in_modules_of_today_work_and_say_so(module: str, name: str) -> None:
+    new = old_names.MEMBERS[module][name]
+    home, _, called = new.rpartition(".")
+    with pytest.warns(DeprecationWarning, match=re.escape(f"{module}.{name} is called {new} now")):
+        found = getattr(importlib.import_module(module), name)
+    assert found is getattr(importlib.import_module(home), called)
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = importlib.import_module(module).no_such_name
+
+
+def test_the_table_of_the_change_notes_holds() -> None:
+    """Each import that the table says is called otherwise now works, and says so unless it is still there."""
+    rows = [row for row in table_of_names() if not row.startswith("-")]
+    paths = {path for row in rows for path in IMPORTS if path in row}
+    assert paths == set(IMPORTS)
+    for old in IMPORTS.values():
+        module, _, name = old.rpartition(".")
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            found = getattr(importlib.import_module(module), name)
+        assert found is not None
+        told = [str(warning.message) for warning in said if warning.category is DeprecationWarning]
+        assert told or name in vars(importlib.import_module(module)), old
+
+
+def table_of_names() -> list[str]:
+    """The first cells of the change notes' tables "old name | new name", backticks removed."""
+    lines = (PROJECT / "CHANGELOG.md").read_text("utf-8").splitlines()
+    rows = [line.strip().strip("|").split("|")[0] for line in lines if line.strip().startswith("|")]
+    return [row.replace("`", "").strip() for row in rows]
+
+
+def gone() -> dict[str, re.Pattern[str]]:
+    """What nothing but the alias module and the change notes may say."""
+    words = {name for names in old_names.MEMBERS.values() for name in names} - STILL_NAMES
+    words |= {"compress_turns", "TURNS", "turned_back", "open_turns", "turn_path", "least_rate"}
+    patterns = {word: re.compile(rf"\b{word}\b") for word in words}
+    patterns |= {room: re.compile(rf"\b{re.escape(room)}\b(?=[. ]*import|\.)") for room in old_names.ROOMS}
+    options = {
+        option: re.compile(rf"(?<![\w-]){option}(?![\w-])") for option in ("--l2", "--rate", "--batch")
+    }
+    return patterns | options
+
+
+@pytest.mark.parametrize("word", sorted(gone()))
+def test_earlier_names_are_said_in_one_place(word: str) -> None:
+    pattern = gone()[word]
+    found = [
+        f"{file}: {line}"
+        for place in ("src", "docs", "tests", "benchmarks", "scripts", "README.md", "CONTRIBUTING.md")
+        for file in ([PROJECT / place] if place.endswith(".md") else (PROJECT / place).rglob("*"))
+        if file.suffix in (".py", ".md", ".sh", ".ipynb", ".yaml") and file.name not in SAY_THEM
+        for line in file.read_text("utf-8").splitlines()
+        if pattern.search(line) and "add_earlier(" not in line
+    ]
+    assert not found
 
 
 def test_the_function_can_be_called_after_the_earlier_import() -> None:

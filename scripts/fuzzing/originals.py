@@ -188,11 +188,11 @@ def _bundles(folder: Path) -> Iterator[tuple[str, Path]]:
     import torch
 
     from napari_nic.encoders import get_spec
-    from napari_nic.slide_models import BundleCard, ModelBundle, SlideNetConfig, Standardiser
+    from napari_nic.slide_models import ModelBundle, ModelCard, SlideNetConfig, Standardiser
     from napari_nic.slide_models.network import SlideNet
 
     config = SlideNetConfig(3, outputs=1, crop_size=8, width=4, strides=(1, 2))
-    card = BundleCard("tiny", "classification", ("healthy", "lesion"), get_spec("mean-rgb").to_dict(), config)
+    card = ModelCard("tiny", "classification", ("healthy", "lesion"), get_spec("mean-rgb").to_dict(), config)
     torch.manual_seed(0)
     weights = {name: value.numpy() for name, value in SlideNet(config).state_dict().items()}
     scaling = Standardiser(np.zeros(3, np.float32), np.ones(3, np.float32))

@@ -20,7 +20,7 @@ def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, ..
     Parameters
     ----------
     one, other : mapping
-        As in ``encoder.json``, the header of a store or the card of a model.
+        As in ``encoder.json``, the header of a store or the model card of a slide model.
     """
     return tuple(key for key in KEYS if one.get(key) != other.get(key))
 

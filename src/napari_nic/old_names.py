@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import warnings
+from collections.abc import Callable, Mapping
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
@@ -14,6 +15,8 @@ PLAN_AUGMENTATION = {
     "turned places of codes": "transformed places of codes",
 }
 """Values of ``augmentation`` among the settings of a training's plan (``plan.json``)."""
+TRAINING_SETTINGS = {"rate": "learning_rate", "least_rate": "final_learning_rate"}
+"""Of a slide model's training, in plans, checkpoints and model cards; ``l2`` is half of ``weight_decay``."""
 
 ROOMS = {"napari_nic.compressed": "napari_nic.embeddings", "napari_nic.compress": "napari_nic.pipeline"}
 FILES = {"napari_nic.embeddings.turns": "napari_nic.embeddings.dihedral"} | {
@@ -29,6 +32,63 @@ NAMES = {
     "open_turns": "open_transformed",
     "turn_path": "transformed_path",
 }
+
+MEMBERS = {
+    "napari_nic.cohorts": {"judge_bundle": "napari_nic.cohorts.evaluate_bundle"},
+    "napari_nic.cohorts.evaluation": {"judge_bundle": "napari_nic.cohorts.evaluate_bundle"},
+    "napari_nic.embeddings.header": {"IDENTITY_KEYS": "napari_nic.identity.KEYS"},
+    "napari_nic.slide_models": {"BundleCard": "napari_nic.slide_models.ModelCard"},
+    "napari_nic.slide_models.card": {"BundleCard": "napari_nic.slide_models.ModelCard"},
+    "napari_nic.slide_models.inference": {"Judge": "napari_nic.slide_models.inference.Predictor"},
+    "napari_nic.slide_models.inputs": {
+        "judging_corners": "napari_nic.slide_models.inputs.prediction_corners"
+    },
+    "napari_nic.training.recipe": {"train_encoder": "napari_nic.training.train.train_encoder"},
+}
+"""What modules that are still there held by other names, or held at all; they ask :func:`members_of`."""
+
+
+def training_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a slide model's training, as a file states them, by their names of today."""
+    named = {TRAINING_SETTINGS.get(name, name): value for name, value in settings.items()}
+    if isinstance(named.get("l2"), int | float):
+        # The penalty was l2 * w**2, whose gradient is 2 * l2 * w; Adam's weight decay is what is added to it.
+        named["weight_decay"] = 2 * named.pop("l2")
+    return named
+
+
+def training_record(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a checkpoint of a slide model's training records, by the names of today.
+
+    Raises
+    ------
+    AttributeError, LookupError, TypeError
+        If it is no such record.
+    """
+    identity = record["identity"]
+    return {
+        **training_settings(record),
+        "identity": {**identity, "settings": training_settings(identity["settings"])},
+        "history": [training_settings(done) for done in record["history"]],
+    }
+
+
+def members_of(module: str) -> Callable[[str], Any]:
+    """Return the ``__getattr__`` of a module some of whose names are called otherwise now."""
+
+    def look_up(name: str) -> Any:
+        new = MEMBERS[module].get(name)
+        if new is None:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        warnings.warn(f"{module}.{name} is called {new} now", DeprecationWarning, stacklevel=2)
+        return _found(new)
+
+    return look_up
+
+
+def _found(path: str) -> Any:
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)
 
 
 def today(module: str) -> str | None:
@@ -53,9 +113,10 @@ class EarlierModule(ModuleType):
         if new is None or name.startswith("__"):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         module = importlib.import_module(new)
-        value = getattr(module, NAMES.get(name, name), None)
-        if value is None:
-            value = getattr(module, name)
+        if name in MEMBERS.get(new, {}):
+            value = _found(MEMBERS[new][name])
+        else:
+            value = getattr(module, NAMES[name] if hasattr(module, NAMES.get(name, "")) else name)
         warnings.warn(f"{self.__name__} is called {new} now", DeprecationWarning, stacklevel=2)
         return value
 

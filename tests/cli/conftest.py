@@ -16,7 +16,7 @@ import torch
 from napari_nic.cli.main import main
 from napari_nic.encoders import EncoderSpec, get_spec
 from napari_nic.encoders.nets import NicEncoderNet
-from napari_nic.slide_models import BundleCard, ModelBundle, SlideNetConfig, Standardiser
+from napari_nic.slide_models import ModelBundle, ModelCard, SlideNetConfig, Standardiser
 from napari_nic.slide_models.network import SlideNet
 from napari_nic.training.publish import save_encoder
 
@@ -82,7 +82,7 @@ def tiny_model(cli: Cli, tmp_path: Path) -> Path:
     """A model ``tiny`` of two classes among the user's models: random weights, for mean-RGB codes."""
 
     config = SlideNetConfig(3, outputs=1, crop_size=8, width=4, strides=(1, 2))
-    card = BundleCard("tiny", "classification", ("healthy", "lesion"), get_spec("mean-rgb").to_dict(), config)
+    card = ModelCard("tiny", "classification", ("healthy", "lesion"), get_spec("mean-rgb").to_dict(), config)
     torch.manual_seed(0)
     weights = {name: value.numpy() for name, value in SlideNet(config).state_dict().items()}
     scaling = Standardiser(np.zeros(3, np.float32), np.ones(3, np.float32))

@@ -42,6 +42,12 @@ def test_earlier_names_work_and_say_so(
     assert capsys.readouterr().err == f"note: {earlier} is called {now} now\n"
 
 
+def test_the_penalty_is_half_of_the_weight_decay(capsys: pytest.CaptureFixture[str]) -> None:
+    args = build_parser().parse_args(["models", "train", "t.csv", "--out", "o", "--l2", "0.01"])
+    assert args.weight_decay == 0.02
+    assert capsys.readouterr().err == "note: --l2 is called --weight-decay now, and is 0.02 by its measure\n"
+
+
 def test_without_either_the_default_holds() -> None:
     parser = argparse.ArgumentParser()
     now = parser.add_argument("--new", type=int, default=3)

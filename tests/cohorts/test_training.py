@@ -113,6 +113,10 @@ def test_a_folder_of_an_earlier_version_is_gone_on_with(
     data = json.loads(file.read_text("utf-8"))
     assert data["settings"]["augmentation"] == "transformed places of codes"
     data["settings"]["augmentation"] = "turned places of codes"
+    settings = data["settings"]["training"]
+    settings["rate"] = settings.pop("learning_rate")
+    settings["least_rate"] = settings.pop("final_learning_rate")
+    settings["l2"] = settings.pop("weight_decay") / 2
     file.write_text(json.dumps(data), "utf-8")
     assert len(list(train_cohort(cohort, tmp_path / "old", training, device="cpu"))) == 1
 

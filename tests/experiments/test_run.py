@@ -115,6 +115,19 @@ def test_another_preset_needs_another_folder(tmp_path) -> None:
         Experiment(replace(preset, test_images=30), tmp_path).check_plan()
 
 
+def test_a_plan_of_an_earlier_version_is_the_same_plan(tmp_path) -> None:
+    preset = get_preset("tiny")
+    Experiment(preset, tmp_path).check_plan()
+    file = tmp_path / "plan.json"
+    text = file.read_text("utf-8")
+    assert '"weight_decay": 2e-05' in text
+    text = text.replace('"weight_decay": 2e-05', '"l2": 1e-05').replace(
+        '"final_learning_rate"', '"least_rate"'
+    )
+    file.write_text(text.replace('"learning_rate": 0.01', '"rate": 0.01'), "utf-8")
+    Experiment(preset, tmp_path).check_plan()
+
+
 def test_accuracies_by_size_are_counted() -> None:
     right = np.array([True, False, True, True])
     found = by_size(right, np.array([0.01, 0.04, 0.05, 0.499]))

@@ -29,7 +29,7 @@ from napari_nic.plugin.readers import read_slide
 from napari_nic.plugin.settings import HOME_VARIABLE, Settings
 from napari_nic.plugin.widgets.nic_dock import NicDock
 from napari_nic.plugin.worker import Callbacks, Job, MakeJob
-from napari_nic.slide_models import BundleCard, ModelBundle, SlideNetConfig, Standardiser
+from napari_nic.slide_models import ModelBundle, ModelCard, SlideNetConfig, Standardiser
 from napari_nic.slides import Channel, Slide, open_slide
 
 HEADER_BYTES = 128
@@ -324,7 +324,7 @@ def bundle_folder(tmp_path: Path) -> Path:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         weights = {name: value.numpy() for name, value in SlideNet(config).state_dict().items()}
-    card = BundleCard(
+    card = ModelCard(
         name="made-model",
         task="classification",
         class_names=("normal", "lesion"),

@@ -13,7 +13,7 @@ import torch
 from napari_nic.embeddings import BLOCK, CompressedSlide, StoreHeader
 from napari_nic.geometry import LevelGeometry, PixelSize, Placement
 from napari_nic.grid import PatchGrid
-from napari_nic.slide_models import BundleCard, LabelledSlide, ModelBundle, SlideNetConfig, Standardiser
+from napari_nic.slide_models import LabelledSlide, ModelBundle, ModelCard, SlideNetConfig, Standardiser
 from napari_nic.slide_models.architectures import build_network
 
 CODE_SIZE = 6
@@ -55,7 +55,7 @@ def plant(count: int, *, seed: int, side: int = 24, code_size: int = CODE_SIZE) 
     return made
 
 
-def make_card(network: SlideNetConfig | None = None, **changes: Any) -> BundleCard:
+def make_card(network: SlideNetConfig | None = None, **changes: Any) -> ModelCard:
     """Card of a lesion model on the toy encoder."""
     network = network or SlideNetConfig.compact(CODE_SIZE, 1, 24, width=16)
     encoder = ENCODER | {"code_size": network.code_size}
@@ -66,10 +66,10 @@ def make_card(network: SlideNetConfig | None = None, **changes: Any) -> BundleCa
         "encoder": encoder,
         "network": network,
     }
-    return BundleCard(**(fields | changes))
+    return ModelCard(**(fields | changes))
 
 
-def untrained(card: BundleCard, seed: int = 0) -> ModelBundle:
+def untrained(card: ModelCard, seed: int = 0) -> ModelBundle:
     """A bundle of random weights and scaling, so that every part of them matters."""
     rng = np.random.default_rng(seed)
     weights = {}

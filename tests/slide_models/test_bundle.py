@@ -14,7 +14,7 @@ import torch
 
 from napari_nic.descriptions import SEAL
 from napari_nic.errors import BundleError, InvalidParameterError, StoreError, UnknownNameError
-from napari_nic.slide_models import BundleCard, ModelBundle, SlideNetConfig, list_bundles, predict
+from napari_nic.slide_models import ModelBundle, ModelCard, SlideNetConfig, list_bundles, predict
 from napari_nic.slide_models.bundle import CARD_FILE, WEIGHTS_FILE
 from napari_nic.slide_models.inputs import Standardiser
 
@@ -222,7 +222,7 @@ def test_a_card_must_fit_together(toys: Any) -> None:
         toys.card(encoder={"code_size": 3})
     three = toys.card(SlideNetConfig.compact(toys.code_size, 3, 24), class_names=("a", "b", "c"))
     assert len(set(three.class_colors)) == 3
-    assert BundleCard.from_dict(json.loads(json.dumps(three.to_dict()))) == three
+    assert ModelCard.from_dict(json.loads(json.dumps(three.to_dict()))) == three
 
 
 def test_a_survival_model_gives_one_risk(toys: Any) -> None:

@@ -13,10 +13,10 @@ import torch
 from napari_nic.errors import InvalidParameterError
 from napari_nic.explain import grad_cam
 from napari_nic.slide_models import (
-    BundleCard,
     EpochDone,
     Head,
     LabelledSlide,
+    ModelCard,
     Outcome,
     SlideNetConfig,
     TrainingSettings,
@@ -27,7 +27,7 @@ from napari_nic.slide_models import (
 from napari_nic.slide_models.metrics import concordance, spearman
 from napari_nic.slide_models.targets import Labels, joint_loss, make_targets
 
-SETTINGS = TrainingSettings(epochs=10, steps=8, batch_size=16, rate=1e-2, seed=1)
+SETTINGS = TrainingSettings(epochs=10, steps=8, batch_size=16, learning_rate=1e-2, seed=1)
 SIDE, SLIDES, TEST = 12, 90, 30
 NETWORK = SlideNetConfig.adaptive(6, 1, SIDE, width=8)
 
@@ -53,7 +53,7 @@ def shares() -> np.ndarray:
 def heads(toys: Any) -> list[Head]:
     """A class, a value of which a third is not known, and a risk."""
 
-    def card(name: str, **changes: Any) -> BundleCard:
+    def card(name: str, **changes: Any) -> ModelCard:
         return toys.card(NETWORK, name=name, **changes)
 
     values = {f"{i}": Outcome(100 + 40 * share) for i, share in enumerate(shares()) if i % 3}

@@ -20,11 +20,11 @@ PROGRAM = """
 import sys
 from pathlib import Path
 import numpy as np, torch
-from napari_nic.slide_models import BundleCard, LabelledSlide, SlideNetConfig, TrainingSettings, train
+from napari_nic.slide_models import ModelCard, LabelledSlide, SlideNetConfig, TrainingSettings, train
 torch.set_num_threads(1)
 arrays = np.load(sys.argv[1])
 slides = [LabelledSlide("slide %d" % i, arrays["codes%d" % i], arrays["mask%d" % i], i % 2) for i in range(6)]
-card = BundleCard("toy-lesion", "classification", ("normal", "lesion"), {encoder!r},
+card = ModelCard("toy-lesion", "classification", ("normal", "lesion"), {encoder!r},
                   SlideNetConfig.compact({code_size}, 1, 24, width=16))
 for report in train(card, slides, slides, settings={settings!r}, device="cpu", checkpoint=Path(sys.argv[2])):
     print(report.done, flush=True)
@@ -51,7 +51,14 @@ def same(first: ModelBundle | None, second: ModelBundle | None) -> None:
 
 
 def numbers(report: EpochDone) -> tuple[float, ...]:
-    return (report.done, report.loss, report.validation_loss, report.metric, report.rate, report.is_best)
+    return (
+        report.done,
+        report.loss,
+        report.validation_loss,
+        report.metric,
+        report.learning_rate,
+        report.is_best,
+    )
 
 
 def test_a_killed_training_goes_on_to_the_same_weights(

@@ -17,7 +17,7 @@ from napari_nic.slide_models import (
 )
 from napari_nic.slide_models.metrics import concordance, spearman
 
-SETTINGS = TrainingSettings(epochs=16, steps=10, batch_size=16, rate=1e-2, seed=1)
+SETTINGS = TrainingSettings(epochs=16, steps=10, batch_size=16, learning_rate=1e-2, seed=1)
 SIDE, SLIDES, TEST = 12, 90, 40
 
 

@@ -84,9 +84,17 @@ def test_the_same_seed_gives_the_same_model_and_leaves_random_numbers_alone(toys
         np.testing.assert_array_equal(value, second[name])
 
 
-def test_a_penalty_pulls_weights_by_twice_its_factor(toys: Any) -> None:
+@pytest.mark.parametrize(
+    "wrong", [{"weight_decay": -1.0}, {"learning_rate": 0.0}, {"final_learning_rate": 1.0}]
+)
+def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidParameterError, match="out of range"):
+        TrainingSettings(**wrong)
+
+
+def test_weight_decay_is_adams_and_of_weights_alone(toys: Any) -> None:
     slides = [planted.slide for planted in toys.plant(2, seed=0)]
-    loop = TrainingLoop([Head(toys.card())], slides, slides, TrainingSettings(l2=0.5), device="cpu")
+    loop = TrainingLoop([Head(toys.card())], slides, slides, TrainingSettings(weight_decay=1.0), device="cpu")
     decays = [group["weight_decay"] for group in loop._optimiser.param_groups]
     assert decays == [1.0, 0]
     assert all(weight.ndim > 1 for weight in loop._optimiser.param_groups[0]["params"])
@@ -95,7 +103,7 @@ def test_a_penalty_pulls_weights_by_twice_its_factor(toys: Any) -> None:
 def test_three_classes_and_regression_learn_too(toys: Any) -> None:
     planted = toys.plant(24, seed=4)
     areas = [replace(p.slide, label=float(p.lesion.sum()) / 50) for p in planted]
-    settings = TrainingSettings(epochs=6, steps=6, rate=3e-3)
+    settings = TrainingSettings(epochs=6, steps=6, learning_rate=3e-3)
     one = toys.card(task="regression", class_names=("area",))
     reports = list(train(one, areas, areas, settings=settings, device="cpu"))
     assert max(report.metric for report in reports) > 0.7

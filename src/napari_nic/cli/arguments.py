@@ -165,7 +165,14 @@ def add_cell_px(parser: argparse.ArgumentParser) -> None:
 class _EarlierName(argparse.Action):
     """An option under the name that it had in an earlier version: it works, and says what to write now."""
 
-    def __init__(self, option_strings: Sequence[str], dest: str, *, now: argparse.Action) -> None:
+    def __init__(
+        self,
+        option_strings: Sequence[str],
+        dest: str,
+        *,
+        now: argparse.Action,
+        factor: int = 1,
+    ) -> None:
         super().__init__(
             option_strings,
             dest,
@@ -175,17 +182,24 @@ class _EarlierName(argparse.Action):
             choices=now.choices,
             help=argparse.SUPPRESS,
         )
-        self._now = now
+        self._now, self._factor = now, factor
 
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: Any = None
     ) -> None:
         """Take the value as the option of today's name does."""
-        print(f"note: {option} is called {self._now.option_strings[0]} now", file=sys.stderr)
+        name = self._now.option_strings[0]
+        if self._factor == 1:
+            print(f"note: {option} is called {name} now", file=sys.stderr)
+        else:
+            values *= self._factor
+            print(f"note: {option} is called {name} now, and is {values:g} by its measure", file=sys.stderr)
         self._now(parser, namespace, values, option)
 
 
-def add_earlier(parser: argparse._ActionsContainer, now: argparse.Action, earlier: str) -> None:
+def add_earlier(
+    parser: argparse._ActionsContainer, now: argparse.Action, earlier: str, *, factor: int = 1
+) -> None:
     """Let an option go on working under an earlier name, which no help lists.
 
     Parameters
@@ -195,8 +209,10 @@ def add_earlier(parser: argparse._ActionsContainer, now: argparse.Action, earlie
         What ``add_argument`` returned for today's name.
     earlier : str
         With its dashes.
+    factor : int
+        What a number given by the earlier name is multiplied by, where that meant it in another measure.
     """
-    parser.add_argument(earlier, dest=now.dest, action=_EarlierName, now=now)
+    parser.add_argument(earlier, dest=now.dest, action=_EarlierName, now=now, factor=factor)
 
 
 _OPTIONS = {"mpp": "--target-mpp", "task": "--labelled-tiles"}

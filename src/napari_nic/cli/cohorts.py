@@ -130,7 +130,10 @@ def _add_learning_options(parser: argparse.ArgumentParser) -> None:
     rate = parser.add_argument("--learning-rate", type=arguments.positive, metavar="X", help="default: 0.01")
     arguments.add_earlier(parser, batch, "--batch")
     arguments.add_earlier(parser, rate, "--rate")
-    parser.add_argument("--l2", type=arguments.share, metavar="X", help="penalty; default: 1e-5")
+    decay = parser.add_argument(
+        "--weight-decay", type=arguments.share, metavar="X", help="of Adam (an L2 penalty); default: 2e-5"
+    )
+    arguments.add_earlier(parser, decay, "--l2", factor=2)
     parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto")
     parser.add_argument(
         "--memory",
@@ -250,8 +253,8 @@ def _training(args: argparse.Namespace, out: Path) -> CohortTraining:
         "epochs": args.epochs,
         "steps": args.steps,
         "batch_size": args.batch_size,
-        "rate": args.learning_rate,
-        "l2": args.l2,
+        "learning_rate": args.learning_rate,
+        "weight_decay": args.weight_decay,
         "seed": args.seed,
         "precision": _precision(args),
     }

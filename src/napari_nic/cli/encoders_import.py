@@ -88,8 +88,8 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         choices=("auto", "cls", "mean", "cls+mean"),
         help="of tokens; auto (default): as the network does",
     )
-    group.add_argument("--licence", metavar="TEXT", help="for the card")
-    group.add_argument("--summary", metavar="TEXT", help="for the card")
+    group.add_argument("--licence", metavar="TEXT", help="for its model card")
+    group.add_argument("--summary", metavar="TEXT", help="for its model card")
 
 
 def _add_projection(parser: argparse.ArgumentParser) -> None:

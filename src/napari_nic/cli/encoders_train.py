@@ -60,9 +60,9 @@ def _add_result(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("result")
     group.add_argument("--name", required=True, help="name of the encoder from now on")
     arguments.add_out(parser, "folder to write the encoder to; default: the user's encoders")
-    group.add_argument("--licence", default="unspecified", help="of the weights, for the card")
-    group.add_argument("--data-note", default="", metavar="TEXT", help="what the tiles are, for the card")
-    group.add_argument("--summary", default="", metavar="TEXT", help="one line, for the card")
+    group.add_argument("--licence", default="unspecified", help="of the weights, for its model card")
+    group.add_argument("--data-note", default="", metavar="TEXT", help="what the tiles are, for the same")
+    group.add_argument("--summary", default="", metavar="TEXT", help="one line, for the same")
 
 
 def _add_protocol(parser: argparse.ArgumentParser) -> None:

@@ -15,7 +15,7 @@ from napari_nic.cli.interrupt import stoppable
 
 if TYPE_CHECKING:
     from napari_nic.demo import DemoTraining
-    from napari_nic.slide_models import BundleCard
+    from napari_nic.slide_models import ModelCard
 
 
 def add_parser(commands: arguments.Subparsers) -> None:
@@ -35,7 +35,7 @@ def _add_list(actions: arguments.Subparsers) -> None:
 
 
 def _add_show(actions: arguments.Subparsers) -> None:
-    parser = arguments.add_command(actions, "show", run_show, "Show a model's card")
+    parser = arguments.add_command(actions, "show", run_show, "Show a model's model card")
     parser.add_argument("model", metavar="NAME", help="name or folder")
     arguments.add_json(parser)
 
@@ -67,7 +67,7 @@ def run_show(args: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _print_card(card: BundleCard, console: Console) -> None:
+def _print_card(card: ModelCard, console: Console) -> None:
     facts = {
         "task": f"{card.task}: {', '.join(card.class_names)}",
         "encoder": f"{card.encoder_name}, C = {card.network.code_size}",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from napari_nic.embeddings import CompressedSlide
     from napari_nic.explain import AreaOptions, SaliencyMap
     from napari_nic.jobs import CancellationToken
-    from napari_nic.slide_models import BundleCard, ModelBundle
+    from napari_nic.slide_models import ModelBundle, ModelCard
 
 INTEGRATED = "integrated-gradients"
 
@@ -107,7 +107,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         return run_each(paths, lambda path: _explain_one(path, targets[path], task), console)
 
 
-def target_number(card: BundleCard, text: str | None) -> int:
+def target_number(card: ModelCard, text: str | None) -> int:
     """Return the number of a class given by name or number.
 
     Raises

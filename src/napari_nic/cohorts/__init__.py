@@ -1,5 +1,8 @@
 """Cohorts of compressed slides: a table of labels in, models, scores and a report out."""
 
+from typing import TYPE_CHECKING
+
+from napari_nic import old_names
 from napari_nic.cohorts.evaluation import Evaluated, evaluate_bundle, evaluate_folder
 from napari_nic.cohorts.listing import ListedSlide, Listing, read_listing
 from napari_nic.cohorts.plan import CohortTraining, Plan
@@ -28,3 +31,6 @@ __all__ = [
     "read_listing",
     "train_cohort",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = old_names.members_of(__name__)

@@ -7,8 +7,9 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from napari_nic import old_names
 from napari_nic.cohorts.extremes import saliency_note, show_extremes
 from napari_nic.cohorts.plan import BUNDLE_KEY, Plan
 from napari_nic.cohorts.plots import require_matplotlib, result_plots, training_curves
@@ -213,3 +214,7 @@ def _write(out: Path, results: Mapping[str, Any], plots: Mapping[str, str], page
             temporary.write_text(svg, encoding="utf-8")
     with replacing(out / REPORT_FILE) as temporary:
         temporary.write_text(page, encoding="utf-8")
+
+
+if not TYPE_CHECKING:
+    __getattr__ = old_names.members_of(__name__)

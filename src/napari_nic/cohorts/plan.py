@@ -13,7 +13,7 @@ from napari_nic.cohorts.table import Cohort, CohortSlide
 from napari_nic.descriptions import read_json
 from napari_nic.disk import replacing
 from napari_nic.errors import BundleError, InvalidParameterError
-from napari_nic.old_names import PLAN_AUGMENTATION
+from napari_nic.old_names import PLAN_AUGMENTATION, training_settings
 from napari_nic.slide_models import SlideNetConfig, TrainingSettings
 from napari_nic.slide_models.card import outputs_for
 from napari_nic.slide_models.config import COMPACT_STRIDES, LEAST_STRIDES, PAPER_CROP
@@ -236,6 +236,8 @@ def _settings(data: Mapping[str, Any]) -> dict[str, Any]:
     if "augmentation" in settings:
         stated = str(settings["augmentation"])
         settings["augmentation"] = PLAN_AUGMENTATION.get(stated, stated)
+    if "training" in settings:
+        settings["training"] = training_settings(settings["training"])
     return settings
 
 

@@ -17,9 +17,9 @@ from napari_nic.cohorts.table import Cohort
 from napari_nic.disk import replacing
 from napari_nic.jobs import CancellationToken, Progress
 from napari_nic.slide_models import (
-    BundleCard,
     EpochDone,
     ModelBundle,
+    ModelCard,
     SlideNetConfig,
     TrainingSlide,
     predict,
@@ -28,7 +28,7 @@ from napari_nic.slide_models import (
 from napari_nic.slide_models.metrics import METRIC_NAMES, ranking
 
 CHECKPOINT_FILE, LOG_FILE = "checkpoint.safetensors", "log.csv"
-LOG_COLUMNS = ("epoch", "loss", "validation_loss", "metric", "rate", "is_best")
+LOG_COLUMNS = ("epoch", "loss", "validation_loss", "metric", "learning_rate", "is_best")
 INTENDED_USE = "Research on slides like those of its cohort, stained, scanned and compressed alike."
 NOT_FOR = "Diagnosis, or slides of other origin, for which its results were not measured."
 
@@ -178,13 +178,13 @@ def write_log(file: Path, log: Sequence[EpochDone]) -> None:
         writer = csv.writer(out)
         writer.writerow(LOG_COLUMNS)
         for row in log:
-            numbers = (row.loss, row.validation_loss, row.metric, row.rate)
+            numbers = (row.loss, row.validation_loss, row.metric, row.learning_rate)
             writer.writerow([row.done, *numbers, int(row.is_best)])
 
 
-def _card(runs: _Runs, fold: Fold, seed: int) -> BundleCard:
+def _card(runs: _Runs, fold: Fold, seed: int) -> ModelCard:
     cohort = runs.cohort
-    return BundleCard(
+    return ModelCard(
         name=f"{runs.training.name}-fold{fold.number}-seed{seed}",
         task=cohort.task,
         class_names=cohort.class_names,

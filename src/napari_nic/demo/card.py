@@ -1,11 +1,11 @@
-"""The card of the demonstration model, for people, from what the bundle knows about itself."""
+"""The model card of the demonstration model, for people, from what the bundle knows about itself."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from napari_nic.disk import write_text
-from napari_nic.slide_models import BundleCard
+from napari_nic.slide_models import ModelCard
 
 CARD_NAME = "CARD.md"
 
@@ -60,7 +60,7 @@ some minutes (seed {seed}). Licence: {licence}.
 """
 
 
-def write_card(folder: Path, card: BundleCard) -> Path:
+def write_card(folder: Path, card: ModelCard) -> Path:
     """Write ``CARD.md`` beside a trained and evaluated bundle."""
     test = card.metrics["test"]
     maps = test["localisation"]

@@ -18,9 +18,9 @@ from napari_nic.explain import grad_cam
 from napari_nic.explain.saliency import CamMethod
 from napari_nic.jobs import CancellationToken, Progress
 from napari_nic.slide_models import (
-    BundleCard,
     LabelledSlide,
     ModelBundle,
+    ModelCard,
     SlideNetConfig,
     TrainingSettings,
     predict_codes,
@@ -38,12 +38,12 @@ METHODS: tuple[CamMethod, ...] = get_args(CamMethod)
 CELL_SCORES = "cell scores"
 
 WIDTH, DROPOUT = 32, 0.5
-SETTINGS = TrainingSettings(epochs=60, steps=20, rate=3e-3, l2=1e-2)
+SETTINGS = TrainingSettings(epochs=60, steps=20, learning_rate=3e-3, weight_decay=2e-2)
 """A small network, held back hard.
 
-With 64 channels, dropout 0.2 and the paper's l2 of 1e-5 it told new slides apart as well, but learned the
-training slides by heart, and its saliency missed the lesions (pixel AUC 0.3). Chosen on a part of the
-training slides, without validation and test slides.
+With 64 channels, dropout 0.2 and the paper's weight decay of 2e-5 it told new slides apart as well, but
+learned the training slides by heart, and its saliency missed the lesions (pixel AUC 0.3). Chosen on a part of
+the training slides, without validation and test slides.
 """
 
 INSIDE = 0.5
@@ -86,7 +86,7 @@ class BundleTrained(Progress):
     Attributes
     ----------
     bundle : ModelBundle or None
-        As it was saved, with the results on the test slides in its card.
+        As it was saved, with the results on the test slides in its model card.
     """
 
     bundle: ModelBundle | None = None
@@ -133,10 +133,10 @@ def train_demo_bundle(
     yield BundleTrained(1, 1, "saved", "bundles", bundle=replace(bundle, folder=folder))
 
 
-def demo_card(encoder: EncoderSpec, options: DemoTraining) -> BundleCard:
+def demo_card(encoder: EncoderSpec, options: DemoTraining) -> ModelCard:
     """Describe the model before it is trained."""
     network = SlideNetConfig.compact(encoder.code_size, outputs=1, crop_size=CROP, width=WIDTH)
-    return BundleCard(
+    return ModelCard(
         name=DEMO_BUNDLE,
         task="classification",
         class_names=CLASSES,

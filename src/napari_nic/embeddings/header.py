@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from napari_nic import old_names
 from napari_nic.grid import PatchGrid
 from napari_nic.identity import identity
 from napari_nic.slides import clean_choice
@@ -155,3 +156,7 @@ def _short(value: object) -> str:
     text = str(value)
     limit = 24
     return text if len(text) <= limit else f"{text[:limit]}..."
+
+
+if not TYPE_CHECKING:
+    __getattr__ = old_names.members_of(__name__)

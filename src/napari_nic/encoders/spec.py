@@ -52,7 +52,7 @@ class EncoderSpec:
         Of the file of weights; None for an encoder without weights.
     licence, summary, citation : str
     training : mapping
-        Data, duration and results, for the card.
+        Data, duration and results, for the model card.
     options : mapping
         What else determines the codes, as JSON values: how pixels are normalised, how tokens are pooled, a
         projection. Empty for the networks of this package.

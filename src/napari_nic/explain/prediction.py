@@ -7,7 +7,7 @@ import numpy as np
 from napari_nic.errors import OutOfBoundsError
 from napari_nic.explain.colormaps import SCORES
 from napari_nic.explain.overlay import Overlay, robust_limits
-from napari_nic.slide_models import BundleCard, Prediction
+from napari_nic.slide_models import ModelCard, Prediction
 
 
 def prediction_overlay(prediction: Prediction, *, target: int | None = None) -> Overlay:
@@ -67,7 +67,7 @@ def _scores(prediction: Prediction, target: int) -> Overlay:
     )
 
 
-def _meaning(card: BundleCard, name: str) -> str:
+def _meaning(card: ModelCard, name: str) -> str:
     if card.task == "classification":
         return f"Score of {name!r}: bright is high, from 0 to 1."
     colours = "Bright is high; the colours end at percentiles 1 and 99 of this slide."

@@ -12,7 +12,7 @@ from napari_nic.explain.colormaps import DIVERGING
 from napari_nic.explain.overlay import ROBUST, Overlay, symmetric_limits
 from napari_nic.geometry import Placement
 from napari_nic.jobs import CancellationToken
-from napari_nic.slide_models import BundleCard, ModelBundle
+from napari_nic.slide_models import ModelBundle, ModelCard
 from napari_nic.slide_models.canvas import Canvas
 from napari_nic.slide_models.card import Task
 from napari_nic.slide_models.features import FeatureGrid
@@ -197,7 +197,7 @@ def _colours(saliency: SaliencyMap) -> str:
     )
 
 
-def _checked(card: BundleCard, target: int | None, layer: int, method: str) -> tuple[int, FeatureGrid]:
+def _checked(card: ModelCard, target: int | None, layer: int, method: str) -> tuple[int, FeatureGrid]:
     """Return the target's number and where the layer's features lie; refuse what does not exist."""
     target = chosen_target(card, target)
     if method not in get_args(CamMethod):
@@ -209,7 +209,7 @@ def _checked(card: BundleCard, target: int | None, layer: int, method: str) -> t
     return target, card.network.features(layer)
 
 
-def chosen_target(card: BundleCard, target: int | None) -> int:
+def chosen_target(card: ModelCard, target: int | None) -> int:
     """Return the number of the class or value to explain: `target`, or the model's last one.
 
     Raises
@@ -235,7 +235,7 @@ def canvas_for(bundle: ModelBundle, codes: np.ndarray, mask: np.ndarray, grid: F
 
 
 def _input_frame(
-    card: BundleCard, grid: FeatureGrid, shape: tuple[int, int]
+    card: ModelCard, grid: FeatureGrid, shape: tuple[int, int]
 ) -> tuple[tuple[int, int], tuple[int, int]]:
     """Return size of the network's input and where cell [0, 0] lies in it."""
     sizes, insets = [], []

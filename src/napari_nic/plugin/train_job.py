@@ -158,7 +158,7 @@ def _prepare_and_train(request: TrainRequest, token: CancellationToken) -> Gener
 
 
 def _check_same_patches(request: TrainRequest) -> None:
-    """Refuse to go on with other patches than a training was begun with; its card would not be true."""
+    """Refuse to go on with other patches than a training was begun with; its model card would not be true."""
     form = request.form
     if form.source == "slides":
         patches = {slide.fingerprint: slide.name for slide in request.slides}

@@ -68,7 +68,7 @@ class SlidePatches:
 
     @property
     def facts(self) -> dict[str, object]:
-        """For the encoder's card."""
+        """For the encoder's model card."""
         by_slide = len(self.slides) >= SLIDES_TO_HOLD_OUT
         return {
             "slides": list(self.slides),

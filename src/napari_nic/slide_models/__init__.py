@@ -3,8 +3,11 @@
 Importing this room loads no torch; it comes when a network is built.
 """
 
+from typing import TYPE_CHECKING
+
+from napari_nic import old_names
 from napari_nic.slide_models.bundle import ModelBundle, list_bundles, user_models_folder
-from napari_nic.slide_models.card import BundleCard
+from napari_nic.slide_models.card import ModelCard
 from napari_nic.slide_models.config import SlideNetConfig
 from napari_nic.slide_models.heads import Head, Outcome
 from napari_nic.slide_models.inputs import Standardiser
@@ -14,11 +17,11 @@ from napari_nic.slide_models.sources import LabelledSlide, StoredSlide, Training
 from napari_nic.slide_models.train import train, train_together
 
 __all__ = [
-    "BundleCard",
     "EpochDone",
     "Head",
     "LabelledSlide",
     "ModelBundle",
+    "ModelCard",
     "Outcome",
     "Prediction",
     "SlideNetConfig",
@@ -33,3 +36,6 @@ __all__ = [
     "train_together",
     "user_models_folder",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = old_names.members_of(__name__)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_nic.jobs import CancellationToken
-from napari_nic.slide_models.card import BundleCard
+from napari_nic.slide_models.card import ModelCard
 from napari_nic.slide_models.inputs import N_DIHEDRAL, crop_odds, draw_corner
 from napari_nic.slide_models.sources import TrainingSlide
 
@@ -58,13 +58,13 @@ class CropSampler:
 
     Parameters
     ----------
-    card : BundleCard
+    card : ModelCard
         Its task and crop size.
     slides : sequence of TrainingSlide
     batch_size : int
     """
 
-    def __init__(self, card: BundleCard, slides: Sequence[TrainingSlide], batch_size: int) -> None:
+    def __init__(self, card: ModelCard, slides: Sequence[TrainingSlide], batch_size: int) -> None:
         self.slides, self.side, self.batch_size = slides, card.crop_size, batch_size
         self._groups = groups_of(card, slides)
         masks = [slide.mask for slide in slides]
@@ -111,7 +111,7 @@ class CropSampler:
         return CropPlan(index, top, left, int(rng.integers(N_DIHEDRAL)))
 
 
-def groups_of(card: BundleCard, slides: Sequence[TrainingSlide]) -> list[np.ndarray]:
+def groups_of(card: ModelCard, slides: Sequence[TrainingSlide]) -> list[np.ndarray]:
     """Indices of the slides of each class, or with and without an event; one group for regression."""
     if card.task == "regression":
         return [np.arange(len(slides))]

@@ -22,7 +22,7 @@ from napari_nic.disk import check_regular, replacing
 from napari_nic.embeddings import CompressedSlide, StoreHeader
 from napari_nic.errors import BundleError, NicError, UnknownNameError
 from napari_nic.identity import described, differing
-from napari_nic.slide_models.card import BundleCard
+from napari_nic.slide_models.card import ModelCard
 from napari_nic.slide_models.inputs import Standardiser
 from napari_nic.telling import LeftOut, tell
 
@@ -42,7 +42,7 @@ class ModelBundle:
 
     Attributes
     ----------
-    card : BundleCard
+    card : ModelCard
     weights : mapping of str to ndarray
         The network's arrays by their PyTorch names.
     standardiser : Standardiser
@@ -51,7 +51,7 @@ class ModelBundle:
         Where it was loaded from.
     """
 
-    card: BundleCard
+    card: ModelCard
     weights: Mapping[str, np.ndarray]
     standardiser: Standardiser
     folder: Path | None = None
@@ -142,7 +142,7 @@ class ModelBundle:
         Raises
         ------
         BundleError
-            If the weights are not those of the network that the card describes.
+            If the weights are not those of the network that its model card describes.
         """
         import torch
 
@@ -222,7 +222,7 @@ def _folders(base: Path) -> list[Path]:
     return sorted(folder for folder in base.iterdir() if (folder / CARD_FILE).is_file())
 
 
-def _read_card(file: Path) -> tuple[BundleCard, str]:
+def _read_card(file: Path) -> tuple[ModelCard, str]:
     if not file.exists():
         inner = _folders(file.parent)
         hint = f"it holds models in folders of their own: choose one, such as {inner[0]}" if inner else None
@@ -236,7 +236,7 @@ def _read_card(file: Path) -> tuple[BundleCard, str]:
         )
     digest = str(data.pop("weights_sha256", ""))
     try:
-        return BundleCard.from_dict(data), digest
+        return ModelCard.from_dict(data), digest
     except NicError as error:
         raise BundleError(
             f"the model's description is damaged: {error.problem}",

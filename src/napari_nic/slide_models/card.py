@@ -1,13 +1,15 @@
-"""What a model bundle says about itself."""
+"""The model card: what a model bundle says about itself."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
+from napari_nic import old_names
 from napari_nic.descriptions import MOST_NAME, Checks, check_fields, is_mapping, is_name, is_text
 from napari_nic.errors import InvalidParameterError
+from napari_nic.old_names import training_settings
 from napari_nic.slide_models.config import SlideNetConfig
 from napari_nic.wording import counted
 
@@ -27,7 +29,7 @@ SAFE_COLORS: tuple[Rgb, ...] = (
 
 
 @dataclass(frozen=True)
-class BundleCard:
+class ModelCard:
     """Description of a slide-level model.
 
     Attributes
@@ -151,9 +153,13 @@ class BundleCard:
             required=required,
         )
         colors = tuple((r, g, b) for r, g, b in data.get("class_colors", ()))
+        training = dict(data.get("training", {}))
+        if is_mapping(training.get("settings")):
+            training["settings"] = training_settings(training["settings"])
         return cls(
             **dict(data)
             | {
+                "training": training,
                 "class_names": tuple(data["class_names"]),
                 "class_colors": colors,
                 "network": SlideNetConfig.from_dict(data["network"]),
@@ -196,3 +202,7 @@ _FIELDS: Checks = {
 def outputs_for(task: Task, count: int) -> int:
     """Count the network's outputs: two classes share one (a sigmoid), as in the paper."""
     return 1 if task == "classification" and count == 2 else count
+
+
+if not TYPE_CHECKING:
+    __getattr__ = old_names.members_of(__name__)

@@ -105,12 +105,12 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, torch.Tenso
 
 
 def restore_optimiser(
-    optimiser: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor], rate: float
+    optimiser: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor], learning_rate: float
 ) -> None:
     """Put moments and the learning rate back."""
     states: dict[int, dict[str, torch.Tensor]] = {}
     for key, value in tensors.items():
         index, _, name = key.partition(".")
         states.setdefault(int(index), {})[name] = value
-    groups = [group | {"lr": rate} for group in optimiser.state_dict()["param_groups"]]
+    groups = [group | {"lr": learning_rate} for group in optimiser.state_dict()["param_groups"]]
     optimiser.load_state_dict({"state": states, "param_groups": groups})

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from napari_nic.errors import InvalidParameterError
-from napari_nic.slide_models.card import BundleCard
+from napari_nic.slide_models.card import ModelCard
 from napari_nic.slide_models.config import SlideNetConfig
 from napari_nic.slide_models.sources import TrainingSlide
 from napari_nic.wording import counted
@@ -34,7 +34,7 @@ class Head:
 
     Attributes
     ----------
-    card : BundleCard
+    card : ModelCard
         Of the bundle that it becomes.
     outcomes : mapping of str to Outcome, optional
         By the slides' names; slides without one teach the other heads only. By default the labels that the
@@ -43,7 +43,7 @@ class Head:
         Of its loss.
     """
 
-    card: BundleCard
+    card: ModelCard
     outcomes: Mapping[str, Outcome] | None = None
     weight: float = 1.0
 

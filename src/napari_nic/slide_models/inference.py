@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from napari_nic import old_names
 from napari_nic.encoders.device import choose_device
 from napari_nic.jobs import CancellationToken
 from napari_nic.slide_models.bundle import ModelBundle
@@ -83,3 +85,7 @@ class Predictor:
             outputs = self.net.at_locations(features_in_strips(self.net, canvas, token=token))
         result: np.ndarray = outputs[0].cpu().numpy()
         return result
+
+
+if not TYPE_CHECKING:
+    __getattr__ = old_names.members_of(__name__)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from napari_nic import old_names
 from napari_nic.embeddings.dihedral import N_DIHEDRAL, apply_dihedral
 from napari_nic.embeddings.interchange.npy_format import distance_map
 from napari_nic.errors import InvalidParameterError
@@ -129,3 +130,7 @@ def prediction_corners(mask: np.ndarray, side: int, count: int) -> list[tuple[in
     shape = (mask.shape[0], mask.shape[1])
     corners = [corner(shape, (int(cells[i][0]), int(cells[i][1])), side) for i in picks]
     return list(dict.fromkeys(corners))
+
+
+if not TYPE_CHECKING:
+    __getattr__ = old_names.members_of(__name__)

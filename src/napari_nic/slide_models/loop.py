@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from napari_nic import old_names
 from napari_nic.encoders.device import choose_device
 from napari_nic.jobs import CancellationToken
 from napari_nic.slide_models.architectures import build_network
@@ -61,7 +62,10 @@ class TrainingLoop:
         self.net: GridNet = net.to(self.device).to(memory_format=torch.channels_last)
         self._optimiser = _adam(self.net, settings)
         self._plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            self._optimiser, factor=_RATE_FACTOR, patience=settings.patience, min_lr=settings.least_rate
+            self._optimiser,
+            factor=_RATE_FACTOR,
+            patience=settings.patience,
+            min_lr=settings.final_learning_rate,
         )
         self._checkpoint = checkpoint
         self._identity = identity_of(heads, slides, validation, settings)
@@ -81,9 +85,9 @@ class TrainingLoop:
             yield self._report(state.history[-1], best)
 
     def _finished(self, state: TrainingState) -> bool:
-        """Whether the rate has reached its least and nothing has improved since."""
-        rate = state.history[-1]["rate"] if state.history else self.settings.rate
-        return bool(rate <= self.settings.least_rate and state.idle > self.settings.patience)
+        """Whether the learning rate has reached its final value and nothing has improved since."""
+        rate = state.history[-1]["learning_rate"] if state.history else self.settings.learning_rate
+        return bool(rate <= self.settings.final_learning_rate and state.idle > self.settings.patience)
 
     def _epoch(self, state: TrainingState, token: CancellationToken) -> TrainingState:
         """Run one epoch; everything random in it comes from the seed and its number."""
@@ -98,7 +102,7 @@ class TrainingLoop:
             "validation_loss": validation_loss,
             "metric": metrics[0],
             "further_metrics": metrics[1:],
-            "rate": rate,
+            "learning_rate": rate,
         }
         return state.after(done, self.net.state_dict())
 
@@ -166,7 +170,7 @@ class TrainingLoop:
             "identity": self._identity,
             "history": list(state.history),
             "plateau": self._plateau.state_dict(),
-            "rate": self._optimiser.param_groups[0]["lr"],
+            "learning_rate": self._optimiser.param_groups[0]["lr"],
         }
         Checkpoint(tensors, record).save(file)
 
@@ -175,18 +179,19 @@ class TrainingLoop:
         checkpoint = Checkpoint.load(self._checkpoint) if self._checkpoint else None
         if checkpoint is None or self._checkpoint is None:
             return TrainingState()
-        tensors, record = checkpoint.tensors, checkpoint.record
+        tensors = checkpoint.tensors
         with resuming(self._checkpoint):
+            record = old_names.training_record(checkpoint.record)
             check_same(record["identity"], self._identity, self._checkpoint)
             self.net.load_state_dict(dict(tensors["net"]))
-            restore_optimiser(self._optimiser, tensors["optimiser"], record["rate"])
+            restore_optimiser(self._optimiser, tensors["optimiser"], record["learning_rate"])
             self._plateau.load_state_dict(record["plateau"])
             state = TrainingState(tuple(record["history"]), tensors["best"])
             _ = state.best_epoch, state.idle  # its entries are there
         return state
 
     def _report(self, done: Mapping[str, Any], best: Sequence[ModelBundle] | None) -> EpochDone:
-        numbers = {name: float(done[name]) for name in ("loss", "validation_loss", "metric", "rate")}
+        numbers = {name: float(done[name]) for name in ("loss", "validation_loss", "metric", "learning_rate")}
         main, *further = best or (None,)
         return EpochDone(
             done["epoch"],
@@ -229,6 +234,8 @@ class TrainingLoop:
 def _adam(net: GridNet, settings: TrainingSettings) -> torch.optim.Adam:
     weights = [value for value in net.parameters() if value.ndim > 1]
     others = [value for value in net.parameters() if value.ndim <= 1]
-    # Adam's weight decay adds factor * w to the gradient; the gradient of l2 * w**2 is 2 * l2 * w.
-    groups: list[dict[str, Any]] = [{"params": weights, "weight_decay": 2 * settings.l2}, {"params": others}]
-    return torch.optim.Adam(groups, lr=settings.rate)
+    groups: list[dict[str, Any]] = [
+        {"params": weights, "weight_decay": settings.weight_decay},
+        {"params": others},
+    ]
+    return torch.optim.Adam(groups, lr=settings.learning_rate)

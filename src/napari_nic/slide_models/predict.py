@@ -17,7 +17,7 @@ from napari_nic.geometry import Placement
 from napari_nic.jobs import CancellationToken
 from napari_nic.slide_models.bundle import ModelBundle
 from napari_nic.slide_models.canvas import Canvas
-from napari_nic.slide_models.card import BundleCard
+from napari_nic.slide_models.card import ModelCard
 from napari_nic.slide_models.inputs import N_DIHEDRAL, apply_dihedral, prediction_corners
 from napari_nic.slide_models.sources import StoredSlide
 
@@ -34,7 +34,7 @@ class Prediction:
 
     Attributes
     ----------
-    card : BundleCard
+    card : ModelCard
         The model that predicted.
     mean, std : ndarray of float32, (K,)
         Per class (probabilities), regressed value or risk, over all views of the slide.
@@ -51,7 +51,7 @@ class Prediction:
         of the codes were.
     """
 
-    card: BundleCard
+    card: ModelCard
     mean: np.ndarray
     std: np.ndarray
     n_crops: int
@@ -249,7 +249,7 @@ def _cell_scores(predictor: Predictor, seen: _Seen, token: CancellationToken) ->
     return grid.to_cells(locations, (mask.shape[0], mask.shape[1]), inset=canvas.inset)
 
 
-def scores_of(outputs: np.ndarray, card: BundleCard) -> np.ndarray:
+def scores_of(outputs: np.ndarray, card: ModelCard) -> np.ndarray:
     """Turn the network's outputs (..., outputs) into scores (..., K), float32.
 
     Classification gives probabilities that sum to 1 (sigmoid of one output for two classes, softmax

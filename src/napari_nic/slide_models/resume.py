@@ -29,8 +29,8 @@ class TrainingState:
     Attributes
     ----------
     history : tuple of mapping
-        Of each epoch its ``epoch`` (from 1), ``loss``, ``validation_loss``, ``metric``, ``rate`` and
-        ``is_best``.
+        Of each epoch its ``epoch`` (from 1), ``loss``, ``validation_loss``, ``metric``,
+        ``learning_rate`` and ``is_best``.
     best : mapping of str to Tensor
         Weights after the best epoch.
     """

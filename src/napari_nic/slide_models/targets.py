@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 import torch
 
-from napari_nic.slide_models.card import BundleCard
+from napari_nic.slide_models.card import ModelCard
 from napari_nic.slide_models.heads import Head, Outcome
 from napari_nic.slide_models.losses import LabelScale, loss_of
 from napari_nic.slide_models.metrics import ranking
@@ -54,7 +54,7 @@ class Target:
 
     Attributes
     ----------
-    card : BundleCard
+    card : ModelCard
     columns : slice
         Of the network's outputs.
     weight : float
@@ -65,7 +65,7 @@ class Target:
         Of the training slides' labels.
     """
 
-    card: BundleCard
+    card: ModelCard
     columns: slice
     weight: float
     training: Labels
@@ -126,8 +126,8 @@ def joint_loss(targets: Sequence[Target], outputs: torch.Tensor, labels: Sequenc
     return torch.stack(losses).sum()
 
 
-def card_of(target: Target, training: Mapping[str, object], metrics: Mapping[str, object]) -> BundleCard:
-    """Add what was trained and measured to a task's card."""
+def card_of(target: Target, training: Mapping[str, object], metrics: Mapping[str, object]) -> ModelCard:
+    """Add what was trained and measured to a task's model card."""
     card = target.card
     return replace(
         card,

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from napari_nic.errors import InvalidParameterError
 from napari_nic.jobs import CancellationToken
-from napari_nic.slide_models.card import BundleCard
+from napari_nic.slide_models.card import ModelCard
 from napari_nic.slide_models.heads import Head, Outcome, check_heads
 from napari_nic.slide_models.settings import EpochDone, TrainingSettings
 from napari_nic.slide_models.sources import TrainingSlide
 
 
 def train(
-    card: BundleCard,
+    card: ModelCard,
     slides: Sequence[TrainingSlide],
     validation: Sequence[TrainingSlide],
     *,
@@ -131,7 +131,7 @@ def check_slides(head: Head, slides: Sequence[TrainingSlide], *, name: str, ever
 
 
 def _check_classes(
-    card: BundleCard, known: Sequence[tuple[str, Outcome]], name: str, every_class: bool
+    card: ModelCard, known: Sequence[tuple[str, Outcome]], name: str, every_class: bool
 ) -> None:
     classes = set(range(len(card.class_names)))
     labels = {outcome.label for _, outcome in known}

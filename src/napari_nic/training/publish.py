@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def publish(
     objective: Objective, recipe: TrainRecipe, sources: Sources, facts: Mapping[str, Any]
 ) -> EncoderSpec:
-    """Scale the codes, measure, and write the encoder with its card.
+    """Scale the codes, measure, and write the encoder with its model card.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def save_encoder(
 
 
 def write_card(recipe: TrainRecipe, spec: EncoderSpec, training: Mapping[str, Any], limits: str) -> str:
-    """Return the encoder's card in Markdown."""
+    """Return the encoder's model card in Markdown."""
     facts = "\n".join(f"- {name.replace('_', ' ')}: {_readable(value)}" for name, value in training.items())
     return f"""# {spec.name}
 

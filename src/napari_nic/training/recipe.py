@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_nic import old_names
 from napari_nic.encoders.spec import EncoderSpec
 from napari_nic.encoders.store import user_encoders_folder
 from napari_nic.patches import PatchSource
@@ -35,7 +37,7 @@ class TrainRecipe:
     out : Path, optional
         Folder of the encoder; the user's encoders folder by default.
     card : mapping of str to str
-        ``data`` (what the patches are), ``licence`` (of the weights) and ``summary``, for the card.
+        ``data`` (what the patches are), ``licence`` (of the weights) and ``summary``, for the model card.
     device : str
     options : TrainOptions
     """
@@ -88,3 +90,7 @@ def draw_plain(sources: Sequence[PatchSource], count: int, size: int, seed: int)
     images = mixed_images(sources, count, np.random.default_rng(seed))
     start = (images.shape[1] - size) // 2
     return np.ascontiguousarray(images[:, start : start + size, start : start + size])
+
+
+if not TYPE_CHECKING:
+    __getattr__ = old_names.members_of(__name__)

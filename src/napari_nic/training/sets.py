@@ -45,7 +45,7 @@ class LoadedSet:
     held_out : PatchSource or None
         None where there is a single slide or patient: then nothing can be held out.
     facts : mapping
-        For the encoder's card.
+        For the encoder's model card.
     """
 
     train: PatchSource

@@ -18,9 +18,9 @@ from napari_nic.training.sets import LoadedSet, Wanted
 def train_encoder(
     recipe: TrainRecipe, *, token: CancellationToken | None = None
 ) -> Iterator[TrainingProgress]:
-    """Load the sets, train (going on from a checkpoint), scale the codes and save the encoder with its card.
+    """Load the sets, train (going on from a checkpoint), scale the codes and save the encoder.
 
-    Slides or patients are held out of every set; the card's measures are of those.
+    Slides or patients are held out of every set; the measures in its model card are of those.
 
     Yields
     ------

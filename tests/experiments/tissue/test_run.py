@@ -24,7 +24,8 @@ from napari_nic.patches.tiles import TileFolder
 
 TINY = get_preset("tiny")
 LEARNS = replace(
-    TINY, training=replace(TINY.training, settings=replace(TINY.training.settings, epochs=8, rate=1e-2))
+    TINY,
+    training=replace(TINY.training, settings=replace(TINY.training.settings, epochs=8, learning_rate=1e-2)),
 )
 
 

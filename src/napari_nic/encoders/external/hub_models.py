@@ -42,9 +42,9 @@ class HubModel:
     licence, citation : str
         As of writing; the model's own page decides.
     pooling : str
-        That its card asks for.
+        That its model card asks for.
     mpp : float
-        Resolution that its card names, um/px.
+        Resolution that its model card names, um/px.
     """
 
     repository: str
@@ -60,12 +60,12 @@ class HubModel:
 
     @property
     def dated_licence(self) -> str:
-        """The licence, and that the model's own page decides: for cards and notices."""
+        """The licence, and that the model's own page decides: for model cards and notices."""
         return f"{self.licence} ({AS_OF_WRITING})"
 
     @property
     def dated_citation(self) -> str:
-        """The citation, and that the model's own page decides: for cards."""
+        """The citation, and that the model's own page decides: for model cards."""
         return f"{self.citation} ({AS_OF_WRITING})"
 
     @property

@@ -54,7 +54,7 @@ class Settings:
     output : str, optional
         Which output of an ONNX file.
     licence, summary, citation : str, optional
-        For the card.
+        For the model card.
     """
 
     mpp: float | None = None

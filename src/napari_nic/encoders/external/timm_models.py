@@ -59,7 +59,7 @@ class TimmModel:
 
     @property
     def settings(self) -> Settings:
-        """What timm, or the model's card, says of it."""
+        """What timm, or its model card, says of it."""
         known, config = self.known, self.config
         if known is not None:
             return Settings(

@@ -177,7 +177,7 @@ PRESETS: Mapping[str, Preset] = {
         train_sizes=(300, 1_000, 3_000, 8_000),
         saliency_images=200,
         encoder=EncoderTraining(steps=1_500, batch_size=128, validate_every=150, patience=3),
-        cnn=TrainingSettings(epochs=13, steps=1_000, rate=3e-3, patience=2),
+        cnn=TrainingSettings(epochs=13, steps=1_000, learning_rate=3e-3, patience=2),
         width=64,
         dropout=0.0,
         saliency_epochs=30,

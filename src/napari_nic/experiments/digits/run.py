@@ -27,7 +27,8 @@ from napari_nic.experiments.digits.images import DigitImages
 from napari_nic.experiments.digits.plan import SALIENCY, SWEEPS, VALIDATION_SHARE, Cell, Preset
 from napari_nic.experiments.digits.saliency import SaliencyDone, measure_saliency
 from napari_nic.jobs import CancellationToken, Progress
-from napari_nic.slide_models import BundleCard, ModelBundle, SlideNetConfig, train
+from napari_nic.old_names import training_settings
+from napari_nic.slide_models import ModelBundle, ModelCard, SlideNetConfig, train
 
 PLAN_FILE, RESULTS_FILE, SALIENCY_FILE = "plan.json", "results.json", "saliency.json"
 PARTS = (*SWEEPS, SALIENCY)
@@ -128,13 +129,19 @@ class Experiment:
         file = self.out / PLAN_FILE
         if not file.is_file():
             write_json(file, plan)
-        elif read_json(file) != plan:
+        elif _named(read_json(file)) != plan:
             raise InvalidParameterError(
                 "the folder holds another experiment",
                 path=self.out,
                 expected="the same preset, digits and seed",
                 hint="choose another folder",
             )
+
+
+def _named(plan: dict[str, Any]) -> dict[str, Any]:
+    """Return a plan by the names of today."""
+    preset = plan.get("preset", {})
+    return plan | {"preset": preset | {"cnn": training_settings(preset.get("cnn", {}))}}
 
 
 def run_experiment(
@@ -262,12 +269,12 @@ def _train_cnn(
     return best
 
 
-def _card(experiment: Experiment, cell: Cell, source: CodeSource) -> BundleCard:
+def _card(experiment: Experiment, cell: Cell, source: CodeSource) -> ModelCard:
     preset = experiment.preset
     network = SlideNetConfig.adaptive(
         source.code_size, CLASSES, crop_size=len(source.mask), width=preset.width
     )
-    return BundleCard(
+    return ModelCard(
         name=f"digits-{cell.name}",
         task="classification",
         class_names=tuple(str(number) for number in range(CLASSES)),

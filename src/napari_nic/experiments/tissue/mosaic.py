@@ -32,7 +32,7 @@ BORDER_UM = 1.5
 NEIGHBOURS = 3
 """So many windows in a row, and in a column, come from one picture."""
 
-TURNS = 8
+TRANSFORMS = 8
 GROUND, GRAFT = 0, 1
 _CHOICE_STREAM, _WINDOW_STREAM, _PICTURE_STREAM = 91, 92, 93
 _LARGEST_LATTICE = 2**20
@@ -179,9 +179,9 @@ class _Canvas:
         number = self._picture_at(place[0] // NEIGHBOURS, place[1] // NEIGHBOURS)
         y, x = self._corners[number][rng.integers(len(self._corners[number]))]
         window = self._pictures[number].image[y : y + self._window, x : x + self._window]
-        turn = int(rng.integers(TURNS))
-        turned = np.rot90(window, turn % 4)
-        return turned[:, ::-1] if turn >= TURNS // 2 else turned
+        transform = int(rng.integers(TRANSFORMS))
+        rotated = np.rot90(window, transform % 4)
+        return rotated[:, ::-1] if transform >= TRANSFORMS // 2 else rotated
 
     def _picture_at(self, row: int, col: int) -> int:
         """Number of the picture that neighbouring windows come from."""

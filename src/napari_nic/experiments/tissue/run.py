@@ -68,7 +68,7 @@ class Preset:
 
 
 _NETWORK: dict[str, Any] = {"name": "tissue", "model": "cnn-compact", "width": 32, "dropout": 0.5}
-_LEARNING = TrainingSettings(epochs=60, steps=20, rate=3e-3, l2=1e-2, patience=12)
+_LEARNING = TrainingSettings(epochs=60, steps=20, learning_rate=3e-3, weight_decay=2e-2, patience=12)
 """More patience than the paper's: with a few dozen validation slides their loss jumps."""
 
 PRESETS = {
@@ -85,7 +85,9 @@ PRESETS = {
     "tiny": Preset(
         "tiny",
         CohortOptions(train=6, validation=4, test=6, sides=(14, 14), shares=(0.2, 0.4)),
-        CohortTraining(**_NETWORK, settings=TrainingSettings(epochs=3, steps=4, batch_size=6, rate=3e-3)),
+        CohortTraining(
+            **_NETWORK, settings=TrainingSettings(epochs=3, steps=4, batch_size=6, learning_rate=3e-3)
+        ),
     ),
 }
 """``standard``: 280 slides; ``quick``: 204 smaller ones; ``tiny`` only shows that all parts work."""

@@ -19,7 +19,7 @@ ADD = "Import or train another encoder"
 
 
 class EncoderChooser(QWidget):
-    """The encoders at hand, a line about the chosen one with its whole card as tooltip, and a plus."""
+    """The encoders at hand, a line about the chosen one with its whole model card as tooltip, and a plus."""
 
     train_clicked = Signal()
 

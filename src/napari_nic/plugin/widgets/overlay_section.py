@@ -14,7 +14,7 @@ from napari_nic.plugin.legend import UM
 from napari_nic.plugin.widgets.colour_bar import LegendBox
 from napari_nic.plugin.widgets.glyphs import GlyphButton
 from napari_nic.plugin.widgets.rows import Section, card_table, narrow_combo, quiet_label, row, set_enabled
-from napari_nic.slide_models import BundleCard
+from napari_nic.slide_models import ModelCard
 
 PERCENT = 100
 TOGGLE_WIDTH = 90
@@ -203,7 +203,7 @@ class OverlaySection(Section):
         box.exec()
 
 
-def model_card(card: BundleCard) -> str:
+def model_card(card: ModelCard) -> str:
     """Rich text of what a user should know of a model before believing it."""
     rows = {
         "Task": f"{card.task}: {', '.join(card.class_names)}",

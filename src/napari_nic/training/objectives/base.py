@@ -59,9 +59,9 @@ class Objective(nn.Module):
     Attributes
     ----------
     name, title : str
-        As the command line and the card call it.
+        As the command line and the model card call it.
     citation, limits : str
-        For the card: whom to cite, and what the codes are not good for.
+        For the model card: whom to cite, and what the codes are not good for.
     learning_rate, schedule, augmentation
         Used where the options leave them open.
     settings_type : type of Settings
