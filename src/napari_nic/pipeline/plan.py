@@ -1,9 +1,9 @@
 """What is left to do, and in which order.
 
 The unit of work is a *block* of :data:`~napari_nic.embeddings.BLOCK` x ``BLOCK`` cells. Which cells form a
-block, and which patches form a batch inside it, follows from the grid and the coverage alone, never from the
-order of work: that is what makes a run that was interrupted, or that began in the visible region, end with
-the same bits.
+block, and which patches form a batch (inside a block on a CPU, see :mod:`napari_nic.pipeline.batches` for a
+device), follows from the grid and the coverage alone, never from the order of work: that is what makes a run
+that was interrupted, or that began in the visible region, end with the same bits.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from __future__ import annotations
 import math
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Self
 
 import numpy as np
@@ -71,13 +72,31 @@ class WorkOrder:
     """The blocks still to be handed out; the visible ones first, from their centre outwards.
 
     Safe to use from several threads; the viewer may move the :meth:`focus` while workers take blocks.
+
+    Parameters
+    ----------
+    blocks : iterable of Block
+    grid : PatchGrid
+    first : RegionPx, optional
+        See :meth:`focus`.
+    together : mapping of Block to int, optional
+        Neighbours in `blocks` of one number are handed out one after the other, whatever is seen first.
     """
 
-    def __init__(self, blocks: Iterable[Block], grid: PatchGrid, first: RegionPx | None = None) -> None:
+    def __init__(
+        self,
+        blocks: Iterable[Block],
+        grid: PatchGrid,
+        first: RegionPx | None = None,
+        *,
+        together: Mapping[Block, int] | None = None,
+    ) -> None:
         self._grid = grid
         self._lock = threading.Lock()
-        self._waiting = list(blocks)
-        self._total = len(self._waiting)
+        numbers: Mapping[Block, int] = together or {}
+        self._waiting = [list(run) for _, run in groupby(blocks, lambda b: numbers.get(b, b))]
+        self._begun: list[Block] = []
+        self._total = sum(map(len, self._waiting))
         if first is not None:
             self.focus(first)
 
@@ -90,16 +109,21 @@ class WorkOrder:
         step = BLOCK * self._grid.stride_px
         centre_y = (region.y + region.height / 2) / (step * self._grid.downsample[0]) - 0.5
         centre_x = (region.x + region.width / 2) / (step * self._grid.downsample[1]) - 0.5
+
+        def nearest(run: list[Block]) -> tuple[float, Block]:
+            return min((math.hypot(b.row - centre_y, b.col - centre_x), b) for b in run if b in inside)
+
         with self._lock:
-            seen = [b for b in self._waiting if b in inside]
-            rest = [b for b in self._waiting if b not in inside]
-            seen.sort(key=lambda b: (math.hypot(b.row - centre_y, b.col - centre_x), b))
-            self._waiting = seen + rest
+            seen = [run for run in self._waiting if not inside.isdisjoint(run)]
+            rest = [run for run in self._waiting if inside.isdisjoint(run)]
+            self._waiting = sorted(seen, key=nearest) + rest
 
     def take(self) -> Block | None:
         """Hand out the next block; None when there is none left."""
         with self._lock:
-            return self._waiting.pop(0) if self._waiting else None
+            if not self._begun and self._waiting:
+                self._begun = self._waiting.pop(0)
+            return self._begun.pop(0) if self._begun else None
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,22 +19,6 @@ from napari_nic.pipeline.cutting import (
 from napari_nic.pipeline.plan import Block, Strip, count_tile_uses, strips
 from napari_nic.pipeline.tiles import TilePool
 from napari_nic.slides import Slide
-
-
-@dataclass(frozen=True, eq=False)
-class BlockPatches:
-    """The patches of a block.
-
-    Attributes
-    ----------
-    patches : ndarray of uint8, (n_covered, input_size, input_size, 3)
-        Of the covered cells, in row-major order.
-    failed : ndarray of bool, (rows, cols) of the block
-        Cells whose patch touches a tile that cannot be read; there it is in the background colour.
-    """
-
-    patches: np.ndarray
-    failed: np.ndarray
 
 
 class BlockReader:
@@ -86,49 +69,83 @@ class BlockReader:
         """Cells read so far whose patch lies wholly on tiles that the slide leaves out."""
         return sum(self._empty)
 
-    def read(self, block: Block, checkpoint: Callable[[], None]) -> BlockPatches:
-        """Return the patches of a block's covered cells.
+    def room(self, block: Block) -> np.ndarray:
+        """Return an array for the patches of a block; uint8, (n_covered, input_size, input_size, 3)."""
+        count, side = int(self._coverage[block.cells(self._grid)].sum()), self._cut.input_size
+        return np.empty((count, side, side, 3), np.uint8)
+
+    def read(
+        self, block: Block, out: Sequence[np.ndarray], checkpoint: Callable[[], None], *, stored: bool = True
+    ) -> np.ndarray:
+        """Read the patches of a block's covered cells, in row-major order.
 
         Parameters
         ----------
         block : Block
+        out : sequence of ndarray of uint8, (n, input_size, input_size, 3)
+            Where they go, one array after the other; together as long as the block has covered cells.
         checkpoint : callable
             Called between tiles; raises to end the work.
+        stored : bool
+            Whether its codes will be stored. If not, it is no loss that one of its tiles cannot be read.
+
+        Returns
+        -------
+        ndarray of bool, (rows, cols) of the block
+            Cells whose patch touches a tile that cannot be read; there it is in the background colour.
         """
         rows, cols = block.cells(self._grid)
         failed = np.zeros((rows.stop - rows.start, cols.stop - cols.start), bool)
-        count = int(self._coverage[block.cells(self._grid)].sum())
-        patches = np.empty((count, self._cut.input_size, self._cut.input_size, 3), np.uint8)
         start = 0
         for strip in strips(block, self._grid, self._coverage):
             checkpoint()
             covered = self._coverage[strip.rows, strip.cols]
             stop = start + int(covered.sum())
             window, damaged = self._window(strip, checkpoint)
-            cut_patches(window, covered, self._cut, out=patches[start:stop])
-            self._count_empty(strip, covered)
+            self._cut_into(out, slice(start, stop), window, covered)
+            if stored:
+                self._damaged.update(damaged)
+                self._count_empty(strip, covered)
             part = failed[_within(strip.rows, rows), _within(strip.cols, cols)]
             for position in damaged:
                 part |= covered & strip.cells_touching(
                     position, self._grid, tile=self._level.tile, level_shape=self._level.shape
                 )
             start = stop
-        return BlockPatches(patches, failed)
+        return failed
+
+    def _cut_into(
+        self, out: Sequence[np.ndarray], places: slice, window: np.ndarray, covered: np.ndarray
+    ) -> None:
+        """Cut the patches of a strip to their places, counted through all arrays of `out`."""
+        first = 0
+        patches: np.ndarray | None = None
+        for array in out:
+            after = first + len(array)
+            if first <= places.start and places.stop <= after:
+                cut_patches(window, covered, self._cut, out=array[_within(places, slice(first, after))])
+            elif first < places.stop and places.start < after:
+                if patches is None:
+                    side = self._cut.input_size
+                    patches = np.empty((places.stop - places.start, side, side, 3), np.uint8)
+                    cut_patches(window, covered, self._cut, out=patches)
+                start, stop = max(first, places.start), min(after, places.stop)
+                array[start - first : stop - first] = patches[start - places.start : stop - places.start]
+            first = after
 
     def _window(
         self, strip: Strip, checkpoint: Callable[[], None]
-    ) -> tuple[np.ndarray, list[tuple[int, int]]]:
-        """Return a strip's pixels, and which of its tiles could not be read."""
+    ) -> tuple[np.ndarray, dict[tuple[int, int], DamagedSlideError]]:
+        """Return a strip's pixels, and which of its tiles could not be read, and why."""
         factor = self._factor
-        damaged: list[tuple[int, int]] = []
+        damaged: dict[tuple[int, int], DamagedSlideError] = {}
 
         def get(position: tuple[int, int]) -> np.ndarray:
             checkpoint()
             try:
                 return self._pool.get(position)
             except DamagedSlideError as error:
-                self._damaged[position] = error
-                damaged.append(position)
+                damaged[position] = error
                 return self._blank(position)
 
         window = compose_window(

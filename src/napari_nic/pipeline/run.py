@@ -6,11 +6,12 @@
                           tiles: decoded once, shared through TilePool       store.write_block
                           window -> patches (area averaged)        queue     yield BlocksDone
                           codes (CPU: in the worker, one            ----->   ...
-                          thread each; GPU: one batching thread)             store.flush at the end
+                          thread each; GPU: one feeding thread)              store.flush at the end
 
 On a CPU each worker takes a block from its tiles to its codes with single-threaded kernels: no core ever
 waits for another, so decoding and encoding fill the machine whatever their proportion. On a GPU the workers
-only prepare patches and one thread feeds the device with full batches made of several blocks.
+only prepare patches, and put them into the batches that :mod:`napari_nic.pipeline.batches` laid down; one
+thread feeds these to the device, in their order, while the next ones are filled.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from napari_nic.encoders import Encoder
 from napari_nic.errors import DamagedSlideError
 from napari_nic.geometry import RegionPx
 from napari_nic.jobs import CancellationToken
+from napari_nic.pipeline.batches import Work
 from napari_nic.pipeline.plan import Block, WorkOrder, blocks_within, pending_blocks
 from napari_nic.pipeline.progress import BlocksDone, RateMeter
 from napari_nic.pipeline.reading import BlockReader
@@ -67,7 +69,8 @@ def iter_compress(
     first : RegionPx, optional
         Level-0 pixels that are encoded first, from the centre outwards; in a viewer, what is visible.
     only_first : bool
-        Stop after the blocks that touch `first`.
+        Stop after the blocks that touch `first`. On a device the batches that hold these are encoded whole,
+        and what else they complete is stored too.
     token : CancellationToken, optional
         To pause and cancel from another thread.
     workers : int, optional
@@ -98,6 +101,11 @@ def iter_compress(
     Notes
     -----
     Closing the generator early stops the threads and stores what is finished.
+
+    Which patches share a batch, and where in it they stand, follows from grid, coverage and the encoder's
+    batch size alone: on one machine the codes are the same to the bit, whatever came first, in one run or in
+    several. One case is left out: where a device runs out of memory, batches are halved from then on, also in
+    later runs of the process, and codes then differ by rounding.
     """
     store.check_slide(slide)
     store.check_encoder(encoder.spec)
@@ -128,19 +136,22 @@ def _compress(
     slide: Slide, encoder: Encoder, store: CompressedSlide, wish: _Wish, token: CancellationToken
 ) -> Iterator[BlocksDone]:
     """Encode and store, as the one run that writes."""
-    blocks = _wanted_blocks(store, wish.first, only_first=wish.only_first)
+    work = _work(encoder, store, wish)
     job = Job(
         slide,
         encoder,
         store,
-        WorkOrder(blocks, store.grid, wish.first),
-        BlockReader(slide, store.grid, store.coverage, blocks, encoder.spec.input_size),
+        work,
+        WorkOrder(work.read, store.grid, wish.first, together=work.together),
+        BlockReader(slide, store.grid, work.cells(store.coverage), work.read, encoder.spec.input_size),
         token,
-        threading.Semaphore(wish.workers + BLOCKS_WAITING),
+        # With less than the blocks of one batch it would never be filled; with twice as many, one is filled
+        # while another is encoded.
+        threading.Semaphore(wish.workers + max(BLOCKS_WAITING, 2 * work.span)),
     )
-    total = sum(int(store.coverage[block.cells(store.grid)].sum()) for block in blocks)
+    total = sum(int(store.coverage[block.cells(store.grid)].sum()) for block in work.stored)
     yield BlocksDone(0, total, "compressing")
-    if blocks:
+    if work.stored:
         yield from _run(job, total, wish.workers, background=wish.background)
     slide.check_unchanged(read=True)
     _tell_of_gaps(job)
@@ -148,6 +159,14 @@ def _compress(
         raise _damaged(job, int(store.failed.sum()))
     if store.is_complete:
         store.finish()
+
+
+def _work(encoder: Encoder, store: CompressedSlide, wish: _Wish) -> Work:
+    wanted = _wanted_blocks(store, wish.first, only_first=wish.only_first)
+    if encoder.device == "cpu":
+        return Work.by_block(wanted)
+    pending = pending_blocks(~store.pending(), store.coverage)
+    return Work.by_batch(wanted, pending, store.coverage, encoder.batch_size)
 
 
 def _tell_of_gaps(job: Job) -> None:

@@ -16,6 +16,8 @@ import numpy as np
 from napari_nic.embeddings import CompressedSlide
 from napari_nic.encoders import Encoder
 from napari_nic.jobs import CancellationToken
+from napari_nic.pipeline.batches import Work
+from napari_nic.pipeline.feeding import BatchLine
 from napari_nic.pipeline.plan import Block, WorkOrder
 from napari_nic.pipeline.progress import BlockCodes
 from napari_nic.pipeline.reading import BlockReader
@@ -26,26 +28,13 @@ LOWEST_PRIORITY = 19
 CPU_BATCH_STEP = 4
 """On a CPU the last batch of a block is padded to a multiple of this, not to a whole batch."""
 
-DEVICE_BATCH_STEP = 256
-"""The same on a GPU, where a small batch costs as much as a larger one."""
-
-
-@dataclass
-class _Prepared:
-    """A block's patches on their way to the encoder."""
-
-    block: Block
-    covered: np.ndarray
-    patches: np.ndarray
-    failed: np.ndarray
-
 
 @dataclass
 class Job:
     """What the worker threads of one run share.
 
-    `room` bounds the blocks in flight: a worker acquires it before it takes a block, the generator releases
-    it when the block is stored. So memory does not grow when storing, or the viewer, is slow.
+    `room` bounds the blocks in flight: a worker acquires it before it takes a block, and it is released when
+    the block is stored. So memory does not grow when storing, or the viewer, is slow.
 
     `token` is a child of the caller's: cancelling it takes the run down, and wakes threads that are paused.
     """
@@ -53,6 +42,7 @@ class Job:
     slide: Slide
     encoder: Encoder
     store: CompressedSlide
+    work: Work
     order: WorkOrder
     reader: BlockReader
     token: CancellationToken
@@ -70,67 +60,53 @@ def thread_targets(job: Job, workers: int) -> list[Callable[[], None]]:
     """List what the threads of this run do, one entry a thread."""
     if job.encoder.device == "cpu":
         return [partial(_encode_blocks, job)] * workers
-    ready: queue.Queue[_Prepared | None] = queue.Queue()
-    return [*[partial(_prepare_blocks, job, ready)] * workers, partial(_feed_device, job, ready, workers)]
+    line = BatchLine(job.work, job.order, job.encoder.spec, readers=workers)
+    return [*[partial(_prepare_blocks, job, line)] * workers, partial(_feed_device, job, line)]
 
 
 def _encode_blocks(job: Job) -> None:
     """Worker on a CPU: a block from its tiles to its codes."""
     job.encoder.prepare_thread()
-    for prepared in _prepared_blocks(job):
-        _deliver(job, prepared, encode_padded(job.encoder, prepared.patches, step=CPU_BATCH_STEP))
+    for block in _blocks(job, job.order.take):
+        patches = job.reader.room(block)
+        failed = job.reader.read(block, [patches], job.token.checkpoint)
+        _deliver(job, block, encode_padded(job.encoder, patches, step=CPU_BATCH_STEP), failed)
 
 
-def _prepare_blocks(job: Job, ready: queue.Queue[_Prepared | None]) -> None:
-    """Worker beside a GPU: a block from its tiles to its patches."""
+def _prepare_blocks(job: Job, line: BatchLine) -> None:
+    """Worker beside a GPU: a block from its tiles to its places in the batches."""
+    stored = set(job.work.stored)
     try:
-        for prepared in _prepared_blocks(job):
-            ready.put(prepared)
+        for block in _blocks(job, line.take):
+            places = line.places(block)
+            line.fill(block, job.reader.read(block, places, job.token.checkpoint, stored=block in stored))
     finally:
-        ready.put(None)
+        line.leave()
 
 
-def _feed_device(job: Job, ready: queue.Queue[_Prepared | None], producers: int) -> None:
-    """Join the patches of several blocks to full batches, or to what there is when the device would idle."""
-    gathered: list[_Prepared] = []
-    while producers or gathered:
-        if gathered and (ready.empty() or _patches_in(gathered) >= job.encoder.batch_size):
-            job.token.checkpoint()
-            _encode_gathered(job, gathered)
-            gathered = []
-            continue
-        prepared = ready.get()
-        if prepared is None:
-            producers -= 1
-        else:
-            gathered.append(prepared)
+def _feed_device(job: Job, line: BatchLine) -> None:
+    """Encode the batches one by one, in their order, and hand on the blocks that they complete."""
+    job.encoder.prepare_thread()
+    stored = set(job.work.stored)
+    for batch in line:
+        job.token.checkpoint()
+        codes = job.encoder.encode(batch.patches)
+        for done in line.spread(batch, codes):
+            if done.block in stored:
+                _deliver(job, done.block, done.joined(), done.failed)
+            else:
+                job.room.release()
 
 
-def _patches_in(gathered: list[_Prepared]) -> int:
-    return sum(len(prepared.patches) for prepared in gathered)
-
-
-def _encode_gathered(job: Job, gathered: list[_Prepared]) -> None:
-    patches = np.concatenate([prepared.patches for prepared in gathered])
-    codes = encode_padded(job.encoder, patches, step=min(DEVICE_BATCH_STEP, job.encoder.batch_size))
-    start = 0
-    for prepared in gathered:
-        stop = start + len(prepared.patches)
-        _deliver(job, prepared, codes[start:stop])
-        start = stop
-
-
-def _prepared_blocks(job: Job) -> Iterator[_Prepared]:
-    """Take blocks until none is left; decode, average and cut their patches."""
+def _blocks(job: Job, take: Callable[[], Block | None]) -> Iterator[Block]:
+    """Take blocks until none is left, each when there is room for it."""
     while True:
         job.room.acquire()
         job.token.checkpoint()
-        block = job.order.take()
+        block = take()
         if block is None:
             return
-        covered = job.store.coverage[block.cells(job.store.grid)]
-        read = job.reader.read(block, job.token.checkpoint)
-        yield _Prepared(block, covered, read.patches, read.failed)
+        yield block
 
 
 def encode_padded(encoder: Encoder, patches: np.ndarray, *, step: int) -> np.ndarray:
@@ -163,12 +139,13 @@ def encode_padded(encoder: Encoder, patches: np.ndarray, *, step: int) -> np.nda
     return codes
 
 
-def _deliver(job: Job, prepared: _Prepared, codes: np.ndarray) -> None:
+def _deliver(job: Job, block: Block, codes: np.ndarray, failed: np.ndarray) -> None:
     """Hand a block's codes to the generator."""
-    rows, cols = prepared.block.cells(job.store.grid)
-    array = np.zeros((*prepared.covered.shape, codes.shape[1]), np.float32)
-    array[prepared.covered] = codes
-    array[prepared.failed] = 0
+    rows, cols = block.cells(job.store.grid)
+    covered = job.store.coverage[rows, cols]
+    array = np.zeros((*covered.shape, codes.shape[1]), np.float32)
+    array[covered] = codes
+    array[failed] = 0
     with np.errstate(over="ignore"):  # a code beyond float16 becomes infinite, which the store refuses
         stored = array.astype(np.float16)
-    job.results.put(BlockCodes(prepared.block, rows, cols, stored, prepared.failed))
+    job.results.put(BlockCodes(block, rows, cols, stored, failed))
