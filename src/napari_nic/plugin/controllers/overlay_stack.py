@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_nic.explain import Overlay
+from napari_nic.plugin.controllers.overlay_kinds import KINDS, Kind
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.layers import overlay_layer, tag_of
 
@@ -23,7 +24,8 @@ class OverlayStack:
     ----------
     session : Session
     changed : callable
-        Called when the user shows, hides, fades or removes an overlay in napari's layer list.
+        Called when an overlay of the session's slide is faded, shown or hidden, by us or in napari's layer
+        list; with its kind where it was shown or hidden by others than :meth:`put`, else with None.
     resting : callable, optional
         Makes a context in which a layer is added: the window may rest meanwhile and be drawn later.
     """
@@ -31,12 +33,13 @@ class OverlayStack:
     def __init__(
         self,
         session: Session,
-        changed: Callable[[], None],
+        changed: Callable[[Kind | None], None],
         *,
         resting: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._session = session
         self._changed = changed
+        self._is_putting = False
         self.resting = resting
 
     def layer(self, kind: str) -> Image | None:
@@ -69,8 +72,12 @@ class OverlayStack:
         data, options, _ = overlay_layer(overlay, slide, title=title)
         layer = self.layer(overlay.kind)
         if layer is not None and bool(layer.rgb) == overlay.is_picture:
-            _update(layer, data, options)
-            layer.visible = visible
+            self._is_putting = True
+            try:
+                _update(layer, data, options)
+                layer.visible = visible
+            finally:
+                self._is_putting = False
             return layer
         if layer is not None:
             self._session.viewer.layers.remove(layer)
@@ -116,8 +123,10 @@ class OverlayStack:
                 return index
         return len(layers)
 
-    def _on_layer(self, event: Any) -> None:  # noqa: ARG002 -- napari passes the event
-        self._changed()
+    def _on_layer(self, event: Any) -> None:
+        seen = event.type == "visible" and not self._is_putting
+        moved = (kind for kind in KINDS if self.layer(kind) is event.source)
+        self._changed(next(moved, None) if seen else None)
 
 
 def _stays_on_top(layer: Layer) -> bool:

@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
-import numpy as np
 from psygnal import Signal
 
 from napari_nic.explain import Overlay
@@ -16,6 +15,7 @@ from napari_nic.plugin.controllers.compress_first import CompressFirst
 from napari_nic.plugin.controllers.compress_state import NO_TISSUE
 from napari_nic.plugin.controllers.compressing import CompressController
 from napari_nic.plugin.controllers.models import ModelController, ModelResult
+from napari_nic.plugin.controllers.overlay_filling import OverlayFilling
 from napari_nic.plugin.controllers.overlay_kinds import (
     KINDS,
     MODEL_KINDS,
@@ -25,8 +25,10 @@ from napari_nic.plugin.controllers.overlay_kinds import (
     OverlayState,
 )
 from napari_nic.plugin.controllers.overlay_stack import OverlayStack
+from napari_nic.plugin.controllers.overlay_states import OverlayStates, Phase
 from napari_nic.plugin.controllers.pointing import describe
 from napari_nic.plugin.controllers.session import Session
+from napari_nic.plugin.layers import tag_of
 from napari_nic.plugin.legend import Legend, legend_of
 from napari_nic.plugin.overlay_jobs import job, store_channel, store_pca
 from napari_nic.plugin.painting import Picture
@@ -62,18 +64,15 @@ class OverlayController:
     ) -> None:
         self.session = session
         self.models = models
-        self.stack = OverlayStack(session, self.changed.emit, resting=resting)
+        self.stack = OverlayStack(session, self._on_layer, resting=resting)
         self.channel = 0
         self._compressing = compressing
         self._first = CompressFirst(session, compressing, models)
         self._runner = runner
         self._opacity = dict(OPACITY)
-        self._wanted: dict[Kind, bool] = {}
-        self._prepared: set[Kind] = set()
-        self._busy: dict[Kind, int] = {}
-        self._overlays: dict[Kind, Overlay] = {}
-        self._generation = 0
-        self._pca_waits = False
+        self._states = OverlayStates()
+        self._filling = OverlayFilling(session, self.stack, self._states)
+        self._slide = session.slide
         session.store_changed.connect(self._on_store)
         compressing.prepared.connect(self._on_prepared)
         compressing.painted.connect(self._on_painted)
@@ -95,14 +94,23 @@ class OverlayController:
 
     def state(self, kind: Kind) -> OverlayState:
         """What the row of this overlay shows."""
-        layer = self.stack.layer(kind)
+        record, layer = self._states[kind], self.stack.layer(kind)
         missing = self._missing(kind)
         why_not = self._why_not(kind, missing)
-        busy = kind in self._busy or kind in self._first.waiting
-        shown = (busy and self._wanted.get(kind, False)) or (not missing and self.stack.shown(kind))
+        waits = self._waits(kind)
+        busy = record.is_at_work or waits
+        coming = self._states.is_coming(kind, self.session.slide)
+        shown = coming or (not missing and self.stack.shown(kind))
         opacity = self._opacity[kind] if layer is None else float(layer.opacity)
-        first = self._first.announce(kind) if kind in MODEL_KINDS and not why_not else ""
+        first = self._first.announce(waits=waits) if kind in MODEL_KINDS and not why_not else ""
         return OverlayState(shown and not why_not, busy, opacity, why_not, first)
+
+    def phase(self, kind: Kind) -> Phase:
+        """How far it is."""
+        return self._states[kind].phase
+
+    def _waits(self, kind: Kind) -> bool:
+        return kind in self._states.waiting(self.session.slide)
 
     def is_ready(self, kind: Kind) -> bool:
         """Whether it can be shown at once, with nothing to be compressed first."""
@@ -110,7 +118,7 @@ class OverlayController:
 
     def overlay(self, kind: Kind) -> Overlay | None:
         """The overlay that was computed last, shown or not; None when there is none of this store."""
-        return self._overlays.get(kind)
+        return self._states[kind].overlay
 
     def show(self, kind: Kind, on: bool) -> None:
         """Show or hide an overlay; it is computed if it is not there yet.
@@ -120,37 +128,45 @@ class OverlayController:
         """
         if on:
             self._hide_others(kind)
-        self._wanted[kind] = on
+        self._states.want(kind, on)
         layer = self.stack.layer(kind)
-        if not on:
-            self._first.drop(kind)
-            if layer is not None:
-                layer.visible = False
-        elif layer is not None and kind in self._overlays:
-            layer.visible = True
-        elif not self._compress_first(kind):
+        if layer is not None and (not on or self._has_picture(kind)):
+            layer.visible = on
+        elif on and not self._compress_first(kind):
             self._compute(kind)
         self.changed.emit()
 
+    def _has_picture(self, kind: Kind) -> bool:
+        return self._states[kind].phase in (Phase.READY, Phase.BLANK)
+
     def _hide_others(self, kind: Kind) -> None:
         for other in KINDS:
-            if other != kind and (self._wanted.get(other, False) or self.stack.shown(other)):
-                self._wanted[other] = False
-                self._first.drop(other)
-                layer = self.stack.layer(other)
-                if layer is not None:
-                    layer.visible = False
+            if other != kind and (self._states[other].wanted or self.stack.shown(other)):
+                self._states.want(other, False)
+                self._hide_layer(other)
+
+    def _hide_layer(self, kind: Kind) -> None:
+        layer = self.stack.layer(kind)
+        if layer is not None:
+            layer.visible = False
 
     def prepare(self, kind: Kind) -> None:
         """Add an overlay that can be shown at once, hidden: its toggle then takes no time."""
-        if self.is_ready(kind) and not self._wanted.get(kind, False):
-            self._prepared.add(kind)
-            self._compute(kind)
+        if self.is_ready(kind) and not self._states[kind].wanted:
+            self._compute(kind, hidden=True)
 
     def _compress_first(self, kind: Kind) -> bool:
         """Start the run that is needed before this overlay; False if none is needed, or none possible."""
-        missing = self._missing(kind)
-        return bool(missing) and not self._why_not(kind, missing) and self._first.start(kind)
+        missing, slide = self._missing(kind), self.session.slide
+        if slide is None or not missing or self._why_not(kind, missing):
+            return False
+        if not self._first.is_needed():
+            return False
+        self._states.wait(kind, slide)  # before it starts: a small slide may be done at once
+        self._first.start()
+        if self._waits(kind) and not self._compressing.state.busy:  # the user was asked, and would not
+            self._states.want(kind, False)
+        return True
 
     def set_opacity(self, kind: Kind, opacity: float) -> None:
         """Fade an overlay, 0 to 1."""
@@ -163,9 +179,7 @@ class OverlayController:
         """Choose the channel; it is shown if the channel row is on."""
         if channel != self.channel:
             self.channel = channel
-            self._overlays.pop("channel", None)
-            if self.stack.shown("channel"):
-                self._compute("channel")
+            self._renew(("channel",))
 
     def legend(self) -> Legend | None:
         """Meaning of the topmost overlay that is shown."""
@@ -182,7 +196,8 @@ class OverlayController:
     def _from_the_top(self) -> list[Overlay]:
         layers = list(self.session.viewer.layers)
         shown = [(layers.index(self.stack.layer(kind)), kind) for kind in KINDS if self.stack.shown(kind)]
-        return [self._overlays[kind] for _, kind in sorted(shown, reverse=True) if kind in self._overlays]
+        overlays = (self._states[kind].overlay for _, kind in sorted(shown, reverse=True))
+        return [overlay for overlay in overlays if overlay is not None]
 
     def _missing(self, kind: Kind) -> str:
         """What this overlay lacks to be shown at once; empty when nothing."""
@@ -203,18 +218,18 @@ class OverlayController:
 
     # -- computing ---------------------------------------------------------------------------------------
 
-    def _compute(self, kind: Kind) -> None:
-        if self._missing(kind) or self._busy.get(kind) == self._generation:
+    def _compute(self, kind: Kind, *, hidden: bool = False) -> None:
+        if self._missing(kind) or self._states[kind].is_at_work:
             return
-        generation = self._busy[kind] = self._generation
+        number = self._states.start(kind, hidden=hidden)
         slide = self.session.slide
         self._runner.start(
             f"{TITLES[kind]} of {'' if slide is None else slide.name}",
             job(self._work(kind)),
             Callbacks(
-                returned=partial(self._on_result, kind, generation),
-                failed=partial(self._on_failed, kind, generation),
-                finished=partial(self._on_finished, kind, generation),
+                returned=partial(self._on_result, kind, number),
+                failed=partial(self._on_failed, kind, number),
+                finished=partial(self._on_finished, kind, number),
             ),
         )
         self.changed.emit()
@@ -230,140 +245,104 @@ class OverlayController:
             return lambda token: ModelResult(store_channel(store, channel, token))
         return self.models.work(kind, store)
 
-    def _on_result(self, kind: Kind, generation: int, predicted: ModelResult) -> None:
-        if generation != self._generation:
+    def _on_result(self, kind: Kind, number: int, predicted: ModelResult) -> None:
+        if not self._states.is_of_job(kind, number):
             return  # of another store, or overtaken by new cells
         self.models.take(predicted)
-        overlay = self._overlays[kind] = predicted.overlay
-        wanted = self._wanted.get(kind, False)
-        if wanted or kind in self._prepared:
-            self.stack.put(overlay, opacity=self._opacity[kind], visible=wanted)
+        record = self._states[kind]
+        if record.wanted or record.phase is Phase.PREPARING:
+            # Put in place before it is ready: a layer that gives way to another is not one that was removed.
+            self.stack.put(predicted.overlay, opacity=self._opacity[kind], visible=bool(record.wanted))
+        self._states.take(kind, predicted.overlay)
 
-    def _on_failed(self, kind: Kind, generation: int, error: Exception) -> None:
-        if generation == self._generation:
-            self._wanted[kind] = False
+    def _on_failed(self, kind: Kind, number: int, error: Exception) -> None:
+        if self._states.is_of_job(kind, number):
             self.session.asking.tell_error(error)
 
-    def _on_finished(self, kind: Kind, generation: int) -> None:
-        if self._busy.get(kind) == generation:
-            del self._busy[kind]
-            self._prepared.discard(kind)
+    def _on_finished(self, kind: Kind, number: int) -> None:
+        if self._states.is_of_job(kind, number):  # it failed, or was cancelled
+            self._states.forget(kind, self.session.slide)
+            self._states.want(kind, False)
+            self._hide_layer(kind)
         self.changed.emit()
 
     def _renew(self, kinds: tuple[Kind, ...]) -> None:
-        """Compute anew what is shown; the rest when it is asked for."""
-        self._generation += 1
-        self._busy.clear()
-        self._prepared.clear()
+        """Compute anew what is shown, or asked for of this slide; the rest when it is asked for."""
+        slide = self.session.slide
+        same, self._slide = slide is self._slide, slide
         for kind in kinds:
-            self._overlays.pop(kind, None)
-            if self.stack.shown(kind):
-                self._wanted[kind] = True
+            shown = self.stack.shown(kind)
+            self._states.forget(kind, slide)
+            if shown or (same and self._states[kind].wanted and not self._waits(kind)):
+                self._states.want(kind, True)
                 self._compute(kind)
         self.changed.emit()
 
     # -- what others tell --------------------------------------------------------------------------------
 
     def _on_store(self) -> None:
-        self._remove_impossible()
+        self._remove_impossible(KINDS)
         self._renew(KINDS)
 
-    def _remove_impossible(self) -> None:
+    def _remove_impossible(self, kinds: tuple[Kind, ...]) -> None:
         """Take away what the store cannot show; what was wanted is wanted of the next one."""
-        wanted = dict(self._wanted)
-        for kind in KINDS:
+        for kind in kinds:
             if self._missing(kind):
+                self._states.forget(kind, self.session.slide)
                 self.stack.remove(kind)
-        self._wanted = wanted
-        self._pca_waits = False
 
     def _on_model(self) -> None:
         """Another model, class or target."""
-        for kind in MODEL_KINDS:
-            self._overlays.pop(kind, None)
+        self._remove_impossible(MODEL_KINDS)
         self._renew(MODEL_KINDS)
 
     def _on_prepared(self) -> None:
-        """Add the picture, hidden, before its first colours are there.
-
-        To add a layer and to draw it first take napari some 50 ms each; this way these are two short halts.
-        """
-        if self._pca_may_come() and self._pca_layer() is None:
-            self._add_blank_pca()
-            self._pca_waits = True
+        self._filling.prepare(self._opacity["pca"])
 
     def _on_painted(self, pictures: tuple[Picture, ...]) -> None:
-        """Put new colours into the picture that is on the screen, and only there."""
-        if self.session.store is None or not pictures:
-            return
-        layer = self._pca_layer()
-        if layer is None:
-            if not self._pca_may_come():
-                return
-            layer, self._pca_waits = self._add_blank_pca(), True
-        for picture in pictures:
-            layer.data[picture.rows, picture.cols] = picture.rgba
-        if self._pca_waits:
-            self._show_first_colours(layer)
-        else:
-            layer.refresh(thumbnail=False, highlight=False, extent=False)
-
-    def _pca_may_come(self) -> bool:
-        """Whether cells that arrive are shown: not if that was switched off, or another overlay is on."""
-        another = any(self.stack.shown(kind) for kind in KINDS if kind != "pca")
-        return self._wanted.get("pca", not another)
-
-    def _pca_layer(self) -> Any:
-        """The layer with the picture, if it has a place for every cell of the store."""
-        layer, store = self.stack.layer("pca"), self.session.store
-        fits = layer is not None and store is not None and layer.data.shape[:2] == store.grid.shape
-        return layer if fits else None
-
-    def _add_blank_pca(self) -> Any:
-        store = self.session.store
-        if store is None:
-            raise LookupError("no store")
-        blank = Overlay(
-            name=TITLES["pca"],
-            kind="pca",
-            data=np.zeros((*store.grid.shape, 4), np.uint8),
-            mask=np.zeros(store.grid.shape, bool),
-            placement=store.grid.placement,
-        )
-        self._overlays["pca"] = blank  # for the legend, until the run has ended
-        return self.stack.put(blank, opacity=self._opacity["pca"], visible=False)
-
-    def _show_first_colours(self, layer: Any) -> None:
-        self._pca_waits = False
-        self._wanted["pca"] = True
-        with self.stack.resting():
-            layer.visible = True
-        self.changed.emit()
+        if self._filling.paint(pictures, self._opacity["pca"]):
+            self.changed.emit()
 
     def _on_grown(self) -> None:
         """Show what another run has stored; what is being computed is not overtaken by every few cells."""
-        if not self._busy:
+        if not self._states.is_any_at_work():
             self.models.forget()
             self._renew(KINDS)
 
     def _on_ended(self) -> None:
+        complete, waiting = self._compressing.state.complete, self._states.waiting(self.session.slide)
+        self._states.end_waiting()
+        for kind in waiting:
+            self._states.want(kind, False)
         if self.session.store is not None:
             self.models.forget()
-            self._remove_impossible()
+            self._remove_impossible(KINDS)
             self._renew(KINDS)
-        complete, waiting = self._compressing.state.complete, self._first.take()
-        for kind in KINDS:
-            if kind in waiting:
-                self._wanted[kind] = False
-                if complete:  # one who cancels the run does not wait for it
-                    self.show(kind, on=True)
+        if complete:  # one who cancels the run does not wait for it
+            for kind in waiting:
+                self.show(kind, on=True)
         self.changed.emit()
 
-    def _on_removed(self, event: Any) -> None:  # noqa: ARG002 -- napari passes the event
+    def _on_layer(self, kind: Kind | None) -> None:
+        """Follow napari's layer list, where overlays are shown and hidden too."""
+        if kind is not None:
+            shown = self.stack.shown(kind)
+            self._states.want(kind, shown)
+            if shown and not self._has_picture(kind):  # what lay there hidden was of another model or store
+                self._compute(kind)
+        self.changed.emit()
+
+    def _on_removed(self, event: Any) -> None:
+        tag = tag_of(event.value)
         for kind in KINDS:
-            pending = kind in self._busy or kind in self._first.waiting
-            if kind in self._wanted and not pending and self.stack.layer(kind) is None:
-                self._wanted[kind] = False
+            if (
+                tag is not None
+                and (tag.kind, tag.name) == ("overlay", kind)
+                and tag.slide is self.session.slide
+                and self._has_picture(kind)
+            ):
+                self._states.want(kind, False)
+                self._states.forget(kind, self.session.slide)
         self.changed.emit()
 
     # -- pointer -----------------------------------------------------------------------------------------
