@@ -14,6 +14,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "napari_nic"
+EXPERIMENTS = "napari_nic_experiments"
+"""Comes with the sources alone."""
+
 MARKS = ("py.typed", "napari.yaml")
 LARGEST_MB = 20
 """A wheel above this has something in it that was not meant to be."""
@@ -21,12 +24,12 @@ LARGEST_MB = 20
 SDIST = ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff", "constraints.txt")
 
 
-def wanted() -> set[str]:
-    """Return the package's files as a wheel names them."""
+def wanted(package: str = PACKAGE) -> set[str]:
+    """Return a package's files as a wheel names them."""
     source = ROOT / "src"
     return {
         path.relative_to(source).as_posix()
-        for path in (source / PACKAGE).rglob("*")
+        for path in (source / package).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
 
@@ -55,7 +58,7 @@ def check_sdist(sdist: Path) -> list[str]:
     """Return what is wrong with a source distribution."""
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    needed = [*SDIST, *(f"src/{name}" for name in sorted(wanted()))]
+    needed = [*SDIST, *(f"src/{name}" for name in sorted(wanted() | wanted(EXPERIMENTS)))]
     wrong = [f"{sdist.name} lacks {name}" for name in needed if name not in names]
     if not any(name.startswith("tests/") for name in names):
         wrong.append(f"{sdist.name} lacks the tests")

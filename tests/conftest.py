@@ -22,6 +22,9 @@ GLASS = np.array([243, 243, 243], np.float32)
 STROMA = np.array([225, 170, 205], np.float32)
 NUCLEI = np.array([95, 60, 140], np.float32)
 
+TILE_SIDE = 420
+PINK, VIOLET = (225, 150, 190), (120, 70, 150)
+
 
 def tissue_image(height: int, width: int, seed: int = 0) -> np.ndarray:
     """Return an H&E-like picture (height, width, 3) uint8: an ellipse of tissue in the middle of glass."""
@@ -126,3 +129,35 @@ def tile_folder(tmp_path_factory, make_tissue):
     (folder / "masks").mkdir()
     cv2.imwrite(str(folder / "masks" / "0.png"), np.zeros((160, 200, 3), np.uint8))
     return folder
+
+
+def tumour_tile(index: int) -> tuple[np.ndarray, np.ndarray]:
+    """Picture (TILE_SIDE, TILE_SIDE, 3), half violet, half pink; the violet one's mask."""
+    rng = np.random.default_rng(index)
+    mask = np.zeros((TILE_SIDE, TILE_SIDE), bool)
+    mask[:, : TILE_SIDE // 2] = True
+    image = np.where(mask[..., None], VIOLET, PINK) + rng.normal(0, 12, (TILE_SIDE, TILE_SIDE, 1))
+    return np.clip(image, 0, 255).astype(np.uint8), mask
+
+
+@pytest.fixture(scope="session")
+def tumour_folder(tmp_path_factory):
+    """Six tiles of six patients at 0.5 um/px, half tumour, with masks, and one tile without a mask."""
+    from napari_nic.patches import TileFolder
+
+    folder = tmp_path_factory.mktemp("tiles") / "outlined"
+    (folder / "masks").mkdir(parents=True)
+    for index in range(6):
+        image, mask = tumour_tile(index)
+        cv2.imwrite(str(folder / f"p{index}_a.png"), image[..., ::-1])
+        cv2.imwrite(str(folder / "masks" / f"p{index}_a.png"), mask.astype(np.uint8) * 255)
+    cv2.imwrite(str(folder / "bare.png"), image)
+    return TileFolder(folder, 0.5, group=r"^(p\d)_")
+
+
+@pytest.fixture(scope="session")
+def tissue_folders(tumour_folder):
+    """The tiles of `tumour_folder`, as what slides are composed of."""
+    from napari_nic.synthetic.cohorts import TissueFolders
+
+    return TissueFolders((tumour_folder,))

@@ -17,7 +17,7 @@ ROOMS = sorted(
     f"napari_nic.{module.name}"
     for module in pkgutil.iter_modules(napari_nic.__path__)
     if module.name != "plugin"
-)
+) + [f"napari_nic_experiments.{room}" for room in ("commands", "digits", "recipes", "tissue")]
 
 
 def modules_after(statement: str) -> set[str]:

@@ -11,10 +11,11 @@ import pytest
 
 import napari_nic
 
-ROOT = Path(napari_nic.__file__).parent
+SOURCE = Path(napari_nic.__file__).parents[1]
 FILES = {
-    ".".join(file.relative_to(ROOT.parent).with_suffix("").parts).removesuffix(".__init__"): file
-    for file in sorted(ROOT.rglob("*.py"))
+    ".".join(file.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__"): file
+    for package in ("napari_nic", "napari_nic_experiments")
+    for file in sorted((SOURCE / package).rglob("*.py"))
 }
 
 

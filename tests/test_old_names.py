@@ -22,6 +22,11 @@ MOVED = {
         "napari_nic.pipeline.dihedral",
         "iter_compress_transformed",
     ),
+    ("napari_nic.experiments.digits", "Glyphs"): ("napari_nic_experiments.digits", "Glyphs"),
+    ("napari_nic.experiments.tissue.stock", "TissueFolders"): (
+        "napari_nic.synthetic.cohorts.stock",
+        "TissueFolders",
+    ),
     ("napari_nic.compressed", "CompressedSlide"): ("napari_nic.embeddings", "CompressedSlide"),
     ("napari_nic.compressed.header", "StoreHeader"): ("napari_nic.embeddings.header", "StoreHeader"),
     ("napari_nic.compressed.turns", "turned"): ("napari_nic.embeddings.dihedral", "apply_dihedral"),

@@ -18,10 +18,21 @@ PLAN_AUGMENTATION = {
 TRAINING_SETTINGS = {"rate": "learning_rate", "least_rate": "final_learning_rate"}
 """Of a slide model's training, in plans, checkpoints and model cards; ``l2`` is half of ``weight_decay``."""
 
-ROOMS = {"napari_nic.compressed": "napari_nic.embeddings", "napari_nic.compress": "napari_nic.pipeline"}
+ROOMS = {
+    "napari_nic.compressed": "napari_nic.embeddings",
+    "napari_nic.compress": "napari_nic.pipeline",
+    "napari_nic.experiments": "napari_nic_experiments",
+}
 FILES = {"napari_nic.embeddings.turns": "napari_nic.embeddings.dihedral"} | {
     f"napari_nic.pipeline.{old}": f"napari_nic.pipeline.{new}"
     for old, new in (("turns", "dihedral"), ("pipeline", "run"))
+}
+FILES |= {
+    f"napari_nic_experiments.tissue.{old}": f"napari_nic.synthetic.cohorts.{new}"
+    for old, new in (
+        ("cohort", "writing"),
+        *((name, name) for name in ("mosaic", "parts", "plan", "regions", "stock")),
+    )
 }
 NAMES = {
     "compress": "iter_compress",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_nic.experiments.digits import Canvas, DigitImages, Glyphs
+from napari_nic_experiments.digits import Canvas, DigitImages, Glyphs
 
 
 @pytest.fixture(autouse=True)

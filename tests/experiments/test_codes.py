@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from napari_nic.errors import InvalidParameterError
-from napari_nic.experiments.digits import render
-from napari_nic.experiments.digits.codes import DigitSlide, GatheredCodes, RenderedCodes
-from napari_nic.experiments.digits.encoders import MEAN, encode_patches, load_digit_encoder
+from napari_nic_experiments.digits import render
+from napari_nic_experiments.digits.codes import DigitSlide, GatheredCodes, RenderedCodes
+from napari_nic_experiments.digits.encoders import MEAN, encode_patches, load_digit_encoder
 
 
 @pytest.fixture

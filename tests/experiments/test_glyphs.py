@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from napari_nic.errors import InvalidParameterError
-from napari_nic.experiments.digits import Glyphs, read_mnist, sklearn_glyphs
-from napari_nic.experiments.digits.glyphs import whiten
+from napari_nic_experiments.digits import Glyphs, read_mnist, sklearn_glyphs
+from napari_nic_experiments.digits.glyphs import whiten
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_nic.errors import InvalidParameterError, OutOfBoundsError
-from napari_nic.experiments.digits import Canvas, DigitImages, draw_image, render
-from napari_nic.experiments.digits.layout import Rectangle
+from napari_nic_experiments.digits import Canvas, DigitImages, draw_image, render
+from napari_nic_experiments.digits.layout import Rectangle
 
 
 def test_the_default_picture_is_the_papers(glyphs) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_nic.experiments.digits.encoders import (
+from napari_nic_experiments.digits.encoders import (
     METHODS,
     EncoderData,
     EncoderTraining,
@@ -14,8 +14,8 @@ from napari_nic.experiments.digits.encoders import (
     load_digit_encoder,
     train_digit_encoder,
 )
-from napari_nic.experiments.digits.network import DigitEncoderNet, PreparedDigitNet
-from napari_nic.experiments.digits.objectives import make_painter
+from napari_nic_experiments.digits.network import DigitEncoderNet, PreparedDigitNet
+from napari_nic_experiments.digits.objectives import make_painter
 
 
 def test_the_prepared_network_gives_the_same_codes() -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from napari_nic.errors import InvalidParameterError
-from napari_nic.experiments.digits import Canvas, DigitImages
-from napari_nic.experiments.digits.patches import CanvasPatches, GlyphPatches
+from napari_nic_experiments.digits import Canvas, DigitImages
+from napari_nic_experiments.digits.patches import CanvasPatches, GlyphPatches
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from napari_nic.cli.experiments import PARTS as CLI_PARTS
-from napari_nic.cli.experiments import PRESETS as CLI_PRESETS
 from napari_nic.errors import UnknownNameError
-from napari_nic.experiments.digits import PRESETS, get_preset
-from napari_nic.experiments.digits.run import PARTS
+from napari_nic_experiments.commands.digits import PARTS as CLI_PARTS
+from napari_nic_experiments.commands.digits import PRESETS as CLI_PRESETS
+from napari_nic_experiments.digits import PRESETS, get_preset
+from napari_nic_experiments.digits.run import PARTS
 
 
 def test_the_command_line_offers_what_there_is() -> None:

@@ -11,12 +11,12 @@ import pytest
 from napari_nic.cli.main import main
 from napari_nic.embeddings.dihedral import apply_dihedral
 from napari_nic.errors import InvalidParameterError, StoreError
-from napari_nic.experiments.digits import Experiment, get_preset, run_experiment
-from napari_nic.experiments.digits.evaluating import accuracy, by_size
-from napari_nic.experiments.digits.report import order_of_encoders, paper_lines, tables
-from napari_nic.experiments.digits.run import read_json
-from napari_nic.experiments.digits.saliency import explain_image
 from napari_nic.slide_models import ModelBundle
+from napari_nic_experiments.digits import Experiment, get_preset, run_experiment
+from napari_nic_experiments.digits.evaluating import accuracy, by_size
+from napari_nic_experiments.digits.report import order_of_encoders, paper_lines, tables
+from napari_nic_experiments.digits.run import read_json
+from napari_nic_experiments.digits.saliency import explain_image
 
 
 def run(experiment, parts):

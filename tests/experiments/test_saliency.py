@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_nic.experiments.digits.saliency import Routine, choose_routine, jaccards
 from napari_nic.explain import SaliencyMap
+from napari_nic_experiments.digits.saliency import Routine, choose_routine, jaccards
 
 
 def as_map(values):

@@ -14,7 +14,7 @@ from napari_nic.errors import StoreError
 from napari_nic.names import is_folder
 
 if TYPE_CHECKING:
-    from napari_nic.experiments.tissue import CohortOptions, TissueFolders
+    from napari_nic.synthetic.cohorts import CohortOptions, TissueFolders
 
 COHORT = """\
 Make a cohort of slides, half of them with one lesion of known outline and size.
@@ -71,8 +71,8 @@ def add_tiles(parser: argparse.ArgumentParser) -> None:
 
 def tissue_folders(args: argparse.Namespace) -> TissueFolders | None:
     """Return the tiles that were given, or None."""
-    from napari_nic.experiments.tissue import TissueFolders
     from napari_nic.patches.tiles import TileFolder
+    from napari_nic.synthetic.cohorts import TissueFolders
 
     if not args.tumour:
         if args.normal:
@@ -125,7 +125,7 @@ def _add_cohort(actions: arguments.Subparsers) -> None:
 
 def run_cohort(args: argparse.Namespace, console: Console) -> int:
     """Make a cohort and say where its table is."""
-    from napari_nic.experiments.tissue import CohortWritten, write_cohort
+    from napari_nic.synthetic.cohorts import CohortWritten, write_cohort
 
     options, folders = _cohort_options(args), tissue_folders(args)
     encoder = None
@@ -144,7 +144,7 @@ def run_cohort(args: argparse.Namespace, console: Console) -> int:
 
 
 def _cohort_options(args: argparse.Namespace) -> CohortOptions:
-    from napari_nic.experiments.tissue import CohortOptions
+    from napari_nic.synthetic.cohorts import CohortOptions
 
     given: dict[str, Any] = {
         name: getattr(args, name) for name in ("train", "validation", "test", "seed", "shares", "sides")
@@ -176,8 +176,8 @@ def _add_regions(actions: arguments.Subparsers) -> None:
 
 def run_regions(args: argparse.Namespace, console: Console) -> int:
     """Make slides of regions and say where their table is."""
-    from napari_nic.experiments.tissue import RegionsWritten, write_regions
     from napari_nic.patches.tiles import TileFolder
+    from napari_nic.synthetic.cohorts import RegionsWritten, write_regions
 
     path, mpp = args.folder
     out = Path(args.out)

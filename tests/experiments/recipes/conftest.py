@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_nic.experiments.recipes.tissue9 import CLASSES
+from napari_nic_experiments.recipes.tissue9 import CLASSES
 
 ASAP = """<?xml version="1.0"?>
 <ASAP_Annotations>

@@ -6,8 +6,8 @@ import shutil
 import pytest
 
 from napari_nic.errors import InvalidParameterError
-from napari_nic.experiments.recipes import find_tissue9, read_camelyon16, read_tupac16
-from napari_nic.experiments.recipes.model import set_aside
+from napari_nic_experiments.recipes import find_tissue9, read_camelyon16, read_tupac16
+from napari_nic_experiments.recipes.model import set_aside
 
 
 def test_camelyon16(camelyon):

@@ -9,7 +9,8 @@ import pytest
 from napari_nic.cli.main import main
 from napari_nic.cohorts.predictions import ScoredSlide
 from napari_nic.encoders import DEFAULT_ENCODER, load_encoder
-from napari_nic.experiments.recipes import (
+from napari_nic.slide_models import TrainingSettings
+from napari_nic_experiments.recipes import (
     TABLES,
     SlideRecipe,
     TileRecipe,
@@ -19,9 +20,8 @@ from napari_nic.experiments.recipes import (
     run_slide_recipe,
     run_tile_recipe,
 )
-from napari_nic.experiments.recipes.protocol import subset_results
-from napari_nic.experiments.recipes.published import markdown
-from napari_nic.slide_models import TrainingSettings
+from napari_nic_experiments.recipes.protocol import subset_results
+from napari_nic_experiments.recipes.published import markdown
 
 DOCUMENTATION = Path(__file__).parents[3] / "docs" / "slide-models.md"
 

@@ -8,19 +8,19 @@ import pytest
 
 from napari_nic.cli.main import main
 from napari_nic.errors import UnknownNameError
-from napari_nic.experiments.tissue import TissueExperiment, get_preset, run_tissue
-from napari_nic.experiments.tissue import run as run_module
-from napari_nic.experiments.tissue.localisation import (
+from napari_nic.explain import SaliencyMap
+from napari_nic.patches.tiles import TileFolder
+from napari_nic_experiments.tissue import TissueExperiment, get_preset, run_tissue
+from napari_nic_experiments.tissue import run as run_module
+from napari_nic_experiments.tissue.localisation import (
     MAPS,
     METHODS,
     ExplainedSlide,
     choose_area,
     measure_maps,
 )
-from napari_nic.experiments.tissue.probe import OutlinedCells, probe_cells
-from napari_nic.experiments.tissue.report import tables, write_plots
-from napari_nic.explain import SaliencyMap
-from napari_nic.patches.tiles import TileFolder
+from napari_nic_experiments.tissue.probe import OutlinedCells, probe_cells
+from napari_nic_experiments.tissue.report import tables, write_plots
 
 TINY = get_preset("tiny")
 LEARNS = replace(

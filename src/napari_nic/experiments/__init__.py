@@ -1,1 +1,0 @@
-"""Experiments of the papers, as recipes that join rooms; nothing else of the library needs them."""
