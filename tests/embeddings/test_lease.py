@@ -135,5 +135,9 @@ class TestWithoutLocks:
         old = time.time() - lease.SIGN_OF_LIFE_SECONDS - 10
         os.utime(store.path / LEASE_FILE, (old, old))
         assert store.writer() is None
-        lease.sign_of_life(store.path)
+        other = lease.Lease(store.path)
+        other.sign_of_life()
+        assert store.writer() is None, "it does not write"
+        other.is_held = True
+        other.sign_of_life()
         assert store.writer() is not None

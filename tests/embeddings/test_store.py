@@ -13,8 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from napari_nic.embeddings import BLOCK, SHARD, CompressedSlide, blocks_with_cells, cells_of_blocks
-from napari_nic.embeddings import store as store_module
+from napari_nic.embeddings import BLOCK, SHARD, CompressedSlide, blocks_with_cells, cells_of_blocks, shards
 from napari_nic.errors import InvalidParameterError, StoreError, StoreMismatchError
 from napari_nic.jobs import CancellationToken
 
@@ -123,7 +122,7 @@ def test_order_of_writing_and_flushing_does_not_change_a_byte(tmp_path, coverage
 
 
 def test_buffers_are_bounded(store, codes, toy, monkeypatch):
-    monkeypatch.setattr(store_module, "BUFFER_BYTES", 3 * BLOCK * BLOCK * 5 * 2)
+    monkeypatch.setattr(shards, "BUFFER_BYTES", 3 * BLOCK * BLOCK * 5 * 2)
     viewer = CompressedSlide.open(store.path)
     toy.fill(store, codes, [(1, 2), (4, 3), (5, 4)])
     viewer.reload()

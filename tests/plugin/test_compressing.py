@@ -535,12 +535,12 @@ class TestAnotherRun:
         runs = compress_cells(slide_file, encoder, store)
         next(runs)
         late.follow()
-        assert late.foreign.writer is not None
+        assert late.writing.other is not None
         before = late.state.done
         for _ in runs:
             pass
         late.follow()
-        assert late.foreign.writer is None
+        assert late.writing.other is None
         assert late.state.done == late.state.total > before
         assert grown[-1] == late.state.done
 

@@ -1,4 +1,4 @@
-"""Whether a store fits the slide and the encoder in use."""
+"""Whether a store fits the slide and the encoder in use, and codes fit the store."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from napari_nic.embeddings.header import StoreHeader
-from napari_nic.errors import ChannelsError, StoreMismatchError
+from napari_nic.errors import ChannelsError, InvalidParameterError, StoreError, StoreMismatchError
 from napari_nic.identity import described, differing
 from napari_nic.slides import Slide, choice_options, describe_choice, open_slide
 
@@ -87,3 +89,41 @@ def check_encoder(path: Path, header: StoreHeader, spec: SpecLike) -> None:
             found=f"{header.encoder_name}: {described(found, different)}",
             hint="use that encoder, or compress the slide again into another store",
         )
+
+
+def checked_codes(path: Path, header: StoreHeader, codes: np.ndarray, coverage: np.ndarray) -> np.ndarray:
+    """Return codes of cells as they are stored: float16, zeros where nothing is wanted.
+
+    Parameters
+    ----------
+    path : Path
+    header : StoreHeader
+    codes : ndarray of float, (rows, cols, C)
+        A copy is made.
+    coverage : ndarray of bool, (rows, cols)
+        Of the same cells.
+
+    Raises
+    ------
+    InvalidParameterError
+        If their shape is another one.
+    StoreError
+        If float16 cannot hold them.
+    """
+    expected = (*coverage.shape, header.code_size)
+    if codes.shape != expected:
+        raise InvalidParameterError(
+            "the codes do not fit the block", expected=f"{expected}", found=f"{codes.shape}"
+        )
+    with np.errstate(over="ignore"):
+        stored = codes.astype(np.float16)
+    stored[~coverage] = 0
+    if not np.isfinite(stored).all():
+        raise StoreError(
+            f"encoder {header.encoder_name!r} gave codes that float16 cannot hold",
+            path=path,
+            expected=f"finite numbers within +-{np.finfo(np.float16).max:g}",
+            found=f"largest magnitude {np.abs(codes[coverage]).max():g}",
+            hint="scale the encoder's output down",
+        )
+    return stored

@@ -95,26 +95,59 @@ def writer_of(store: Path) -> WriterInfo | None:
         os.close(handle)
 
 
-@contextmanager
-def writing_lease(store: Path) -> Iterator[None]:
-    """Be the one run that writes a store.
+class Lease:
+    """Whether a store is being written, and by whom; for the length of :meth:`writing`, by its owner.
 
-    Raises
-    ------
-    StoreBusyError
-        If another run is; it says which.
-    StoreError
-        If the store's folder cannot be written.
+    Attributes
+    ----------
+    is_held : bool
+        Whether the store is being written by the owner of this object.
     """
-    with writing_to(store):
-        handle = _acquire(store)
-    try:
-        yield
-    finally:
-        _release(store / LEASE_FILE, handle)
+
+    def __init__(self, store: Path) -> None:
+        self._store = store
+        self.is_held = False
+
+    def writer(self) -> WriterInfo | None:
+        """Return the other run that is writing the store; None when there is none, or it is our own."""
+        return None if self.is_held else writer_of(self._store)
+
+    def check_free(self) -> None:
+        """Raise :class:`StoreBusyError` if another run is writing the store."""
+        if (writer := self.writer()) is not None:
+            raise _busy(self._store, writer)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Be the one run that writes the store.
+
+        Raises
+        ------
+        StoreBusyError
+            If another run is; it says which.
+        StoreError
+            If the store's folder cannot be written.
+        """
+        with writing_to(self._store):
+            handle = _acquire(self._store)
+        self.is_held = True
+        try:
+            yield
+        finally:
+            self.is_held = False
+            _release(self._store / LEASE_FILE, handle)
+
+    def sign_of_life(self) -> None:
+        """Tell machines on which the lock is not seen that the own run, if there is one, is alive."""
+        if not self.is_held:
+            return
+        try:
+            os.utime(self._store / LEASE_FILE)
+        except OSError:
+            return  # it is for others' convenience only
 
 
-def busy(store: Path, writer: WriterInfo) -> StoreBusyError:
+def _busy(store: Path, writer: WriterInfo) -> StoreBusyError:
     """Build the error that says who is writing."""
     return StoreBusyError(
         "this store is being written by another run",
@@ -122,14 +155,6 @@ def busy(store: Path, writer: WriterInfo) -> StoreBusyError:
         found=str(writer),
         hint="wait until it has ended, or stop it; nothing is encoded twice, and what is stored can be read",
     )
-
-
-def sign_of_life(store: Path) -> None:
-    """Tell machines on which the lock is not seen that the run is alive."""
-    try:
-        os.utime(store / LEASE_FILE)
-    except OSError:
-        return  # it is for others' convenience only
 
 
 def _acquire(store: Path) -> int:
@@ -141,14 +166,14 @@ def _acquire(store: Path) -> int:
             writer = _read(file)
             if writer is not None and _seems_alive(writer, file):
                 os.close(handle)
-                raise busy(store, writer)
+                raise _busy(store, writer)
         if locked is not False and _is_same_file(handle, file):
             _write(handle, WriterInfo.own())
             return handle
         os.close(handle)
         if attempt + 1 < _ATTEMPTS:
             time.sleep(_ATTEMPT_SECONDS)
-    raise busy(store, _read(file) or UNKNOWN_WRITER)
+    raise _busy(store, _read(file) or UNKNOWN_WRITER)
 
 
 def _release(file: Path, handle: int) -> None:

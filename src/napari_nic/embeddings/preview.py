@@ -9,6 +9,7 @@ import numpy as np
 import zarr
 
 from napari_nic.embeddings.layout import CODEC
+from napari_nic.errors import InvalidParameterError
 from napari_nic.grid import PatchGrid
 
 OME_VERSION = "0.5"
@@ -31,7 +32,18 @@ def write_preview(root: zarr.Group, rgb: np.ndarray, grid: PatchGrid, name: str)
         Tells where the picture lies on the slide.
     name : str
         What viewers call it.
+
+    Raises
+    ------
+    InvalidParameterError
+        If it is no such picture of the grid.
     """
+    if rgb.shape != (*grid.shape, 3) or rgb.dtype != np.uint8:
+        raise InvalidParameterError(
+            "the preview does not fit the grid",
+            expected=f"uint8 {(*grid.shape, 3)}",
+            found=f"{rgb.dtype} {rgb.shape}",
+        )
     levels = _pyramid(rgb)
     for index, level in enumerate(levels):
         _write_level(root, f"preview/{index}", np.moveaxis(level, -1, 0))

@@ -22,28 +22,18 @@ from typing import Literal, Self
 import numpy as np
 
 from napari_nic.disk import exclusive, writing_to
-from napari_nic.embeddings import checks, layout
+from napari_nic.embeddings import checks, layout, shards
 from napari_nic.embeddings.creating import create_store
 from napari_nic.embeddings.header import StoreHeader
-from napari_nic.embeddings.lease import WriterInfo, busy, sign_of_life, writer_of, writing_lease
+from napari_nic.embeddings.lease import Lease, WriterInfo
 from napari_nic.embeddings.paths import current_name
 from napari_nic.embeddings.preview import read_preview, write_preview
-from napari_nic.embeddings.shards import (
-    ShardBuffer,
-    ShardKey,
-    block_cells,
-    shard_blocks,
-    shard_of,
-    shards_touching,
-)
+from napari_nic.embeddings.state import StoreState
 from napari_nic.embeddings.stored import StoredCodes
-from napari_nic.errors import InvalidParameterError, StoreError, StoreMismatchError
+from napari_nic.errors import InvalidParameterError, StoreError
 from napari_nic.grid import PatchGrid
 from napari_nic.jobs import CancellationToken, checked
 from napari_nic.notebook import card
-
-BUFFER_BYTES = 256 * 2**20
-"""Unfinished shards beyond this are written and dropped, so that memory stays bounded."""
 
 
 class CompressedSlide:
@@ -63,15 +53,13 @@ class CompressedSlide:
         self.path = path
         self.writable = writable
         self._lock = threading.RLock()
-        self._leased = False
-        self._buffers: dict[ShardKey, ShardBuffer] = {}
+        self._lease = Lease(path)
         self._group = layout.open_group(path, writable=writable)
-        self.header, self._status, self._id = layout.read_description(self._group, path)
-        self._block_shape = layout.block_shape(*self.grid.shape)
+        self._state = StoreState(path, self._group)
+        self.header = self._state.header
         self.coverage = layout.read_flags(self._group, "coverage", self.grid.shape, path)
         self.coverage.setflags(write=False)
-        self._done = layout.read_flags(self._group, "done", self._block_shape, path)
-        self._failed = layout.read_failed(self._group, self.grid.shape, path)
+        self._buffers = shards.ShardBuffers(self.shape)
         self._stored = StoredCodes(path, self._group, self.shape)
 
     # -- making and opening ------------------------------------------------------------------------------
@@ -105,8 +93,8 @@ class CompressedSlide:
             If a run is writing the store that would be replaced.
         """
         path = Path(path)
-        if overwrite and (writer := writer_of(path)) is not None:
-            raise busy(path, writer)
+        if overwrite:
+            Lease(path).check_free()
         create_store(path, header, coverage, overwrite=overwrite)
         return cls(path, writable=True)
 
@@ -187,64 +175,40 @@ class CompressedSlide:
     def done(self) -> np.ndarray:
         """Blocks that are finished: ndarray of bool, (block_rows, block_cols); a copy."""
         with self._lock:
-            return self._done.copy()
+            return self._state.done.copy()
 
     @property
     def failed(self) -> np.ndarray:
         """Cells whose pixels could not be read: the next run tries again. (rows, cols) bool, a copy."""
         with self._lock:
-            return self._failed.copy()
+            return self._state.failed.copy()
 
     @property
     def is_complete(self) -> bool:
         """Whether every covered cell is encoded."""
         with self._lock:
-            return bool(self._done.all() and not self._failed.any())
+            return bool(self._state.done.all() and not self._state.failed.any())
 
     @property
     def status(self) -> str:
         """``"partial"`` or ``"complete"``, as the store itself says; set by :meth:`finish`."""
-        return self._status
+        return self._state.status
 
     def encoded(self) -> np.ndarray:
         """Cells whose codes are here: covered, readable, their block done; ndarray of bool, (rows, cols)."""
         with self._lock:
-            done = layout.cells_of_blocks(self._done, self.grid.shape)
-            return np.asarray(self.coverage & done & ~self._failed)
+            done = layout.cells_of_blocks(self._state.done, self.grid.shape)
+            return np.asarray(self.coverage & done & ~self._state.failed)
 
     def pending(self) -> np.ndarray:
         """Blocks still to do: not done, or with cells that failed; (block_rows, block_cols) bool."""
         with self._lock:
-            return np.asarray(~self._done | layout.blocks_with_cells(self._failed))
+            return np.asarray(~self._state.done | layout.blocks_with_cells(self._state.failed))
 
     def reload(self) -> None:
         """Learn what another process has finished since."""
         with self._lock:
-            done, failed = self._refresh()
-            self._take_over(done, failed)
-
-    def _take_over(self, done: np.ndarray, failed: np.ndarray) -> None:
-        """Learn the state of blocks on disk, but of those that wait in memory."""
-        ours = np.zeros(self._block_shape, bool)
-        for buffer in self._buffers.values():
-            for block in buffer.present if buffer.dirty else ():
-                ours[block] = True
-        self._done |= done
-        theirs = layout.cells_of_blocks(~ours, self.grid.shape)
-        self._failed = np.where(theirs, failed, self._failed)
-
-    def _refresh(self) -> tuple[np.ndarray, np.ndarray]:
-        """Read the status anew and return `done` and `failed` as they are on disk."""
-        group = layout.open_group(self.path)
-        _, self._status, store_id = layout.read_description(group, self.path)
-        if store_id != self._id:
-            raise StoreMismatchError(
-                "the store was replaced by another one while it was open",
-                path=self.path,
-                hint="open it again",
-            )
-        done = layout.read_flags(group, "done", self._block_shape, self.path)
-        return done, layout.read_failed(group, self.grid.shape, self.path)
+            self._state.take_over(*self._state.on_disk(), self._buffers.mark_unwritten())
 
     def check_slide(self, slide: checks.SlideLike) -> None:
         """Raise :class:`StoreMismatchError` unless the store was made from this slide."""
@@ -261,7 +225,7 @@ class CompressedSlide:
 
         Quick, and meant to be asked again: a run that was killed is forgotten at once.
         """
-        return None if self._leased else writer_of(self.path)
+        return self._lease.writer()
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -273,14 +237,10 @@ class CompressedSlide:
             If another run is, in this process or in another one; it says which.
         """
         self._require_writable()
-        with writing_lease(self.path):
-            self._leased = True
-            try:
-                layout.remove_half_files(self.path)
-                self.reload()  # what the run before has stored since we opened
-                yield
-            finally:
-                self._leased = False
+        with self._lease.writing():
+            layout.remove_half_files(self.path)
+            self.reload()  # what the run before has stored since we opened
+            yield
 
     # -- reading -----------------------------------------------------------------------------------------
 
@@ -314,10 +274,10 @@ class CompressedSlide:
         StoreError
             If the codes of a finished block cannot be read.
         """
-        rows, cols = _bounded(rows, self.grid.rows), _bounded(cols, self.grid.cols)
+        rows, cols = shards.bounded(rows, self.grid.rows), shards.bounded(cols, self.grid.cols)
         encoded = self.encoded()
         codes = np.zeros((rows.stop - rows.start, cols.stop - cols.start, self.code_size), np.float16)
-        for key in checked(shards_touching(rows, cols), token):
+        for key in checked(shards.shards_touching(rows, cols), token):
             # Locked for one shard only: a job that is paused at the checkpoint must hold nothing that the
             # window asks for.
             with self._lock:
@@ -352,22 +312,19 @@ class CompressedSlide:
         """
         self._require_writable()
         block = (block_row, block_col)
-        rows, cols = self._cells_of(block)
+        rows, cols = shards.block_cells(*block, self.grid.shape)
         lost = np.zeros(codes.shape[:2], bool) if failed is None else failed & self.coverage[rows, cols]
-        codes = self._checked(codes, rows, cols)
+        codes = checks.checked_codes(self.path, self.header, codes, self.coverage[rows, cols])
         codes[lost] = 0
-        key = shard_of(*block)
         with self._lock:
-            self._failed[rows, cols] = lost
-            if key not in self._buffers:
-                self._buffers[key] = ShardBuffer.empty(key, self.grid.shape, self.code_size)
-            self._buffers[key].put(block, rows, cols, codes)
-            self._done[block] = True
-            if self._done[shard_blocks(key)].all():
+            self._state.failed[rows, cols] = lost
+            key = self._buffers.put(block, codes)
+            self._state.done[block] = True
+            if self._state.done[shards.shard_blocks(key)].all():
                 self._write([key])
-            elif sum(buffer.codes.nbytes for buffer in self._buffers.values()) > BUFFER_BYTES:
-                self._write(list(self._buffers))
-                self._buffers.clear()
+            elif self._buffers.are_too_large():
+                self._write(self._buffers.keys())
+                self._buffers.drop(self._buffers.keys())
 
     def flush(self) -> None:
         """Write what is in memory: first the codes, then which blocks are done.
@@ -378,20 +335,18 @@ class CompressedSlide:
             If it cannot be written; the codes stay in memory, and the next call tries again.
         """
         self._require_writable()
-        if self._leased:
-            sign_of_life(self.path)
+        self._lease.sign_of_life()
         with self._lock:
-            dirty = [key for key, buffer in self._buffers.items() if buffer.dirty]
-            if dirty:
-                self._write(dirty)
+            if unwritten := self._buffers.unwritten():
+                self._write(unwritten)
 
     def finish(self) -> None:
         """Write what is in memory, and set the status to complete if every covered cell is encoded."""
         self.flush()
         with self._lock:
             self.reload()
-            if self.is_complete and self._status != layout.COMPLETE:
-                self._set_status(layout.COMPLETE)
+            if self.is_complete and self._state.status != layout.COMPLETE:
+                self._state.write_status(layout.COMPLETE)
 
     def write_preview(self, rgb: np.ndarray) -> None:
         """Store a picture of the codes, so that any OME-Zarr viewer shows something sensible.
@@ -401,92 +356,44 @@ class CompressedSlide:
         rgb : ndarray of uint8, (rows, cols, 3)
         """
         self._require_writable()
-        if rgb.shape != (*self.grid.shape, 3) or rgb.dtype != np.uint8:
-            raise InvalidParameterError(
-                "the preview does not fit the grid",
-                expected=f"uint8 {(*self.grid.shape, 3)}",
-                found=f"{rgb.dtype} {rgb.shape}",
-            )
         with self._lock, writing_to(self.path), exclusive(self.path):
             # Opened anew: another process may have changed the attributes since.
             group = layout.open_group(self.path, writable=True)
             write_preview(group, rgb, self.grid, self.slide_name)
 
-    def _write(self, keys: list[ShardKey]) -> None:
+    def _write(self, keys: list[shards.ShardKey]) -> None:
         """Write shards and then `done`, as one transaction; see the module's text."""
-        buffers = {key: self._buffers[key] for key in keys}
+        buffers = self._buffers.of(keys)
         with writing_to(self.path), exclusive(self.path):
-            stored, failed = self._refresh()
+            stored, failed = self._state.on_disk()
             for key, buffer in buffers.items():
                 self._merge(key, buffer, stored, failed)
             self._stored.write(buffers)
             for buffer in buffers.values():
                 for block in buffer.present:
                     stored[block] = True
-                    cells = self._cells_of(block)
-                    failed[cells] = self._failed[cells]
-            layout.write_failed(self._group, failed, self.path)
-            layout.writable_array(self._group, "done", self._block_shape, self.path)[:] = stored
+                    cells = shards.block_cells(*block, self.grid.shape)
+                    failed[cells] = self._state.failed[cells]
+            self._state.write(stored, failed)
         for buffer in buffers.values():
             buffer.dirty = False
-        self._take_over(stored, failed)
-        for key in buffers:
-            if self._done[shard_blocks(key)].all():
-                del self._buffers[key]
+        self._state.take_over(stored, failed, self._buffers.mark_unwritten())
+        self._buffers.drop([key for key in keys if self._state.done[shards.shard_blocks(key)].all()])
 
-    def _merge(self, key: ShardKey, buffer: ShardBuffer, stored: np.ndarray, failed: np.ndarray) -> None:
+    def _merge(
+        self, key: shards.ShardKey, buffer: shards.ShardBuffer, stored: np.ndarray, failed: np.ndarray
+    ) -> None:
         """Bring the blocks of a shard that are on disk but not in memory into the buffer."""
-        rows, cols = shard_blocks(key)
+        rows, cols = shards.shard_blocks(key)
         for offset in np.argwhere(stored[rows, cols]):
             block = (rows.start + int(offset[0]), cols.start + int(offset[1]))
-            cells = self._cells_of(block)
+            cells = shards.block_cells(*block, self.grid.shape)
             if block not in buffer.present and self.coverage[cells].any():
                 buffer.put(block, *cells, self._stored.read_shard(key, *cells))
-                self._failed[cells] = failed[cells]
-
-    def _set_status(self, status: str) -> None:
-        with writing_to(self.path), exclusive(self.path):
-            group = layout.open_group(self.path, writable=True)
-            description = layout.Description(self.header, status, self._id)
-            group.attrs[layout.ATTRIBUTES_KEY] = description.to_dict()
-        self._status = status
+                self._state.failed[cells] = failed[cells]
 
     def _require_writable(self) -> None:
         if not self.writable:
             raise StoreError(
                 "the store was opened for reading", path=self.path, hint="open it with mode='r+'"
             )
-
-    def _cells_of(self, block: tuple[int, int]) -> tuple[slice, slice]:
-        if not (0 <= block[0] < self._block_shape[0] and 0 <= block[1] < self._block_shape[1]):
-            raise InvalidParameterError(
-                "there is no such block", expected=f"below {self._block_shape}", found=f"{block}"
-            )
-        return block_cells(*block, self.grid.shape)
-
-    def _checked(self, codes: np.ndarray, rows: slice, cols: slice) -> np.ndarray:
-        """Return a float16 copy with zeros where there is no coverage; refuse what float16 cannot hold."""
-        expected = (rows.stop - rows.start, cols.stop - cols.start, self.code_size)
-        if codes.shape != expected:
-            raise InvalidParameterError(
-                "the codes do not fit the block", expected=f"{expected}", found=f"{codes.shape}"
-            )
-        with np.errstate(over="ignore"):
-            stored = codes.astype(np.float16)
-        stored[~self.coverage[rows, cols]] = 0
-        if not np.isfinite(stored).all():
-            raise StoreError(
-                f"encoder {self.header.encoder_name!r} gave codes that float16 cannot hold",
-                path=self.path,
-                expected=f"finite numbers within +-{np.finfo(np.float16).max:g}",
-                found=f"largest magnitude {np.abs(codes[self.coverage[rows, cols]]).max():g}",
-                hint="scale the encoder's output down",
-            )
-        return stored
-
-
-def _bounded(part: slice, size: int) -> slice:
-    start, stop, step = part.indices(size)
-    if step != 1:
-        raise InvalidParameterError("cells are read without a step", found=f"{part}")
-    return slice(start, max(start, stop))

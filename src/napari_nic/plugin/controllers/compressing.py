@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -26,32 +26,18 @@ from napari_nic.plugin.compress_options import CompressOptions
 from napari_nic.plugin.controllers.compress_label import label_of_new, label_of_store, planned_cells
 from napari_nic.plugin.controllers.compress_state import NO_TISSUE, PAINT_IT, CompressState, count_cells
 from napari_nic.plugin.controllers.consent import ask_trust
-from napari_nic.plugin.controllers.foreign_run import ForeignRun
 from napari_nic.plugin.controllers.session import Session
+from napari_nic.plugin.controllers.store_writing import Run, StoreWriting
 from napari_nic.plugin.controllers.tissue import TissueController
 from napari_nic.plugin.layers import tag_of, visible_region
 from napari_nic.plugin.legend import UM
-from napari_nic.plugin.worker import Callbacks, Job, Runner
+from napari_nic.plugin.worker import Callbacks, Runner
 from napari_nic.slides import Slide
 
 Region = Literal["visible", "whole"]
 
 REGION_SETTING = "region"
 CELLS = "tissue cells"
-
-
-@dataclass(eq=False)
-class _Run:
-    """A run that is on; it goes on when the user looks at another slide."""
-
-    slide: Slide
-    job: Job = field(init=False)
-    store: CompressedSlide | None = None
-    state: CompressState = field(default_factory=lambda: CompressState("running", "starting"))
-    whole: bool = False
-    overwrite: bool = False
-    again: bool | None = None
-    """Whether to start once more when it has ended, and then with or without replacing the store."""
 
 
 class CompressController:
@@ -78,8 +64,7 @@ class CompressController:
         self._tissue = tissue
         self._runner = runner
         self._encoders = EncoderCache()
-        self._run: _Run | None = None
-        self.foreign = ForeignRun(session)
+        self.writing = StoreWriting(session)
         self._at_rest = count_cells(session.store)  # of a slide that was opened before the dock
         session.slides_changed.connect(self._on_slides)
         session.slide_changed.connect(self.changed.emit)
@@ -91,8 +76,8 @@ class CompressController:
     @property
     def state(self) -> CompressState:
         """How far the session's slide is."""
-        run = self._run
-        return run.state if run is not None and run.slide is self.session.slide else self._at_rest
+        run = self.writing.own
+        return self._at_rest if run is None else run.state
 
     @property
     def region(self) -> Region:
@@ -106,28 +91,19 @@ class CompressController:
 
     def blocked(self) -> str:
         """Why no run of this slide can be started just now; empty when one can."""
-        slide, run = self.session.slide, self._run
+        slide = self.session.slide
         if slide is None:
             return "Open a slide first"
-        if run is not None and run.slide is slide:
-            return "This slide is being compressed: pause or cancel it"
-        if run is not None:
-            return f"{run.slide.name} is being compressed: wait, or choose it above and cancel"
-        if slide.pixel_size is None:
+        if self.writing.run is None and slide.pixel_size is None:
             return f"The {UM}/px of this slide is not known: enter it above"
-        if self.foreign.writer is not None:
-            return (
-                f"This slide is being compressed by {self.foreign.describe()}: what it stores is shown here"
-            )
-        return ""
+        return self.writing.why_busy()
 
     def follow(self) -> None:
         """Look whether another run writes the session's store, and take up what it has stored since."""
-        run = self._run
-        if run is not None and run.slide is self.session.slide:
+        if self.writing.own is not None:
             return
         before = self._at_rest.done
-        if self.foreign.look():
+        if self.writing.look():
             self._at_rest = count_cells(self.session.store)
             self.changed.emit()
             if self._at_rest.done != before:
@@ -185,7 +161,7 @@ class CompressController:
         whole : bool
             The whole slide this time, whatever region is chosen.
         """
-        if self._run is None:
+        if self.writing.run is None:
             self.session.look_again()
         self.follow()
         slide, store = self.session.slide, self.session.store
@@ -208,7 +184,7 @@ class CompressController:
             overwrite,
             *self._region_to_do(store, overwrite=overwrite, whole=whole),
         )
-        run = self._run = _Run(slide, whole=whole, overwrite=overwrite)
+        run = self.writing.run = Run(slide, whole=whole, overwrite=overwrite)
         run.state = replace(run.state, done=self._at_rest.done, total=self._at_rest.total)
         self.changed.emit()
         run.job = self._runner.start(
@@ -224,7 +200,7 @@ class CompressController:
 
     def load_ahead(self) -> None:
         """Load the chosen encoder while the user still looks at the slide; failing is told at the click."""
-        if self.session.slide is not None and self._run is None:
+        if self.session.slide is not None and self.writing.run is None:
             name, options = self.session.spec.name, self.options
             self._runner.start(
                 f"Loading encoder {name}",
@@ -234,7 +210,7 @@ class CompressController:
 
     def pause(self) -> None:
         """Pause the run of this slide, or let it go on."""
-        run = self._run
+        run = self.writing.run
         if run is None or run.state.phase == "stopping":
             return
         if run.state.phase in ("pausing", "paused"):
@@ -244,14 +220,14 @@ class CompressController:
             self._set(run, phase="pausing", rate=0.0, seconds_left=None)
             run.job.token.pause()
 
-    def _on_heard(self, run: _Run) -> None:
+    def _on_heard(self, run: Run) -> None:
         """Show a pause only now that the work waits."""
         if run.state.phase == "pausing" and run.job.token.paused:
             self._set(run, phase="paused")
 
     def cancel(self) -> None:
         """Stop the run; what is finished is kept."""
-        run = self._run
+        run = self.writing.run
         if run is not None:
             self._set(run, phase="stopping", stage="storing what is finished")
             run.job.cancel()
@@ -279,7 +255,7 @@ class CompressController:
         region = visible_region(corners, layer.downsample_factors[layer.data_level][:2], slide)
         return None if region.is_empty else region
 
-    def _on_report(self, run: _Run, report: object) -> None:
+    def _on_report(self, run: Run, report: object) -> None:
         shown = run.slide is self.session.slide
         if isinstance(report, Stage):
             self._set(run, stage=report.text)
@@ -298,7 +274,7 @@ class CompressController:
             if shown:
                 self.painted.emit(report.pictures)
 
-    def _on_ready(self, run: _Run, store: CompressedSlide, *, shown: bool) -> None:
+    def _on_ready(self, run: Run, store: CompressedSlide, *, shown: bool) -> None:
         run.store = store
         counts = count_cells(store)
         self._set(run, stage="compressing", done=counts.done, total=counts.total)
@@ -306,7 +282,7 @@ class CompressController:
             self.session.set_store(store)
             self.prepared.emit()
 
-    def _on_failed(self, run: _Run, error: Exception) -> None:
+    def _on_failed(self, run: Run, error: Exception) -> None:
         if isinstance(error, ConsentError):
             if ask_trust(self.session.asking, error):
                 self._again(run, overwrite=run.overwrite)
@@ -327,24 +303,24 @@ class CompressController:
             if folder is not None:
                 self.session.set_store_folder(folder, run.slide)
 
-    def _on_finished(self, run: _Run) -> None:
-        self._run = None
-        self.foreign.look()
+    def _on_finished(self, run: Run) -> None:
+        self.writing.run = None
+        self.writing.look()
         self._on_store()
         self.ended.emit()
         if run.again is not None:
             self._start_again(run, overwrite=run.again)
 
-    def _again(self, run: _Run, *, overwrite: bool) -> None:
+    def _again(self, run: Run, *, overwrite: bool) -> None:
         """Start a run once more that had to ask; now, or when it has ended."""
-        if self._run is run:
+        if self.writing.run is run:
             run.again = overwrite
         else:
             # While the dialog was open, the event loop went on and told that the run had ended.
             self._start_again(run, overwrite=overwrite)
 
-    def _start_again(self, run: _Run, *, overwrite: bool) -> None:
-        if run.slide is self.session.slide and self._run is None:
+    def _start_again(self, run: Run, *, overwrite: bool) -> None:
+        if run.slide is self.session.slide and self.writing.run is None:
             self._start(run.slide, overwrite=overwrite, whole=run.whole)
 
     # -- another tissue mask or other settings than the store was made with -------------------------------
@@ -371,7 +347,7 @@ class CompressController:
 
     def _on_slides(self) -> None:
         """Stop the run of a slide that was removed from the viewer."""
-        run = self._run
+        run = self.writing.run
         if run is not None and run.state.phase != "stopping" and run.slide not in self._slides_shown():
             self.cancel()
 
@@ -380,20 +356,15 @@ class CompressController:
         return [None if tag is None else tag.slide for tag in tags]
 
     def _on_store(self) -> None:
-        run, session = self._run, self.session
-        if (
-            run is not None
-            and run.store is not None
-            and run.slide is session.slide
-            and session.store is not run.store
-        ):
+        newer = self.writing.newer_store()
+        if newer is not None:
             # Back at the slide of the run: its own store knows what is finished but not yet written.
-            session.set_store(run.store)
+            self.session.set_store(newer)
             return
-        self.foreign.look()
-        self._at_rest = count_cells(session.store)
+        self.writing.look()
+        self._at_rest = count_cells(self.session.store)
         self.changed.emit()
 
-    def _set(self, run: _Run, **changes: Any) -> None:
+    def _set(self, run: Run, **changes: Any) -> None:
         run.state = replace(run.state, **changes)
         self.changed.emit()

@@ -142,7 +142,7 @@ class CompressSection(Section):
         if state.phase == "stopping" or (state.busy and state.total == 0):
             paused = f" ({state.phase})" if state.phase in PAUSES else ""
             return f"{state.stage[:1].upper()}{state.stage[1:]}...{paused}"
-        foreign = self._compressing.foreign.describe()
+        foreign = self._compressing.writing.describe_other()
         if foreign and not state.busy:
             done = f"{state.done:,} of {state.total:,} {CELLS} so far"
             return f"Being compressed by {foreign}: {done}"
