@@ -13,23 +13,18 @@ import numpy as np
 from napari_nic.embeddings.header import StoreHeader
 from napari_nic.embeddings.interchange.hdf5 import (
     attribute_names,
-    existing_file,
     has_datasets,
-    new_file,
-    read_coords,
+    open_table,
     read_count,
-    read_matrix,
     read_number,
-    write_rows,
+    write_table,
 )
 from napari_nic.embeddings.interchange.registry import Exporter, Importer
 from napari_nic.embeddings.interchange.table import (
-    HEADER_ATTRIBUTE,
     CodeTable,
     ForeignCodes,
     ImportHints,
-    header_from_text,
-    header_to_text,
+    header_attribute,
     named_header,
 )
 from napari_nic.embeddings.store import CompressedSlide
@@ -46,21 +41,22 @@ def write(store: CompressedSlide, path: Path, token: CancellationToken) -> None:
     height, width = header.slide_shape
     down_y, down_x = grid.downsample
     level_dim = (round(width / down_x), round(height / down_y))
-    with new_file(path) as file:
-        write_rows(file, "features", table.features, token, dtype=np.float32)
-        coords = file.create_dataset("coords", data=table.coords_xy)
-        coords.attrs.update(
-            {
-                "patch_size": grid.patch_px,
-                "patch_level": grid.level,
-                "downsample": (down_x, down_y),
-                "downsampled_level_dim": level_dim,
-                "level_dim": level_dim,
-                "name": readable(header.slide_name),
-                "save_path": readable(str(path.parent)),
-            }
-        )
-        file.attrs[HEADER_ATTRIBUTE] = header_to_text(header)
+    attributes = {
+        "patch_size": grid.patch_px,
+        "patch_level": grid.level,
+        "downsample": (down_x, down_y),
+        "downsampled_level_dim": level_dim,
+        "level_dim": level_dim,
+        "name": readable(header.slide_name),
+        "save_path": readable(str(path.parent)),
+    }
+    write_table(
+        path,
+        {"features": table.features, "coords": table.coords_xy},
+        {"coords": attributes, "/": header_attribute(header)},
+        token,
+        dtype=np.float32,
+    )
 
 
 def default_name(header: StoreHeader) -> Path:
@@ -81,9 +77,9 @@ def read(path: Path, hints: ImportHints, token: CancellationToken) -> ForeignCod
     Its extraction of features leaves the coordinates without their attributes: the side of the patches is
     then the distance of neighbours.
     """
-    with existing_file(path) as file:
-        header = header_from_text(file.attrs.get(HEADER_ATTRIBUTE), path)
-        attributes, corners = dict(file["coords"].attrs), read_coords(file, path, token)
+    with open_table(path) as file:
+        header = file.header()
+        attributes, corners = file.attributes("coords"), file.read_coords(token)
         pixel = header.grid.pixel_size if header else hints.pixel_size
         if pixel is None:
             raise StoreError(
@@ -99,7 +95,7 @@ def read(path: Path, hints: ImportHints, token: CancellationToken) -> ForeignCod
             side = _distance(corners, path)
             patch_size = round(side)
         return ForeignCodes(
-            features=read_matrix(file, "features", path, token),
+            features=file.read_features(token),
             corners_px=corners,
             patch_px=side,
             stride_px=side,

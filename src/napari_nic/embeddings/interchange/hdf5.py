@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ import h5py
 import numpy as np
 
 from napari_nic.disk import check_regular, replacing
-from napari_nic.embeddings.interchange.table import slabs
+from napari_nic.embeddings.header import StoreHeader
+from napari_nic.embeddings.interchange.table import HEADER_ATTRIBUTE, header_from_text, slabs
 from napari_nic.errors import NicError, StoreError
 from napari_nic.hdf5_files import check_hdf5
 from napari_nic.jobs import CancellationToken, checked
@@ -190,14 +192,81 @@ def read_count(attributes: Any, name: str, path: Path) -> int:
     return int(number)
 
 
-def write_rows(
-    file: h5py.File, name: str, table: np.ndarray, token: CancellationToken, *, dtype: Any = None
-) -> h5py.Dataset:
-    """Write a table as a dataset, converted to `dtype`, slab by slab with a checkpoint before each."""
-    dataset = file.create_dataset(name, table.shape, dtype or table.dtype)
-    for rows in checked(slabs(table), token):
-        dataset[rows] = table[rows]
-    return dataset
+def write_table(
+    path: Path,
+    table: Mapping[str, np.ndarray],
+    attributes: Mapping[str, Mapping[str, Any]],
+    token: CancellationToken,
+    *,
+    dtype: Any = None,
+) -> None:
+    """Write a table of patches: features first, then what goes with them.
+
+    Parameters
+    ----------
+    path : Path
+        Appears when it is whole.
+    table : mapping of str to ndarray
+        Datasets by name. The first is converted to `dtype` and written slab by slab.
+    attributes : mapping of str to mapping
+        By the dataset's name; of the file itself under ``"/"``.
+    token : CancellationToken
+        Asked before each slab.
+    dtype : dtype, optional
+    """
+    (features, rows), *others = table.items()
+    with new_file(path) as file:
+        dataset = file.create_dataset(features, rows.shape, dtype or rows.dtype)
+        for part in checked(slabs(rows), token):
+            dataset[part] = rows[part]
+        for name, values in others:
+            file.create_dataset(name, data=values)
+        for name, entries in attributes.items():
+            file[name].attrs.update(entries)
+
+
+@dataclass(frozen=True, eq=False)
+class TableFile:
+    """A table of patches that is open for reading; made by :func:`open_table`.
+
+    Attributes
+    ----------
+    file : h5py.File
+    path : Path
+    features : str
+        Name of the dataset of features; that of the places is ``coords``.
+    """
+
+    file: h5py.File
+    path: Path
+    features: str
+
+    def attributes(self, name: str = "/") -> dict[str, Any]:
+        """Attributes of a dataset, or of the file itself."""
+        return dict(self.file[name].attrs)
+
+    def header(self) -> StoreHeader | None:
+        """Our header, where the file is one of ours."""
+        return header_from_text(self.file.attrs.get(HEADER_ATTRIBUTE), self.path)
+
+    def read_features(self, token: CancellationToken) -> np.ndarray:
+        """Read the features (N, C); see :func:`read_matrix`."""
+        return read_matrix(self.file, self.features, self.path, token)
+
+    def read_coords(self, token: CancellationToken) -> np.ndarray:
+        """Read dataset `coords` (N, 2) of (x, y) and return float64 (y, x)."""
+        coords = read_matrix(self.file, "coords", self.path, token)
+        if coords.shape[1] != 2:
+            found = f"shape {coords.shape}"
+            raise StoreError("dataset 'coords' has not two columns", path=self.path, found=found)
+        return coords[:, ::-1].astype(np.float64)
+
+
+@contextmanager
+def open_table(path: Path, features: str = "features") -> Iterator[TableFile]:
+    """Open a table of patches; see :func:`existing_file`."""
+    with existing_file(path) as file:
+        yield TableFile(file, path, features)
 
 
 def read_matrix(file: h5py.File, name: str, path: Path, token: CancellationToken) -> np.ndarray:
@@ -238,11 +307,3 @@ def read_matrix(file: h5py.File, name: str, path: Path, token: CancellationToken
 def _links(name: str) -> list[str]:
     parts = name.split("/")
     return ["/".join(parts[: count + 1]) for count in range(len(parts))]
-
-
-def read_coords(file: h5py.File, path: Path, token: CancellationToken) -> np.ndarray:
-    """Read dataset `coords` (N, 2) of (x, y) and return float64 (y, x)."""
-    coords = read_matrix(file, "coords", path, token)
-    if coords.shape[1] != 2:
-        raise StoreError("dataset 'coords' has not two columns", path=path, found=f"shape {coords.shape}")
-    return coords[:, ::-1].astype(np.float64)

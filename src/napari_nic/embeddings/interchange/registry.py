@@ -15,12 +15,12 @@ from typing import Any
 
 from napari_nic.disk import writing_to
 from napari_nic.embeddings.header import StoreHeader
+from napari_nic.embeddings.interchange.building import build_store
 from napari_nic.embeddings.interchange.hdf5 import why_unreadable
 from napari_nic.embeddings.interchange.table import (
     SLAB_BYTES,
     ForeignCodes,
     ImportHints,
-    build_store,
     named_header,
 )
 from napari_nic.embeddings.layout import SUFFIX

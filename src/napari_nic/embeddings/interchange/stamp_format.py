@@ -8,23 +8,18 @@ import numpy as np
 
 from napari_nic.embeddings.header import StoreHeader
 from napari_nic.embeddings.interchange.hdf5 import (
-    existing_file,
     has_datasets,
-    new_file,
-    read_coords,
+    open_table,
     read_count,
-    read_matrix,
     read_number,
-    write_rows,
+    write_table,
 )
 from napari_nic.embeddings.interchange.registry import Exporter, Importer
 from napari_nic.embeddings.interchange.table import (
-    HEADER_ATTRIBUTE,
     CodeTable,
     ForeignCodes,
     ImportHints,
-    header_from_text,
-    header_to_text,
+    header_attribute,
     named_header,
 )
 from napari_nic.embeddings.store import CompressedSlide
@@ -42,21 +37,17 @@ def write(store: CompressedSlide, path: Path, token: CancellationToken) -> None:
     table, header = CodeTable.of(store, token), named_header(store)
     grid = header.grid
     pixel = np.array([grid.pixel_size.x, grid.pixel_size.y])
-    with new_file(path) as file:
-        write_rows(file, "feats", table.features, token)
-        file.create_dataset("coords", data=table.corners_px[:, ::-1] * pixel)
-        file.attrs.update(
-            {
-                "extractor": header.encoder_name,
-                "unit": "um",
-                "tile_size_um": grid.mpp * grid.patch_size,
-                "tile_size_px": grid.patch_size,
-                "stamp_version": FORMAT_VERSION,
-                "code_hash": header.software,
-                "feat_type": "tile",
-                HEADER_ATTRIBUTE: header_to_text(header),
-            }
-        )
+    attributes = {
+        "extractor": header.encoder_name,
+        "unit": "um",
+        "tile_size_um": grid.mpp * grid.patch_size,
+        "tile_size_px": grid.patch_size,
+        "stamp_version": FORMAT_VERSION,
+        "code_hash": header.software,
+        "feat_type": "tile",
+    }
+    rows = {"feats": table.features, "coords": table.corners_px[:, ::-1] * pixel}
+    write_table(path, rows, {"/": attributes | header_attribute(header)}, token)
 
 
 def default_name(header: StoreHeader) -> Path:
@@ -71,27 +62,26 @@ def recognises(path: Path) -> bool:
 
 def read(path: Path, hints: ImportHints, token: CancellationToken) -> ForeignCodes:
     """Read features; the pixel size is the one of the tiles unless the slide's is given."""
-    with existing_file(path) as file:
-        header = header_from_text(file.attrs.get(HEADER_ATTRIBUTE), path)
-        if file.attrs.get("unit", "um") != "um":
-            raise StoreError(
-                "coordinates in an unknown unit", path=path, expected="um", found=str(file.attrs["unit"])
-            )
-        tile_um = read_number(file.attrs, "tile_size_um", path)
-        tile_px = read_count(file.attrs, "tile_size_px", path)
+    with open_table(path, "feats") as file:
+        header, attributes = file.header(), file.attributes()
+        unit = attributes.get("unit", "um")
+        if unit != "um":
+            raise StoreError("coordinates in an unknown unit", path=path, expected="um", found=str(unit))
+        tile_um = read_number(attributes, "tile_size_um", path)
+        tile_px = read_count(attributes, "tile_size_px", path)
         tile_mpp = tile_um / tile_px
         if not MPP_MIN <= tile_mpp <= MPP_MAX:
             raise StoreError("tiles of a resolution that cannot be", path=path, found=f"{tile_mpp:g} um/px")
         pixel = header.grid.pixel_size if header else hints.pixel_size
         pixel = pixel or PixelSize(tile_mpp, tile_mpp, "stamp tile size")
         return ForeignCodes(
-            features=read_matrix(file, "feats", path, token),
-            corners_px=read_coords(file, path, token) / np.array([pixel.y, pixel.x]),
+            features=file.read_features(token),
+            corners_px=file.read_coords(token) / np.array([pixel.y, pixel.x]),
             patch_px=tile_um / pixel.mean,
             stride_px=tile_um / pixel.mean,
             patch_size=tile_px,
             pixel_size=pixel,
-            encoder_name=str(file.attrs.get("extractor", "unknown")),
+            encoder_name=str(attributes.get("extractor", "unknown")),
             header=header,
             off_grid="STAMP rounds the side of its tiles up to whole pixels, so that they lie at another "
             "distance than the file states; such files cannot be laid on one grid yet",

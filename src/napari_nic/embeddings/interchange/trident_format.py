@@ -14,23 +14,18 @@ import numpy as np
 from napari_nic.embeddings.header import StoreHeader
 from napari_nic.embeddings.interchange.hdf5 import (
     attribute_names,
-    existing_file,
     has_datasets,
-    new_file,
-    read_coords,
+    open_table,
     read_count,
-    read_matrix,
     read_number,
-    write_rows,
+    write_table,
 )
 from napari_nic.embeddings.interchange.registry import Exporter, Importer
 from napari_nic.embeddings.interchange.table import (
-    HEADER_ATTRIBUTE,
     CodeTable,
     ForeignCodes,
     ImportHints,
-    header_from_text,
-    header_to_text,
+    header_attribute,
     magnification_of,
     named_header,
     pixel_size_from_magnification,
@@ -45,12 +40,13 @@ def write(store: CompressedSlide, path: Path, token: CancellationToken) -> None:
     """Write features and coordinates of the encoded cells."""
     table, header = CodeTable.of(store, token), named_header(store)
     place = {"name": readable(header.slide_name), "savetodir": readable(str(path.parent))}
-    with new_file(path) as file:
-        features = write_rows(file, "features", table.features, token, dtype=np.float32)
-        features.attrs.update(place | {"encoder": header.encoder_name})
-        coords = file.create_dataset("coords", data=table.coords_xy)
-        coords.attrs.update(place | _geometry(header))
-        file.attrs[HEADER_ATTRIBUTE] = header_to_text(header)
+    attributes = {
+        "features": place | {"encoder": header.encoder_name},
+        "coords": place | _geometry(header),
+        "/": header_attribute(header),
+    }
+    rows = {"features": table.features, "coords": table.coords_xy}
+    write_table(path, rows, attributes, token, dtype=np.float32)
 
 
 def _geometry(header: StoreHeader) -> dict[str, Any]:
@@ -85,8 +81,8 @@ def recognises(path: Path) -> bool:
 
 def read(path: Path, hints: ImportHints, token: CancellationToken) -> ForeignCodes:
     """Read features, and the grid from the coordinates' attributes."""
-    with existing_file(path) as file:
-        attributes = dict(file["coords"].attrs)
+    with open_table(path) as file:
+        attributes = file.attributes("coords")
         patch_size = read_count(attributes, "patch_size", path)
         patch_px = read_number(attributes, "patch_size_level0", path)
         overlap = read_number(attributes, "overlap", path, 0.0)
@@ -100,16 +96,16 @@ def read(path: Path, hints: ImportHints, token: CancellationToken) -> ForeignCod
                 read_count(attributes, "level0_width", path),
             )
         return ForeignCodes(
-            features=read_matrix(file, "features", path, token),
-            corners_px=read_coords(file, path, token),
+            features=file.read_features(token),
+            corners_px=file.read_coords(token),
             patch_px=patch_px,
             stride_px=patch_px * (patch_size - overlap) / patch_size,
             patch_size=patch_size,
             pixel_size=pixel,
-            encoder_name=str(file["features"].attrs.get("encoder", "unknown")),
+            encoder_name=str(file.attributes("features").get("encoder", "unknown")),
             slide_name=str(attributes["name"]) if "name" in attributes else None,
             slide_shape=shape,
-            header=header_from_text(file.attrs.get(HEADER_ATTRIBUTE), path),
+            header=file.header(),
             off_grid=_why_off_grid(overlap, patch_px * overlap / patch_size),
         )
 
