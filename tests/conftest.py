@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import cv2
@@ -70,6 +71,20 @@ def write_tiff(
                 **options,
             )
     return path
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Generator[None, None, None]:
+    """Leave no OpenGL context current in the main thread.
+
+    A window that is never shown leaves one of vispy's. Whichever thread collects garbage next deletes it;
+    when that is another one, Qt still holds it as the main thread's, and crashes at the program's end.
+    """
+    qt = sys.modules.get("qtpy.QtGui")
+    context = None if qt is None else qt.QOpenGLContext.currentContext()
+    if context is not None:
+        context.doneCurrent()
+    return (yield)
 
 
 @pytest.fixture(scope="session")
