@@ -166,3 +166,14 @@ def test_other_names_are_attribute_errors() -> None:
         _ = module.no_such_thing
     assert old_names.today("napari_nic.slides") is None
     assert "compress" in dir(napari_nic)
+
+
+def test_what_an_update_leaves_of_a_folder_is_no_package(tmp_path):
+    (tmp_path / "compress" / "__pycache__").mkdir(parents=True)
+    program = (
+        f"import napari_nic; napari_nic.__path__.append({str(tmp_path)!r})\n"
+        "from napari_nic.compress import GridOptions; print(GridOptions.__module__)"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)  # noqa: S603
+    assert (done.stdout, done.stderr) == ("napari_nic.pipeline.prepare\n", "")

@@ -163,7 +163,11 @@ class EarlierNames:
 
 
 def install() -> None:
-    """Let earlier names of modules be found, after all that are there."""
+    """Let earlier names of modules be found.
+
+    Before all others: what an update leaves of a folder that is no longer there (``__pycache__``) would be
+    taken for a package without contents.
+    """
     finders: list[Any] = sys.meta_path
     if EarlierNames not in finders:
-        finders.append(EarlierNames)
+        finders.insert(0, EarlierNames)
