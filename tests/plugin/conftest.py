@@ -98,6 +98,8 @@ class Answers:
         self.chosen_scene: int | None = None
         self.leave: Leaving = "cancel"
         self.saved_to: Path | None = None
+        self.waited_for: list[Slide] = []
+        self.patient = True
 
     def tell_error(self, error: Exception) -> None:
         self.errors.append(error)
@@ -132,6 +134,10 @@ class Answers:
     def save_to(self, title: str, start: Path) -> Path | None:
         self.questions.append(f"{title}: {start.name}")
         return self.saved_to
+
+    def wait_for_overview(self, slide: Slide) -> bool:
+        self.waited_for.append(slide)
+        return self.patient
 
 
 @pytest.fixture

@@ -208,6 +208,18 @@ def test_table_opens_slides_without_a_model(desk, slide_file, answers):
     cohort.close()
 
 
+def test_a_slide_that_is_not_waited_for_is_not_shown(desk, slide_file, answers):
+    table = slide_file.parent / "cohort.csv"
+    table.write_text(f"slide,label\n{slide_file.name},x\n")
+    browser = CohortController(lambda: desk)
+    browser.open(table)
+    answers.patient = False
+    browser.show(browser.listing.slides[0])
+    assert len(answers.waited_for) == 1
+    assert not desk.session.slide_layers
+    assert not answers.errors
+
+
 def test_what_is_no_cohort_is_told(desk, answers, tmp_path):
     cohort = CohortController(lambda: desk)
     cohort.open(tmp_path)

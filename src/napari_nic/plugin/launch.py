@@ -91,11 +91,13 @@ def open_viewer(request: ViewRequest, *, show: bool = True) -> tuple[napari.View
     import napari
 
     from napari_nic.plugin.widgets.docking import NIC, open_dock
+    from napari_nic.plugin.widgets.first_look import is_ready
     from napari_nic.plugin.widgets.nic_dock import NicDock
 
     viewer = napari.Viewer(title="napari-nic", show=show)
     for layer in (layer for layers in opened for layer in layers):
-        _add(viewer, layer)
+        if is_ready(layer, viewer.window._qt_window):
+            _add(viewer, layer)
     dock = open_dock(viewer, NicDock, NIC)
     for path, found in annotations:
         _add_annotations(viewer, found, dock.session.slide, path)
@@ -244,6 +246,10 @@ class Unattended:
     def save_to(self, title: str, start: Path) -> Path | None:  # noqa: ARG002 - as above
         """Nowhere."""
         return None
+
+    def wait_for_overview(self, slide: Slide) -> bool:  # noqa: ARG002 - as above
+        """It is made when it is looked at."""
+        return True
 
 
 def _open(path: Path, request: ViewRequest) -> list[LayerData]:

@@ -57,12 +57,15 @@ class LayerTag:
         For an overlay its kind, for annotations their file.
     asked : bool
         Whether the user was asked for the slide's um/px already.
+    twin : Slide, optional
+        For a slide, the same one as the layer shows it: what cannot be read is hatched.
     """
 
     kind: Literal["slide", "overlay", "annotations", "tissue"]
     slide: Slide | None = None
     name: str = ""
     asked: bool = False
+    twin: Slide | None = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         # napari copies metadata when a layer is duplicated; an open file cannot be copied.
@@ -122,7 +125,7 @@ def slide_layer(slide: Slide) -> LayerData:
         # The slide keeps what it decoded, within bounds, and lets it go at its end. napari's cache would keep
         # it once more: up to a quarter of the machine's memory, for as long as the program runs.
         "cache": False,
-        "metadata": {METADATA_KEY: LayerTag("slide", slide, slide.name)},
+        "metadata": {METADATA_KEY: LayerTag("slide", slide, slide.name, twin=shown)},
         **frame(pixel_of(slide)),
     }
     return levels, options, "image"

@@ -46,14 +46,29 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
 
 
 def read_slide(path: Path) -> list[LayerData]:
-    """Open a slide as a layer; a remembered um/px is applied.
+    """Open a slide as a layer; a remembered um/px is applied. No layer if the user cancelled.
 
     Raises
     ------
     NicError
         What :func:`napari_nic.slides.open_slide` raises.
     """
-    return [slide_layer(open_remembered(path, Settings()))]
+    layer = slide_layer(open_remembered(path, Settings()))
+    return [layer] if _may_be_added(layer) else []
+
+
+def _may_be_added(layer: LayerData) -> bool:
+    if not has_window():
+        return True
+    from napari_nic.plugin.widgets.dialogs import napari_window
+    from napari_nic.plugin.widgets.first_look import is_ready
+
+    return is_ready(layer, napari_window())
+
+
+def read_compressed(path: Path) -> list[LayerData]:
+    """Open a compressed slide, see :func:`~napari_nic.plugin.opening.read_store`."""
+    return [layer for layer in read_store(path) if _may_be_added(layer)]
 
 
 def read_annotation_file(path: Path) -> list[LayerData]:
@@ -180,7 +195,7 @@ def current_slide() -> Slide | None:
 def _reader_of(path: Path) -> Callable[[Path], list[LayerData]] | None:
     name = path.name.lower()
     if name.endswith(STORE_SUFFIX):
-        return read_store
+        return read_compressed
     if (path / CARD_FILE).is_file():
         return read_models
     if (path / PLAN_FILE).is_file():

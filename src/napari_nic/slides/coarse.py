@@ -6,12 +6,14 @@ more pixels than the screen has: in a pyramid of steps of 4 that would be up to 
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
 
 from napari_nic.geometry import RegionPx
+from napari_nic.jobs import Progress
 from napari_nic.slides.cache import TileCache
 from napari_nic.slides.compose import compose, compose_stored
 from napari_nic.slides.model import Level, Rgb, RgbArray
@@ -62,6 +64,36 @@ class CoarserLevels:
     def read(self, index: int, region: RegionPx) -> RgbArray:
         """Return a region of computed level `index` (0 is half the base), (height, width, 3)."""
         return compose(self.levels[index], region, partial(self._block, index), self._background)
+
+    def iter_fill(self) -> Generator[Progress, None, None]:
+        """Make the whole of the coarsest levels, as far as there is room to keep them.
+
+        Then a look from afar takes no time. Each block is made right after the four that it is made of, which
+        are still kept then: the base is read once.
+
+        Yields
+        ------
+        Progress
+            After each block of the first halving.
+        """
+        if not self.levels:
+            return
+        rows, cols = self.levels[-1].tile_grid
+        total = math.prod(self.levels[0].tile_grid)
+        places = itertools.product(range(rows), range(cols))
+        made = itertools.chain.from_iterable(self._filling(len(self.levels) - 1, *place) for place in places)
+        for done, _ in enumerate(made, 1):
+            yield Progress(done, total, "making an overview", "blocks")
+
+    def _filling(self, index: int, row: int, col: int) -> Iterator[None]:
+        if index:
+            rows, cols = self.levels[index - 1].tile_grid
+            for y, x in itertools.product((2 * row, 2 * row + 1), (2 * col, 2 * col + 1)):
+                if y < rows and x < cols:
+                    yield from self._filling(index - 1, y, x)
+        self._block(index, row, col)
+        if not index:
+            yield
 
     def clear(self) -> None:
         """Let all blocks go."""

@@ -50,3 +50,7 @@ class Asking(Protocol):
     def save_to(self, title: str, start: Path) -> Path | None:
         """Ask for an annotation file to write; None when cancelled."""
         ...
+
+    def wait_for_overview(self, slide: Slide) -> bool:
+        """Make ready what is seen of a slide from afar; False if the user would not wait."""
+        ...

@@ -10,7 +10,7 @@ from psygnal import Signal
 
 from napari_nic.cohorts import ListedSlide, Listing, read_listing
 from napari_nic.embeddings import CompressedSlide
-from napari_nic.errors import NicError
+from napari_nic.errors import CancelledError, NicError
 from napari_nic.plugin.controllers.cohort_slides import codes_layer_of, layer_of, look_at, store_of
 from napari_nic.plugin.controllers.models import ModelController
 from napari_nic.plugin.controllers.overlays import KINDS, MODEL_KINDS, Kind, OverlayController
@@ -130,6 +130,8 @@ class CohortController:
             desk.session.select(layer)
             if store is not None:
                 desk.session.open_store(store)
+        except CancelledError:
+            return
         except NicError as error:
             desk.session.asking.tell_error(error)
             return

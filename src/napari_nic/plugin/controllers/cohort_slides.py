@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from napari_nic.cohorts import ListedSlide
 from napari_nic.embeddings import CompressedSlide
-from napari_nic.errors import SlideNotFoundError
+from napari_nic.errors import CancelledError, SlideNotFoundError
 from napari_nic.plugin.controllers.looking import show_alone
 from napari_nic.plugin.controllers.session import Session
-from napari_nic.plugin.layers import slide_layer, tag_of
+from napari_nic.plugin.layers import METADATA_KEY, slide_layer, tag_of
 from napari_nic.plugin.opening import open_remembered, read_store, slide_beside
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ def layer_of(listed: ListedSlide, session: Session) -> Layer | None:
     ------
     SlideNotFoundError
         If neither the slide nor its codes are there.
+    CancelledError
+        If the user would not wait for its overview.
     NicError
         If the slide cannot be opened.
     """
@@ -57,6 +59,9 @@ def layer_of(listed: ListedSlide, session: Session) -> Layer | None:
     if slide is None:
         return None
     data, options, _ = slide_layer(slide)
+    twin = options["metadata"][METADATA_KEY].twin
+    if not session.asking.wait_for_overview(twin):
+        raise CancelledError("the slide is not shown: it was not waited for", path=slide.path)
     return session.viewer.add_image(data, **options)
 
 

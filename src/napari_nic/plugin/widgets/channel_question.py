@@ -11,6 +11,7 @@ from napari_nic.plugin.controllers.channels import ChannelChooser
 from napari_nic.plugin.layers import slide_layer
 from napari_nic.plugin.settings import Settings
 from napari_nic.plugin.widgets.dialogs import Dialogs, napari_window
+from napari_nic.plugin.widgets.first_look import is_ready
 from napari_nic.slides import Slide
 
 
@@ -33,8 +34,9 @@ def _choose(path: Path) -> None:
         return
 
     def show(slide: Slide) -> None:
-        data, options, _ = slide_layer(slide)
-        viewer.add_image(data, **options)
+        layer = slide_layer(slide)
+        if is_ready(layer, napari_window()):
+            viewer.add_image(layer[0], **layer[1])
 
     parent = napari_window()
     if parent is not None:

@@ -102,6 +102,12 @@ class Dialogs:
         suffix = ".xml" if "xml" in chosen else ".geojson"
         return Path(path) if known_suffix(path) else Path(path + suffix)
 
+    def wait_for_overview(self, slide: Slide) -> bool:
+        """Show a bar while it is made."""
+        from napari_nic.plugin.widgets.first_look import wait_for_overview
+
+        return wait_for_overview(slide, self._parent)
+
 
 def show_error(error: Exception, parent: QWidget | None) -> None:
     """Show an error in a dialog and wait until it is read."""
