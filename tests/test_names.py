@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import ast
 import os
+from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
 
 import pytest
 
+import napari_nic
 from napari_nic.errors import StoreError
-from napari_nic.names import check_apart, exists, known_suffix, safe_name, same_file_key, slide_stem
+from napari_nic.names import (
+    OUTPUT_SUFFIXES,
+    check_apart,
+    exists,
+    known_suffix,
+    safe_name,
+    same_file_key,
+    slide_stem,
+)
 from napari_nic.slides import slide_suffixes
 
 TCGA = "TCGA-3C-AAAU-01Z-00-DX1.2F52DD63-7476-4E85-B7C6-E06092DB6CC1"
@@ -129,3 +140,31 @@ def test_different_places_pass(tmp_path):
 
 def test_a_name_that_no_file_system_takes_is_not_there():
     assert not exists(Path("x" * 4000))
+
+
+SETS = {
+    *("slides/kinds.py", "slides/readers/openslide.py", "encoders/external/importing.py"),
+    *("cli/files.py", "demo/sample.py", "synthetic/cohorts/writing.py"),
+}
+"""Where other things are listed: the files that a slide is made of, or that one call writes; networks."""
+
+
+def listed(tree: ast.AST) -> Iterator[list[str]]:
+    """Suffixes that a source lists side by side."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Tuple | ast.List | ast.Set | ast.Dict):
+            parts = node.keys if isinstance(node, ast.Dict) else node.elts
+            texts = [part.value for part in parts if isinstance(part, ast.Constant)]
+            yield [text for text in texts if isinstance(text, str) and text in OUTPUT_SUFFIXES]
+
+
+def test_suffixes_are_listed_in_one_place():
+    root = Path(napari_nic.__file__).parent
+    found = {
+        file.relative_to(root).as_posix(): suffixes
+        for file in sorted(root.rglob("*.py"))
+        for suffixes in listed(ast.parse(file.read_text("utf-8")))
+        if len(suffixes) > 1
+    }
+    assert {name: suffixes for name, suffixes in found.items() if name not in SETS | {"names.py"}} == {}
+    assert "names.py" in found, "else nothing was looked for"

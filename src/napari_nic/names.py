@@ -18,32 +18,91 @@ from napari_nic.errors import StoreError
 STORE_SUFFIX = ".nic.zarr"
 PATCHES_SUFFIX = ".patches.zarr"
 
-SLIDE_SUFFIXES = (
-    *(".ome.tif", ".ome.tiff", ".ome.btf", ".ome.tf2", ".ome.tf8", ".ome.zarr", ".zarr"),
-    *(
-        ".svs",
-        ".tif",
-        ".tiff",
-        ".btf",
-        ".tf2",
-        ".tf8",
-        ".ndpi",
-        ".ndpis",
-        ".scn",
-        ".mrxs",
-        ".bif",
-        ".svslide",
+ZARR_FILES = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
+"""One of them makes a folder a part of a Zarr hierarchy."""
+
+READER_SUFFIXES = {
+    "tiff": (".svs", ".ndpi", ".scn", ".tif", ".tiff", ".btf", ".tf8", ".qptiff"),
+    "openslide": (
+        *(".mrxs", ".bif", ".dcm", ".vms", ".vmu", ".svslide"),
+        *(".svs", ".ndpi", ".scn", ".tif", ".tiff"),
     ),
-    *(".vms", ".vmu", ".qptiff", ".afi", ".vsi", ".dcm", ".dicom", ".czi", ".isyntax", ".i2syntax"),
-    *(".lif", ".json", ".png", ".jpg", ".jpeg", ".jp2", ".j2k", ".bmp", ".webp", ".gif"),
+    "wsidicom": (".dcm",),
+    "czi": (".czi",),
+    "isyntax": (".isyntax",),
+    "omezarr": (".zarr",),
+    "plain": (".png", ".jpg", ".jpeg"),
+    "tiffslide": (".svs", ".tif", ".tiff"),
+}
+"""Of slides, by the reader that opens them. What is in a file decides, not its name."""
+
+SCANNER_FILES = {
+    ".kfb": "a KFBio slide",
+    ".sdpc": "a TEKSQRAY slide",
+    ".tmap": "a UNIC slide",
+    ".mds": "a Motic slide",
+    ".mdsx": "a Motic slide",
+    ".ets": "the pixels of an Olympus VSI slide",
+    ".i2syntax": "a Philips i2Syntax slide",
+}
+"""Of slides that no reader opens."""
+
+MICROSCOPE_FILES = {
+    ".zvi": "a Zeiss ZVI picture",
+    ".oib": "an Olympus OIB picture",
+    ".oir": "an Olympus OIR picture",
+    ".lif": "a Leica LIF collection",
+    ".nd2": "a Nikon ND2 picture",
+    ".ims": "an Imaris picture",
+    ".dzi": "a Deep Zoom picture",
+    ".szi": "a Smart Zoom picture",
+    ".jpx": "a JPEG 2000 picture",
+}
+"""Of pictures that no reader opens, and other programs may."""
+
+TOLD_SUFFIXES = (".afi", ".ndpis", ".vsi", *SCANNER_FILES)
+"""Of files that stand for slides and that only slide programs know: no reader is there for them, and the
+refusal says what to open or do instead. Pictures of microscopes are not among them: others may read them."""
+
+DICOM_SUFFIXES = (".dcm", ".dicom")
+
+TILE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+"""Of small pictures to learn from."""
+
+SLIDE_SUFFIXES = tuple(
+    dict.fromkeys(
+        (
+            *(".ome.tif", ".ome.tiff", ".ome.btf", ".ome.tf2", ".ome.tf8", ".ome.zarr"),
+            *(suffix for suffixes in READER_SUFFIXES.values() for suffix in suffixes),
+            *(*TOLD_SUFFIXES, *DICOM_SUFFIXES),
+            *(".tf2", ".lif", ".json", ".jp2", ".j2k", ".bmp", ".webp", ".gif"),
+        )
+    )
 )
 """Of files and folders that may be slides, whether or not a reader is there for them; ``.json`` are recipes
 of slides that are painted when they are looked at."""
 
-FEATURE_SUFFIXES = ("_features.npy", ".npy", ".npz", ".h5", ".hdf5", ".pt", ".pth")
+ARRAY_SUFFIXES = ("_features.npy", ".npy")
+HDF5_SUFFIXES = (".h5", ".hdf5")
+FEATURE_SUFFIXES = (*ARRAY_SUFFIXES, ".npz", *HDF5_SUFFIXES, ".pt", ".pth")
 """Of other programs' files of codes."""
 
-TEXT_SUFFIXES = (".geojson.gz", ".geojson", ".json", ".xml", ".csv", ".tsv", ".txt")
+KERAS_SUFFIXES = (*HDF5_SUFFIXES, ".keras")
+
+ANNOTATION_SUFFIXES = {
+    "geojson": (".geojson", ".json"),
+    "asap": (".xml",),
+    "imagescope": (".xml", ".annotations"),
+}
+"""Of annotations, by format; the first one is used for new files."""
+
+CLAIMED_ANNOTATIONS = tuple(
+    sorted({suffix for suffixes in ANNOTATION_SUFFIXES.values() for suffix in suffixes} - {".json"})
+)
+"""Of files that are annotations by their name alone; a ``.json`` may be anything."""
+
+TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
+TEXT_SUFFIXES = (".geojson.gz", ".geojson", ".json", ".xml", *TABLE_SUFFIXES)
 
 _OTHER_SUFFIXES = (".svg", ".pdf", ".html", ".md", ".xls", ".xlsx", ".ods", ".parquet", ".zip", ".tar", ".gz")
 
@@ -67,6 +126,11 @@ _RESERVED = frozenset(
 """Devices on Windows, with any suffix."""
 
 K = TypeVar("K", bound=Hashable)
+
+
+def patterns(suffixes: Iterable[str]) -> str:
+    """Write suffixes as file dialogs want them: ``"*.svs *.tif"``."""
+    return " ".join(f"*{suffix}" for suffix in suffixes)
 
 
 def known_suffix(name: str, suffixes: Sequence[str] = OUTPUT_SUFFIXES) -> str:
@@ -210,10 +274,6 @@ def check_apart(targets: Mapping[K, Path | Iterable[Path]]) -> None:
                     path=target,
                     hint="do them one after the other with different --out, or rename one of them",
                 )
-
-
-ZARR_FILES = ("zarr.json", ".zgroup", ".zarray")
-"""One of them makes a folder a part of a Zarr hierarchy."""
 
 
 def check_target(target: Path, inputs: Iterable[Path] = ()) -> None:

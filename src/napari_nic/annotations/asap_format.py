@@ -20,6 +20,7 @@ from napari_nic.annotations.colors import RGB, UNCLASSIFIED, from_hex, to_hex
 from napari_nic.annotations.model import Annotation, AnnotationSet, Kind
 from napari_nic.annotations.registry import AnnotationFormat
 from napari_nic.annotations.xml_stream import Numbers, clean_text, need, parse, root_tag
+from napari_nic.names import ANNOTATION_SUFFIXES
 from napari_nic.wording import counted, was_were
 
 NO_GROUP = "None"
@@ -266,4 +267,4 @@ def _points(geometry: shapely.Geometry) -> list[tuple[float, float]]:
     return [(float(point[0]), float(point[1])) for point in geometry.coords]
 
 
-FORMAT = AnnotationFormat("ASAP XML", (".xml",), recognises, read, write)
+FORMAT = AnnotationFormat("ASAP XML", ANNOTATION_SUFFIXES["asap"], recognises, read, write)

@@ -23,6 +23,7 @@ from napari_nic.annotations.geojson_writing import write
 from napari_nic.annotations.model import AnnotationSet, Kind
 from napari_nic.annotations.registry import AnnotationFormat
 from napari_nic.errors import AnnotationError
+from napari_nic.names import ANNOTATION_SUFFIXES
 from napari_nic.wording import counted, was_were
 
 MAX_BYTES = 2**30
@@ -301,4 +302,4 @@ def _is_byte(value: Any) -> bool:
     return isinstance(value, int | float) and 0 <= value <= 255
 
 
-FORMAT = AnnotationFormat("QuPath GeoJSON", (".geojson", ".json"), recognises, read, write)
+FORMAT = AnnotationFormat("QuPath GeoJSON", ANNOTATION_SUFFIXES["geojson"], recognises, read, write)

@@ -18,6 +18,7 @@ from napari_nic.annotations.colors import RGB, UNCLASSIFIED
 from napari_nic.annotations.model import Annotation, AnnotationSet, Kind
 from napari_nic.annotations.registry import AnnotationFormat
 from napari_nic.annotations.xml_stream import Numbers, parse, root_tag
+from napari_nic.names import ANNOTATION_SUFFIXES
 from napari_nic.wording import counted, was_were
 
 _KIND_OF_TYPE: dict[str, Kind] = {
@@ -201,4 +202,4 @@ def _ellipse(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     return [(float(x), float(y)) for x, y in ring]
 
 
-FORMAT = AnnotationFormat("Aperio ImageScope XML", (".xml", ".annotations"), recognises, read)
+FORMAT = AnnotationFormat("Aperio ImageScope XML", ANNOTATION_SUFFIXES["imagescope"], recognises, read)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from napari_nic.cli import arguments
 from napari_nic.cli.console import Console
+from napari_nic.names import KERAS_SUFFIXES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from napari_nic.encoders.external.settings import GivePatches
     from napari_nic.patches import TileFolder
 
-KERAS_SUFFIXES = (".h5", ".hdf5", ".keras")
 LEAST_PATCHES = 1024
 
 DESCRIPTION = """\

@@ -11,10 +11,10 @@ from pathlib import Path
 from napari_nic.embeddings import find_stores
 from napari_nic.embeddings.layout import SUFFIX
 from napari_nic.errors import InvalidParameterError
-from napari_nic.names import exists, has_suffix, slide_stem, without_suffix
+from napari_nic.names import ARRAY_SUFFIXES, HDF5_SUFFIXES, exists, has_suffix, slide_stem, without_suffix
 from napari_nic.slides import slide_suffixes
 
-FOREIGN_ENDINGS = (".h5", ".hdf5", "_features.npy", ".npy")
+FOREIGN_ENDINGS = (*HDF5_SUFFIXES, *ARRAY_SUFFIXES)
 """Of other programs' files: TRIDENT, CLAM and STAMP; NIC."""
 
 FOREIGN_FOLDERS = ("", "h5_files")

@@ -21,6 +21,7 @@ import zarr
 from zarr.storage import LocalStore
 
 from napari_nic.errors import InvalidParameterError, StoreError
+from napari_nic.names import PATCHES_SUFFIX
 from napari_nic.patches.records import PatchOrigin, StoreRecord
 from napari_nic.patches.splits import split_by_group
 from napari_nic.patches.writing import (
@@ -28,7 +29,6 @@ from napari_nic.patches.writing import (
     COLUMNS,
     NO_LABEL,
     SCHEMA_VERSION,
-    SUFFIX,
     zarr_attributes,
 )
 
@@ -217,7 +217,7 @@ def _read_record(path: Path) -> StoreRecord:
         raise StoreError(
             "this is not a patch store",
             path=path,
-            expected=f"a folder *{SUFFIX} (Zarr v3) with an attribute {ATTRIBUTES_KEY!r}",
+            expected=f"a folder *{PATCHES_SUFFIX} (Zarr v3) with an attribute {ATTRIBUTES_KEY!r}",
             found="a file" if path.is_file() else "no such attribute",
         )
     if data.get("schema") != SCHEMA_VERSION:

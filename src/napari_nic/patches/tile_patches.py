@@ -13,9 +13,10 @@ import numpy as np
 
 from napari_nic.errors import InvalidParameterError, UnreadableSlideError
 from napari_nic.grid import MPP_TOLERANCE
+from napari_nic.names import TILE_SUFFIXES
 from napari_nic.patches.cuts import NO_CLASS, NO_TISSUE, Source, SourceCut
 from napari_nic.patches.records import PatchOrigin
-from napari_nic.patches.tiles import TILE_SUFFIXES, Tile, TileFolder, load_tile, mask_of, tile_files
+from napari_nic.patches.tiles import Tile, TileFolder, load_tile, mask_of, tile_files
 from napari_nic.patches.tileset import GLASS, INSIDE, MASK_CLASSES, OUTSIDE
 from napari_nic.patches.writing import PatchPiece
 

@@ -12,10 +12,10 @@ import numpy as np
 
 from napari_nic.errors import InvalidParameterError
 from napari_nic.grid import MPP_TOLERANCE
+from napari_nic.names import TILE_SUFFIXES
 from napari_nic.patches.splits import split_by_group
 from napari_nic.telling import LeftOut, tell
 
-TILE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 MASK_FOLDER = "masks"
 MASK_LEVEL = 128
 """Masks are saved as pictures, some of them as JPEG: brighter than the middle is inside."""

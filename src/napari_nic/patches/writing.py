@@ -15,9 +15,9 @@ from zarr.storage import LocalStore
 
 from napari_nic.disk import replacing_folder
 from napari_nic.errors import InvalidParameterError, StoreError
+from napari_nic.names import PATCHES_SUFFIX
 from napari_nic.patches.records import PatchOrigin, StoreRecord
 
-SUFFIX = ".patches.zarr"
 ATTRIBUTES_KEY = "napari_nic_patches"
 SCHEMA_VERSION = 1
 """Raised when a store of this version cannot be read by the previous one."""
@@ -182,8 +182,10 @@ def writing_patches(path: Path, size: int, *, overwrite: bool = False) -> Iterat
 
 
 def _check_free(path: Path, *, overwrite: bool) -> None:
-    if not path.name.endswith(SUFFIX):
-        raise StoreError("a patch store is named by its ending", path=path, expected=f"a name like x{SUFFIX}")
+    if not path.name.endswith(PATCHES_SUFFIX):
+        raise StoreError(
+            "a patch store is named by its ending", path=path, expected=f"a name like x{PATCHES_SUFFIX}"
+        )
     if not path.exists() and not path.is_symlink():
         return
     if not overwrite:

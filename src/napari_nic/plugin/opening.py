@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari_nic.errors import ChannelsError, NicError
-from napari_nic.names import STORE_SUFFIX
+from napari_nic.names import STORE_SUFFIX, ZARR_FILES
 from napari_nic.plugin.layers import LayerData, overlay_layer, slide_layer
 from napari_nic.plugin.settings import Settings
 from napari_nic.slides import Slide, choice_options, open_slide, slide_suffixes, told_suffixes
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 COLOR_SETTING = "color"
 """Setting: ``"srgb"`` applies a slide's colour profile, ``"raw"`` leaves its pixels alone."""
-
-ZARR_FILES = ("zarr.json", ".zattrs")
 
 
 def is_slide(path: Path) -> bool:

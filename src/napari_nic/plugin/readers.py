@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_nic.errors import ChannelsError, NicError
-from napari_nic.names import STORE_SUFFIX
+from napari_nic.names import CLAIMED_ANNOTATIONS, STORE_SUFFIX
 from napari_nic.plugin.layers import METADATA_KEY, LayerData, slide_layer, tag_of
 from napari_nic.plugin.model_news import MODEL_NEWS
 from napari_nic.plugin.opening import is_slide, open_remembered, read_store
@@ -18,8 +18,6 @@ from napari_nic.slides import Slide
 
 if TYPE_CHECKING:
     from napari_nic.plugin.annotation_jobs import ReadFile
-
-ANNOTATION_SUFFIXES = (".geojson", ".xml", ".annotations")
 
 CARD_FILE, PLAN_FILE = "model.json", "plan.json"
 """What tells the folder of a model bundle, and that of a training."""
@@ -200,7 +198,7 @@ def _reader_of(path: Path) -> Callable[[Path], list[LayerData]] | None:
         return read_models
     if (path / PLAN_FILE).is_file():
         return read_cohort_folder
-    if name.endswith(ANNOTATION_SUFFIXES) and not path.is_dir():
+    if name.endswith(CLAIMED_ANNOTATIONS) and not path.is_dir():
         return read_annotation_file
     return read_slide if is_slide(path) else None
 

@@ -16,6 +16,7 @@ from napari_nic.disk import write_text
 from napari_nic.encoders.store import user_encoders_folder
 from napari_nic.errors import WeightsError
 from napari_nic.jobs import CancellationToken, Progress
+from napari_nic.names import PATCHES_SUFFIX
 from napari_nic.patches import TileFolder
 from napari_nic.pipeline.run import usable_cores
 from napari_nic.plugin.low_priority import at_low_priority
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from napari_nic.training.recipe import TrainRecipe
     from napari_nic.training.sets import TrainingSet
 
-STORE_SUFFIX = ".patches.zarr"
 
 MEASURE_EVERY = 50
 """Steps between validations, which paint the pictures, and between checkpoints: some seconds on one core."""
@@ -212,7 +212,7 @@ def named_sets(form: TrainForm) -> list[TrainingSet]:
 
 def is_store(path: Path) -> bool:
     """Whether a path names a patch store and not a folder of tiles."""
-    return path.name.endswith(STORE_SUFFIX)
+    return path.name.endswith(PATCHES_SUFFIX)
 
 
 def _options(form: TrainForm) -> TrainOptions:

@@ -11,12 +11,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_nic.names import SLIDE_SUFFIXES, TEXT_SUFFIXES
+from napari_nic.names import (
+    DICOM_SUFFIXES,
+    MICROSCOPE_FILES,
+    SCANNER_FILES,
+    SLIDE_SUFFIXES,
+    TEXT_SUFFIXES,
+    ZARR_FILES,
+)
 
 HEAD_BYTES = 4096
 """Enough for every mark below."""
 
-ZARR_FILES = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 EXPORT_HINT = "convert it to OME-TIFF or OME-Zarr, for instance with QuPath or bioformats2raw"
 _SAVE_HINT = "save it as PNG or as tiled TIFF"
@@ -180,7 +186,7 @@ def _by_name(path: Path, head: bytes) -> FileKind | None:
             problem="an Olympus VSI slide (its pixels lie in a folder beside it), which cannot be read",
             hint=EXPORT_HINT,
         )
-    if suffix in (".dcm", ".dicom") and not _has_dicom_mark(head):
+    if suffix in DICOM_SUFFIXES and not _has_dicom_mark(head):
         return FileKind(
             problem="no DICOM file: the mark DICM is missing", hint="copy it again from where it came"
         )
@@ -190,30 +196,7 @@ def _by_name(path: Path, head: bytes) -> FileKind | None:
     return None
 
 
-_SCANNER_SUFFIXES = {
-    ".kfb": "a KFBio slide",
-    ".sdpc": "a TEKSQRAY slide",
-    ".tmap": "a UNIC slide",
-    ".mds": "a Motic slide",
-    ".mdsx": "a Motic slide",
-    ".ets": "the pixels of an Olympus VSI slide",
-    ".i2syntax": "a Philips i2Syntax slide",
-}
-_FOREIGN_SUFFIXES = _SCANNER_SUFFIXES | {
-    ".zvi": "a Zeiss ZVI picture",
-    ".oib": "an Olympus OIB picture",
-    ".oir": "an Olympus OIR picture",
-    ".lif": "a Leica LIF collection",
-    ".nd2": "a Nikon ND2 picture",
-    ".ims": "an Imaris picture",
-    ".dzi": "a Deep Zoom picture",
-    ".szi": "a Smart Zoom picture",
-    ".jpx": "a JPEG 2000 picture",
-}
-
-TOLD_SUFFIXES = (".afi", ".ndpis", ".vsi", *_SCANNER_SUFFIXES)
-"""Of files that stand for slides and that only slide programs know: no reader is there for them, and the
-refusal says what to open or do instead. Pictures of microscopes are not among them: others may read them."""
+_FOREIGN_SUFFIXES = SCANNER_FILES | MICROSCOPE_FILES
 
 
 # -- by the first bytes ------------------------------------------------------------------------------------

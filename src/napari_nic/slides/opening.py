@@ -18,10 +18,11 @@ from napari_nic.errors import (
     UnreadableSlideError,
     UnsupportedPixelsError,
 )
+from napari_nic.names import READER_SUFFIXES, TOLD_SUFFIXES
 from napari_nic.registry import Registry
 from napari_nic.slides.channels import show_channels
 from napari_nic.slides.color import is_srgb
-from napari_nic.slides.kinds import TOLD_SUFFIXES, FileKind, identify
+from napari_nic.slides.kinds import FileKind, identify
 from napari_nic.slides.level_check import drop_other_pictures
 from napari_nic.slides.model import Channel, ChannelSource, OpenSource, Selection, SlideSource
 from napari_nic.slides.slide import Slide
@@ -73,37 +74,23 @@ def register_reader(
     _KINDS[name] = kinds
 
 
-register_reader(
-    "tiff",
-    "napari_nic.slides.readers.tiff:open_tiff",
-    (".svs", ".ndpi", ".scn", ".tif", ".tiff", ".btf", ".tf8", ".qptiff"),
-    ("tiff",),
-    selects=True,
-)
-register_reader(
-    "openslide",
-    "napari_nic.slides.readers.openslide:open_openslide",
-    (".mrxs", ".bif", ".dcm", ".vms", ".vmu", ".svslide", ".svs", ".ndpi", ".scn", ".tif", ".tiff"),
-    ("mirax", "dicom", "vms", "sakura", "tiff"),
-)
-register_reader(
-    "wsidicom",
-    "napari_nic.slides.readers.wsidicom:open_wsidicom",
-    (".dcm",),
-    ("dicom",),
-    selects=True,
-)
-register_reader("czi", "napari_nic.slides.readers.czi:open_czi", (".czi",), ("czi",), selects=True)
-register_reader("isyntax", "napari_nic.slides.readers.isyntax:open_isyntax", (".isyntax",), ("isyntax",))
-register_reader(
-    "omezarr", "napari_nic.slides.readers.omezarr:open_omezarr", (".zarr",), ("zarr",), selects=True
-)
-register_reader(
-    "plain", "napari_nic.slides.readers.plain:open_plain", (".png", ".jpg", ".jpeg"), ("png", "jpeg")
-)
-register_reader(
-    "tiffslide", "napari_nic.slides.readers.tiffslide:open_tiffslide", (".svs", ".tif", ".tiff"), ()
-)
+for _name, _kinds in (
+    ("tiff", ("tiff",)),
+    ("openslide", ("mirax", "dicom", "vms", "sakura", "tiff")),
+    ("wsidicom", ("dicom",)),
+    ("czi", ("czi",)),
+    ("isyntax", ("isyntax",)),
+    ("omezarr", ("zarr",)),
+    ("plain", ("png", "jpeg")),
+    ("tiffslide", ()),
+):
+    register_reader(
+        _name,
+        f"napari_nic.slides.readers.{_name}:open_{_name}",
+        READER_SUFFIXES[_name],
+        _kinds,
+        selects=_name in ("tiff", "wsidicom", "czi", "omezarr"),
+    )
 
 
 def slide_suffixes() -> tuple[str, ...]:

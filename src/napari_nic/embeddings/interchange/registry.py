@@ -27,7 +27,7 @@ from napari_nic.embeddings.layout import SUFFIX
 from napari_nic.embeddings.store import CompressedSlide
 from napari_nic.errors import StoreError
 from napari_nic.jobs import CancellationToken, checked
-from napari_nic.names import exists, has_suffix, is_folder, known_suffix
+from napari_nic.names import HDF5_SUFFIXES, exists, has_suffix, is_folder, known_suffix
 from napari_nic.registry import Registry
 
 
@@ -257,7 +257,7 @@ def _recognise(path: Path) -> str:
     for name in IMPORTERS:
         if IMPORTERS.get(name).recognises(path):
             return name
-    found = why_unreadable(path) if has_suffix(path, ".h5", ".hdf5") else ""
+    found = why_unreadable(path) if has_suffix(path, *HDF5_SUFFIXES) else ""
     if found:
         raise StoreError(
             "no HDF5 file that can be read, though it is called so",

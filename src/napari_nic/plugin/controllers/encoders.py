@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from psygnal import Signal
 
 from napari_nic.encoders import EncoderSpec, import_keras
+from napari_nic.encoders.external.importing import ARCHITECTURES
 from napari_nic.encoders.store import (
     SPEC_FILE,
     TIMM_PREFIX,
@@ -20,6 +21,7 @@ from napari_nic.encoders.store import (
 )
 from napari_nic.errors import ConsentError, InvalidParameterError
 from napari_nic.jobs import CancellationToken
+from napari_nic.names import KERAS_SUFFIXES
 from napari_nic.plugin.controllers.consent import ask_trust
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.encoder_news import ENCODER_NEWS
@@ -34,8 +36,7 @@ _NOT_IN_NAMES = re.compile(r"[^\w.+-]+")
 _DOT = "   "
 
 
-KERAS_SUFFIXES = (".h5", ".hdf5", ".keras")
-MODEL_SUFFIXES = (".safetensors", ".pt", ".ts", ".pt2", ".onnx")
+MODEL_SUFFIXES = (".safetensors", *ARCHITECTURES)
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,13 @@ from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QComboBox, QFileDialog, QPushButton
 
 from napari_nic.annotations import UNCLASSIFIED, AnnotationSet
+from napari_nic.names import CLAIMED_ANNOTATIONS, patterns
 from napari_nic.plugin.controllers.annotating import AnnotationController
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.widgets.colour_bar import Swatches
 from napari_nic.plugin.widgets.rows import Section, narrow_combo, quiet_label, row, set_enabled
 
-OPEN_FILTER = "Annotations (*.geojson *.json *.xml *.annotations);;All files (*)"
+OPEN_FILTER = f"Annotations ({patterns((*CLAIMED_ANNOTATIONS, '.json'))});;All files (*)"
 
 NO_ANNOTATIONS = "Open annotations first, or draw them in a new shapes layer"
 NO_FILE = "Nothing of this slide was opened from a file"

@@ -9,6 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QLineEdit, QPushButton, QVBoxLayout
 
 from napari_nic.cohorts import ListedSlide
+from napari_nic.names import TABLE_SUFFIXES, patterns
 from napari_nic.plugin.controllers.cohort import CohortController, Desk
 from napari_nic.plugin.widgets.dock_base import MARGIN, SIDE_MARGIN, WIDTH, ClosingDock, silence
 from napari_nic.plugin.widgets.docking import NIC, open_dock, plain_viewer
@@ -122,7 +123,7 @@ class CohortDock(ClosingDock):
 
     def _open_table(self) -> None:
         chosen, _ = QFileDialog.getOpenFileName(
-            self, "Table of a cohort", "", "Tables (*.csv *.tsv *.txt);;All files (*)"
+            self, "Table of a cohort", "", f"Tables ({patterns(TABLE_SUFFIXES)});;All files (*)"
         )
         if chosen:
             self.cohort.open(Path(chosen))

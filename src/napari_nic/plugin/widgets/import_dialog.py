@@ -17,7 +17,8 @@ from qtpy.QtWidgets import (
 
 from napari_nic.encoders.store import TIMM_PREFIX
 from napari_nic.geometry import MPP_MAX
-from napari_nic.plugin.controllers.encoders import KERAS_SUFFIXES, MODEL_SUFFIXES, ImportRequest, name_for
+from napari_nic.names import KERAS_SUFFIXES, patterns
+from napari_nic.plugin.controllers.encoders import MODEL_SUFFIXES, ImportRequest, name_for
 from napari_nic.plugin.legend import UM
 from napari_nic.plugin.widgets.rows import quiet_label, row
 
@@ -67,8 +68,9 @@ class ImportDialog(QDialog):
         self._refresh()
 
     def _build_sources(self) -> None:
-        patterns = " ".join(f"*{suffix}" for suffix in (*KERAS_SUFFIXES, *MODEL_SUFFIXES))
-        self.file = FileEdit(mode="r", filter=f"Encoders ({patterns});;All files (*)")
+        self.file = FileEdit(
+            mode="r", filter=f"Encoders ({patterns((*KERAS_SUFFIXES, *MODEL_SUFFIXES))});;All files (*)"
+        )
         self.file.line_edit.value = ""
         self.model = QLineEdit()
         self.model.setToolTip(TIMM_HELP)

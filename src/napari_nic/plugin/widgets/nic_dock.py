@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QFileDialog, QWidget
 
+from napari_nic.names import patterns
 from napari_nic.plugin.controllers.annotating import AnnotationController
 from napari_nic.plugin.controllers.compressing import CompressController
 from napari_nic.plugin.controllers.encoders import EncoderController
@@ -123,11 +124,9 @@ class NicDock(ClosingDock):
     # -- what needs the window ---------------------------------------------------------------------------
 
     def _open_slide(self) -> None:
-        patterns = " ".join(f"*{suffix}" for suffix in (*slide_suffixes(), ".dcm"))
+        slides = patterns(slide_suffixes())
         start = str(self.session.settings.get(FOLDER_SETTING, ""))
-        path, _ = QFileDialog.getOpenFileName(
-            self, "Open slide", start, f"Slides ({patterns});;All files (*)"
-        )
+        path, _ = QFileDialog.getOpenFileName(self, "Open slide", start, f"Slides ({slides});;All files (*)")
         if path:
             self.session.settings.set(FOLDER_SETTING, str(Path(path).parent))
             self._viewer.open(path, plugin=PLUGIN)

@@ -6,9 +6,9 @@ from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QDoubleSpinBox, QLineEdit, QPushButton, QRadioButton, QSpinBox, QWidget
 
 from napari_nic.geometry import MPP_MAX, MPP_MIN
+from napari_nic.names import PATCHES_SUFFIX
 from napari_nic.plugin.controllers.training import TrainController
 from napari_nic.plugin.legend import UM
-from napari_nic.plugin.train_job import STORE_SUFFIX
 from napari_nic.plugin.widgets.glyphs import GlyphButton
 from napari_nic.plugin.widgets.rows import Section, narrow_combo, quiet_label, row, set_enabled
 
@@ -111,7 +111,7 @@ class TrainFormSection(Section):
         self.source.setText(self._training.describe_source())
         self.source.setToolTip("\n".join(form.paths) if tiles else "")
         self.add_row.setVisible(tiles)
-        folders = any(not path.endswith(STORE_SUFFIX) for path in form.paths)
+        folders = any(not path.endswith(PATCHES_SUFFIX) for path in form.paths)
         self.mpp_row.setVisible(tiles and folders)
         self._show_values()
         self.method.setToolTip(METHOD_HELP.get(form.method, ""))

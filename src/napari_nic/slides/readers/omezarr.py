@@ -20,6 +20,7 @@ from napari_nic.errors import (
     UnreadableSlideError,
     UnsupportedPixelsError,
 )
+from napari_nic.names import ZARR_FILES
 from napari_nic.slides.levels import build_levels
 from napari_nic.slides.model import (
     WHITE,
@@ -33,7 +34,6 @@ from napari_nic.slides.model import (
 )
 from napari_nic.slides.readers.omezarr_channels import channels_of, is_color
 from napari_nic.slides.readers.omezarr_metadata import (
-    METADATA_NAMES,
     Multiscale,
     open_multiscale,
 )
@@ -202,7 +202,7 @@ def open_omezarr(path: Path, selection: Selection | None = None) -> SlideSource 
     """
     if not path.is_dir():
         raise UnreadableSlideError("a file, not an OME-Zarr folder")
-    if not any((path / name).is_file() for name in METADATA_NAMES):
+    if not any((path / name).is_file() for name in ZARR_FILES):
         raise UnreadableSlideError("a folder without Zarr metadata")
     selection = selection or Selection()
     picture = open_multiscale(path, selection.scene)
@@ -256,9 +256,9 @@ def _block(chunk: int) -> int:
 def _files_of(path: Path, coarsest: zarr.Array[Any]) -> Iterator[Path]:
     """Yield the metadata, and chunks of the coarsest level, which stand for the picture."""
     for folder in (path, *sorted(child for child in path.iterdir() if child.is_dir())):
-        yield from (folder / name for name in METADATA_NAMES if (folder / name).is_file())
+        yield from (folder / name for name in ZARR_FILES if (folder / name).is_file())
     folder = Path(coarsest.store.root) / coarsest.path  # type: ignore[attr-defined]  # a LocalStore
-    chunks = sorted(file for file in folder.rglob("*") if file.is_file() and file.name not in METADATA_NAMES)
+    chunks = sorted(file for file in folder.rglob("*") if file.is_file() and file.name not in ZARR_FILES)
     yield from chunks[:_MAX_FINGERPRINT_CHUNKS]
 
 

@@ -14,12 +14,12 @@ import zarr.errors
 
 from napari_nic.disk import check_regular
 from napari_nic.errors import ChannelsError, DamagedSlideError, UnreadableSlideError, UnsupportedPixelsError
+from napari_nic.names import ZARR_FILES
 from napari_nic.slides.levels import downsample_of, is_same_picture
 from napari_nic.slides.model import PixelSizeClaim
 from napari_nic.slides.pixel_size import um_of_unit
 from napari_nic.slides.readers.checked_store import CheckedStore
 
-METADATA_NAMES = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
 _STORE_KEYS = ("napari_nic", "napari_nic_patches")  # by which our own rooms mark what they write
 _MAX_METADATA_BYTES = 2**26
 _MAX_LEVELS, _MAX_SERIES = 64, 4096
@@ -118,7 +118,7 @@ def _open_group(folder: Path) -> zarr.Group:
 
 def _check_files(folder: Path) -> None:
     """Refuse metadata that are no files, or larger than any metadata."""
-    for name in METADATA_NAMES:
+    for name in ZARR_FILES:
         file = folder / name
         check_regular(file, DamagedSlideError)
         if file.is_file() and file.stat().st_size > _MAX_METADATA_BYTES:
@@ -214,7 +214,7 @@ def _series_names(path: Path, ome: Mapping[str, Any]) -> Iterator[str]:
     if "bioformats2raw.layout" not in ome:
         return
     listed: object = None
-    if any((path / "OME" / name).is_file() for name in METADATA_NAMES):
+    if any((path / "OME" / name).is_file() for name in ZARR_FILES):
         _check_files(path / "OME")
         try:
             listed = _ome(zarr.open_group(CheckedStore(path / "OME"), mode="r")).get("series")
@@ -225,7 +225,7 @@ def _series_names(path: Path, ome: Mapping[str, Any]) -> Iterator[str]:
         folder = path / str(name)
         if not isinstance(name, str) or ".." in Path(name).parts or Path(name).is_absolute():
             raise UnreadableSlideError(f"the Zarr metadata name a picture {name!r}", hint=_COPY_AGAIN)
-        if any((folder / file).is_file() for file in METADATA_NAMES):
+        if any((folder / file).is_file() for file in ZARR_FILES):
             if "multiscales" in _ome(_open_group(folder)):
                 yield name
         elif isinstance(listed, list):
