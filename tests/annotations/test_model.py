@@ -6,7 +6,7 @@ import pytest
 import shapely
 
 from napari_nic.annotations import UNCLASSIFIED, Annotation, AnnotationSet, label_colors
-from napari_nic.annotations.colors import FURTHER, PALETTE, from_hex, to_hex
+from napari_nic.colors import FURTHER, PALETTE, from_hex, to_hex
 
 
 def _shape(label, kind="polygon"):

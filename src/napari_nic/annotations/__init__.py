@@ -1,7 +1,7 @@
 """Annotations of slides: others' formats, areas on the grid, agreement with maps."""
 
 from napari_nic.annotations.agreement import Agreement, agreement
-from napari_nic.annotations.colors import RGB, UNCLASSIFIED, label_colors
+from napari_nic.annotations.colors import UNCLASSIFIED, label_colors
 from napari_nic.annotations.model import Annotation, AnnotationSet
 from napari_nic.annotations.raster import covered_share, rasterise
 from napari_nic.annotations.registry import (
@@ -10,6 +10,7 @@ from napari_nic.annotations.registry import (
     writable_formats,
     write_annotations,
 )
+from napari_nic.colors import RGB
 
 __all__ = [
     "FORMATS",

@@ -16,10 +16,11 @@ from xml.sax.saxutils import quoteattr
 import shapely
 
 from napari_nic.annotations.building import Drawn, build
-from napari_nic.annotations.colors import RGB, UNCLASSIFIED, from_hex, to_hex
+from napari_nic.annotations.colors import UNCLASSIFIED
 from napari_nic.annotations.model import Annotation, AnnotationSet, Kind
 from napari_nic.annotations.registry import AnnotationFormat
 from napari_nic.annotations.xml_stream import Numbers, clean_text, need, parse, root_tag
+from napari_nic.colors import RGB, from_hex, to_hex
 from napari_nic.names import ANNOTATION_SUFFIXES
 from napari_nic.wording import counted, was_were
 

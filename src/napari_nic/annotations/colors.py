@@ -6,47 +6,33 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-RGB = tuple[int, int, int]
+from napari_nic.colors import (
+    BLUE,
+    FURTHER,
+    GREEN,
+    ORANGE,
+    PALETTE,
+    PURPLE,
+    RGB,
+    SKY,
+    VERMILION,
+    YELLOW,
+    from_packed,
+)
 
 UNCLASSIFIED = "unclassified"
 """Label of a shape without a class ("None" in ASAP)."""
 
 UNCLASSIFIED_COLOR: RGB = (160, 160, 160)
 
-PALETTE: tuple[RGB, ...] = (
-    (230, 159, 0),
-    (86, 180, 233),
-    (0, 158, 115),
-    (240, 228, 66),
-    (0, 114, 178),
-    (213, 94, 0),
-    (204, 121, 167),
-)
-"""Okabe and Ito, "Color Universal Design" (2008), safe for colour-blind eyes; black is left out."""
-
-FURTHER: tuple[RGB, ...] = (
-    (51, 34, 136),
-    (136, 34, 85),
-    (68, 170, 153),
-    (153, 153, 51),
-    (221, 204, 119),
-    (136, 204, 238),
-    (17, 119, 51),
-    (170, 68, 153),
-)
-"""Paul Tol's "muted" scheme (SRON/EPS/TN/09-002), for more labels than :data:`PALETTE` has colours."""
-
-
-_ORANGE, _SKY, _GREEN, _YELLOW, _BLUE, _VERMILION, _PURPLE = PALETTE
-
 COMMON: tuple[tuple[tuple[str, ...], RGB], ...] = (
-    (("tumo", "malign", "cancer", "carcinom", "lesion", "metasta"), _VERMILION),
-    (("benign", "normal", "healthy"), _GREEN),
-    (("stroma",), _ORANGE),
-    (("necro",), _PURPLE),
-    (("lymph", "inflam", "immun"), _SKY),
-    (("tissue",), _BLUE),
-    (("roi", "region", "mark"), _YELLOW),
+    (("tumo", "malign", "cancer", "carcinom", "lesion", "metasta"), VERMILION),
+    (("benign", "normal", "healthy"), GREEN),
+    (("stroma",), ORANGE),
+    (("necro",), PURPLE),
+    (("lymph", "inflam", "immun"), SKY),
+    (("tissue",), BLUE),
+    (("roi", "region", "mark"), YELLOW),
 )
 """Parts of frequent labels and their colours, so that these look alike in every set."""
 
@@ -108,25 +94,3 @@ def _own_color(label: str) -> RGB:
 def _hash(text: str) -> int:
     # Python's own hash differs between runs.
     return int.from_bytes(hashlib.sha256(text.encode(errors="surrogatepass")).digest()[:4], "big")
-
-
-def to_hex(color: RGB) -> str:
-    """``#RRGGBB``."""
-    return "#{:02X}{:02X}{:02X}".format(*color)
-
-
-def from_hex(text: str | None) -> RGB | None:
-    """Inverse of :func:`to_hex`; None where it is no colour."""
-    digits = (text or "").removeprefix("#")
-    if len(digits) != 6:
-        return None
-    try:
-        value = int(digits, 16)
-    except ValueError:
-        return None
-    return from_packed(value)
-
-
-def from_packed(value: int) -> RGB:
-    """Unpack 0xRRGGBB; bits above (alpha, sign) are ignored."""
-    return (value >> 16) & 0xFF, (value >> 8) & 0xFF, value & 0xFF

@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from napari_nic.annotations.building import Drawn, build, malformed
-from napari_nic.annotations.colors import RGB, UNCLASSIFIED, from_hex, from_packed
+from napari_nic.annotations.colors import UNCLASSIFIED
 from napari_nic.annotations.foreign import CONVERT, name_of_json
 from napari_nic.annotations.geojson_writing import write
 from napari_nic.annotations.model import AnnotationSet, Kind
 from napari_nic.annotations.registry import AnnotationFormat
+from napari_nic.colors import RGB, from_hex, from_packed
 from napari_nic.errors import AnnotationError
 from napari_nic.names import ANNOTATION_SUFFIXES
 from napari_nic.wording import counted, was_were

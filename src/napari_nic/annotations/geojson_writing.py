@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import shapely
 
-from napari_nic.annotations.colors import RGB, UNCLASSIFIED
+from napari_nic.annotations.colors import UNCLASSIFIED
 from napari_nic.annotations.model import Annotation, AnnotationSet
+from napari_nic.colors import RGB
 from napari_nic.wording import counted, was_were
 
 _DEFAULTS: dict[str, Any] = {"objectType": "annotation", "isLocked": False}

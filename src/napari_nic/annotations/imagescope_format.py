@@ -14,10 +14,11 @@ import numpy as np
 import shapely
 
 from napari_nic.annotations.building import Drawn, build
-from napari_nic.annotations.colors import RGB, UNCLASSIFIED
+from napari_nic.annotations.colors import UNCLASSIFIED
 from napari_nic.annotations.model import Annotation, AnnotationSet, Kind
 from napari_nic.annotations.registry import AnnotationFormat
 from napari_nic.annotations.xml_stream import Numbers, parse, root_tag
+from napari_nic.colors import RGB
 from napari_nic.names import ANNOTATION_SUFFIXES
 from napari_nic.wording import counted, was_were
 

@@ -10,7 +10,8 @@ from typing import Any, Literal
 import numpy as np
 import shapely
 
-from napari_nic.annotations.colors import RGB, UNCLASSIFIED, label_colors
+from napari_nic.annotations.colors import UNCLASSIFIED, label_colors
+from napari_nic.colors import RGB
 
 Kind = Literal["polygon", "rectangle", "spline", "line", "measurement", "point", "points"]
 

@@ -17,6 +17,7 @@ from napari_nic.cli.arguments import (
 from napari_nic.cli.batch import run_each
 from napari_nic.cli.console import Console
 from napari_nic.cli.inputs import find_slides, is_store
+from napari_nic.colors import to_hex
 
 if TYPE_CHECKING:
     from napari_nic.embeddings import CompressedSlide
@@ -200,9 +201,8 @@ def _channels(record: dict[str, Any]) -> dict[str, str]:
 
 
 def _shown(channel: dict[str, Any]) -> str:
-    red, green, blue = channel["color"]
     low, high = channel["window"]
-    return f"{channel['name']} in #{red:02x}{green:02x}{blue:02x} from {low:g} to {high:g}"
+    return f"{channel['name']} in {to_hex(channel['color']).lower()} from {low:g} to {high:g}"
 
 
 def _store_facts(record: dict[str, Any]) -> dict[str, str]:

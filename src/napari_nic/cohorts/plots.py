@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_nic.cohorts.results import POSITIVE, Table
+from napari_nic.colors import CLASS_COLORS, to_hex
 from napari_nic.errors import MissingDependencyError
-from napari_nic.slide_models.card import SAFE_COLORS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +20,7 @@ Draw = Callable[["Axes"], None]
 SIZE = (4.6, 3.6)
 """Inches."""
 
-_COLORS = tuple("#{:02x}{:02x}{:02x}".format(*rgb) for rgb in SAFE_COLORS)
+_COLORS = tuple(to_hex(rgb) for rgb in CLASS_COLORS)
 _FAINT = "0.6"
 
 

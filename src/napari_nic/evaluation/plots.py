@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_nic.annotations.colors import FURTHER, PALETTE
+from napari_nic.colors import FURTHER, PALETTE
 from napari_nic.disk import replacing
 from napari_nic.errors import InvalidParameterError
 from napari_nic.evaluation.extras import require

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
+from napari_nic.colors import GREEN
 from napari_nic.geometry import LevelGeometry, PixelSize, Placement, RegionPx
 from napari_nic.plugin.damage import DamageTeller
 from napari_nic.slides import Slide
@@ -36,8 +37,8 @@ METADATA_KEY = "napari_nic"
 UNKNOWN_PIXEL = PixelSize(1.0, 1.0, "unknown")
 """Stands for a pixel size that nobody knows: the layer is shown in pixels."""
 
-TISSUE_COLOR = (0.0, 0.62, 0.45, 1.0)
-"""Bluish green of the Okabe-Ito palette: told from pink and purple stains by colour-blind eyes too."""
+TISSUE_COLOR = (*(part / 255 for part in GREEN), 1.0)
+"""Told from pink and purple stains by colour-blind eyes too."""
 
 MAX_COMMON_FACTOR = 4096
 """Past this common multiple of the downsamples padding would cost more than it mends."""

@@ -7,25 +7,14 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from napari_nic import old_names
+from napari_nic.colors import RGB, class_colors
 from napari_nic.descriptions import MOST_NAME, Checks, check_fields, is_mapping, is_name, is_text
 from napari_nic.errors import InvalidParameterError
 from napari_nic.old_names import training_settings
 from napari_nic.slide_models.config import SlideNetConfig
 from napari_nic.wording import counted
 
-Rgb = tuple[int, int, int]
 Task = Literal["classification", "regression", "survival"]
-
-SAFE_COLORS: tuple[Rgb, ...] = (
-    (0, 114, 178),
-    (213, 94, 0),
-    (0, 158, 115),
-    (204, 121, 167),
-    (240, 228, 66),
-    (86, 180, 233),
-    (230, 159, 0),
-)
-"""Colours that colour-blind eyes tell apart (Okabe and Ito 2008)."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +52,7 @@ class ModelCard:
     class_names: tuple[str, ...]
     encoder: Mapping[str, Any]
     network: SlideNetConfig
-    class_colors: tuple[Rgb, ...] = ()
+    class_colors: tuple[RGB, ...] = ()
     summary: str = ""
     intended_use: str = ""
     not_for: str = ""
@@ -78,8 +67,7 @@ class ModelCard:
             )
         count = len(self.class_names)
         if not self.class_colors:
-            palette = tuple(SAFE_COLORS[i % len(SAFE_COLORS)] for i in range(count))
-            object.__setattr__(self, "class_colors", palette)
+            object.__setattr__(self, "class_colors", class_colors(count))
         if self.task == "survival" and count != 1:
             raise InvalidParameterError(
                 "a survival model gives one risk", expected="one name", found=", ".join(self.class_names)

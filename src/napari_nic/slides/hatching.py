@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from napari_nic.colors import VERMILION
 from napari_nic.slides.model import RgbArray
 
 _PERIOD_PX = 32
-_DARK, _LIGHT = (213, 94, 0), (225, 225, 225)  # vermilion, told from stains by colour-blind eyes too
+_DARK, _LIGHT = VERMILION, (225, 225, 225)  # vermilion, told from stains by colour-blind eyes too
 
 
 def hatched(height: int, width: int) -> RgbArray:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_nic.cohorts.plots import require_matplotlib
+from napari_nic.colors import CLASS_COLORS, to_hex
 from napari_nic.disk import replacing
-from napari_nic.slide_models.card import SAFE_COLORS
 from napari_nic_experiments.digits.encoders import METHODS
 from napari_nic_experiments.digits.plan import SALIENCY, Cell, Preset
 from napari_nic_experiments.digits.run import Experiment
@@ -35,7 +35,7 @@ PAPER = {
 
 SWEEPS_FILE, MAPS_FILE = "sweeps.png", "saliency.png"
 SHOWN = 6
-_COLORS = tuple("#{:02x}{:02x}{:02x}".format(*rgb) for rgb in SAFE_COLORS)
+_COLORS = tuple(to_hex(rgb) for rgb in CLASS_COLORS)
 _CHANCE = 0.1
 _DPI = 130
 _SWEEPS_INCHES, _MAP_INCHES = (9.0, 7.0), 1.7

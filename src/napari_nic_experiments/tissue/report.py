@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_nic.cohorts.plots import draw
+from napari_nic.colors import CLASS_COLORS, to_hex
 from napari_nic.disk import replacing
-from napari_nic.slide_models.card import SAFE_COLORS
 from napari_nic_experiments.tissue.localisation import MAPS, METHODS
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ PLOT_FILES = {"AUC by lesion size": "auc-by-size.svg", "Saliency by lesion size"
 AIMS = {"auc_of_large_lesions": 0.95, "pixel_auc": 0.9}
 """What weak supervision should reach here: slides with lesions above 10 % of the tissue, and saliency."""
 
-_COLORS = tuple("#{:02x}{:02x}{:02x}".format(*rgb) for rgb in SAFE_COLORS)
+_COLORS = tuple(to_hex(rgb) for rgb in CLASS_COLORS)
 _FAINT = "0.6"
 
 

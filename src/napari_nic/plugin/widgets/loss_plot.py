@@ -9,6 +9,8 @@ from qtpy.QtCore import QPointF, QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
+from napari_nic.colors import ORANGE, SKY
+
 Point = tuple[int, float]
 
 HEIGHT = 140
@@ -16,8 +18,7 @@ GAP = 4
 MOST_POINTS = 600
 """Points that are drawn of a curve; more than there are pixels show nothing more."""
 
-TRAINING_COLOR = (86, 180, 233)
-VALIDATION_COLOR = (230, 159, 0)
+TRAINING_COLOR, VALIDATION_COLOR = SKY, ORANGE
 """Sky blue and orange of the Okabe-Ito palette: told apart by colour-blind eyes, on dark and on light."""
 
 LOG_RATIO = 5.0

@@ -20,10 +20,11 @@ from napari_nic.names import check_apart
 from napari_nic.patches.tiles import Tile, TileFolder, load_tile, tile_files
 from napari_nic.synthetic import write_pyramid
 from napari_nic.synthetic.cohorts.writing import CLASSES, COLUMNS, OUTLINE_SUFFIX, SLIDE_SUFFIX
+from napari_nic.synthetic.slide import LESION_COLOR
 
 REGIONS_TABLE = "regions.csv"
 TUMOUR_LABEL = "Tumour"
-TUMOUR_COLOR = (214, 39, 40)
+TUMOUR_COLOR = LESION_COLOR
 NORMAL_SUFFIX = "-normal"
 
 SPECK_UM = 15.0
