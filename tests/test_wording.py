@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import napari_nic
-from napari_nic.wording import count, counted, duration, was_were
+from napari_nic.wording import clock, count, counted, duration, was_were
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,7 @@ def test_count(number: float, text: str) -> None:
 )
 def test_duration(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_clock():
+    assert (clock(23), clock(725), clock(3723)) == ("0:23", "12:05", "1:02:03")

@@ -89,12 +89,7 @@ def compress(
         for _ in _told(preparing, source.name, progress):
             pass
         store = opened.enter_context(preparing.value)
-        if not store.coverage.any():
-            raise StoreError(
-                f"no tissue was found on this slide: none of its {store.coverage.size:,} cells is compressed",
-                path=store.path,
-                hint="GridOptions(min_tissue=0) takes every cell, 0.05 those with little tissue",
-            )
+        store.check_covered("GridOptions(min_tissue=0) takes every cell, 0.05 those with little tissue")
         reports = iter_compress(source, encoder, store, token=cancel)
         done = 0
         for report in _told(reports, source.name, progress):

@@ -44,7 +44,11 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     if seconds < 60:
         return f"{seconds:.0f} s"
+    return f"{clock(seconds)} {'min' if round(seconds) < 3600 else 'h'}"
+
+
+def clock(seconds: float) -> str:
+    """Write seconds as 0:23, 12:05 or 1:02:03."""
     minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes}:{rest:02d} min"
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d} h"
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{rest:02}" if hours else f"{minute}:{rest:02}"

@@ -175,12 +175,7 @@ def _report(store: CompressedSlide, patches: int, seconds: float, console: Conso
             f"({count(patches / seconds)}/s), {store.grid.rows} x {store.grid.cols} cells, "
             f"C = {store.code_size}"
         )
-    elif store.coverage.any():
-        console.result(f"{store.path}: complete already, nothing to do")
     else:
-        raise StoreError(
-            f"no tissue was found on this slide: none of its {store.coverage.size:,} cells is compressed",
-            path=store.path,
-            hint=EVERY_CELL,
-        )
+        store.check_covered(EVERY_CELL)
+        console.result(f"{store.path}: complete already, nothing to do")
     return store_record(store) | {"new_patches": patches, "seconds": round(seconds, 3)}

@@ -29,10 +29,7 @@ def open_encoded(path: Path, console: Console) -> CompressedSlide:
 
     store = CompressedSlide.open(store_of(path))
     encoded, covered = int(store.encoded().sum()), int(store.coverage.sum())
-    if not covered:
-        raise StoreError(
-            "no tissue was found on this slide, so the store is empty", path=store.path, hint=EVERY_CELL
-        )
+    store.check_covered(EVERY_CELL)
     if not encoded:
         raise StoreError("no cell of this slide is encoded yet", path=store.path, hint="compress it first")
     if encoded < covered:

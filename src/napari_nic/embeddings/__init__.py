@@ -16,6 +16,7 @@ from napari_nic.embeddings.interchange import (
 from napari_nic.embeddings.layout import BLOCK, COMPLETE, PARTIAL, SHARD, blocks_with_cells, cells_of_blocks
 from napari_nic.embeddings.lease import WriterInfo
 from napari_nic.embeddings.paths import default_store_path, find_stores
+from napari_nic.embeddings.shards import block_cells
 from napari_nic.embeddings.store import CompressedSlide
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "ImportHints",
     "StoreHeader",
     "WriterInfo",
+    "block_cells",
     "blocks_with_cells",
     "cells_of_blocks",
     "default_store_path",

@@ -91,6 +91,16 @@ def check_encoder(path: Path, header: StoreHeader, spec: SpecLike) -> None:
         )
 
 
+def check_covered(path: Path, coverage: np.ndarray, hint: str) -> None:
+    """Raise :class:`StoreError` if no cell of a slide is to be compressed; `hint` says how to get some."""
+    if not coverage.any():
+        raise StoreError(
+            f"no tissue was found on this slide: none of its {coverage.size:,} cells is compressed",
+            path=path,
+            hint=hint,
+        )
+
+
 def checked_codes(path: Path, header: StoreHeader, codes: np.ndarray, coverage: np.ndarray) -> np.ndarray:
     """Return codes of cells as they are stored: float16, zeros where nothing is wanted.
 

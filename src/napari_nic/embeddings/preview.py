@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 import zarr
 
 from napari_nic.embeddings.layout import CODEC
 from napari_nic.errors import InvalidParameterError
 from napari_nic.grid import PatchGrid
+from napari_nic.slides.shrink import halve
 
 OME_VERSION = "0.5"
 
@@ -101,16 +101,8 @@ def _omero() -> dict[str, Any]:
 def _pyramid(rgb: np.ndarray) -> list[np.ndarray]:
     levels = [rgb]
     while max(levels[-1].shape[:2]) > SMALLEST and min(levels[-1].shape[:2]) > 1:
-        levels.append(_halve(levels[-1]))
+        levels.append(halve(levels[-1]))
     return levels
-
-
-def _halve(image: np.ndarray) -> np.ndarray:
-    """Average 2 x 2 elements; an odd last row or column is repeated, so that elements stay aligned."""
-    height, width = image.shape[:2]
-    even = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-    size = (even.shape[1] // 2, even.shape[0] // 2)
-    return np.asarray(cv2.resize(even, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _write_level(root: zarr.Group, path: str, image: np.ndarray) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from napari_nic.annotations import Agreement, agreement
 from napari_nic.errors import InvalidParameterError
 from napari_nic.explain.saliency import SaliencyMap
+from napari_nic.tissue.components import drop_small
 
 _INSIDE = 0.5
 
@@ -63,7 +64,7 @@ def salient_area(saliency: SaliencyMap, options: AreaOptions | None = None) -> n
     threshold = options.threshold
     if threshold is None:
         threshold = _otsu(values[saliency.mask & (values > 0)])
-    return _without_specks((values >= threshold) & saliency.mask, options.min_cells)
+    return drop_small((values >= threshold) & saliency.mask, options.min_cells)
 
 
 def smoothed(values: np.ndarray, mask: np.ndarray, sigma: float) -> np.ndarray:
@@ -114,10 +115,3 @@ def _otsu(values: np.ndarray) -> float:
     levels = np.rint(values / highest * 255).astype(np.uint8)
     level, _ = cv2.threshold(levels.reshape(1, -1), 0, 255, cv2.THRESH_OTSU)
     return (level + 0.5) / 255 * highest
-
-
-def _without_specks(area: np.ndarray, min_cells: int) -> np.ndarray:
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(area.view(np.uint8), connectivity=8)
-    keep = stats[:, cv2.CC_STAT_AREA] >= min_cells
-    keep[0] = False
-    return np.asarray(keep[labels])

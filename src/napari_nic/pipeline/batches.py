@@ -15,7 +15,7 @@ from typing import Self
 
 import numpy as np
 
-from napari_nic.embeddings import BLOCK, SHARD
+from napari_nic.embeddings import BLOCK, SHARD, block_cells
 from napari_nic.pipeline.plan import Block
 
 DEVICE_BATCH_STEP = 256
@@ -194,9 +194,7 @@ class Work:
             return coverage
         encoded = np.zeros_like(coverage)
         for block, of_block in self.batches.items():
-            place = np.s_[
-                block.row * BLOCK : (block.row + 1) * BLOCK, block.col * BLOCK : (block.col + 1) * BLOCK
-            ]
+            place = block_cells(block.row, block.col, coverage.shape)
             rows, cols = np.nonzero(coverage[place])
             for part in (part for batch in of_block for part in batch.parts if part.block == block):
                 encoded[place][rows[part.patches], cols[part.patches]] = True

@@ -19,7 +19,7 @@ from typing import Self
 import numpy as np
 from scipy.sparse import csr_array
 
-from napari_nic.embeddings import BLOCK
+from napari_nic.embeddings import BLOCK, block_cells
 from napari_nic.geometry import RegionPx
 from napari_nic.grid import PatchGrid
 
@@ -39,8 +39,7 @@ class Block:
 
     def cells(self, grid: PatchGrid) -> tuple[slice, slice]:
         """(rows, cols) slices of the block's cells, clipped to the grid."""
-        top, left = self.row * BLOCK, self.col * BLOCK
-        return slice(top, min(grid.rows, top + BLOCK)), slice(left, min(grid.cols, left + BLOCK))
+        return block_cells(self.row, self.col, grid.shape)
 
 
 def pending_blocks(done: np.ndarray, coverage: np.ndarray) -> list[Block]:
@@ -53,7 +52,7 @@ def pending_blocks(done: np.ndarray, coverage: np.ndarray) -> list[Block]:
     """
     blocks = []
     for row, col in np.argwhere(~done):
-        if coverage[row * BLOCK : (row + 1) * BLOCK, col * BLOCK : (col + 1) * BLOCK].any():
+        if coverage[block_cells(int(row), int(col), coverage.shape)].any():
             blocks.append(Block(int(row), int(col)))
     return sorted(blocks, key=lambda b: (b.row, -b.col if b.row % 2 else b.col))
 

@@ -17,6 +17,7 @@ from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.widgets.glyphs import GlyphButton
 from napari_nic.plugin.widgets.keyboard import holding_focus, keeping_focus
 from napari_nic.plugin.widgets.rows import ProgressBar, Section, form, quiet_label, row, set_enabled
+from napari_nic.wording import clock, count
 
 CANCEL = "Cancel; what is finished is kept (Esc)"
 OPTIONS_CLOSED, OPTIONS_OPEN = "+ Options", "\N{MINUS SIGN} Options"
@@ -249,19 +250,7 @@ def bar_text(state: CompressState) -> str:
     """Percent, rate and time left, as far as they are known."""
     parts = [f"{int(PERCENT * state.done / state.total)} %" if state.total else ""]
     if state.rate > 0:
-        parts.append(f"{rate_text(state.rate)} patches/s")
+        parts.append(f"{count(state.rate)} patches/s")
     if state.seconds_left is not None:
-        parts.append(f"{clock_text(state.seconds_left)} left")
+        parts.append(f"{clock(state.seconds_left)} left")
     return "   ".join(part for part in parts if part)
-
-
-def rate_text(rate: float) -> str:
-    """4.1k, 830."""
-    return f"{rate / THOUSAND:.1f}k" if rate >= THOUSAND else f"{rate:.0f}"
-
-
-def clock_text(seconds: float) -> str:
-    """0:23, 12:05, 1:02:03."""
-    minutes, second = divmod(round(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

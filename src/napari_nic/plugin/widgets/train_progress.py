@@ -5,12 +5,13 @@ from __future__ import annotations
 from qtpy.QtWidgets import QPushButton
 
 from napari_nic.plugin.controllers.training import TrainController, TrainState
-from napari_nic.plugin.widgets.compress_section import PERCENT, clock_text, rate_text
+from napari_nic.plugin.widgets.compress_section import PERCENT
 from napari_nic.plugin.widgets.glyphs import GlyphButton
 from napari_nic.plugin.widgets.keyboard import keeping_focus
 from napari_nic.plugin.widgets.loss_plot import LossPlot
 from napari_nic.plugin.widgets.patch_strip import PatchStrip
 from napari_nic.plugin.widgets.rows import ProgressBar, Section, quiet_label, row, set_enabled
+from napari_nic.wording import clock, count
 
 CANCEL = "Cancel; what was learnt is kept, and can be gone on with (Esc)"
 TRAIN = "Train in the background; the encoder then stands in the list of encoders"
@@ -86,9 +87,9 @@ def bar_text(state: TrainState) -> str:
     """Percent, rate and time left, as far as they are known; none when the last step is done."""
     if state.rate == 0 or state.finishing:
         return ""
-    parts = [f"{int(PERCENT * state.done / state.total)} %", f"{rate_text(state.rate)} patches/s"]
+    parts = [f"{int(PERCENT * state.done / state.total)} %", f"{count(state.rate)} patches/s"]
     if state.seconds_left is not None:
-        parts.append(f"{clock_text(state.seconds_left)} left")
+        parts.append(f"{clock(state.seconds_left)} left")
     return "   ".join(parts)
 
 
