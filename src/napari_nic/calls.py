@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from napari_nic.bars import follow, progress_bar
-from napari_nic.embeddings import CompressedSlide, default_store_path
+from napari_nic.embeddings import CompressedSlide, check_covered, default_store_path
 from napari_nic.encoders import DEFAULT_ENCODER, Encoder, load_encoder
 from napari_nic.errors import StoreError
 from napari_nic.explain import Overlay, grad_cam, pca_overlay, saliency_overlay
@@ -89,7 +89,11 @@ def compress(
         for _ in _told(preparing, source.name, progress):
             pass
         store = opened.enter_context(preparing.value)
-        store.check_covered("GridOptions(min_tissue=0) takes every cell, 0.05 those with little tissue")
+        check_covered(
+            store.path,
+            store.coverage,
+            "GridOptions(min_tissue=0) takes every cell, 0.05 those with little tissue",
+        )
         reports = iter_compress(source, encoder, store, token=cancel)
         done = 0
         for report in _told(reports, source.name, progress):

@@ -176,6 +176,8 @@ def _report(store: CompressedSlide, patches: int, seconds: float, console: Conso
             f"C = {store.code_size}"
         )
     else:
-        store.check_covered(EVERY_CELL)
+        from napari_nic.embeddings import check_covered
+
+        check_covered(store.path, store.coverage, EVERY_CELL)
         console.result(f"{store.path}: complete already, nothing to do")
     return store_record(store) | {"new_patches": patches, "seconds": round(seconds, 3)}

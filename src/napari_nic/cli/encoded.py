@@ -25,11 +25,11 @@ def open_encoded(path: Path, console: Console) -> CompressedSlide:
     StoreError
         If there is no code in it, or it cannot be opened.
     """
-    from napari_nic.embeddings import CompressedSlide
+    from napari_nic.embeddings import CompressedSlide, check_covered
 
     store = CompressedSlide.open(store_of(path))
     encoded, covered = int(store.encoded().sum()), int(store.coverage.sum())
-    store.check_covered(EVERY_CELL)
+    check_covered(store.path, store.coverage, EVERY_CELL)
     if not encoded:
         raise StoreError("no cell of this slide is encoded yet", path=store.path, hint="compress it first")
     if encoded < covered:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import unicodedata
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from napari_nic.cohorts.checks import SHOWN, check_cases, check_outcomes, check_spelling, check_unique
 from napari_nic.cohorts.locating import Located, locate
 from napari_nic.cohorts.rows import MISSING, TableRow, read_rows
 from napari_nic.errors import InvalidParameterError
@@ -51,8 +50,6 @@ NOTHING_FOUND = frozenset(
     ]
 )
 """Names of classes that stand for the absence of a finding; in small letters, words joined by hyphens."""
-
-_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -203,10 +200,10 @@ def read_cohort(
     slides = tuple(
         _slide_of(path, row, where, task, columns, names) for row, where in zip(known, found, strict=True)
     )
-    _check_unique(path, slides)
-    _check_cases(path, slides)
+    check_unique(path, slides)
+    check_cases(path, slides)
     if task == "survival":
-        _check_outcomes(path, slides)
+        check_outcomes(path, slides)
     labelled = {row.line for row in known}
     left_out = tuple(row[columns.slide] or f"line {row.line}" for row in rows if row.line not in labelled)
     return Cohort(task, names, slides, left_out)
@@ -254,7 +251,7 @@ def _class_names(
             "the list of classes names one twice, or none", expected="each once", found=", ".join(classes)
         )
     if not classes:
-        _check_spelling(path, found)
+        check_spelling(path, found)
     names = tuple(classes) if classes else tuple(sorted(found, key=_class_order))
     if found - set(names) or len(names) < 2:
         raise InvalidParameterError(
@@ -264,34 +261,6 @@ def _class_names(
             found=", ".join(sorted(found)),
         )
     return names
-
-
-def _check_spelling(path: Path, labels: set[str]) -> None:
-    """Refuse labels that are surely one class: Tumour and tumour, 1 and 1.0."""
-    spellings: dict[object, list[str]] = {}
-    for label in sorted(labels):
-        spellings.setdefault(_spelt(label), []).append(label)
-    several = [names for names in spellings.values() if len(names) > 1]
-    if several:
-        raise InvalidParameterError(
-            "labels differ in their spelling only",
-            path=path,
-            found="; ".join(" and ".join(map(repr, names)) for names in several[:_SHOWN]),
-            hint="write them alike; or list all classes (--classes) if they are different ones",
-        )
-
-
-def _spelt(label: str) -> object:
-    try:
-        return float(label)
-    except ValueError:
-        return _words(label)
-
-
-def _words(text: str) -> str:
-    """Return what is the same for all ways to write a text."""
-    seen = "".join(char for char in text if unicodedata.category(char) != "Cf")  # no zero-width spaces
-    return " ".join(unicodedata.normalize("NFKC", seen).casefold().split())
 
 
 def _class_order(text: str) -> tuple[bool, float, str]:
@@ -315,7 +284,7 @@ def _locate_all(path: Path, rows: Sequence[TableRow], columns: Columns, stores: 
             f"{len(problems)} of {len(rows)} slides cannot be found",
             path=path,
             expected="a compressed slide for each row",
-            found="; ".join(f"{e.found}: {e.problem}" for e in problems[:_SHOWN]),
+            found="; ".join(f"{e.found}: {e.problem}" for e in problems[:SHOWN]),
             hint="compress the slides, or name the folder of the compressed slides (--stores)",
         )
     return found
@@ -380,55 +349,3 @@ def _wrong(path: Path, name: str, column: str, found: str, expected: str) -> Inv
     return InvalidParameterError(
         f"column {column!r} of slide {name!r} cannot be read", path=path, expected=expected, found=found
     )
-
-
-def _check_unique(path: Path, slides: Sequence[CohortSlide]) -> None:
-    twice = [name for name, count in Counter(slide.name for slide in slides).items() if count > 1]
-    if twice:
-        raise InvalidParameterError(
-            "the table names a slide twice", path=path, found=", ".join(twice[:_SHOWN])
-        )
-
-
-def _check_cases(path: Path, slides: Sequence[CohortSlide]) -> None:
-    _check_case_spelling(path, slides)
-    parts: dict[str, set[str]] = {}
-    for slide in slides:
-        parts.setdefault(slide.case, set()).add(slide.split)
-    torn = [case for case, splits in parts.items() if len(splits) > 1]
-    if torn:
-        raise InvalidParameterError(
-            "slides of one case are in several parts: the test would not be honest",
-            path=path,
-            expected="one value of the split for all slides of a case",
-            found=f"{counted(len(torn), 'case')}, such as {', '.join(torn[:_SHOWN])}",
-        )
-
-
-def _check_case_spelling(path: Path, slides: Sequence[CohortSlide]) -> None:
-    """Refuse P1 beside p1, and 7 beside 7.0: one patient would be learned from and evaluated."""
-    spellings: dict[str, set[str]] = {}
-    named = any(slide.case != slide.name for slide in slides)
-    for slide in slides if named else ():
-        spellings.setdefault(_words(slide.case).removesuffix(".0"), set()).add(slide.case)
-    several = [sorted(names) for names in spellings.values() if len(names) > 1]
-    if several:
-        raise InvalidParameterError(
-            "cases differ in their spelling only",
-            path=path,
-            found="; ".join(" and ".join(map(repr, names)) for names in several[:_SHOWN]),
-            hint="write the case of one patient alike in all lines",
-        )
-
-
-def _check_outcomes(path: Path, slides: Sequence[CohortSlide]) -> None:
-    outcomes: dict[str, set[tuple[float, bool]]] = {}
-    for slide in slides:
-        outcomes.setdefault(slide.case, set()).add((slide.label, slide.event))
-    several = [case for case, known in outcomes.items() if len(known) > 1]
-    if several:
-        raise InvalidParameterError(
-            "slides of one case differ in time or event, which are those of the patient",
-            path=path,
-            found=f"{counted(len(several), 'case')}, such as {', '.join(several[:_SHOWN])}",
-        )

@@ -1,6 +1,6 @@
 """The compressed slide: a versioned Zarr store of patch codes, and the formats of others."""
 
-from napari_nic.embeddings.checks import open_slide_of
+from napari_nic.embeddings.checks import check_covered, open_slide_of
 from napari_nic.embeddings.going_on import open_to_go_on
 from napari_nic.embeddings.header import StoreHeader
 from napari_nic.embeddings.interchange import (
@@ -33,6 +33,7 @@ __all__ = [
     "block_cells",
     "blocks_with_cells",
     "cells_of_blocks",
+    "check_covered",
     "default_store_path",
     "export_files",
     "export_store",

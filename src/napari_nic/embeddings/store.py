@@ -218,10 +218,6 @@ class CompressedSlide:
         """Raise :class:`StoreMismatchError` unless the store's codes come from this encoder."""
         checks.check_encoder(self.path, self.header, spec)
 
-    def check_covered(self, hint: str) -> None:
-        """Raise :class:`StoreError` if no tissue was found on the slide; `hint` says what to do."""
-        checks.check_covered(self.path, self.coverage, hint)
-
     # -- who writes --------------------------------------------------------------------------------------
 
     def writer(self) -> WriterInfo | None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from napari_nic.errors import AnnotationError
 from napari_nic.geometry import PixelSize
-from napari_nic.plugin.layers import UNKNOWN_PIXEL, pixel_of
+from napari_nic.plugin.layers import UNKNOWN_PIXEL, LayerTag, annotation_frame, frame, pixel_of
 from napari_nic.slides import Slide
 
 if TYPE_CHECKING:
@@ -122,3 +122,17 @@ def rescale(layer: Layer, before: PixelSize, after: PixelSize) -> None:
     matrix[:2, :2] = np.diag(ratio)
     matrix[:2, 2] = shift
     layer.affine = matrix @ np.asarray(layer.affine.affine_matrix)
+
+
+def change_slide(layer: Layer, tag: LayerTag, slide: Slide) -> None:
+    """Give a layer of a slide the slide's new pixel size; only pixel-frame layers can exist before it."""
+    before, tag.slide = tag.slide, slide
+    if getattr(tag, "keeps_place", False):
+        rescale(layer, pixel_of(before), pixel_of(slide))
+        return
+    is_vertices = tag.kind == "annotations" and hasattr(layer, "selected_data")
+    place = annotation_frame(slide) if is_vertices else frame(pixel_of(slide))
+    if tag.kind in ("slide", "annotations"):
+        layer.scale = place["scale"]
+        layer.translate = place["translate"]
+        layer.units = place["units"]

@@ -11,11 +11,13 @@ user sees says so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from napari_nic.encoders.external.settings import NORMALISATIONS, Triple
+from napari_nic.errors import WeightsError
 
 HUB_PREFIXES = ("hf-hub:", "hf_hub:")
 HOME = "https://huggingface.co/"
@@ -163,3 +165,27 @@ def known_hub_model(model: str) -> HubModel | None:
     """Return what is known of a timm name (``hf-hub:owner/name``)."""
     repository = hub_repository(model)
     return None if repository is None else HUB_MODELS.get(repository.lower())
+
+
+@contextmanager
+def hub_errors(name: str) -> Iterator[None]:
+    """Say what a failed download means."""
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError
+
+    known = known_hub_model(name)
+    try:
+        yield
+    except GatedRepoError as error:
+        terms = known.terms if known else f"{name} is gated: its host asks you to accept its terms first"
+        raise WeightsError(
+            terms,
+            found=str(error).splitlines()[0],
+            hint="accept them on its page and log in with `hf auth login`; or download the file there and "
+            "give --weights FILE",
+        ) from error
+    except (HfHubHTTPError, OSError, RuntimeError, ValueError) as error:
+        raise WeightsError(
+            f"the weights of {name} cannot be downloaded",
+            found=str(error).splitlines()[0] if str(error) else type(error).__name__,
+            hint="check the connection; or get the file elsewhere and give --weights FILE.safetensors",
+        ) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from torch import nn
 
 from napari_nic.descriptions import is_whole, read_json
 from napari_nic.encoders.external.extras import offline, require
-from napari_nic.encoders.external.hub_models import HubModel, hub_repository, known_hub_model
+from napari_nic.encoders.external.hub_models import HubModel, hub_errors, hub_repository, known_hub_model
 from napari_nic.encoders.external.model_args import check_model
 from napari_nic.encoders.external.network_encoder import Network
 from napari_nic.encoders.external.settings import DEFAULT_MPP, Settings, TimmWeights
@@ -176,7 +175,7 @@ def _resolve_hub(name: str, weights: TimmWeights | None) -> TimmModel:
     if weights is not None and weights.allow_download:
         from timm.models import load_model_config_from_hf
 
-        with _hub_errors(name):
+        with hub_errors(name):
             config, architecture, model_args = load_model_config_from_hf(str(hub_repository(name)))
         check_model(architecture, model_args)
         return TimmModel(name, architecture, model_args, config)
@@ -362,7 +361,7 @@ def load_weights(net: nn.Module, model: TimmModel, weights: TimmWeights) -> None
 
 def _download(model: TimmModel) -> dict[str, torch.Tensor]:
     timm = require("timm", "timm models")
-    with _hub_errors(model.name):
+    with hub_errors(model.name):
         if hub_repository(model.name) is not None:
             # Only the weights: what to build is known, and what the hub says of it was checked.
             fetched = timm.models.load_state_dict_from_hf(hub_repository(model.name), weights_only=True)
@@ -370,30 +369,6 @@ def _download(model: TimmModel) -> dict[str, torch.Tensor]:
         net = timm.create_model(model.name, pretrained=True, num_classes=0, **_with_layers(model.model_args))
     state: dict[str, torch.Tensor] = net.state_dict()
     return state
-
-
-@contextlib.contextmanager
-def _hub_errors(name: str) -> Any:
-    """Say what a failed download means."""
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError
-
-    known = known_hub_model(name)
-    try:
-        yield
-    except GatedRepoError as error:
-        terms = known.terms if known else f"{name} is gated: its host asks you to accept its terms first"
-        raise WeightsError(
-            terms,
-            found=str(error).splitlines()[0],
-            hint="accept them on its page and log in with `hf auth login`; or download the file there and "
-            "give --weights FILE",
-        ) from error
-    except (HfHubHTTPError, OSError, RuntimeError, ValueError) as error:
-        raise WeightsError(
-            f"the weights of {name} cannot be downloaded",
-            found=str(error).splitlines()[0] if str(error) else type(error).__name__,
-            hint="check the connection; or get the file elsewhere and give --weights FILE.safetensors",
-        ) from error
 
 
 def run_timm(net: nn.Module, *, device: str, precision: str) -> Network:

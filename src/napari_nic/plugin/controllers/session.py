@@ -18,11 +18,11 @@ from napari_nic.errors import (
 from napari_nic.plugin.controllers.asking import Asking
 from napari_nic.plugin.controllers.looking import covers_another, show_alone
 from napari_nic.plugin.encoder_news import ENCODER_NEWS
-from napari_nic.plugin.layers import LayerTag, annotation_frame, frame, pixel_of, slide_layer, tag_of
+from napari_nic.plugin.layers import slide_layer, tag_of
 from napari_nic.plugin.legend import UM
 from napari_nic.plugin.opening import COLOR_SETTING
 from napari_nic.plugin.settings import Settings
-from napari_nic.plugin.slide_frames import rescale
+from napari_nic.plugin.slide_frames import change_slide
 from napari_nic.slides import Slide, describe_choice
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class Session:
         for other in self.viewer.layers:
             tag = tag_of(other)
             if tag is not None and tag.slide is slide:
-                _replace(other, tag, known)
+                change_slide(other, tag, known)
         self.viewer.reset_view()  # the slide has another size in the viewer's world now
         self.slide_changed.emit()
         self.find_store(any_encoder=True)
@@ -389,17 +389,3 @@ def _reason_of_unknown(slide: Slide) -> str:
     except MissingPixelSizeError as error:
         return error.found or error.problem
     return ""
-
-
-def _replace(layer: Layer, tag: LayerTag, slide: Slide) -> None:
-    """Give a layer of a slide the slide's new pixel size; only pixel-frame layers can exist before it."""
-    before, tag.slide = tag.slide, slide
-    if getattr(tag, "keeps_place", False):
-        rescale(layer, pixel_of(before), pixel_of(slide))
-        return
-    is_vertices = tag.kind == "annotations" and hasattr(layer, "selected_data")
-    place = annotation_frame(slide) if is_vertices else frame(pixel_of(slide))
-    if tag.kind in ("slide", "annotations"):
-        layer.scale = place["scale"]
-        layer.translate = place["translate"]
-        layer.units = place["units"]

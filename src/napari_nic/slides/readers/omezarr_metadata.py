@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,26 +11,26 @@ from typing import Any
 import zarr
 import zarr.errors
 
-from napari_nic.disk import check_regular
 from napari_nic.errors import ChannelsError, DamagedSlideError, UnreadableSlideError, UnsupportedPixelsError
 from napari_nic.names import ZARR_FILES
-from napari_nic.slides.levels import downsample_of, is_same_picture
 from napari_nic.slides.model import PixelSizeClaim
-from napari_nic.slides.pixel_size import um_of_unit
 from napari_nic.slides.readers.checked_store import CheckedStore
+from napari_nic.slides.readers.omezarr_levels import (
+    COPY_AGAIN,
+    LIBRARY_ERRORS,
+    _check_files,
+    axes_of,
+    claims_of,
+    datasets_of,
+    levels_of_the_slide,
+    open_array,
+    open_group,
+    unusable,
+)
 
 _STORE_KEYS = ("napari_nic", "napari_nic_patches")  # by which our own rooms mark what they write
-_MAX_METADATA_BYTES = 2**26
-_MAX_LEVELS, _MAX_SERIES = 64, 4096
+_MAX_SERIES = 4096
 _MAIN_BY = 4  # a picture is the slide, and the others label and macro, if it is that many times larger
-_COPY_AGAIN = "copy it again whole, with all its files"
-_DEFAULT_AXES = ("t", "c", "z", "y", "x")  # of versions before 0.3, which name none
-
-_LIBRARY_ERRORS = (
-    *(zarr.errors.BaseZarrError, ValueError, KeyError, TypeError, AttributeError, IndexError),
-    *(NotImplementedError, OverflowError, ZeroDivisionError, RuntimeError),
-)
-"""What zarr and numcodecs raise over metadata that are not what they should be."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ def open_multiscale(path: Path, scene: str | int | None) -> Multiscale:
         If it cannot be shown, is damaged, or one of several must be chosen.
     """
     folder = path
-    group = _open_group(folder)
+    group = open_group(folder)
     _refuse_ours(group)
     ome = _ome(group)
     choice: dict[str, Any] = {}
@@ -86,7 +85,7 @@ def open_multiscale(path: Path, scene: str | int | None) -> Multiscale:
     if "multiscales" not in ome:
         chosen, choice, notices = _choose_series(path, ome, scene)
         folder = path / chosen
-        group = _open_group(folder)
+        group = open_group(folder)
         ome = _ome(group)
     elif str(1 if scene is None else scene) != "1":
         raise ChannelsError(
@@ -100,38 +99,6 @@ def open_multiscale(path: Path, scene: str | int | None) -> Multiscale:
     multiscale, found = _first_multiscale(ome)
     picture = _read(folder, group, multiscale, ome)
     return Multiscale(**(vars(picture) | {"notices": (*notices, *found, *picture.notices), "choice": choice}))
-
-
-def _open_group(folder: Path) -> zarr.Group:
-    _check_files(folder)
-    try:
-        node = zarr.open(CheckedStore(folder), mode="r")
-    except _LIBRARY_ERRORS as error:
-        raise _unusable(folder, error) from error
-    if not isinstance(node, zarr.Group):
-        raise UnreadableSlideError(
-            "a single array of a Zarr, without the metadata of a picture",
-            hint=f"open the folder {folder.parent.name}",
-        )
-    return node
-
-
-def _check_files(folder: Path) -> None:
-    """Refuse metadata that are no files, or larger than any metadata."""
-    for name in ZARR_FILES:
-        file = folder / name
-        check_regular(file, DamagedSlideError)
-        if file.is_file() and file.stat().st_size > _MAX_METADATA_BYTES:
-            raise DamagedSlideError(
-                f"{name} holds {file.stat().st_size} bytes", path=folder, hint=_COPY_AGAIN
-            )
-
-
-def _unusable(folder: Path, error: Exception) -> UnreadableSlideError:
-    what = f"{error} is missing" if isinstance(error, KeyError) else str(error).partition("\n")[0]
-    return UnreadableSlideError(
-        f"the Zarr metadata cannot be used: {what or type(error).__name__}", path=folder, hint=_COPY_AGAIN
-    )
 
 
 def _refuse_ours(group: zarr.Group) -> None:
@@ -218,27 +185,27 @@ def _series_names(path: Path, ome: Mapping[str, Any]) -> Iterator[str]:
         _check_files(path / "OME")
         try:
             listed = _ome(zarr.open_group(CheckedStore(path / "OME"), mode="r")).get("series")
-        except _LIBRARY_ERRORS as error:
-            raise _unusable(path / "OME", error) from error
+        except LIBRARY_ERRORS as error:
+            raise unusable(path / "OME", error) from error
     names = listed if isinstance(listed, list) else [str(number) for number in range(_MAX_SERIES)]
     for name in names[:_MAX_SERIES]:
         folder = path / str(name)
         if not isinstance(name, str) or ".." in Path(name).parts or Path(name).is_absolute():
-            raise UnreadableSlideError(f"the Zarr metadata name a picture {name!r}", hint=_COPY_AGAIN)
+            raise UnreadableSlideError(f"the Zarr metadata name a picture {name!r}", hint=COPY_AGAIN)
         if any((folder / file).is_file() for file in ZARR_FILES):
-            if "multiscales" in _ome(_open_group(folder)):
+            if "multiscales" in _ome(open_group(folder)):
                 yield name
         elif isinstance(listed, list):
-            raise DamagedSlideError(f"the picture {name} is not there", path=path, hint=_COPY_AGAIN)
+            raise DamagedSlideError(f"the picture {name} is not there", path=path, hint=COPY_AGAIN)
         else:
             return
 
 
 def _finest_size(folder: Path) -> tuple[int, int]:
-    group = _open_group(folder)
+    group = open_group(folder)
     multiscale, _ = _first_multiscale(_ome(group))
-    axes = _axes(multiscale)
-    array = _array(folder, group, _datasets(multiscale)[0], len(axes))
+    axes = axes_of(multiscale)
+    array = open_array(folder, group, datasets_of(multiscale)[0], len(axes))
     return int(array.shape[axes.index("y")]), int(array.shape[axes.index("x")])
 
 
@@ -249,7 +216,7 @@ def _first_multiscale(ome: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[
     listed = ome["multiscales"]
     if not isinstance(listed, list) or not listed or not isinstance(listed[0], Mapping):
         raise UnreadableSlideError(
-            "the Zarr metadata cannot be used: multiscales is no list", hint=_COPY_AGAIN
+            "the Zarr metadata cannot be used: multiscales is no list", hint=COPY_AGAIN
         )
     more = (f"of {len(listed)} multiscale pictures the first is shown",) if len(listed) > 1 else ()
     return listed[0], more
@@ -258,9 +225,9 @@ def _first_multiscale(ome: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[
 def _read(
     folder: Path, group: zarr.Group, multiscale: Mapping[str, Any], ome: Mapping[str, Any]
 ) -> Multiscale:
-    axes = _axes(multiscale)
-    datasets = _datasets(multiscale)
-    arrays = tuple(_array(folder, group, dataset, len(axes)) for dataset in datasets)
+    axes = axes_of(multiscale)
+    datasets = datasets_of(multiscale)
+    arrays = tuple(open_array(folder, group, dataset, len(axes)) for dataset in datasets)
     y, x = axes.index("y"), axes.index("x")
     for finer, coarser in pairwise(arrays):
         if coarser.shape[y] > finer.shape[y] or coarser.shape[x] > finer.shape[x]:
@@ -269,135 +236,14 @@ def _read(
             coarser.shape[i] != finer.shape[i] for i, axis in enumerate(axes) if axis in "ct"
         ):
             raise UnreadableSlideError("the levels of the Zarr differ in kind or channels")
-    kept, notices = _levels_of_the_slide(arrays, datasets, y, x)
+    kept, notices = levels_of_the_slide(arrays, datasets, y, x)
     omero = ome.get("omero", {})
     return Multiscale(
         axes=axes,
         arrays=kept,
         version=str(ome.get("version", multiscale.get("version", "0.4"))),
         name=str(multiscale.get("name", "")),
-        pixel_sizes=tuple(_claims(multiscale, datasets[0], y, x)),
+        pixel_sizes=tuple(claims_of(multiscale, datasets[0], y, x)),
         omero=omero if isinstance(omero, Mapping) else {},
         notices=notices,
     )
-
-
-def _levels_of_the_slide(
-    arrays: Sequence[zarr.Array[Any]], datasets: Sequence[Mapping[str, Any]], y: int, x: int
-) -> tuple[tuple[zarr.Array[Any], ...], tuple[str, ...]]:
-    """Leave out levels that show another part than the finest does: they would be shown misplaced."""
-    full = arrays[0].shape[y], arrays[0].shape[x]
-    kept, notices = [arrays[0]], []
-    for array, dataset in zip(arrays[1:], datasets[1:], strict=True):
-        shape = array.shape[y], array.shape[x]
-        if not is_same_picture(full, shape):
-            why = f"it is no smaller picture of the slide's {full[1]} x {full[0]} px"
-        elif not _is_aligned(datasets[0], dataset, downsample_of(full, shape), (y, x)):
-            why = "its translation puts it beside the slide"
-        else:
-            kept.append(array)
-            continue
-        notices.append(f"level {dataset['path']} of {shape[1]} x {shape[0]} px is left out: {why}")
-    return tuple(kept), tuple(notices)
-
-
-def _is_aligned(
-    finest: Mapping[str, Any],
-    coarse: Mapping[str, Any],
-    downsample: tuple[float, float],
-    places: tuple[int, int],
-) -> bool:
-    """Whether both start at one place, but for the pixel of the coarse one by which conventions differ."""
-    return not any(  # a scale that is no number says nothing of places
-        abs(_number(coarse, "translation", place, 0.0) - _number(finest, "translation", place, 0.0))
-        > factor * abs(_number(finest, "scale", place, 1.0))
-        for place, factor in zip(places, downsample, strict=True)
-    )
-
-
-def _number(dataset: Mapping[str, Any], kind: str, place: int, default: float) -> float:
-    """Return what the transforms of a level state for an axis: the last one of that kind."""
-    value = default
-    for transform in _transforms(dataset):
-        if transform.get("type") == kind and isinstance(transform.get(kind), list):
-            try:
-                value = float(transform[kind][place])
-            except (IndexError, TypeError, ValueError) as error:
-                raise UnreadableSlideError(
-                    f"the Zarr metadata cannot be used: a {kind} does not fit the axes", hint=_COPY_AGAIN
-                ) from error
-    return value
-
-
-def _axes(multiscale: Mapping[str, Any]) -> tuple[str, ...]:
-    listed = multiscale.get("axes", _DEFAULT_AXES)
-    if not isinstance(listed, list | tuple):
-        raise UnreadableSlideError("the Zarr metadata cannot be used: axes is no list", hint=_COPY_AGAIN)
-    axes = tuple(str(axis.get("name") if isinstance(axis, Mapping) else axis) for axis in listed)
-    if not {"y", "x"} <= set(axes) <= set("tczyx") or len(set(axes)) < len(axes):
-        raise UnreadableSlideError(f"axes {', '.join(axes)} are not those of a picture")
-    return axes
-
-
-def _datasets(multiscale: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    listed = multiscale.get("datasets")
-    if (
-        not isinstance(listed, list)
-        or not 0 < len(listed) <= _MAX_LEVELS
-        or not all(isinstance(entry, Mapping) and isinstance(entry.get("path"), str) for entry in listed)
-    ):
-        raise UnreadableSlideError(
-            "the Zarr metadata cannot be used: datasets is no list of levels", hint=_COPY_AGAIN
-        )
-    return listed
-
-
-def _array(folder: Path, group: zarr.Group, dataset: Mapping[str, Any], ndim: int) -> zarr.Array[Any]:
-    name = dataset["path"]
-    if ".." in Path(name).parts or Path(name).is_absolute():
-        raise UnreadableSlideError(f"the Zarr metadata name a level {name!r}", hint=_COPY_AGAIN)
-    _check_files(folder / name)
-    if not (folder / name).is_dir():
-        raise DamagedSlideError(f"the level {name} is not there", path=folder, hint=_COPY_AGAIN)
-    try:
-        array = group[name]
-    except _LIBRARY_ERRORS as error:
-        raise _unusable(folder / name, error) from error
-    if not isinstance(array, zarr.Array):
-        raise UnreadableSlideError(f"{name!r} is no array")
-    if array.ndim != ndim or 0 in array.shape or 0 in array.chunks:
-        raise UnreadableSlideError(f"the level {name} is of shape {array.shape}, which is no picture's")
-    if isinstance(array.store, CheckedStore):
-        array.store.watch(array)
-    return array
-
-
-def _claims(
-    multiscale: Mapping[str, Any], dataset: Mapping[str, Any], y: int, x: int
-) -> Iterator[PixelSizeClaim]:
-    """Multiply the scale of the finest level by that which all levels share."""
-    scales = [
-        transform["scale"]
-        for holder in (dataset, multiscale)
-        for transform in _transforms(holder)
-        if transform.get("type") == "scale" and isinstance(transform.get("scale"), list)
-    ]
-    if not scales:
-        return
-    try:
-        size_y, size_x = (math.prod(float(scale[axis]) for scale in scales) for axis in (y, x))
-    except (IndexError, TypeError, ValueError) as error:
-        raise UnreadableSlideError(
-            "the Zarr metadata cannot be used: a scale does not fit the axes", hint=_COPY_AGAIN
-        ) from error
-    axes = multiscale.get("axes", ())
-    units = [axes[i].get("unit") if axes and isinstance(axes[i], Mapping) else None for i in (y, x)]
-    um_y, um_x = (um_of_unit(unit) or math.nan for unit in units)
-    named = " and ".join(dict.fromkeys(str(unit) for unit in units if unit)) or "no unit"
-    unclear = f" ({size_x:g} x {size_y:g} of {named})" if math.isnan(um_y) or math.isnan(um_x) else ""
-    yield PixelSizeClaim(size_y * um_y, size_x * um_x, f"OME-Zarr scale{unclear}")
-
-
-def _transforms(holder: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    listed = holder.get("coordinateTransformations", [])
-    return [entry for entry in listed if isinstance(entry, Mapping)] if isinstance(listed, list) else []
