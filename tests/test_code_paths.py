@@ -57,7 +57,7 @@ MODULES = {
     "subprocess": {"cli.demo", "apart"},
     "socket": {"embeddings.lease", "cli.interrupt"},  # the name of this machine; a pair within the process
     "urllib.request": {"plugin.sample_data"},
-    "huggingface_hub.errors": {"encoders.external.timm_models"},
+    "huggingface_hub.errors": {"encoders.external.hub_models"},
     "ctypes": {"disk"},
 }
 """Modules that reach out or run things, and where they are imported."""
@@ -85,7 +85,8 @@ IMPORTED_BY_NAME = {
     "old_names",  # our own names
     "registry",  # our own names
     "training.augmentation",  # our own names
-    "encoders.external.extras",  # optional libraries, named by us
+    "extras",  # optional libraries, named by us
+    "encoders.external.hub_models",  # the settings of the hub's library
     "encoders.external.file_models",  # the errors of onnxruntime
 }
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from napari_nic.embeddings import CompressedSlide
 from napari_nic.embeddings.dihedral import open_transformed
@@ -31,11 +30,8 @@ QUICK = (
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def quick_networks(one_thread):
+    """All of these run small networks."""
 
 
 @pytest.fixture

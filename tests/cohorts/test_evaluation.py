@@ -126,6 +126,6 @@ def test_a_slide_that_is_gone_is_said_in_its_place(evaluated: Path, two_classes:
 def test_a_folder_without_models_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(StoreError, match="no models"):
         list(evaluate_folder(tmp_path))
-    monkeypatch.setattr("napari_nic.cohorts.plots.find_spec", lambda _: None)
+    monkeypatch.setattr("napari_nic.extras.find_spec", lambda _: None)
     with pytest.raises(MissingDependencyError, match="matplotlib"):
         list(evaluate_folder(tmp_path))

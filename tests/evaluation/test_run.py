@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
+from napari_nic import extras
 from napari_nic.errors import InvalidParameterError, MissingDependencyError, UnknownNameError
-from napari_nic.evaluation import EvaluationPlan, LabelledSet, Outcome, evaluate_encoders, extras
+from napari_nic.evaluation import EvaluationPlan, LabelledSet, Outcome, evaluate_encoders
 from napari_nic.evaluation.pictures import choose, flatten, picture_codes
 from napari_nic.evaluation.plots import colors, plot_bars
 from napari_nic.evaluation.report import make_report, markdown, table_rows

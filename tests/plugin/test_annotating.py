@@ -7,10 +7,10 @@ import pytest
 from shapely.geometry import Point, box
 
 from napari_nic.annotations import Annotation, AnnotationSet, write_annotations
+from napari_nic.annotations.frames import counts_from_bounds
 from napari_nic.geometry import RegionPx
 from napari_nic.plugin.controllers.annotating import AnnotationController
 from napari_nic.plugin.controllers.compressing import CompressController
-from napari_nic.plugin.controllers.cropped import counts_from_bounds
 from napari_nic.plugin.controllers.models import ModelController
 from napari_nic.plugin.controllers.overlays import OverlayController
 from napari_nic.plugin.controllers.tissue import TissueController

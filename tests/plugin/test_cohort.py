@@ -18,7 +18,7 @@ from napari_nic.plugin.controllers.models import ModelController
 from napari_nic.plugin.controllers.overlays import OverlayController
 from napari_nic.plugin.controllers.tissue import TissueController
 from napari_nic.plugin.layers import tag_of
-from napari_nic.plugin.model_news import MODEL_NEWS
+from napari_nic.plugin.news import MODEL_NEWS
 from napari_nic.plugin.widgets.cohort_dock import CohortDock
 from napari_nic.slide_models import ModelBundle
 

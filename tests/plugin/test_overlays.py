@@ -21,7 +21,7 @@ from napari_nic.plugin.controllers.models import ModelController
 from napari_nic.plugin.controllers.overlays import KINDS, OverlayController
 from napari_nic.plugin.controllers.tissue import TissueController
 from napari_nic.plugin.legend import legend_of
-from napari_nic.plugin.model_news import MODEL_NEWS
+from napari_nic.plugin.news import MODEL_NEWS
 from napari_nic.plugin.opening import read_store
 from napari_nic.slide_models import ModelBundle
 

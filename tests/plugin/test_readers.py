@@ -16,7 +16,7 @@ from napari_nic.errors import BundleError, NicError, UnreadableSlideError
 from napari_nic.names import CLAIMED_ANNOTATIONS
 from napari_nic.plugin import opening, readers
 from napari_nic.plugin.layers import METADATA_KEY
-from napari_nic.plugin.model_news import MODEL_NEWS
+from napari_nic.plugin.news import MODEL_NEWS
 from napari_nic.plugin.readers import get_reader
 from napari_nic.slides import slide_suffixes, told_suffixes
 

@@ -17,7 +17,7 @@ from napari_nic.jobs import CancellationToken, Progress
 from napari_nic.plugin import train_job
 from napari_nic.plugin.controllers import training as module
 from napari_nic.plugin.controllers.training import TrainController
-from napari_nic.plugin.encoder_news import ENCODER_NEWS
+from napari_nic.plugin.news import ENCODER_NEWS
 from napari_nic.plugin.settings import Settings
 from napari_nic.plugin.train_job import Begun, Trained, TrainForm, named_sets
 from napari_nic.plugin.training_patches import REGION_PX, SlidePatches, read_slides

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from napari_nic.patches import Tile, TileSet
 from napari_nic.training.options import TrainOptions
@@ -18,12 +17,8 @@ def home(tmp_path, monkeypatch):
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
-    """Small networks are faster on one thread, and the test machine has few."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def quick_networks(one_thread):
+    """All of these run small networks."""
 
 
 @pytest.fixture(scope="session")

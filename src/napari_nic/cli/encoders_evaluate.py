@@ -168,9 +168,9 @@ def _sets(args: argparse.Namespace) -> tuple[LabelledSet, ...]:
 def _check_extras(args: argparse.Namespace) -> None:
     """Find out that a library is missing before the work and not after it."""
     if args.plot is not None:
-        from napari_nic.evaluation.extras import require
+        from napari_nic.extras import check_installed
 
-        require("matplotlib", "the plot")
+        check_installed("matplotlib", "the plot")
     if args.picture is not None:
         from napari_nic.evaluation.pictures import check_layout
 

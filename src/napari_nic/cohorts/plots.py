@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping, Sequence
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_nic.cohorts.results import POSITIVE, Table
 from napari_nic.colors import CLASS_COLORS, to_hex
-from napari_nic.errors import MissingDependencyError
+from napari_nic.extras import check_installed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,10 +25,7 @@ _FAINT = "0.6"
 
 def require_matplotlib() -> None:
     """Raise :class:`MissingDependencyError` where plots cannot be drawn, before hours of training."""
-    if find_spec("matplotlib") is None:
-        raise MissingDependencyError(
-            "matplotlib is needed for the plots of the report", hint='pip install "napari-nic[train]"'
-        )
+    check_installed("matplotlib", "the plots of the report")
 
 
 def draw(plot: Draw) -> str:

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from napari_nic.errors import UnknownNameError
-from napari_nic.evaluation.extras import require
+from napari_nic.extras import check_installed
 from napari_nic.patches.splits import split_by_group
 
 NEIGHBOURS = 10
@@ -133,7 +133,7 @@ def get_classifier(name: str) -> Classifier:
     if name not in CLASSIFIERS:
         raise UnknownNameError(f"unknown classifier {name!r}", expected=f"one of {', '.join(CLASSIFIERS)}")
     if name != "mlp":
-        require("sklearn", f"the classifier {name}")
+        check_installed("sklearn", f"the classifier {name}")
     return CLASSIFIERS[name]
 
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from napari_nic.errors import InvalidParameterError
 from napari_nic.evaluation.encoding import EncodedSet
-from napari_nic.evaluation.extras import require
 from napari_nic.evaluation.plots import colors, save
 from napari_nic.evaluation.run import Outcome
+from napari_nic.extras import check_installed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -84,8 +84,8 @@ def check_layout(layout: str) -> None:
     """Raise if what a picture of this layout needs is not installed, or the layout is not known."""
     if layout not in LAYOUTS:
         raise InvalidParameterError(f"unknown layout {layout!r}", expected=f"one of {', '.join(LAYOUTS)}")
-    require("matplotlib", "the picture of codes")
-    require("sklearn" if layout == "tsne" else "umap", f"the layout {layout}")
+    check_installed("matplotlib", "the picture of codes")
+    check_installed("sklearn" if layout == "tsne" else "umap", f"the layout {layout}")
 
 
 def choose(labels: np.ndarray, most: int, seed: int) -> np.ndarray:

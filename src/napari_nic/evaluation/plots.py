@@ -11,9 +11,9 @@ import numpy as np
 from napari_nic.colors import FURTHER, PALETTE
 from napari_nic.disk import replacing
 from napari_nic.errors import InvalidParameterError
-from napari_nic.evaluation.extras import require
 from napari_nic.evaluation.report import scores_of
 from napari_nic.evaluation.run import Outcome
+from napari_nic.extras import check_installed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,7 +54,7 @@ def plot_bars(outcomes: Sequence[Outcome], file: Path) -> None:
     InvalidParameterError
         If there is no result, or the file cannot be written.
     """
-    require("matplotlib", "the plot")
+    check_installed("matplotlib", "the plot")
     from matplotlib.figure import Figure
 
     names = list(dict.fromkeys(e.classifier for outcome in outcomes for e in outcome.evaluations))

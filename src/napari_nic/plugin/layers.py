@@ -11,6 +11,7 @@ micrometres from the slide's corner. A slide of unknown pixel size is shown in p
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -18,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 
 from napari_nic.colors import GREEN
+from napari_nic.errors import DamagedSlideError
 from napari_nic.geometry import LevelGeometry, PixelSize, Placement, RegionPx
-from napari_nic.plugin.damage import DamageTeller
 from napari_nic.slides import Slide
 from napari_nic.tissue import TissueMask
 
@@ -271,3 +272,31 @@ def visible_region(corners: np.ndarray, factors: np.ndarray, slide: Slide) -> Re
     bottom, right = (int(v) for v in np.ceil((corners[1] + 1) * factors))
     shown = RegionPx(top, left, max(0, bottom - top), max(0, right - left))
     return shown.intersect(slide.levels[0].region)
+
+
+class DamageTeller:
+    """Called for each tile that cannot be read, from any thread; the first one is told to the user.
+
+    Parameters
+    ----------
+    name : str
+        Of the slide.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._lock = threading.Lock()
+        self._told = False
+
+    def __call__(self, error: DamagedSlideError) -> None:
+        """Take note of a tile."""
+        with self._lock:
+            told, self._told = self._told, True
+        if told:
+            return
+        from napari.utils.notifications import show_warning
+
+        show_warning(
+            f"Parts of {self._name} cannot be read and are shown hatched ({error.problem}). "
+            "The file may be damaged, or not be copied completely."
+        )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from napari_nic.errors import ChannelsError, NicError
 from napari_nic.names import CLAIMED_ANNOTATIONS, STORE_SUFFIX
 from napari_nic.plugin.layers import METADATA_KEY, LayerData, slide_layer, tag_of
-from napari_nic.plugin.model_news import MODEL_NEWS
+from napari_nic.plugin.news import MODEL_NEWS
 from napari_nic.plugin.opening import is_slide, open_remembered, read_store
 from napari_nic.plugin.settings import Settings
 from napari_nic.slides import Slide

@@ -19,6 +19,8 @@ SAMPLE_PIXELS = 2**22
 
 Window = tuple[float, float]
 
+_CAMERA_BITS = (8, 10, 12, 14)
+
 
 def measure_windows(source: ChannelSource, channels: Sequence[int]) -> tuple[Window, ...]:
     """Take the windows of some channels from the file's coarsest level, in bounded time.
@@ -59,3 +61,13 @@ def _window(values: npt.NDArray[Any]) -> Window:
         return 0.0, 1.0
     low, high = (float(value) for value in np.percentile(values, SHARES))
     return (low, high) if high > low else (low, low + 1.0)
+
+
+def camera_bits(highest: int) -> int:
+    """Return 8, 10, 12 or 14 where the largest sample says that a camera gave no more bits; else 16."""
+    return next((bits for bits in _CAMERA_BITS if 0 < highest < 2**bits), 16)
+
+
+def tell_bits(highest: int, bits: int) -> str:
+    """Return what the user must be told of bits that were guessed."""
+    return f"samples have 16 bits, but their values end at {highest}: shown as samples of {bits} bits"

@@ -217,48 +217,72 @@ def _by_magic(path: Path, head: bytes) -> FileKind | None:  # noqa: ARG001 - all
     return None
 
 
-_MAGICS: tuple[tuple[int, bytes, FileKind], ...] = (
-    (0, b"\x89PNG\r\n\x1a\n", FileKind("png")),
-    (0, b"\xff\xd8\xff", FileKind("jpeg")),
-    (0, b"ZISRAWFILE", FileKind("czi")),
-    (0, b"SQLite format 3\x00", FileKind("sakura")),
-    (0, b"[Virtual Microscope Specimen]", FileKind("vms")),
-    (0, b"[Uncompressed Virtual Microscope Specimen]", FileKind("vms")),
-    (0, b"PK\x03\x04", FileKind(problem="a ZIP archive, not a slide", hint=_UNPACK_HINT)),
-    (0, b"\x1f\x8b", FileKind(problem="a gzip archive, not a slide", hint=_UNPACK_HINT)),
-    (0, b"BZh", FileKind(problem="a bzip2 archive, not a slide", hint=_UNPACK_HINT)),
-    (0, b"\xfd7zXZ\x00", FileKind(problem="an xz archive, not a slide", hint=_UNPACK_HINT)),
-    (0, b"7z\xbc\xaf'\x1c", FileKind(problem="a 7-Zip archive, not a slide", hint=_UNPACK_HINT)),
-    (0, b"Rar!", FileKind(problem="a RAR archive, not a slide", hint=_UNPACK_HINT)),
-    (257, b"ustar", FileKind(problem="a tar archive, not a slide", hint=_UNPACK_HINT)),
-    (0, b"%PDF", FileKind(problem="a PDF document, not a slide", hint="open the slide itself")),
-    (0, b"GIF8", FileKind(problem="a GIF picture, which is not read", hint=_SAVE_HINT)),
-    (0, b"BM", FileKind(problem="a BMP picture, which is not read", hint=_SAVE_HINT)),
-    (8, b"WEBP", FileKind(problem="a WebP picture, which is not read", hint=_SAVE_HINT)),
-    (4, b"jP  ", FileKind(problem="a JPEG 2000 picture, which is not read", hint=_SAVE_HINT)),
-    (0, b"\xffO\xffQ", FileKind(problem="a JPEG 2000 codestream, which is not read", hint=_SAVE_HINT)),
-    (4, b"JXL ", FileKind(problem="a JPEG XL picture, which is not read", hint=_SAVE_HINT)),
-    (0, b"\xff\n", FileKind(problem="a JPEG XL picture, which is not read", hint=_SAVE_HINT)),
-    (4, b"ftyp", FileKind(problem="a film or HEIF picture, not a slide", hint=_SAVE_HINT)),
-    (0, b"8BPS", FileKind(problem="a Photoshop picture, which is not read", hint=_SAVE_HINT)),
-    (0, b"\xda\xce\xbe\n", FileKind(problem="a Nikon ND2 picture, which cannot be read", hint=EXPORT_HINT)),
-    (0, b"p\x00\x00\x00", FileKind(problem="a Leica LIF collection, which cannot be read", hint=EXPORT_HINT)),
+_OLE = "an OLE file (Zeiss ZVI, Olympus OIB or an office document), not a slide"
+_KNOWN: tuple[tuple[bytes, str], ...] = (
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"\xff\xd8\xff", "jpeg"),
+    (b"ZISRAWFILE", "czi"),
+    (b"SQLite format 3\x00", "sakura"),
+    (b"[Virtual Microscope Specimen]", "vms"),
+    (b"[Uncompressed Virtual Microscope Specimen]", "vms"),
+)
+_OTHERS: tuple[tuple[str, tuple[tuple[int, bytes, str], ...]], ...] = (
     (
-        0,
-        b"\xd0\xcf\x11\xe0",
-        FileKind(
-            problem="an OLE file (Zeiss ZVI, Olympus OIB or an office document), not a slide",
-            hint=EXPORT_HINT,
+        _UNPACK_HINT,
+        (
+            (0, b"PK\x03\x04", "a ZIP archive, not a slide"),
+            (0, b"\x1f\x8b", "a gzip archive, not a slide"),
+            (0, b"BZh", "a bzip2 archive, not a slide"),
+            (0, b"\xfd7zXZ\x00", "an xz archive, not a slide"),
+            (0, b"7z\xbc\xaf'\x1c", "a 7-Zip archive, not a slide"),
+            (0, b"Rar!", "a RAR archive, not a slide"),
+            (257, b"ustar", "a tar archive, not a slide"),
         ),
     ),
     (
-        0,
-        b"\x89HDF\r\n\x1a\n",
-        FileKind(
-            problem="an HDF5 file (features or an Imaris picture), not a slide", hint="open the slide itself"
+        _SAVE_HINT,
+        (
+            (0, b"GIF8", "a GIF picture, which is not read"),
+            (0, b"BM", "a BMP picture, which is not read"),
+            (8, b"WEBP", "a WebP picture, which is not read"),
+            (4, b"jP  ", "a JPEG 2000 picture, which is not read"),
+            (0, b"\xffO\xffQ", "a JPEG 2000 codestream, which is not read"),
+            (4, b"JXL ", "a JPEG XL picture, which is not read"),
+            (0, b"\xff\n", "a JPEG XL picture, which is not read"),
+            (4, b"ftyp", "a film or HEIF picture, not a slide"),
+            (0, b"8BPS", "a Photoshop picture, which is not read"),
         ),
     ),
-    (0, b"\x93NUMPY", FileKind(problem="a NumPy array, not a slide", hint="open the slide itself")),
+    (
+        EXPORT_HINT,
+        (
+            (0, b"\xda\xce\xbe\n", "a Nikon ND2 picture, which cannot be read"),
+            (0, b"p\x00\x00\x00", "a Leica LIF collection, which cannot be read"),
+            (
+                0,
+                b"\xd0\xcf\x11\xe0",
+                _OLE,
+            ),
+        ),
+    ),
+    (
+        "open the slide itself",
+        (
+            (0, b"%PDF", "a PDF document, not a slide"),
+            (0, b"\x89HDF\r\n\x1a\n", "an HDF5 file (features or an Imaris picture), not a slide"),
+            (0, b"\x93NUMPY", "a NumPy array, not a slide"),
+        ),
+    ),
+)
+"""What no reader opens: first bytes, and what they stand for, by what to do instead."""
+
+_MAGICS = (
+    *((0, magic, FileKind(name)) for magic, name in _KNOWN),
+    *(
+        (offset, magic, FileKind(problem=problem, hint=hint))
+        for hint, entries in _OTHERS
+        for offset, magic, problem in entries
+    ),
 )
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from napari_nic.disk import replacing
-from napari_nic.errors import MissingDependencyError, WeightsError
+from napari_nic.errors import WeightsError
+from napari_nic.extras import check_installed
 from napari_nic.training.options import TrainingProgress
 
 STEPS_FILE, VALIDATION_FILE, PLOT_FILE = "steps.csv", "validation.csv", "curve.png"
@@ -84,12 +85,9 @@ def plot_log(folder: Path) -> Path:
     MissingDependencyError
         If matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingDependencyError(
-            "matplotlib is needed for plots", hint='pip install "napari-nic[train]"'
-        ) from error
+    check_installed("matplotlib", "plots of the losses")
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(6, 3.5), layout="constrained")
     axes = figure.subplots()
     for name, label in ((STEPS_FILE, "training (smoothed)"), (VALIDATION_FILE, "validation")):

@@ -7,8 +7,9 @@ import onnx
 import pytest
 import torch
 
+from napari_nic import extras
 from napari_nic.encoders import get_spec, load_encoder
-from napari_nic.encoders.external import Settings, extras, import_encoder, import_model_file
+from napari_nic.encoders.external import Settings, import_encoder, import_model_file
 from napari_nic.encoders.external.notices import terms_at_first_use
 from napari_nic.encoders.store import user_encoders_folder
 from napari_nic.errors import ConsentError, InvalidParameterError, MissingDependencyError, WeightsError

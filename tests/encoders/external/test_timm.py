@@ -7,8 +7,9 @@ import torch
 from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors.torch import save_file
 
+from napari_nic import extras
 from napari_nic.encoders import get_spec, load_encoder
-from napari_nic.encoders.external import Settings, TimmWeights, extras, import_timm
+from napari_nic.encoders.external import Settings, TimmWeights, import_timm
 from napari_nic.encoders.external.hub_models import HUB_MODELS
 from napari_nic.encoders.external.notices import terms_at_first_use
 from napari_nic.encoders.external.timm_models import announce, build

@@ -5,7 +5,6 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-import torch
 
 from napari_nic_experiments.recipes.tissue9 import CLASSES
 
@@ -35,15 +34,6 @@ test_002,Normal,None,None
 test_003,Tumor,ILC,Micro
 test_004,Normal,None,None
 """
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Small networks are faster on one thread, and the test machine has few."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

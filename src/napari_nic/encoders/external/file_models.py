@@ -26,11 +26,11 @@ from napari_nic.encoders.external.archives import (
     unreadable,
     without_pickles,
 )
-from napari_nic.encoders.external.extras import require
 from napari_nic.encoders.external.network_encoder import GPU_BATCH, Network
 from napari_nic.encoders.external.onnx_files import external_files
 from napari_nic.encoders.external.trust import read_file
 from napari_nic.errors import DeviceError, WeightsError
+from napari_nic.extras import require
 
 MESSAGE = 500
 """Characters of a library's message that are shown; some quote whole programs."""

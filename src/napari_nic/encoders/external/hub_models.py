@@ -11,9 +11,12 @@ user sees says so.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from napari_nic.encoders.external.settings import NORMALISATIONS, Triple
@@ -189,3 +192,24 @@ def hub_errors(name: str) -> Iterator[None]:
             found=str(error).splitlines()[0] if str(error) else type(error).__name__,
             hint="check the connection; or get the file elsewhere and give --weights FILE.safetensors",
         ) from error
+
+
+@contextmanager
+def offline() -> Iterator[None]:
+    """Keep the libraries of the Hugging Face hub from the network, whatever a name makes them do."""
+    name = "HF_HUB_OFFLINE"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    constants = import_module("huggingface_hub.constants") if find_spec("huggingface_hub") else None
+    was = getattr(constants, name, False)
+    if constants is not None:
+        setattr(constants, name, True)  # it read the environment when it was imported
+    try:
+        yield
+    finally:
+        if constants is not None:
+            setattr(constants, name, was)
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before

@@ -11,8 +11,13 @@ import torch
 from torch import nn
 
 from napari_nic.descriptions import is_whole, read_json
-from napari_nic.encoders.external.extras import offline, require
-from napari_nic.encoders.external.hub_models import HubModel, hub_errors, hub_repository, known_hub_model
+from napari_nic.encoders.external.hub_models import (
+    HubModel,
+    hub_errors,
+    hub_repository,
+    known_hub_model,
+    offline,
+)
 from napari_nic.encoders.external.model_args import check_model
 from napari_nic.encoders.external.network_encoder import Network
 from napari_nic.encoders.external.settings import DEFAULT_MPP, Settings, TimmWeights
@@ -27,6 +32,7 @@ from napari_nic.encoders.external.states import (
 from napari_nic.encoders.spec import MOST_INPUT_PX, EncoderSpec
 from napari_nic.encoders.store import TIMM_PREFIX
 from napari_nic.errors import InvalidParameterError, UnknownNameError, WeightsError
+from napari_nic.extras import require
 
 CONFIG_FILE = "config.json"
 NAMES_SHOWN = 8

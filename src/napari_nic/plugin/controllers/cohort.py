@@ -15,7 +15,7 @@ from napari_nic.plugin.controllers.cohort_slides import codes_layer_of, layer_of
 from napari_nic.plugin.controllers.models import ModelController
 from napari_nic.plugin.controllers.overlays import KINDS, MODEL_KINDS, Kind, OverlayController
 from napari_nic.plugin.controllers.session import Session
-from napari_nic.plugin.model_news import MODEL_NEWS
+from napari_nic.plugin.news import MODEL_NEWS
 from napari_nic.slide_models import ModelBundle
 from napari_nic.wording import counted
 

@@ -24,8 +24,8 @@ from napari_nic.jobs import CancellationToken
 from napari_nic.names import KERAS_SUFFIXES
 from napari_nic.plugin.controllers.consent import ask_trust
 from napari_nic.plugin.controllers.session import Session
-from napari_nic.plugin.encoder_news import ENCODER_NEWS
 from napari_nic.plugin.legend import UM
+from napari_nic.plugin.news import ENCODER_NEWS
 from napari_nic.plugin.no_triton import keep_triton_out
 from napari_nic.plugin.worker import Callbacks, Runner
 

@@ -17,9 +17,9 @@ from napari_nic.errors import (
 )
 from napari_nic.plugin.controllers.asking import Asking
 from napari_nic.plugin.controllers.looking import covers_another, show_alone
-from napari_nic.plugin.encoder_news import ENCODER_NEWS
 from napari_nic.plugin.layers import slide_layer, tag_of
 from napari_nic.plugin.legend import UM
+from napari_nic.plugin.news import ENCODER_NEWS
 from napari_nic.plugin.opening import COLOR_SETTING
 from napari_nic.plugin.settings import Settings
 from napari_nic.plugin.slide_frames import change_slide

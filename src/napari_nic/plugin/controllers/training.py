@@ -14,9 +14,9 @@ from napari_nic.encoders.store import check_new_name
 from napari_nic.errors import InvalidParameterError, WeightsError
 from napari_nic.plugin.controllers.asking import Asking
 from napari_nic.plugin.controllers.encoders import has_own_encoder
-from napari_nic.plugin.encoder_news import ENCODER_NEWS
 from napari_nic.plugin.layers import tag_of
 from napari_nic.plugin.legend import UM
+from napari_nic.plugin.news import ENCODER_NEWS
 from napari_nic.plugin.settings import Settings
 from napari_nic.plugin.train_job import LABELLED, Begun, Stage, Trained, TrainForm, TrainRequest, train
 from napari_nic.plugin.worker import Callbacks, Job, Runner

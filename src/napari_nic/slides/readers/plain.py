@@ -16,7 +16,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
 from napari_nic.errors import DamagedSlideError, NicError, OutOfBoundsError, UnreadableSlideError
-from napari_nic.slides.depth import camera_bits, told
+from napari_nic.slides.contrast import camera_bits, tell_bits
 from napari_nic.slides.memory import free_memory
 from napari_nic.slides.model import WHITE, Level, PixelSizeClaim, RgbArray, SourceInfo, to_rgb
 from napari_nic.slides.readers.codestreams import read_jpeg_header
@@ -233,7 +233,7 @@ def _png_depth(path: Path, facts: PngFacts) -> tuple[int, list[str]]:
         )
         return facts.significant, [notice]
     bits = camera_bits(highest)
-    return bits, [told(highest, bits)] if bits < 16 else []
+    return bits, [tell_bits(highest, bits)] if bits < 16 else []
 
 
 def _deep_samples(path: Path, facts: PngFacts, bits: int, turn: int) -> npt.NDArray[Any]:

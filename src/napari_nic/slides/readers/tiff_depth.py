@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from napari_nic.errors import DamagedSlideError
-from napari_nic.slides.depth import camera_bits, told
+from napari_nic.slides.contrast import camera_bits, tell_bits
 from napari_nic.slides.pixel_size import parse_float
 from napari_nic.slides.readers.codestreams import read_jpeg2000_header
 from napari_nic.slides.readers.tiff_codecs import JPEG2000_CODES
@@ -50,7 +50,7 @@ def settle_depth(pictures: list[TiffPicture], stated: int | None) -> list[str]:
 def _settled(stated: int | None, highest: int) -> tuple[int, list[str]]:
     guess = camera_bits(highest)
     if stated is None:
-        return guess, [told(highest, guess)] if guess < 16 else []
+        return guess, [tell_bits(highest, guess)] if guess < 16 else []
     if highest >= _OVERSHOOT * 2**stated:
         text = f"the file says that {stated} bits of a sample count, but values go up to {highest}"
         return guess, [f"{text}: shown as samples of {guess} bits"]

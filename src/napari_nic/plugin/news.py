@@ -1,10 +1,21 @@
-"""Word of models and cohorts that were dropped on the window, for the docks that show them."""
+"""Word of new encoders, and of models and cohorts that were dropped on the window, for all docks."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from psygnal import Signal
+
+
+class EncoderNews:
+    """Tells that the user's encoders changed; connect with bound methods, which are held weakly."""
+
+    changed = Signal(str)
+    """Emitted in the main thread with the name of the encoder that is new or was replaced."""
+
+
+ENCODER_NEWS = EncoderNews()
+"""The program's one instance: encoders lie in one folder of the user's, whatever windows are open."""
 
 
 class ModelNews:

@@ -1,0 +1,39 @@
+"""Optional libraries: whether they are installed, and how they would be."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+
+from napari_nic.errors import MissingDependencyError
+
+INSTALL = {
+    "matplotlib": 'pip install "napari-nic[train]"',
+    "onnxruntime": 'pip install "napari-nic[networks]"',
+    "sklearn": 'pip install "napari-nic[train]"',
+    "timm": 'pip install "napari-nic[networks]"',
+    "umap": "pip install umap-learn",
+}
+
+
+def check_installed(module: str, what: str) -> None:
+    """Raise :class:`MissingDependencyError` with the install line if an optional library is missing.
+
+    Parameters
+    ----------
+    module : str
+        A key of :data:`INSTALL`.
+    what : str
+        What it is needed for, as in ``"the linear probe"``.
+    """
+    if find_spec(module) is None:
+        raise MissingDependencyError(
+            f"the package {module} is needed for {what}, and is not installed", hint=INSTALL[module]
+        )
+
+
+def require(module: str, what: str) -> ModuleType:
+    """Import an optional library; see :func:`check_installed`."""
+    check_installed(module, what)
+    return import_module(module)
