@@ -82,6 +82,7 @@ NOWHERE = (
 """Modules of that kind that are imported nowhere."""
 IMPORTED_BY_NAME = {
     "__init__",  # our own names
+    "cli.experiments",  # our own package
     "old_names",  # our own names
     "registry",  # our own names
     "training.augmentation",  # our own names
