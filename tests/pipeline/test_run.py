@@ -1,6 +1,8 @@
 import os
 import sys
 import threading
+import time
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -200,6 +202,81 @@ def test_closing_while_paused_ends_the_threads(slide, moment_encoder, tmp_path):
     assert no_workers()
     assert token.paused
     assert CompressedSlide.open(store.path).encoded().any()
+
+
+AT_ONCE = 0.3
+"""Seconds in which a paused run ends."""
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda:0"])
+@pytest.mark.parametrize("end", ["close", "cancel"])
+def test_a_paused_run_ends_within_a_moment(slide, moment_encoder, tmp_path, device, end):
+    """The best of three: what is measured is not how busy the machine is."""
+    seconds = []
+    for number in range(3):
+        encoder = moment_encoder(device=device, batch_size=256)
+        store = prepare_store(slide, encoder, path=tmp_path / f"{number}.nic.zarr", options=ALL_CELLS)
+        run, token = paused_run(slide, encoder, store)
+        begin = time.perf_counter()
+        if end == "close":
+            assert in_time(run.close) == []
+        else:
+            token.cancel()
+            (error,) = in_time(partial(list, run))
+            assert isinstance(error, CancelledError)
+        seconds.append(time.perf_counter() - begin)
+        assert no_workers()
+        assert CompressedSlide.open(store.path).status == "partial"
+    assert min(seconds) < AT_ONCE
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda:0"])
+def test_cancelling_wakes_whoever_waits_for_a_paused_run(slide, moment_encoder, tmp_path, device):
+    """As in the window: one thread asks for the next block while all others are paused."""
+    encoder = moment_encoder(device=device, batch_size=256)
+    store = prepare_store(slide, encoder, path=tmp_path / "a.nic.zarr", options=ALL_CELLS)
+    run, token = paused_run(slide, encoder, store)
+    raised = []
+
+    def ask():
+        try:
+            list(run)
+        except CancelledError as error:
+            raised.append(error)
+
+    waiting = threading.Thread(target=ask, daemon=True)
+    waiting.start()
+    waiting.join(0.05)
+    begin = time.perf_counter()
+    token.cancel()
+    waiting.join(30)
+    assert time.perf_counter() - begin < 10 * AT_ONCE
+    assert raised
+    assert no_workers()
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda:0"])
+def test_an_error_of_one_thread_ends_the_others_that_are_paused(
+    slide, moment_encoder, tmp_path, monkeypatch, device
+):
+    encoder = moment_encoder(device=device, batch_size=256)
+    store = prepare_store(slide, encoder, path=tmp_path / "a.nic.zarr", options=ALL_CELLS)
+    token, heard, failing = CancellationToken(), threading.Event(), threading.Lock()
+    token.when_heard(heard.set)
+    read_tile = Slide.read_stored_tile
+
+    def read(self, level, row, col):
+        if level == store.grid.level and failing.acquire(blocking=False):
+            token.pause()
+            assert heard.wait(30)  # another thread waits already
+            raise ValueError("a bug in a reader")
+        return read_tile(self, level, row, col)
+
+    monkeypatch.setattr(Slide, "read_stored_tile", read)
+    (error,) = in_time(lambda: list(iter_compress(slide, encoder, store, token=token, workers=2)))
+    assert "a bug in a reader" in str(error)
+    assert token.paused
+    assert no_workers()
 
 
 def test_an_error_while_paused_is_told_at_once(slide, moment_encoder, tmp_path, monkeypatch):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,10 +16,13 @@ from qtpy.QtWidgets import QApplication, QCheckBox, QMessageBox, QWidget
 
 from napari_nic.embeddings import CompressedSlide
 from napari_nic.plugin.compress_options import CompressOptions
+from napari_nic.plugin.controllers.session import ENCODER_SETTING
 from napari_nic.plugin.legend import format_value
+from napari_nic.plugin.settings import Settings
 from napari_nic.plugin.widgets import dialogs
 from napari_nic.plugin.widgets.export_section import ExportDialog
 from napari_nic.plugin.widgets.nic_dock import NicDock
+from napari_nic.plugin.worker import ThreadRunner
 
 pytestmark = pytest.mark.gui
 
@@ -138,6 +144,49 @@ def test_closing_the_viewer_leaves_a_resumable_store_and_no_thread(with_slide, q
     assert QThreadPool.globalInstance().activeThreadCount() == 0
     store = CompressedSlide.open(slide_file.with_name("made.nic.zarr"))
     assert 0 < store.encoded().sum() < store.coverage.sum()
+
+
+AT_ONCE = 0.3
+"""Seconds in which a paused run ends."""
+
+
+@pytest.mark.parametrize("end", ["the viewer", "the dock"])
+def test_a_paused_run_ends_within_a_moment_of_closing(
+    make_napari_viewer, qtbot, add_slide, slide_file, monkeypatch, end
+):
+    """The best of three: measured is how long closing waits for the threads, not napari's own part."""
+    Settings().set(ENCODER_SETTING, "mean-rgb")
+    seconds: list[float] = []
+    shutdown = ThreadRunner.shutdown
+
+    def timed(runner: ThreadRunner) -> None:
+        begin, busy = time.perf_counter(), bool(runner.jobs)
+        shutdown(runner)
+        if busy:
+            seconds.append(time.perf_counter() - begin)
+
+    monkeypatch.setattr(ThreadRunner, "shutdown", timed)
+    for number in range(3):
+        viewer = make_napari_viewer()
+        dock = NicDock(viewer)
+        viewer.window.add_dock_widget(dock, name="NIC")
+        viewer.window._qt_window.show()
+        add_slide(viewer, Path(shutil.copy(slide_file, slide_file.with_name(f"{number}.tif"))))
+        QApplication.processEvents()
+        compress_slowly(dock, qtbot)
+        dock.compressing.pause()
+        qtbot.waitUntil(lambda dock=dock: dock.compressing.state.phase == "paused", timeout=TIMEOUT_MS)
+        if end == "the viewer":
+            viewer.close()
+        else:
+            viewer.window.remove_dock_widget(dock)
+        assert dock._closed
+        assert not [t for t in threading.enumerate() if t.name.startswith("nic-worker")]
+        assert QThreadPool.globalInstance().activeThreadCount() == 0
+        store = CompressedSlide.open(slide_file.with_name(f"{number}.nic.zarr"))
+        assert 0 < store.encoded().sum() < store.coverage.sum()
+    assert len(seconds) == 3
+    assert min(seconds) < AT_ONCE
 
 
 def test_taking_the_dock_out_ends_its_work(with_slide, qtbot):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from napari_nic.embeddings.stored import StoredCodes
 from napari_nic.encoders.mean_rgb import MeanRgbEncoder
 from napari_nic.errors import CancelledError
 from napari_nic.jobs import CancellationToken
-from napari_nic.plugin.compress_job import CompressRequest, EncoderCache, compress_painted
+from napari_nic.plugin.compress_job import CompressRequest, EncoderCache, Settled, compress_painted
 from napari_nic.plugin.compress_options import CompressOptions
 from napari_nic.plugin.controllers.exporting import _export
 from napari_nic.plugin.controllers.models import _explain, _predict
@@ -138,6 +139,30 @@ def test_it_ends_after_the_unit_in_hand(qtbot, monkeypatch, inputs, name, closin
     left = [thread for thread in threading.enumerate() if thread not in before and not _of_pool(thread)]
     assert left == []
     assert not any(path.suffix in (".npy", ".tif", ".geojson") for path in inputs.out.rglob("*"))
+
+
+def test_a_window_that_closes_before_its_first_cells_is_not_waited_for(inputs) -> None:
+    """The run waits for the screen to come to rest, which that of a closing window never does."""
+    seconds = []
+    for number in range(3):
+        out = inputs.out / f"{number}"
+        token = CancellationToken()
+        run = _compressing(replace(inputs, out=out))(token)
+        while not isinstance(next(run), Settled):
+            pass
+        waiting = threading.Thread(target=partial(_until_cancelled, run), daemon=True)
+        waiting.start()
+        begin = time.perf_counter()
+        token.cancel()
+        waiting.join(30)
+        seconds.append(time.perf_counter() - begin)
+        assert not waiting.is_alive()
+    assert min(seconds) < 0.3
+
+
+def _until_cancelled(run: Generator[Any, None, Any]) -> None:
+    with pytest.raises(CancelledError):
+        list(run)
 
 
 def _watched(make: MakeJob, ends: list[str], token: CancellationToken) -> Generator[Any, None, Any]:

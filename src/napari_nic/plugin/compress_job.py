@@ -68,7 +68,10 @@ class Stage:
 
 
 SETTLE_SECONDS = 1.0
-"""Longest wait for the screen to come to rest; that of a window which closes never does."""
+"""Longest wait for the screen to come to rest."""
+
+_LOOK_SECONDS = 0.05
+"""So often it is asked meanwhile whether the job was cancelled: a closing window never comes to rest."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +156,10 @@ def compress_painted(request: CompressRequest, token: CancellationToken) -> Gene
     yield Ready(store)
     settled = Settled()
     yield settled
-    settled.seen.wait(SETTLE_SECONDS)
+    for _ in range(round(SETTLE_SECONDS / _LOOK_SECONDS)):
+        token.checkpoint()
+        if settled.seen.wait(_LOOK_SECONDS):
+            break
     yield from _paint_reports(request, encoder, store, token)
 
 
