@@ -18,11 +18,11 @@ import stat
 import sys
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from napari_nic.errors import NicError, StoreError
+from napari_nic.errors import NicError, StoreBusyError, StoreError
 from napari_nic.names import shortened
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
@@ -320,15 +320,57 @@ def sync_files(paths: Iterable[Path]) -> None:
             os.fsync(file.fileno())
 
 
+LOCK_SECONDS = 30.0
+"""So long a write waits for another process's to end: one takes seconds, unless it hangs."""
+
+_LOOK_SECONDS = 0.02
+_HELD = (BlockingIOError, PermissionError) if sys.platform == "win32" else (BlockingIOError,)
+
+
+def _lock(folder: Path, take: Callable[[], None]) -> None:
+    """Try to take a lock until it is free.
+
+    Raises
+    ------
+    StoreBusyError
+        If it is not within :data:`LOCK_SECONDS`.
+    """
+    end = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            take()
+        except _HELD as error:
+            if time.monotonic() > end:
+                raise StoreBusyError(
+                    "another process is writing here and does not come to an end",
+                    path=folder,
+                    found=f"locked for more than {LOCK_SECONDS:g} s",
+                    hint="wait until it has ended, or stop it; then do the same again",
+                ) from error
+            time.sleep(_LOOK_SECONDS)
+        else:
+            return
+
+
 if sys.platform == "win32":
     import msvcrt
 
     @contextmanager
     def exclusive(folder: Path) -> Iterator[None]:
-        """Keep other processes that write to `folder` waiting; freed by the system if we are killed."""
+        """Keep other processes that write to `folder` waiting; freed by the system if we are killed.
+
+        Raises
+        ------
+        StoreBusyError
+            If another process does not come to an end within :data:`LOCK_SECONDS`.
+        """
         with (folder / ".lock").open("ab") as file:
-            file.seek(0)
-            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+
+            def take() -> None:
+                file.seek(0)
+                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+
+            _lock(folder, take)
             try:
                 yield
             finally:
@@ -340,12 +382,18 @@ else:
 
     @contextmanager
     def exclusive(folder: Path) -> Iterator[None]:
-        """Keep other processes that write to `folder` waiting; freed by the system if we are killed."""
+        """Keep other processes that write to `folder` waiting; freed by the system if we are killed.
+
+        Raises
+        ------
+        StoreBusyError
+            If another process does not come to an end within :data:`LOCK_SECONDS`.
+        """
         # The folder itself is locked, so that no lock file is left beside the data.
         handle = os.open(folder, os.O_RDONLY)
         try:
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX)
+                _lock(folder, lambda: fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB))
             except OSError as error:
                 # Some network file systems have no locks; a single writer is safe there too.
                 if error.errno not in _NO_LOCKS_HERE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,8 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from napari_nic import disk
+from napari_nic.disk import exclusive
 from napari_nic.embeddings import BLOCK, SHARD, CompressedSlide, blocks_with_cells, cells_of_blocks, shards
-from napari_nic.errors import InvalidParameterError, StoreError, StoreMismatchError
+from napari_nic.errors import InvalidParameterError, StoreBusyError, StoreError, StoreMismatchError
 from napari_nic.jobs import CancellationToken
 
 
@@ -334,3 +337,40 @@ def test_what_failed_in_memory_is_not_forgotten_by_what_another_stored(store, co
     store.flush()
     found = CompressedSlide.open(store.path).failed
     assert found[3 * BLOCK : 4 * BLOCK, 2 * BLOCK : 4 * BLOCK].sum() == found.sum() > BLOCK * BLOCK
+
+
+def test_a_write_waits_for_another_process_a_bounded_time_and_loses_nothing(store, codes, toy, monkeypatch):
+    store.write_block(2, 2, toy.part(codes, 2, 2))
+    monkeypatch.setattr(disk, "LOCK_SECONDS", 0.1)
+    with exclusive(store.path), pytest.raises(StoreBusyError, match="another process is writing here"):
+        store.flush()
+    store.flush()
+    assert np.array_equal(CompressedSlide.open(store.path).read(), store.read())
+
+
+def test_what_is_encoded_is_told_while_a_write_waits_for_another_process(store, codes, toy, monkeypatch):
+    store.write_block(2, 2, toy.part(codes, 2, 2))
+    waits, found = threading.Event(), []
+    sleep = time.sleep
+
+    def waiting(seconds):
+        waits.set()
+        sleep(seconds)
+
+    monkeypatch.setattr(disk.time, "sleep", waiting)
+    writer = threading.Thread(target=store.flush, daemon=True)
+    asking = threading.Thread(
+        target=lambda: found.extend(
+            [store.encoded(), store.done, store.failed, store.pending(), store.is_complete]
+        ),
+        daemon=True,
+    )
+    with exclusive(store.path):
+        writer.start()
+        assert waits.wait(30)
+        asking.start()
+        asking.join(30)
+        assert len(found) == 5
+        assert writer.is_alive()
+    writer.join(30)
+    assert not writer.is_alive()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from napari_nic.disk import exclusive, writing_to
 from napari_nic.embeddings import layout
+from napari_nic.embeddings.shards import block_cells
 from napari_nic.errors import StoreMismatchError
 
 if TYPE_CHECKING:
@@ -16,7 +18,10 @@ if TYPE_CHECKING:
 
 
 class StoreState:
-    """Description, status, and which blocks are done; not locked, which is the store's to do.
+    """Description, status, and which blocks are done.
+
+    What is known is told at once (:meth:`known`), also while a write waits for the disk or another process.
+    That no two threads change it together is the store's to see to.
 
     Attributes
     ----------
@@ -34,6 +39,18 @@ class StoreState:
         self.header, self.status, self._id = layout.read_description(group, path)
         self.block_shape = layout.block_shape(*self.header.grid.shape)
         self.done, self.failed = self._flags(group)
+        self._changing = threading.Lock()
+
+    def known(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return copies of `done` and `failed`, of one moment."""
+        with self._changing:
+            return self.done.copy(), self.failed.copy()
+
+    def learn(self, block: tuple[int, int], failed: np.ndarray) -> None:
+        """Take note that a block is done, and which of its cells failed: (rows, cols) bool of the block."""
+        with self._changing:
+            self.failed[block_cells(*block, self.failed.shape)] = failed
+            self.done[block] = True
 
     def on_disk(self) -> tuple[np.ndarray, np.ndarray]:
         """Read the status anew and return `done` and `failed` as they are on disk.
@@ -55,9 +72,10 @@ class StoreState:
 
     def take_over(self, done: np.ndarray, failed: np.ndarray, ours: np.ndarray) -> None:
         """Learn the state of blocks on disk, but of `ours`: those that wait in memory."""
-        self.done |= done
         theirs = layout.cells_of_blocks(~ours, self.header.grid.shape)
-        self.failed = np.where(theirs, failed, self.failed)
+        with self._changing:
+            self.done |= done
+            self.failed = np.where(theirs, failed, self.failed)
 
     def write(self, done: np.ndarray, failed: np.ndarray) -> None:
         """Write which blocks are done; their codes were written before."""

@@ -174,20 +174,18 @@ class CompressedSlide:
     @property
     def done(self) -> np.ndarray:
         """Blocks that are finished: ndarray of bool, (block_rows, block_cols); a copy."""
-        with self._lock:
-            return self._state.done.copy()
+        return self._state.known()[0]
 
     @property
     def failed(self) -> np.ndarray:
         """Cells whose pixels could not be read: the next run tries again. (rows, cols) bool, a copy."""
-        with self._lock:
-            return self._state.failed.copy()
+        return self._state.known()[1]
 
     @property
     def is_complete(self) -> bool:
         """Whether every covered cell is encoded."""
-        with self._lock:
-            return bool(self._state.done.all() and not self._state.failed.any())
+        done, failed = self._state.known()
+        return bool(done.all() and not failed.any())
 
     @property
     def status(self) -> str:
@@ -196,14 +194,13 @@ class CompressedSlide:
 
     def encoded(self) -> np.ndarray:
         """Cells whose codes are here: covered, readable, their block done; ndarray of bool, (rows, cols)."""
-        with self._lock:
-            done = layout.cells_of_blocks(self._state.done, self.grid.shape)
-            return np.asarray(self.coverage & done & ~self._state.failed)
+        done, failed = self._state.known()
+        return np.asarray(self.coverage & layout.cells_of_blocks(done, self.grid.shape) & ~failed)
 
     def pending(self) -> np.ndarray:
         """Blocks still to do: not done, or with cells that failed; (block_rows, block_cols) bool."""
-        with self._lock:
-            return np.asarray(~self._state.done | layout.blocks_with_cells(self._state.failed))
+        done, failed = self._state.known()
+        return np.asarray(~done | layout.blocks_with_cells(failed))
 
     def reload(self) -> None:
         """Learn what another process has finished since."""
@@ -317,9 +314,8 @@ class CompressedSlide:
         codes = checks.checked_codes(self.path, self.header, codes, self.coverage[rows, cols])
         codes[lost] = 0
         with self._lock:
-            self._state.failed[rows, cols] = lost
             key = self._buffers.put(block, codes)
-            self._state.done[block] = True
+            self._state.learn(block, lost)
             if self._state.done[shards.shard_blocks(key)].all():
                 self._write([key])
             elif self._buffers.are_too_large():
@@ -390,7 +386,7 @@ class CompressedSlide:
             cells = shards.block_cells(*block, self.grid.shape)
             if block not in buffer.present and self.coverage[cells].any():
                 buffer.put(block, *cells, self._stored.read_shard(key, *cells))
-                self._state.failed[cells] = failed[cells]
+                self._state.learn(block, failed[cells])
 
     def _require_writable(self) -> None:
         if not self.writable:
