@@ -21,6 +21,7 @@ from napari_nic.annotations.model import Annotation, AnnotationSet, Kind
 from napari_nic.annotations.registry import AnnotationFormat
 from napari_nic.annotations.xml_stream import Numbers, clean_text, need, parse, root_tag
 from napari_nic.colors import RGB, from_hex, to_hex
+from napari_nic.jobs import CancellationToken, checked
 from napari_nic.names import ANNOTATION_SUFFIXES
 from napari_nic.wording import counted, was_were
 
@@ -117,8 +118,8 @@ def _parts(kind: Kind, points: list[tuple[float, float]]) -> list[object]:
     return [points] if kind in ("line", "measurement") else [[points]]
 
 
-def read(path: Path) -> AnnotationSet:
-    """Read a file; see the module's text.
+def read(path: Path, token: CancellationToken | None = None) -> AnnotationSet:
+    """Read a file, with checkpoints of `token`; see the module's text.
 
     Raises
     ------
@@ -126,8 +127,8 @@ def read(path: Path) -> AnnotationSet:
         If it is damaged; names the line or the annotation.
     """
     handler = _Handler()
-    parse(path, handler)
-    annotations, notes = build(handler.drawn, path)
+    parse(path, handler, token)
+    annotations, notes = build(handler.drawn, path, token)
     notes += handler.numbers.notes(path)
     if handler.odd_types:
         odd = ", ".join(sorted(handler.odd_types))
@@ -139,8 +140,15 @@ def read(path: Path) -> AnnotationSet:
     return AnnotationSet(annotations, handler.group_colors, path.name, tuple(notes))
 
 
-def write(annotations: AnnotationSet, path: Path) -> tuple[str, ...]:
+def write(annotations: AnnotationSet, path: Path, token: CancellationToken | None = None) -> tuple[str, ...]:
     """Write a file that ASAP opens.
+
+    Parameters
+    ----------
+    annotations : AnnotationSet
+    path : Path
+    token : CancellationToken, optional
+        Asked at each shape.
 
     Returns
     -------
@@ -151,7 +159,7 @@ def write(annotations: AnnotationSet, path: Path) -> tuple[str, ...]:
     groups = _group_names(annotations)
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.write('<?xml version="1.0"?>\n<ASAP_Annotations>\n\t<Annotations>\n')
-        for annotation in annotations.annotations:
+        for annotation in checked(annotations.annotations, token):
             pieces = _pieces(annotation)
             cut += len(pieces) > 1
             lines += annotation.kind in _LINES and any(kind == "PointSet" for kind, _ in pieces)

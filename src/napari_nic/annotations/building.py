@@ -12,6 +12,7 @@ import shapely
 
 from napari_nic.annotations.model import AREA_KINDS, Annotation, Kind
 from napari_nic.errors import AnnotationError
+from napari_nic.jobs import CancellationToken, checked
 from napari_nic.wording import counted, was_were
 
 FEW_CORNERS = 200
@@ -30,6 +31,9 @@ MIN_RING = 3
 
 MAX_COORDINATE = 2.0**31
 """No slide has so many pixels; arithmetic on larger numbers loses fractions and overflows in the end."""
+
+CHECKED_AT_ONCE = 4096
+"""So many shapes are checked in one call, which nobody can interrupt."""
 
 NAMED = 5
 """So many of the shapes that were left out are named, the others counted."""
@@ -63,8 +67,18 @@ class BadShapeError(ValueError):
     """Coordinates that are no place; the shape is left out and named."""
 
 
-def build(drawn: Sequence[Drawn], path: Path) -> tuple[tuple[Annotation, ...], list[str]]:
+def build(
+    drawn: Sequence[Drawn], path: Path, token: CancellationToken | None = None
+) -> tuple[tuple[Annotation, ...], list[str]]:
     """Make annotations; crossing outlines are repaired, those without an area or a place left out.
+
+    Parameters
+    ----------
+    drawn : sequence of Drawn
+    path : Path
+        For messages.
+    token : CancellationToken, optional
+        Asked at each shape.
 
     Returns
     -------
@@ -81,14 +95,14 @@ def build(drawn: Sequence[Drawn], path: Path) -> tuple[tuple[Annotation, ...], l
     bad: dict[int, str] = {}
     geometries = np.empty(len(drawn), object)
     areas = [index for index, shape in enumerate(drawn) if shape.kind in AREA_KINDS]
-    geometries[areas] = _areas([drawn[index] for index in areas], areas, bad)
-    for index, shape in enumerate(drawn):
+    geometries[areas] = _areas([drawn[index] for index in areas], areas, bad, token)
+    for index, shape in enumerate(checked(drawn, token)):
         if shape.kind not in AREA_KINDS:
             try:
                 geometries[index] = _line_or_points(shape)
             except BadShapeError as error:
                 bad[index] = str(error)
-    n_repaired = _repair(geometries, areas, bad)
+    n_repaired = _repair(geometries, areas, bad, token)
     empty = [i for i, geometry in enumerate(geometries) if geometry is None and i not in bad]
     if bad and len(bad) + len(empty) == len(drawn):
         first = min(bad)
@@ -156,12 +170,14 @@ def _listed(names: Sequence[str]) -> str:
     return "; ".join(names[:NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
-def _areas(shapes: Sequence[Drawn], numbers: Sequence[int], bad: dict[int, str]) -> np.ndarray:
+def _areas(
+    shapes: Sequence[Drawn], numbers: Sequence[int], bad: dict[int, str], token: CancellationToken | None
+) -> np.ndarray:
     """Polygons or multipolygons, not yet checked; None where no outline has three corners."""
     rings: list[np.ndarray] = []
     polygon_of_ring: list[int] = []
     shape_of_polygon: list[int] = []
-    for position, (shape, number) in enumerate(zip(shapes, numbers, strict=True)):
+    for position, (shape, number) in enumerate(zip(checked(shapes, token), numbers, strict=True)):
         try:
             polygons = [_rings(polygon) for polygon in shape.parts]
         except BadShapeError as error:
@@ -220,12 +236,18 @@ def _line_or_points(shape: Drawn) -> shapely.Geometry | None:
     return shapely.LineString(lines[0]) if len(lines) == 1 else shapely.MultiLineString(lines)
 
 
-def _repair(geometries: np.ndarray, areas: Sequence[int], bad: dict[int, str]) -> int:
+def _repair(
+    geometries: np.ndarray, areas: Sequence[int], bad: dict[int, str], token: CancellationToken | None
+) -> int:
     """Make areas valid in place; what has no area becomes None. Return how many were repaired."""
     indices = np.array(areas, int)
-    crossing = [index for index in indices[~shapely.is_valid(geometries[indices])] if geometries[index]]
+    invalid = np.zeros(len(indices), bool)
+    for start in checked(range(0, len(indices), CHECKED_AT_ONCE), token):
+        part = slice(start, start + CHECKED_AT_ONCE)
+        invalid[part] = ~shapely.is_valid(geometries[indices[part]])
+    crossing = [index for index in indices[invalid] if geometries[index]]
     repaired = 0
-    for index in crossing:
+    for index in checked(crossing, token):
         geometries[index] = repair_area(geometries[index], index, bad)
         repaired += geometries[index] is not None
     for index, geometry in enumerate(geometries):

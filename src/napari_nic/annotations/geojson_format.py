@@ -24,6 +24,7 @@ from napari_nic.annotations.model import AnnotationSet, Kind
 from napari_nic.annotations.registry import AnnotationFormat
 from napari_nic.colors import RGB, from_hex, from_packed
 from napari_nic.errors import AnnotationError
+from napari_nic.jobs import CancellationToken, checked
 from napari_nic.names import ANNOTATION_SUFFIXES
 from napari_nic.wording import counted, was_were
 
@@ -86,8 +87,8 @@ class _File:
         return notes
 
 
-def read(path: Path) -> AnnotationSet:
-    """Read a file; see the module's text.
+def read(path: Path, token: CancellationToken | None = None) -> AnnotationSet:
+    """Read a file, with checkpoints of `token`; see the module's text.
 
     Raises
     ------
@@ -96,9 +97,9 @@ def read(path: Path) -> AnnotationSet:
     """
     document = _document(path)
     file = _File(path)
-    for number, feature in enumerate(_features(document, path)):
+    for number, feature in enumerate(checked(_features(document, path), token)):
         _add_feature(feature, f"feature {number}", file)
-    annotations, notes = build(file.drawn, path)
+    annotations, notes = build(file.drawn, path, token)
     if isinstance(document, dict) and document.get("crs") is not None:
         notes.append("the file names a coordinate system of maps: its numbers are taken for pixels")
     colors = file.shape_colors | file.class_colors

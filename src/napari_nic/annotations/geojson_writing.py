@@ -9,32 +9,38 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import shapely
 
 from napari_nic.annotations.colors import UNCLASSIFIED
 from napari_nic.annotations.model import Annotation, AnnotationSet
 from napari_nic.colors import RGB
+from napari_nic.jobs import CancellationToken, checked
 from napari_nic.wording import counted, was_were
 
 _DEFAULTS: dict[str, Any] = {"objectType": "annotation", "isLocked": False}
 
 
-def write(annotations: AnnotationSet, path: Path) -> tuple[str, ...]:
+def write(annotations: AnnotationSet, path: Path, token: CancellationToken | None = None) -> tuple[str, ...]:
     """Write a FeatureCollection; nothing is lost but the kinds that GeoJSON does not know (spline).
+
+    Parameters
+    ----------
+    annotations : AnnotationSet
+    path : Path
+    token : CancellationToken, optional
+        Asked at each shape.
 
     Returns
     -------
     tuple of str
         What had to be left out: JSON has no numbers that are not finite.
     """
-    shapes = annotations.annotations
-    geometries = shapely.to_geojson(np.array([annotation.geometry for annotation in shapes], object))
     n_dropped = 0
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.write('{"type": "FeatureCollection", "features": [')
-        for index, (annotation, geometry) in enumerate(zip(shapes, geometries, strict=True)):
+        for index, annotation in enumerate(checked(annotations.annotations, token)):
             file.write("\n" if index == 0 else ",\n")
+            geometry = shapely.to_geojson(annotation.geometry)
             text, dropped = _feature_text(annotation, geometry, annotations.colors)
             file.write(text)
             n_dropped += dropped

@@ -15,10 +15,12 @@ import shapely
 
 from napari_nic.annotations.building import Drawn, build
 from napari_nic.annotations.colors import UNCLASSIFIED
+from napari_nic.annotations.merging import merged
 from napari_nic.annotations.model import Annotation, AnnotationSet, Kind
 from napari_nic.annotations.registry import AnnotationFormat
 from napari_nic.annotations.xml_stream import Numbers, parse, root_tag
 from napari_nic.colors import RGB
+from napari_nic.jobs import CancellationToken, checked
 from napari_nic.names import ANNOTATION_SUFFIXES
 from napari_nic.wording import counted, was_were
 
@@ -117,8 +119,8 @@ class _Handler:
         ]
 
 
-def read(path: Path) -> AnnotationSet:
-    """Read a file; see the module's text.
+def read(path: Path, token: CancellationToken | None = None) -> AnnotationSet:
+    """Read a file, with checkpoints of `token`; see the module's text.
 
     Raises
     ------
@@ -126,38 +128,44 @@ def read(path: Path) -> AnnotationSet:
         If it is damaged; names the line or the region.
     """
     handler = _Handler()
-    parse(path, handler)
+    parse(path, handler, token)
     labels = handler.labels()
     for shape, layer in zip(handler.drawn, handler.layer_of, strict=True):
         shape.label = labels[layer]
     colors = {label: color for label, color in zip(labels, handler.colors, strict=True) if color is not None}
     holes = [shape for shape, negative in zip(handler.drawn, handler.negative, strict=True) if negative]
     areas = [shape for shape, negative in zip(handler.drawn, handler.negative, strict=True) if not negative]
-    annotations, notes = build(areas, path)
-    negatives, hole_notes = build(holes, path)
+    annotations, notes = build(areas, path, token)
+    negatives, hole_notes = build(holes, path, token)
     notes += hole_notes + handler.numbers.notes(path)
     if handler.unknown_types:
         notes.append(
             f"regions of unknown types were taken for outlines: {', '.join(sorted(handler.unknown_types))}"
         )
-    annotations = _cut(annotations, negatives, notes)
+    annotations = _cut(annotations, negatives, notes, token)
     return AnnotationSet(annotations, colors, path.name, tuple(notes))
 
 
 def _cut(
-    annotations: tuple[Annotation, ...], negatives: tuple[Annotation, ...], notes: list[str]
+    annotations: tuple[Annotation, ...],
+    negatives: tuple[Annotation, ...],
+    notes: list[str],
+    token: CancellationToken | None,
 ) -> tuple[Annotation, ...]:
     """Subtract negative regions from the areas of their layer; note what they remove whole or miss."""
     result, removed, idle = list(annotations), 0, 0
     for label in dict.fromkeys(hole.label for hole in negatives):
-        holes = [hole.geometry for hole in negatives if hole.label == label and hole.is_area]
+        holes = np.array([h.geometry for h in negatives if h.label == label and h.is_area], object)
         numbers = [n for n, a in enumerate(annotations) if a.label == label and a.is_area]
         areas = np.array([annotations[n].geometry for n in numbers], object)
-        idle += len(holes) - len(set(shapely.STRtree(areas).query(holes, predicate="intersects")[0].tolist()))
-        everything = shapely.union_all(holes)
-        touched = shapely.intersects(areas, everything)
-        rest = shapely.difference(areas[touched], everything)
-        for number, geometry in zip(np.array(numbers, int)[touched], rest, strict=True):
+        hole, area = shapely.STRtree(areas).query(holes, predicate="intersects")
+        idle += len(holes) - len(np.unique(hole))
+        order = np.argsort(area, kind="stable")
+        touched, starts = np.unique(area[order], return_index=True)
+        groups = np.split(holes[hole[order]], starts[1:])  # one, empty, where nothing is touched
+        for index, group in checked(zip(touched.tolist(), groups, strict=False), token):
+            geometry = shapely.difference(areas[index], merged(group, token=token))
+            number = numbers[index]
             result[number] = replace(annotations[number], kind="polygon", geometry=_areas_of(geometry))
             removed += bool(result[number].geometry.is_empty)
     if removed:

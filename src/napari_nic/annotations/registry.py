@@ -6,6 +6,7 @@ import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import shapely
@@ -14,6 +15,7 @@ from napari_nic.annotations.foreign import CONVERT, name_of
 from napari_nic.annotations.model import AnnotationSet
 from napari_nic.disk import check_regular, replacing
 from napari_nic.errors import AnnotationError, StoreError
+from napari_nic.jobs import CancellationToken
 from napari_nic.registry import Registry
 from napari_nic.telling import Notices, tell
 from napari_nic.wording import counted
@@ -35,16 +37,16 @@ class AnnotationFormat:
     recognises : callable
         ``recognises(head) -> bool`` for a file that begins with the bytes `head`; does not raise.
     read : callable
-        ``read(path) -> AnnotationSet``.
+        ``read(path, token) -> AnnotationSet``; asks the token, which may be None, at each shape.
     write : callable, optional
-        ``write(annotations, path) -> tuple of str``: what had to be written differently.
+        ``write(annotations, path, token) -> tuple of str``: what had to be written differently.
     """
 
     label: str
     suffixes: tuple[str, ...]
     recognises: Callable[[bytes], bool]
-    read: Callable[[Path], AnnotationSet]
-    write: Callable[[AnnotationSet, Path], tuple[str, ...]] | None = None
+    read: Callable[[Path, CancellationToken | None], AnnotationSet]
+    write: Callable[[AnnotationSet, Path, CancellationToken | None], tuple[str, ...]] | None = None
 
 
 FORMATS: Registry[AnnotationFormat] = Registry("annotation format")
@@ -57,7 +59,12 @@ def writable_formats() -> tuple[str, ...]:
     return tuple(name for name in FORMATS if FORMATS.get(name).write is not None)
 
 
-def read_annotations(path: Path | str, *, format: str | None = None) -> AnnotationSet:  # noqa: A002 - the user's word
+def read_annotations(
+    path: Path | str,
+    *,
+    format: str | None = None,  # noqa: A002 - the user's word
+    token: CancellationToken | None = None,
+) -> AnnotationSet:
     """Read an annotation file of any format we know.
 
     Parameters
@@ -65,6 +72,8 @@ def read_annotations(path: Path | str, *, format: str | None = None) -> Annotati
     path : Path or str
     format : str, optional
         A name in :data:`FORMATS`; recognised from the content by default.
+    token : CancellationToken, optional
+        Asked at each shape.
 
     Returns
     -------
@@ -83,7 +92,7 @@ def read_annotations(path: Path | str, *, format: str | None = None) -> Annotati
             head = file.read(SNIFFED_BYTES)
         name = _recognise(head, path) if format is None else _checked(format, head, path)
         with _without_garbage_collection():
-            annotations = _with_notes(FORMATS.get(name).read(path))
+            annotations = _with_notes(FORMATS.get(name).read(path, token))
     except OSError as error:
         raise AnnotationError("the annotation file cannot be read", path=path, found=f"{error}") from error
     if annotations.notes:
@@ -148,6 +157,8 @@ def write_annotations(
     annotations: AnnotationSet,
     path: Path | str,
     format: str | None = None,  # noqa: A002 - the user's word
+    *,
+    token: CancellationToken | None = None,
 ) -> tuple[str, ...]:
     """Write annotations; a file that exists is replaced when the new one is whole.
 
@@ -157,6 +168,8 @@ def write_annotations(
     path : Path or str
     format : str, optional
         One of :func:`writable_formats`; told by the suffix by default.
+    token : CancellationToken, optional
+        Asked at each shape; until the new file is whole, what was there before is kept.
 
     Returns
     -------
@@ -180,8 +193,8 @@ def write_annotations(
     _check_target(path, name)
     try:
         with replacing(path) as temporary:
-            notes = write(annotations, temporary)
-            _check_written(annotations, FORMATS.get(name), temporary, path)
+            notes = write(annotations, temporary, token)
+            _check_written(annotations, path, partial(FORMATS.get(name).read, temporary, token))
     except StoreError as error:
         raise AnnotationError(
             "the annotations cannot be written",
@@ -217,11 +230,11 @@ def _check_target(path: Path, name: str) -> None:
         )
 
 
-def _check_written(annotations: AnnotationSet, form: AnnotationFormat, written: Path, path: Path) -> None:
+def _check_written(annotations: AnnotationSet, path: Path, read: Callable[[], AnnotationSet]) -> None:
     """Read back what was written, before what was there is replaced."""
     try:
         with _without_garbage_collection():
-            again = form.read(written)
+            again = read()
     except AnnotationError as error:
         raise AnnotationError(
             "the annotations cannot be written so that they can be read again",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 from xml.parsers import expat
 
 from napari_nic.errors import AnnotationError
+from napari_nic.jobs import CancellationToken, checked
 
 CHUNK_BYTES = 2**20
 
@@ -81,8 +83,8 @@ def clean_text(text: str) -> str:
     return _FORBIDDEN.sub("\ufffd", text)
 
 
-def parse(path: Path, handler: ElementHandler) -> None:
-    """Feed a file to `handler`.
+def parse(path: Path, handler: ElementHandler, token: CancellationToken | None = None) -> None:
+    """Feed a file to `handler`, with a checkpoint of `token` at each :data:`CHUNK_BYTES`.
 
     Raises
     ------
@@ -99,7 +101,7 @@ def parse(path: Path, handler: ElementHandler) -> None:
         if path.stat().st_size > MAX_BYTES:
             raise AnnotationError("the file is too large for annotations", path=path)
         with path.open("rb") as file:
-            while chunk := file.read(CHUNK_BYTES):
+            for chunk in checked(iter(partial(file.read, CHUNK_BYTES), b""), token):
                 parser.Parse(chunk, False)
             parser.Parse(b"", True)
     except expat.ExpatError as error:
