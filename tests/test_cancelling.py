@@ -17,7 +17,16 @@ import numpy as np
 import pytest
 import shapely
 
-from napari_nic.annotations import Annotation, AnnotationSet, rasterise
+from napari_nic.annotations import (
+    FORMATS,
+    Annotation,
+    AnnotationSet,
+    rasterise,
+    read_annotations,
+    writable_formats,
+    write_annotations,
+)
+from napari_nic.annotations.merging import merged
 from napari_nic.cohorts import CohortTraining, read_cohort, train_cohort
 from napari_nic.cohorts.evaluation import evaluate_bundle
 from napari_nic.embeddings import (
@@ -254,6 +263,42 @@ def _rasterise(inputs: Inputs, _: Path, token: CancellationToken) -> None:
     rasterise(AnnotationSet(areas, {}, source="test"), grid, token=token)
 
 
+def _outlines() -> AnnotationSet:
+    areas = [shapely.Point(x * 90 + x % 2 * 5 + 50, 70).buffer(45) for x in range(12)]
+    return AnnotationSet(tuple(Annotation("a", "polygon", area) for area in areas), {}, "test")
+
+
+def _reading(name: str) -> Callable[[Inputs, Path, CancellationToken], Any]:
+    def run(inputs: Inputs, _: Path, token: CancellationToken) -> None:
+        assert len(read_annotations(inputs.exports / f"outlines.{name}", token=token)) == 12
+
+    return run
+
+
+def _writing(name: str) -> Callable[[Inputs, Path, CancellationToken], Any]:
+    def run(_: Inputs, out: Path, token: CancellationToken) -> None:
+        write_annotations(_outlines(), out / f"o{FORMATS.get(name).suffixes[0]}", name, token=token)
+
+    return run
+
+
+def _merge(_: Inputs, __: Path, token: CancellationToken) -> None:
+    areas = [shapely.box(x * 9, 0, x * 9 + 10, 10) for x in range(500)]
+    assert merged(areas, token=token).geom_type == "Polygon"
+
+
+def _write_negatives(path: Path) -> None:
+    """ImageScope's way: areas, each with a region that is cut out of it."""
+    regions = []
+    for number in range(12):
+        for negative, side in ((0, 40), (1, 10)):
+            corners = ((0, 0), (side, 0), (side, side), (0, side))
+            points = "".join(f'<Vertex X="{number * 90 + x}" Y="{y}"/>' for x, y in corners)
+            regions.append(f'<Region NegativeROA="{negative}"><Vertices>{points}</Vertices></Region>')
+    text = f'<Annotation Name="a"><Regions>{"".join(regions)}</Regions></Annotation>'
+    path.write_text(f"<Annotations>{text}</Annotations>")
+
+
 def _synthetic(_: Inputs, out: Path, token: CancellationToken) -> None:
     write_slide(out / "s.tif", SyntheticSlideSpec(1024, 1024), told=lambda _: token.checkpoint())
 
@@ -282,6 +327,11 @@ OPERATIONS: dict[str, Operation] = {
     "training of an encoder": Operation(_train_encoder, units=1 + 4, resumes=("mine.training/*",)),
     "evaluation of an encoder": Operation(_evaluate_encoder, units=4),
     "annotations on the grid": Operation(_rasterise, units=8),
+    "reading GeoJSON": Operation(_reading("geojson"), units=12),
+    "reading ASAP XML": Operation(_reading("xml"), units=12),
+    "reading ImageScope XML": Operation(_reading("annotations"), units=24 + 12),
+    **{f"writing {name}": Operation(_writing(name), units=2 * 12) for name in writable_formats()},
+    "merging many outlines": Operation(_merge, units=8),
     "synthetic slide": Operation(_synthetic, units=4),
     "fingerprint of many files": Operation(_fingerprint, units=6),
 }
@@ -306,6 +356,9 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, slide_path: Path, tile_fold
     wide = _wide_store(folder / "wide.nic.zarr")
     for name in EXPORTERS:
         export_store(wide, folder / f"{name}{EXPORTERS.get(name).suffix}", name)
+    for suffix in ("geojson", "xml"):
+        write_annotations(_outlines(), folder / f"outlines.{suffix}")
+    _write_negatives(folder / "outlines.annotations")
     cohort = folder / "cohort.csv"
     cohort.write_text("slide,label\n" + "".join(f"c{n}.nic.zarr,{'ab'[n % 2]}\n" for n in range(6)))
     for number in range(6):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -11,14 +12,15 @@ from napari._app_model.actions._file import new_shapes
 from napari.layers.shapes._shapes_mouse_bindings import add_rectangle
 from napari.utils._proxies import ReadOnlyWrapper
 from napari.utils.interactions import mouse_move_callbacks, mouse_press_callbacks, mouse_release_callbacks
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QCloseEvent
-from qtpy.QtWidgets import QApplication, QMessageBox
+from qtpy.QtWidgets import QApplication, QMessageBox, QProgressDialog
 
 from napari_nic.annotations import UNCLASSIFIED
 from napari_nic.annotations.colors import UNCLASSIFIED_COLOR
+from napari_nic.errors import AnnotationError
+from napari_nic.plugin import annotation_jobs, outlines
 from napari_nic.plugin import annotation_layers as module
-from napari_nic.plugin import outlines
 from napari_nic.plugin.readers import read_annotation_file
 
 pytestmark = [pytest.mark.gui, pytest.mark.usefixtures("collected")]
@@ -150,3 +152,71 @@ def test_a_hundred_thousand_outlines_are_a_picture_that_can_be_looked_at(with_sl
     assert dock.annotating.may_close()
     viewer.screenshot(flash=False)
     assert dock.annotation_section.save.isEnabled()
+
+
+@pytest.fixture
+def with_drawing(with_slide, monkeypatch):
+    """A shape that is not saved, and any number of shapes is many."""
+    viewer, dock = with_slide
+    monkeypatch.setattr(annotation_jobs, "MANY_SHAPES", 0)
+    layer = viewer.add_shapes(ndim=2)
+    layer.add(np.array([(0, 0), (0, 50), (50, 50)]), shape_type="polygon")
+    QApplication.processEvents()
+    assert dock.annotating.unsaved.is_unsaved(layer)
+    return viewer, dock
+
+
+def test_saving_many_shapes_leaves_the_window_alive(with_drawing, tmp_path, monkeypatch):
+    """It is written elsewhere while the window goes on, and is there when saving has ended."""
+    _, dock = with_drawing
+    write, lived, threads = annotation_jobs.write_annotations, threading.Event(), []
+
+    def slowly(*args, **options):
+        threads.append(threading.current_thread())
+        assert lived.wait(30)  # nobody but the event loop sets it
+        return write(*args, **options)
+
+    timer = QTimer()
+    timer.timeout.connect(lived.set)
+    timer.start(20)
+    monkeypatch.setattr(annotation_jobs, "write_annotations", slowly)
+    assert dock.annotating.save(tmp_path / "a.geojson")
+    assert threads[0] is not threading.main_thread()
+    assert len(json.loads((tmp_path / "a.geojson").read_text())["features"]) == 1
+    assert dock.annotating.may_close()
+
+
+def test_saving_many_shapes_can_be_cancelled(with_drawing, tmp_path, monkeypatch):
+    """What was there before is kept, and the shapes still count as unsaved."""
+    viewer, dock = with_drawing
+    (tmp_path / "a.geojson").write_text('{"type": "FeatureCollection", "features": []}')
+
+    def write(_annotations, _path, *, token):
+        pause = threading.Event()
+        for _ in range(3000):
+            token.checkpoint()
+            pause.wait(0.01)
+        raise AssertionError("nobody cancelled")
+
+    timer = QTimer()
+    timer.timeout.connect(lambda: [box.canceled.emit() for box in dock.findChildren(QProgressDialog)])
+    timer.start(20)
+    monkeypatch.setattr(annotation_jobs, "write_annotations", write)
+    assert not dock.annotating.save(tmp_path / "a.geojson")
+    assert json.loads((tmp_path / "a.geojson").read_text())["features"] == []
+    assert dock.annotating.unsaved.is_unsaved(viewer.layers[-1])
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_window_closes_when_the_shapes_are_saved_and_not_before(
+    with_drawing, tmp_path, monkeypatch, fails
+):
+    viewer, dock = with_drawing
+    path, errors = tmp_path / ("a.geojson" if not fails else "no.such"), []
+    monkeypatch.setattr(type(dock.session.asking), "leaving", lambda *_: "save")
+    monkeypatch.setattr(type(dock.session.asking), "save_to", lambda *_: path)
+    monkeypatch.setattr(type(dock.session.asking), "tell_error", lambda _, error: errors.append(error))
+    assert dock.annotating.may_close() is not fails
+    assert path.exists() is not fails
+    assert [type(error) for error in errors] == [AnnotationError] * fails
+    assert dock.annotating.unsaved.is_unsaved(viewer.layers[-1]) is fails

@@ -103,7 +103,9 @@ def test_the_window_lives_while_many_outlines_are_read(outlines_file, qapp, monk
     threads = []
     read = annotation_jobs.read_annotations
     monkeypatch.setattr(
-        annotation_jobs, "read_annotations", lambda path: threads.append(threading.get_ident()) or read(path)
+        annotation_jobs,
+        "read_annotations",
+        lambda path, **options: threads.append(threading.get_ident()) or read(path, **options),
     )
     assert len(readers.read_annotation_file(outlines_file)) == 2
     assert (threads != [threading.get_ident()]) == bool(shown) == (limit == 0)
@@ -112,13 +114,13 @@ def test_the_window_lives_while_many_outlines_are_read(outlines_file, qapp, monk
 @pytest.mark.gui
 def test_reading_many_outlines_can_be_cancelled(outlines_file, qapp, monkeypatch):
     monkeypatch.setattr(readers, "LARGE_BYTES", 0)
-    tell = waiting._Waiting._tell
+    read = annotation_jobs.read_annotations
 
-    def cancel(self, progress, token):
+    def cancelled(path, *, token):
         token.cancel()
-        tell(self, progress, token)
+        return read(path, token=token)
 
-    monkeypatch.setattr(waiting._Waiting, "_tell", cancel)
+    monkeypatch.setattr(annotation_jobs, "read_annotations", cancelled)
     assert readers.read_annotation_file(outlines_file) == []
 
 

@@ -109,7 +109,7 @@ def build(
         raise malformed(path, drawn[first].where, bad[first])
     annotations = tuple(
         Annotation(shape.label, shape.kind, geometry, shape.name, shape.id, shape.extra)
-        for shape, geometry in zip(drawn, geometries, strict=True)
+        for shape, geometry in zip(checked(drawn, token), geometries, strict=True)
         if geometry is not None
     )
     return annotations, _notes(drawn, n_repaired, empty, bad)

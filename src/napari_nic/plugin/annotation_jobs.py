@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
-from napari_nic.annotations import AnnotationSet, read_annotations
+from napari_nic.annotations import AnnotationSet, read_annotations, write_annotations
 from napari_nic.jobs import CancellationToken
 from napari_nic.plugin.annotation_layers import annotation_layers
 from napari_nic.plugin.layers import LayerData
 from napari_nic.slides import Slide
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,32 +24,77 @@ class ReadFile:
     layers: list[LayerData]
 
 
-def _go_on() -> None:
-    return None
+MANY_SHAPES = 1_000
+"""So many are read or written at once; more take noticeable time, in which a window must live."""
+
+Wait = Callable[[str, Callable[[CancellationToken], Any]], Any]
+"""``wait(title, work)`` gives and raises what ``work(token)`` does; None if the user cancelled."""
 
 
-def read_file(path: Path, slide: Slide | None, check: Callable[[], None] = _go_on) -> ReadFile:
+def at_once(_title: str, work: Callable[[CancellationToken], T]) -> T:
+    """Do it here and now: where no window waits."""
+    return work(CancellationToken())
+
+
+def read_file(path: Path, slide: Slide | None, token: CancellationToken | None = None) -> ReadFile:
     """Read a file and make the layers that show it on a slide.
 
     Parameters
     ----------
     path : Path
     slide : Slide or None
-    check : callable, optional
-        Called between the steps; what it raises ends the reading.
+    token : CancellationToken, optional
+        Asked at each shape.
 
     Raises
     ------
     NicError
         If the file is no annotation file that we know.
     """
-    check()
-    annotations = read_annotations(path)
-    check()
+    annotations = read_annotations(path, token=token)
+    if token is not None:
+        token.checkpoint()
     return ReadFile(annotations, annotation_layers(annotations, slide, path.stem, path))
 
 
 def read_job(path: Path, slide: Slide | None, token: CancellationToken) -> Generator[None, None, ReadFile]:
     """Do the same as a job."""
     yield
-    return read_file(path, slide, token.checkpoint)
+    return read_file(path, slide, token)
+
+
+def read_again(path: Path, known: int, wait: Wait) -> AnnotationSet | None:
+    """Read a file anew, of which it is `known` how many shapes it held; None if the user cancelled.
+
+    Raises
+    ------
+    NicError
+        If the file cannot be read.
+    """
+    if known <= MANY_SHAPES:
+        return read_annotations(path)
+    found: AnnotationSet | None = wait(
+        f"Reading {path.name}", lambda token: read_annotations(path, token=token)
+    )
+    return found
+
+
+def write_file(annotations: AnnotationSet, path: Path, wait: Wait) -> tuple[str, ...] | None:
+    """Write a file, many shapes while the window waits; None if the user cancelled.
+
+    Returns
+    -------
+    tuple of str
+        What had to be written differently.
+
+    Raises
+    ------
+    NicError
+        If it cannot be written; what was there before is kept.
+    """
+    if len(annotations) <= MANY_SHAPES:
+        return write_annotations(annotations, path)
+    differences: tuple[str, ...] | None = wait(
+        f"Saving {path.name}", lambda token: write_annotations(annotations, path, token=token)
+    )
+    return differences

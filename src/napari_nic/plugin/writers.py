@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from napari_nic.annotations import write_annotations
 from napari_nic.errors import AnnotationError
+from napari_nic.jobs import CancellationToken
+from napari_nic.plugin.annotation_jobs import at_once, write_file
 from napari_nic.plugin.annotation_layers import AnnotationTag
 from napari_nic.plugin.annotation_reading import annotations_of
 from napari_nic.plugin.layers import METADATA_KEY, LayerData, tag_of
+from napari_nic.plugin.readers import has_window
 from napari_nic.plugin.slide_frames import SlideFrame, carrier
 
 if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_nic.slides import Slide
+
+T = TypeVar("T")
 
 
 def write_annotation_layers(path: str, layers: list[LayerData]) -> list[str]:
@@ -30,7 +36,7 @@ def write_annotation_layers(path: str, layers: list[LayerData]) -> list[str]:
     Returns
     -------
     list of str
-        What was written.
+        What was written; nothing if the user cancelled.
 
     Raises
     ------
@@ -38,12 +44,22 @@ def write_annotation_layers(path: str, layers: list[LayerData]) -> list[str]:
         If it cannot be told which slide they lie on, or they cannot be written.
     """
     annotations = annotations_of((_as_layer(*layer) for layer in layers), _frame_of(layers))
-    notes = [*annotations.notes, *write_annotations(annotations, path)]
+    differences = write_file(annotations, Path(path), _wait_in_window if has_window() else at_once)
+    if differences is None:  # the user cancelled
+        return []
+    notes = [*annotations.notes, *differences]
     if notes:
         from napari.utils.notifications import show_info
 
         show_info("; ".join(notes))
     return [path]
+
+
+def _wait_in_window(title: str, work: Callable[[CancellationToken], T]) -> T | None:
+    from napari_nic.plugin.widgets.dialogs import napari_window
+    from napari_nic.plugin.widgets.waiting import wait_with_token
+
+    return wait_with_token(title, work, napari_window())
 
 
 def _as_layer(data: Any, attributes: dict[str, Any], kind: str) -> Any:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_nic.annotations import AnnotationSet, read_annotations, write_annotations
+from napari_nic.annotations import AnnotationSet
 from napari_nic.annotations.frames import counts_from_bounds
 from napari_nic.errors import AnnotationError, NicError
-from napari_nic.plugin.annotation_jobs import ReadFile, read_job
+from napari_nic.plugin.annotation_jobs import ReadFile, Wait, at_once, read_again, read_job, write_file
 from napari_nic.plugin.annotation_layers import AnnotationTag, annotation_layers, annotation_tag
 from napari_nic.plugin.annotation_reading import annotations_of
 from napari_nic.plugin.controllers.adopting import adopt, part_from_original
@@ -47,14 +47,19 @@ class AnnotationController:
     overlays : OverlayController
     runner : Runner
         Reads files, and compares areas with overlays.
+    wait : callable, optional
+        Lets the user wait for what must have ended before the window goes on, while the window lives.
     """
 
     changed = Signal()
     shift_wanted = Signal()
     rescue_wanted = Signal()
 
-    def __init__(self, session: Session, overlays: OverlayController, runner: Runner) -> None:
+    def __init__(
+        self, session: Session, overlays: OverlayController, runner: Runner, wait: Wait = at_once
+    ) -> None:
         self.session = session
+        self._wait = wait
         self.drawing = Drawing()
         self.unsaved = Unsaved()
         self._overlays = overlays
@@ -130,12 +135,15 @@ class AnnotationController:
     def _save(self, path: Path, slide: Slide | None) -> bool:
         layers = self.layers(slide)
         try:
-            annotations = self._read(layers, slide)
-            differences = write_annotations(annotations, path)
+            annotations, held = self._read(layers, slide), self.unsaved.held(layers)
+            differences = write_file(annotations, path, self._wait)
         except NicError as error:
             self.session.asking.tell_error(error)
             return False
-        self.unsaved.saved(layers, path)
+        if differences is None:
+            self.session.asking.tell(f"{path.name} was not saved: cancelled")
+            return False
+        self.unsaved.saved(held, path)
         self.session.asking.tell("; ".join([f"Saved {path.name}", *annotations.notes, *differences]))
         return True
 
@@ -152,11 +160,12 @@ class AnnotationController:
         for tag in [tag for tag in self._tags() if tag.path is not None]:
             assert tag.path is not None  # noqa: S101 -- for the type checker
             try:
-                annotations = read_annotations(tag.path)
+                annotations = read_again(tag.path, len(tag.annotations), self._wait)
             except NicError as error:
                 self.session.asking.tell_error(error)
                 continue
-            self._replace(tag, annotations)
+            if annotations is not None:
+                self._replace(tag, annotations)
 
     def _lost_by_reloading(self, layers: list[Layer]) -> str:
         """Say what would go from the screen; empty when nothing would."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,12 +60,15 @@ class Unsaved:
         """Return the file that holds what was changed in a layer, if it is not the one it was opened from."""
         return self._elsewhere.get(layer)
 
-    def saved(self, layers: Iterable[Layer], path: Path) -> None:
-        """Take what layers hold now as saved in a file."""
-        for layer in layers:
+    def held(self, layers: Iterable[Layer]) -> dict[Layer, tuple[Annotation, ...]]:
+        """Return what layers hold now, for :meth:`saved` once it is."""
+        return {layer: annotations_of([layer]).annotations for layer in layers}
+
+    def saved(self, held: Mapping[Layer, tuple[Annotation, ...]], path: Path) -> None:
+        """Take what layers held as saved in a file; what was changed while it was written is not."""
+        for layer, shapes in held.items():
             self._note_place(layer, path)
-            self._saved[layer] = annotations_of([layer]).annotations
-            self._touched.discard(layer)
+            self._saved[layer] = shapes
 
     def _note_place(self, layer: Layer, path: Path) -> None:
         tag = annotation_tag(layer)

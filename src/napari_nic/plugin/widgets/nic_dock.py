@@ -27,6 +27,7 @@ from napari_nic.plugin.widgets.export_section import ExportSection
 from napari_nic.plugin.widgets.overlay_section import OverlaySection
 from napari_nic.plugin.widgets.slide_section import SlideSection
 from napari_nic.plugin.widgets.train_dock import TrainDock
+from napari_nic.plugin.widgets.waiting import wait_with_token
 from napari_nic.plugin.widgets.window_rest import resting_window
 from napari_nic.plugin.worker import Runner, ThreadRunner
 from napari_nic.slides import slide_suffixes
@@ -66,7 +67,9 @@ class NicDock(ClosingDock):
         self.overlays = OverlayController(
             self.session, self.compressing, self.models, self.runner, resting=partial(resting_window, self)
         )
-        self.annotating = AnnotationController(self.session, self.overlays, self.runner)
+        self.annotating = AnnotationController(
+            self.session, self.overlays, self.runner, lambda title, work: wait_with_token(title, work, self)
+        )
         self.exporting = ExportController(self.session, self.compressing, self.runner)
         self._build()
         self._connect()

@@ -41,6 +41,16 @@ def wait_for(title: str, work: Callable[[Told], T], parent: QWidget | None) -> T
     """
     waiting = _Waiting(title, parent)
     try:
+        return waiting.run(lambda token: work(lambda progress: waiting._tell(progress, token)))
+    finally:
+        waiting.close()
+
+
+def wait_with_token(title: str, work: Callable[[CancellationToken], T], parent: QWidget | None) -> T | None:
+    """Do the same with work that cannot say how far it is, and asks a token whether the user cancelled."""
+    waiting = _Waiting(title, parent)
+    waiting.dialog.setRange(0, 0)
+    try:
         return waiting.run(work)
     finally:
         waiting.close()
@@ -64,10 +74,10 @@ class _Waiting:
         self._timer.setInterval(LOOK_MS)
         self._timer.timeout.connect(self._show)
 
-    def run(self, work: Callable[[Told], T]) -> T | None:
+    def run(self, work: Callable[[CancellationToken], T]) -> T | None:
         def make(token: CancellationToken) -> Generator[None, None, T]:
             yield
-            return work(lambda progress: self._tell(progress, token))
+            return work(token)
 
         callbacks = Callbacks(returned=self._take, failed=self._fail, finished=self._loop.quit)
         job = self._runner.start(self._title, make, callbacks)
@@ -87,7 +97,7 @@ class _Waiting:
         self.dialog.deleteLater()
 
     def _tell(self, progress: Progress, token: CancellationToken) -> None:
-        """Called in the worker's thread."""
+        """Take note of progress, in the worker's thread."""
         token.checkpoint()
         self._progress = progress
 
@@ -98,5 +108,5 @@ class _Waiting:
         self._error = error
 
     def _show(self) -> None:
-        if not self.dialog.wasCanceled():
+        if not self.dialog.wasCanceled() and self.dialog.maximum():
             self.dialog.setValue(round(STEPS * self._progress.fraction))
