@@ -29,6 +29,7 @@ from napari_nic.annotations import (
 from napari_nic.annotations.merging import merged
 from napari_nic.cohorts import CohortTraining, read_cohort, train_cohort
 from napari_nic.cohorts.evaluation import evaluate_bundle
+from napari_nic.cohorts.slides import open_cohort
 from napari_nic.embeddings import (
     EXPORTERS,
     IMPORTERS,
@@ -65,6 +66,7 @@ from napari_nic.slides.fingerprint import fingerprint_files
 from napari_nic.slides.overview import read_overview
 from napari_nic.synthetic import SyntheticSlideSpec, write_slide
 from napari_nic.tissue import find_tissue
+from napari_nic.training import publish
 from napari_nic.training.options import TrainOptions
 from napari_nic.training.recipe import TrainRecipe
 from napari_nic.training.sets import TileFolders
@@ -73,6 +75,8 @@ from napari_nic.training.train import train_encoder
 ROWS, COLS, CODE_SIZE = 70, 130, 8
 """Two by three shards, 5 by 9 blocks."""
 SLAB = 64 * 1024
+FEW_PATCHES = 600
+"""Three batches."""
 
 
 class Counting(CancellationToken):
@@ -247,6 +251,24 @@ def _train_encoder(inputs: Inputs, out: Path, token: CancellationToken) -> None:
         pass
 
 
+def _publish(inputs: Inputs, out: Path, token: CancellationToken) -> None:
+    """What comes after the last step: the encoder is scaled, measured and saved."""
+    shutil.copytree(inputs.exports / "trained.training", out / "mine.training")
+    for report in train_encoder(_short_recipe(inputs.tiles, out), token=token):
+        raise AssertionError(f"it was trained already: {report}")
+
+
+def _short_recipe(tiles: Path, out: Path) -> TrainRecipe:
+    options = TrainOptions(code_size=4, steps=1, batch_size=4, validate_every=0, checkpoint_every=1)
+    folders = [TileFolders([TileFolder(tiles, 1.0, labelled=True)])]
+    return TrainRecipe("mine", "contrastive", folders, out=out / "mine", device="cpu", options=options)
+
+
+def _read_cohort(inputs: Inputs, _: Path, token: CancellationToken) -> None:
+    cohort = read_cohort(inputs.cohort, "classification")
+    open_cohort(cohort).slides(cohort, memory_bytes=2**30, token=token)
+
+
 def _evaluate_encoder(inputs: Inputs, _: Path, token: CancellationToken) -> None:
     sets = (LabelledSet("made", inputs.tiles, 0.5),)
     for _ in evaluate_encoders(
@@ -324,7 +346,9 @@ OPERATIONS: dict[str, Operation] = {
     "training of a cohort": Operation(
         _cross_validate, units=3 * (2 + 2), resumes=("runs/plan.json", "runs/fold*")
     ),
-    "training of an encoder": Operation(_train_encoder, units=1 + 4, resumes=("mine.training/*",)),
+    "training of an encoder": Operation(_train_encoder, units=1 + 4 + 3, resumes=("mine.training/*",)),
+    "measuring and saving": Operation(_publish, units=1 + 3, resumes=("mine.training/*",)),
+    "reading codes to learn from": Operation(_read_cohort, units=6),
     "evaluation of an encoder": Operation(_evaluate_encoder, units=4),
     "annotations on the grid": Operation(_rasterise, units=8),
     "reading GeoJSON": Operation(_reading("geojson"), units=12),
@@ -343,6 +367,7 @@ def small_slabs(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (table, registry, clam_pt_format):
         monkeypatch.setattr(module, "SLAB_BYTES", SLAB)
     monkeypatch.setattr(pca, "_CHUNK", 1024)
+    monkeypatch.setattr(publish, "EVALUATION_PATCHES", FEW_PATCHES)
 
 
 @pytest.fixture(scope="module")
@@ -359,6 +384,11 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, slide_path: Path, tile_fold
     for suffix in ("geojson", "xml"):
         write_annotations(_outlines(), folder / f"outlines.{suffix}")
     _write_negatives(folder / "outlines.annotations")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(publish, "EVALUATION_PATCHES", FEW_PATCHES)
+        for _ in train_encoder(_short_recipe(tile_folder, folder)):
+            pass
+    (folder / "mine.training").rename(folder / "trained.training")
     cohort = folder / "cohort.csv"
     cohort.write_text("slide,label\n" + "".join(f"c{n}.nic.zarr,{'ab'[n % 2]}\n" for n in range(6)))
     for number in range(6):

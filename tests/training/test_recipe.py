@@ -3,8 +3,10 @@ import pytest
 import torch
 
 from napari_nic.encoders import load_encoder
-from napari_nic.errors import InvalidParameterError
+from napari_nic.errors import CancelledError, InvalidParameterError
+from napari_nic.jobs import CancellationToken
 from napari_nic.patches import TileFolder, TileSet
+from napari_nic.training.objectives.metric import _sensitivity
 from napari_nic.training.publish import _psnr, reconstruction_quality
 from napari_nic.training.recipe import TrainRecipe
 from napari_nic.training.sets import GivenSources, TileFolders, Wanted
@@ -114,3 +116,31 @@ class _Half:
 def test_a_single_held_out_patch_has_a_quality_too():
     """It is its own mean: the error is nothing, and nothing is divided by it."""
     assert _psnr(0.0) == pytest.approx(88.1, abs=0.1)
+
+
+class _CancelledAfter(CancellationToken):
+    """Cancelled at a checkpoint."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.left = count
+
+    def checkpoint(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            self.cancel()
+        super().checkpoint()
+
+
+def test_measuring_what_codes_know_can_be_cancelled_at_each_batch():
+    patches = np.random.default_rng(0).integers(0, 256, (600, 4, 4, 3)).astype(np.uint8)
+    assert reconstruction_quality(_Half(), patches, token=_CancelledAfter(3))
+    with pytest.raises(CancelledError):
+        reconstruction_quality(_Half(), patches, token=_CancelledAfter(2))
+
+
+def test_weighing_codes_by_what_they_paint_can_be_cancelled_at_each_code():
+    decoder, codes = torch.nn.Linear(2, 6), torch.zeros(5, 2)
+    _sensitivity(decoder, codes, _CancelledAfter(5))
+    with pytest.raises(CancelledError):
+        _sensitivity(decoder, codes, _CancelledAfter(4))

@@ -120,15 +120,22 @@ class OpenCohort:
         copies = N_DIHEDRAL if self.transformed else 1
         return copies * sum(math.prod(store.shape) * _CODE_BYTES for store in self.stores.values())
 
-    def slides(self, cohort: Cohort, *, memory_bytes: int) -> list[TrainingSlide]:
+    def slides(
+        self, cohort: Cohort, *, memory_bytes: int, token: CancellationToken | None = None
+    ) -> list[TrainingSlide]:
         """Give the cohort's slides with their labels: in memory if all fit, else read as needed."""
         kind = LabelledSlide if self.bytes <= memory_bytes else StoredSlide
-        return [self._labelled(slide, kind) for slide in cohort.slides]
+        return [self._labelled(slide, kind, token) for slide in cohort.slides]
 
-    def _labelled(self, slide: CohortSlide, kind: type[LabelledSlide] | type[StoredSlide]) -> TrainingSlide:
+    def _labelled(
+        self,
+        slide: CohortSlide,
+        kind: type[LabelledSlide] | type[StoredSlide],
+        token: CancellationToken | None,
+    ) -> TrainingSlide:
         transformed = self.transformed.get(slide.name, ())
         labelled = kind.from_store(
-            self.stores[slide.name], slide.label, event=slide.event, transformed=transformed
+            self.stores[slide.name], slide.label, event=slide.event, transformed=transformed, token=token
         )
         return replace(labelled, name=slide.name)
 

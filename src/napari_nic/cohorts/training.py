@@ -115,7 +115,7 @@ def train_cohort(
     Plan(cohort, folds, record, stores.checksums).save(out)
     seeds = range(training.settings.seed, training.settings.seed + training.seeds)
     finished = all(_is_done(run_folder(out, fold.number, seed)) for fold in folds for seed in seeds)
-    slides = [] if finished else stores.slides(cohort, memory_bytes=training.memory_bytes)
+    slides = [] if finished else stores.slides(cohort, memory_bytes=training.memory_bytes, token=token)
     runs = _Runs(cohort, stores, slides, network, training, device, token)
     rows: list[ScoredSlide] = []
     for fold in folds:

@@ -12,6 +12,7 @@ import numpy as np
 
 from napari_nic.errors import InvalidParameterError
 from napari_nic.grid import MPP_TOLERANCE
+from napari_nic.jobs import CancellationToken, checked
 from napari_nic.names import TILE_SUFFIXES
 from napari_nic.patches.splits import split_by_group
 from napari_nic.telling import LeftOut, tell
@@ -80,7 +81,9 @@ class LoadedTiles:
     skipped: tuple[tuple[Path, str], ...]
 
 
-def load_tiles(folders: Iterable[TileFolder], *, mpp: float, least_side: int) -> LoadedTiles:
+def load_tiles(
+    folders: Iterable[TileFolder], *, mpp: float, least_side: int, token: CancellationToken | None = None
+) -> LoadedTiles:
     """Read tiles, and masks of the same name, and bring them to one resolution by area averaging.
 
     Parameters
@@ -90,6 +93,8 @@ def load_tiles(folders: Iterable[TileFolder], *, mpp: float, least_side: int) ->
         Resolution wanted, um/px.
     least_side : int
         Tiles that are smaller than this after resampling are skipped.
+    token : CancellationToken, optional
+        Asked at each tile.
 
     Raises
     ------
@@ -99,7 +104,7 @@ def load_tiles(folders: Iterable[TileFolder], *, mpp: float, least_side: int) ->
     tiles: list[Tile] = []
     skipped: list[tuple[Path, str]] = []
     for folder in folders:
-        for file in tile_files(folder.path):
+        for file in checked(tile_files(folder.path), token):
             tile = load_tile(file, folder, mpp)
             if tile is None:
                 skipped.append((file, "not a readable picture"))

@@ -12,6 +12,7 @@ from napari_nic.embeddings import CompressedSlide
 from napari_nic.embeddings.dihedral import apply_dihedral
 from napari_nic.embeddings.layout import SHARD
 from napari_nic.errors import InvalidParameterError
+from napari_nic.jobs import CancellationToken
 from napari_nic.slide_models.inputs import frame
 
 Cells = tuple[np.ndarray, np.ndarray]
@@ -90,10 +91,11 @@ class LabelledSlide:
         *,
         event: bool = True,
         transformed: Sequence[CompressedSlide] = (),
+        token: CancellationToken | None = None,
     ) -> Self:
-        """Read a store, and those of its transformed patches."""
-        codes = tuple(transform.read() for transform in transformed)
-        return cls(store.header.slide_name, store.read(), store.encoded(), label, event, codes)
+        """Read a store, and those of its transformed patches, with a checkpoint at each shard."""
+        codes = tuple(transform.read(token=token) for transform in transformed)
+        return cls(store.header.slide_name, store.read(token=token), store.encoded(), label, event, codes)
 
     @property
     def code_size(self) -> int:
@@ -143,8 +145,11 @@ class StoredSlide:
         *,
         event: bool = True,
         transformed: Sequence[CompressedSlide] = (),
+        token: CancellationToken | None = None,
     ) -> Self:
         """Take a store as it is now; cells that are encoded later do not count."""
+        if token is not None:
+            token.checkpoint()
         return cls(store.header.slide_name, store, store.encoded(), label, event, tuple(transformed))
 
     @property

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from napari_nic.jobs import CancellationToken, checked
+
 BoolArray = npt.NDArray[np.bool_]
 
 BAND_ROWS = 256
@@ -45,7 +47,10 @@ def grow_within(seeds: BoolArray, mask: BoolArray) -> BoolArray:
 
 
 def drop_parts_below(
-    mask: BoolArray, values: Callable[[slice], npt.NDArray[np.float32]], least: float
+    mask: BoolArray,
+    values: Callable[[slice], npt.NDArray[np.float32]],
+    least: float,
+    token: CancellationToken | None = None,
 ) -> BoolArray:
     """Keep the parts (8-connected) over which the mean of some values is at least `least`.
 
@@ -53,10 +58,12 @@ def drop_parts_below(
     ----------
     values : callable
         Gives the values of a band of rows, so that they need not be held whole.
+    token : CancellationToken, optional
+        Asked at each band.
     """
     labels, areas = _label(mask, connectivity=8)
     sums = np.zeros(len(areas))
-    for top in range(0, len(mask), BAND_ROWS):
+    for top in checked(range(0, len(mask), BAND_ROWS), token):
         band = slice(top, top + BAND_ROWS)
         np.add.at(sums, labels[band][mask[band]], values(band)[mask[band]].astype(np.float64))
     keep = sums / np.maximum(areas, 1) >= least

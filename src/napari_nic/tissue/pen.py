@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from napari_nic.jobs import CancellationToken, checked
 from napari_nic.slides.model import RgbArray
 from napari_nic.tissue.components import drop_small, grow_within
 from napari_nic.tissue.stain import FloatArray, extremes, white_balance
@@ -31,7 +32,9 @@ _GREY_VALUE, _GREY_CHROMA = 0.60, 0.10  # the rim of black ink
 _BAND_ROWS = 256
 
 
-def find_pen(image: RgbArray, glass: FloatArray, um_per_px: float) -> BoolArray:
+def find_pen(
+    image: RgbArray, glass: FloatArray, um_per_px: float, token: CancellationToken | None = None
+) -> BoolArray:
     """Return where marker ink lies, (rows, cols) bool.
 
     Seeds are pixels of a colour that no usual stain has: green to cyan, saturated pure blue, saturated bright
@@ -46,9 +49,11 @@ def find_pen(image: RgbArray, glass: FloatArray, um_per_px: float) -> BoolArray:
         RGB of the glass.
     um_per_px : float
         Side of a pixel in micrometres.
+    token : CancellationToken, optional
+        Asked at each band of rows.
     """
     ink = np.zeros(image.shape[:2], np.bool_)
-    for seeds, rim in _candidates(image, glass):
+    for seeds, rim in _candidates(image, glass, token):
         large = drop_small(seeds, MIN_INK_UM2 / um_per_px**2)
         if large.any():
             ink |= grow_within(large, rim | large)
@@ -59,10 +64,12 @@ def find_pen(image: RgbArray, glass: FloatArray, um_per_px: float) -> BoolArray:
     return cv2.dilate(ink.astype(np.uint8), disk).astype(np.bool_)
 
 
-def _candidates(image: RgbArray, glass: FloatArray) -> tuple[tuple[BoolArray, BoolArray], ...]:
+def _candidates(
+    image: RgbArray, glass: FloatArray, token: CancellationToken | None
+) -> tuple[tuple[BoolArray, BoolArray], ...]:
     """Return seeds and rims of coloured and of black ink; by bands, to save memory."""
     coloured, coloured_rim, black, black_rim = (np.empty(image.shape[:2], np.bool_) for _ in range(4))
-    for top in range(0, len(image), _BAND_ROWS):
+    for top in checked(range(0, len(image), _BAND_ROWS), token):
         band = slice(top, top + _BAND_ROWS)
         balanced = white_balance(image[band], glass)
         hsv = cv2.cvtColor(balanced, cv2.COLOR_RGB2HSV)

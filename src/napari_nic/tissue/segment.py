@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from napari_nic.jobs import CancellationToken
+from napari_nic.jobs import CancellationToken, checked
 from napari_nic.slides.model import RgbArray
 from napari_nic.slides.shrink import shrink
 from napari_nic.tissue.bright import find_bright, is_bright_on_black
@@ -153,7 +153,7 @@ class Look:
         del stain
         if self._unscanned is not None:
             mask &= ~self._unscanned
-        coarse = _Coarse(small, glass, self._um_per_px * factor)
+        coarse = _Coarse(small, glass, self._um_per_px * factor, token)
         token.checkpoint()
         stained = coarse.drop_grey(_reduce(mask, factor))
         pen = coarse.find_pen() if options.drop_pen else np.zeros_like(stained)
@@ -185,7 +185,7 @@ class Look:
             glass = scanned  # the filling was more frequent
         # A part is taken as a whole: its rim, blurred by averaging, differs from glass in any case.
         self._unscanned = drop_parts_below(
-            self._unscanned, lambda band: _differs(image[band], glass).astype(np.float32), 0.5
+            self._unscanned, lambda band: _differs(image[band], glass).astype(np.float32), 0.5, self._token
         )
         return glass
 
@@ -253,6 +253,7 @@ class _Coarse:
     image: RgbArray
     glass: FloatArray
     um_per_px: float
+    token: CancellationToken
 
     def stain(self, band: slice) -> Stain:
         """Measure some rows: to hold the whole would cost twice the picture."""
@@ -261,19 +262,19 @@ class _Coarse:
     def dark(self, threshold: float) -> BoolArray:
         """Where there is more stain than `threshold`."""
         found = np.empty(self.image.shape[:2], np.bool_)
-        for band in _bands(found):
+        for band in checked(_bands(found), self.token):
             found[band] = self.stain(band).amount > threshold
         return found
 
     def drop_grey(self, mask: BoolArray) -> BoolArray:
         """Drop the parts without colour, unless nothing on the slide has any (a grey scan)."""
-        colors = [self.stain(band).color[mask[band]] for band in _bands(mask)]
+        colors = [self.stain(band).color[mask[band]] for band in checked(_bands(mask), self.token)]
         if not mask.any() or float(np.concatenate(colors).mean()) < COLOR_MIN:
             return mask
-        return drop_parts_below(mask, lambda band: self.stain(band).color, COLOR_MIN)
+        return drop_parts_below(mask, lambda band: self.stain(band).color, COLOR_MIN, self.token)
 
     def find_pen(self) -> BoolArray:
-        return find_pen(self.image, self.glass, self.um_per_px)
+        return find_pen(self.image, self.glass, self.um_per_px, self.token)
 
     def find_fat(self, stained: BoolArray, pen: BoolArray, threshold: float) -> BoolArray:
         """Find the fine net of fat where nothing dark is; the gap between it and tissue is closed."""
@@ -285,7 +286,7 @@ class _Coarse:
         ignore = _dilate(tissue | (dark & ~stained) | pen, reach)
         if ignore.all():
             return np.zeros_like(ignore)
-        rough = texture(self.image, self.glass, ignore, window)
+        rough = texture(self.image, self.glass, ignore, window, self.token)
         glass = float(np.percentile(rough[~ignore], 25, overwrite_input=True))
         fat = rough > max(TEXTURE_MIN, TEXTURE_OVER_GLASS * glass)
         fat = drop_small(fat, _FAT_MIN_UM2 / self.um_per_px**2)

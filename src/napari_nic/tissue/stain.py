@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from napari_nic.jobs import CancellationToken, checked
 from napari_nic.slides.model import RgbArray
 
 FloatArray = npt.NDArray[np.float32]
@@ -119,17 +120,23 @@ def white_balance(image: RgbArray, glass: FloatArray) -> FloatArray:
     return balanced
 
 
-def texture(image: RgbArray, glass: FloatArray, ignore: BoolArray, sigma_px: float) -> FloatArray:
+def texture(
+    image: RgbArray,
+    glass: FloatArray,
+    ignore: BoolArray,
+    sigma_px: float,
+    token: CancellationToken | None = None,
+) -> FloatArray:
     """Return the local roughness of the pale parts, (rows, cols) float32, in optical density.
 
     The standard deviation of the high-passed density within a Gaussian window of `sigma_px`, over pixels
     outside `ignore` only, so that strong tissue casts no halo. Single dark specks are clipped, so that dust
-    does not look like the fine net of fat.
+    does not look like the fine net of fat. `token` is asked at each band of rows.
     """
     rough = np.empty(image.shape[:2], np.float32)
     # Each band is seen with what three blurs one after the other reach, so that it comes out as in the whole.
     reach = 2 * (math.ceil(_KERNEL_SD * sigma_px) + 1) + math.ceil(_KERNEL_SD * _PRE_BLUR) + 1
-    for top in range(0, len(image), _BAND_ROWS):
+    for top in checked(range(0, len(image), _BAND_ROWS), token):
         first = max(0, top - reach)
         seen = slice(first, top + _BAND_ROWS + reach)
         band = _texture(image[seen], glass, ignore[seen], sigma_px)

@@ -16,6 +16,7 @@ from napari_nic.disk import replacing
 from napari_nic.encoders.nets import EncoderNet
 from napari_nic.encoders.spec import EncoderSpec
 from napari_nic.encoders.store import CARD_FILE, SPEC_FILE, WEIGHTS_FILE, spec_text
+from napari_nic.jobs import CancellationToken, checked
 from napari_nic.training.checkpoint import read_record
 from napari_nic.training.log import STEPS_FILE, read_log
 from napari_nic.training.loop import Sources
@@ -31,7 +32,12 @@ if TYPE_CHECKING:
 
 
 def publish(
-    objective: Objective, recipe: TrainRecipe, sources: Sources, facts: Mapping[str, Any]
+    objective: Objective,
+    recipe: TrainRecipe,
+    sources: Sources,
+    facts: Mapping[str, Any],
+    *,
+    token: CancellationToken | None = None,
 ) -> EncoderSpec:
     """Scale the codes, measure, and write the encoder with its model card.
 
@@ -43,7 +49,12 @@ def publish(
     sources : Sources
     facts : mapping
         What is known of data and machine; the training's own numbers are added.
+    token : CancellationToken, optional
+        Asked at each batch; nothing is written before the last one. The checkpoint is kept: the same
+        training, run again, goes on here.
     """
+    token = token or CancellationToken()
+    token.checkpoint()
     objective.eval()
     counters = read_record(recipe.checkpoint)["counters"]
     patches = draw_plain(
@@ -52,10 +63,12 @@ def publish(
         objective.input_size,
         seed=recipe.options.seed + 1,
     )
-    measured = reconstruction_quality(objective, patches)
+    measured = reconstruction_quality(objective, patches, token=token)
+    token.checkpoint()
     objective.finish(
-        draw_plain(sources.train, EVALUATION_PATCHES, objective.input_size, recipe.options.seed + 2)
+        draw_plain(sources.train, EVALUATION_PATCHES, objective.input_size, recipe.options.seed + 2), token
     )
+    token.checkpoint()
     training = {
         "method": objective.title,
         "steps": counters["step"],
@@ -79,13 +92,17 @@ def _speed(recipe: TrainRecipe) -> dict[str, float]:
     return {"patches_per_second": round(rows[-1]["patches_per_second"]), "waiting": rows[-1]["waiting"]}
 
 
-def reconstruction_quality(objective: Objective, patches: NDArray[np.uint8]) -> dict[str, float]:
+def reconstruction_quality(
+    objective: Objective, patches: NDArray[np.uint8], *, token: CancellationToken | None = None
+) -> dict[str, float]:
     """Peak signal-to-noise ratio, dB, of reconstructions, each patch's mean colour and the mean patch.
 
     Parameters
     ----------
     objective : Objective
     patches : ndarray of uint8, (n, s, s, 3)
+    token : CancellationToken, optional
+        Asked at each batch.
 
     Returns
     -------
@@ -93,7 +110,7 @@ def reconstruction_quality(objective: Objective, patches: NDArray[np.uint8]) -> 
         Empty for an objective that reconstructs nothing.
     """
     errors = []
-    for start in range(0, len(patches), 256):
+    for start in checked(range(0, len(patches), 256), token):
         part = patches[start : start + 256]
         painted = reconstruct(objective, part)
         if painted is None:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from napari_nic.errors import InvalidParameterError
+from napari_nic.jobs import CancellationToken
 from napari_nic.patches import PatchSource, TileFolder, TileSet, load_tiles, split_tiles
 
 
@@ -56,7 +57,7 @@ class LoadedSet:
 class TrainingSet(Protocol):
     """A set of patches that a user names."""
 
-    def load(self, wanted: Wanted) -> LoadedSet:
+    def load(self, wanted: Wanted, *, token: CancellationToken | None = None) -> LoadedSet:
         """Read it, and split it by slide or patient."""
         ...
 
@@ -73,7 +74,7 @@ class TileFolders:
 
     folders: Sequence[TileFolder]
 
-    def load(self, wanted: Wanted) -> LoadedSet:
+    def load(self, wanted: Wanted, *, token: CancellationToken | None = None) -> LoadedSet:
         """Read the tiles at the resolution wanted.
 
         Raises
@@ -81,7 +82,7 @@ class TileFolders:
         InvalidParameterError
             If no tile can be used.
         """
-        loaded = load_tiles(self.folders, mpp=wanted.mpp, least_side=wanted.size)
+        loaded = load_tiles(self.folders, mpp=wanted.mpp, least_side=wanted.size, token=token)
         kept, away = split_tiles(loaded.tiles, held_out=wanted.held_out, seed=wanted.seed)
         facts = {
             "folders": [f"{folder.path.name} at {folder.mpp:g} um/px" for folder in self.folders],
@@ -103,7 +104,7 @@ class StoreSet:
 
     path: Path
 
-    def load(self, wanted: Wanted) -> LoadedSet:
+    def load(self, wanted: Wanted, *, token: CancellationToken | None = None) -> LoadedSet:
         """Open the store and split it.
 
         Raises
@@ -116,6 +117,8 @@ class StoreSet:
 
         store = PatchStore.open(self.path)
         _check_patches(store, wanted, self.path)
+        if token is not None:
+            token.checkpoint()
         everything, away = np.arange(len(store)), np.empty(0, np.int64)
         if len(set(store.groups)) > 1:
             shares = (1 - wanted.held_out, wanted.held_out)
@@ -134,9 +137,11 @@ class GivenSources:
     held_out: PatchSource | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
 
-    def load(self, wanted: Wanted) -> LoadedSet:
+    def load(self, wanted: Wanted, *, token: CancellationToken | None = None) -> LoadedSet:
         """Return them."""
         _check_patches(self.train, wanted, None)
+        if token is not None:
+            token.checkpoint()
         return LoadedSet(self.train, self.held_out, self.facts)
 
 

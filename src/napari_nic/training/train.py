@@ -50,7 +50,7 @@ def train_encoder(
         "precision": precision,
         "sets": [dict(part.facts) for part in loaded],
     }
-    publish(objective, recipe, sources, facts)
+    publish(objective, recipe, sources, facts, token=token)
 
 
 def load_sets(recipe: TrainRecipe, *, token: CancellationToken | None = None) -> list[LoadedSet]:
@@ -67,7 +67,7 @@ def load_sets(recipe: TrainRecipe, *, token: CancellationToken | None = None) ->
         raise InvalidParameterError("nothing to train on", expected="at least one set of patches")
     size = round(MARGIN * architecture.input_size)
     wanted = Wanted(size, architecture.input_mpp, seed=recipe.options.seed)
-    return [one.load(wanted) for one in checked(recipe.sets, token)]
+    return [one.load(wanted, token=token) for one in checked(recipe.sets, token)]
 
 
 def _all_or_none(sources: Sequence[PatchSource | None]) -> list[Any]:

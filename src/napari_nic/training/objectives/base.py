@@ -13,6 +13,7 @@ from torch import nn
 from napari_nic.encoders.nets import EncoderNet
 from napari_nic.encoders.networks import get_architecture
 from napari_nic.errors import InvalidParameterError
+from napari_nic.jobs import CancellationToken
 from napari_nic.patches import PatchSource
 from napari_nic.training.objectives.codes import standardise_codes
 from napari_nic.training.options import Schedule, TrainOptions
@@ -131,14 +132,16 @@ class Objective(nn.Module):
         del count
         return None
 
-    def finish(self, patches: np.ndarray) -> None:
+    def finish(self, patches: np.ndarray, token: CancellationToken | None = None) -> None:
         """Bring the trained encoder's codes to a useful scale, in place.
 
         Parameters
         ----------
         patches : ndarray of uint8, (n, s, s, 3)
+        token : CancellationToken, optional
+            Asked at each batch.
         """
-        standardise_codes(self.encoder, patches)
+        standardise_codes(self.encoder, patches, token)
 
 
 def mixed_images(sources: Sequence[PatchSource], count: int, rng: np.random.Generator) -> np.ndarray:

@@ -31,6 +31,7 @@ from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from napari_nic.encoders.nets import LEAK, EncoderNet, PooledEncoderNet
+from napari_nic.jobs import CancellationToken
 from napari_nic.patches import PatchSource
 from napari_nic.training.objectives.base import Batch, Objective, Settings, ToInput, mixed_images
 from napari_nic.training.objectives.codes import principal_codes
@@ -145,11 +146,11 @@ class BiganObjective(Objective):
         )
         return painted
 
-    def finish(self, patches: np.ndarray) -> None:
+    def finish(self, patches: np.ndarray, token: CancellationToken | None = None) -> None:
         """Read the code off the features where a head played the game; bring it to a useful scale."""
         if isinstance(self.latent, PlacesHead):
-            principal_codes(self.encoder, patches)
-        super().finish(patches)
+            principal_codes(self.encoder, patches, token)
+        super().finish(patches, token)
 
     def _encode(self, x: torch.Tensor) -> torch.Tensor:
         """E(x) of the game, (B, C)."""

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from napari_nic.encoders.nets import EncoderNet
+from napari_nic.jobs import CancellationToken, checked
 from napari_nic.training.objectives.codes import encode_plain
 
 SENSITIVITY_PATCHES = 128
@@ -14,7 +15,9 @@ _STEP = 0.05
 """Step of the central differences, in units of a code whose prior has spread 1."""
 
 
-def weigh_codes(encoder: EncoderNet, decoder: nn.Module, patches: np.ndarray) -> None:
+def weigh_codes(
+    encoder: EncoderNet, decoder: nn.Module, patches: np.ndarray, token: CancellationToken | None = None
+) -> None:
     """Fold a linear map into the encoder's last layer after which distance means visible difference.
 
     A VAE spends its code evenly: every dimension varies about as much, whether the decoder paints the whole
@@ -30,10 +33,13 @@ def weigh_codes(encoder: EncoderNet, decoder: nn.Module, patches: np.ndarray) ->
     decoder : Module
         From codes to pictures, on the encoder's device.
     patches : ndarray of uint8, (n, s, s, 3)
+    token : CancellationToken, optional
+        Asked at each batch, and at each code whose pull is measured.
     """
     decoder.eval()
-    codes = encode_plain(encoder, patches)
-    root = _matrix_root(_sensitivity(decoder, codes[:SENSITIVITY_PATCHES].to(encoder.code.weight.device)))
+    codes = encode_plain(encoder, patches, token=token)
+    chosen = codes[:SENSITIVITY_PATCHES].to(encoder.code.weight.device)
+    root = _matrix_root(_sensitivity(decoder, chosen, token))
     mean = codes.double().mean(0)
     root /= ((codes.double() - mean) @ root).std(0).mean()
     code = encoder.code
@@ -42,12 +48,12 @@ def weigh_codes(encoder: EncoderNet, decoder: nn.Module, patches: np.ndarray) ->
         code.weight.copy_((root @ code.weight.double().cpu()).float())
 
 
-def _sensitivity(decoder: nn.Module, codes: torch.Tensor) -> torch.Tensor:
+def _sensitivity(decoder: nn.Module, codes: torch.Tensor, token: CancellationToken | None) -> torch.Tensor:
     """Return the mean of J'J over `codes`, (C, C) float64, by central differences."""
     steps = torch.eye(codes.shape[1], device=codes.device) * _STEP
     total = torch.zeros(codes.shape[1], codes.shape[1], dtype=torch.float64)
     with torch.inference_mode():
-        for code in codes:
+        for code in checked(codes, token):
             change = (decoder(code + steps) - decoder(code - steps)).flatten(1) / (2 * _STEP)
             total += (change @ change.T).double().cpu()
     return total / len(codes)

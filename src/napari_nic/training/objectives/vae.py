@@ -22,6 +22,7 @@ import torch
 from torch import nn
 
 from napari_nic.encoders.nets import LEAK
+from napari_nic.jobs import CancellationToken
 from napari_nic.patches import PatchSource
 from napari_nic.training.objectives.base import Batch, Objective, Settings, ToInput
 from napari_nic.training.objectives.metric import weigh_codes
@@ -80,9 +81,9 @@ class VaeObjective(Objective):
         painted: torch.Tensor = self.decoder(self.encoder(x))
         return painted
 
-    def finish(self, patches: np.ndarray) -> None:
+    def finish(self, patches: np.ndarray, token: CancellationToken | None = None) -> None:
         """Weigh the codes by what the decoder paints with them."""
-        weigh_codes(self.encoder, self.decoder, patches)
+        weigh_codes(self.encoder, self.decoder, patches, token)
 
 
 def vae_loss(

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from napari_nic.jobs import CancellationToken
 from napari_nic.patches import PatchSource
 from napari_nic.training.objectives.base import Batch, Objective, Settings, ToInput
 from napari_nic.training.objectives.codes import principal_codes
@@ -67,11 +68,11 @@ class VicregObjective(Objective):
         first, second = self.projection(self.encoder(x)).float().chunk(2)
         return vicreg_loss(first, second, self.settings)
 
-    def finish(self, patches: np.ndarray) -> None:
+    def finish(self, patches: np.ndarray, token: CancellationToken | None = None) -> None:
         """Read the code off the features, where the settings say so, and bring it to mean 0 and spread 1."""
         if self.settings.principal:
-            principal_codes(self.encoder, patches)
-        super().finish(patches)
+            principal_codes(self.encoder, patches, token)
+        super().finish(patches, token)
 
 
 def make_projection(code_size: int, width: int) -> nn.Sequential:
