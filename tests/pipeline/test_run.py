@@ -26,6 +26,8 @@ from napari_nic.telling import telling
 from napari_nic.tissue import TissueMask
 
 ALL_CELLS = GridOptions(min_tissue=0)
+MANY_BLOCKS = GridOptions(min_tissue=0, stride=40)
+"""More than are read ahead: a run that nobody takes from does not end by itself."""
 
 
 @pytest.fixture
@@ -196,7 +198,7 @@ def no_workers():
 
 def test_closing_while_paused_ends_the_threads(slide, moment_encoder, tmp_path):
     encoder = moment_encoder()
-    store = prepare_store(slide, encoder, path=tmp_path / "a.nic.zarr", options=ALL_CELLS)
+    store = prepare_store(slide, encoder, path=tmp_path / "a.nic.zarr", options=MANY_BLOCKS)
     run, token = paused_run(slide, encoder, store)
     assert in_time(run.close) == []
     assert no_workers()
@@ -211,11 +213,13 @@ AT_ONCE = 0.3
 @pytest.mark.parametrize("device", ["cpu", "cuda:0"])
 @pytest.mark.parametrize("end", ["close", "cancel"])
 def test_a_paused_run_ends_within_a_moment(slide, moment_encoder, tmp_path, device, end):
-    """The best of three: what is measured is not how busy the machine is."""
-    seconds = []
-    for number in range(3):
+    """The best of some: what is measured is not how busy the machine is."""
+    seconds = [1.0]
+    for number in range(5):
+        if min(seconds) < AT_ONCE:
+            break
         encoder = moment_encoder(device=device, batch_size=256)
-        store = prepare_store(slide, encoder, path=tmp_path / f"{number}.nic.zarr", options=ALL_CELLS)
+        store = prepare_store(slide, encoder, path=tmp_path / f"{number}.nic.zarr", options=MANY_BLOCKS)
         run, token = paused_run(slide, encoder, store)
         begin = time.perf_counter()
         if end == "close":
@@ -234,7 +238,7 @@ def test_a_paused_run_ends_within_a_moment(slide, moment_encoder, tmp_path, devi
 def test_cancelling_wakes_whoever_waits_for_a_paused_run(slide, moment_encoder, tmp_path, device):
     """As in the window: one thread asks for the next block while all others are paused."""
     encoder = moment_encoder(device=device, batch_size=256)
-    store = prepare_store(slide, encoder, path=tmp_path / "a.nic.zarr", options=ALL_CELLS)
+    store = prepare_store(slide, encoder, path=tmp_path / "a.nic.zarr", options=MANY_BLOCKS)
     run, token = paused_run(slide, encoder, store)
     raised = []
 
@@ -260,7 +264,7 @@ def test_an_error_of_one_thread_ends_the_others_that_are_paused(
     slide, moment_encoder, tmp_path, monkeypatch, device
 ):
     encoder = moment_encoder(device=device, batch_size=256)
-    store = prepare_store(slide, encoder, path=tmp_path / "a.nic.zarr", options=ALL_CELLS)
+    store = prepare_store(slide, encoder, path=tmp_path / "a.nic.zarr", options=MANY_BLOCKS)
     token, heard, failing = CancellationToken(), threading.Event(), threading.Lock()
     token.when_heard(heard.set)
     read_tile = Slide.read_stored_tile
