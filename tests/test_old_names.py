@@ -39,7 +39,7 @@ MOVED = {
 PROJECT = Path(__file__).parents[1]
 
 SAY_THEM = {
-    *("old_names.py", "test_old_names.py", "test_earlier_names.py", "test_earlier_files.py"),
+    *("old_names.py", "test_old_names.py", "test_earlier_names.py", "test_earlier_files.py", "test_help.py"),
     "write_earlier_files.py",  # runs with an earlier version
     *("test_run.py", "test_training.py"),  # write plans as earlier versions did
 }

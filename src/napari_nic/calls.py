@@ -12,9 +12,7 @@ from napari_nic.bars import follow, progress_bar
 from napari_nic.embeddings import CompressedSlide, check_covered, default_store_path
 from napari_nic.encoders import DEFAULT_ENCODER, Encoder, load_encoder
 from napari_nic.errors import StoreError
-from napari_nic.explain import Overlay, grad_cam, pca_overlay, saliency_overlay
-from napari_nic.explain.pca import store_preview
-from napari_nic.explain.saliency import CamMethod
+from napari_nic.explain import CamMethod, Overlay, grad_cam, pca_overlay, saliency_overlay, store_preview
 from napari_nic.jobs import CancellationToken, Outcome, Progress
 from napari_nic.pipeline import GridOptions, iter_compress, iter_prepare_store, precision_to_go_on
 from napari_nic.slide_models import ModelBundle, Prediction

@@ -146,7 +146,7 @@ def fake_training(monkeypatch):
         spec = get_spec("mean-rgb").to_dict() | {"name": recipe.name}
         (folder / SPEC_FILE).write_text(json.dumps(spec))
 
-    monkeypatch.setattr("napari_nic.training.train.train_encoder", train_encoder)
+    monkeypatch.setattr("napari_nic.training.train_encoder", train_encoder)
     monkeypatch.setattr(train_job, "throttled", lambda reports, _: reports)
     return recipes
 
@@ -292,7 +292,7 @@ def test_errors_are_told(with_big, answers, monkeypatch):
         raise DeviceError("no GPU here")
         yield
 
-    monkeypatch.setattr("napari_nic.training.train.train_encoder", fail)
+    monkeypatch.setattr("napari_nic.training.train_encoder", fail)
     with_big.start()
     assert isinstance(answers.errors[0], DeviceError)
     assert not with_big.state.busy

@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 import torch
 
+from napari_nic.cli.main import build_parser
 from napari_nic.encoders import load_encoder
 from napari_nic.errors import CancelledError, InvalidParameterError
 from napari_nic.jobs import CancellationToken
-from napari_nic.patches import TileFolder, TileSet
+from napari_nic.patches import TileFolder, TileSet, load_tiles
 from napari_nic.training.objectives.metric import _sensitivity
 from napari_nic.training.publish import _psnr, reconstruction_quality
 from napari_nic.training.recipe import TrainRecipe
@@ -56,6 +57,19 @@ def test_codes_come_with_mean_zero_and_spread_one(tile_folder, quick, method):
     assert 0.5 < codes.std(0).mean() < 1.5
 
 
+@pytest.mark.parametrize(("size", "mpp"), [(80, 0.5), (40, 1.0)])
+def test_what_to_do_about_wrong_patches_is_said_in_todays_words(tile_folder, capsys, size, mpp):
+    source = TileSet(
+        load_tiles([TileFolder(tile_folder, mpp)], mpp=mpp, least_side=size).tiles, size, mpp=mpp
+    )
+    with pytest.raises(InvalidParameterError, match="extract them again with") as wrong:
+        GivenSources(source).load(Wanted(80, 1.0))
+    _, _, words = str(wrong.value.hint).partition("again with ")
+    args = build_parser().parse_args(["patches", "extract", "slide.tif", "--out", "o", *words.split()])
+    assert (args.mpp, args.size) == (1.0, 80)
+    assert capsys.readouterr().err == ""
+
+
 def test_going_on_after_the_end_changes_nothing(tile_folder, quick):
     recipe = recipe_of(tile_folder, quick(), method="contrastive")
     list(train_encoder(recipe))
@@ -81,7 +95,7 @@ def test_slides_are_held_out_whole(tile_folder):
 
 def test_patches_of_another_resolution_or_too_small_are_refused(two_tissues):
     coarse = GivenSources(TileSet(two_tissues, 80, mpp=2.0))
-    with pytest.raises(InvalidParameterError, match="--mpp 1 --size 80"):
+    with pytest.raises(InvalidParameterError, match="--target-mpp 1 --size 80"):
         coarse.load(Wanted(80, 1.0))
     with pytest.raises(InvalidParameterError, match="at least 80 px"):
         GivenSources(TileSet(two_tissues, 64, mpp=1.0)).load(Wanted(80, 1.0))

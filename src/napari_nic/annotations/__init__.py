@@ -1,8 +1,11 @@
-"""Annotations of slides: others' formats, areas on the grid, agreement with maps."""
+"""Annotations of slides: others' formats, areas on the grid, agreement with maps.
+
+Public modules beside this list: ``frames``.
+"""
 
 from napari_nic.annotations.agreement import Agreement, agreement
-from napari_nic.annotations.colors import UNCLASSIFIED, label_colors
-from napari_nic.annotations.model import Annotation, AnnotationSet
+from napari_nic.annotations.colors import UNCLASSIFIED, UNCLASSIFIED_COLOR, label_colors
+from napari_nic.annotations.model import AREA_KINDS, Annotation, AnnotationSet, Kind
 from napari_nic.annotations.raster import covered_share, rasterise
 from napari_nic.annotations.registry import (
     FORMATS,
@@ -13,12 +16,15 @@ from napari_nic.annotations.registry import (
 from napari_nic.colors import RGB
 
 __all__ = [
+    "AREA_KINDS",
     "FORMATS",
     "RGB",
     "UNCLASSIFIED",
+    "UNCLASSIFIED_COLOR",
     "Agreement",
     "Annotation",
     "AnnotationSet",
+    "Kind",
     "agreement",
     "covered_share",
     "label_colors",

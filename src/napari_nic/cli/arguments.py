@@ -24,6 +24,10 @@ CELL_PX = 8
 
 DEBUG_HELP = "show the traceback of an error, each reader's reason, and what libraries print"
 
+DEVICE_HELP = "where networks run: auto (default), cpu, cuda, cuda:N or mps"
+
+SEED_HELP = "of the random numbers; default: 0"
+
 TILES_HELP = "folder of picture tiles and their um per pixel; may be given several times"
 
 
@@ -120,9 +124,7 @@ def add_stores(parser: argparse.ArgumentParser) -> None:
 
 def add_device(parser: argparse._ActionsContainer) -> None:
     """Add where networks run, and in which precision."""
-    parser.add_argument(
-        "--device", type=device, default="auto", help="auto (default), cpu, cuda, cuda:N or mps"
-    )
+    parser.add_argument("--device", type=device, default="auto", help=DEVICE_HELP)
     parser.add_argument(
         "--precision",
         choices=("auto", "float32", "bfloat16"),
@@ -136,8 +138,8 @@ def add_trust(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--trust",
         action="store_true",
-        help="let the program run that the encoder is (TorchScript, torch.export): it has your rights; "
-        "remembered for its very bytes",
+        help="let an encoder run that is a program (TorchScript, torch.export): it can do all that you can; "
+        "remembered for exactly this file",
     )
 
 

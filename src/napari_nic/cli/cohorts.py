@@ -50,11 +50,13 @@ def add_train(actions: arguments.Subparsers) -> None:
     parser = _command(actions, "train", run_train, "Train and cross-validate models on a cohort", TRAIN)
     parser.add_argument("table", metavar="CSV", help="table of the cohort")
     arguments.add_out(parser, "folder of models, scores and report", required=True)
-    parser.add_argument("--task", choices=TASKS, default=TASKS[0], help="default: %(default)s")
+    parser.add_argument(
+        "--task", choices=TASKS, default=TASKS[0], help="what is learned; default: %(default)s"
+    )
     _add_table_options(parser)
     _add_network_options(parser)
     _add_learning_options(parser)
-    parser.add_argument("--device", type=arguments.device, default="auto", help="as in compress")
+    parser.add_argument("--device", type=arguments.device, default="auto", help=arguments.DEVICE_HELP)
     arguments.add_json(parser)
 
 
@@ -65,7 +67,7 @@ def add_evaluate(actions: arguments.Subparsers) -> None:
     parser.add_argument("--model", metavar="NAME", help="name or folder of the model to evaluate on a table")
     arguments.add_out(parser, "folder of scores and report, for a table")
     _add_table_options(parser)
-    parser.add_argument("--device", type=arguments.device, default="auto", help="as in compress")
+    parser.add_argument("--device", type=arguments.device, default="auto", help=arguments.DEVICE_HELP)
     arguments.add_json(parser)
 
 
@@ -110,31 +112,59 @@ def _add_network_options(parser: argparse.ArgumentParser) -> None:
         "cnn-compact: a small one for small slides",
     )
     arguments.add_earlier(parser, network, "--model")
-    parser.add_argument("--crop", type=arguments.positive_int, metavar="CELLS", help="side of the crops")
+    parser.add_argument(
+        "--crop",
+        type=arguments.positive_int,
+        metavar="CELLS",
+        help="side of the crops; default: as the architecture and the slides want it",
+    )
     parser.add_argument("--width", type=arguments.positive_int, metavar="N", help="channels; default: 128")
-    parser.add_argument("--dropout", type=arguments.share, metavar="SHARE", help="default: 0.2")
+    parser.add_argument(
+        "--dropout",
+        type=arguments.share,
+        metavar="SHARE",
+        help="share of the channels that is left out while training; default: 0.2",
+    )
     parser.add_argument("--name", metavar="TEXT", help="of the models; default: the folder's")
 
 
 def _add_learning_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--folds", type=arguments.positive_int, metavar="N", help="default: 4")
+    parser.add_argument(
+        "--folds", type=arguments.positive_int, metavar="N", help="parts of the cross-validation; default: 4"
+    )
     parser.add_argument(
         "--seeds", type=arguments.positive_int, metavar="N", help="trainings a fold; default: 1"
     )
-    parser.add_argument("--seed", type=arguments.natural, metavar="N", help="the first one; default: 0")
-    parser.add_argument("--epochs", type=arguments.positive_int, metavar="N", help="at most; default: 100")
-    parser.add_argument("--steps", type=arguments.positive_int, metavar="N", help="an epoch")
-    batch = parser.add_argument(
-        "--batch-size", type=arguments.positive_int, metavar="N", help="crops; default: 16"
+    parser.add_argument(
+        "--seed", type=arguments.natural, metavar="N", help="of the first training; default: 0"
     )
-    rate = parser.add_argument("--learning-rate", type=arguments.positive, metavar="X", help="default: 0.01")
+    parser.add_argument(
+        "--epochs", type=arguments.positive_int, metavar="N", help="epochs at most; default: 100"
+    )
+    parser.add_argument(
+        "--steps",
+        type=arguments.positive_int,
+        metavar="N",
+        help="steps an epoch; default: as many as the slides fill batches",
+    )
+    batch = parser.add_argument(
+        "--batch-size", type=arguments.positive_int, metavar="N", help="crops a step; default: 16"
+    )
+    rate = parser.add_argument(
+        "--learning-rate", type=arguments.positive, metavar="X", help="of Adam at the start; default: 0.01"
+    )
     arguments.add_earlier(parser, batch, "--batch")
     arguments.add_earlier(parser, rate, "--rate")
     decay = parser.add_argument(
         "--weight-decay", type=arguments.share, metavar="X", help="of Adam (an L2 penalty); default: 2e-5"
     )
     arguments.add_earlier(parser, decay, "--l2", factor=2)
-    parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto")
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "float32", "bfloat16"),
+        default="auto",
+        help="of the network; auto (default) takes bfloat16 on a GPU that has it",
+    )
     parser.add_argument(
         "--memory",
         type=arguments.positive,

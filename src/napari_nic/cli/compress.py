@@ -75,7 +75,10 @@ def _add_grid(parser: argparse.ArgumentParser) -> None:
     )
     tissue = group.add_mutually_exclusive_group()
     tissue.add_argument(
-        "--min-tissue", type=arguments.share, metavar="SHARE", help="least share of tissue in a patch"
+        "--min-tissue",
+        type=arguments.share,
+        metavar="SHARE",
+        help="least share of tissue in a patch; default: 0.25",
     )
     tissue.add_argument("--no-tissue", action="store_true", help="take every cell, glass too")
 
@@ -124,7 +127,7 @@ def _grid_options(args: argparse.Namespace) -> GridOptions:
 
 
 def _compress_one(path: Path, target: Path | None, task: _Task) -> dict[str, Any]:
-    from napari_nic.explain.pca import store_preview
+    from napari_nic.explain import store_preview
     from napari_nic.pipeline import (
         iter_compress,
         iter_compress_transformed,

@@ -33,7 +33,7 @@ def _add_list(actions: arguments.Subparsers) -> None:
 
 
 def _add_show(actions: arguments.Subparsers) -> None:
-    parser = arguments.add_command(actions, "show", run_show, "Show an encoder's model card")
+    parser = arguments.add_command(actions, "show", run_show, "Show the model card of an encoder")
     parser.add_argument("encoder", metavar="NAME", help="name or folder")
     arguments.add_json(parser)
 

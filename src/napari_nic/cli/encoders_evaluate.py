@@ -75,13 +75,26 @@ def _add_sets(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--root", type=Path, metavar="FOLDER", help="where the file's folders are; default: beside the file"
     )
-    group.add_argument("--only", nargs="+", metavar="NAME", help="of the sets, these")
+    group.add_argument("--only", nargs="+", metavar="NAME", help="take these sets of the file only")
 
 
 def _add_protocol(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("protocol")
-    group.add_argument("--classifiers", nargs="+", choices=CLASSIFIERS, default=CLASSIFIERS, metavar="NAME")
-    group.add_argument("--seeds", type=arguments.positive_int, default=SEEDS, metavar="N")
+    group.add_argument(
+        "--classifiers",
+        nargs="+",
+        choices=CLASSIFIERS,
+        default=CLASSIFIERS,
+        metavar="NAME",
+        help="default: all three",
+    )
+    group.add_argument(
+        "--seeds",
+        type=arguments.positive_int,
+        default=SEEDS,
+        metavar="N",
+        help="repetitions; default: %(default)s",
+    )
     group.add_argument(
         "--patches-per-tile",
         type=arguments.positive_int,
@@ -89,7 +102,7 @@ def _add_protocol(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="at most; default: %(default)s",
     )
-    group.add_argument("--device", type=arguments.device, default="auto", help="of the encoders")
+    group.add_argument("--device", type=arguments.device, default="auto", help=arguments.DEVICE_HELP)
 
 
 def _add_results(parser: argparse.ArgumentParser) -> None:
@@ -103,7 +116,12 @@ def _add_results(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="maps of the codes with the patches on them; of several sets, FILE-SET for each",
     )
-    group.add_argument("--layout", choices=("tsne", "umap"), default="tsne", help="of the maps")
+    group.add_argument(
+        "--layout",
+        choices=("tsne", "umap"),
+        default="tsne",
+        help="how the maps are laid out; default: %(default)s",
+    )
     arguments.add_overwrite(group)
     arguments.add_json(parser)
 

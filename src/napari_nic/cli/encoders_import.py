@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from napari_nic.encoders import EncoderSpec
-    from napari_nic.encoders.external import ProjectionRequest, Settings, TimmWeights
-    from napari_nic.encoders.external.settings import GivePatches
+    from napari_nic.encoders.external import GivePatches, ProjectionRequest, Settings, TimmWeights
     from napari_nic.patches import TileFolder
 
 LEAST_PATCHES = 1024
@@ -106,7 +105,7 @@ def _add_projection(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"patches that a PCA is fitted on; default: 8 a number of the code, at least {LEAST_PATCHES}",
     )
-    arguments.add_data(group, seed="of projection and patches")
+    arguments.add_data(group, seed="of the random numbers of projection and patches; default: 0")
     group.set_defaults(seed=0)
 
 
@@ -190,8 +189,7 @@ def _weights(args: argparse.Namespace) -> TimmWeights:
 
 
 def _settings(args: argparse.Namespace) -> Settings:
-    from napari_nic.encoders.external import Settings
-    from napari_nic.encoders.external.settings import NORMALISATIONS
+    from napari_nic.encoders.external import NORMALISATIONS, Settings
 
     mean, std = NORMALISATIONS[args.normalise] if args.normalise else (None, None)
     return Settings(
@@ -207,8 +205,7 @@ def _settings(args: argparse.Namespace) -> Settings:
 
 
 def _projection(args: argparse.Namespace) -> ProjectionRequest | None:
-    from napari_nic.encoders.external import ProjectionRequest
-    from napari_nic.encoders.external.projection import PCA_PATCHES
+    from napari_nic.encoders.external import PCA_PATCHES, ProjectionRequest
 
     if args.project is None:
         return None

@@ -13,9 +13,7 @@ from napari_nic.errors import InvalidParameterError, MissingDependencyError
 from napari_nic.wording import counted
 
 if TYPE_CHECKING:
-    from napari_nic.training.options import TrainOptions
-    from napari_nic.training.recipe import TrainRecipe
-    from napari_nic.training.sets import TrainingSet
+    from napari_nic.training import TrainingSet, TrainOptions, TrainRecipe
 
 METHODS = ("vae", "contrastive", "bigan", "supervised", "multitask", "vicreg")
 DESCRIPTION = """\
@@ -60,9 +58,11 @@ def _add_result(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("result")
     group.add_argument("--name", required=True, help="name of the encoder from now on")
     arguments.add_out(parser, "folder to write the encoder to; default: the user's encoders")
-    group.add_argument("--licence", default="unspecified", help="of the weights, for its model card")
-    group.add_argument("--data-note", default="", metavar="TEXT", help="what the tiles are, for the same")
-    group.add_argument("--summary", default="", metavar="TEXT", help="one line, for the same")
+    group.add_argument("--licence", default="unspecified", help="of the weights, for the model card")
+    group.add_argument(
+        "--data-note", default="", metavar="TEXT", help="what the tiles are, for the model card"
+    )
+    group.add_argument("--summary", default="", metavar="TEXT", help="one line, for the model card")
 
 
 def _add_protocol(parser: argparse.ArgumentParser) -> None:
@@ -70,17 +70,35 @@ def _add_protocol(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--architecture", metavar="NAME", help="nic-64 (published, default) or nic-128 (appendix)"
     )
-    group.add_argument("--code-size", type=arguments.positive_int, metavar="C", help="length of the code")
-    group.add_argument("--steps", type=arguments.positive_int, metavar="N", help="training steps at most")
-    group.add_argument("--batch-size", type=arguments.positive_int, metavar="N")
-    group.add_argument("--learning-rate", type=arguments.positive, metavar="RATE")
-    group.add_argument("--schedule", choices=("plateau", "cosine", "constant"))
     group.add_argument(
-        "--patience", type=arguments.positive_int, metavar="N", help="validations without gain"
+        "--code-size", type=arguments.positive_int, metavar="C", help="length of the code; default: 128"
     )
-    group.add_argument("--validate-every", type=arguments.natural, metavar="N", help="steps; 0: never")
-    group.add_argument("--augmentation", metavar="PRESET", help="none, light, strong or any-hue")
-    arguments.add_data(group, seed=None)
+    group.add_argument("--steps", type=arguments.positive_int, metavar="N", help="at most; default: 20000")
+    group.add_argument(
+        "--batch-size", type=arguments.positive_int, metavar="N", help="patches a step; default: 64"
+    )
+    group.add_argument("--learning-rate", type=arguments.positive, metavar="X", help="default: the method's")
+    group.add_argument(
+        "--schedule",
+        choices=("plateau", "cosine", "constant"),
+        help="of the learning rate; default: the method's",
+    )
+    group.add_argument(
+        "--patience",
+        type=arguments.positive_int,
+        metavar="N",
+        help="validations without gain before the learning rate falls; default: 8",
+    )
+    group.add_argument(
+        "--validate-every",
+        type=arguments.natural,
+        metavar="N",
+        help="steps between validations, 0: none; default: 250",
+    )
+    group.add_argument(
+        "--augmentation", metavar="PRESET", help="none, light, strong or any-hue; default: the method's"
+    )
+    arguments.add_data(group, seed=arguments.SEED_HELP)
     group.add_argument(
         "--set",
         type=setting,
@@ -90,7 +108,7 @@ def _add_protocol(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="a setting of the method, for instance gamma=1e-4 (vae); a wrong name lists them",
     )
-    group.add_argument("--device", type=arguments.device, default="auto")
+    group.add_argument("--device", type=arguments.device, default="auto", help=arguments.DEVICE_HELP)
 
 
 def setting(text: str) -> tuple[str, float]:
@@ -107,7 +125,7 @@ def run_train(args: argparse.Namespace, console: Console) -> int:
     """Train an encoder and save it."""
     recipe = make_recipe(args)
     with stoppable(console) as token:
-        from napari_nic.training.train import train_encoder
+        from napari_nic.training import train_encoder
 
         reports = list(console.follow(train_encoder(recipe, token=token), recipe.name))
     if reports:
@@ -140,7 +158,7 @@ def make_recipe(args: argparse.Namespace) -> TrainRecipe:
     InvalidParameterError
         If no data are named.
     """
-    from napari_nic.training.recipe import TrainRecipe
+    from napari_nic.training import TrainRecipe
 
     sets = _sets(args)
     if not sets:
@@ -159,7 +177,7 @@ def make_recipe(args: argparse.Namespace) -> TrainRecipe:
 
 
 def _sets(args: argparse.Namespace) -> list[TrainingSet]:
-    from napari_nic.training.sets import StoreSet, TileFolders
+    from napari_nic.training import StoreSet, TileFolders
 
     tasks = arguments.read_tiles(args, args.task, labelled=True)
     sets: list[TrainingSet] = [TileFolders([folder]) for folder in tasks]
@@ -169,7 +187,7 @@ def _sets(args: argparse.Namespace) -> list[TrainingSet]:
 
 
 def _options(args: argparse.Namespace) -> TrainOptions:
-    from napari_nic.training.options import TrainOptions
+    from napari_nic.training import TrainOptions
 
     names = (
         "steps",

@@ -47,8 +47,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 def _describe_slide(path: Path, args: argparse.Namespace) -> dict[str, Any]:
     from napari_nic.embeddings import find_stores
     from napari_nic.errors import ChannelsError
-    from napari_nic.slides import open_slide
-    from napari_nic.slides.channels import SHOWN_FROM
+    from napari_nic.slides import SHOWN_FROM, open_slide
 
     options, hint = slide_options(args), None
     try:

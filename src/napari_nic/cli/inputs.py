@@ -115,7 +115,7 @@ def is_store(path: Path) -> bool:
         return True
     if not exists(path / "zarr.json"):
         return False
-    from napari_nic.embeddings.layout import is_marked
+    from napari_nic.embeddings import is_marked
 
     return bool(is_marked(path))
 
@@ -207,8 +207,7 @@ def _expand(argument: str) -> list[Path]:
 
 
 def _slides_in(folder: Path) -> list[Path]:
-    from napari_nic.slides import slide_suffixes
-    from napari_nic.slides.kinds import is_part
+    from napari_nic.slides import is_part, slide_suffixes
 
     if has_suffix(folder, ".zarr") or _holds(folder, ".dcm"):
         return [folder]

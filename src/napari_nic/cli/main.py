@@ -71,7 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands; ``args.run`` is the chosen command's function."""
     parser = argparse.ArgumentParser(
         prog="napari-nic",
-        description="Neural Image Compression of whole-slide images: compress, look, predict, export.",
+        description="Neural Image Compression of whole-slide images: compress, view, predict and export.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -35,7 +35,7 @@ def _add_list(actions: arguments.Subparsers) -> None:
 
 
 def _add_show(actions: arguments.Subparsers) -> None:
-    parser = arguments.add_command(actions, "show", run_show, "Show a model's model card")
+    parser = arguments.add_command(actions, "show", run_show, "Show the model card of a slide-level model")
     parser.add_argument("model", metavar="NAME", help="name or folder")
     arguments.add_json(parser)
 
@@ -97,13 +97,15 @@ def _add_train_demo(actions: arguments.Subparsers) -> None:
     for part, use in (("train", "to learn from"), ("validation", "to choose by"), ("test", "to test on")):
         parser.add_argument(f"--{part}", type=arguments.positive_int, metavar="N", help=f"slides {use}")
     parser.add_argument("--epochs", type=arguments.positive_int, metavar="N", help="at most")
-    parser.add_argument("--seed", type=arguments.natural, metavar="N")
+    parser.add_argument(
+        "--seed", type=arguments.natural, metavar="N", help="of the random numbers; default: 2019"
+    )
     arguments.add_json(parser)
 
 
 def run_train_demo(args: argparse.Namespace, console: Console) -> int:
     """Train and save the demonstration model."""
-    from napari_nic.slide_models.bundle import CARD_FILE
+    from napari_nic.slide_models import CARD_FILE
 
     check_all_free({"--out": Path(args.out) / CARD_FILE}, overwrite=args.overwrite)
     give_trust([args.encoder], trust=args.trust)

@@ -36,7 +36,7 @@ def add_sheet(actions: arguments.Subparsers) -> None:
         "--preset", choices=tuple(PRESETS), default="strong", help="strength; default: %(default)s"
     )
     arguments.add_out(parser, "PNG file", required=True)
-    arguments.add_overwrite(parser, "replace what exists and is no picture of ours")
+    arguments.add_overwrite(parser, "replace a file even if this program did not write it")
     parser.add_argument(
         "--rows", type=arguments.positive_int, default=ROWS, metavar="N", help="patches; default: %(default)s"
     )
@@ -51,7 +51,7 @@ def add_sheet(actions: arguments.Subparsers) -> None:
         parser,
         size=f"side of what the network sees; default: {SIZE}, or what training takes of the store's patches",
         mpp="um per pixel that tiles are brought to; default: %(default)g",
-        seed=None,
+        seed=arguments.SEED_HELP,
     )
     parser.set_defaults(mpp=MPP, seed=0)
     arguments.add_json(parser)
@@ -93,7 +93,7 @@ def run_sheet(args: argparse.Namespace, console: Console) -> int:
 def _source(args: argparse.Namespace) -> tuple[PatchSource, int]:
     """Return patches with the margin that training gives them, and the side of what a network sees."""
     from napari_nic.patches import PatchStore, TileSet, load_tiles
-    from napari_nic.training.recipe import MARGIN
+    from napari_nic.training import MARGIN
 
     if args.store:
         # Not all patches need be read for a few.

@@ -31,7 +31,7 @@ def add_parser(commands: arguments.Subparsers) -> None:
     )
     arguments.add_stores(parser)
     arguments.add_out(parser, "PNG file, or folder; default: beside the compressed slide")
-    arguments.add_overwrite(parser, "replace what exists and is no picture of ours")
+    arguments.add_overwrite(parser, "replace a file even if this program did not write it")
     parser.add_argument("--channel", type=arguments.natural, metavar="K", help="this channel, counted from 0")
     arguments.add_cell_px(parser)
     arguments.add_json(parser)

@@ -34,7 +34,7 @@ def add_parser(commands: arguments.Subparsers) -> None:
     arguments.add_model(parser)
     arguments.add_out(parser, f"file ending in {ARRAY}, or folder, for the scores of the cells")
     arguments.add_overwrite(parser)
-    parser.add_argument("--device", type=arguments.device, default="auto", help="as in compress")
+    parser.add_argument("--device", type=arguments.device, default="auto", help=arguments.DEVICE_HELP)
     arguments.add_json(parser)
 
 

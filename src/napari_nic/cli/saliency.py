@@ -60,7 +60,7 @@ def add_parser(commands: arguments.Subparsers) -> None:
         help=f"default: Grad-CAM; {INTEGRATED} takes a minute and has no layer",
     )
     arguments.add_out(parser, "file ending in .png or .npy, or folder; default: beside the compressed slide")
-    arguments.add_overwrite(parser, "replace what exists and is no picture of ours")
+    arguments.add_overwrite(parser, "replace a file even if this program did not write it")
     arguments.add_cell_px(parser)
     parser.add_argument(
         "--annotation", metavar="PATH", help="annotation file, or folder of files called like the slides"
@@ -68,7 +68,7 @@ def add_parser(commands: arguments.Subparsers) -> None:
     add_frame(parser)
     parser.add_argument("--label", action="append", help="only annotations of this label; may be repeated")
     _add_area(parser)
-    parser.add_argument("--device", type=arguments.device, default="auto", help="as in compress")
+    parser.add_argument("--device", type=arguments.device, default="auto", help=arguments.DEVICE_HELP)
     arguments.add_json(parser)
 
 

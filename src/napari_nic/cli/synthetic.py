@@ -100,7 +100,9 @@ def _add_cohort(actions: arguments.Subparsers) -> None:
     add_tiles(parser)
     for part, use in (("train", "to learn from"), ("validation", "to choose by"), ("test", "to test on")):
         parser.add_argument(f"--{part}", type=arguments.positive_int, metavar="N", help=f"slides {use}")
-    parser.add_argument("--seed", type=arguments.natural, metavar="N")
+    parser.add_argument(
+        "--seed", type=arguments.natural, metavar="N", help="of the random numbers; default: 2019"
+    )
     parser.add_argument(
         "--shares",
         nargs=2,
@@ -116,7 +118,10 @@ def _add_cohort(actions: arguments.Subparsers) -> None:
         help="of a slide, in 64 um",
     )
     parser.add_argument(
-        "--keep", choices=("codes", "slides", "both"), default="codes", help="default: %(default)s"
+        "--keep",
+        choices=("codes", "slides", "both"),
+        default="codes",
+        help="what is kept of each slide; default: %(default)s",
     )
     parser.add_argument("--encoder", metavar="NAME", help="name or folder; default: nic-default")
     arguments.add_trust(parser)

@@ -1,4 +1,7 @@
-"""Cohorts of compressed slides: a table of labels in, models, scores and a report out."""
+"""Cohorts of compressed slides: a table of labels in, models, scores and a report out.
+
+Public modules beside this list: ``plots``, ``predictions``, ``report``.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -9,7 +12,7 @@ from napari_nic.cohorts.plan import CohortTraining, Plan
 from napari_nic.cohorts.slides import Imported, import_foreign
 from napari_nic.cohorts.splits import Fold, make_folds
 from napari_nic.cohorts.table import Cohort, CohortSlide, Columns, read_cohort
-from napari_nic.cohorts.training import RunProgress, train_cohort
+from napari_nic.cohorts.training import RunProgress, run_folder, train_cohort
 
 __all__ = [
     "Cohort",
@@ -29,6 +32,7 @@ __all__ = [
     "make_folds",
     "read_cohort",
     "read_listing",
+    "run_folder",
     "train_cohort",
 ]
 

@@ -9,9 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_nic.embeddings import find_stores
-from napari_nic.embeddings.layout import SUFFIX
 from napari_nic.errors import InvalidParameterError
-from napari_nic.names import ARRAY_SUFFIXES, HDF5_SUFFIXES, exists, has_suffix, slide_stem, without_suffix
+from napari_nic.names import (
+    ARRAY_SUFFIXES,
+    HDF5_SUFFIXES,
+    STORE_SUFFIX,
+    exists,
+    has_suffix,
+    slide_stem,
+    without_suffix,
+)
 from napari_nic.slides import slide_suffixes
 
 FOREIGN_ENDINGS = (*HDF5_SUFFIXES, *ARRAY_SUFFIXES)
@@ -61,7 +68,7 @@ def locate(value: str, folder: Path, stores: Path | None) -> Located:
     given = folder / value
     if not given.name:
         raise InvalidParameterError("no name of a slide", found=value)
-    if has_suffix(given, SUFFIX, *FOREIGN_ENDINGS):
+    if has_suffix(given, STORE_SUFFIX, *FOREIGN_ENDINGS):
         # A table of stores may have been made elsewhere: then the folder of stores decides.
         candidates = [given] if stores is None else [given, stores / given.name]
         return Located(_name_of(given.name), _only([p for p in candidates if exists(p)][:1], value), None)
@@ -98,10 +105,10 @@ def _composed(name: str) -> tuple[str, str]:
 
 def _named(name: str, given: Path, folder: Path) -> list[Path]:
     """List the stores of a slide, or else other programs' files."""
-    exact = folder / f"{name}{SUFFIX}"
+    exact = folder / f"{name}{STORE_SUFFIX}"
     if exists(exact):
         return [exact]
-    stores = find_stores(given.with_name(f"{name}{SUFFIX}"), folder)
+    stores = find_stores(given.with_name(f"{name}{STORE_SUFFIX}"), folder)
     if stores:
         return stores
     candidates = [
@@ -118,7 +125,7 @@ def _why_not(names: Sequence[str], folder: Path) -> str:
 
 
 def _name_of(file: str) -> str:
-    return without_suffix(file, (SUFFIX, *FOREIGN_ENDINGS))
+    return without_suffix(file, (STORE_SUFFIX, *FOREIGN_ENDINGS))
 
 
 def _only(found: list[Path], value: str) -> Path:

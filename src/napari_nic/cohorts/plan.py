@@ -14,8 +14,7 @@ from napari_nic.descriptions import read_json
 from napari_nic.disk import replacing
 from napari_nic.errors import BundleError, InvalidParameterError
 from napari_nic.old_names import PLAN_AUGMENTATION, training_settings
-from napari_nic.slide_models import SlideNetConfig, TrainingSettings
-from napari_nic.slide_models.card import outputs_for
+from napari_nic.slide_models import SlideNetConfig, TrainingSettings, outputs_for
 from napari_nic.slide_models.config import COMPACT_STRIDES, LEAST_STRIDES, PAPER_CROP
 from napari_nic.slide_models.features import FeatureGrid
 

@@ -21,7 +21,7 @@ from napari_nic.cohorts.statistics import (
     kaplan_meier,
     log_rank,
 )
-from napari_nic.slide_models.card import Task
+from napari_nic.slide_models import Task
 from napari_nic.slide_models.metrics import METRIC_NAMES, concordance, ranking, spearman
 
 POSITIVE = 1

@@ -12,16 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from napari_nic.cohorts.table import Cohort, CohortSlide
-from napari_nic.embeddings import CompressedSlide, open_slide_of
+from napari_nic.embeddings import CompressedSlide, StoreHeader, open_slide_of
 from napari_nic.embeddings.dihedral import N_DIHEDRAL, open_transformed
-from napari_nic.embeddings.header import StoreHeader
 from napari_nic.embeddings.interchange import ImportHints, import_store, origin_of
-from napari_nic.embeddings.layout import SUFFIX
 from napari_nic.errors import NicError, StoreError, StoreMismatchError
 from napari_nic.geometry import PixelSize
 from napari_nic.identity import described, differing
 from napari_nic.jobs import CancellationToken, Progress
-from napari_nic.names import check_apart, safe_name
+from napari_nic.names import STORE_SUFFIX, check_apart, safe_name
 from napari_nic.slide_models import LabelledSlide, StoredSlide, TrainingSlide
 from napari_nic.telling import Notices, tell
 
@@ -71,9 +69,11 @@ def import_foreign(
     CancelledError
     """
     token = token or CancellationToken()
-    foreign = [slide for slide in cohort.slides if not slide.store.name.endswith(SUFFIX)]
+    foreign = [slide for slide in cohort.slides if not slide.store.name.endswith(STORE_SUFFIX)]
     pixel = None if mpp is None else PixelSize(mpp, mpp, "given")
-    made = {slide.name: (out / IMPORTS / f"{safe_name(slide.name)}{SUFFIX}").resolve() for slide in foreign}
+    made = {
+        slide.name: (out / IMPORTS / f"{safe_name(slide.name)}{STORE_SUFFIX}").resolve() for slide in foreign
+    }
     check_apart(made)
     for index, slide in enumerate(foreign):
         token.checkpoint()

@@ -12,7 +12,7 @@ from napari_nic.cohorts.checks import SHOWN, check_cases, check_outcomes, check_
 from napari_nic.cohorts.locating import Located, locate
 from napari_nic.cohorts.rows import MISSING, TableRow, read_rows
 from napari_nic.errors import InvalidParameterError
-from napari_nic.slide_models.card import Task
+from napari_nic.slide_models import Task
 from napari_nic.wording import counted
 
 SPLITS = {

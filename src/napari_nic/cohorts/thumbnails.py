@@ -11,8 +11,7 @@ import numpy as np
 
 from napari_nic.embeddings import CompressedSlide
 from napari_nic.errors import CancelledError, NicError
-from napari_nic.explain import PcaModel, SaliencyMap, grad_cam, saliency_overlay
-from napari_nic.explain.overlay import symmetric_limits
+from napari_nic.explain import PcaModel, SaliencyMap, grad_cam, saliency_overlay, symmetric_limits
 from napari_nic.jobs import CancellationToken, checked
 from napari_nic.notebook import png_address
 from napari_nic.slide_models import ModelBundle

@@ -2,7 +2,7 @@
 
 from napari_nic.demo.cohort import CohortSlide, cohort_specs, compress_cohort
 from napari_nic.demo.pictures import save_picture, slide_picture
-from napari_nic.demo.sample import demo_slide, samples_folder
+from napari_nic.demo.sample import demo_slide, is_made, samples_folder
 from napari_nic.demo.tour import DemoDone, run_demo
 from napari_nic.demo.training import DEMO_BUNDLE, BundleTrained, DemoTraining, train_demo_bundle
 
@@ -15,6 +15,7 @@ __all__ = [
     "cohort_specs",
     "compress_cohort",
     "demo_slide",
+    "is_made",
     "run_demo",
     "samples_folder",
     "save_picture",

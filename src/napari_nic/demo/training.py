@@ -14,8 +14,7 @@ from napari_nic.demo.card import write_card
 from napari_nic.demo.cohort import SIDES, CohortSlide, cohort_specs, compress_cohort
 from napari_nic.encoders import DEFAULT_ENCODER, EncoderSpec, load_encoder
 from napari_nic.errors import InvalidParameterError
-from napari_nic.explain import grad_cam
-from napari_nic.explain.saliency import CamMethod
+from napari_nic.explain import CamMethod, grad_cam
 from napari_nic.jobs import CancellationToken, Progress
 from napari_nic.slide_models import (
     LabelledSlide,

@@ -1,4 +1,7 @@
-"""The compressed slide: a versioned Zarr store of patch codes, and the formats of others."""
+"""The compressed slide: a versioned Zarr store of patch codes, and the formats of others.
+
+Public modules beside this list: ``dihedral``, ``interchange``.
+"""
 
 from napari_nic.embeddings.checks import check_covered, open_slide_of
 from napari_nic.embeddings.going_on import open_to_go_on
@@ -13,7 +16,15 @@ from napari_nic.embeddings.interchange import (
     import_store,
     named_header,
 )
-from napari_nic.embeddings.layout import BLOCK, COMPLETE, PARTIAL, SHARD, blocks_with_cells, cells_of_blocks
+from napari_nic.embeddings.layout import (
+    BLOCK,
+    COMPLETE,
+    PARTIAL,
+    SHARD,
+    blocks_with_cells,
+    cells_of_blocks,
+    is_marked,
+)
 from napari_nic.embeddings.lease import WriterInfo
 from napari_nic.embeddings.paths import default_store_path, find_stores
 from napari_nic.embeddings.shards import block_cells
@@ -40,6 +51,7 @@ __all__ = [
     "export_target",
     "find_stores",
     "import_store",
+    "is_marked",
     "named_header",
     "open_slide_of",
     "open_to_go_on",

@@ -1,4 +1,8 @@
-"""Patch encoders: what they are (specs), where they live, and how they are loaded."""
+"""Patch encoders: what they are (specs), where they live, and how they are loaded.
+
+Public modules beside this list: ``device``, ``external``, ``mean_rgb``, ``nets``, ``networks``,
+``prepared``, ``store``.
+"""
 
 from napari_nic.encoders.keras_import import import_keras
 from napari_nic.encoders.loading import load_encoder

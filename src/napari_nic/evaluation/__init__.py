@@ -1,7 +1,10 @@
-"""How good codes are: tasks on labelled patches with the encoder frozen."""
+"""How good codes are: tasks on labelled patches with the encoder frozen.
+
+Public modules beside this list: ``classifiers``, ``pictures``, ``plots``, ``report``.
+"""
 
 from napari_nic.evaluation.cutting import LabelledPatches
-from napari_nic.evaluation.encoding import EncodedSet, encode_set
+from napari_nic.evaluation.encoding import EncodedSet, encode_patches, encode_set
 from napari_nic.evaluation.evaluate import Evaluation, evaluate_codes
 from napari_nic.evaluation.run import EvaluationPlan, EvaluationProgress, Outcome, evaluate_encoders
 from napari_nic.evaluation.scores import Scores
@@ -16,6 +19,7 @@ __all__ = [
     "LabelledSet",
     "Outcome",
     "Scores",
+    "encode_patches",
     "encode_set",
     "evaluate_codes",
     "evaluate_encoders",

@@ -14,7 +14,7 @@ import numpy as np
 
 from napari_nic.errors import UnknownNameError
 from napari_nic.extras import check_installed
-from napari_nic.patches.splits import split_by_group
+from napari_nic.patches import split_by_group
 
 NEIGHBOURS = 10
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)

@@ -10,7 +10,7 @@ import numpy as np
 from napari_nic.annotations import Agreement, agreement
 from napari_nic.errors import InvalidParameterError
 from napari_nic.explain.saliency import SaliencyMap
-from napari_nic.tissue.components import drop_small
+from napari_nic.tissue import drop_small
 
 _INSIDE = 0.5
 

@@ -12,9 +12,8 @@ from napari_nic.explain.colormaps import DIVERGING
 from napari_nic.explain.overlay import ROBUST, Overlay, symmetric_limits
 from napari_nic.geometry import Placement
 from napari_nic.jobs import CancellationToken
-from napari_nic.slide_models import ModelBundle, ModelCard
+from napari_nic.slide_models import ModelBundle, ModelCard, Task
 from napari_nic.slide_models.canvas import Canvas
-from napari_nic.slide_models.card import Task
 from napari_nic.slide_models.features import FeatureGrid
 
 if TYPE_CHECKING:

@@ -1,7 +1,10 @@
-"""Patches for training and evaluation: where they come from, and how they are drawn."""
+"""Patches for training and evaluation: where they come from, and how they are drawn.
+
+Public modules beside this list: ``tiles``, ``tileset``.
+"""
 
 from napari_nic.patches.extract import ExtractProgress, ExtractRecipe, extract_patches
-from napari_nic.patches.model import PairBatch, PatchBatch, PatchSource
+from napari_nic.patches.model import ADJACENT_SHARE, PairBatch, PatchBatch, PatchSource
 from napari_nic.patches.records import PatchOrigin, StoreRecord
 from napari_nic.patches.slide_patches import SlideOptions
 from napari_nic.patches.splits import split_by_group
@@ -11,6 +14,7 @@ from napari_nic.patches.tiles import LoadedTiles, Tile, TileFolder, load_tiles, 
 from napari_nic.patches.tileset import TileSet
 
 __all__ = [
+    "ADJACENT_SHARE",
     "ExtractProgress",
     "ExtractRecipe",
     "LoadedTiles",

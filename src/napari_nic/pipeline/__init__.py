@@ -1,4 +1,7 @@
-"""Slide + encoder -> compressed slide: the pipeline, as a generator of progress."""
+"""Slide + encoder -> compressed slide: the pipeline, as a generator of progress.
+
+Public modules beside this list: ``plan``.
+"""
 
 from napari_nic.pipeline.dihedral import iter_compress_transformed
 from napari_nic.pipeline.prepare import (
@@ -12,7 +15,7 @@ from napari_nic.pipeline.prepare import (
 )
 from napari_nic.pipeline.progress import BlockCodes, BlocksDone
 from napari_nic.pipeline.run import iter_compress, usable_cores
-from napari_nic.pipeline.workers import encode_padded
+from napari_nic.pipeline.workers import encode_padded, step_back
 
 __all__ = [
     "MIN_TISSUE",
@@ -27,5 +30,6 @@ __all__ = [
     "plan_grid",
     "precision_to_go_on",
     "prepare_store",
+    "step_back",
     "usable_cores",
 ]

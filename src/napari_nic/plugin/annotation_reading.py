@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from shapely.geometry import LineString, Point, Polygon
 
-from napari_nic.annotations import RGB, UNCLASSIFIED, Annotation, AnnotationSet
-from napari_nic.annotations.model import AREA_KINDS, Kind
+from napari_nic.annotations import AREA_KINDS, RGB, UNCLASSIFIED, Annotation, AnnotationSet, Kind
 from napari_nic.plugin.annotation_layers import (
     COLUMNS,
     ROW,

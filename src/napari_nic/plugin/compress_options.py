@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from napari_nic.embeddings import CompressedSlide
-from napari_nic.pipeline import GridOptions
-from napari_nic.pipeline.prepare import MIN_TISSUE
+from napari_nic.pipeline import MIN_TISSUE, GridOptions
 
 
 @dataclass(frozen=True)

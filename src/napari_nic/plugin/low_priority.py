@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
-from napari_nic.pipeline.workers import step_back
+from napari_nic.pipeline import step_back
 
 T = TypeVar("T")
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_nic.embeddings import CompressedSlide
-from napari_nic.explain import LivePca, PcaModel
-from napari_nic.explain.pca import store_preview
+from napari_nic.explain import LivePca, PcaModel, store_preview
 from napari_nic.jobs import CancellationToken
 from napari_nic.pipeline import BlockCodes
 

@@ -9,8 +9,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from napari_nic.annotations import read_annotations
-from napari_nic.demo import demo_slide, samples_folder
-from napari_nic.demo.sample import is_made
+from napari_nic.demo import demo_slide, is_made, samples_folder
 from napari_nic.errors import NicError, SlideNotFoundError
 from napari_nic.plugin.annotation_layers import annotation_layers
 from napari_nic.plugin.layers import METADATA_KEY, LayerData

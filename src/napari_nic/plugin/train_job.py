@@ -18,7 +18,7 @@ from napari_nic.errors import WeightsError
 from napari_nic.jobs import CancellationToken, Progress
 from napari_nic.names import PATCHES_SUFFIX
 from napari_nic.patches import TileFolder
-from napari_nic.pipeline.run import usable_cores
+from napari_nic.pipeline import usable_cores
 from napari_nic.plugin.low_priority import at_low_priority
 from napari_nic.plugin.no_triton import keep_triton_out
 from napari_nic.plugin.training_patches import SlidePatches, read_slides
@@ -26,9 +26,7 @@ from napari_nic.plugin.worker import throttled
 from napari_nic.slides import Slide
 
 if TYPE_CHECKING:
-    from napari_nic.training.options import TrainingProgress, TrainOptions
-    from napari_nic.training.recipe import TrainRecipe
-    from napari_nic.training.sets import TrainingSet
+    from napari_nic.training import TrainingProgress, TrainingSet, TrainOptions, TrainRecipe
 
 
 MEASURE_EVERY = 50
@@ -189,8 +187,7 @@ def _read(request: TrainRequest, token: CancellationToken) -> Iterator[Progress 
 
 def _slide_set(patches: SlidePatches) -> TrainingSet:
     from napari_nic.encoders.networks import get_architecture
-    from napari_nic.training.recipe import MARGIN
-    from napari_nic.training.sets import GivenSources
+    from napari_nic.training import MARGIN, GivenSources
 
     size = round(MARGIN * get_architecture(ARCHITECTURE).input_size)
     train_source, held_out = patches.sources(size, seed=0)
@@ -199,7 +196,7 @@ def _slide_set(patches: SlidePatches) -> TrainingSet:
 
 def named_sets(form: TrainForm) -> list[TrainingSet]:
     """Make training sets of the form's paths: each a task of multitask training, else folders in one."""
-    from napari_nic.training.sets import StoreSet, TileFolders
+    from napari_nic.training import StoreSet, TileFolders
 
     labelled = form.method in LABELLED
     paths = [Path(path) for path in form.paths]
@@ -216,7 +213,7 @@ def is_store(path: Path) -> bool:
 
 
 def _options(form: TrainForm) -> TrainOptions:
-    from napari_nic.training.options import TrainOptions
+    from napari_nic.training import TrainOptions
 
     return TrainOptions(
         code_size=form.code_size,
@@ -229,7 +226,7 @@ def _options(form: TrainForm) -> TrainOptions:
 
 def make_recipe(form: TrainForm, sets: Sequence[TrainingSet]) -> TrainRecipe:
     """Return the recipe that trains what the user filled in."""
-    from napari_nic.training.recipe import TrainRecipe
+    from napari_nic.training import TrainRecipe
 
     where = "the slides open in napari" if form.source == "slides" else ", ".join(form.paths)
     return TrainRecipe(
@@ -248,7 +245,7 @@ def make_recipe(form: TrainForm, sets: Sequence[TrainingSet]) -> TrainRecipe:
 def _train(recipe: TrainRecipe, token: CancellationToken) -> Iterator[Trained]:
     import torch
 
-    from napari_nic.training.train import train_encoder
+    from napari_nic.training import train_encoder
 
     pictures = _Pictures(recipe.checkpoint)
     threads = torch.get_num_threads()

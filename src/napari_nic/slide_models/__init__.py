@@ -1,13 +1,16 @@
 """Models of whole slides on their embeddings: networks, bundles, training, prediction.
 
 Importing this room loads no torch; it comes when a network is built.
+
+Public modules beside this list: ``canvas``, ``config``, ``features``, ``gridnet``, ``inputs``, ``metrics``,
+``striped``.
 """
 
 from typing import TYPE_CHECKING
 
 from napari_nic import old_names
-from napari_nic.slide_models.bundle import ModelBundle, list_bundles, user_models_folder
-from napari_nic.slide_models.card import ModelCard
+from napari_nic.slide_models.bundle import BUILT_IN, CARD_FILE, ModelBundle, list_bundles, user_models_folder
+from napari_nic.slide_models.card import ModelCard, Task, outputs_for
 from napari_nic.slide_models.config import SlideNetConfig
 from napari_nic.slide_models.heads import Head, Outcome
 from napari_nic.slide_models.inputs import Standardiser
@@ -17,6 +20,8 @@ from napari_nic.slide_models.sources import LabelledSlide, StoredSlide, Training
 from napari_nic.slide_models.train import train, train_together
 
 __all__ = [
+    "BUILT_IN",
+    "CARD_FILE",
     "EpochDone",
     "Head",
     "LabelledSlide",
@@ -27,9 +32,11 @@ __all__ = [
     "SlideNetConfig",
     "Standardiser",
     "StoredSlide",
+    "Task",
     "TrainingSettings",
     "TrainingSlide",
     "list_bundles",
+    "outputs_for",
     "predict",
     "predict_codes",
     "train",

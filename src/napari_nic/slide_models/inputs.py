@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_nic import old_names
 from napari_nic.embeddings.dihedral import N_DIHEDRAL, apply_dihedral
-from napari_nic.embeddings.interchange.npy_format import distance_map
+from napari_nic.embeddings.interchange import distance_map
 from napari_nic.errors import InvalidParameterError
 
 __all__ = [

@@ -8,9 +8,8 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from napari_nic.embeddings import CompressedSlide
+from napari_nic.embeddings import SHARD, CompressedSlide
 from napari_nic.embeddings.dihedral import apply_dihedral
-from napari_nic.embeddings.layout import SHARD
 from napari_nic.errors import InvalidParameterError
 from napari_nic.jobs import CancellationToken
 from napari_nic.slide_models.inputs import frame

@@ -1,7 +1,20 @@
-"""Path -> :class:`Slide`: a lazy pyramid of any vendor's slide, its pixel size, colours and fingerprint."""
+"""Path -> :class:`Slide`: a lazy pyramid of any vendor's slide, its pixel size, colours and fingerprint.
 
-from napari_nic.slides.channels import choice_options, clean_choice, describe_choice
-from napari_nic.slides.model import Channel, ColorInfo, Level, Selection, SlideSource, SourceInfo
+Public modules beside this list: ``hatching``, ``shrink``.
+"""
+
+from napari_nic.slides.channels import SHOWN_FROM, choice_options, clean_choice, describe_choice
+from napari_nic.slides.kinds import is_part
+from napari_nic.slides.model import (
+    Channel,
+    ColorInfo,
+    Level,
+    PixelSizeClaim,
+    RgbArray,
+    Selection,
+    SlideSource,
+    SourceInfo,
+)
 from napari_nic.slides.opening import (
     READERS,
     open_slide,
@@ -15,10 +28,13 @@ from napari_nic.slides.slide import Slide
 
 __all__ = [
     "READERS",
+    "SHOWN_FROM",
     "Channel",
     "ColorInfo",
     "Level",
     "Overview",
+    "PixelSizeClaim",
+    "RgbArray",
     "Selection",
     "Slide",
     "SlideSource",
@@ -26,6 +42,7 @@ __all__ = [
     "choice_options",
     "clean_choice",
     "describe_choice",
+    "is_part",
     "iter_read_overview",
     "open_slide",
     "read_channels",

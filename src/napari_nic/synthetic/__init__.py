@@ -1,4 +1,7 @@
-"""Slides and patches of synthetic histology, made by code: for tests, the demonstration and training."""
+"""Slides and patches of synthetic histology, made by code: for tests, the demonstration and training.
+
+Public modules beside this list: ``cohorts``.
+"""
 
 from napari_nic.synthetic.histology import Scene
 from napari_nic.synthetic.live import open_painting

@@ -8,8 +8,7 @@ import imagecodecs
 import numpy as np
 
 from napari_nic.errors import OutOfBoundsError
-from napari_nic.slides import Slide
-from napari_nic.slides.model import Level, PixelSizeClaim, RgbArray, SourceInfo
+from napari_nic.slides import Level, PixelSizeClaim, RgbArray, Slide, SourceInfo
 from napari_nic.synthetic.pyramid import JPEG_QUALITY, SOFTWARE, TIFF_TILE, Painting
 
 READER = "painted"

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from napari_nic.slides.model import RgbArray
+from napari_nic.slides import RgbArray
 from napari_nic.tissue.stain import extremes
 
 BoolArray = npt.NDArray[np.bool_]

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_nic.jobs import CancellationToken, checked
-from napari_nic.slides.model import RgbArray
+from napari_nic.slides import RgbArray
 from napari_nic.tissue.components import drop_small, grow_within
 from napari_nic.tissue.stain import FloatArray, extremes, white_balance
 

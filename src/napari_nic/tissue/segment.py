@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_nic.jobs import CancellationToken, checked
-from napari_nic.slides.model import RgbArray
+from napari_nic.slides import RgbArray
 from napari_nic.slides.shrink import shrink
 from napari_nic.tissue.bright import find_bright, is_bright_on_black
 from napari_nic.tissue.components import BAND_ROWS, drop_parts_below, drop_small, fill_holes

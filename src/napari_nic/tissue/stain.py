@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_nic.jobs import CancellationToken, checked
-from napari_nic.slides.model import RgbArray
+from napari_nic.slides import RgbArray
 
 FloatArray = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]

@@ -11,8 +11,7 @@ import numpy.typing as npt
 from napari_nic.errors import DamagedSlideError
 from napari_nic.geometry import RegionPx
 from napari_nic.jobs import CancellationToken
-from napari_nic.slides import Overview, Slide
-from napari_nic.slides.model import RgbArray
+from napari_nic.slides import Overview, RgbArray, Slide
 from napari_nic.tissue.stain import extremes
 
 BoolArray = npt.NDArray[np.bool_]

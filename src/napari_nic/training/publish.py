@@ -13,8 +13,8 @@ import numpy as np
 from safetensors.torch import save
 
 from napari_nic.disk import replacing
+from napari_nic.encoders import EncoderSpec
 from napari_nic.encoders.nets import EncoderNet
-from napari_nic.encoders.spec import EncoderSpec
 from napari_nic.encoders.store import CARD_FILE, SPEC_FILE, WEIGHTS_FILE, spec_text
 from napari_nic.jobs import CancellationToken, checked
 from napari_nic.training.checkpoint import read_record

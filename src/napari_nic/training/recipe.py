@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_nic import old_names
-from napari_nic.encoders.spec import EncoderSpec
+from napari_nic.encoders import EncoderSpec
 from napari_nic.encoders.store import user_encoders_folder
 from napari_nic.patches import PatchSource
 from napari_nic.training.options import TrainOptions

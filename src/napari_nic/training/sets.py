@@ -112,8 +112,7 @@ class StoreSet:
         InvalidParameterError
             If its patches are of another resolution, or smaller than the network's input.
         """
-        from napari_nic.patches.splits import split_by_group
-        from napari_nic.patches.store import PatchStore
+        from napari_nic.patches import PatchStore, split_by_group
 
         store = PatchStore.open(self.path)
         _check_patches(store, wanted, self.path)
@@ -157,7 +156,7 @@ def _check_patches(source: Any, wanted: Wanted, path: Path | None) -> None:
             path=path,
             expected=f"{wanted.mpp:g} um/px",
             found=f"{source.mpp:g} um/px",
-            hint=f"extract them again with --mpp {wanted.mpp:g} --size {wanted.size}",
+            hint=f"extract them again with --target-mpp {wanted.mpp:g} --size {wanted.size}",
         )
     if source.size < wanted.size:
         raise InvalidParameterError(
@@ -165,5 +164,5 @@ def _check_patches(source: Any, wanted: Wanted, path: Path | None) -> None:
             path=path,
             expected=f"at least {wanted.size} px: the network's input and a margin for zoom and rotation",
             found=f"{source.size} px",
-            hint=f"extract them again with --mpp {wanted.mpp:g} --size {wanted.size}",
+            hint=f"extract them again with --target-mpp {wanted.mpp:g} --size {wanted.size}",
         )

@@ -37,15 +37,15 @@ def add_digits(actions: arguments.Subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     arguments.add_out(parser, "folder of encoders, models and results", required=True)
-    parser.add_argument("--preset", choices=PRESETS, default="reduced", help="default: %(default)s")
+    parser.add_argument("--preset", choices=PRESETS, default="reduced", help="size; default: %(default)s")
     parser.add_argument(
         "--digits", metavar="FOLDER", help="of MNIST's four files; default: the digits of scikit-learn"
     )
     parser.add_argument(
         "--parts", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART", help=", ".join(PARTS)
     )
-    parser.add_argument("--seed", type=arguments.natural, default=0, metavar="N", help="default: %(default)s")
-    parser.add_argument("--device", type=arguments.device, default="auto", help="as in compress")
+    parser.add_argument("--seed", type=arguments.natural, default=0, metavar="N", help=arguments.SEED_HELP)
+    parser.add_argument("--device", type=arguments.device, default="auto", help=arguments.DEVICE_HELP)
     arguments.add_json(parser)
 
 

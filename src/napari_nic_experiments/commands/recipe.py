@@ -45,7 +45,9 @@ def add_recipe(actions: arguments.Subparsers) -> None:
         description=RECIPE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("name", choices=(*SLIDE_RECIPES, TILE_RECIPE), metavar="NAME")
+    parser.add_argument(
+        "name", choices=(*SLIDE_RECIPES, TILE_RECIPE), metavar="NAME", help="of the data set, see above"
+    )
     parser.add_argument("data", nargs="?", metavar="FOLDER", help="of the data set, as it was downloaded")
     arguments.add_out(parser, "folder of tables, codes, models and results; needed with FOLDER")
     parser.add_argument("--run", action="store_true", dest="go", help="do it all, instead of preparing it")
@@ -57,7 +59,13 @@ def add_recipe(actions: arguments.Subparsers) -> None:
         metavar="N",
         help="training slides that are left to encoders; default: as many as in the paper, 60 and 40",
     )
-    parser.add_argument("--seed", type=arguments.natural, default=0, metavar="N", help="chooses these")
+    parser.add_argument(
+        "--seed",
+        type=arguments.natural,
+        default=0,
+        metavar="N",
+        help="chooses the slides set aside; default: %(default)s",
+    )
     network = parser.add_argument(
         "--architecture",
         choices=("cnn", "cnn-adaptive", "cnn-compact", "attention"),

@@ -37,7 +37,7 @@ def add_tissue(actions: arguments.Subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     arguments.add_out(parser, "folder of cohort, models and results", required=True)
-    parser.add_argument("--preset", choices=PRESETS, default="standard", help="default: %(default)s")
+    parser.add_argument("--preset", choices=PRESETS, default="standard", help="size; default: %(default)s")
     synthetic.add_tiles(parser)
     parser.add_argument(
         "--regions",
@@ -47,7 +47,7 @@ def add_tissue(actions: arguments.Subparsers) -> None:
     )
     parser.add_argument("--encoder", metavar="NAME", help="name or folder; default: nic-default")
     arguments.add_trust(parser)
-    parser.add_argument("--device", type=arguments.device, default="auto", help="as in compress")
+    parser.add_argument("--device", type=arguments.device, default="auto", help=arguments.DEVICE_HELP)
     arguments.add_json(parser)
 
 

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from napari_nic.disk import replacing
-from napari_nic.encoders.spec import Encoder
+from napari_nic.encoders import Encoder
 from napari_nic.errors import InvalidParameterError
 from napari_nic.slide_models.inputs import apply_dihedral, frame
 from napari_nic_experiments.digits.encoders import encode_patches

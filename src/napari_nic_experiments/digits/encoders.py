@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_nic.encoders.loading import load_encoder
+from napari_nic.encoders import Encoder, EncoderSpec, load_encoder
 from napari_nic.encoders.mean_rgb import MEAN_RGB, MeanRgbEncoder
-from napari_nic.encoders.spec import Encoder, EncoderSpec
 from napari_nic.encoders.store import SPEC_FILE
 from napari_nic.jobs import CancellationToken
-from napari_nic.training.options import TrainingProgress, TrainOptions
+from napari_nic.training import TrainingProgress, TrainOptions
 from napari_nic_experiments.digits.glyphs import GLYPH, Glyphs
 from napari_nic_experiments.digits.images import DigitImages
 from napari_nic_experiments.digits.patches import NOMINAL_MPP, CanvasPatches, GlyphPatches, as_rgb

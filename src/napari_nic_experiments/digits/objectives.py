@@ -11,12 +11,12 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from napari_nic.encoders.nets import LEAK
 from napari_nic.patches import PatchSource
+from napari_nic.training import TrainOptions
 from napari_nic.training.objectives.base import Objective
 from napari_nic.training.objectives.bigan import BiganObjective, PairCritic
 from napari_nic.training.objectives.contrastive import ContrastiveObjective
 from napari_nic.training.objectives.supervised import SupervisedObjective
 from napari_nic.training.objectives.vae import VaeObjective
-from napari_nic.training.options import TrainOptions
 from napari_nic_experiments.digits.network import LAST_SIDE
 
 _ENLARGE = 3

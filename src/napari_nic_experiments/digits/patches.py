@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from napari_nic.errors import InvalidParameterError
-from napari_nic.patches import PairBatch, PatchBatch
-from napari_nic.patches.model import ADJACENT_SHARE
+from napari_nic.patches import ADJACENT_SHARE, PairBatch, PatchBatch
 from napari_nic_experiments.digits.glyphs import CLASSES, GLYPH, Glyphs
 from napari_nic_experiments.digits.images import DigitImages
 

@@ -10,9 +10,15 @@ from typing import Any
 import numpy as np
 
 from napari_nic.embeddings.dihedral import N_DIHEDRAL, apply_dihedral, undo_dihedral
-from napari_nic.explain import SaliencyMap, grad_cam
-from napari_nic.explain.area import AreaOptions, compare_area, salient_area, smoothed
-from napari_nic.explain.saliency import CamMethod
+from napari_nic.explain import (
+    AreaOptions,
+    CamMethod,
+    SaliencyMap,
+    compare_area,
+    grad_cam,
+    salient_area,
+    smoothed,
+)
 from napari_nic.jobs import CancellationToken, Progress
 from napari_nic.slide_models import ModelBundle
 from napari_nic_experiments.digits.codes import CodeSource

@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_nic.disk import replacing
 from napari_nic.errors import InvalidParameterError
-from napari_nic.slide_models.card import Task
+from napari_nic.slide_models import Task
 
 TABLE_FILE, ASIDE_FILE = "cohort.csv", "set-aside.csv"
 COLUMNS = ("slide", "case", "label", "size", "official", "category")

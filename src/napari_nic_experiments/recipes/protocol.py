@@ -12,14 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from napari_nic.cohorts import CohortTraining, evaluate_folder, read_cohort, train_cohort
+from napari_nic.cohorts import CohortTraining, evaluate_folder, read_cohort, run_folder, train_cohort
 from napari_nic.cohorts.predictions import PREDICTIONS_FILE, ScoredSlide, read_scores
-from napari_nic.cohorts.training import run_folder
 from napari_nic.disk import replacing
 from napari_nic.embeddings import CompressedSlide
-from napari_nic.embeddings.layout import SUFFIX
 from napari_nic.encoders import Encoder
 from napari_nic.jobs import CancellationToken, Progress
+from napari_nic.names import STORE_SUFFIX
 from napari_nic.pipeline import iter_compress, prepare_store
 from napari_nic.slide_models import ModelBundle, predict
 from napari_nic.slide_models.metrics import ranking
@@ -251,7 +250,7 @@ def _compress_all(
 ) -> Iterator[Progress]:
     for done, entry in enumerate(slides):
         yield Progress(done, len(slides), "compressing", "slides")
-        path = recipe.out / STORES_FOLDER / f"{entry.name}{SUFFIX}"
+        path = recipe.out / STORES_FOLDER / f"{entry.name}{STORE_SUFFIX}"
         with (
             open_slide(entry.path, **recipe.opening) as slide,
             prepare_store(slide, encoder, path=path, token=token) as store,
@@ -272,7 +271,7 @@ def _submit(recipe: SlideRecipe, token: CancellationToken) -> Generator[Progress
     rows = [("slide", "score")]
     for done, entry in enumerate(recipe.cohort.unlabelled):
         yield Progress(done, len(recipe.cohort.unlabelled), "scoring test slides", "slides")
-        with CompressedSlide.open(recipe.out / STORES_FOLDER / f"{entry.name}{SUFFIX}") as store:
+        with CompressedSlide.open(recipe.out / STORES_FOLDER / f"{entry.name}{STORE_SUFFIX}") as store:
             scores = [predict(b, store, device=recipe.device, token=token).mean[-1] for b in bundles]
         rows.append((entry.name, f"{np.mean(scores):.6f}"))
     with replacing(recipe.out / SUBMISSION_FILE) as temporary, temporary.open("w", newline="") as lines:

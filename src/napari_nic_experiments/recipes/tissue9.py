@@ -23,8 +23,8 @@ import numpy as np
 from napari_nic.disk import replacing
 from napari_nic.encoders import Encoder
 from napari_nic.errors import InvalidParameterError
+from napari_nic.evaluation import encode_patches
 from napari_nic.evaluation.classifiers import CodeTable, get_classifier
-from napari_nic.evaluation.encoding import encode_patches
 from napari_nic.jobs import CancellationToken, Progress
 from napari_nic.patches.tiles import TileFolder, load_tile, tile_files
 from napari_nic_experiments.recipes.protocol import (

@@ -12,9 +12,7 @@ import numpy as np
 
 from napari_nic.annotations import agreement, rasterise, read_annotations
 from napari_nic.embeddings import CompressedSlide
-from napari_nic.explain import SaliencyMap, grad_cam
-from napari_nic.explain.area import AreaOptions, compare_area, salient_area
-from napari_nic.explain.saliency import CamMethod
+from napari_nic.explain import AreaOptions, CamMethod, SaliencyMap, compare_area, grad_cam, salient_area
 from napari_nic.slide_models import ModelBundle, predict_codes
 
 METHODS: tuple[CamMethod, ...] = get_args(CamMethod)

@@ -17,9 +17,9 @@ from napari_nic.cohorts import (
     Evaluated,
     evaluate_folder,
     read_cohort,
+    run_folder,
     train_cohort,
 )
-from napari_nic.cohorts.training import run_folder
 from napari_nic.disk import replacing
 from napari_nic.embeddings import default_store_path
 from napari_nic.encoders import DEFAULT_ENCODER, Encoder, load_encoder
@@ -31,15 +31,15 @@ from napari_nic.pipeline import iter_compress, prepare_store
 from napari_nic.slide_models import ModelBundle, TrainingSettings
 from napari_nic.slide_models.metrics import auc
 from napari_nic.slides import open_slide
-from napari_nic.synthetic.cohorts.plan import CohortOptions
-from napari_nic.synthetic.cohorts.regions import write_regions
-from napari_nic.synthetic.cohorts.stock import TissueFolders
-from napari_nic.synthetic.cohorts.writing import (
+from napari_nic.synthetic.cohorts import (
     CLASSES,
     OUTLINE_SUFFIX,
     SLIDE_SUFFIX,
     SLIDES_FOLDER,
+    CohortOptions,
+    TissueFolders,
     write_cohort,
+    write_regions,
 )
 from napari_nic_experiments.tissue.localisation import ExplainedSlide, explain_slide, measure_maps
 from napari_nic_experiments.tissue.probe import CLASSIFIER, OutlinedCells, probe_cells

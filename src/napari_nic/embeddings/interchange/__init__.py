@@ -1,5 +1,6 @@
 """Others' formats, both ways: :func:`export_store` and :func:`import_store`."""
 
+from napari_nic.embeddings.interchange.npy_format import distance_map
 from napari_nic.embeddings.interchange.registry import (
     EXPORTERS,
     IMPORTERS,
@@ -17,6 +18,7 @@ __all__ = [
     "CodeTable",
     "ForeignCodes",
     "ImportHints",
+    "distance_map",
     "export_files",
     "export_store",
     "export_target",

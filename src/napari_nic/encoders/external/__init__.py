@@ -23,12 +23,30 @@ stands in ``EncoderSpec.options``:
 ===================  ========================================================================================
 
 Importing this package loads neither PyTorch nor any of the optional libraries.
+
+Public modules beside this list: ``notices``, ``timm_models``, ``trust``.
 """
 
-from napari_nic.encoders.external.importing import import_encoder, import_model_file, import_timm
-from napari_nic.encoders.external.settings import ProjectionRequest, Settings, TimmWeights
+from napari_nic.encoders.external.importing import (
+    ARCHITECTURES,
+    import_encoder,
+    import_model_file,
+    import_timm,
+)
+from napari_nic.encoders.external.projection import PCA_PATCHES
+from napari_nic.encoders.external.settings import (
+    NORMALISATIONS,
+    GivePatches,
+    ProjectionRequest,
+    Settings,
+    TimmWeights,
+)
 
 __all__ = [
+    "ARCHITECTURES",
+    "NORMALISATIONS",
+    "PCA_PATCHES",
+    "GivePatches",
     "ProjectionRequest",
     "Settings",
     "TimmWeights",

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_nic.pipeline import plan_coverage, plan_grid
 from napari_nic.pipeline.plan import blocks_within
-from napari_nic.pipeline.prepare import plan_coverage, plan_grid
 from napari_nic.wording import counted
 
 if TYPE_CHECKING:

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psygnal import Signal
 
-from napari_nic.annotations import RGB, UNCLASSIFIED, label_colors
-from napari_nic.annotations.colors import UNCLASSIFIED_COLOR
+from napari_nic.annotations import RGB, UNCLASSIFIED, UNCLASSIFIED_COLOR, label_colors
 from napari_nic.plugin.annotation_layers import COLUMNS, FACE_ALPHA, ROW, annotation_tag
 
 if TYPE_CHECKING:

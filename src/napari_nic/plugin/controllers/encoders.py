@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from psygnal import Signal
 
 from napari_nic.encoders import EncoderSpec, import_keras
-from napari_nic.encoders.external.importing import ARCHITECTURES
+from napari_nic.encoders.external import ARCHITECTURES
 from napari_nic.encoders.store import (
     SPEC_FILE,
     TIMM_PREFIX,

@@ -16,8 +16,7 @@ from napari_nic.explain import Overlay
 from napari_nic.jobs import CancellationToken
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.news import MODEL_NEWS
-from napari_nic.slide_models import ModelBundle, Prediction, list_bundles
-from napari_nic.slide_models.bundle import BUILT_IN, CARD_FILE
+from napari_nic.slide_models import BUILT_IN, CARD_FILE, ModelBundle, Prediction, list_bundles
 from napari_nic.wording import counted
 
 BEST_CLASS = "best class"

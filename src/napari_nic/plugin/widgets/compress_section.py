@@ -9,7 +9,7 @@ from qtpy.QtCore import QPoint, QTimer
 from qtpy.QtWidgets import QMenu, QPushButton, QWidget
 from superqt import QCollapsible
 
-from napari_nic.pipeline.prepare import MIN_TISSUE
+from napari_nic.pipeline import MIN_TISSUE
 from napari_nic.plugin.compress_options import CompressOptions, made_with
 from napari_nic.plugin.controllers.compress_state import NO_TISSUE, PAINT_IT, CompressState
 from napari_nic.plugin.controllers.compressing import CELLS, CompressController

@@ -11,11 +11,11 @@ from typing import Any, Literal, Protocol
 
 from napari_nic.annotations import Annotation, AnnotationSet, write_annotations
 from napari_nic.disk import replacing
-from napari_nic.embeddings.layout import SUFFIX
 from napari_nic.encoders import Encoder
 from napari_nic.errors import InvalidParameterError
 from napari_nic.geometry import Placement
 from napari_nic.jobs import CancellationToken, Progress
+from napari_nic.names import STORE_SUFFIX
 from napari_nic.pipeline import iter_compress, prepare_store
 from napari_nic.slides import open_slide
 from napari_nic.synthetic import Painting, Scene, open_painting, write_pyramid
@@ -146,7 +146,7 @@ class _Maker:
 
     def _compress(self, painting: _PaintedSlide, recipe: Path, picture: Path) -> None:
         assert self.encoder is not None  # noqa: S101 - checked when the cohort was begun
-        store = recipe.with_name(f"{recipe.stem}{SUFFIX}")
+        store = recipe.with_name(f"{recipe.stem}{STORE_SUFFIX}")
         # The plan's tissue: the finder would have to paint the slide a second time.
         field = painting.layout.tissue > 0
         tissue = TissueMask(field, Placement((0.0, 0.0), (FIELD_UM, FIELD_UM)), "plan of the slide")
@@ -195,7 +195,7 @@ def _save_plan(file: Path, record: dict[str, Any]) -> None:
 
 
 def _write_table(file: Path, slides: tuple[PlannedSlide, ...], keep: Keep) -> None:
-    suffix = SUFFIX if keep == "codes" else SLIDE_SUFFIX
+    suffix = STORE_SUFFIX if keep == "codes" else SLIDE_SUFFIX
     with replacing(file) as temporary, temporary.open("w", newline="", encoding="utf-8") as lines:
         writer = csv.writer(lines)
         writer.writerow(COLUMNS)

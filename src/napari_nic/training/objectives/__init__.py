@@ -1,4 +1,7 @@
-"""The ways of training an encoder, by name; each is imported when it is used."""
+"""The ways of training an encoder, by name; each is imported when it is used.
+
+Public modules beside this list: ``base``, ``bigan``, ``contrastive``, ``supervised``, ``vae``.
+"""
 
 from __future__ import annotations
 
