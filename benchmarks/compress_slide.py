@@ -213,7 +213,7 @@ def plain_network(args: argparse.Namespace):
     """Return the encoder's network as it was trained, as a function of normalised pictures."""
     import torch
 
-    from napari_nic.encoders.device import choose_device
+    from napari_nic.device import choose_device
     from napari_nic.encoders.store import checked_weights, find_folder, read_spec
     from napari_nic.encoders.torch_encoder import load_trained_network
 

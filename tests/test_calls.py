@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import napari_nic as nic
+from napari_nic import device
 from napari_nic.embeddings import CompressedSlide
-from napari_nic.encoders import device, get_spec
+from napari_nic.encoders import get_spec
 from napari_nic.errors import CancelledError, StoreError, StoreMismatchError
 from napari_nic.geometry import RegionPx
 from napari_nic.jobs import Progress

@@ -22,6 +22,8 @@ MOVED = {
         "napari_nic.pipeline.dihedral",
         "iter_compress_transformed",
     ),
+    ("napari_nic.encoders.device", "choose_device"): ("napari_nic.device", "choose_device"),
+    ("napari_nic.slide_models.metrics", "auc"): ("napari_nic.metrics", "auc"),
     ("napari_nic.experiments.digits", "Glyphs"): ("napari_nic_experiments.digits", "Glyphs"),
     ("napari_nic.experiments.tissue.stock", "TissueFolders"): (
         "napari_nic.synthetic.cohorts.stock",

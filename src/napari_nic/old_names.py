@@ -34,6 +34,10 @@ FILES |= {
         *((name, name) for name in ("mosaic", "parts", "plan", "regions", "stock")),
     )
 }
+MOVED = {
+    "napari_nic.encoders.device": "napari_nic.device",
+    "napari_nic.slide_models.metrics": "napari_nic.metrics",
+}
 NAMES = {
     "compress": "iter_compress",
     "compress_turns": "iter_compress_transformed",
@@ -104,6 +108,8 @@ def _found(path: str) -> Any:
 
 def today(module: str) -> str | None:
     """Return what a module of an earlier version is called now; None for any other."""
+    if module in MOVED:
+        return MOVED[module]
     for old, new in ROOMS.items():
         if module == old or module.startswith(f"{old}."):
             moved = new + module.removeprefix(old)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tifffile
 
+from napari_nic import device
 from napari_nic.cli.console import Console
 from napari_nic.embeddings import CompressedSlide
-from napari_nic.encoders import device
 from napari_nic.errors import DamagedSlideError
 from napari_nic.jobs import Progress
 from napari_nic.pipeline import BlocksDone

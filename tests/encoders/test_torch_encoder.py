@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from napari_nic.encoders import device
-from napari_nic.encoders.device import choose_device, choose_precision
+from napari_nic import device
+from napari_nic.device import choose_device, choose_precision
 from napari_nic.encoders.prepared import FoldedNet
 from napari_nic.encoders.spec import EncoderSpec
 from napari_nic.encoders.torch_encoder import TorchEncoder

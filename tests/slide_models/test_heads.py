@@ -12,6 +12,7 @@ import torch
 
 from napari_nic.errors import InvalidParameterError
 from napari_nic.explain import grad_cam
+from napari_nic.metrics import concordance, spearman
 from napari_nic.slide_models import (
     EpochDone,
     Head,
@@ -24,7 +25,6 @@ from napari_nic.slide_models import (
     train,
     train_together,
 )
-from napari_nic.slide_models.metrics import concordance, spearman
 from napari_nic.slide_models.targets import Labels, joint_loss, make_targets
 
 SETTINGS = TrainingSettings(epochs=10, steps=8, batch_size=16, learning_rate=1e-2, seed=1)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from napari_nic.metrics import concordance, spearman
 from napari_nic.slide_models import (
     LabelledSlide,
     SlideNetConfig,
@@ -15,7 +16,6 @@ from napari_nic.slide_models import (
     predict_codes,
     train,
 )
-from napari_nic.slide_models.metrics import concordance, spearman
 
 SETTINGS = TrainingSettings(epochs=16, steps=10, batch_size=16, learning_rate=1e-2, seed=1)
 SIDE, SLIDES, TEST = 12, 90, 40

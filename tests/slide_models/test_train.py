@@ -13,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from napari_nic.errors import CancelledError, InvalidParameterError
 from napari_nic.jobs import CancellationToken
+from napari_nic.metrics import auc, concordance, mean_class_auc, ranking, spearman
 from napari_nic.slide_models import (
     EpochDone,
     Head,
@@ -23,7 +24,6 @@ from napari_nic.slide_models import (
     train,
 )
 from napari_nic.slide_models.loop import TrainingLoop
-from napari_nic.slide_models.metrics import auc, concordance, mean_class_auc, ranking, spearman
 
 QUICK = TrainingSettings(epochs=8, steps=6, seed=3)
 

@@ -307,7 +307,7 @@ def _training(args: argparse.Namespace, out: Path) -> CohortTraining:
 
 def _precision(args: argparse.Namespace) -> str:
     """Half precision on a GPU that has it; a CPU gains little and would no longer repeat itself elsewhere."""
-    from napari_nic.encoders.device import choose_device, choose_precision
+    from napari_nic.device import choose_device, choose_precision
 
     device = choose_device(args.device)
     if args.precision == "auto" and device == "cpu":

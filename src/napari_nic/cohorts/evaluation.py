@@ -23,8 +23,8 @@ from napari_nic.cohorts.training import LOG_FILE, run_folder
 from napari_nic.disk import replacing
 from napari_nic.errors import InvalidParameterError, StoreError
 from napari_nic.jobs import CancellationToken, Progress
+from napari_nic.metrics import METRIC_NAMES
 from napari_nic.slide_models import ModelBundle, predict
-from napari_nic.slide_models.metrics import METRIC_NAMES
 from napari_nic.wording import counted
 
 RESULTS_FILE, REPORT_FILE, PLOTS_FOLDER = "results.json", "report.html", "plots"

@@ -9,7 +9,7 @@ from typing import Any
 
 from napari_nic.cohorts.predictions import ScoredSlide
 from napari_nic.cohorts.thumbnails import Thumbnail
-from napari_nic.slide_models.metrics import METRIC_NAMES
+from napari_nic.metrics import METRIC_NAMES
 from napari_nic.wording import counted
 
 _STYLE = """

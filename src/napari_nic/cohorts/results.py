@@ -21,8 +21,8 @@ from napari_nic.cohorts.statistics import (
     kaplan_meier,
     log_rank,
 )
+from napari_nic.metrics import METRIC_NAMES, concordance, ranking, spearman
 from napari_nic.slide_models import Task
-from napari_nic.slide_models.metrics import METRIC_NAMES, concordance, ranking, spearman
 
 POSITIVE = 1
 """Of two classes, the one that scores speak for."""

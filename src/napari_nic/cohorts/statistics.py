@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 from scipy import stats
 
-from napari_nic.slide_models.metrics import auc
+from napari_nic.metrics import auc
 
 RESAMPLES = 1000
 COVERAGE = 0.95

@@ -16,6 +16,7 @@ from napari_nic.cohorts.splits import Fold, make_folds
 from napari_nic.cohorts.table import Cohort
 from napari_nic.disk import replacing
 from napari_nic.jobs import CancellationToken, Progress
+from napari_nic.metrics import METRIC_NAMES, ranking
 from napari_nic.slide_models import (
     EpochDone,
     ModelBundle,
@@ -25,7 +26,6 @@ from napari_nic.slide_models import (
     predict,
     train,
 )
-from napari_nic.slide_models.metrics import METRIC_NAMES, ranking
 
 CHECKPOINT_FILE, LOG_FILE = "checkpoint.safetensors", "log.csv"
 LOG_COLUMNS = ("epoch", "loss", "validation_loss", "metric", "learning_rate", "is_best")

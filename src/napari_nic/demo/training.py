@@ -16,6 +16,7 @@ from napari_nic.encoders import DEFAULT_ENCODER, EncoderSpec, load_encoder
 from napari_nic.errors import InvalidParameterError
 from napari_nic.explain import CamMethod, grad_cam
 from napari_nic.jobs import CancellationToken, Progress
+from napari_nic.metrics import auc
 from napari_nic.slide_models import (
     LabelledSlide,
     ModelBundle,
@@ -25,7 +26,6 @@ from napari_nic.slide_models import (
     predict_codes,
     train,
 )
-from napari_nic.slide_models.metrics import auc
 
 DEMO_BUNDLE = "lesion-demo"
 CLASSES = ("no lesion", "lesion")

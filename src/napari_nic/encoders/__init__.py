@@ -1,6 +1,6 @@
 """Patch encoders: what they are (specs), where they live, and how they are loaded.
 
-Public modules beside this list: ``device``, ``external``, ``mean_rgb``, ``nets``, ``networks``,
+Public modules beside this list: ``external``, ``mean_rgb``, ``nets``, ``networks``,
 ``prepared``, ``store``.
 """
 

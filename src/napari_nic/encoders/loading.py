@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from napari_nic.encoders.device import choose_device, choose_precision
+from napari_nic.device import choose_device, choose_precision
 from napari_nic.encoders.mean_rgb import MEAN_RGB, MeanRgbEncoder
 from napari_nic.encoders.spec import MODEL_FILES, Encoder, EncoderSpec
 from napari_nic.encoders.store import checked_weights, find_folder, read_spec

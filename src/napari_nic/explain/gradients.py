@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from napari_nic.encoders.device import choose_device
+from napari_nic.device import choose_device
 from napari_nic.jobs import CancellationToken
 from napari_nic.slide_models import ModelBundle
 from napari_nic.slide_models.canvas import Canvas

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 import napari_nic
+from napari_nic.device import PRECISIONS
 from napari_nic.embeddings import CompressedSlide, StoreHeader, default_store_path, open_to_go_on
 from napari_nic.encoders import Encoder, EncoderSpec
-from napari_nic.encoders.device import PRECISIONS
 from napari_nic.errors import InvalidParameterError, StoreMismatchError
 from napari_nic.grid import PatchGrid
 from napari_nic.jobs import CancellationToken, Progress, result_of

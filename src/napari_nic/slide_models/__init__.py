@@ -2,7 +2,7 @@
 
 Importing this room loads no torch; it comes when a network is built.
 
-Public modules beside this list: ``canvas``, ``config``, ``features``, ``gridnet``, ``inputs``, ``metrics``,
+Public modules beside this list: ``canvas``, ``config``, ``features``, ``gridnet``, ``inputs``,
 ``striped``.
 """
 

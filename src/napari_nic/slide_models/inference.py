@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from napari_nic import old_names
-from napari_nic.encoders.device import choose_device
+from napari_nic.device import choose_device
 from napari_nic.jobs import CancellationToken
 from napari_nic.slide_models.bundle import ModelBundle
 from napari_nic.slide_models.canvas import Canvas

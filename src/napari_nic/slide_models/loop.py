@@ -12,8 +12,9 @@ import numpy as np
 import torch
 
 from napari_nic import old_names
-from napari_nic.encoders.device import choose_device
+from napari_nic.device import choose_device
 from napari_nic.jobs import CancellationToken
+from napari_nic.metrics import METRIC_NAMES
 from napari_nic.slide_models.architectures import build_network
 from napari_nic.slide_models.batches import CropBatch, CropSampler
 from napari_nic.slide_models.bundle import ModelBundle
@@ -21,7 +22,6 @@ from napari_nic.slide_models.checkpoint import Checkpoint, optimiser_tensors, re
 from napari_nic.slide_models.gridnet import GridNet
 from napari_nic.slide_models.heads import Head, joint_network
 from napari_nic.slide_models.inputs import Standardiser, prediction_corners
-from napari_nic.slide_models.metrics import METRIC_NAMES
 from napari_nic.slide_models.resume import TrainingState, check_same, identity_of
 from napari_nic.slide_models.settings import EpochDone, TrainingSettings
 from napari_nic.slide_models.sources import Cells, TrainingSlide

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from napari_nic.encoders.device import PRECISIONS
+from napari_nic.device import PRECISIONS
 from napari_nic.errors import InvalidParameterError
 from napari_nic.jobs import Progress
 from napari_nic.slide_models.bundle import ModelBundle

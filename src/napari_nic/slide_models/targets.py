@@ -9,10 +9,10 @@ from typing import Self
 import numpy as np
 import torch
 
+from napari_nic.metrics import ranking
 from napari_nic.slide_models.card import ModelCard
 from napari_nic.slide_models.heads import Head, Outcome
 from napari_nic.slide_models.losses import LabelScale, loss_of
-from napari_nic.slide_models.metrics import ranking
 from napari_nic.slide_models.predict import scores_of
 from napari_nic.slide_models.sources import TrainingSlide
 

@@ -70,7 +70,7 @@ def run_training(
         Made when missing.
     options : TrainOptions
     device, precision : str
-        As resolved by :mod:`napari_nic.encoders.device`.
+        As resolved by :mod:`napari_nic.device`.
     token : CancellationToken, optional
 
     Yields

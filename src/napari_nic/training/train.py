@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from napari_nic.encoders.device import choose_device, choose_precision
+from napari_nic.device import choose_device, choose_precision
 from napari_nic.errors import InvalidParameterError
 from napari_nic.jobs import CancellationToken, checked
 from napari_nic.patches import PatchSource

@@ -103,7 +103,7 @@ def train_digit_encoder(
         Of ``encoder.json`` and ``weights.safetensors``; checkpoints and logs lie in ``training`` below it.
     training : EncoderTraining
     device : str
-        As resolved by :mod:`napari_nic.encoders.device`.
+        As resolved by :mod:`napari_nic.device`.
     token : CancellationToken, optional
 
     Yields

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from napari_nic.encoders.device import choose_device
+from napari_nic.device import choose_device
 from napari_nic.jobs import CancellationToken
 from napari_nic.slide_models import ModelBundle
 from napari_nic_experiments.digits.codes import CodeSource

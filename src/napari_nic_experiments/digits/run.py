@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from napari_nic.device import choose_device
 from napari_nic.disk import replacing
 from napari_nic.encoders import Encoder
-from napari_nic.encoders.device import choose_device
 from napari_nic.errors import InvalidParameterError, StoreError
 from napari_nic.jobs import CancellationToken, Progress
 from napari_nic.old_names import training_settings

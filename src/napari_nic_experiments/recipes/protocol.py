@@ -18,10 +18,10 @@ from napari_nic.disk import replacing
 from napari_nic.embeddings import CompressedSlide
 from napari_nic.encoders import Encoder
 from napari_nic.jobs import CancellationToken, Progress
+from napari_nic.metrics import ranking
 from napari_nic.names import STORE_SUFFIX
 from napari_nic.pipeline import iter_compress, prepare_store
 from napari_nic.slide_models import ModelBundle, predict
-from napari_nic.slide_models.metrics import ranking
 from napari_nic.slides import Selection, open_slide
 from napari_nic_experiments.recipes import camelyon16, tupac16
 from napari_nic_experiments.recipes.model import (

@@ -12,7 +12,7 @@ import numpy as np
 from napari_nic.annotations import rasterise, read_annotations
 from napari_nic.embeddings import CompressedSlide
 from napari_nic.evaluation.classifiers import CodeTable, get_classifier
-from napari_nic.slide_models.metrics import auc
+from napari_nic.metrics import auc
 from napari_nic_experiments.tissue.localisation import INSIDE, LESION
 
 CLASSIFIER = "linear"

@@ -26,10 +26,10 @@ from napari_nic.encoders import DEFAULT_ENCODER, Encoder, load_encoder
 from napari_nic.errors import UnknownNameError
 from napari_nic.evaluation.classifiers import get_classifier
 from napari_nic.jobs import CancellationToken, Progress
+from napari_nic.metrics import auc
 from napari_nic.patches.tiles import TileFolder
 from napari_nic.pipeline import iter_compress, prepare_store
 from napari_nic.slide_models import ModelBundle, TrainingSettings
-from napari_nic.slide_models.metrics import auc
 from napari_nic.slides import open_slide
 from napari_nic.synthetic.cohorts import (
     CLASSES,

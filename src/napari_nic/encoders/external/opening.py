@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from napari_nic.encoders.device import choose_device, choose_precision
+from napari_nic.device import choose_device, choose_precision
 from napari_nic.encoders.external.file_models import OPENERS, ModelFile
 from napari_nic.encoders.external.network_encoder import Network, NetworkEncoder
 from napari_nic.encoders.external.trust import read_program, runs_program

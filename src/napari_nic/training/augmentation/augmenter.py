@@ -29,7 +29,7 @@ class Augmenter:
     ----------
     options : AugmentOptions
     device : str
-        As resolved by :mod:`napari_nic.encoders.device`.
+        As resolved by :mod:`napari_nic.device`.
     """
 
     def __init__(self, options: AugmentOptions, *, device: str = "cpu") -> None:

@@ -1,10 +1,8 @@
-"""How well scores order slides, for choosing the best epoch."""
+"""How well scores order slides: AUC, rank correlation, concordance."""
 
 from __future__ import annotations
 
 import numpy as np
-
-from napari_nic.slide_models.card import Task
 
 _LEAST = 2
 """Values that can be in an order."""
@@ -82,11 +80,11 @@ def concordance(
     return (lower + equal / 2) / pairs if pairs else float("nan")
 
 
-METRIC_NAMES: dict[Task, str] = {"classification": "auc", "regression": "spearman", "survival": "c_index"}
+METRIC_NAMES: dict[str, str] = {"classification": "auc", "regression": "spearman", "survival": "c_index"}
 """What :func:`ranking` measures."""
 
 
-def ranking(task: Task, scores: np.ndarray, labels: np.ndarray, events: np.ndarray) -> float:
+def ranking(task: str, scores: np.ndarray, labels: np.ndarray, events: np.ndarray) -> float:
     """Tell how well scores order slides; 1 is best, nan where it cannot be told.
 
     Parameters
