@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 from napari_nic.errors import CancelledError
 from napari_nic.jobs import CancellationToken
+from napari_nic.plugin.heaps import keep_few_heaps
 
 MakeJob = Callable[[CancellationToken], Generator[Any, None, Any]]
 
@@ -287,6 +288,7 @@ class ThreadRunner:
         self._jobs: dict[Job, Any] = {}
         self._told: dict[Job, _Told] = {}
         self.closed = False
+        keep_few_heaps()
 
     @functools.cached_property
     def _inbox(self) -> _Inbox:
