@@ -32,6 +32,8 @@ from monkey_actions import Monkey
 from monkey_window import HANG_SECONDS, Failures, give_back
 from monkey_world import World
 
+from napari_nic.plugin.heaps import keep_few_heaps
+
 ACTIONS = 10_000
 ALLOWED_MB = 200
 MORTAL = (
@@ -99,6 +101,7 @@ def run(
     allowed_mb: float = ALLOWED_MB,
 ) -> dict[str, Any]:
     """Let the monkey loose; returns what it did and found."""
+    keep_few_heaps()  # as ``napari-nic view`` does
     failures, rng = Failures(), random.Random(seed)  # noqa: S311 -- nothing is kept secret by it
     monkey = Monkey(World(folder), rng, failures)
     failures.listen()

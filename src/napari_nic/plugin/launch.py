@@ -17,6 +17,7 @@ from napari_nic.plugin.annotation_layers import annotation_layers
 from napari_nic.plugin.controllers.asking import Leaving
 from napari_nic.plugin.controllers.overlays import KINDS, Kind
 from napari_nic.plugin.first_view import keep_fitting
+from napari_nic.plugin.heaps import keep_few_heaps
 from napari_nic.plugin.layers import LayerData, slide_layer
 from napari_nic.plugin.opening import read_store
 from napari_nic.plugin.settings import Settings
@@ -84,6 +85,7 @@ def open_viewer(request: ViewRequest, *, show: bool = True) -> tuple[napari.View
     NicError
         If something cannot be opened; this is found out before there is a window.
     """
+    keep_few_heaps()  # before the threads of drawing have theirs
     bundle = None if request.model is None else ModelBundle.load(request.model)
     annotations = [(path, read_annotations(path)) for path in request.annotations]
     opened = [_open(path, request) for path in request.paths]
