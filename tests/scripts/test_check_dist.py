@@ -21,7 +21,8 @@ def dist(tmp_path: Path) -> Path:
             wheel.writestr(name, "")
         wheel.writestr("a.dist-info/entry_points.txt", POINTS)
     with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as sdist:
-        for name in [*check_dist.SDIST, *(f"src/{name}" for name in names), "tests/test_a.py"]:
+        sources = sorted(check_dist.wanted() | check_dist.wanted(check_dist.EXPERIMENTS))
+        for name in [*check_dist.SDIST, *(f"src/{name}" for name in sources), "tests/test_a.py"]:
             sdist.addfile(tarfile.TarInfo(f"a-1/{name}"))
     return tmp_path
 
