@@ -25,7 +25,7 @@ CALLS = {
     "load_model_config_from_hf": {"encoders.external.timm_models"},  # --allow-download
     "urllib.request.urlopen": {"plugin.sample_data"},  # File > Open Sample, a fixed address and checksum
     "subprocess.run": {"cli.demo", "apart"},  # ourselves, to see whether a window or a file can be opened
-    "ctypes.CDLL": {"disk"},  # the C library
+    "ctypes.CDLL": {"disk", "plugin.heaps"},  # the C library
 }
 """Calls that run or fetch what is named, and the only modules that make them."""
 
@@ -58,7 +58,7 @@ MODULES = {
     "socket": {"embeddings.lease", "cli.interrupt"},  # the name of this machine; a pair within the process
     "urllib.request": {"plugin.sample_data"},
     "huggingface_hub.errors": {"encoders.external.hub_models"},
-    "ctypes": {"disk"},
+    "ctypes": {"disk", "plugin.heaps"},
 }
 """Modules that reach out or run things, and where they are imported."""
 
@@ -85,6 +85,7 @@ IMPORTED_BY_NAME = {
     "cli.experiments",  # our own package
     "old_names",  # our own names
     "registry",  # our own names
+    "training",  # our own names
     "training.augmentation",  # our own names
     "extras",  # optional libraries, named by us
     "encoders.external.hub_models",  # the settings of the hub's library
