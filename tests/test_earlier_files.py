@@ -127,7 +127,9 @@ def test_a_finished_cohort_is_finished(earlier: Path) -> None:
     cohort = read_cohort(earlier / "cohort" / "cohort.csv", "classification")
     plan = Plan.load(earlier / "finished")
     assert plan is not None
-    assert plan.cohort == cohort
+    # Sizes that are not known are NaN, which is equal to nothing.
+    assert [slide.to_dict() for slide in plan.cohort.slides] == [slide.to_dict() for slide in cohort.slides]
+    assert replace(plan.cohort, slides=()) == replace(cohort, slides=())
     assert len(list(train_cohort(cohort, earlier / "finished", TRAINING, device="cpu"))) == 1
 
 
