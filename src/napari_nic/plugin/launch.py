@@ -98,7 +98,7 @@ def open_viewer(request: ViewRequest, *, show: bool = True) -> tuple[napari.View
 
     viewer = napari.Viewer(title="napari-nic", show=show)
     for layer in (layer for layers in opened for layer in layers):
-        if is_ready(layer, viewer.window._qt_window):
+        if not show or is_ready(layer, viewer.window._qt_window):
             _add(viewer, layer)
     dock = open_dock(viewer, NicDock, NIC)
     for path, found in annotations:
