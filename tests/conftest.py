@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
@@ -71,6 +73,19 @@ def write_tiff(
                 **options,
             )
     return path
+
+
+_HOME = pytest.StashKey[str]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep what the user has and remembers out of the tests, from before the first of them is collected."""
+    config.stash[_HOME] = os.environ["NAPARI_NIC_HOME"] = tempfile.mkdtemp(prefix="napari-nic-tests-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove the empty home of the tests."""
+    shutil.rmtree(config.stash[_HOME], ignore_errors=True)
 
 
 @pytest.hookimpl(wrapper=True)

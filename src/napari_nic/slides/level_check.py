@@ -24,6 +24,9 @@ WINDOW, LEAST_WINDOW, FINE_WINDOW = 64, 16, 512
 """Side of what is compared at a place: in pixels of the coarser level at most and at least, and at most in
 pixels of the finer one where that leaves enough."""
 
+COARSE_STEP = 4
+"""Pixels by which places of detail within a tile are searched for."""
+
 LEAST_SIDE = 32
 """Levels with a shorter side are thumbnails that nothing is measured on; a few pixels tell nothing."""
 
@@ -282,22 +285,26 @@ def _spread(count: int) -> Iterator[tuple[float, float]]:
 
 def _windows(pixels: RgbArray, size: tuple[int, int], count: int) -> list[tuple[int, int]]:
     """Return the corners of the windows of a tile that vary most; they do not overlap."""
-    height, width = size
-    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    varying = _variations(grey, size)
+    # Where a window lies best need not be known to the pixel: a smaller picture tells it, sooner.
+    step = COARSE_STEP if min(size) >= COARSE_STEP * LEAST_WINDOW // 2 else 1
+    height, width = size[0] // step, size[1] // step
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    shape = (grey.shape[1] // step, grey.shape[0] // step)
+    small = cv2.resize(grey, shape, interpolation=cv2.INTER_AREA)
+    varying = _variations(small.astype(np.float32), (height, width))
     corners = []
     for _ in range(count):
         y, x = (int(at) for at in np.unravel_index(int(np.argmax(varying)), varying.shape))
         if varying[y, x] < 0:
             break
-        corners.append((y, x))
+        corners.append((min(y * step, grey.shape[0] - size[0]), min(x * step, grey.shape[1] - size[1])))
         varying[max(0, y - height + 1) : y + height, max(0, x - width + 1) : x + width] = -1.0
     return corners
 
 
 def _detail(pixels: RgbArray) -> float:
     """Standard deviation of what is left of the pixels when single ones are evened out."""
-    return float(cv2.blur(pixels, (3, 3)).std(axis=(0, 1), dtype=np.float32).max())
+    return float(cv2.meanStdDev(cv2.blur(pixels, (3, 3)))[1].max())
 
 
 def _correlation(pairs: Sequence[tuple[Patch, Patch]], detail: float) -> float:
@@ -309,8 +316,10 @@ def _correlation(pairs: Sequence[tuple[Patch, Patch]], detail: float) -> float:
 
 def _variation(pairs: Sequence[tuple[Patch, Patch]]) -> float:
     """Return the standard deviation within the places, of the level that has more of it."""
-    fine, coarse = (float(np.mean([patch.var() for patch in level])) for level in zip(*pairs, strict=True))
-    return math.sqrt(max(fine, coarse))
+    varying = (
+        np.mean([cv2.meanStdDev(patch)[1] ** 2 for patch in level]) for level in zip(*pairs, strict=True)
+    )
+    return math.sqrt(max(map(float, varying)))
 
 
 def _correlation_of(pairs: Sequence[tuple[Patch, Patch]]) -> float:
