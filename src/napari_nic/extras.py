@@ -11,6 +11,7 @@ from napari_nic.errors import MissingDependencyError
 INSTALL = {
     "matplotlib": 'pip install "napari-nic[train]"',
     "onnxruntime": 'pip install "napari-nic[networks]"',
+    "openpyxl": 'pip install "napari-nic[tables]"',
     "sklearn": 'pip install "napari-nic[train]"',
     "timm": 'pip install "napari-nic[networks]"',
     "umap": "pip install umap-learn",

@@ -102,6 +102,11 @@ CLAIMED_ANNOTATIONS = tuple(
 """Of files that are annotations by their name alone; a ``.json`` may be anything."""
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
+"""Of tables that are text."""
+
+WORKBOOK_SUFFIXES = (".xlsx", ".xlsm")
+"""Of tables of Excel."""
+
 TEXT_SUFFIXES = (".geojson.gz", ".geojson", ".json", ".xml", *TABLE_SUFFIXES)
 
 _OTHER_SUFFIXES = (".svg", ".pdf", ".html", ".md", ".xls", ".xlsx", ".ods", ".parquet", ".zip", ".tar", ".gz")

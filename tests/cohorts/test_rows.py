@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from napari_nic.cohorts import Columns, read_cohort
-from napari_nic.cohorts.rows import read_rows
+from napari_nic.cohorts.table_files import read_table
 from napari_nic.errors import InvalidParameterError
 
 NAMES = ("a", "b", "c", "d", "e", "f", "S1", "S1.2", "TCGA-AA-0001-01Z-00-DX1.0F-1A")
@@ -64,7 +64,7 @@ def test_what_programs_write(stores: Path, tmp_path: Path, content: bytes | str)
     [
         ("slide,label\na,tumour, grade 2\nb,normal\n", "line 2 of the table has more fields"),
         ("slide,label,label\na,x,y\n", "two columns"),
-        ("slide,Label,LABEL\na,x,y\n", "lacks a column"),
+        ("slide,Label,LABEL\na,x,y\nb,x,z\n", "(?s)contradict each other.*line 3: x and z"),
         ("slide,label\na,x\na.svs,y\n", "names a slide twice"),
         ("slide,label\na,x\n./a,y\n", "names a slide twice"),
         ("image,diagnosis\na,x\n", "(?s)lacks a column.*found: image, diagnosis.*--columns"),
@@ -97,10 +97,27 @@ def test_a_class_called_none_is_a_class(stores: Path, tmp_path: Path) -> None:
 
 
 def test_what_has_no_label_is_left_out_by_name(stores: Path, tmp_path: Path) -> None:
-    text = "slide,label\na,x\nb,?\nc,NaN\nd,n.a.\n,y\n,,\ne,y\nf,  \n"
+    text = "slide,label\na,x\nS1,x\nb,?\nc,NaN\nd,n.a.\n,y\n,,\ne,y\nS1.2,y\nf,  \n"
     cohort = read_cohort(write(tmp_path, text), "classification", stores=stores)
-    assert [slide.name for slide in cohort.slides] == ["a", "e"]
-    assert cohort.left_out == ("b", "c", "d", "line 6", "line 7", "f")
+    assert [slide.name for slide in cohort.slides] == ["a", "S1", "e", "S1.2"]
+    assert cohort.left_out == ("b", "c", "d", "line 7", "line 8", "f")
+    assert cohort.understood.notes == tuple(
+        f"{word!r} on 1 slide is taken for no label" for word in ("?", "NaN", "n.a.")
+    )
+
+
+@pytest.mark.parametrize("word", ["NA", "n/a", "null", "NaN", "N.A.", "?"])
+def test_a_word_on_as_many_slides_as_a_class_is_refused_until_classes_are_listed(
+    stores: Path, tmp_path: Path, word: str
+) -> None:
+    text = f"slide,label\na,x\nb,x\nc,{word}\nd,{word}\ne,y\nf,y\n"
+    file = write(tmp_path, text)
+    with pytest.raises(InvalidParameterError, match=r"(?s)as many slides.*on 2 slides.*--classes x,y"):
+        read_cohort(file, "classification", stores=stores)
+    without = read_cohort(file, "classification", stores=stores, classes=("x", "y"))
+    assert (len(without.slides), without.left_out) == (4, ("c", "d"))
+    learned = read_cohort(file, "classification", stores=stores, classes=(word, "x", "y"))
+    assert (len(learned.slides), learned.left_out) == (6, ())
 
 
 def test_a_class_may_be_called_na_where_classes_are_listed(stores: Path, tmp_path: Path) -> None:
@@ -159,7 +176,7 @@ def test_a_file_without_coordinates_is_named(tmp_path: Path) -> None:
 def test_an_endless_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("napari_nic.cohorts.rows._MOST_BYTES", 100)
     with pytest.raises(InvalidParameterError, match="more than"):
-        read_rows(write(tmp_path, "slide,label\n" + "a,x\n" * 100))
+        read_table(write(tmp_path, "slide,label\n" + "a,x\n" * 100))
 
 
 @pytest.mark.parametrize("missing", ["NA", "nan", "", "#REF!"])

@@ -6,33 +6,26 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_nic.cli import arguments
+from napari_nic.cli import arguments, cohort_tables
 from napari_nic.cli.console import Console
 from napari_nic.cli.interrupt import stoppable
-from napari_nic.wording import counted
+from napari_nic.telling import telling
 
 if TYPE_CHECKING:
-    from napari_nic.cohorts import Cohort, CohortTraining, Columns
+    from napari_nic.cohorts import Cohort, CohortTraining
     from napari_nic.jobs import CancellationToken
 
 TASKS = ("classification", "regression", "survival")
 MODELS = ("cnn", "cnn-adaptive", "cnn-compact", "attention")
 GIBIBYTE = 2**30
-NAMES_SHOWN = 10
-DOUBTFUL = frozenset(
-    [
-        *("none", "unknown", "undefined", "missing", "not available", "not evaluated", "not applicable"),
-        *("not reported", "not known", "n.a.", "tbd", "-", "--", "?", ".", "99", "999", "-1", "-9", "-99"),
-    ]
-)
-"""Names of classes, in small letters, that may mean that there is no label."""
-
 TRAIN = """\
 Train models on labels of whole slides and evaluate them on slides that they did not see.
 
-The cohort is a table (CSV) with a column "slide" - a slide, a compressed slide, or a name - and "label", or
-"time" and "event" for survival. Optional columns: "case" (slides of a case stay together), "split" (train,
-validation, test), "size" (of the lesion, for results by size).
+The cohort is a table (CSV, TSV, XLSX) with a column "slide" - a slide, a compressed slide, or a name -
+and "label", or "time" and "event" for survival. Optional columns: "case" (slides of a case stay
+together), "split" (train, validation, test), "size" (of the lesion, for results by size), "mpp" (um/px of
+level 0, for files of other programs). Other usual names are understood, such as slide_id, FILENAME,
+PATIENT and target; --dry-run says what was understood. Slides that are not found are left out and named.
 
 Without splits the cases are shared out into parts: each model tests on one, validates on the next and trains
 on the others. Each fold and seed gives a model that every command takes as --model; the folder has a report.
@@ -48,12 +41,15 @@ model on a cohort that it never saw; if that has splits, only its test slides ar
 def add_train(actions: arguments.Subparsers) -> None:
     """Add ``models train``."""
     parser = _command(actions, "train", run_train, "Train and cross-validate models on a cohort", TRAIN)
-    parser.add_argument("table", metavar="CSV", help="table of the cohort")
-    arguments.add_out(parser, "folder of models, scores and report", required=True)
+    parser.add_argument("table", metavar="TABLE", help="of the cohort: CSV, TSV or XLSX")
+    arguments.add_out(parser, "folder of models, scores and report")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what was understood of the table, and do nothing"
+    )
     parser.add_argument(
         "--task", choices=TASKS, default=TASKS[0], help="what is learned; default: %(default)s"
     )
-    _add_table_options(parser)
+    cohort_tables.add_table_options(parser)
     _add_network_options(parser)
     _add_learning_options(parser)
     parser.add_argument("--device", type=arguments.device, default="auto", help=arguments.DEVICE_HELP)
@@ -63,10 +59,10 @@ def add_train(actions: arguments.Subparsers) -> None:
 def add_evaluate(actions: arguments.Subparsers) -> None:
     """Add ``models evaluate``."""
     parser = _command(actions, "evaluate", run_evaluate, "Evaluate trained models on a cohort", EVALUATE)
-    parser.add_argument("what", metavar="FOLDER|CSV", help="what models train made, or a table of slides")
+    parser.add_argument("what", metavar="FOLDER|TABLE", help="what models train made, or a table of slides")
     parser.add_argument("--model", metavar="NAME", help="name or folder of the model to evaluate on a table")
     arguments.add_out(parser, "folder of scores and report, for a table")
-    _add_table_options(parser)
+    cohort_tables.add_table_options(parser)
     parser.add_argument("--device", type=arguments.device, default="auto", help=arguments.DEVICE_HELP)
     arguments.add_json(parser)
 
@@ -76,31 +72,6 @@ def _command(
 ) -> argparse.ArgumentParser:
     layout = argparse.RawDescriptionHelpFormatter
     return arguments.add_command(actions, name, run, summary, description=text, formatter_class=layout)
-
-
-def _add_table_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--stores", metavar="FOLDER", help="of compressed slides; default: beside the slides")
-    parser.add_argument(
-        "--classes",
-        metavar="A,B",
-        help="classes in order, the positive one of two last; default: sorted, normal or negative first",
-    )
-    parser.add_argument(
-        "--columns",
-        metavar="KIND=NAME",
-        nargs="+",
-        default=[],
-        help="other names of columns, such as: label=grade case=patient",
-    )
-    parser.add_argument(
-        "--allow-partial", action="store_true", help="take slides that are not compressed completely"
-    )
-    parser.add_argument(
-        "--mpp",
-        type=arguments.positive,
-        metavar="UM",
-        help="um/px of level 0, for imported files that do not say",
-    )
 
 
 def _add_network_options(parser: argparse.ArgumentParser) -> None:
@@ -175,6 +146,10 @@ def _add_learning_options(parser: argparse.ArgumentParser) -> None:
 
 def run_train(args: argparse.Namespace, console: Console) -> int:
     """Train, evaluate and report."""
+    if args.dry_run:
+        return _preview(args, console)
+    if args.out is None:
+        raise arguments.UsageError("models train needs a folder for the models", expected="--out FOLDER")
     from napari_nic.cohorts import train_cohort
     from napari_nic.cohorts.plots import require_matplotlib
 
@@ -188,6 +163,18 @@ def run_train(args: argparse.Namespace, console: Console) -> int:
         ):
             pass
         return _report(out, args.device, console, token)
+
+
+def _preview(args: argparse.Namespace, console: Console) -> int:
+    """Say what would be learned from, and how it would be shared out."""
+    from napari_nic.cohorts import CohortTraining, make_folds
+
+    with telling(None):  # all of it is shown below
+        cohort = cohort_tables.read(args, args.task)
+    usual = CohortTraining()
+    folds = make_folds(cohort, args.folds or usual.folds, seed=args.seed or usual.settings.seed)
+    cohort_tables.show(cohort, folds, args.table, console)
+    return 0
 
 
 def run_evaluate(args: argparse.Namespace, console: Console) -> int:
@@ -223,56 +210,14 @@ def _cohort(
     args: argparse.Namespace, task: Any, out: Path, console: Console, token: CancellationToken
 ) -> Cohort:
     """Read the table, and import what other programs wrote."""
-    from napari_nic.cohorts import Imported, import_foreign, read_cohort
+    from napari_nic.cohorts import Imported, import_foreign
 
-    classes = [name.strip() for name in args.classes.split(",")] if args.classes else None
-    cohort = read_cohort(
-        args.table,
-        task,
-        stores=args.stores,
-        columns=_columns(args.columns),
-        classes=classes if task == "classification" else None,
-    )
-    _tell_left_out(cohort, console)
-    if task == "classification" and not classes:
-        _tell_of_none(cohort, console)
+    cohort = cohort_tables.read(args, task)
+    cohort_tables.say(cohort, console, classes_listed=bool(args.classes))
     for report in console.follow(import_foreign(cohort, out, mpp=args.mpp, token=token), "importing"):
         if isinstance(report, Imported) and report.cohort is not None:
             cohort = report.cohort
     return cohort
-
-
-def _tell_left_out(cohort: Cohort, console: Console) -> None:
-    """Name what has no label, when quiet too: nobody may miss that slides are not learned from."""
-    names = cohort.left_out
-    if names:
-        shown = ", ".join(names[:NAMES_SHOWN])
-        more = "" if len(names) <= NAMES_SHOWN else f" and {len(names) - NAMES_SHOWN:,} more"
-        console.warning(f"left out, having no label: {counted(len(names), 'slide')}: {shown}{more}")
-
-
-def _tell_of_none(cohort: Cohort, console: Console) -> None:
-    """Say that a class is called so, since some programs write it where there is no label."""
-    for number, name in enumerate(cohort.class_names):
-        if name.lower().strip("[]()<> ") in DOUBTFUL:
-            slides = counted(sum(slide.label == number for slide in cohort.slides), "slide")
-            console.warning(
-                f"{name!r} is taken for a class, of {slides}: leave the field empty where there is no label"
-            )
-
-
-def _columns(given: list[str]) -> Columns:
-    from napari_nic.cohorts import Columns
-
-    names = dict(entry.partition("=")[::2] for entry in given)
-    known = Columns.__dataclass_fields__
-    if set(names) - set(known) or not all(names.values()):
-        raise arguments.UsageError(
-            "--columns cannot be read",
-            expected=f"KIND=NAME, where KIND is one of {', '.join(known)}",
-            found=" ".join(given),
-        )
-    return Columns(**names)
 
 
 def _training(args: argparse.Namespace, out: Path) -> CohortTraining:

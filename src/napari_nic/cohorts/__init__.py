@@ -6,15 +6,25 @@ Public modules beside this list: ``plots``, ``predictions``, ``report``.
 from typing import TYPE_CHECKING
 
 from napari_nic import old_names
+from napari_nic.cohorts.columns import Columns
 from napari_nic.cohorts.evaluation import Evaluated, evaluate_bundle, evaluate_folder
 from napari_nic.cohorts.listing import ListedSlide, Listing, read_listing
 from napari_nic.cohorts.plan import CohortTraining, Plan
+from napari_nic.cohorts.previews import Preview, preview
 from napari_nic.cohorts.slides import Imported, import_foreign
 from napari_nic.cohorts.splits import Fold, make_folds
-from napari_nic.cohorts.table import Cohort, CohortSlide, Columns, read_cohort
+from napari_nic.cohorts.table import (
+    Absent,
+    Cohort,
+    CohortSlide,
+    TableOptions,
+    Understood,
+    read_cohort,
+)
 from napari_nic.cohorts.training import RunProgress, run_folder, train_cohort
 
 __all__ = [
+    "Absent",
     "Cohort",
     "CohortSlide",
     "CohortTraining",
@@ -25,11 +35,15 @@ __all__ = [
     "ListedSlide",
     "Listing",
     "Plan",
+    "Preview",
     "RunProgress",
+    "TableOptions",
+    "Understood",
     "evaluate_bundle",
     "evaluate_folder",
     "import_foreign",
     "make_folds",
+    "preview",
     "read_cohort",
     "read_listing",
     "run_folder",

@@ -45,6 +45,11 @@ def _words(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", seen).casefold().split())
 
 
+def same_words(name: str) -> str:
+    """Return what is the same for all ways to write the name of a patient: P1 and p1, 7 and 7.0."""
+    return _words(name).removesuffix(".0")
+
+
 def check_unique(path: Path, slides: Sequence[CohortSlide]) -> None:
     """Refuse a table that names a slide twice."""
     twice = [name for name, count in Counter(slide.name for slide in slides).items() if count > 1]
@@ -75,7 +80,7 @@ def _check_case_spelling(path: Path, slides: Sequence[CohortSlide]) -> None:
     spellings: dict[str, set[str]] = {}
     named = any(slide.case != slide.name for slide in slides)
     for slide in slides if named else ():
-        spellings.setdefault(_words(slide.case).removesuffix(".0"), set()).add(slide.case)
+        spellings.setdefault(same_words(slide.case), set()).add(slide.case)
     several = [sorted(names) for names in spellings.values() if len(names) > 1]
     if several:
         raise InvalidParameterError(

@@ -14,6 +14,7 @@ from napari_nic.cohorts.extremes import saliency_note, show_extremes
 from napari_nic.cohorts.plan import BUNDLE_KEY, Plan
 from napari_nic.cohorts.plots import require_matplotlib, result_plots, training_curves
 from napari_nic.cohorts.predictions import PREDICTIONS_FILE, ScoredSlide, read_scores, write_scores
+from napari_nic.cohorts.previews import absent_facts
 from napari_nic.cohorts.report import MEASURES, Report
 from napari_nic.cohorts.results import Table, averaged, evaluate
 from napari_nic.cohorts.slides import open_cohort
@@ -135,6 +136,7 @@ def evaluate_folder(
     rows = read_scores(out / PREDICTIONS_FILE)
     yield Progress(0, 3, "measuring", "steps")
     results = evaluate(plan.cohort.task, plan.cohort.class_names, rows)
+    results["left_out"] = {"no_label": list(plan.cohort.left_out), **plan.cohort.absent.to_dict()}
     yield Progress(1, 3, "plotting", "steps")
     plots = _plots(plan, out, rows, results)
     yield Progress(2, 3, "explaining", "steps")
@@ -201,9 +203,7 @@ def _facts(plan: Plan, results: Mapping[str, Any]) -> dict[str, str]:
         facts["augmentation"] = str(settings["augmentation"])
     if BUNDLE_KEY in settings:
         facts["evaluated model"] = str(settings[BUNDLE_KEY])
-    if plan.cohort.left_out:
-        facts["left out, no label"] = counted(len(plan.cohort.left_out), "slide")
-    return facts
+    return facts | absent_facts(plan.cohort.left_out, plan.cohort.absent)
 
 
 def _write(out: Path, results: Mapping[str, Any], plots: Mapping[str, str], page: str) -> None:

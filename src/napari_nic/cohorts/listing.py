@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from napari_nic.cohorts.columns import KINDS, Columns, find_columns
+from napari_nic.cohorts.entries import Entry
 from napari_nic.cohorts.locating import find_picture, locate
 from napari_nic.cohorts.plan import BUNDLE_KEY, PLAN_FILE, Plan
 from napari_nic.cohorts.predictions import PREDICTIONS_FILE, ScoredSlide, read_scores
+from napari_nic.cohorts.previews import Preview, absent_facts, of_listing
 from napari_nic.cohorts.results import averaged
-from napari_nic.cohorts.rows import read_rows
-from napari_nic.cohorts.table import Cohort, CohortSlide, Columns
+from napari_nic.cohorts.table import Cohort, CohortSlide
+from napari_nic.cohorts.table_files import read_table
 from napari_nic.cohorts.training import run_folder
 from napari_nic.errors import InvalidParameterError
 from napari_nic.names import slide_stem
@@ -73,11 +76,14 @@ class Listing:
         In the order of the table.
     has_models : bool
         Whether models were trained on it, or evaluated on it.
+    preview : Preview
+        What was understood of the table; of a folder of models what its cohort holds and lacks.
     """
 
     source: Path
     slides: tuple[ListedSlide, ...]
     has_models: bool
+    preview: Preview = field(default=Preview({}))
 
     @property
     def predicted(self) -> tuple[ListedSlide, ...]:
@@ -91,7 +97,7 @@ def read_listing(path: Path | str, columns: Columns | None = None) -> Listing:
     Parameters
     ----------
     path : Path or str
-        CSV file of a cohort; folder of ``models train`` or ``models evaluate``, or a file in it.
+        Table of a cohort (CSV, .xlsx); folder of ``models train`` or ``models evaluate``, or a file in it.
     columns : Columns, optional
         Names of the table's columns.
 
@@ -121,19 +127,24 @@ def read_listing(path: Path | str, columns: Columns | None = None) -> Listing:
 
 
 def _of_table(path: Path, columns: Columns) -> Listing:
-    rows = [row for row in read_rows(path, astuple(columns)) if not row.is_empty]
-    if not rows or columns.slide not in rows[0]:
+    table = read_table(path)
+    found, notes = find_columns(table, KINDS, columns)
+    rows = [row for row in table.rows if not row.is_empty]
+    if not rows or "slide" not in found:
         raise InvalidParameterError(
             "this table lists no slides",
             path=path,
-            expected=f"a column {columns.slide!r}, and one row for each slide",
-            found=", ".join(rows[0]) if rows else "no row",
+            expected="a column of slides (slide, slide_id, filename...), and one row for each slide",
+            found=", ".join(table.header) if rows else "no row",
         )
-    return Listing(path, tuple(_of_row(row, path.parent, columns) for row in rows), has_models=False)
+    entries = [Entry({kind: row[name] for kind, name in found.items()}, row.line, row) for row in rows]
+    slides = tuple(_of_row(entry, path.parent) for entry in entries)
+    preview = of_listing(found, entries, slides, (*table.notes, *notes))
+    return Listing(path, slides, has_models=False, preview=preview)
 
 
-def _of_row(row: Mapping[str, str], folder: Path, columns: Columns) -> ListedSlide:
-    value = row[columns.slide]
+def _of_row(row: Entry, folder: Path) -> ListedSlide:
+    value = row["slide"]
     name, given = slide_stem(value), folder / value
     picture, store = find_picture(given) or given, None
     try:
@@ -142,14 +153,14 @@ def _of_row(row: Mapping[str, str], folder: Path, columns: Columns) -> ListedSli
         pass  # not compressed yet, or not there: told when the slide is asked for
     else:
         name, picture, store = found.name, found.picture or picture, found.store
-    label = row.get(columns.label, "")
-    if columns.time in row and not label:
-        label = f"{row[columns.time]}, event {row.get(columns.event, '')}"
+    label = row["label"]
+    if row["time"] and not label:
+        label = f"{row['time']}, event {row['event']}"
     return ListedSlide(
         name=name,
-        case=row.get(columns.case, "") or name,
+        case=row["case"] or name,
         label=label,
-        part=row.get(columns.split, ""),
+        part=row["split"],
         picture=None if picture == store else picture,
         store=store,
     )
@@ -164,7 +175,8 @@ def _of_plan(plan: Plan, folder: Path) -> Listing:
         _of_slide(slide, plan.cohort, parts.get(index, ""), scored.get(slide.name), bundles.get(slide.name))
         for index, slide in enumerate(plan.cohort.slides)
     )
-    return Listing(folder, slides, has_models=True)
+    absent = absent_facts(plan.cohort.left_out, plan.cohort.absent)
+    return Listing(folder, slides, has_models=True, preview=Preview(absent))
 
 
 def _scores(folder: Path) -> list[ScoredSlide]:

@@ -12,6 +12,7 @@ from napari_nic.embeddings import find_stores
 from napari_nic.errors import InvalidParameterError
 from napari_nic.names import (
     ARRAY_SUFFIXES,
+    FEATURE_SUFFIXES,
     HDF5_SUFFIXES,
     STORE_SUFFIX,
     exists,
@@ -26,6 +27,13 @@ FOREIGN_ENDINGS = (*HDF5_SUFFIXES, *ARRAY_SUFFIXES)
 
 FOREIGN_FOLDERS = ("", "h5_files")
 """Below the folder of stores; CLAM keeps its features in a folder of this name."""
+
+
+NOT_FOUND = "no compressed slide"
+
+
+class SlideMissingError(InvalidParameterError):
+    """There is no compressed slide of a name, as opposed to several."""
 
 
 @dataclass(frozen=True)
@@ -62,16 +70,25 @@ def locate(value: str, folder: Path, stores: Path | None) -> Located:
 
     Raises
     ------
+    SlideMissingError
+        If there is none; ``found`` is `value`.
     InvalidParameterError
-        If there is none, or several; ``found`` is `value`.
+        If there are several, or `value` is no name.
     """
     given = folder / value
     if not given.name:
         raise InvalidParameterError("no name of a slide", found=value)
     if has_suffix(given, STORE_SUFFIX, *FOREIGN_ENDINGS):
         # A table of stores may have been made elsewhere: then the folder of stores decides.
-        candidates = [given] if stores is None else [given, stores / given.name]
-        return Located(_name_of(given.name), _only([p for p in candidates if exists(p)][:1], value), None)
+        candidates = [given] if stores is None else [given, stores / value, stores / given.name]
+        there = [path for path in candidates if exists(path)]
+        if there:
+            return Located(_name_of(given.name), _absolute(there[0]), None)
+    if has_suffix(given, STORE_SUFFIX):
+        raise SlideMissingError(NOT_FOUND, found=value)
+    if has_suffix(given, *FEATURE_SUFFIXES):
+        # A table for another program names that program's file: the slide of that name is meant.
+        given = given.with_name(without_suffix(given.name, FEATURE_SUFFIXES))
     picture = given if exists(given) else None
     # Without the slide at hand, a name may be one with an extension or without, and may hold dots.
     names = [slide_stem(given)] if picture else list(dict.fromkeys([given.name, slide_stem(given.name)]))
@@ -79,7 +96,7 @@ def locate(value: str, folder: Path, stores: Path | None) -> Located:
         found = _named(name, given, stores or given.parent)
         if found:
             return Located(name, _only(found, value), find_picture(given))
-    raise InvalidParameterError(_why_not(names, stores or given.parent), found=value)
+    raise SlideMissingError(_why_not(names, stores or given.parent), found=value)
 
 
 def find_picture(given: Path) -> Path | None:
@@ -120,8 +137,8 @@ def _named(name: str, given: Path, folder: Path) -> list[Path]:
 def _why_not(names: Sequence[str], folder: Path) -> str:
     for file in (folder / inner / f"{name}.pt" for name in names for inner in ("", "pt_files")):
         if exists(file):
-            return "no compressed slide, and a .pt file holds no coordinates: the .h5 beside it does"
-    return "no compressed slide"
+            return f"{NOT_FOUND}, and a .pt file holds no coordinates: the .h5 beside it does"
+    return NOT_FOUND
 
 
 def _name_of(file: str) -> str:
@@ -131,8 +148,7 @@ def _name_of(file: str) -> str:
 def _only(found: list[Path], value: str) -> Path:
     if len(found) == 1:
         return _absolute(found[0])
-    problem = "no compressed slide" if not found else f"{len(found)} compressed slides of this name"
-    raise InvalidParameterError(problem, found=value)
+    raise InvalidParameterError(f"{len(found)} compressed slides of this name", found=value)
 
 
 def _absolute(path: Path) -> Path:

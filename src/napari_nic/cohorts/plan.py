@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from napari_nic.cohorts.splits import Fold
-from napari_nic.cohorts.table import Cohort, CohortSlide
+from napari_nic.cohorts.table import Absent, Cohort, CohortSlide
 from napari_nic.descriptions import read_json
 from napari_nic.disk import replacing
 from napari_nic.errors import BundleError, InvalidParameterError
@@ -152,6 +152,7 @@ class Plan:
             "class_names": list(cohort.class_names),
             "slides": [slide.to_dict() for slide in cohort.slides],
             "left_out": list(cohort.left_out),
+            "absent": cohort.absent.to_dict(),
             "folds": [fold.to_dict() for fold in self.folds],
             "settings": dict(self.settings),
             "codes": dict(self.codes),
@@ -174,7 +175,8 @@ class Plan:
             if data["format"] != FORMAT:
                 raise ValueError(f"format {data['format']}")  # noqa: TRY301 - one place that says what is wrong
             slides = tuple(CohortSlide.from_dict(entry) for entry in data["slides"])
-            cohort = Cohort(data["task"], tuple(data["class_names"]), slides, tuple(data["left_out"]))
+            absent = Absent.from_dict(data.get("absent", {}))
+            cohort = Cohort(data["task"], tuple(data["class_names"]), slides, tuple(data["left_out"]), absent)
             folds = tuple(_fold(entry) for entry in data["folds"])
             return cls(cohort, folds, _settings(data["settings"]), dict(data.get("codes", {})))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from napari_nic.disk import check_regular
@@ -34,11 +34,14 @@ class TableRow(dict[str, str]):
     ----------
     line : int
         Where the row ends in the file, counted from 1.
+    spoilt : mapping of str to str
+        Columns whose field is not what somebody typed, and why: a date that a spreadsheet made of a name.
     """
 
-    def __init__(self, fields: Mapping[str, str], line: int) -> None:
+    def __init__(self, fields: Mapping[str, str], line: int, spoilt: Mapping[str, str] | None = None) -> None:
         super().__init__(fields)
         self.line = line
+        self.spoilt = spoilt or {}
 
     @property
     def is_empty(self) -> bool:
@@ -46,32 +49,67 @@ class TableRow(dict[str, str]):
         return not any(self.values())
 
 
-def read_rows(path: Path, names: Iterable[str] = ()) -> list[TableRow]:
-    """Read a table that is separated by commas, semicolons or tabs, with a line of names.
+@dataclass(frozen=True)
+class TableFile:
+    """A table as it stands in a file.
 
-    Parameters
+    Attributes
     ----------
     path : Path
-    names : iterable of str
-        Columns that are asked for: one that is there in other letters (``Label``) gets the name asked for.
+    header : tuple of str
+        Names of the columns; a column of row numbers may have none.
+    rows : tuple of TableRow
+    notes : tuple of str
+        What of the file is not as simple as it looks: which sheet was taken, rows that are hidden.
+    """
+
+    path: Path
+    header: tuple[str, ...]
+    rows: tuple[TableRow, ...]
+    notes: tuple[str, ...] = ()
+
+    def column(self, name: str) -> list[str]:
+        """Return the fields of a column."""
+        return [row[name] for row in self.rows]
+
+
+def read_text_table(path: Path) -> TableFile:
+    """Read a table that is separated by commas, semicolons or tabs, with a line of names.
+
+    Lines before it that begin with ``#``, as cBioPortal writes them, are skipped.
 
     Raises
     ------
     InvalidParameterError
-        If it cannot be read, two columns bear one of the names, or a line has more fields than there are
-        columns.
+        If it cannot be read, or a line has more fields than there are columns.
     """
-    text = _read_text(path)
-    delimiter, text = _delimiter(text)
+    delimiter, text = _delimiter(_without_comments(_read_text(path)))
     # Strict: a quotation mark that is never closed would swallow the rows after it.
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
-        first = next((fields for fields in reader if any(map(str.strip, fields))), [])
-        header = [field.strip() for field in first]
-        renamed = _renamed(header, tuple(names), path)
-        return [_row(renamed, fields, reader.line_num, path) for fields in reader if fields]
+        header, rows = make_rows(((fields, reader.line_num) for fields in reader if fields), path)
     except csv.Error as error:
-        raise _unreadable(path, f"line {reader.line_num}: {error}") from error
+        raise unreadable(path, f"line {reader.line_num}: {error}") from error
+    return TableFile(path, header, rows)
+
+
+def make_rows(
+    lines: Iterator[tuple[Sequence[str], int]], path: Path
+) -> tuple[tuple[str, ...], tuple[TableRow, ...]]:
+    """Take the first line that is not empty for the names of the columns, and the others for rows.
+
+    Parameters
+    ----------
+    lines : iterator of (fields, line number)
+    path : Path
+        For errors.
+    """
+    header: tuple[str, ...] = ()
+    for fields, _ in lines:
+        header = tuple(field.strip() for field in fields)
+        if any(header):
+            break
+    return header, tuple(_row(header, fields, line, path) for fields, line in lines)
 
 
 def _read_text(path: Path) -> str:
@@ -80,16 +118,26 @@ def _read_text(path: Path) -> str:
         with path.open("rb") as file:
             content = file.read(_MOST_BYTES + 1)
     except OSError as error:
-        raise _unreadable(path, str(error)) from error
+        raise unreadable(path, str(error)) from error
     if len(content) > _MOST_BYTES:
-        raise _unreadable(path, f"more than {_MOST_BYTES >> 20} MiB")
+        raise unreadable(path, f"more than {_MOST_BYTES >> 20} MiB")
     encoding = next(name for mark, name in _ENCODINGS if content.startswith(mark))
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
-        raise _unreadable(path, f"{error}", "save it as CSV UTF-8; names could be misread") from error
+        raise unreadable(path, f"{error}", "save it as CSV UTF-8; names could be misread") from error
     if "\0" in text:
-        raise _unreadable(path, "a zero byte: no text, or UTF-16 without its mark", "save it as CSV UTF-8")
+        raise unreadable(path, "a zero byte: no text, or UTF-16 without its mark", "save it as CSV UTF-8")
+    return text
+
+
+def _without_comments(text: str) -> str:
+    """Empty the first lines that begin with ``#``; all lines keep their numbers."""
+    lines = text.splitlines(keepends=True)
+    for index, line in enumerate(lines):
+        if line.strip() and not line.startswith("#"):
+            return "".join(lines)
+        lines[index] = "\n"
     return text
 
 
@@ -100,23 +148,6 @@ def _delimiter(text: str) -> tuple[str, str]:
         return first[len("sep=")], rest
     header = text.replace("\r", "\n").lstrip("\n").partition("\n")[0]
     return max(DELIMITERS, key=header.count), text
-
-
-def _renamed(header: Sequence[str], names: Sequence[str], path: Path) -> list[str]:
-    """Give columns the names that are asked for, where they differ in upper and lower case only."""
-    renamed = list(header)
-    for name in names:
-        if name in header:
-            continue
-        same = [index for index, found in enumerate(header) if found.lower() == name.lower()]
-        if len(same) == 1:
-            renamed[same[0]] = name
-    twice = [name for name, count in Counter(renamed).items() if count > 1 and name in names]
-    if twice:
-        raise InvalidParameterError(
-            "two columns of the table bear one name", path=path, found=", ".join(header), expected=twice[0]
-        )
-    return renamed
 
 
 def _row(header: Sequence[str], fields: Sequence[str], line: int, path: Path) -> TableRow:
@@ -132,7 +163,12 @@ def _row(header: Sequence[str], fields: Sequence[str], line: int, path: Path) ->
     return TableRow({name: field.strip() for name, field in zip(header, padded, strict=False)}, line)
 
 
-def _unreadable(path: Path, found: str, hint: str | None = None) -> InvalidParameterError:
+def unreadable(path: Path, found: str, hint: str | None = None) -> InvalidParameterError:
+    """Say that a file is no table that can be read."""
     return InvalidParameterError(
-        "the table of the cohort cannot be read", path=path, expected="a CSV file", found=found, hint=hint
+        "the table of the cohort cannot be read",
+        path=path,
+        expected="a CSV, TSV or XLSX file",
+        found=found,
+        hint=hint,
     )

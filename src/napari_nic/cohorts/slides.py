@@ -54,7 +54,8 @@ def import_foreign(
     out : Path
         Folder below which they are kept.
     mpp : float, optional
-        Micrometres per pixel of level 0, for files that do not say.
+        Micrometres per pixel of level 0, for files that do not say, of slides of which the table does not
+        say it either.
     token : CancellationToken, optional
 
     Yields
@@ -70,7 +71,6 @@ def import_foreign(
     """
     token = token or CancellationToken()
     foreign = [slide for slide in cohort.slides if not slide.store.name.endswith(STORE_SUFFIX)]
-    pixel = None if mpp is None else PixelSize(mpp, mpp, "given")
     made = {
         slide.name: (out / IMPORTS / f"{safe_name(slide.name)}{STORE_SUFFIX}").resolve() for slide in foreign
     }
@@ -78,6 +78,8 @@ def import_foreign(
     for index, slide in enumerate(foreign):
         token.checkpoint()
         yield Progress(index, len(foreign), "importing", "slides")
+        stated = slide.mpp or mpp
+        pixel = None if stated is None else PixelSize(stated, stated, "given")
         hints = ImportHints(slide_name=slide.name, pixel_size=pixel)
         _check_imported(made[slide.name])
         if not _is_import_of(made[slide.name], slide.store, hints, token):

@@ -4,85 +4,47 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from napari_nic.cohorts.checks import SHOWN, check_cases, check_outcomes, check_spelling, check_unique
-from napari_nic.cohorts.locating import Located, locate
-from napari_nic.cohorts.rows import MISSING, TableRow, read_rows
+from napari_nic.cohorts.checks import SHOWN, check_cases, check_outcomes, check_unique
+from napari_nic.cohorts.columns import SPLITS, Columns
+from napari_nic.cohorts.entries import Entry, read_entries
+from napari_nic.cohorts.events import EXPECTED, check_events, event_of
+from napari_nic.cohorts.labels import NO_NUMBER, check_left_out, class_names, is_labelled, needed_for
+from napari_nic.cohorts.locating import NOT_FOUND, Located, SlideMissingError, locate
+from napari_nic.cohorts.split_files import share_out
 from napari_nic.errors import InvalidParameterError
+from napari_nic.geometry import MPP_MAX, MPP_MIN
 from napari_nic.slide_models import Task
+from napari_nic.telling import Notices, tell
 from napari_nic.wording import counted
-
-SPLITS = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "val": "validation",
-    "valid": "validation",
-    "tune": "validation",
-    "test": "test",
-    "testing": "test",
-}
-"""What people write into a column of splits, and what it means."""
-
-_YES, _NO = {"1", "1.0", "true", "yes"}, {"0", "0.0", "false", "no"}
-_NO_NUMBER = MISSING | {"none"}
-NOTHING_FOUND = frozenset(
-    [
-        "normal",
-        "negative",
-        "benign",
-        "healthy",
-        "control",
-        "no",
-        "false",
-        "absent",
-        "non-tumor",
-        "non-tumour",
-        "no-tumor",
-        "no-tumour",
-        "wild-type",
-        "wildtype",
-        "wt",
-        "unaffected",
-    ]
-)
-"""Names of classes that stand for the absence of a finding; in small letters, words joined by hyphens."""
 
 
 @dataclass(frozen=True)
-class Columns:
-    """Names of the columns; those for case, split and size need not be there.
+class TableOptions:
+    """How a cohort's table is read, where one table with its own splits is not all.
 
     Attributes
     ----------
-    slide : str
-        Path or name of the slide or of its compressed form.
-    case : str
-        Slides of one case (patient) always stay in the same part; by default each slide is a case.
-    label : str
-        Class or value; not for survival.
-    time, event : str
-        For survival: time until the event, or until the end of the observation, and whether it happened.
-    split : str
-        ``train``, ``validation`` or ``test``.
-    size : str
-        Size of the lesion, for results by size.
+    slides_table : Path or None
+        Table of slides by patient; the first one is then a clinical table by patient.
+    sheet : str or None
+        Of the first table, where that is a workbook; by default the first one with data.
+    splits : Path or None
+        File of splits (CLAM's ``splits_k.csv``), or a folder of them.
+    fold : int or None
+        Which file of the folder, or which column ``fold_k`` of the table.
+    strict : bool
+        Slides that are not found are an error; else they are left out, and told.
     """
 
-    slide: str = "slide"
-    case: str = "case"
-    label: str = "label"
-    time: str = "time"
-    event: str = "event"
-    split: str = "split"
-    size: str = "size"
-
-    def named(self) -> tuple[str, ...]:
-        """Columns beyond the usual names: who names one means that it is there."""
-        return tuple(getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default)
+    slides_table: Path | None = None
+    sheet: str | None = None
+    splits: Path | None = None
+    fold: int | None = None
+    strict: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,6 +67,8 @@ class CohortSlide:
         Of the lesion; nan where it is not known.
     picture : Path or None
         The slide itself, where it is known.
+    mpp : float or None
+        Micrometres per pixel of level 0 as the table says, for files of other programs that do not.
     """
 
     name: str
@@ -115,6 +79,7 @@ class CohortSlide:
     split: str = ""
     size: float = math.nan
     picture: Path | None = None
+    mpp: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form; read back by :meth:`from_dict`."""
@@ -132,6 +97,53 @@ class CohortSlide:
 
 
 @dataclass(frozen=True)
+class Absent:
+    """What a cohort's tables name and the cohort lacks, beside slides without a label.
+
+    Attributes
+    ----------
+    missing : tuple of str
+        Slides of which no codes were found.
+    unsplit : tuple of str
+        Slides that are not in the splits that were asked for.
+    without_patient : tuple of str
+        Slides whose patient the clinical table does not have.
+    without_slide : tuple of str
+        Patients of the clinical table that have no slide.
+    """
+
+    missing: tuple[str, ...] = ()
+    unsplit: tuple[str, ...] = ()
+    without_patient: tuple[str, ...] = ()
+    without_slide: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, list[str]]:
+        """JSON form; read back by :meth:`from_dict`."""
+        return {name: list(names) for name, names in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Absent:
+        """Inverse of :meth:`to_dict`."""
+        return cls(**{name: tuple(str(each) for each in names) for name, names in data.items()})
+
+
+@dataclass(frozen=True)
+class Understood:
+    """How a cohort's tables were read.
+
+    Attributes
+    ----------
+    columns : mapping of str to str
+        Kind (see :class:`~napari_nic.cohorts.columns.Columns`) -> name of the column.
+    notes : tuple of str
+        Choices that were made, and what else should be known.
+    """
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Cohort:
     """Slides with labels of one kind.
 
@@ -143,12 +155,18 @@ class Cohort:
     slides : tuple of CohortSlide
     left_out : tuple of str
         Slides of the table whose label is not known; lines that name no slide, as ``"line 7"``.
+    absent : Absent
+        What else of the tables is not in the cohort.
+    understood : Understood
+        How the tables were read; not kept with results.
     """
 
     task: Task
     class_names: tuple[str, ...]
     slides: tuple[CohortSlide, ...]
     left_out: tuple[str, ...] = ()
+    absent: Absent = Absent()
+    understood: Understood = field(default=Understood(), compare=False)
 
     def with_stores(self, stores: Mapping[str, Path]) -> Cohort:
         """Replace the stores of some slides, by their names."""
@@ -163,189 +181,201 @@ def read_cohort(
     stores: Path | str | None = None,
     columns: Columns | None = None,
     classes: Sequence[str] | None = None,
+    options: TableOptions | None = None,
 ) -> Cohort:
-    """Read a cohort from a table.
+    """Read a cohort from a table, or from a clinical table and one of slides.
 
     Parameters
     ----------
     path : Path or str
-        CSV file, separated by commas, semicolons or tabs, with a line of names.
+        CSV file, separated by commas, semicolons or tabs, or an .xlsx file; with a line of names.
     task : {"classification", "regression", "survival"}
         Which labels it holds.
     stores : Path or str, optional
         Folder of the compressed slides (``.nic.zarr``, or files of TRIDENT, CLAM, STAMP and NIC); by default
         they are named in the table, or lie beside the slides that are.
     columns : Columns, optional
+        Names of columns; by default they are found by their usual names.
     classes : sequence of str, optional
         Order of the classes; of two the second is the positive one. By default they are sorted, names that
-        say that nothing was found (:data:`NOTHING_FOUND`) before the others.
+        say that nothing was found before the others. Slides with a word such as NA are left out unless it is
+        listed here.
+    options : TableOptions, optional
+        A second table, splits, and whether slides may be missing: by default they are left out and told.
 
     Raises
     ------
     InvalidParameterError
-        If the table lacks a column, a value cannot be read, a case is in two parts, or slides cannot be
+        If a table cannot be read, lacks a column or contradicts itself; if a value cannot be read, a case is
+        in two parts, a word that may mean "no label" stands on as many slides as a class, or no slide is
         found; all that are wrong are counted, and some named.
+    MissingDependencyError
+        If it is a workbook and openpyxl is not installed.
     """
-    path, columns = Path(path), columns or Columns()
-    rows = read_rows(path, astuple(columns))
-    needed = (columns.time, columns.event) if task == "survival" else (columns.label,)
-    _check_columns(path, rows, (columns.slide, *needed, *columns.named()))
-    known = [row for row in rows if _is_labelled(row, columns.slide, needed, task, classes)]
-    if not known:
-        raise InvalidParameterError(
-            "no slide of the table has a label", path=path, found=counted(len(rows), "row")
-        )
-    names = _class_names(path, task, known, columns, classes)
-    found = _locate_all(path, known, columns, None if stores is None else Path(stores))
+    path, options = Path(path), options or TableOptions()
+    entries = read_entries(
+        path, needed_for(task), columns=columns, slides_table=options.slides_table, sheet=options.sheet
+    )
+    shared = share_out(entries, options.splits, options.fold)
+    known, left_out, words = _labelled(path, shared.rows, task, classes)
+    where, problems = _locate_all(path, known, entries.folder, stores, strict=options.strict)
+    rows = [row for row, found in zip(known, where, strict=True) if found is not None]
+    names = class_names(path, task, rows, entries.columns.get("label", ""), classes)
+    if task == "survival":
+        check_events(path, entries.columns["event"], (row["event"] for row in rows))
+    reader = _SlideReader(path, task, entries.columns, names)
     slides = tuple(
-        _slide_of(path, row, where, task, columns, names) for row, where in zip(known, found, strict=True)
+        reader.slide(row, found) for row, found in zip(known, where, strict=True) if found is not None
     )
     check_unique(path, slides)
     check_cases(path, slides)
     if task == "survival":
         check_outcomes(path, slides)
-    labelled = {row.line for row in known}
-    left_out = tuple(row[columns.slide] or f"line {row.line}" for row in rows if row.line not in labelled)
-    return Cohort(task, names, slides, left_out)
+    reasons = tuple(f"{e.found}: {e.problem}" for e in problems if e.problem != NOT_FOUND)
+    notes = (*entries.notes, *shared.notes, *words, *reasons, *_gone_classes(known, names, task))
+    missing = tuple(str(error.found) for error in problems)
+    absent = Absent(missing, shared.unsplit, entries.without_patient, entries.without_slide)
+    _tell(path, absent, len(known))
+    return Cohort(task, names, slides, left_out, absent, Understood(entries.columns, notes))
 
 
-def _is_labelled(
-    row: TableRow, slide: str, needed: Sequence[str], task: Task, classes: Sequence[str] | None
-) -> bool:
-    if not row[slide]:
-        return False
-    if task == "classification":
-        # A class may be called so; whether it is, only the one who lists the classes can say.
-        return row[needed[0]] in (classes or ()) or row[needed[0]].lower() not in MISSING
-    return not any(row[name].lower() in _NO_NUMBER for name in needed)
-
-
-def _check_columns(path: Path, rows: Sequence[TableRow], needed: tuple[str, ...]) -> None:
-    if not rows:
+def _labelled(
+    path: Path, rows: Sequence[Entry], task: Task, classes: Sequence[str] | None
+) -> tuple[list[Entry], tuple[str, ...], tuple[str, ...]]:
+    """Return rows with a label, the names of the others, and which words were taken for no label."""
+    known = [row for row in rows if is_labelled(row, task, classes)]
+    others = [row for row in rows if not is_labelled(row, task, classes)]
+    words: tuple[str, ...] = ()
+    if task == "classification" and not classes:
+        words = check_left_out(path, known, others)
+    if not known:
         raise InvalidParameterError(
-            "the table of the cohort has no rows",
-            path=path,
-            expected="a line of names, and one for each slide",
+            "no slide of the table has a label", path=path, found=counted(len(rows), "row")
         )
-    missing = [name for name in needed if name not in rows[0]]
-    if missing:
-        raise InvalidParameterError(
-            "the table of the cohort lacks a column",
-            path=path,
-            expected=", ".join(missing),
-            found=", ".join(rows[0]),
-            hint="rename the columns, or name the ones that hold this (--columns)",
-        )
+    said = tuple(f"{word} is taken for no label" for word in words)
+    return known, tuple(row.name for row in others), said
 
 
-def _class_names(
-    path: Path, task: Task, rows: Sequence[TableRow], columns: Columns, classes: Sequence[str] | None
-) -> tuple[str, ...]:
-    if task == "survival":
-        return ("risk",)
-    if task == "regression":
-        return (columns.label,)
-    found = {row[columns.label] for row in rows}
-    if classes and (len(set(classes)) < len(classes) or "" in classes):
-        raise InvalidParameterError(
-            "the list of classes names one twice, or none", expected="each once", found=", ".join(classes)
-        )
-    if not classes:
-        check_spelling(path, found)
-    names = tuple(classes) if classes else tuple(sorted(found, key=_class_order))
-    if found - set(names) or len(names) < 2:
-        raise InvalidParameterError(
-            "the labels of the cohort are no classes",
-            path=path,
-            expected=", ".join(classes) if classes else "at least two different labels",
-            found=", ".join(sorted(found)),
-        )
-    return names
+def _gone_classes(known: Sequence[Entry], names: Sequence[str], task: Task) -> tuple[str, ...]:
+    if task != "classification":
+        return ()
+    gone = sorted({row["label"] for row in known} - set(names))
+    return tuple(f"no slide of class {name!r} was found, so it is no class of this cohort" for name in gone)
 
 
-def _class_order(text: str) -> tuple[bool, float, str]:
-    """Sort what was not found first, so that of two classes the finding is the positive one; 2 before 10."""
-    found = "-".join(text.lower().replace("_", " ").replace("-", " ").split()) not in NOTHING_FOUND
-    try:
-        return found, float(text), text
-    except ValueError:
-        return found, math.inf, text
+def _tell(path: Path, absent: Absent, labelled: int) -> None:
+    """Let nobody miss that slides of the table are not learned from."""
+    texts = []
+    for names, why in (
+        (absent.missing, f"of {labelled:,} with a label: no compressed slide was found"),
+        (absent.unsplit, "not in the splits"),
+        (absent.without_patient, "without a patient in the clinical table"),
+    ):
+        if names:
+            texts.append(f"left out: {counted(len(names), 'slide')} {why}: {listed(names)}")
+    if absent.without_slide:
+        number = counted(len(absent.without_slide), "patient")
+        texts.append(f"{number} of the clinical table without a slide: {listed(absent.without_slide)}")
+    if texts:
+        tell(Notices(path.name, tuple(texts)))
 
 
-def _locate_all(path: Path, rows: Sequence[TableRow], columns: Columns, stores: Path | None) -> list[Located]:
-    found, problems = [], []
+def listed(names: Sequence[str], most: int = 10) -> str:
+    """Name some of many."""
+    more = "" if len(names) <= most else f" and {len(names) - most:,} more"
+    return ", ".join(names[:most]) + more
+
+
+def _locate_all(
+    path: Path, rows: Sequence[Entry], folder: Path, stores: Path | str | None, *, strict: bool
+) -> tuple[list[Located | None], list[InvalidParameterError]]:
+    """Find the compressed slide of each row; None, and why, where there is none."""
+    found: list[Located | None] = []
+    problems: list[InvalidParameterError] = []
     for row in rows:
         try:
-            found.append(locate(row[columns.slide], path.parent, stores))
+            found.append(locate(row["slide"], folder, None if stores is None else Path(stores)))
         except InvalidParameterError as error:
+            found.append(None)
             problems.append(error)
-    if problems:
-        raise InvalidParameterError(
-            f"{len(problems)} of {len(rows)} slides cannot be found",
-            path=path,
-            expected="a compressed slide for each row",
-            found="; ".join(f"{e.found}: {e.problem}" for e in problems[:SHOWN]),
-            hint="compress the slides, or name the folder of the compressed slides (--stores)",
-        )
-    return found
+    doubtful = [error for error in problems if not isinstance(error, SlideMissingError)]
+    if doubtful or (problems and strict) or len(problems) == len(rows):
+        raise _not_found(path, doubtful or problems, len(rows))
+    # Where one class alone was found, what is missing is not the labels.
+    labels = {row["label"] for row, there in zip(rows, found, strict=True) if there}
+    if problems and len(labels) == 1 < len({row["label"] for row in rows}):
+        raise _not_found(path, problems, len(rows))
+    return found, problems
 
 
-def _slide_of(
-    path: Path,
-    row: TableRow,
-    where: Located,
-    task: Task,
-    columns: Columns,
-    names: tuple[str, ...],
-) -> CohortSlide:
-    name = where.name
-    if task == "classification":
-        label = float(names.index(row[columns.label]))
-    else:
-        label = _number(path, name, row, columns.time if task == "survival" else columns.label)
-        if task == "survival" and label < 0:
-            raise _wrong(path, name, columns.time, row[columns.time], "a time from 0 on")
-    split = _known(row, columns.split).lower()
-    if split and split not in SPLITS:
-        raise _wrong(path, name, columns.split, split, "train, validation or test")
-    size = row.get(columns.size, "")
-    return CohortSlide(
-        name=name,
-        store=where.store,
-        case=_known(row, columns.case) or name,
-        label=label,
-        event=_event(path, name, row, columns.event) if task == "survival" else True,
-        split=SPLITS[split] if split else "",
-        size=math.nan if size.lower() in _NO_NUMBER else _number(path, name, row, columns.size),
-        picture=where.picture,
-    )
-
-
-def _known(row: TableRow, column: str) -> str:
-    """Return a field that may be missing; empty where nothing is known, so that no case is called NA."""
-    text = row.get(column, "")
-    return "" if text.lower() in MISSING else text
-
-
-def _number(path: Path, name: str, row: TableRow, column: str) -> float:
-    try:
-        # Python reads 1_000 as a thousand; no table means that.
-        value = math.nan if "_" in row[column] else float(row[column])
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise _wrong(path, name, column, row[column], "a number")
-    return value
-
-
-def _event(path: Path, name: str, row: TableRow, column: str) -> bool:
-    text = row[column].lower()
-    if text not in _YES | _NO:
-        raise _wrong(path, name, column, text, "1 or 0, yes or no, true or false")
-    return text in _YES
-
-
-def _wrong(path: Path, name: str, column: str, found: str, expected: str) -> InvalidParameterError:
+def _not_found(path: Path, problems: Sequence[InvalidParameterError], number: int) -> InvalidParameterError:
     return InvalidParameterError(
-        f"column {column!r} of slide {name!r} cannot be read", path=path, expected=expected, found=found
+        f"{len(problems):,} of {counted(number, 'slide')} cannot be found",
+        path=path,
+        expected="a compressed slide for each row",
+        found="; ".join(f"{e.found}: {e.problem}" for e in problems[:SHOWN]),
+        hint="compress the slides, or name the folder of the compressed slides (--stores)",
     )
+
+
+@dataclass(frozen=True)
+class _SlideReader:
+    """Makes slides of rows."""
+
+    path: Path
+    task: Task
+    columns: Mapping[str, str]
+    names: tuple[str, ...]
+
+    def slide(self, row: Entry, where: Located) -> CohortSlide:
+        name = where.name
+        if self.task == "classification":
+            label = float(self.names.index(row["label"]))
+        else:
+            label = self._number(name, row, "time" if self.task == "survival" else "label")
+            if self.task == "survival" and label < 0:
+                raise self._wrong(name, row, "time", "a time from 0 on")
+        split = row.known("split").lower()
+        if split and split not in SPLITS:
+            raise self._wrong(name, row, "split", "train, validation or test")
+        return CohortSlide(
+            name=name,
+            store=where.store,
+            case=row.known("case") or name,
+            label=label,
+            event=self._event(name, row) if self.task == "survival" else True,
+            split=SPLITS[split] if split else "",
+            size=math.nan if row["size"].lower() in NO_NUMBER else self._number(name, row, "size"),
+            picture=where.picture,
+            mpp=None if row["mpp"].lower() in NO_NUMBER else self._mpp(name, row),
+        )
+
+    def _number(self, name: str, row: Entry, kind: str) -> float:
+        try:
+            # Python reads 1_000 as a thousand; no table means that.
+            value = math.nan if "_" in row[kind] else float(row[kind])
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            raise self._wrong(name, row, kind, "a number")
+        return value
+
+    def _mpp(self, name: str, row: Entry) -> float:
+        value = self._number(name, row, "mpp")
+        if not MPP_MIN <= value <= MPP_MAX:
+            raise self._wrong(name, row, "mpp", f"{MPP_MIN} to {MPP_MAX} um/px")
+        return value
+
+    def _event(self, name: str, row: Entry) -> bool:
+        happened = event_of(row["event"])
+        if happened is None:
+            raise self._wrong(name, row, "event", EXPECTED)
+        return happened
+
+    def _wrong(self, name: str, row: Entry, kind: str, expected: str) -> InvalidParameterError:
+        return InvalidParameterError(
+            f"column {self.columns[kind]!r} of slide {name!r} cannot be read",
+            path=self.path,
+            expected=expected,
+            found=row[kind],
+        )

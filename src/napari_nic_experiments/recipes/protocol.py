@@ -12,7 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from napari_nic.cohorts import CohortTraining, evaluate_folder, read_cohort, run_folder, train_cohort
+from napari_nic.cohorts import (
+    CohortTraining,
+    TableOptions,
+    evaluate_folder,
+    read_cohort,
+    run_folder,
+    train_cohort,
+)
 from napari_nic.cohorts.predictions import PREDICTIONS_FILE, ScoredSlide, read_scores
 from napari_nic.disk import replacing
 from napari_nic.embeddings import CompressedSlide
@@ -174,7 +181,9 @@ def run_slide_recipe(
     stores, models = out / STORES_FOLDER, out / MODELS_FOLDER
     yield from _compress_all(recipe, [*slides, *cohort.unlabelled], encoder, token)
     classes = cohort.classes or None
-    table = read_cohort(out / TABLE_FILE, cohort.task, stores=stores, classes=classes)
+    table = read_cohort(
+        out / TABLE_FILE, cohort.task, stores=stores, classes=classes, options=TableOptions(strict=True)
+    )
     yield from train_cohort(table, models, recipe.training, device=recipe.device, token=token)
     yield from evaluate_folder(models, device=recipe.device, token=token)
     if cohort.unlabelled:

@@ -15,6 +15,7 @@ from napari_nic.cohorts import (
     CohortSlide,
     CohortTraining,
     Evaluated,
+    TableOptions,
     evaluate_folder,
     read_cohort,
     run_folder,
@@ -169,7 +170,9 @@ def run_tissue(experiment: TissueExperiment, *, token: CancellationToken | None 
     encoder = load_encoder(experiment.encoder, device=experiment.device)
     preset, folder = experiment.preset, out / COHORT_FOLDER
     yield from write_cohort(folder, preset.cohort, folders=experiment.folders, encoder=encoder, token=token)
-    cohort = read_cohort(folder / "cohort.csv", "classification", classes=CLASSES)
+    cohort = read_cohort(
+        folder / "cohort.csv", "classification", classes=CLASSES, options=TableOptions(strict=True)
+    )
     models = out / MODELS_FOLDER
     yield from train_cohort(cohort, models, preset.training, device=experiment.device, token=token)
     scores = yield from _evaluate(models, experiment.device, token)
