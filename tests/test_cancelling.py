@@ -339,7 +339,7 @@ OPERATIONS: dict[str, Operation] = {
     "saliency": Operation(_explaining(grad_cam), units=6 + 2),
     "integrated gradients": Operation(_explaining(integrated_gradients), units=6 + 8),
     **{f"export {name}": Operation(_exporting(name), units=6) for name in EXPORTERS},
-    **{f"import {name}": Operation(_importing(name), units=3 + 5 * 9) for name in IMPORTERS},
+    **{f"import {name}": Operation(_importing(name), units=3 + 9) for name in IMPORTERS},
     "patches": Operation(_extract, units=4),
     "training of a slide model": Operation(_train, units=2 * 4),
     "evaluation of a cohort": Operation(_evaluate_cohort, units=4, resumes=("j", "j/plan.json")),

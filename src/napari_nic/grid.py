@@ -38,12 +38,18 @@ class PatchGrid:
         (y, x) level-0 pixels per pixel of `level`.
     pixel_size : PixelSize
         Size of a level-0 pixel.
+    origin_px : (int, int)
+        (y, x) of the corner of patch (0, 0) in pixels of that level. A grid that we plan starts at the
+        slide's corner; one that another program cut may start anywhere, also a little outside.
 
     Notes
     -----
-    Patch (r, c) covers level pixels [r * stride_px, r * stride_px + patch_px) x the same in columns; where
-    it passes the slide's edge it is filled with the slide's background. With P = S = 128 at 0.5 um/px this
-    is the grid of Tellez et al. 2019, section 3.
+    Patch (r, c) covers level pixels [y0 + r * stride_px, y0 + r * stride_px + patch_px) x the same in
+    columns; where it passes the slide's edge it is filled with the slide's background. With P = S = 128 at
+    0.5 um/px this is the grid of Tellez et al. 2019, section 3.
+
+    The pixels of another program's grid need not be those of a level: it may count in pixels of a resolution
+    that the slide does not hold. Then `level` is 0, and `downsample` alone says what they measure.
     """
 
     rows: int
@@ -54,6 +60,7 @@ class PatchGrid:
     patch_size: int
     downsample: tuple[float, float]
     pixel_size: PixelSize
+    origin_px: tuple[int, int] = (0, 0)
 
     @classmethod
     def plan(
@@ -147,27 +154,29 @@ class PatchGrid:
         inset = (self.patch_px - self.stride_px) / 2
         return Placement(
             origin_um=(
-                inset * self.downsample[0] * self.pixel_size.y,
-                inset * self.downsample[1] * self.pixel_size.x,
+                (self.origin_px[0] + inset) * self.downsample[0] * self.pixel_size.y,
+                (self.origin_px[1] + inset) * self.downsample[1] * self.pixel_size.x,
             ),
             step_um=self.stride_um,
         )
 
     def patch_region(self, row: int, col: int) -> RegionPx:
         """Pixels of :attr:`level` that patch (row, col) covers; may pass the level's edge."""
-        return RegionPx(row * self.stride_px, col * self.stride_px, self.patch_px, self.patch_px)
+        return RegionPx(*self._corner(row, col), self.patch_px, self.patch_px)
 
     def patch_corner_px(self, row: int, col: int) -> tuple[float, float]:
         """(y, x) of the top left corner of patch (row, col) in level-0 pixels."""
-        return row * self.stride_px * self.downsample[0], col * self.stride_px * self.downsample[1]
+        y, x = self._corner(row, col)
+        return y * self.downsample[0], x * self.downsample[1]
 
     def cells_region(self, rows: slice, cols: slice) -> RegionPx:
         """Pixels of :attr:`level` that the patches of a block of cells cover together."""
+        y, x = self._corner(rows.start, cols.start)
         if rows.stop <= rows.start or cols.stop <= cols.start:
-            return RegionPx(rows.start * self.stride_px, cols.start * self.stride_px, 0, 0)
+            return RegionPx(y, x, 0, 0)
         height = (rows.stop - rows.start - 1) * self.stride_px + self.patch_px
         width = (cols.stop - cols.start - 1) * self.stride_px + self.patch_px
-        return RegionPx(rows.start * self.stride_px, cols.start * self.stride_px, height, width)
+        return RegionPx(y, x, height, width)
 
     def cell_at(self, y_px: float, x_px: float) -> tuple[int, int] | None:
         """Cell whose square of the raster holds a level-0 point; None outside the grid."""
@@ -184,9 +193,15 @@ class PatchGrid:
         )
         return _clip(top, bottom, self.rows), _clip(left, right, self.cols)
 
+    def _corner(self, row: int, col: int) -> tuple[int, int]:
+        return self.origin_px[0] + row * self.stride_px, self.origin_px[1] + col * self.stride_px
+
     def to_dict(self) -> dict[str, Any]:
         """JSON form; read back by :meth:`from_dict`."""
-        return asdict(self) | {"downsample": list(self.downsample)}
+        entries = asdict(self) | {"downsample": list(self.downsample), "origin_px": list(self.origin_px)}
+        if self.origin_px == (0, 0):
+            del entries["origin_px"]  # so that earlier versions read the grids that they know
+        return entries
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> PatchGrid:
@@ -194,6 +209,8 @@ class PatchGrid:
         fields = dict(data)
         fields["downsample"] = tuple(fields["downsample"])
         fields["pixel_size"] = PixelSize(**fields["pixel_size"])
+        y, x = fields.get("origin_px", (0, 0))
+        fields["origin_px"] = (int(y), int(x))
         return cls(**fields)
 
 

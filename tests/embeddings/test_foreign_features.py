@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from napari_nic.embeddings import CompressedSlide, ImportHints, export_store, import_store
+from napari_nic.embeddings.interchange import CodeTable
 from napari_nic.errors import StoreError
 from napari_nic.geometry import PixelSize
 from napari_nic.telling import telling
@@ -59,7 +60,7 @@ def test_features_of_clam_without_any_attribute(tmp_path):
     with pytest.raises(StoreError, match=r"(?s)pixel size.*--mpp"):
         import_store(file, tmp_path / "d.nic.zarr")
     one = write_h5(tmp_path / "one.h5", np.zeros((1, 2), int))
-    with pytest.raises(StoreError, match=r"(?s)side of its patches.*patch_size"):
+    with pytest.raises(StoreError, match=r"(?s)how far they lie apart.*side of the patches.*--coords"):
         import_store(one, tmp_path / "e.nic.zarr", hints=HINTS)
 
 
@@ -67,18 +68,28 @@ def test_side_of_clams_patches_is_their_commonest_distance_and_is_told(tmp_path)
     """Two pieces of tissue whose grids differ by half a patch: no patch is 128 px wide."""
     two_pieces = np.concatenate([places(3, 3, 256), places(3, 3, 256) + np.array([1024, 128])])
     file = write_h5(tmp_path / "c.h5", two_pieces)
-    with pytest.raises(StoreError, match=r"(?s)multiples of 256 x 256.*9 of 18.*each piece of tissue"):
-        import_store(file, tmp_path / "c.nic.zarr", hints=HINTS)
     told: list[Any] = []
     with telling(told.append):
-        import_store(write_h5(tmp_path / "d.h5", places(3, 3, 256)), tmp_path / "d.nic.zarr", hints=HINTS)
-    assert [(event.name, "256 px" in event.texts[0]) for event in told] == [("d.h5", True)]
+        store = import_store(file, tmp_path / "c.nic.zarr", hints=HINTS)
+    assert store.grid.stride_px == 256
+    assert store.encoded().sum() == 18
+    assert [(event.name, "256 px" in event.texts[0]) for event in told] == [("c.h5", True)]
+    assert "9 of 18 patches lie off the grid, by up to 0.50" in told[0].texts[1]
+    assert store.header.origin["placed"] == {"phases": 2, "largest_shift_px": 128.0, "left_out": 0}
 
 
-def test_a_file_without_patches_or_of_no_hdf5_says_so(tmp_path):
+def test_a_slide_without_patches_is_an_empty_store(tmp_path):
     none = write_h5(tmp_path / "none.h5", np.zeros((0, 2), int), np.zeros((0, 8), np.float32), **trident())
-    with pytest.raises(StoreError, match="holds no patches"):
-        import_store(none, tmp_path / "a.nic.zarr", hints=HINTS)
+    told: list[Any] = []
+    with telling(told.append):
+        store = import_store(none, tmp_path / "a.nic.zarr", hints=HINTS)
+    assert store.is_complete
+    assert store.encoded().sum() == 0
+    assert store.grid.shape == (15_000 // 512, 20_000 // 512)
+    assert "no patches" in told[0].texts[0]
+
+
+def test_a_file_of_no_hdf5_says_so(tmp_path):
     whole = write_h5(tmp_path / "whole.h5", places(9, 9, 256), **trident()).read_bytes()
     for content, said in ((whole[: len(whole) // 2], "cut off"), (b"", "empty file"), (b"hello", "hello")):
         (tmp_path / "cut.h5").write_bytes(content)
@@ -86,17 +97,19 @@ def test_a_file_without_patches_or_of_no_hdf5_says_so(tmp_path):
             import_store(tmp_path / "cut.h5", tmp_path / "b.nic.zarr", hints=HINTS)
 
 
-def test_stamps_true_distances_are_named_as_the_reason(tmp_path):
+def test_stamps_true_distances_are_found_by_the_slides_pixel_size(tmp_path):
     mpp, side = 0.2431, 1054  # 256 um are 1053.06 px: STAMP cuts 1054
     file = tmp_path / "s.h5"
     with h5py.File(file, "w") as h5:
-        h5["feats"] = np.ones((30, 8), np.float16)
+        h5["feats"] = np.arange(30, dtype=np.float16)[:, None].repeat(8, 1)
         h5["coords"] = (places(5, 6, side) * mpp).astype(np.float32)
         h5.attrs.update({"unit": "um", "tile_size_um": 256.0, "tile_size_px": 224, "extractor": "uni"})
-    with pytest.raises(StoreError, match=r"(?s)one regular grid.*STAMP rounds the side"):
-        import_store(
-            file, tmp_path / "s.nic.zarr", hints=ImportHints(pixel_size=PixelSize(mpp, mpp, "given"))
-        )
+    hints = ImportHints(pixel_size=PixelSize(mpp, mpp, "given"))
+    store = import_store(file, tmp_path / "s.nic.zarr", hints=hints)
+    assert store.grid.stride_px == side
+    assert (store.read()[..., 0] == np.arange(30).reshape(5, 6)).all()
+    with pytest.raises(StoreError, match=r"(?s)pixel size.*micrometres.*--slides"):
+        import_store(file, tmp_path / "t.nic.zarr")
 
 
 @pytest.mark.parametrize("factor", [1, 2])
@@ -104,11 +117,13 @@ def test_trident_at_20x_and_40x_is_one_encoder_and_one_grid(tmp_path, factor):
     cells = [(c, r) for c in range(3, 9) for r in range(16, 20)]
     features = np.array([(c, r, factor, 0) for c, r in cells], np.float32)
     file = write_h5(tmp_path / "t.h5", np.array(cells) * 256 * factor, features, **trident(factor=factor))
-    store = import_store(file, tmp_path / "t.nic.zarr")
+    hints = ImportHints(pixel_size=PixelSize(0.5 / factor, 0.5 / factor, "given"))
+    store = import_store(file, tmp_path / "t.nic.zarr", hints=hints)
     codes = store.read()
     for c, r in cells:
         assert tuple(codes[r, c, :2]) == (c, r)
     assert store.grid.mpp == 0.5
+    assert store.header.encoder["mpp"] == 0.5
     assert store.header.encoder["patch_size"] == 256
 
 
@@ -119,15 +134,20 @@ def test_overlap_of_trident_is_placed_or_named(tmp_path):
 
     half = overlapping(512, 256)
     store = import_store(
-        write_h5(tmp_path / "half.h5", half, **trident(512, overlap=256)), tmp_path / "half.nic.zarr"
+        write_h5(tmp_path / "half.h5", half, **trident(512, overlap=256)),
+        tmp_path / "half.nic.zarr",
+        hints=HINTS,
     )
     step = store.grid.stride_px
     codes = store.read()[..., 0]
     assert [codes[y // step, x // step] for x, y in half.tolist()] == list(range(35))
-    quarter = write_h5(tmp_path / "quarter.h5", overlapping(256, 64), **trident(256, overlap=64))
-    with pytest.raises(StoreError, match=r"(?s)one regular grid.*TRIDENT.*128 level-0 pixels off"):
-        import_store(quarter, tmp_path / "quarter.nic.zarr")
-    assert not (tmp_path / "quarter.nic.zarr").exists()
+    quarter = overlapping(256, 64)
+    file = write_h5(tmp_path / "quarter.h5", quarter, **trident(256, overlap=64))
+    store = import_store(file, tmp_path / "quarter.nic.zarr", hints=HINTS)
+    assert store.grid.stride_px == 384
+    assert store.grid.origin_px == (128, 128)  # behind the first patch, which is 512 px from the next
+    table = CodeTable.of(store)
+    assert {tuple(corner) for corner in table.coords_xy.tolist()} == {tuple(at) for at in quarter.tolist()}
 
 
 def _text_instead_of_numbers(path: Path) -> None:
@@ -293,7 +313,7 @@ def test_an_import_that_fails_harms_no_older_store(full_store, tmp_path):
     file = tmp_path / "x.h5"
     _codes_not_finite(file)
     with pytest.raises(StoreError, match="float16"):
-        import_store(file, full_store.path, overwrite=True)
+        import_store(file, full_store.path, overwrite=True, hints=HINTS)
     assert (CompressedSlide.open(full_store.path).read() == before).all()
 
 
@@ -307,8 +327,8 @@ def test_coordinates_beyond_the_size_that_is_stated_are_of_another_frame(tmp_pat
             features["coords"] = factor * np.array([(0, 0), (512, 0), (0, 512), (512, 512)])
             features["coords"].attrs.update(stated)
         if fits:
-            import_store(file, tmp_path / "a.nic.zarr").close()
+            import_store(file, tmp_path / "a.nic.zarr", hints=HINTS).close()
             continue
         with pytest.raises(StoreError, match="outside of the slide"):
-            import_store(file, tmp_path / "b.nic.zarr")
+            import_store(file, tmp_path / "b.nic.zarr", hints=HINTS)
     assert not (tmp_path / "b.nic.zarr").exists()

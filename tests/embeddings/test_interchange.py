@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -267,6 +268,9 @@ def _write_trident(path, cells, *, step=192, patch=256, offset=(0, 0), **attribu
     return features
 
 
+AT_40X = ImportHints(pixel_size=PixelSize(0.25, 0.25, "given"))
+
+
 @pytest.fixture
 def cells():
     return np.array([[2, 3], [2, 4], [7, 0], [19, 22]])
@@ -274,10 +278,12 @@ def cells():
 
 def test_trident_file_of_others_is_laid_on_a_grid(tmp_path, cells):
     features = _write_trident(tmp_path / "case-1.h5", cells)
-    store = import_store(tmp_path / "case-1.h5", tmp_path / "a.nic.zarr")
+    with pytest.raises(StoreError, match=r"(?s)pixel size of the slide is needed.*--slides"):
+        import_store(tmp_path / "case-1.h5", tmp_path / "a.nic.zarr")
+    store = import_store(tmp_path / "case-1.h5", tmp_path / "a.nic.zarr", hints=AT_40X)
     grid, header = store.grid, store.header
     assert (grid.patch_px, grid.stride_px, grid.patch_size) == (512, 384, 256)
-    assert grid.pixel_size == PixelSize(0.25, 0.25, "magnification 40x")
+    assert grid.pixel_size == AT_40X.pixel_size
     assert grid.shape == (8000 // 384, 9000 // 384)
     assert (header.slide_name, header.slide_shape) == ("case-1", (8000, 9000))
     assert (header.encoder_name, header.code_size) == ("conch_v1", 7)
@@ -299,25 +305,38 @@ def test_hints_say_what_the_file_does_not(tmp_path, cells):
     store.check_slide(Slide())
     assert store.grid.pixel_size == Slide.pixel_size
     assert store.header.encoder == encoder
-    wrong = ImportHints(encoder=encoder | {"code_size": 8})
+    wrong = replace(hints, encoder=encoder | {"code_size": 8})
     with pytest.raises(StoreError, match=r"(?s)code size 8.*7"):
         import_store(tmp_path / "a.h5", tmp_path / "b.nic.zarr", hints=wrong)
 
 
-def test_patches_off_a_regular_grid_are_refused(tmp_path, cells):
+def test_the_grid_starts_where_the_patches_do(tmp_path, cells):
     _write_trident(tmp_path / "a.h5", cells, offset=(100, 0))
-    with pytest.raises(StoreError, match=r"(?s)regular grid.*384 x 384.*4 of 4"):
-        import_store(tmp_path / "a.h5", tmp_path / "a.nic.zarr")
-    _write_trident(tmp_path / "b.h5", np.vstack([cells, cells[:1]]))
-    with pytest.raises(StoreError, match="share a place"):
-        import_store(tmp_path / "b.h5", tmp_path / "b.nic.zarr")
-    _write_trident(tmp_path / "c.h5", cells - [3, 0])
+    store = import_store(tmp_path / "a.h5", tmp_path / "a.nic.zarr", hints=AT_40X)
+    assert store.grid.origin_px == (0, 100)
+    np.testing.assert_array_equal(np.argwhere(store.coverage), cells)
+    assert store.grid.patch_corner_px(2, 3) == (2 * 384, 100 + 3 * 384)
+    assert store.grid.placement.origin_um == ((512 - 384) / 2 * 0.25, (100 + (512 - 384) / 2) * 0.25)
+
+
+def test_patches_that_form_no_grid_are_refused(tmp_path, cells):
+    features = _write_trident(tmp_path / "b.h5", np.vstack([cells, cells[:1]]))
+    with pytest.raises(StoreError, match=r"(?s)share a place.*rows 0 and 4 at"):
+        import_store(tmp_path / "b.h5", tmp_path / "b.nic.zarr", hints=AT_40X)
+    with h5py.File(tmp_path / "b.h5", "r+") as h5:
+        h5["features"][4] = features[0]
+    assert import_store(tmp_path / "b.h5", tmp_path / "same.nic.zarr", hints=AT_40X).encoded().sum() == 4
+    anywhere = np.unique(np.random.default_rng(1).integers(0, 2000, (80, 2)), axis=0)
+    with h5py.File(tmp_path / "r.h5", "w") as h5:
+        h5["features"] = np.random.default_rng(0).normal(0, 1, (len(anywhere), 4))
+        h5["coords"] = anywhere
+        h5["coords"].attrs.update({"patch_size": 256, "patch_size_level0": 256})
+    with pytest.raises(StoreError, match="form no grid"):
+        import_store(tmp_path / "r.h5", tmp_path / "r.nic.zarr", hints=replace(AT_40X, slide_shape=None))
+    _write_trident(tmp_path / "c.h5", cells - [4, 0])
     with pytest.raises(StoreError, match="outside"):
-        import_store(tmp_path / "c.h5", tmp_path / "c.nic.zarr")
-    _write_trident(tmp_path / "d.h5", cells, level0_magnification=0)
-    with pytest.raises(StoreError, match="magnification"):
-        import_store(tmp_path / "d.h5", tmp_path / "d.nic.zarr")
-    assert not list(tmp_path.glob("*.zarr"))
+        import_store(tmp_path / "c.h5", tmp_path / "c.nic.zarr", hints=AT_40X)
+    assert [path.name for path in tmp_path.glob("*.zarr")] == ["same.nic.zarr"]
 
 
 @pytest.mark.parametrize(
@@ -395,6 +414,7 @@ def test_stamp_file_of_others(full_store, tmp_path):
     file = export_store(full_store, tmp_path, "stamp")[0]
     with h5py.File(file, "r+") as h5:
         del h5.attrs["napari_nic"]
-    store = import_store(file, tmp_path / "a.nic.zarr")
+    hints = ImportHints(pixel_size=full_store.grid.pixel_size)
+    store = import_store(file, tmp_path / "a.nic.zarr", hints=hints)
     np.testing.assert_array_equal(np.argwhere(store.coverage), np.argwhere(full_store.coverage))
     assert store.grid.mpp == pytest.approx(0.5)

@@ -14,7 +14,7 @@ import numpy as np
 from napari_nic.cohorts.table import Cohort, CohortSlide
 from napari_nic.embeddings import CompressedSlide, StoreHeader, open_slide_of
 from napari_nic.embeddings.dihedral import N_DIHEDRAL, open_transformed
-from napari_nic.embeddings.interchange import ImportHints, import_store, origin_of
+from napari_nic.embeddings.interchange import ImportHints, import_store, is_import_of, origin_of
 from napari_nic.errors import NicError, StoreError, StoreMismatchError
 from napari_nic.geometry import PixelSize
 from napari_nic.identity import described, differing
@@ -270,4 +270,4 @@ def _is_import_of(made: Path, source: Path, hints: ImportHints, token: Cancellat
         store = CompressedSlide.open(made)
     except StoreError:
         return False  # damaged: it is made anew
-    return store.is_complete and store.header.origin == origin_of(source, hints, token=token)
+    return store.is_complete and is_import_of(store.header, origin_of(source, hints, token=token))

@@ -63,5 +63,5 @@ def _is_ours(path: Path) -> bool:
 
 
 _ARRAYS = {"embeddings", "coverage", "done"}
-_PARTS = _ARRAYS | {"zarr.json", "failed", "preview", "turns", ".lock", LEASE_FILE}
+_PARTS = _ARRAYS | {"zarr.json", "failed", "offsets", "preview", "turns", ".lock", LEASE_FILE}
 _OF_SYSTEMS = {".DS_Store", "Thumbs.db", "desktop.ini"}

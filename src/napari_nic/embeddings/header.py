@@ -90,9 +90,9 @@ class StoreHeader:
         """
         ours, theirs = self.identity(), other.identity()
         return [
-            f"{name}: {_short(ours[name])} -> {_short(theirs[name])}"
-            for name in ours
-            if ours[name] != theirs[name]
+            f"{name}: {_short(ours.get(name))} -> {_short(theirs.get(name))}"
+            for name in dict.fromkeys((*ours, *theirs))
+            if ours.get(name) != theirs.get(name)
         ]
 
     def identity(self) -> dict[str, Any]:

@@ -8,6 +8,8 @@
       coverage/                  (rows, cols) bool, cells that are wanted (tissue)
       done/                      (block_rows, block_cols) bool, blocks whose codes are on disk
       failed/                    (rows, cols) bool, cells whose pixels could not be read; absent where none
+      offsets/                   (rows, cols, 2) float32, (y, x) level-0 pixels from the corner of a cell to
+                                 that of its patch; only where another program cut patches off the grid
       preview/0..n               (c, y, x) uint8, PCA-RGB picture
 
 One shard file of `embeddings` holds ``SHARD`` x ``SHARD`` cells in inner chunks of ``BLOCK`` x ``BLOCK``, so
@@ -43,6 +45,8 @@ SHARD = 64
 """Side of a shard in cells: one file."""
 
 BLOCKS_PER_SHARD = SHARD // BLOCK
+
+_OFFSET_CHUNK = (256, 256)
 
 SCHEMA_VERSION = 1
 """Raised when a store of this version cannot be read by the previous one."""
@@ -146,6 +150,55 @@ def _create_flags(group: zarr.Group, name: str, values: np.ndarray) -> None:
     array[:] = values
 
 
+def add_offsets(root: Path, shape: tuple[int, int], cells: np.ndarray, offsets: np.ndarray) -> None:
+    """Write where patches lie exactly, into the folder of a new store.
+
+    Parameters
+    ----------
+    root : Path
+    shape : (int, int)
+        (rows, cols) of the grid.
+    cells : ndarray of int, (N, 2)
+    offsets : ndarray of float, (N, 2)
+        (y, x), level-0 pixels.
+    """
+    array = open_group(root, writable=True).create_array(
+        "offsets",
+        shape=(*shape, 2),
+        dtype="float32",
+        chunks=(*_OFFSET_CHUNK, 2),
+        compressors=CODEC,
+        fill_value=0,
+        dimension_names=("y", "x", "axis"),
+    )
+    chunks = cells // _OFFSET_CHUNK[0]
+    for row, col in np.unique(chunks, axis=0):
+        here = (chunks == (row, col)).all(axis=1)
+        first = np.array((row, col)) * _OFFSET_CHUNK
+        part = np.zeros((*np.minimum(_OFFSET_CHUNK, shape - first), 2), np.float32)
+        part[tuple((cells[here] - first).T)] = offsets[here]
+        array[first[0] : first[0] + part.shape[0], first[1] : first[1] + part.shape[1]] = part
+
+
+def read_offsets(group: zarr.Group, shape: tuple[int, int], cells: np.ndarray, path: Path) -> np.ndarray:
+    """Read where the patches of cells (N, 2) lie exactly, (N, 2) float64; zeros where all are on the grid."""
+    if not len(cells) or not (path / "offsets").exists():
+        return np.zeros((len(cells), 2))
+    array = get_array(group, "offsets", (*shape, 2), path)
+    found = np.zeros((len(cells), 2))
+    bands = cells[:, 0] // _OFFSET_CHUNK[0]
+    try:
+        for band in np.unique(bands):
+            here, first = bands == band, int(band) * _OFFSET_CHUNK[0]
+            rows = np.asarray(array[first : first + _OFFSET_CHUNK[0]])
+            found[here] = rows[cells[here, 0] - first, cells[here, 1]]
+    except (ValueError, RuntimeError, OSError, ExceptionGroup) as error:
+        raise damaged(path, f"array 'offsets': {error}") from error
+    if not np.isfinite(found).all():
+        raise damaged(path, "array 'offsets' holds no numbers")
+    return found
+
+
 def read_description(group: zarr.Group, path: Path) -> Description:
     """Read our entry among the root attributes.
 
@@ -180,7 +233,9 @@ def read_description(group: zarr.Group, path: Path) -> Description:
 
 def remove_half_files(path: Path) -> None:
     """Remove what zarr had not renamed yet when a run was killed; for the one run that writes the store."""
-    for folder in (path / name for name in ("embeddings", "coverage", "done", "failed", "preview")):
+    for folder in (
+        path / name for name in ("embeddings", "coverage", "done", "failed", "offsets", "preview")
+    ):
         for file in folder.rglob("*.partial"):
             if _HALF_FILE.search(file.name):
                 file.unlink(missing_ok=True)
@@ -242,6 +297,8 @@ def _layout_of(name: str, shape: tuple[int, ...]) -> tuple[str, tuple[int, ...],
     """Type, chunks, shards and fill value of one of our arrays, as it was created."""
     if name == "embeddings":
         return "float16", (BLOCK, BLOCK, shape[2]), (SHARD, SHARD, shape[2]), 0
+    if name == "offsets":
+        return "float32", (*_OFFSET_CHUNK, 2), None, 0
     return "bool", shape, None, 0
 
 

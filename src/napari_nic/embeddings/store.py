@@ -285,6 +285,21 @@ class CompressedSlide:
         codes[~encoded[rows, cols]] = 0
         return codes
 
+    def offsets(self, cells: np.ndarray) -> np.ndarray:
+        """Read how far patches lie from the corners of their cells.
+
+        Parameters
+        ----------
+        cells : ndarray of int, (N, 2)
+            (row, col).
+
+        Returns
+        -------
+        ndarray of float64, (N, 2)
+            (y, x) in level-0 pixels; 0 for slides that were compressed here, and for others' grids.
+        """
+        return layout.read_offsets(self._group, self.grid.shape, cells, self.path)
+
     # -- writing -----------------------------------------------------------------------------------------
 
     def write_block(

@@ -94,7 +94,8 @@ class TissueMask:
         """Return first and last edge of the patches along an axis, in elements of the mask."""
         um_per_px = grid.downsample[axis] * (grid.pixel_size.y, grid.pixel_size.x)[axis]
         origin, step = self.placement.origin_um[axis], self.placement.step_um[axis]
-        first = np.arange(grid.shape[axis], dtype=np.float64) * (grid.stride_px * um_per_px) - origin
+        corners_px = grid.origin_px[axis] + np.arange(grid.shape[axis], dtype=np.float64) * grid.stride_px
+        first = corners_px * um_per_px - origin
         return first / step, (first + grid.patch_px * um_per_px) / step
 
     def cells(self, grid: PatchGrid, *, min_fraction: float = 0.25) -> BoolArray:

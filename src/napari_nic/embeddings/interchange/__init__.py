@@ -8,7 +8,9 @@ from napari_nic.embeddings.interchange.registry import (
     export_store,
     export_target,
     import_store,
+    is_import_of,
     origin_of,
+    recognised_format,
 )
 from napari_nic.embeddings.interchange.table import CodeTable, ForeignCodes, ImportHints, named_header
 
@@ -23,6 +25,8 @@ __all__ = [
     "export_store",
     "export_target",
     "import_store",
+    "is_import_of",
     "named_header",
     "origin_of",
+    "recognised_format",
 ]

@@ -1,9 +1,9 @@
-"""A table of codes back to a grid: checked, and written as a store."""
+"""Rows of codes back to a grid: checked, placed, and written as a store."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,58 +15,196 @@ from napari_nic.disk import replacing_folder
 from napari_nic.embeddings import layout
 from napari_nic.embeddings.creating import check_replaceable
 from napari_nic.embeddings.header import MOST_CELLS, StoreHeader
-from napari_nic.embeddings.interchange.table import ForeignCodes, ImportHints, slabs
-from napari_nic.embeddings.layout import BLOCK
-from napari_nic.embeddings.shards import block_cells
+from napari_nic.embeddings.interchange.distinct import distinct_rows
+from napari_nic.embeddings.interchange.placing import MOST_LOST, ON_GRID, Laid, cells_at, nearest_of_each_cell
+from napari_nic.embeddings.interchange.planning import plan_grid
+from napari_nic.embeddings.interchange.table import ForeignCodes, ImportHints, needs_slide
+from napari_nic.embeddings.interchange.writing import write_shards
 from napari_nic.embeddings.store import CompressedSlide
-from napari_nic.errors import StoreError
+from napari_nic.errors import StoreError, StoreMismatchError
 from napari_nic.grid import PatchGrid
-from napari_nic.jobs import CancellationToken, checked
+from napari_nic.jobs import CancellationToken
 from napari_nic.names import FEATURE_SUFFIXES, without_suffix
+from napari_nic.telling import Notices, tell
 from napari_nic.wording import counted
 
-ROUNDING_PX = 0.5 + 1e-6
-"""Coordinates are whole level-0 pixels, so they may lie off the grid by their rounding."""
+_FARTHEST = 1e8
+_SAME_MPP = 0.02
+"""Two statements of one slide's um/px may differ by so much: writers round."""
 
-_FARTHEST_PX, _FINEST_PX = 1e8, 0.5
 
-_OFF_GRID = (
-    "the grid starts elsewhere than at the slide's corner, or its patches lie at another distance than the "
-    "file states: cut them anew on one grid"
-)
+@dataclass(frozen=True)
+class Building:
+    """How a store is made of what was found.
+
+    Attributes
+    ----------
+    origin : mapping
+        What the header says of the source, see :class:`~napari_nic.embeddings.StoreHeader`.
+    check_unchanged : callable
+        Raises if a source changed since it was opened; asked before the store gets its name.
+    overwrite : bool
+        Replace an older store.
+    token : CancellationToken
+        Asked at each slab of rows that is read and each shard that is written.
+    """
+
+    origin: Mapping[str, Any]
+    check_unchanged: Callable[[], None]
+    overwrite: bool
+    token: CancellationToken
 
 
 def build_store(
-    found: ForeignCodes,
-    source: Path,
-    target: Path,
-    hints: ImportHints,
-    *,
-    origin: Mapping[str, Any],
-    overwrite: bool,
-    token: CancellationToken,
+    found: ForeignCodes, source: Path, target: Path, hints: ImportHints, how: Building
 ) -> CompressedSlide:
     """Lay imported codes on a grid and write them as a store, whole or not at all.
-
-    Parameters
-    ----------
-    found : ForeignCodes
-    source, target : Path
-    hints : ImportHints
-    origin : mapping
-        What the header says of the source, see :class:`~napari_nic.embeddings.StoreHeader`.
-    overwrite : bool
-    token : CancellationToken
-        Asked at each slab of rows that is checked and each block that is written.
 
     Raises
     ------
     CancelledError
     StoreError
-        If the patches form no regular grid that starts at the slide's corner, or two share a cell.
+        If what is found cannot be codes of a slide's patches, or two of them contradict each other.
+    StoreMismatchError
+        If they are of another slide than the hints say.
     """
-    _check_table(found, source, token)
-    header = replace(found.header or _make_header(found, source, hints), origin=dict(origin))
+    _check_table(found, source)
+    _check_slide(found, hints, source)
+    rows = distinct_rows(found.features, found.corners, source, how.token)
+    found = replace(found, corners=found.corners[rows])
+    placed = _place(found, source, hints, how.token)
+    header = _header_of(found, placed, source, hints, how.origin)
+    _check_size(header, found, source)
+    side_px = header.grid.patch_px * max(header.grid.downsample)
+    _check_on_slide(found, header.slide_shape, side_px, source)
+    check_replaceable(target, overwrite=how.overwrite)
+    with replacing_folder(target) as temporary:
+        _write(temporary, header, placed.laid)
+        kept = placed.laid.kept
+        write_shards(temporary, found.features, rows[kept], placed.laid.cells[kept], source, how.token)
+        how.check_unchanged()
+    if notes := (*found.notes, *placed.notes):
+        tell(Notices(source.name, notes))
+    return CompressedSlide.open(target, mode="r+")
+
+
+def _write(root: Path, header: StoreHeader, laid: Laid) -> None:
+    """Write all of a complete store but its codes."""
+    grid, cells = header.grid, laid.cells[laid.kept]
+    coverage = np.zeros(grid.shape, bool)
+    coverage[tuple(cells.T)] = True
+    layout.create_arrays(root, header, coverage, np.ones(layout.block_shape(*grid.shape), bool))
+    if laid.off_grid:
+        layout.add_offsets(root, grid.shape, cells, laid.shift[laid.kept] * grid.downsample)
+
+
+@dataclass(frozen=True, eq=False)
+class _Placed:
+    """A grid, the patches on it, and what is to be said of it."""
+
+    grid: PatchGrid
+    laid: Laid
+    notes: tuple[str, ...] = ()
+
+
+def _place(found: ForeignCodes, source: Path, hints: ImportHints, token: CancellationToken) -> _Placed:
+    if found.header is not None:
+        return _on_our_grid(found, found.header.grid, source)
+    pixel = hints.pixel_size or found.pixel_size
+    if pixel is None:
+        raise needs_slide(source, "the file does not state the um/px of its slide")
+    grid, laid, notes = plan_grid(found, source, pixel, hints.slide_shape or found.slide_shape, token)
+    if laid.off_grid:
+        notes = (*notes, _told(laid, grid))
+    if laid.lost > MOST_LOST * len(laid.kept):
+        raise StoreError(
+            "the patches form no grid: too many would share a cell",
+            path=source,
+            expected=f"patches every {grid.stride_px} px, in one or several pieces",
+            found=f"{laid.lost:,} of {len(laid.kept):,} patches nearer than that to another",
+            hint="cut them anew on a grid",
+        )
+    return _Placed(grid, laid, notes)
+
+
+def _told(laid: Laid, grid: PatchGrid) -> str:
+    largest = laid.largest_shift / grid.stride_px
+    text = (
+        f"{laid.off_grid:,} of {counted(len(laid.kept), 'patch', 'patches')} lie off the grid, by up to "
+        f"{largest:.2f} of a patch's distance; each is shown in the nearest cell, and keeps its place for "
+        "exports"
+    )
+    if not laid.lost:
+        return text
+    return f"{text}; {counted(laid.lost, 'patch', 'patches')} left out where another lies nearer to the cell"
+
+
+def _on_our_grid(found: ForeignCodes, grid: PatchGrid, source: Path) -> _Placed:
+    """Lay patches on the grid of a file that we wrote: they are where it says, or kept what was off it."""
+    corners = found.corners * found.unit_px / np.array(grid.downsample)
+    cells, shift = cells_at(corners, grid.origin_px, grid.stride_px)
+    kept = nearest_of_each_cell(cells, shift)
+    if len(cells) and ((cells < 0).any() or (cells >= grid.shape).any()):
+        raise StoreError("patches lie outside of the slide", path=source, expected=f"{grid.shape} cells")
+    if not kept.all():
+        raise StoreError("two patches share a place", path=source)
+    laid = Laid(grid.origin_px, cells, kept, shift, 1)
+    if laid.off_grid and not (found.header and found.header.origin):
+        raise StoreError(
+            "the patches do not lie on the grid that the file describes",
+            path=source,
+            expected=f"patches every {grid.stride_px * grid.downsample[0]:g} level-0 pixels",
+            found=f"{laid.off_grid} of {len(cells)} patches elsewhere",
+            hint="export the slide again; the file was changed since",
+        )
+    return _Placed(grid, laid)
+
+
+def _check_table(found: ForeignCodes, source: Path) -> None:
+    if len(found.features.shape) != 2:
+        raise StoreError("the features are no table", path=source, found=f"shape {found.features.shape}")
+    if found.features.shape[1] < 1:
+        raise StoreError("features without a number", path=source, found=f"shape {found.features.shape}")
+    if found.features.shape[0] != len(found.corners):
+        raise StoreError(
+            "features and coordinates do not fit together",
+            path=source,
+            found=f"{counted(found.features.shape[0], 'feature')}, "
+            f"{counted(len(found.corners), 'coordinate')}",
+            hint="the writer was interrupted, or the two files are of two runs: make them again",
+        )
+    if not np.isfinite(found.corners).all() or np.abs(found.corners).max(initial=0) > _FARTHEST:
+        raise StoreError(
+            "coordinates that no slide has", path=source, found=f"{np.abs(found.corners).max():g} px"
+        )
+
+
+def _check_slide(found: ForeignCodes, hints: ImportHints, source: Path) -> None:
+    """Refuse codes of another slide than the one that they are to be laid over."""
+    stated = found.header.slide_shape if found.header else found.slide_shape
+    if None not in (stated, hints.slide_shape) and stated != hints.slide_shape:
+        raise StoreMismatchError(
+            "the features are of another slide",
+            path=source,
+            expected=_size(hints.slide_shape, f"the size of {hints.slide_name}"),
+            found=_size(stated, "as the file states"),
+        )
+    pixel, ours = found.pixel_size, hints.pixel_size
+    if pixel and ours and abs(pixel.mean / ours.mean - 1) > _SAME_MPP:
+        raise StoreMismatchError(
+            "file and slide do not agree on the size of a pixel",
+            path=source,
+            expected=f"{ours.mean:g} um/px ({ours.source})",
+            found=f"{pixel.mean:g} um/px ({pixel.source})",
+            hint="import it with the slide that it was made from",
+        )
+
+
+def _size(shape: tuple[int, int] | None, what: str) -> str:
+    return f"{shape[1]:,} x {shape[0]:,} px, {what}" if shape else what
+
+
+def _check_size(header: StoreHeader, found: ForeignCodes, source: Path) -> None:
     if header.code_size != found.features.shape[1]:
         raise StoreError(
             "the codes are not those that the file describes",
@@ -74,139 +212,61 @@ def build_store(
             expected=f"code size {header.code_size}",
             found=f"{found.features.shape[1]}",
         )
-    cells = _cells_of(found, header.grid, source)
-    _check_on_slide(found, header.slide_shape, source)
-    coverage = np.zeros(header.grid.shape, bool)
-    coverage[tuple(cells.T)] = True
-    check_replaceable(target, overwrite=overwrite)
-    with replacing_folder(target) as temporary:
-        layout.create_arrays(temporary, header, coverage, ~layout.blocks_with_cells(coverage))
-        with CompressedSlide.open(temporary, mode="r+") as store:
-            _write_codes(store, found.features, cells, token)
-            store.finish()
-    return CompressedSlide.open(target, mode="r+")
-
-
-def _check_table(found: ForeignCodes, source: Path, token: CancellationToken) -> None:
-    if len(found.features) == 0 and len(found.corners_px) == 0:
-        raise StoreError("the file holds no patches: no tissue was found, or none was encoded", path=source)
-    if len(found.features) != len(found.corners_px):
+    if header.grid.rows * header.grid.cols > MOST_CELLS:
         raise StoreError(
-            "features and coordinates do not fit together",
+            "the patches lie too far apart for a grid",
             path=source,
-            found=f"{counted(len(found.features), 'feature')}, "
-            f"{counted(len(found.corners_px), 'coordinate')}",
-        )
-    finite = np.empty(len(found.features), bool)
-    for rows in checked(slabs(found.features), token):
-        with np.errstate(over="ignore"):
-            finite[rows] = np.isfinite(found.features[rows].astype(np.float16)).all(axis=1)
-    if not finite.all():
-        raise StoreError(
-            "the codes hold numbers that float16 cannot",
-            path=source,
-            expected=f"finite numbers within +-{np.finfo(np.float16).max:g}",
-            found=f"others in {counted(int((~finite).sum()), 'patch', 'patches')}",
-        )
-    if not np.isfinite(found.corners_px).all() or np.abs(found.corners_px).max() > _FARTHEST_PX:
-        raise StoreError("coordinates that no slide has", path=source, found=f"{found.corners_px.max():g} px")
-    if not (_FINEST_PX <= found.stride_px <= _FARTHEST_PX and _FINEST_PX <= found.patch_px <= _FARTHEST_PX):
-        raise StoreError(
-            "patches of a size that cannot be",
-            path=source,
-            found=f"{found.patch_px:g} px at a distance of {found.stride_px:g} px",
+            found=f"{header.grid.rows:,} x {header.grid.cols:,} cells of {header.grid.stride_px} px",
         )
 
 
-def _write_codes(
-    store: CompressedSlide, features: np.ndarray, cells: np.ndarray, token: CancellationToken
-) -> None:
-    """Write block by block, so that no array of the whole grid is needed."""
-    block_cols = store.done.shape[1]
-    blocks = cells[:, 0] // BLOCK * block_cols + cells[:, 1] // BLOCK
-    order = np.argsort(blocks, kind="stable")
-    edges = np.flatnonzero(np.diff(blocks[order])) + 1
-    for chosen in checked(np.split(order, edges), token):
-        row, col = (int(n) for n in divmod(int(blocks[chosen[0]]), block_cols))
-        rows, cols = block_cells(row, col, store.grid.shape)
-        part = np.zeros((rows.stop - rows.start, cols.stop - cols.start, store.code_size), features.dtype)
-        inside = cells[chosen] - (rows.start, cols.start)
-        part[tuple(inside.T)] = features[chosen]
-        store.write_block(row, col, part)
-
-
-def _cells_of(found: ForeignCodes, grid: PatchGrid, source: Path) -> np.ndarray:
-    """Map corners to cells (N, 2) and make sure that they are where the grid has its patches."""
-    corners_px, step = found.corners_px, grid.stride_px * np.array(grid.downsample)
-    cells = np.rint(corners_px / step).astype(np.int64)
-    offset = np.abs(corners_px - cells * step)
-    if (offset > ROUNDING_PX).any():
-        raise StoreError(
-            "the patches do not lie on one regular grid",
-            path=source,
-            expected=f"corners at multiples of {step[1]:g} x {step[0]:g} level-0 pixels",
-            found=f"{int((offset > ROUNDING_PX).any(axis=1).sum())} of {len(cells)} patches elsewhere",
-            hint=found.off_grid or _OFF_GRID,
-        )
-    if (cells < 0).any() or (cells >= grid.shape).any():
-        raise StoreError("patches lie outside of the slide", path=source, expected=f"{grid.shape} cells")
-    if len(np.unique(cells, axis=0)) != len(cells):
-        raise StoreError("two patches share a place", path=source)
-    return cells
-
-
-def _check_on_slide(found: ForeignCodes, shape: tuple[int, int], source: Path) -> None:
-    """Refuse coordinates that are not of the slide whose size the file states: of another frame, say."""
-    outside = int((found.corners_px >= np.array(shape)).any(axis=1).sum())
+def _check_on_slide(found: ForeignCodes, shape: tuple[int, int], side_px: float, source: Path) -> None:
+    """Refuse coordinates that are not of the slide whose size is known: of another frame, say."""
+    corners = found.corners * found.unit_px
+    is_beyond = (corners > np.array(shape) - 1 + ON_GRID) | (corners <= -side_px)
+    outside = int(is_beyond.any(axis=1).sum())
     if outside:
         raise StoreError(
             "patches lie outside of the slide",
             path=source,
-            expected=f"corners within {shape[1]:,} x {shape[0]:,} px, the size that is stated",
-            found=f"{outside:,} of {len(found.corners_px):,} patches elsewhere",
+            expected=f"corners within {shape[1]:,} x {shape[0]:,} px, its size",
+            found=f"{outside:,} of {len(corners):,} patches elsewhere",
         )
 
 
-def _make_header(found: ForeignCodes, source: Path, hints: ImportHints) -> StoreHeader:
-    stride = max(1, round(found.stride_px))
+def _header_of(
+    found: ForeignCodes, placed: _Placed, source: Path, hints: ImportHints, origin: Mapping[str, Any]
+) -> StoreHeader:
+    laid, grid = placed.laid, placed.grid
+    made_from: dict[str, Any] = dict(origin)
+    if laid.off_grid:
+        made_from["placed"] = {
+            "phases": laid.phases,
+            "largest_shift_px": round(laid.largest_shift * grid.downsample[0], 3),
+            "left_out": laid.lost,
+        }
+    if found.header is not None:
+        return replace(found.header, origin=made_from)
+    step = grid.stride_px * np.array(grid.downsample)
     shape = hints.slide_shape or found.slide_shape
-    last = np.rint(found.corners_px.max(axis=0) / stride).astype(int) + 1
-    rows, cols = (int(n) for n in last)
-    if shape is not None:
-        rows, cols = max(rows, shape[0] // stride), max(cols, shape[1] // stride)
-    if rows * cols > MOST_CELLS:
-        raise StoreError(
-            "the patches lie too far apart for a grid",
-            path=source,
-            found=f"{rows:,} x {cols:,} cells of {stride} px",
-        )
-    grid = PatchGrid(
-        rows=rows,
-        cols=cols,
-        level=0,
-        patch_px=max(1, round(found.patch_px)),
-        stride_px=stride,
-        patch_size=found.patch_size,
-        downsample=(1.0, 1.0),
-        pixel_size=found.pixel_size,
-    )
     return StoreHeader(
         slide_name=hints.slide_name or found.slide_name or without_suffix(source.name, FEATURE_SUFFIXES),
         slide_fingerprint=hints.slide_fingerprint,
-        slide_shape=shape or (rows * stride, cols * stride),
+        slide_shape=shape or (round(grid.rows * step[0]), round(grid.cols * step[1])),
         reader="imported",
         color={"profile": None, "applied": False},
         grid=grid,
-        encoder=_encoder(found, grid, hints),
+        encoder=_encoder(found, hints),
         precision="unknown",
         batch_size=0,
         tissue={"method": f"imported from {source.name}"},
         software=f"napari-nic {napari_nic.__version__}",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
+        origin=made_from,
     )
 
 
-def _encoder(found: ForeignCodes, grid: PatchGrid, hints: ImportHints) -> dict[str, Any]:
+def _encoder(found: ForeignCodes, hints: ImportHints) -> dict[str, Any]:
     code_size = int(found.features.shape[1])
     if hints.encoder is not None:
         if hints.encoder["code_size"] != code_size:
@@ -221,7 +281,7 @@ def _encoder(found: ForeignCodes, grid: PatchGrid, hints: ImportHints) -> dict[s
         "architecture": "unknown",
         "code_size": code_size,
         "patch_size": found.patch_size,
-        "mpp": grid.mpp,
+        "mpp": found.mpp,
         "input_size": found.patch_size,
         "weights_sha256": None,
     }

@@ -20,7 +20,7 @@ def write(store: CompressedSlide, path: Path, token: CancellationToken) -> None:
     """Write the features of the encoded cells, float32, row by row."""
     import torch  # the only format that needs it
 
-    features = CodeTable.of(store, token).features.astype(np.float32)
+    features = CodeTable.of(store).features(token).astype(np.float32)
     token.checkpoint()
     # By way of memory: given a path, torch puts its (temporary) name into the file, and tells a full disk by
     # an error of its own.

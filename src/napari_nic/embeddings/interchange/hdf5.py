@@ -15,7 +15,13 @@ import numpy as np
 
 from napari_nic.disk import check_regular, replacing
 from napari_nic.embeddings.header import StoreHeader
-from napari_nic.embeddings.interchange.table import HEADER_ATTRIBUTE, header_from_text, slabs
+from napari_nic.embeddings.interchange.table import (
+    HEADER_ATTRIBUTE,
+    CodeTable,
+    Rows,
+    header_from_text,
+    slabs,
+)
 from napari_nic.errors import NicError, StoreError
 from napari_nic.hdf5_files import check_hdf5
 from napari_nic.jobs import CancellationToken, checked
@@ -194,11 +200,13 @@ def read_count(attributes: Any, name: str, path: Path) -> int:
 
 def write_table(
     path: Path,
-    table: Mapping[str, np.ndarray],
+    table: CodeTable,
+    features: str,
+    others: Mapping[str, np.ndarray],
     attributes: Mapping[str, Mapping[str, Any]],
     token: CancellationToken,
     *,
-    dtype: Any = None,
+    dtype: Any = np.float16,
 ) -> None:
     """Write a table of patches: features first, then what goes with them.
 
@@ -206,20 +214,23 @@ def write_table(
     ----------
     path : Path
         Appears when it is whole.
-    table : mapping of str to ndarray
-        Datasets by name. The first is converted to `dtype` and written slab by slab.
+    table : CodeTable
+        Its codes are converted to `dtype` and written slab by slab.
+    features : str
+        Name of their dataset.
+    others : mapping of str to ndarray
+        Further datasets by name.
     attributes : mapping of str to mapping
         By the dataset's name; of the file itself under ``"/"``.
     token : CancellationToken
         Asked before each slab.
     dtype : dtype, optional
     """
-    (features, rows), *others = table.items()
     with new_file(path) as file:
-        dataset = file.create_dataset(features, rows.shape, dtype or rows.dtype)
-        for part in checked(slabs(rows), token):
-            dataset[part] = rows[part]
-        for name, values in others:
+        dataset = file.create_dataset(features, table.shape, dtype)
+        for part, codes in table.slabs(token):
+            dataset[part] = codes
+        for name, values in others.items():
             file.create_dataset(name, data=values)
         for name, entries in attributes.items():
             file[name].attrs.update(entries)
@@ -249,9 +260,9 @@ class TableFile:
         """Our header, where the file is one of ours."""
         return header_from_text(self.file.attrs.get(HEADER_ATTRIBUTE), self.path)
 
-    def read_features(self, token: CancellationToken) -> np.ndarray:
-        """Read the features (N, C); see :func:`read_matrix`."""
-        return read_matrix(self.file, self.features, self.path, token)
+    def rows(self) -> Rows:
+        """Features (N, C), read slab by slab while the file is open; see :func:`checked_matrix`."""
+        return checked_matrix(self.file, self.features, self.path)
 
     def read_coords(self, token: CancellationToken) -> np.ndarray:
         """Read dataset `coords` (N, 2) of (x, y) and return float64 (y, x)."""
@@ -270,7 +281,17 @@ def open_table(path: Path, features: str = "features") -> Iterator[TableFile]:
 
 
 def read_matrix(file: h5py.File, name: str, path: Path, token: CancellationToken) -> np.ndarray:
-    """Read a dataset that must be a matrix of numbers, and lie in the file itself; slab by slab.
+    """Read a dataset that :func:`checked_matrix` accepts, slab by slab."""
+    rows = checked_matrix(file, name, path)
+    matrix = np.empty(rows.shape, rows.dtype)
+    chunks = getattr(rows, "chunks", None)
+    for part in checked(slabs(matrix, rows_at_once=chunks[0] if chunks else 1), token):
+        matrix[part] = rows[part]  # in steps of chunks: each is decompressed once
+    return matrix
+
+
+def checked_matrix(file: h5py.File, name: str, path: Path) -> Rows:
+    """Get a dataset that must be a matrix of numbers, and lie in the file itself.
 
     Raises
     ------
@@ -285,11 +306,10 @@ def read_matrix(file: h5py.File, name: str, path: Path, token: CancellationToken
         raise StoreError(f"{name!r} holds no numbers", path=path)
     if dataset.is_virtual or dataset.external:
         raise StoreError(f"dataset {name!r} lies in other files", path=path, hint="copy it into the file")
-    batch_of_one = dataset.ndim == 3 and dataset.shape[0] == 1  # as some programs write it
-    shape = dataset.shape[1:] if batch_of_one else dataset.shape
-    if len(shape) != 2:
+    rows = _BatchOfOne(dataset) if dataset.ndim == 3 and dataset.shape[0] == 1 else dataset
+    if len(rows.shape) != 2:
         raise StoreError(f"dataset {name!r} is no matrix", path=path, found=f"shape {dataset.shape}")
-    wanted, there = math.prod(shape) * dataset.dtype.itemsize, path.stat().st_size
+    wanted, there = math.prod(rows.shape) * dataset.dtype.itemsize, path.stat().st_size
     if wanted > max(ALWAYS_BYTES, MOST_RATIO * there):
         raise StoreError(
             f"dataset {name!r} cannot be what it says",
@@ -297,11 +317,19 @@ def read_matrix(file: h5py.File, name: str, path: Path, token: CancellationToken
             expected=f"at most {MOST_RATIO} times the {there:,} bytes of the file",
             found=f"{wanted:,} bytes",
         )
-    matrix = np.empty(shape, dataset.dtype)
-    chunk_rows = dataset.chunks[-2] if dataset.chunks else 1  # a chunk is decompressed once
-    for rows in checked(slabs(matrix, rows_at_once=chunk_rows), token):
-        matrix[rows] = dataset[0, rows] if batch_of_one else dataset[rows]
-    return matrix
+    return rows
+
+
+class _BatchOfOne:
+    """A dataset (1, N, C), as some programs write it, read as (N, C)."""
+
+    def __init__(self, dataset: h5py.Dataset) -> None:
+        self._dataset = dataset
+        self.shape, self.dtype = dataset.shape[1:], dataset.dtype
+        self.chunks = dataset.chunks[1:] if dataset.chunks else None
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        return np.asarray(self._dataset[0, rows])
 
 
 def _links(name: str) -> list[str]:

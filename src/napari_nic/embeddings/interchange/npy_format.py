@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import tokenize
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from napari_nic.embeddings.interchange.registry import Exporter, Importer
 from napari_nic.embeddings.interchange.table import (
     ForeignCodes,
     ImportHints,
+    corners_of,
     header_from_text,
     header_to_text,
     named_header,
@@ -32,6 +35,9 @@ from napari_nic.jobs import CancellationToken, checked
 from napari_nic.names import safe_name
 
 NPY_MAGIC = b"\x93NUMPY"
+
+PATCH, MPP = 128, 0.5
+"""Side and distance of the authors' patches in pixels, and the resolution of these."""
 
 _UNREADABLE = (
     *(ValueError, OSError, EOFError, OverflowError, MemoryError),
@@ -116,7 +122,8 @@ def recognises(path: Path) -> bool:
         return False
 
 
-def read(path: Path, hints: ImportHints, token: CancellationToken) -> ForeignCodes:
+@contextmanager
+def read(path: Path, hints: ImportHints, token: CancellationToken) -> Iterator[ForeignCodes]:
     """Read an array; cells whose code is all 0 are background.
 
     Without our header beside it, the grid is the one of `hints`: 128 px at 0.5 um/px unless said otherwise.
@@ -139,12 +146,21 @@ def read(path: Path, hints: ImportHints, token: CancellationToken) -> ForeignCod
     token.checkpoint()
     cells = np.argwhere(codes.any(axis=-1))
     token.checkpoint()
+    yield _located(codes[tuple(cells.T)], cells, _header_beside(path), hints, codes.shape[:2])
+
+
+def files(path: Path, _hints: ImportHints) -> tuple[Path, ...]:
+    """The array, and our header beside it if there is one."""
     _, header_path = companions(path)
-    header = None
-    if header_path.is_file():
-        described = read_json(header_path, StoreError, what="the description beside the array")
-        header = header_from_text(json.dumps(described), header_path)
-    return _located(codes[tuple(cells.T)], cells, header, hints, codes.shape[:2])
+    return (path, header_path) if header_path.is_file() else (path,)
+
+
+def _header_beside(path: Path) -> StoreHeader | None:
+    _, header_path = companions(path)
+    if not header_path.is_file():
+        return None
+    described = read_json(header_path, StoreError, what="the description beside the array")
+    return header_from_text(json.dumps(described), header_path)
 
 
 def _located(
@@ -154,24 +170,24 @@ def _located(
     hints: ImportHints,
     shape: tuple[int, int],
 ) -> ForeignCodes:
-    pixel = hints.pixel_size or PixelSize(hints.mpp, hints.mpp, "assumed resolution of the codes")
-    factor = hints.mpp / pixel.mean
-    patch, stride = hints.patch_size * factor, hints.stride * factor
-    step: np.ndarray | float = round(stride)
     if header is not None:
-        step = header.grid.stride_px * np.array(header.grid.downsample)
+        return ForeignCodes(features, corners_of(header.grid, cells), header=header)
+    mpp, patch = hints.mpp or MPP, hints.patch_size or PATCH
+    stride = hints.stride or hints.patch_size or PATCH
+    pixel = hints.pixel_size or PixelSize(mpp, mpp, "assumed resolution of the codes")
+    step = round(stride * mpp / pixel.mean)
     return ForeignCodes(
         features=features,
-        corners_px=cells * step,
-        patch_px=patch,
-        stride_px=stride,
-        patch_size=hints.patch_size,
+        corners=cells * float(step),
+        patch=patch * mpp / pixel.mean,
+        stride=step,
+        patch_size=patch,
+        mpp=mpp,
         pixel_size=pixel,
         encoder_name="unknown (NIC array)",
-        slide_shape=(shape[0] * round(stride), shape[1] * round(stride)),
-        header=header,
+        slide_shape=None if hints.slide_shape else (shape[0] * step, shape[1] * step),
     )
 
 
 EXPORTER = Exporter("NIC array (.npy)", ".npy", default_name, write, companions)
-IMPORTER = Importer("NIC array (.npy)", recognises, read)
+IMPORTER = Importer("NIC array (.npy)", recognises, read, files)

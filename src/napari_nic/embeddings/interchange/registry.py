@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from napari_nic.disk import writing_to
 from napari_nic.embeddings.header import StoreHeader
-from napari_nic.embeddings.interchange.building import build_store
+from napari_nic.embeddings.interchange.building import Building, build_store
 from napari_nic.embeddings.interchange.hdf5 import why_unreadable
 from napari_nic.embeddings.interchange.table import (
     SLAB_BYTES,
@@ -64,16 +65,21 @@ class Importer:
     Attributes
     ----------
     label : str
+        For menus and messages ("TRIDENT features (.h5)").
     recognises : callable
-        ``recognises(path) -> bool``, cheap and without raising.
+        ``recognises(path) -> bool`` of a file or folder, cheap and without raising.
     read : callable
-        ``read(path, hints, token) -> ForeignCodes``, with a checkpoint at each slab of rows; raises
-        :class:`~napari_nic.errors.StoreError`.
+        ``read(path, hints, token)`` -> context manager of :class:`ForeignCodes`, whose features are read
+        while it is open; with a checkpoint in every loop; raises :class:`~napari_nic.errors.StoreError`.
+    files : callable
+        ``files(path, hints) -> tuple of Path``: all files that are read, partners too; equal bytes of them
+        give equal stores.
     """
 
     label: str
     recognises: Callable[[Path], bool]
-    read: Callable[[Path, ImportHints, CancellationToken], ForeignCodes]
+    read: Callable[[Path, ImportHints, CancellationToken], AbstractContextManager[ForeignCodes]]
+    files: Callable[[Path, ImportHints], tuple[Path, ...]] = lambda path, _hints: (path,)
 
 
 EXPORTERS: Registry[Exporter] = Registry("export format")
@@ -185,7 +191,7 @@ def import_store(
     Parameters
     ----------
     path : Path or str
-        The other program's file.
+        The other program's file, or folder where its format is one.
     target : Path or str
         Store to make.
     format : str, optional
@@ -199,50 +205,89 @@ def import_store(
     Returns
     -------
     CompressedSlide
-        Complete, opened for writing; its codes are rounded to float16.
+        Complete, opened for writing; its codes are rounded to float16. Patches off the grid lie in the
+        nearest cell, see :meth:`CompressedSlide.offsets`; what is to be said of that is told, see
+        :mod:`napari_nic.telling`.
 
     Raises
     ------
     StoreError
-        If the format is not recognised, the file is damaged, or its patches form no regular grid.
+        If the format is not recognised, the file is damaged, or its patches form no grid.
+    StoreMismatchError
+        If it is of another slide than `hints` says.
     CancelledError
         No store is left then; an older one is as it was.
     """
     path, hints = Path(path), hints or ImportHints()
-    if not path.is_file():
-        raise StoreError("there is no such file", path=path)
-    importer = IMPORTERS.get(format or _recognise(path))
     token = token or CancellationToken()
-    origin = origin_of(path, hints, token=token)
-    found = importer.read(path, hints, token)
-    if origin_of(path, hints, token=token) != origin:
-        raise StoreError("the file was changed while it was read", path=path, hint="import it again")
-    return build_store(found, path, Path(target), hints, origin=origin, overwrite=overwrite, token=token)
+    importer = IMPORTERS.get(format or recognised_format(path))
+    files = importer.files(path, hints)
+    before = _versions(files, path)
+    origin = _origin(path, files, hints, token)
+
+    def check_unchanged() -> None:
+        if _versions(files, path) != before:
+            raise StoreError("the file was changed while it was read", path=path, hint="import it again")
+
+    with importer.read(path, hints, token) as found:
+        how = Building(origin, check_unchanged, overwrite, token)
+        return build_store(found, path, Path(target), hints, how)
 
 
 def origin_of(
-    path: Path, hints: ImportHints | None = None, *, token: CancellationToken | None = None
+    path: Path,
+    hints: ImportHints | None = None,
+    *,
+    format: str | None = None,  # noqa: A002 - the user's word
+    token: CancellationToken | None = None,
 ) -> dict[str, Any]:
     """Say what an import is made from: equal values give equal stores.
 
     Returns
     -------
     dict
-        Name and SHA-256 of the file, those of our description beside it if there is one, and the hints.
+        ``"files"``: name and SHA-256 of each file that is read; ``"said"``: the hints.
 
     Raises
     ------
     StoreError
-        If the file cannot be read.
+        If a file cannot be read, or is of no format that is known.
     """
     hints = hints or ImportHints()
-    files = [path, *(other for other in (path.with_suffix(".json"),) if has_suffix(path, ".npy"))]
+    importer = IMPORTERS.get(format or recognised_format(path))
+    return _origin(path, importer.files(path, hints), hints, token)
+
+
+def is_import_of(header: StoreHeader, origin: Mapping[str, Any]) -> bool:
+    """Whether a store was made from what :func:`origin_of` says."""
+    return all(header.origin.get(key) == origin[key] for key in ("files", "said"))
+
+
+def _origin(
+    path: Path, files: tuple[Path, ...], hints: ImportHints, token: CancellationToken | None
+) -> dict[str, Any]:
     try:
-        sums = {file.name: _sha256(file, token) for file in files if file.is_file()}
+        sums = {_name_of(file, path, files): _sha256(file, token) for file in files}
     except OSError as error:
         raise StoreError("the file cannot be read", path=path, found=str(error)) from error
-    said = {name: value for name, value in asdict(hints).items() if name != "slide_name"}
+    said = {name: value for name, value in asdict(hints).items() if name not in ("slide_name", "coords")}
     return {"files": sums, "said": json.loads(json.dumps(said, default=str))}
+
+
+def _name_of(file: Path, path: Path, files: tuple[Path, ...]) -> str:
+    """Name a file by its path within the folder that is imported, or by its name as far as that tells."""
+    if path in file.parents:
+        return file.relative_to(path).as_posix()
+    alike = sum(other.name == file.name for other in files) > 1
+    return f"{file.parent.name}/{file.name}" if alike else file.name
+
+
+def _versions(files: tuple[Path, ...], path: Path) -> list[tuple[int, int, int]]:
+    try:
+        stats = [file.stat() for file in files]
+    except OSError as error:
+        raise StoreError("the file cannot be read", path=path, found=str(error)) from error
+    return [(stat.st_ino, stat.st_mtime_ns, stat.st_size) for stat in stats]
 
 
 def _sha256(file: Path, token: CancellationToken | None) -> str:
@@ -253,7 +298,16 @@ def _sha256(file: Path, token: CancellationToken | None) -> str:
     return digest.hexdigest()
 
 
-def _recognise(path: Path) -> str:
+def recognised_format(path: Path) -> str:
+    """Name the import format of a file or folder.
+
+    Raises
+    ------
+    StoreError
+        If it is none that is known; why is said where it can be told.
+    """
+    if not path.exists():
+        raise StoreError("there is no such file", path=path)
     for name in IMPORTERS:
         if IMPORTERS.get(name).recognises(path):
             return name

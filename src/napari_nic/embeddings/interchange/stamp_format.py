@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +24,11 @@ from napari_nic.embeddings.interchange.table import (
     ImportHints,
     header_attribute,
     named_header,
+    needs_slide,
 )
 from napari_nic.embeddings.store import CompressedSlide
 from napari_nic.errors import StoreError
-from napari_nic.geometry import MPP_MAX, MPP_MIN, PixelSize
+from napari_nic.geometry import MPP_MAX, MPP_MIN
 from napari_nic.jobs import CancellationToken
 from napari_nic.names import safe_name
 
@@ -34,7 +38,7 @@ FORMAT_VERSION = "2.5.0"
 
 def write(store: CompressedSlide, path: Path, token: CancellationToken) -> None:
     """Write features and coordinates of the encoded cells."""
-    table, header = CodeTable.of(store, token), named_header(store)
+    table, header = CodeTable.of(store), named_header(store)
     grid = header.grid
     pixel = np.array([grid.pixel_size.x, grid.pixel_size.y])
     attributes = {
@@ -46,8 +50,8 @@ def write(store: CompressedSlide, path: Path, token: CancellationToken) -> None:
         "code_hash": header.software,
         "feat_type": "tile",
     }
-    rows = {"feats": table.features, "coords": table.corners_px[:, ::-1] * pixel}
-    write_table(path, rows, {"/": attributes | header_attribute(header)}, token)
+    places = {"coords": table.corners_px[:, ::-1] * pixel}
+    write_table(path, table, "feats", places, {"/": attributes | header_attribute(header)}, token)
 
 
 def default_name(header: StoreHeader) -> Path:
@@ -60,8 +64,13 @@ def recognises(path: Path) -> bool:
     return has_datasets(path, "feats", "coords")
 
 
-def read(path: Path, hints: ImportHints, token: CancellationToken) -> ForeignCodes:
-    """Read features; the pixel size is the one of the tiles unless the slide's is given."""
+@contextmanager
+def read(path: Path, hints: ImportHints, token: CancellationToken) -> Iterator[ForeignCodes]:
+    """Read features; micrometres become pixels by the slide's pixel size, which the file does not state.
+
+    STAMP cuts tiles of ceil(tile_um / mpp) pixels, at whole multiples of that side; what it writes as
+    ``px * mpp + k * tile_um`` is nearest to the right multiple.
+    """
     with open_table(path, "feats") as file:
         header, attributes = file.header(), file.attributes()
         unit = attributes.get("unit", "um")
@@ -73,18 +82,21 @@ def read(path: Path, hints: ImportHints, token: CancellationToken) -> ForeignCod
         if not MPP_MIN <= tile_mpp <= MPP_MAX:
             raise StoreError("tiles of a resolution that cannot be", path=path, found=f"{tile_mpp:g} um/px")
         pixel = header.grid.pixel_size if header else hints.pixel_size
-        pixel = pixel or PixelSize(tile_mpp, tile_mpp, "stamp tile size")
-        return ForeignCodes(
-            features=file.read_features(token),
-            corners_px=file.read_coords(token) / np.array([pixel.y, pixel.x]),
-            patch_px=tile_um / pixel.mean,
-            stride_px=tile_um / pixel.mean,
+        if pixel is None:
+            raise needs_slide(path, "its coordinates are micrometres")
+        corners, side = (
+            file.read_coords(token) / np.array([pixel.y, pixel.x]),
+            math.ceil(tile_um / pixel.mean),
+        )
+        yield ForeignCodes(
+            features=file.rows(),
+            corners=corners if header else np.rint(corners / side) * side,
+            patch=side,
+            stride=side,
             patch_size=tile_px,
-            pixel_size=pixel,
+            mpp=tile_mpp,
             encoder_name=str(attributes.get("extractor", "unknown")),
             header=header,
-            off_grid="STAMP rounds the side of its tiles up to whole pixels, so that they lie at another "
-            "distance than the file states; such files cannot be laid on one grid yet",
         )
 
 

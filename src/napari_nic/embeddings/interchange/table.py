@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 
 from napari_nic.embeddings.checks import SlideLike
 from napari_nic.embeddings.header import StoreHeader
+from napari_nic.embeddings.layout import BLOCK, SHARD
 from napari_nic.embeddings.store import CompressedSlide
 from napari_nic.errors import StoreError
 from napari_nic.geometry import PixelSize
-from napari_nic.jobs import CancellationToken
+from napari_nic.grid import PatchGrid
+from napari_nic.jobs import CancellationToken, checked
 
 SLAB_BYTES = 8 * 2**20
 """Tables are read, written and converted in slabs of rows of this size, with a checkpoint before each."""
@@ -24,39 +26,89 @@ SLAB_BYTES = 8 * 2**20
 HEADER_ATTRIBUTE = "napari_nic"
 """Our whole header travels under this name where a format has room for it, so that nothing is guessed."""
 
+BAND_BYTES = 128 * 2**20
+"""Codes of a band of the grid in memory, on their way to a table: a row of shards, or of blocks if that is
+more."""
+
 UM_PER_PX_AT_1X = 10.0
 """Usual meaning of a magnification: 10x is 1 um/px, 20x is 0.5, 40x is 0.25."""
 
 
+class Rows(Protocol):
+    """Rows of features (N, C) that are read slab by slab: an array, or a dataset of a file that is open."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, C)."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the features."""
+
+    def __getitem__(self, rows: slice, /) -> Any:
+        """Return rows without a step, (n, C)."""
+
+
 @dataclass(frozen=True, eq=False)
 class CodeTable:
-    """The encoded cells of a store, row by row.
+    """The encoded cells of a store, row by row of the grid.
 
     Attributes
     ----------
-    features : ndarray of float16, (N, C)
+    store : CompressedSlide
     cells : ndarray of int64, (N, 2)
         (row, col).
     corners_px : ndarray of float64, (N, 2)
-        (y, x) of each patch's top left corner in level-0 pixels.
+        (y, x) of each patch's top left corner in level-0 pixels: the exact one, also where another program
+        cut the patches off the grid.
     """
 
-    features: np.ndarray
+    store: CompressedSlide
     cells: np.ndarray
     corners_px: np.ndarray
 
     @classmethod
-    def of(cls, store: CompressedSlide, token: CancellationToken) -> Self:
-        """Take the encoded cells of a store."""
-        encoded = store.encoded()
-        cells = np.argwhere(encoded)
-        step = store.grid.stride_px * np.array(store.grid.downsample)
-        return cls(store.read(token=token)[encoded], cells, cells * step)
+    def of(cls, store: CompressedSlide) -> Self:
+        """Take the encoded cells of a store; no codes are read yet."""
+        cells = np.argwhere(store.encoded())
+        return cls(store, cells, corners_of(store.grid, cells) + store.offsets(cells))
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(N, C)."""
+        return len(self.cells), self.store.code_size
 
     @property
     def coords_xy(self) -> np.ndarray:
         """Corners as other programs keep them: ndarray of int64, (N, 2), **(x, y)**, level-0 pixels."""
         return np.rint(self.corners_px[:, ::-1]).astype(np.int64)
+
+    def slabs(self, token: CancellationToken) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield ``(rows of the table, codes (n, C) float16)`` in order, a band of the grid at a time."""
+        grid = self.store.grid
+        height = SHARD if SHARD * grid.cols * self.store.code_size * 2 <= BAND_BYTES else BLOCK
+        edges = np.searchsorted(self.cells[:, 0], np.arange(0, grid.rows + height, height))
+        for band in checked(range(len(edges) - 1), token):
+            part = slice(int(edges[band]), int(edges[band + 1]))
+            if part.start < part.stop:
+                first = band * height
+                codes = self.store.read_cells(slice(first, first + height), slice(None), token=token)
+                yield part, codes[tuple((self.cells[part] - (first, 0)).T)]
+
+    def features(self, token: CancellationToken) -> np.ndarray:
+        """Read all codes: ndarray of float16, (N, C). For formats that need them in one piece."""
+        found = np.empty(self.shape, np.float16)
+        for rows, codes in self.slabs(token):
+            found[rows] = codes
+        return found
+
+
+def corners_of(grid: PatchGrid, cells: np.ndarray) -> np.ndarray:
+    """(y, x) of the top left corners of cells (N, 2) of (row, col): float64, (N, 2), level-0 pixels."""
+    return np.asarray((cells * grid.stride_px + np.array(grid.origin_px)) * np.array(grid.downsample))
 
 
 @dataclass(frozen=True)
@@ -69,22 +121,28 @@ class ImportHints:
         As in :class:`~napari_nic.embeddings.StoreHeader`.
     pixel_size : PixelSize, optional
         Of level 0.
-    patch_size, stride : int
-        In pixels at the codes' resolution, for files that say neither (NIC arrays).
-    mpp : float
+    patch_size, stride : int, optional
+        In pixels at the codes' resolution, for files that say neither.
+    mpp : float, optional
         That resolution, um/px.
     encoder : mapping, optional
         The encoder's full description.
+    features : str, optional
+        Which features of a file that holds those of several encoders or tables.
+    coords : Path, optional
+        File of the patches' places, or the folder that it lies in, where it is not found beside the features.
     """
 
     slide_name: str | None = None
     slide_fingerprint: str = "unknown"
     slide_shape: tuple[int, int] | None = None
     pixel_size: PixelSize | None = None
-    patch_size: int = 128
-    stride: int = 128
-    mpp: float = 0.5
+    patch_size: int | None = None
+    stride: int | None = None
+    mpp: float | None = None
     encoder: Mapping[str, Any] | None = None
+    features: str | None = None
+    coords: Path | None = None
 
     @classmethod
     def of_slide(cls, slide: _SlideWithSize, **others: Any) -> Self:
@@ -107,40 +165,72 @@ class _SlideWithSize(SlideLike):
 
 @dataclass(frozen=True, eq=False)
 class ForeignCodes:
-    """What an importer found.
+    """What an importer found: rows of features, and where their patches lie.
+
+    The order of the rows never matters. Attributes that a file does not state are None.
 
     Attributes
     ----------
-    features : ndarray of float, (N, C)
-    corners_px : ndarray of float64, (N, 2)
-        (y, x) of the patches' top left corners, level-0 pixels.
-    patch_px, stride_px : float
-        Patch side and stride in level-0 pixels.
-    patch_size : int
+    features : Rows
+        (N, C) numbers; N may be 0.
+    corners : ndarray of float64, (N, 2)
+        (y, x) of the patches' top left corners in the unit of the file.
+    unit_px : (float, float)
+        (y, x) level-0 pixels that the unit measures: 1 where positions are level-0 pixels already; others
+        where they are pixels of a resolution, or of a level.
+    patch, stride : float, optional
+        Patch side, and distance of neighbours as the file states it, in the unit. The true distance is taken
+        from the positions; the stated one serves where no two patches are neighbours.
+    patch_size : int, optional
         Patch side in pixels that the encoder saw.
-    pixel_size : PixelSize
-        Of level 0.
+    mpp : float, optional
+        Resolution that was asked for, um/px: the same for all slides of a cohort, whatever their pixels are.
+    pixel_size : PixelSize, optional
+        Of level 0, where the file states it itself; never a guess.
     encoder_name : str
     slide_name : str, optional
     slide_shape : (int, int), optional
-        (height, width) of level 0.
+        (height, width) of level 0, as the file states it.
     header : StoreHeader, optional
-        If the file was written by us; it then overrides all of the above but the features.
-    off_grid : str, optional
-        Why the patches may lie off a regular grid, where the format is known for it.
+        If the file was written by us; it then overrides all of the above but features and corners.
+    notes : tuple of str
+        What the user must know before trusting the import; told when it is done.
     """
 
-    features: np.ndarray
-    corners_px: np.ndarray
-    patch_px: float
-    stride_px: float
-    patch_size: int
-    pixel_size: PixelSize
+    features: Rows
+    corners: np.ndarray
+    unit_px: tuple[float, float] = (1.0, 1.0)
+    patch: float | None = None
+    stride: float | None = None
+    patch_size: int | None = None
+    mpp: float | None = None
+    pixel_size: PixelSize | None = None
     encoder_name: str = "unknown"
     slide_name: str | None = None
     slide_shape: tuple[int, int] | None = None
-    header: StoreHeader | None = field(default=None)
-    off_grid: str | None = None
+    header: StoreHeader | None = None
+    notes: tuple[str, ...] = ()
+
+
+def needs_slide(path: Path, why: str) -> StoreError:
+    """Build the error for a file that cannot be placed without its slide's pixel size."""
+    return StoreError(
+        "the pixel size of the slide is needed",
+        path=path,
+        found=why,
+        hint="give the slide itself (--slides FOLDER), or the um/px of its finest level (--mpp)",
+    )
+
+
+def no_patches_but_a_slide(path: Path, shape: tuple[int, ...]) -> StoreError:
+    """Build the error for a file that holds one vector of a whole slide."""
+    return StoreError(
+        "one vector of the whole slide, not codes of its patches",
+        path=path,
+        expected="features (N, C) and the places of N patches",
+        found=f"features of shape {tuple(shape)}",
+        hint="import the file of the patches' features that it was made from",
+    )
 
 
 def slabs(table: Any, *, rows_at_once: int = 1) -> Iterator[slice]:
@@ -179,14 +269,6 @@ def header_from_text(text: object, path: Path) -> StoreHeader | None:
         raise StoreError(
             f"attribute {HEADER_ATTRIBUTE!r} is damaged", path=path, found=f"{error}", hint="remove it"
         ) from error
-
-
-def pixel_size_from_magnification(magnification: float, path: Path) -> PixelSize:
-    """Guess the pixel size as such files mean it; the guess is recorded as its source."""
-    if not magnification > 0:
-        raise StoreError("the file states no magnification", path=path, hint="give the slide's um/px (--mpp)")
-    mpp = UM_PER_PX_AT_1X / magnification
-    return PixelSize(mpp, mpp, f"magnification {magnification:g}x")
 
 
 def magnification_of(mpp: float) -> int:

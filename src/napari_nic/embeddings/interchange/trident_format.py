@@ -6,6 +6,8 @@ that its tools look for. Only the format was looked at, none of its code.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +24,13 @@ from napari_nic.embeddings.interchange.hdf5 import (
 )
 from napari_nic.embeddings.interchange.registry import Exporter, Importer
 from napari_nic.embeddings.interchange.table import (
+    UM_PER_PX_AT_1X,
     CodeTable,
     ForeignCodes,
     ImportHints,
     header_attribute,
     magnification_of,
     named_header,
-    pixel_size_from_magnification,
 )
 from napari_nic.embeddings.store import CompressedSlide
 from napari_nic.grid import PatchGrid
@@ -38,15 +40,15 @@ from napari_nic.names import readable, safe_name
 
 def write(store: CompressedSlide, path: Path, token: CancellationToken) -> None:
     """Write features and coordinates of the encoded cells."""
-    table, header = CodeTable.of(store, token), named_header(store)
+    table, header = CodeTable.of(store), named_header(store)
     place = {"name": readable(header.slide_name), "savetodir": readable(str(path.parent))}
     attributes = {
         "features": place | {"encoder": header.encoder_name},
         "coords": place | _geometry(header),
         "/": header_attribute(header),
     }
-    rows = {"features": table.features, "coords": table.coords_xy}
-    write_table(path, rows, attributes, token, dtype=np.float32)
+    places = {"coords": table.coords_xy}
+    write_table(path, table, "features", places, attributes, token, dtype=np.float32)
 
 
 def _geometry(header: StoreHeader) -> dict[str, Any]:
@@ -79,45 +81,33 @@ def recognises(path: Path) -> bool:
     return has_datasets(path, "features", "coords") and "patch_size_level0" in attribute_names(path, "coords")
 
 
-def read(path: Path, hints: ImportHints, token: CancellationToken) -> ForeignCodes:
-    """Read features, and the grid from the coordinates' attributes."""
+@contextmanager
+def read(path: Path, _hints: ImportHints, token: CancellationToken) -> Iterator[ForeignCodes]:
+    """Read features, and the size of the patches from the coordinates' attributes."""
     with open_table(path) as file:
         attributes = file.attributes("coords")
         patch_size = read_count(attributes, "patch_size", path)
         patch_px = read_number(attributes, "patch_size_level0", path)
         overlap = read_number(attributes, "overlap", path, 0.0)
-        pixel = hints.pixel_size
-        if pixel is None:
-            pixel = pixel_size_from_magnification(read_number(attributes, "level0_magnification", path), path)
-        shape = None
-        if {"level0_width", "level0_height"} <= attributes.keys():
-            shape = (
-                read_count(attributes, "level0_height", path),
-                read_count(attributes, "level0_width", path),
-            )
-        return ForeignCodes(
-            features=file.read_features(token),
-            corners_px=file.read_coords(token),
-            patch_px=patch_px,
-            stride_px=patch_px * (patch_size - overlap) / patch_size,
+        magnification = read_number(attributes, "target_magnification", path, 0.0)
+        yield ForeignCodes(
+            features=file.rows(),
+            corners=file.read_coords(token),
+            patch=patch_px,
+            stride=patch_px * (patch_size - overlap) / patch_size,
             patch_size=patch_size,
-            pixel_size=pixel,
+            mpp=UM_PER_PX_AT_1X / magnification if magnification > 0 else None,
             encoder_name=str(file.attributes("features").get("encoder", "unknown")),
             slide_name=str(attributes["name"]) if "name" in attributes else None,
-            slide_shape=shape,
+            slide_shape=_shape(attributes, path),
             header=file.header(),
-            off_grid=_why_off_grid(overlap, patch_px * overlap / patch_size),
         )
 
 
-def _why_off_grid(overlap: float, overlap_px: float) -> str | None:
-    if overlap <= 0:
+def _shape(attributes: dict[str, Any], path: Path) -> tuple[int, int] | None:
+    if not {"level0_width", "level0_height"} <= attributes.keys():
         return None
-    return (
-        "TRIDENT's first step is a whole patch, so with overlap all patches behind the first lie "
-        f"{overlap_px:g} level-0 pixels off a grid that starts at the corner; with an overlap of half a "
-        "patch, or none, they do not"
-    )
+    return read_count(attributes, "level0_height", path), read_count(attributes, "level0_width", path)
 
 
 EXPORTER = Exporter("TRIDENT features (.h5)", ".h5", default_name, write)
