@@ -36,8 +36,8 @@ def test_a_partner_lies_where_its_program_puts_it(tmp_path):
 
 def test_the_user_says_where_roots_differ(tmp_path):
     features = _touch(tmp_path / "h5_files" / f"{NAME}.h5")
+    (tmp_path / "elsewhere").mkdir()
     with pytest.raises(StoreError, match=rf"(?s){NAME}.h5.*none in .*elsewhere"):
-        (tmp_path / "elsewhere").mkdir()
         partner_of(features, ImportHints(coords=tmp_path / "elsewhere"), *PATTERNS)
     for place in (tmp_path / "elsewhere" / f"{NAME}.h5", tmp_path / "results" / "patches" / f"{NAME}.h5"):
         _touch(place)
