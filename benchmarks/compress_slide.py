@@ -72,12 +72,12 @@ def resident_mb() -> float:
 def measure_memory(args: argparse.Namespace) -> dict[str, float]:
     """Compress in this process, a share of the blocks for large slides, and look at its memory only."""
     from napari_nic.encoders import load_encoder
-    from napari_nic.pipeline import iter_compress, pipeline, prepare_store
+    from napari_nic.pipeline import iter_compress, prepare_store, run
     from napari_nic.slides import open_slide
 
     encoder = load_encoder("mean-rgb")
-    wanted = pipeline.pending_blocks
-    pipeline.pending_blocks = lambda *found: wanted(*found)[:: args.every]
+    wanted = run.pending_blocks
+    run.pending_blocks = lambda *found: wanted(*found)[:: args.every]
     before = resident_mb()
     with open_slide(args.slide) as slide:
         store = prepare_store(slide, encoder, path=Path(args.work) / "memory.nic.zarr")
