@@ -19,7 +19,7 @@ import zarr
 from zarr.storage import LocalStore
 
 from napari_nic.embeddings import CompressedSlide, cells_of_blocks, layout
-from napari_nic.embeddings import stored as stored_module
+from napari_nic.embeddings.stored import StoredCodes
 from napari_nic.embeddings.stored import _FileIdentity as FileIdentity
 from napari_nic.errors import StoreError, StoreMismatchError
 
@@ -207,7 +207,7 @@ def test_shard_replaced_while_it_is_read_is_read_again(full_store, codes, monkey
 
 def test_shard_that_never_stands_still_is_given_up(full_store, monkeypatch):
     versions = itertools.count()
-    monkeypatch.setattr(stored_module, "_identity_of", lambda _file: FileIdentity(next(versions), 0, 1))
+    monkeypatch.setattr(StoredCodes, "_identity_of", lambda *_: FileIdentity(next(versions), 0, 1))
     with pytest.raises(StoreError, match="being rewritten"):
         full_store.read()
 
@@ -220,6 +220,31 @@ def test_store_replaced_while_open_is_noticed(store, coverage, codes, toy):
     with pytest.raises(StoreMismatchError, match="replaced"):
         store.reload()
     assert not fresh.encoded().any()
+
+
+@pytest.mark.parametrize("gone", ["shard", "store", "replaced"])
+def test_codes_of_a_store_that_is_no_longer_there_are_not_read(full_store, codes, toy, monkeypatch, gone):
+    """Neither an error of the system's nor, worse, the codes of the store that took its place."""
+    viewer = CompressedSlide.open(full_store.path)
+    original = zarr.Array.__getitem__
+
+    def disturbed(array, selection):
+        found = original(array, selection)
+        if gone == "shard":
+            (full_store.path / "embeddings" / "c" / "0" / "0" / "0").unlink()
+        else:
+            shutil.rmtree(full_store.path)
+        return found
+
+    if gone == "replaced":
+        again = CompressedSlide.create(full_store.path, toy.header(), viewer.coverage, overwrite=True)
+        for row, col in np.ndindex(again.done.shape):
+            again.write_block(row, col, -toy.part(codes, row, col))
+        again.finish()
+    else:
+        monkeypatch.setattr(zarr.Array, "__getitem__", disturbed)
+    with pytest.raises(StoreMismatchError, match="replaced or removed"):
+        viewer.read()
 
 
 def test_create_never_replaces_unasked_nor_what_is_not_ours(store, coverage, toy, tmp_path):

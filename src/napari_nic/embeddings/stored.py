@@ -11,7 +11,7 @@ import numpy as np
 from napari_nic.disk import sync_files
 from napari_nic.embeddings import layout
 from napari_nic.embeddings.shards import ShardBuffer, ShardKey, shard_cells
-from napari_nic.errors import StoreError
+from napari_nic.errors import StoreError, StoreMismatchError
 
 if TYPE_CHECKING:
     import zarr
@@ -44,6 +44,7 @@ class StoredCodes:
         self._group = group
         self._shape = shape
         self._array = layout.get_array(group, "embeddings", shape, path)
+        self._folder = path.stat().st_ino
 
     def read_into(
         self, codes: np.ndarray, key: ShardKey, area: Area, wanted: np.ndarray, *, elsewhere: bool = False
@@ -81,17 +82,17 @@ class StoredCodes:
         """
         file = self._file(key)
         for _ in range(READ_ATTEMPTS):
-            before = _identity_of(file)
+            before = self._identity_of(file)
             if before.size == 0:  # zarr takes an empty file for a missing one, which stands for zeros
                 raise layout.damaged(self._path, f"{self._name(key)} is empty")
             try:
                 codes = np.asarray(self._array[rows, cols])
             except _UNDECODABLE as error:
-                if _identity_of(file) == before:
+                if self._identity_of(file) == before:
                     found = f"{self._name(key)}: {type(error).__name__}: {error}"
                     raise layout.damaged(self._path, found) from error
                 continue
-            if _identity_of(file) == before:
+            if self._identity_of(file) == before:
                 return codes
         raise StoreError(
             "the store is being rewritten too fast to be read",
@@ -108,6 +109,18 @@ class StoredCodes:
 
     def _file(self, key: ShardKey) -> Path:
         return self._path / self._name(key)
+
+    def _identity_of(self, file: Path) -> _FileIdentity:
+        try:
+            status, folder = file.stat(), self._path.stat().st_ino
+        except FileNotFoundError:
+            status, folder = None, None
+        # Another store under the same name has codes of its own, maybe of another encoder.
+        if status is None or folder != self._folder:
+            raise StoreMismatchError(
+                "the store was replaced or removed while it was open", path=self._path, hint="open it again"
+            )
+        return _FileIdentity(status.st_ino, status.st_mtime_ns, status.st_size)
 
     @staticmethod
     def _name(key: ShardKey) -> Path:
@@ -128,8 +141,3 @@ class _FileIdentity(NamedTuple):
     inode: int
     modified_ns: int
     size: int
-
-
-def _identity_of(file: Path) -> _FileIdentity:
-    status = file.stat()
-    return _FileIdentity(status.st_ino, status.st_mtime_ns, status.st_size)

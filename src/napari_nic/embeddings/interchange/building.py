@@ -93,7 +93,8 @@ def _write(root: Path, header: StoreHeader, laid: Laid) -> None:
     grid, cells = header.grid, laid.cells[laid.kept]
     coverage = np.zeros(grid.shape, bool)
     coverage[tuple(cells.T)] = True
-    layout.create_arrays(root, header, coverage, np.ones(layout.block_shape(*grid.shape), bool))
+    done = np.ones(layout.block_shape(*grid.shape), bool)
+    layout.create_arrays(root, header, coverage, done, codec=layout.FAST_CODEC)
     if laid.off_grid:
         layout.add_offsets(root, grid.shape, cells, laid.shift[laid.kept] * grid.downsample)
 

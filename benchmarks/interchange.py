@@ -1,0 +1,146 @@
+"""How fast, and in how much memory, are others' feature files read and written, against bare h5py?
+
+    python benchmarks/interchange.py                     # 1,000,000 patches x 1,024 numbers of float16
+    python benchmarks/interchange.py --patches 250000
+
+Each measurement runs in a process of its own. Bare h5py reads, or writes, the same rows slab by slab and does
+nothing else: no grid, no check, no compression, no checksum of the source.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+SLAB_ROWS = 8192
+STEP_PX = 256
+
+
+def write_source(path: Path, rows: int, size: int, order: str) -> None:
+    """Write a file as other programs do: every row a chunk, places row by row or in no order."""
+    rng = np.random.default_rng(0)
+    side = int(np.ceil(np.sqrt(rows)))
+    places = np.stack(np.divmod(np.arange(rows), side)[::-1], axis=1) * STEP_PX
+    if order == "shuffled":
+        places = places[rng.permutation(rows)]
+    block = rng.normal(0, 1, (SLAB_ROWS, size)).astype(np.float16)
+    with h5py.File(path, "w") as file:
+        features = file.create_dataset("features", (rows, size), np.float16, chunks=(32, size))
+        for start in range(0, rows, SLAB_ROWS):
+            stop = min(rows, start + SLAB_ROWS)
+            features[start:stop] = np.roll(block, start % 97, axis=1)[: stop - start]
+        file["coords"] = places.astype(np.int64)
+        file["coords"].attrs.update({"patch_size": STEP_PX, "patch_level": 0, "downsample": (1.0, 1.0)})
+
+
+def bare_read(work: Path) -> None:
+    """Read all rows."""
+    with h5py.File(work / "source.h5") as file:
+        features = file["features"]
+        for start in range(0, len(features), SLAB_ROWS):
+            features[start : start + SLAB_ROWS]
+        file["coords"][:]
+
+
+def bare_copy(work: Path) -> None:
+    """Read all rows and write them to another file, which is on the disk at the end."""
+    with h5py.File(work / "source.h5") as file, h5py.File(work / "bare.h5", "w") as out:
+        features = file["features"]
+        written = out.create_dataset("features", features.shape, features.dtype)
+        for start in range(0, len(features), SLAB_ROWS):
+            written[start : start + SLAB_ROWS] = features[start : start + SLAB_ROWS]
+        out["coords"] = file["coords"][:]
+
+
+def import_file(work: Path) -> None:
+    """Import the file as a store."""
+    from napari_nic.embeddings import ImportHints, import_store
+    from napari_nic.geometry import PixelSize
+
+    hints = ImportHints(pixel_size=PixelSize(0.5, 0.5, "given"))
+    import_store(work / "source.h5", work / "store.nic.zarr", hints=hints, overwrite=True).close()
+
+
+def export_file(work: Path) -> None:
+    """Export the store as STAMP keeps features: float16."""
+    from napari_nic.embeddings import CompressedSlide, export_store
+
+    with CompressedSlide.open(work / "store.nic.zarr") as store:
+        export_store(store, work / "export.h5", "stamp", overwrite=True)
+
+
+STEPS: dict[str, Callable[[Path], None]] = {
+    "bare h5py, read": bare_read,
+    "bare h5py, read and write": bare_copy,
+    "import": import_file,
+    "export": export_file,
+}
+
+
+def child(name: str, work: Path) -> None:
+    """Run one step in this process and print its seconds and the memory that it grew by."""
+    import napari_nic.embeddings  # noqa: F401 -- what is measured is the work, not the start
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.perf_counter()
+    STEPS[name](work)
+    seconds = time.perf_counter() - start
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    print(json.dumps({"seconds": seconds, "memory_mb": grown}))
+
+
+def measure(work: Path, rows: int, size: int, order: str) -> None:
+    """Print a table of all steps; each is run twice and the faster one counts."""
+    write_source(work / "source.h5", rows, size, order)
+    gigabytes = rows * size * 2 / 1e9
+    print(f"\n{rows:,} patches x {size:,} float16 ({gigabytes:.2f} GB), {order}")
+    seconds = {}
+    for name in STEPS:
+        runs = [_run(name, work) for _ in range(2)]
+        best = min(runs, key=lambda run: run["seconds"])
+        seconds[name] = best["seconds"]
+        print(f"  {name:<28}{best['seconds']:7.2f} s {gigabytes / best['seconds']:7.2f} GB/s"
+              f"{max(run['memory_mb'] for run in runs):8.0f} MB")  # fmt: skip
+    copy = seconds["bare h5py, read and write"]
+    print(
+        f"  import, share of the speed of reading and writing with bare h5py: {copy / seconds['import']:.2f}"
+    )
+    print(f"  export, the same: {copy / seconds['export']:.2f}")
+
+
+def _run(name: str, work: Path) -> dict[str, float]:
+    command = [sys.executable, __file__, "--child", name, "--work", str(work)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def main() -> None:
+    """Run as a script."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--patches", type=int, nargs="*", default=[250_000, 1_000_000])
+    parser.add_argument("--size", type=int, default=1024)
+    parser.add_argument("--order", choices=["rows", "shuffled"], nargs="*", default=["rows", "shuffled"])
+    parser.add_argument("--child", choices=list(STEPS), help=argparse.SUPPRESS)
+    parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.child:
+        child(args.child, args.work)
+        return
+    for rows in args.patches:
+        for order in args.order:
+            with tempfile.TemporaryDirectory(prefix="nic-bench-") as folder:
+                measure(Path(folder), rows, args.size, order)
+
+
+if __name__ == "__main__":
+    main()
