@@ -180,7 +180,7 @@ def outputs_for(paths: Sequence[Path], out: str | None, *, suffix: str, label: s
 def _find(arguments: Sequence[str], list_folder: Callable[[Path], list[Path]]) -> list[Path]:
     found: dict[Path, Path] = {}
     for argument in arguments:
-        for match in _expand(argument):
+        for match in expand(argument):
             inside = _inside(match, list_folder)
             for path in inside or [match]:
                 # A slide that is named twice, here as x.tif and there as ./x.tif, is one.
@@ -195,7 +195,8 @@ def _inside(folder: Path, list_folder: Callable[[Path], list[Path]]) -> list[Pat
         return []  # a folder that may not be read: opening it tells
 
 
-def _expand(argument: str) -> list[Path]:
+def expand(argument: str) -> list[Path]:
+    """Return a path as it is, and what matches a pattern that the shell did not expand."""
     if not argument:  # a variable of the shell that is not set: never the folder that one happens to be in
         raise UsageError("an empty name was given", expected="a file, a folder or a pattern")
     path = Path(argument)

@@ -14,6 +14,7 @@ from napari_nic.cli import (
     encoders,
     experiments,
     export,
+    imports,
     info,
     models,
     patches,
@@ -42,6 +43,7 @@ COMMANDS = (
     info,
     compress,
     export,
+    imports,
     pca,
     predict,
     saliency,
@@ -60,6 +62,7 @@ examples:
   napari-nic compress slides/*.svs --out stores/
   napari-nic pca stores/a.nic.zarr --out a.png
   napari-nic export stores/ --format npy --out arrays/
+  napari-nic import trident-job/ --slides slides/ --out stores/
 
 exit codes:
   0 all that was asked for was done, 1 something was not (it is named; the rest was done), 2 wrong usage,

@@ -4,6 +4,7 @@ Public modules beside this list: ``hatching``, ``shrink``.
 """
 
 from napari_nic.slides.channels import SHOWN_FROM, choice_options, clean_choice, describe_choice
+from napari_nic.slides.folder import SlideFolder, is_zarr_picture
 from napari_nic.slides.kinds import is_part
 from napari_nic.slides.model import (
     Channel,
@@ -37,12 +38,14 @@ __all__ = [
     "RgbArray",
     "Selection",
     "Slide",
+    "SlideFolder",
     "SlideSource",
     "SourceInfo",
     "choice_options",
     "clean_choice",
     "describe_choice",
     "is_part",
+    "is_zarr_picture",
     "iter_read_overview",
     "open_slide",
     "read_channels",

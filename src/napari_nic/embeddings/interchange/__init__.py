@@ -1,5 +1,19 @@
 """Others' formats, both ways: :func:`export_store` and :func:`import_store`."""
 
+from napari_nic.embeddings.interchange.finding import (
+    FeatureFiles,
+    find_feature_files,
+    is_feature_path,
+    slide_name_of,
+    slide_stem_of,
+)
+from napari_nic.embeddings.interchange.importing import (
+    FeatureImport,
+    ImportedStore,
+    ImportReport,
+    import_each,
+    import_one,
+)
 from napari_nic.embeddings.interchange.npy_format import distance_map
 from napari_nic.embeddings.interchange.registry import (
     EXPORTERS,
@@ -18,15 +32,25 @@ __all__ = [
     "EXPORTERS",
     "IMPORTERS",
     "CodeTable",
+    "FeatureFiles",
+    "FeatureImport",
     "ForeignCodes",
     "ImportHints",
+    "ImportReport",
+    "ImportedStore",
     "distance_map",
     "export_files",
     "export_store",
     "export_target",
+    "find_feature_files",
+    "import_each",
+    "import_one",
     "import_store",
+    "is_feature_path",
     "is_import_of",
     "named_header",
     "origin_of",
     "recognised_format",
+    "slide_name_of",
+    "slide_stem_of",
 ]

@@ -29,6 +29,8 @@ from napari_nic.telling import Notices, tell
 from napari_nic.wording import counted
 
 _FARTHEST = 1e8
+UNKNOWN = ImportHints().slide_fingerprint
+
 _SAME_MPP = 0.02
 """Two statements of one slide's um/px may differ by so much: writers round."""
 
@@ -190,6 +192,7 @@ def _check_slide(found: ForeignCodes, hints: ImportHints, source: Path) -> None:
             expected=_size(hints.slide_shape, f"the size of {hints.slide_name}"),
             found=_size(stated, "as the file states"),
         )
+    _check_fingerprint(found, hints, source)
     pixel, ours = found.pixel_size, hints.pixel_size
     if pixel and ours and abs(pixel.mean / ours.mean - 1) > _SAME_MPP:
         raise StoreMismatchError(
@@ -197,6 +200,19 @@ def _check_slide(found: ForeignCodes, hints: ImportHints, source: Path) -> None:
             path=source,
             expected=f"{ours.mean:g} um/px ({ours.source})",
             found=f"{pixel.mean:g} um/px ({pixel.source})",
+            hint="import it with the slide that it was made from",
+        )
+
+
+def _check_fingerprint(found: ForeignCodes, hints: ImportHints, source: Path) -> None:
+    """Refuse a file of ours that says which bytes its slide had, with a slide of other bytes."""
+    made_of = found.header.slide_fingerprint if found.header else UNKNOWN
+    if UNKNOWN not in (made_of, hints.slide_fingerprint) and made_of != hints.slide_fingerprint:
+        raise StoreMismatchError(
+            "the codes were made of another slide, or of other channels or planes of it",
+            path=source,
+            expected=f"{hints.slide_name} ({hints.slide_fingerprint})",
+            found=made_of,
             hint="import it with the slide that it was made from",
         )
 
@@ -247,7 +263,8 @@ def _header_of(
             "left_out": laid.lost,
         }
     if found.header is not None:
-        return replace(found.header, origin=made_from)
+        # The slide may have been renamed since, and its older name may be a patient's.
+        return replace(found.header, slide_name=hints.slide_name or found.header.slide_name, origin=made_from)
     step = grid.stride_px * np.array(grid.downsample)
     shape = hints.slide_shape or found.slide_shape
     return StoreHeader(
@@ -255,7 +272,8 @@ def _header_of(
         slide_fingerprint=hints.slide_fingerprint,
         slide_shape=shape or (round(grid.rows * step[0]), round(grid.cols * step[1])),
         reader="imported",
-        color={"profile": None, "applied": False},
+        color={"profile": None, "applied": False}
+        | ({"choice": dict(hints.slide_choice)} if hints.slide_choice else {}),
         grid=grid,
         encoder=_encoder(found, hints),
         precision="unknown",

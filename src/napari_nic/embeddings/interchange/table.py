@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -119,6 +119,8 @@ class ImportHints:
     ----------
     slide_name, slide_fingerprint, slide_shape
         As in :class:`~napari_nic.embeddings.StoreHeader`.
+    slide_choice : mapping
+        Of a slide that holds more than one picture, see :attr:`napari_nic.slides.Slide.choice`.
     pixel_size : PixelSize, optional
         Of level 0.
     patch_size, stride : int, optional
@@ -136,6 +138,7 @@ class ImportHints:
     slide_name: str | None = None
     slide_fingerprint: str = "unknown"
     slide_shape: tuple[int, int] | None = None
+    slide_choice: Mapping[str, Any] = field(default_factory=dict)
     pixel_size: PixelSize | None = None
     patch_size: int | None = None
     stride: int | None = None
@@ -147,12 +150,17 @@ class ImportHints:
     @classmethod
     def of_slide(cls, slide: _SlideWithSize, **others: Any) -> Self:
         """Take what the slide itself says."""
-        return cls(
+        return cls(**others).with_slide(slide)
+
+    def with_slide(self, slide: _SlideWithSize) -> Self:
+        """Return the hints with what the slide itself says in place of what was said of it."""
+        return replace(
+            self,
             slide_name=slide.name,
             slide_fingerprint=slide.fingerprint,
             slide_shape=slide.level_geometries[0].shape,
+            slide_choice=dict(getattr(slide, "choice", {})),
             pixel_size=slide.pixel_size,
-            **others,
         )
 
 
@@ -160,7 +168,10 @@ class _SlideWithSize(SlideLike):
     """What :meth:`ImportHints.of_slide` needs of a slide."""
 
     pixel_size: PixelSize | None
-    level_geometries: tuple[Any, ...]
+
+    @property
+    def level_geometries(self) -> tuple[Any, ...]:
+        """Of all levels, the finest first."""
 
 
 @dataclass(frozen=True, eq=False)
