@@ -87,6 +87,9 @@ HDF5_SUFFIXES = (".h5", ".hdf5")
 FEATURE_SUFFIXES = (*ARRAY_SUFFIXES, ".npz", *HDF5_SUFFIXES, ".pt", ".pth")
 """Of other programs' files of codes."""
 
+FEATURE_TABLE_SUFFIXES = (".zarr", ".h5ad", ".parquet", ".csv")
+"""Of tables of codes, or of what a model says of each patch, that others keep: a folder, and files."""
+
 KERAS_SUFFIXES = (*HDF5_SUFFIXES, ".keras")
 
 ANNOTATION_SUFFIXES = {

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -21,6 +22,11 @@ MODULES_OF_HELP = 200
 """About twice what argparse and json need; a single scientific package brings more."""
 
 
+def name_of(module: ModuleType) -> str:
+    """Of a command: that of its module, where Python does not have the word for itself (``import_``)."""
+    return module.__name__.rpartition(".")[2].rstrip("_")
+
+
 def run_program(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "napari_nic.cli", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
@@ -31,12 +37,12 @@ def test_help_lists_every_command(cli) -> None:
     assert outcome.code == 0
     for module in COMMANDS:
         # argparse of Python 3.11 puts the help of the longest name on a line of its own
-        assert re.search(rf"^    {module.__name__.rpartition('.')[2]}\s", outcome.out, re.MULTILINE)
+        assert re.search(rf"^    {name_of(module)}\s", outcome.out, re.MULTILINE)
 
 
-@pytest.mark.parametrize("module", COMMANDS, ids=lambda module: module.__name__.rpartition(".")[2])
+@pytest.mark.parametrize("module", COMMANDS, ids=name_of)
 def test_every_command_has_help(cli, module) -> None:
-    outcome = cli(module.__name__.rpartition(".")[2], "--help")
+    outcome = cli(name_of(module), "--help")
     assert outcome.code == 0
     assert outcome.out.startswith("usage: napari-nic ")
 

@@ -79,9 +79,7 @@ def test_features_are_found_and_nothing_else(tmp_path, name):
 
 def test_several_encoders_are_listed_and_one_is_chosen(tmp_path):
     lay(tmp_path, f"{CUT}/features_uni_v1/a.h5", f"{CUT}/features_conch/a.h5")
-    with pytest.raises(
-        StoreError, match=r"(?s)several encoders.*/features_conch, .*/features_uni_v1"
-    ):
+    with pytest.raises(StoreError, match=r"(?s)several encoders.*/features_conch, .*/features_uni_v1"):
         find_feature_files(tmp_path)
     for word in ("uni_v1", "features_uni_v1", f"{CUT}/features_uni_v1"):
         assert names(tmp_path, word) == [f"{CUT}/features_uni_v1/a.h5"]

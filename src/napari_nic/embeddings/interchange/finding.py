@@ -14,6 +14,7 @@ from napari_nic.errors import StoreError
 from napari_nic.jobs import CancellationToken, checked
 from napari_nic.names import (
     FEATURE_SUFFIXES,
+    FEATURE_TABLE_SUFFIXES,
     PATCHES_SUFFIX,
     SLIDE_SUFFIXES,
     STORE_SUFFIX,
@@ -25,10 +26,7 @@ from napari_nic.names import (
 )
 from napari_nic.slides import is_zarr_picture
 
-TABLES_BESIDE = (".h5ad", ".parquet")
-"""Of features that other libraries keep, beside :data:`~napari_nic.names.FEATURE_SUFFIXES`."""
-
-_FOLDER, _CSV = ".zarr", ".csv"
+_FOLDER, *_TABLES, _CSV = FEATURE_TABLE_SUFFIXES
 _CSV_FOLDER = "model-outputs-csv"
 """WSInfer's; any other ``.csv`` is a table of slides."""
 
@@ -115,8 +113,8 @@ def slide_name_of(path: Path) -> str:
     """
     if path.name.lower() in ("features.npy", "features.h5"):  # in a folder that is called as the slide is
         return path.parent.name
-    if has_suffix(path, _FOLDER, _CSV, *TABLES_BESIDE):
-        return without_suffix(path.name, (_FOLDER, _CSV, *TABLES_BESIDE))
+    if has_suffix(path, *FEATURE_TABLE_SUFFIXES):
+        return without_suffix(path.name, FEATURE_TABLE_SUFFIXES)
     return stem_of(path)
 
 
@@ -131,7 +129,7 @@ def is_feature_name(path: Path) -> bool:
         return False
     if has_suffix(path, _CSV):
         return path.parent.name == _CSV_FOLDER
-    return has_suffix(path, *FEATURE_SUFFIXES, *TABLES_BESIDE)
+    return has_suffix(path, *FEATURE_SUFFIXES, *_TABLES)
 
 
 def is_feature_path(path: Path) -> bool:

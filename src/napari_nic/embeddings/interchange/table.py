@@ -164,10 +164,12 @@ class ImportHints:
         )
 
 
-class _SlideWithSize(SlideLike):
+class _SlideWithSize(SlideLike, Protocol):
     """What :meth:`ImportHints.of_slide` needs of a slide."""
 
-    pixel_size: PixelSize | None
+    @property
+    def pixel_size(self) -> PixelSize | None:
+        """Of level 0."""
 
     @property
     def level_geometries(self) -> tuple[Any, ...]:
