@@ -19,7 +19,6 @@ from napari_nic.cohorts.columns import (
 from napari_nic.cohorts.rows import MISSING, TableFile, TableRow
 from napari_nic.cohorts.table_files import read_table
 from napari_nic.errors import InvalidParameterError
-from napari_nic.wording import counted
 
 
 @dataclass(frozen=True)
@@ -64,6 +63,8 @@ class Entries:
         In the order of the table that names the slides.
     columns : mapping of str to str
         Kind -> name of its column.
+    tables : mapping of str to str
+        Kind -> name of the table that has the column, where there are two.
     folder : Path
         Where the table lies that names the slides.
     header : tuple of str
@@ -79,9 +80,18 @@ class Entries:
     columns: Mapping[str, str]
     folder: Path
     header: tuple[str, ...]
+    tables: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     without_patient: tuple[str, ...] = ()
     without_slide: tuple[str, ...] = ()
+
+    @property
+    def described(self) -> dict[str, str]:
+        """Kind -> name of its column, and of its table where there are two."""
+        named = {kind: self.columns[kind] for kind in KINDS if kind in self.columns}
+        if not self.tables:
+            return named
+        return {kind: f"{name} ({self.tables[kind]})" for kind, name in named.items()}
 
 
 def read_entries(
@@ -119,7 +129,9 @@ def read_entries(
         found, notes = find_columns(table, kinds, columns)
         _check_columns(table, found, ["slide", *needed, *columns.given()], columns)
         rows = tuple(_entry(table, row, found) for row in table.rows)
-        return _with_whole_names(Entries(rows, found, path.parent, table.header, (*table.notes, *notes)))
+        return _with_whole_names(
+            Entries(rows, found, path.parent, table.header, notes=(*table.notes, *notes))
+        )
     slides = read_table(slides_table)
     _check_rows(slides)
     return _with_whole_names(_joined(table, slides, kinds, needed, columns))
@@ -219,13 +231,12 @@ def _joined(
             rows.append(_merged(entry, patient, slides.path))
     _check_keys([entry["case"] for entry in without_patient], rows, known, slides.path)
     seen = {entry["case"] for entry in rows}
-    named = {kind: f"{name} ({patients.path.name})" for kind, name in clinical.items()}
-    named |= {kind: f"{name} ({slides.path.name})" for kind, name in of_slides.items()}
     return Entries(
         tuple(rows),
-        {kind: named[kind] for kind in KINDS if kind in named},
+        of_slides | clinical,
         slides.path.parent,
         (*patients.header, *slides.header),
+        dict.fromkeys(of_slides, slides.path.name) | dict.fromkeys(clinical, patients.path.name),
         (*patients.notes, *slides.notes, *notes, *more),
         tuple(entry.name for entry in without_patient),
         tuple(name for name in known if name not in seen),
@@ -325,17 +336,3 @@ def fold_columns(header: Sequence[str]) -> dict[str, str]:
     """Return the number of each fold -> its column (``fold_0``, ``fold_1``...)."""
     starts = {spelled(name): name for name in header if spelled(name).startswith("fold")}
     return {text[len("fold") :]: name for text, name in starts.items() if text[len("fold") :].isdecimal()}
-
-
-def told(entries: Entries) -> list[str]:
-    """Say what did not find its counterpart when two tables were joined."""
-    texts = []
-    if entries.without_slide:
-        texts.append(
-            f"{counted(len(entries.without_slide), 'patient')} of the clinical table without a slide"
-        )
-    if entries.without_patient:
-        texts.append(
-            f"{counted(len(entries.without_patient), 'slide')} without a patient in the clinical table"
-        )
-    return texts

@@ -129,6 +129,8 @@ def read_listing(path: Path | str, columns: Columns | None = None) -> Listing:
 def _of_table(path: Path, columns: Columns) -> Listing:
     table = read_table(path)
     found, notes = find_columns(table, KINDS, columns)
+    if not {"time", "event"} <= set(found):  # a status alone may be of anything
+        found = {kind: name for kind, name in found.items() if kind not in ("time", "event")}
     rows = [row for row in table.rows if not row.is_empty]
     if not rows or "slide" not in found:
         raise InvalidParameterError(

@@ -187,33 +187,30 @@ def _read(file: Path, fold: int | None) -> dict[str, str]:
 
 def _of_columns(table: TableFile, parts: Sequence[str]) -> dict[str, str]:
     """Read columns of slides, or (``splits_k_bool.csv``) a row of True and False for each slide."""
-    fields = {text.lower() for name in parts for text in table.column(name)}
-    if not fields <= _TRUE | _FALSE:
-        return _once(
-            (
-                (text, SPLITS[spelled(name)])
-                for name in parts
-                for text in without_decimals(table.column(name))
-            ),
-            table.path,
-        )
+    fields = {text.lower() for name in parts for text in table.column(name)} - {""}
     first = table.header[0]
-    if first in parts or not fields & {"true", "false"}:
+    if first not in parts and fields <= _TRUE | _FALSE and fields & {"true", "false"}:
+        named = (
+            (row[first], SPLITS[spelled(name)])
+            for row in table.rows
+            for name in parts
+            if row[name].lower() in _TRUE
+        )
+        return _once(named, table.path)
+    if first not in parts and _counts_classes(table.column(first), fields):
         raise InvalidParameterError(
             "this file counts the slides of each part and does not name them",
             path=table.path,
             found=", ".join(table.header),
             hint="give splits_k.csv or splits_k_bool.csv",
         )
-    return _once(
-        (
-            (row[first], SPLITS[spelled(name)])
-            for row in table.rows
-            for name in parts
-            if row[name].lower() in _TRUE
-        ),
-        table.path,
-    )
+    columns = ((name, without_decimals(table.column(name))) for name in parts)
+    return _once(((text, SPLITS[spelled(name)]) for name, texts in columns for text in texts), table.path)
+
+
+def _counts_classes(first: Sequence[str], fields: set[str]) -> bool:
+    """Whether rows are called after classes and not by numbers, and all fields are numbers."""
+    return all(text.isdecimal() for text in fields) and not all(text.isdecimal() for text in first)
 
 
 def _once(named: Iterable[tuple[str, str]], file: Path) -> dict[str, str]:

@@ -236,7 +236,7 @@ def read_cohort(
     missing = tuple(str(error.found) for error in problems)
     absent = Absent(missing, shared.unsplit, entries.without_patient, entries.without_slide)
     _tell(path, absent, len(known))
-    return Cohort(task, names, slides, left_out, absent, Understood(entries.columns, notes))
+    return Cohort(task, names, slides, left_out, absent, Understood(entries.described, notes))
 
 
 def _labelled(
