@@ -138,6 +138,85 @@ def test_compressing_with_transformed_patches(cli, slide: Path) -> None:
     np.testing.assert_array_equal(transformed[4].read(), store.read())
 
 
+@pytest.fixture
+def features(tmp_path: Path) -> Path:
+    """A table as a clinic and STAMP have it: two tables, other names, a slide that is not there."""
+    folder = tmp_path / "lab"
+    folder.mkdir()
+    for index in range(6):
+        (folder / f"s{index}.h5").touch()
+    clinical = [f"p{index},{'MSIH' if index % 2 else 'MSS'}\n" for index in range(8)]
+    (folder / "clini.csv").write_text("PATIENT,isMSIH\n" + "".join(clinical))
+    slides = [f"p{index},s{index}.h5\n" for index in range(7)]
+    (folder / "slides.csv").write_text("PATIENT,FILENAME\n" + "".join(slides))
+    (folder / "splits_0.csv").write_text(",train,val,test\n0,s0,s2,s4\n1,s1,s3,\n")
+    return folder
+
+
+def joined(folder: Path, *more: object) -> tuple[object, ...]:
+    return (
+        *("models", "train", folder / "clini.csv", "--slides-table", folder / "slides.csv"),
+        *("--columns", "label=isMSIH", "--stores", folder, *more),
+    )
+
+
+def test_a_dry_run_says_what_was_understood_and_does_nothing(cli, features: Path, tmp_path: Path) -> None:
+    said = cli(*joined(features, "--dry-run", "--folds", 3, "--out", tmp_path / "out"))
+    assert said.code == 0, said.err
+    lines = {" ".join(line.split()) for line in said.out.splitlines()}
+    assert lines >= {
+        "columns slide = FILENAME (slides.csv), case = PATIENT (clini.csv), label = isMSIH (clini.csv)",
+        "task classification: MSIH, MSS; positive: MSS",
+        "slides 6 of 6 cases",
+        "compressed slides 0 of napari-nic, 6 to import",
+        "left out, no compressed slide found 1: s6.h5",
+        "patients without a slide 1: p7",
+        "MSIH 3 3",
+        "3 2 2 2",
+    }
+    assert said.err == ""
+    assert not (tmp_path / "out").exists()
+    parts = cli(*joined(features, "--dry-run", "--splits", features / "splits_0.csv", "--json")).json
+    assert parts["facts"]["parts"] == "train 2, validation 2, test 1"
+    assert parts["facts"]["left out, not in the splits"] == "2: s5.h5, s6.h5"
+    assert parts["classes"][0] == {"name": "MSIH", "slides": 2, "cases": 2}
+    assert [len(parts["folds"][0][name]) for name in ("train", "validation", "test")] == [2, 2, 1]
+
+
+def test_a_dry_run_fails_where_the_training_would(cli, features: Path) -> None:
+    strict = cli(*joined(features, "--dry-run", "--strict"))
+    assert (strict.code, "1 of 7 slides cannot be found" in strict.err) == (1, True)
+    folds = cli(*joined(features, "--dry-run", "--folds", 9))
+    assert (folds.code, "fewer cases than parts" in folds.err) == (1, True)
+    assert cli(*joined(features)).code == 2  # without --out and --dry-run
+
+
+def test_missing_slides_are_left_out_told_and_recorded(cli, table: Path, tmp_path: Path) -> None:
+    rows = table.read_text().splitlines()
+    table.write_text(
+        "\n".join([rows[0].replace("slide", "file_name"), *rows[1:-1], "s7.tif,p7,high,1,1"]) + "\n"
+    )
+    columns = ("--columns", "label=grade")
+    out = tmp_path / "models"
+    trained = cli("models", "train", table, "--out", out, *columns, *QUICK, "--json")
+    assert trained.code == 0, trained.err
+    assert "left out: 1 slide of 7 with a label: no compressed slide was found: s7.tif" in trained.err
+    assert trained.json["left_out"]["missing"] == ["s7.tif"]
+    assert "1: s7.tif" in (out / "report.html").read_text()
+    stopped = cli("models", "train", table, "--out", tmp_path / "o", *columns, *QUICK, "--strict")
+    assert (stopped.code, (tmp_path / "o").exists()) == (1, False)
+
+
+def test_a_workbook_without_the_library_is_one_sentence(
+    cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "t.xlsx").write_bytes(b"PK\x03\x04")
+    monkeypatch.setattr("napari_nic.extras.find_spec", lambda _: None)
+    outcome = cli("models", "train", tmp_path / "t.xlsx", "--dry-run")
+    assert outcome.code == 1
+    assert 'pip install "napari-nic[tables]"' in outcome.err
+
+
 @pytest.mark.parametrize("word", ["none", "Unknown", "[Not Available]", "-"])
 def test_a_class_that_may_mean_no_label_is_told(cli, store: Path, tmp_path: Path, word: str) -> None:
     table = tmp_path / "cohort.csv"

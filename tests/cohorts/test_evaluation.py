@@ -69,6 +69,29 @@ def test_results_and_plots_lie_beside_it(evaluated: Path) -> None:
         assert ET.fromstring(file.read_text()).tag.endswith("svg")  # noqa: S314 - our own file
 
 
+def test_what_was_left_out_stands_in_results_and_report(evaluated: Path, toys: Any, tmp_path: Path) -> None:
+    nothing = json.loads((evaluated / "results.json").read_text())["left_out"]
+    assert set(nothing) == {"no_label", "missing", "unsplit", "without_patient", "without_slide"}
+    assert not any(nothing.values())
+    made = toys.cohort(
+        tmp_path,
+        8,
+        case=lambda i, _: f"p{i}",
+        label=lambda _, share: "tumour" if share > 0.5 else "normal",
+    )
+    with made.table.open("a", encoding="utf-8") as table:
+        table.write("gone.svs,p8,normal\nfar.svs,p9,tumour\ns000.svs,p10,\n")
+    cohort = read_cohort(made.table, "classification", stores=made.stores)
+    bundle = ModelBundle.load(run_folder(evaluated, 1, 0))
+    for _ in evaluate_bundle(bundle, cohort, tmp_path / "out", device="cpu"):
+        pass
+    *_, last = evaluate_folder(tmp_path / "out", device="cpu")
+    assert isinstance(last, Evaluated)
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert results["left_out"] == {**nothing, "no_label": ["s000.svs"], "missing": ["gone.svs", "far.svs"]}
+    assert "2: gone.svs, far.svs" in (tmp_path / "out" / "report.html").read_text()
+
+
 @pytest.mark.parametrize("task", ["regression", "survival"])
 def test_other_tasks_are_reported_too(toys: Any, tmp_path: Path, task: Any) -> None:
     rng = np.random.default_rng(0)

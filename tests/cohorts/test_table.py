@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import math
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from napari_nic.cohorts import CohortSlide, Columns, read_cohort
+from napari_nic.cohorts import Absent, CohortSlide, Columns, Plan, read_cohort
+from napari_nic.cohorts.plan import PLAN_FILE
 from napari_nic.errors import InvalidParameterError
 
 MASK = np.ones((3, 3), bool)
@@ -65,6 +68,35 @@ def test_of_two_classes_the_finding_is_the_positive_one(
 ) -> None:
     file = table(tmp_path, "slide,label\na,{}\nb,{}\n".format(*labels))
     assert read_cohort(file, "classification", stores=stores).class_names == order
+
+
+def test_what_a_cohort_lacks_is_kept_with_its_plan(stores: Path, tmp_path: Path) -> None:
+    file = table(tmp_path, "slide,label,mpp\na,x,0.5\nb,y,\ngone,y,\nc,,\n")
+    cohort = read_cohort(file, "classification", stores=stores)
+    assert cohort.absent == Absent(missing=("gone",))
+    assert cohort.slides[0].mpp == 0.5
+    plan = Plan(cohort, (), {"name": "m"})
+    plan.save(tmp_path / "out")
+    read = Plan.load(tmp_path / "out")
+    assert read is not None
+    assert read.cohort == cohort
+    assert read.cohort.absent == cohort.absent
+    plan.save(tmp_path / "out")
+    with pytest.raises(InvalidParameterError, match="the same absent"):
+        replace(plan, cohort=replace(cohort, absent=Absent())).save(tmp_path / "out")
+
+
+def test_plans_of_earlier_versions_are_read(stores: Path, tmp_path: Path) -> None:
+    cohort = read_cohort(table(tmp_path, "slide,label\na,x\nb,y\n"), "classification", stores=stores)
+    data = Plan(cohort, (), {"name": "m"}).to_dict()
+    del data["absent"]
+    for slide in data["slides"]:
+        del slide["mpp"]
+    (tmp_path / PLAN_FILE).write_text(json.dumps(data))
+    read = Plan.load(tmp_path)
+    assert read is not None
+    assert read.cohort == cohort
+    Plan(cohort, (), {"name": "m"}).save(tmp_path)  # it is the same one
 
 
 def test_values_with_other_names_and_semicolons(stores: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from qtpy.QtCore import Qt
 
-from napari_nic.cohorts import Cohort, CohortSlide, Fold, Plan
+from napari_nic.cohorts import Absent, Cohort, CohortSlide, Fold, Plan
 from napari_nic.cohorts.predictions import PREDICTIONS_FILE, ScoredSlide, write_scores
 from napari_nic.cohorts.training import run_folder
 from napari_nic.plugin.controllers.cohort import COLUMNS, CohortController
@@ -228,6 +228,48 @@ def test_what_is_no_cohort_is_told(desk, answers, tmp_path):
     cohort.close()
 
 
+def test_what_was_understood_of_a_table_is_said(desk, slide_file, answers):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for line in (
+        ["Patient", "file_name", "target", "partition"],
+        ["p1", "made.tif", "none", "train"],
+        ["p1", "made2.tif", "<b>", "test"],
+        ["p2", "gone.tif", None, None],
+    ):
+        book.active.append(line)
+    file = slide_file.with_name("cohort.xlsx")
+    book.save(file)
+    cohort = CohortController(lambda: desk)
+    cohort.open(file)
+    assert cohort.understood().splitlines() == [
+        "columns: slide = file_name, case = Patient, label = target, split = partition",
+        "slides: 3 of 2 cases, 0 compressed",
+        "parts: train 1, test 1, none 1",
+        "no label: 1 slide",
+        "classes: <b> (1), none (1)",
+        "'none' may mean that there is no label",
+    ]
+    assert not answers.errors
+    cohort.close()
+
+
+def test_what_a_training_left_out_is_said(desk, trained):
+    plan = Plan.load(trained)
+    (trained / "plan.json").unlink()
+    absent = Absent(missing=("far.svs",), without_slide=("p7", "p8"))
+    Plan(replace(plan.cohort, left_out=("x",), absent=absent), plan.folds, plan.settings).save(trained)
+    cohort = CohortController(lambda: desk)
+    assert cohort.understood() == ""
+    cohort.open(trained)
+    assert cohort.understood().splitlines() == [
+        "left out, no label: 1: x",
+        "left out, no compressed slide found: 1: far.svs",
+        "patients without a slide: 2: p7, p8",
+    ]
+    cohort.close()
+
+
 @pytest.mark.gui
 def test_click_in_the_table_opens_the_slide(window, trained, qtbot, monkeypatch, collected):
     viewer, nic = window
@@ -236,7 +278,15 @@ def test_click_in_the_table_opens_the_slide(window, trained, qtbot, monkeypatch,
     viewer.window.add_dock_widget(dock, name="Cohort browser")
     assert "No cohort" in dock.empty.text()
     assert dock.table.isHidden()
+    assert dock.understood.isHidden()
+    listed = trained.parent / "list.csv"
+    listed.write_text("filename,label\nmade.tif,<i>x</i>\n")
+    dock.cohort.open(listed)
+    assert not dock.understood.isHidden()
+    assert "columns: slide = filename, label" in dock.understood.text()
+    assert dock.understood.textFormat() == Qt.TextFormat.PlainText
     dock.cohort.open(trained)
+    assert dock.understood.isHidden()
     table = dock.table
     assert not table.isHidden()
     table.sortByColumn(PREDICTION, Qt.SortOrder.DescendingOrder)

@@ -110,6 +110,10 @@ class CohortController:
                 parts.append(f"{wrong} wrongly (\N{NOT EQUAL TO})")
         return ", ".join(parts)
 
+    def understood(self) -> str:
+        """What was understood of the table, by lines: columns, classes, what is left out."""
+        return "" if self.listing is None else "\n".join(self.listing.preview.lines())
+
     # -- a slide -----------------------------------------------------------------------------------------
 
     def show(self, listed: ListedSlide) -> None:

@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QLineEdit, QPushButton, QVBoxLayout
 
 from napari_nic.cohorts import ListedSlide
-from napari_nic.names import TABLE_SUFFIXES, patterns
+from napari_nic.names import TABLE_SUFFIXES, WORKBOOK_SUFFIXES, patterns
 from napari_nic.plugin.controllers.cohort import CohortController, Desk
 from napari_nic.plugin.widgets.dock_base import MARGIN, SIDE_MARGIN, WIDTH, ClosingDock, silence
 from napari_nic.plugin.widgets.docking import NIC, open_dock, plain_viewer
@@ -26,7 +26,7 @@ LEAST_HEIGHT = 260
 
 EMPTY = (
     "No cohort is open.<br><br>Open the folder that <i>models train</i> wrote, to look through its slides "
-    "with the predictions of the models that did not see them; or a table (CSV) with a column <i>slide</i>."
+    "with the predictions of the models that did not see them; or a table of slides (CSV or Excel)."
 )
 NOTHING_FOUND = "No slide matches the search."
 HELP = "A click, or Enter, opens a slide with the saliency of a model that did not learn from it"
@@ -55,7 +55,9 @@ class CohortDock(ClosingDock):
         self.folder_button.setToolTip("The folder that models train, or models evaluate, wrote")
         self.folder_button.clicked.connect(self._open_folder)
         self.table_button = QPushButton("Open table...")
-        self.table_button.setToolTip("A table of slides (CSV) with a column 'slide'")
+        self.table_button.setToolTip(
+            "A table of slides (CSV or Excel) with a column of slides, such as 'slide' or 'filename'"
+        )
         self.table_button.clicked.connect(self._open_table)
         self.search = QLineEdit()
         self.search.setPlaceholderText("Search: name, label, case, fold")
@@ -67,10 +69,13 @@ class CohortDock(ClosingDock):
         self.table.chosen.connect(self._on_chosen)
         self.empty = quiet_label(EMPTY)
         self.summary = quiet_label(wrap=True)
+        self.understood = quiet_label(wrap=True)
+        self.understood.setTextFormat(Qt.TextFormat.PlainText)  # names of columns and classes are anybody's
+        self.understood.setAccessibleName("What was understood of the table")
         column = QVBoxLayout(self)
         column.setContentsMargins(SIDE_MARGIN, MARGIN, SIDE_MARGIN, MARGIN)
         buttons = row(self.folder_button, self.table_button)
-        for widget in (buttons, self.search, self.empty, self.table, self.summary):
+        for widget in (buttons, self.search, self.empty, self.table, self.summary, self.understood):
             column.addWidget(widget)
         column.addStretch(0)
         column.setStretchFactor(self.table, 1)
@@ -96,6 +101,8 @@ class CohortDock(ClosingDock):
         self.search.setEnabled(listing is not None)
         self.summary.setText(self.cohort.summary())
         self.summary.setToolTip("" if listing is None else str(listing.source))
+        self.understood.setText(self.cohort.understood())
+        self.understood.setVisible(bool(self.cohort.understood()))
         self._show_emptiness()
 
     def close_down(self) -> None:
@@ -123,7 +130,10 @@ class CohortDock(ClosingDock):
 
     def _open_table(self) -> None:
         chosen, _ = QFileDialog.getOpenFileName(
-            self, "Table of a cohort", "", f"Tables ({patterns(TABLE_SUFFIXES)});;All files (*)"
+            self,
+            "Table of a cohort",
+            "",
+            f"Tables ({patterns((*TABLE_SUFFIXES, *WORKBOOK_SUFFIXES))});;All files (*)",
         )
         if chosen:
             self.cohort.open(Path(chosen))
