@@ -189,6 +189,8 @@ def test_a_dry_run_fails_where_the_training_would(cli, features: Path) -> None:
     folds = cli(*joined(features, "--dry-run", "--folds", 9))
     assert (folds.code, "fewer cases than parts" in folds.err) == (1, True)
     assert cli(*joined(features)).code == 2  # without --out and --dry-run
+    alone = cli("models", "train", features / "clini.csv", "--dry-run", "--slides-sheet", "x")
+    assert (alone.code, "--slides-table" in alone.err) == (2, True)
 
 
 def test_missing_slides_are_left_out_told_and_recorded(cli, table: Path, tmp_path: Path) -> None:

@@ -70,6 +70,20 @@ def test_a_workbook_and_a_table_of_text_are_joined(folder: Path) -> None:
     assert [(s.name, s.case, s.mpp) for s in cohort.slides] == [("a", "101", 0.25), ("b", "102", None)]
 
 
+def test_both_tables_may_be_sheets_of_one_workbook(folder: Path) -> None:
+    book = openpyxl.Workbook()
+    book.active.title = "patients"
+    for row in (["PATIENT", "label"], ["p1", "x"], ["p2", "y"]):
+        book.active.append(row)
+    slides = book.create_sheet("slides")
+    for row in (["PATIENT", "FILENAME"], ["p1", "a.h5"], ["p2", "b.h5"]):
+        slides.append(row)
+    file = folder / "all.xlsx"
+    book.save(file)
+    options = TableOptions(slides_table=file, sheet="patients", slides_sheet="slides")
+    assert len(read_cohort(file, "classification", stores=folder, options=options).slides) == 2
+
+
 def test_several_lines_of_a_patient_that_say_the_same_are_one(folder: Path) -> None:
     clinical = "PATIENT,isMSIH,SAMPLE\np1,MSIH,s1\np1,MSIH,s2\np2,MSS,s3\n"
     assert len(joined(folder, clinical, SLIDES).slides) == 3

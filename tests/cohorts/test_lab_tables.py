@@ -312,6 +312,28 @@ def test_a_file_of_another_program_stands_for_its_slide(tmp_path: Path, toys: An
     )
 
 
+@pytest.mark.parametrize("value", ["C:\\slides\\a.svs", "sub\\a.svs", "\\\\server\\share\\a.svs", "a.svs"])
+def test_a_table_that_was_written_on_windows(tmp_path: Path, value: str) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.h5").touch()
+    (tmp_path / "t.csv").write_text(f"slide,label\n{value},x\nb,y\n")
+    cohort = read_cohort(tmp_path / "t.csv", "classification", stores=tmp_path)
+    assert [slide.name for slide in cohort.slides] == ["a", "b"]
+
+
+def test_a_folder_is_listed_once_for_all_slides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in "ab":
+        (tmp_path / f"{name}.h5").touch()
+    rows = "".join(f"s{index},{'xy'[index % 2]}\n" for index in range(50))
+    (tmp_path / "t.csv").write_text(f"slide,label\na,x\nb,y\n{rows}")
+    listed: list[Path] = []
+    iterdir = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda self: listed.append(self) or iterdir(self))
+    cohort = read_cohort(tmp_path / "t.csv", "classification", stores=tmp_path)
+    assert len(cohort.absent.missing) == 50
+    assert listed == [tmp_path]
+
+
 def test_the_pixel_size_of_the_table_is_given_to_the_import(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

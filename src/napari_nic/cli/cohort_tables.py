@@ -26,6 +26,7 @@ def add_table_options(parser: argparse.ArgumentParser) -> None:
         help="table of slides by patient; the first one is then a clinical table by patient",
     )
     table.add_argument("--sheet", metavar="NAME", help="of a workbook; default: the first one with data")
+    table.add_argument("--slides-sheet", metavar="NAME", help="the same, of the table of slides")
     table.add_argument(
         "--columns",
         metavar="KIND=NAME",
@@ -67,10 +68,18 @@ def add_table_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _check_tables(args: argparse.Namespace) -> None:
+    if args.slides_sheet is not None and args.slides_table is None:
+        raise arguments.UsageError(
+            "a sheet of the table of slides was named, and no such table", expected="--slides-table FILE"
+        )
+
+
 def read(args: argparse.Namespace, task: Any) -> Cohort:
     """Read the table as the options say."""
     from napari_nic.cohorts import read_cohort
 
+    _check_tables(args)
     classes = [name.strip() for name in args.classes.split(",")] if args.classes else None
     return read_cohort(
         args.table,
@@ -120,6 +129,7 @@ def _options(args: argparse.Namespace) -> TableOptions:
     return TableOptions(
         slides_table=None if args.slides_table is None else Path(args.slides_table),
         sheet=args.sheet,
+        slides_sheet=args.slides_sheet,
         splits=None if args.splits is None else Path(args.splits),
         fold=args.fold,
         strict=args.strict,

@@ -101,6 +101,7 @@ def read_entries(
     columns: Columns | None = None,
     slides_table: Path | None = None,
     sheet: str | None = None,
+    slides_sheet: str | None = None,
 ) -> Entries:
     """Read a cohort's table, or join a clinical table with one of slides.
 
@@ -113,8 +114,8 @@ def read_entries(
     columns : Columns, optional
     slides_table : Path, optional
         Table with a column of patients and one of slides.
-    sheet : str, optional
-        Of the first table, where that is a workbook.
+    sheet, slides_sheet : str, optional
+        Of the first table and of that of slides, where they are workbooks.
 
     Raises
     ------
@@ -132,7 +133,7 @@ def read_entries(
         return _with_whole_names(
             Entries(rows, found, path.parent, table.header, notes=(*table.notes, *notes))
         )
-    slides = read_table(slides_table)
+    slides = read_table(slides_table, sheet=slides_sheet)
     _check_rows(slides)
     return _with_whole_names(_joined(table, slides, kinds, needed, columns))
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from napari_nic.embeddings import find_stores
 from napari_nic.errors import InvalidParameterError
@@ -55,7 +56,32 @@ class Located:
     picture: Path | None
 
 
-def locate(value: str, folder: Path, stores: Path | None) -> Located:
+class Shelves:
+    """What stores lie in folders, each of which is listed once: a table may name thousands of slides."""
+
+    def __init__(self) -> None:
+        self._names: dict[Path, list[str] | None] = {}
+
+    def may_hold(self, folder: Path, name: str) -> bool:
+        """Whether a folder has a store whose name begins with a slide's, or cannot be listed."""
+        if folder not in self._names:
+            self._names[folder] = self._listed(folder)
+        names = self._names[folder]
+        if names is None:
+            return True
+        at = bisect_left(names, f"{name}.")
+        return at < len(names) and names[at].startswith(f"{name}.")
+
+    def _listed(self, folder: Path) -> list[str] | None:
+        try:
+            return sorted(path.name for path in folder.iterdir() if has_suffix(path, STORE_SUFFIX))
+        except FileNotFoundError:
+            return []
+        except OSError:
+            return None  # whoever looks for a store there says why
+
+
+def locate(value: str, folder: Path, stores: Path | None, shelves: Shelves | None = None) -> Located:
     """Find the compressed slide that a table means.
 
     Parameters
@@ -67,6 +93,8 @@ def locate(value: str, folder: Path, stores: Path | None) -> Located:
         Where the table lies.
     stores : Path or None
         Folder to look in; beside the slide where there is none.
+    shelves : Shelves, optional
+        The same for all slides of a table, so that no folder is listed again for each.
 
     Raises
     ------
@@ -75,7 +103,7 @@ def locate(value: str, folder: Path, stores: Path | None) -> Located:
     InvalidParameterError
         If there are several, or `value` is no name.
     """
-    given = folder / value
+    given, shelves = _given(folder, value), shelves or Shelves()
     if not given.name:
         raise InvalidParameterError("no name of a slide", found=value)
     if has_suffix(given, STORE_SUFFIX, *FOREIGN_ENDINGS):
@@ -93,10 +121,18 @@ def locate(value: str, folder: Path, stores: Path | None) -> Located:
     # Without the slide at hand, a name may be one with an extension or without, and may hold dots.
     names = [slide_stem(given)] if picture else list(dict.fromkeys([given.name, slide_stem(given.name)]))
     for name in dict.fromkeys(form for given_name in names for form in (given_name, *_composed(given_name))):
-        found = _named(name, given, stores or given.parent)
+        found = _named(name, given, stores or given.parent, shelves)
         if found:
             return Located(name, _only(found, value), find_picture(given))
     raise SlideMissingError(_why_not(names, stores or given.parent), found=value)
+
+
+def _given(folder: Path, value: str) -> Path:
+    """Return the path that a field means; a table may have been written on Windows."""
+    given = folder / value
+    if "\\" in value and not exists(given):
+        return folder / PureWindowsPath(value).as_posix()
+    return given
 
 
 def find_picture(given: Path) -> Path | None:
@@ -120,14 +156,15 @@ def _composed(name: str) -> tuple[str, str]:
     return unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)
 
 
-def _named(name: str, given: Path, folder: Path) -> list[Path]:
+def _named(name: str, given: Path, folder: Path, shelves: Shelves) -> list[Path]:
     """List the stores of a slide, or else other programs' files."""
     exact = folder / f"{name}{STORE_SUFFIX}"
     if exists(exact):
         return [exact]
-    stores = find_stores(given.with_name(f"{name}{STORE_SUFFIX}"), folder)
-    if stores:
-        return stores
+    if shelves.may_hold(folder, name):
+        stores = find_stores(given.with_name(f"{name}{STORE_SUFFIX}"), folder)
+        if stores:
+            return stores
     candidates = [
         folder / inner / f"{name}{ending}" for inner in FOREIGN_FOLDERS for ending in FOREIGN_ENDINGS
     ]

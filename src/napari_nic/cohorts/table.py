@@ -13,7 +13,7 @@ from napari_nic.cohorts.columns import SPLITS, Columns
 from napari_nic.cohorts.entries import Entry, read_entries
 from napari_nic.cohorts.events import EXPECTED, check_events, event_of
 from napari_nic.cohorts.labels import NO_NUMBER, check_left_out, class_names, is_labelled, needed_for
-from napari_nic.cohorts.locating import NOT_FOUND, Located, SlideMissingError, locate
+from napari_nic.cohorts.locating import NOT_FOUND, Located, Shelves, SlideMissingError, locate
 from napari_nic.cohorts.split_files import share_out
 from napari_nic.errors import InvalidParameterError
 from napari_nic.geometry import MPP_MAX, MPP_MIN
@@ -30,8 +30,8 @@ class TableOptions:
     ----------
     slides_table : Path or None
         Table of slides by patient; the first one is then a clinical table by patient.
-    sheet : str or None
-        Of the first table, where that is a workbook; by default the first one with data.
+    sheet, slides_sheet : str or None
+        Of the first table and of that of slides, where they are workbooks; by default the first one with data.
     splits : Path or None
         File of splits (CLAM's ``splits_k.csv``), or a folder of them.
     fold : int or None
@@ -42,6 +42,7 @@ class TableOptions:
 
     slides_table: Path | None = None
     sheet: str | None = None
+    slides_sheet: str | None = None
     splits: Path | None = None
     fold: int | None = None
     strict: bool = False
@@ -214,7 +215,12 @@ def read_cohort(
     """
     path, options = Path(path), options or TableOptions()
     entries = read_entries(
-        path, needed_for(task), columns=columns, slides_table=options.slides_table, sheet=options.sheet
+        path,
+        needed_for(task),
+        columns=columns,
+        slides_table=options.slides_table,
+        sheet=options.sheet,
+        slides_sheet=options.slides_sheet,
     )
     shared = share_out(entries, options.splits, options.fold)
     known, left_out, words = _labelled(path, shared.rows, task, classes)
@@ -292,9 +298,10 @@ def _locate_all(
     """Find the compressed slide of each row; None, and why, where there is none."""
     found: list[Located | None] = []
     problems: list[InvalidParameterError] = []
+    shelves = Shelves()
     for row in rows:
         try:
-            found.append(locate(row["slide"], folder, None if stores is None else Path(stores)))
+            found.append(locate(row["slide"], folder, None if stores is None else Path(stores), shelves))
         except InvalidParameterError as error:
             found.append(None)
             problems.append(error)
