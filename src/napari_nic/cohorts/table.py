@@ -31,7 +31,7 @@ class TableOptions:
     slides_table : Path or None
         Table of slides by patient; the first one is then a clinical table by patient.
     sheet, slides_sheet : str or None
-        Of the first table and of that of slides, where they are workbooks; by default the first one with data.
+        Of the first table and of that of slides, where they are workbooks; by default the first with data.
     splits : Path or None
         File of splits (CLAM's ``splits_k.csv``), or a folder of them.
     fold : int or None
