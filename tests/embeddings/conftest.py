@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import importlib.util
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
-from napari_nic.embeddings import BLOCK, CompressedSlide, StoreHeader
+from napari_nic.embeddings import BLOCK, CompressedSlide, ImportHints, StoreHeader, import_store
+from napari_nic.embeddings.interchange import CodeTable
 from napari_nic.geometry import LevelGeometry, PixelSize
 from napari_nic.grid import PatchGrid
+from napari_nic.jobs import CancellationToken
+from napari_nic.telling import telling
 
 ROWS, COLS, CODE_SIZE = 90, 75, 5
 """Two shards each way, the last ones cut off, and a last block that is cut off too."""
@@ -134,3 +140,69 @@ class Toy:
 @pytest.fixture(scope="session")
 def toy() -> type[Toy]:
     return Toy
+
+
+# -- files of other programs -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def hdf5_writers() -> ModuleType:
+    """The module beside this one (test folders are no packages)."""
+    path = Path(__file__).with_name("hdf5_writers.py")
+    spec = importlib.util.spec_from_file_location("hdf5_writers", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A store that was made of a file of another program.
+
+    Attributes
+    ----------
+    store : CompressedSlide
+    codes : dict
+        (x, y) of each patch -> its code as a tuple.
+    told : tuple of str
+    """
+
+    store: CompressedSlide
+    codes: dict[tuple[int, int], tuple[float, ...]]
+    told: tuple[str, ...]
+
+
+Importing = Callable[..., Imported]
+
+
+@pytest.fixture
+def imported(tmp_path: Path) -> Importing:
+    """``imported(file, mpp=0.25, **hints)``: import a file; its pixel size is `mpp` unless that is None."""
+    folder = tmp_path / "imported"
+
+    def run(file: Path, mpp: float | None = 0.25, **hints: Any) -> Imported:
+        told: list[Any] = []
+        target = folder / f"{len(list(folder.glob('*')))}.nic.zarr"
+        pixel = None if mpp is None else PixelSize(mpp, mpp, "given")
+        with telling(told.append):
+            store = import_store(file, target, hints=ImportHints(pixel_size=pixel, **hints))
+        table = CodeTable.of(store)
+        codes = table.features(CancellationToken()).tolist()
+        places = [tuple(place) for place in table.coords_xy.tolist()]
+        texts = tuple(text for event in told for text in event.texts)
+        return Imported(store, dict(zip(places, map(tuple, codes), strict=True)), texts)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def expected() -> Callable[[np.ndarray, np.ndarray], dict[tuple[int, ...], tuple[float, ...]]]:
+    """``expected(places, codes)``: what :class:`Imported` should hold; codes rounded to float16."""
+
+    def run(places: np.ndarray, codes: np.ndarray) -> dict[tuple[int, ...], tuple[float, ...]]:
+        rounded = np.asarray(codes).astype(np.float16).tolist()
+        return {tuple(place): tuple(code) for place, code in zip(places.tolist(), rounded, strict=True)}
+
+    return run

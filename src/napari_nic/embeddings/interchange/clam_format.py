@@ -9,20 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_nic.embeddings.header import StoreHeader
+from napari_nic.embeddings.interchange.clam_places import check_same_places, cut_of, patches_of, read_patches
 from napari_nic.embeddings.interchange.hdf5 import (
     attribute_names,
     has_datasets,
     open_table,
-    read_count,
-    read_number,
     write_table,
 )
+from napari_nic.embeddings.interchange.hdf5_contents import is_group
+from napari_nic.embeddings.interchange.partners import encoder_stated
 from napari_nic.embeddings.interchange.registry import Exporter, Importer
 from napari_nic.embeddings.interchange.table import (
+    HEADER_ATTRIBUTE,
     CodeTable,
     ForeignCodes,
     ImportHints,
@@ -32,6 +35,9 @@ from napari_nic.embeddings.interchange.table import (
 from napari_nic.embeddings.store import CompressedSlide
 from napari_nic.jobs import CancellationToken
 from napari_nic.names import readable, safe_name
+
+if TYPE_CHECKING:
+    import h5py
 
 
 def write(store: CompressedSlide, path: Path, token: CancellationToken) -> None:
@@ -67,8 +73,8 @@ def default_name(header: StoreHeader) -> Path:
 
 
 def recognises(path: Path) -> bool:
-    """Whether the file holds features and coordinates, and is not TRIDENT's."""
-    if not has_datasets(path, "features", "coords"):
+    """Whether the file holds features and coordinates, and is neither TRIDENT's nor AtlasPatch's."""
+    if not has_datasets(path, "features", "coords") or is_group(path, "features"):
         return False
     return "patch_size_level0" not in attribute_names(path, "coords")
 
@@ -77,26 +83,59 @@ def recognises(path: Path) -> bool:
 def read(path: Path, hints: ImportHints, token: CancellationToken) -> Iterator[ForeignCodes]:
     """Read features; CLAM states neither the pixel size nor the distance of its patches.
 
-    Its extraction of features leaves the coordinates without their attributes: the side of the patches is
-    then the distance of neighbours.
+    Its extraction of features leaves the coordinates without their attributes: those of the file of patches
+    are taken, if there is one; else the side of the patches is the distance of neighbours.
     """
     with open_table(path) as file:
-        attributes, side, patch_size = file.attributes("coords"), None, None
-        if "patch_size" in attributes:
-            patch_size = read_count(attributes, "patch_size", path)
-            downsample = np.ravel(attributes.get("downsample", 1.0))[:1]  # of x and y
-            side = patch_size * int(read_number({"downsample": downsample}, "downsample", path))
+        attributes = file.attributes("coords")
+        corners, cut = file.read_coords(token), cut_of(attributes, path)
+        partner = _patches_of(path, hints)
+        notes: tuple[str, ...] = ()
+        if partner is not None:
+            patches, cut = read_patches(partner, token)
+            check_same_places(corners, patches, path, partner)
+        elif cut.patch is None and _is_old(file.file["coords"]):
+            notes = (_OLD,)
         yield ForeignCodes(
-            features=file.rows(),
-            corners=file.read_coords(token),
-            patch=side,
-            patch_size=patch_size,
+            features=file.rows(hints.encoder["code_size"] if hints.encoder else 1),
+            corners=corners,
+            unit_px=cut.unit_px,
+            patch=cut.patch,
+            patch_size=cut.patch_size,
             pixel_size=hints.pixel_size,
-            encoder_name="unknown (CLAM features)",
-            slide_name=str(attributes["name"]) if "name" in attributes else None,
+            encoder_name=encoder_stated(file.attributes("features"), path) or "unknown (CLAM features)",
+            slide_name=cut.slide_name,
+            slide_shape=cut.slide_shape,
             header=file.header(),
+            notes=notes,
         )
 
 
+_OLD = (
+    "versions of CLAM before 2021 wrote places in pixels of the patches' level: these are taken as level-0 "
+    "pixels; give the file of its patches (--coords) to be sure"
+)
+
+
+def _is_old(coords: h5py.Dataset) -> bool:
+    """Whether the places look like those of the versions that kept pictures of all patches."""
+    return bool(coords.dtype == np.int32 and coords.chunks is not None and coords.chunks[0] == 1)
+
+
+def _patches_of(path: Path, hints: ImportHints) -> Path | None:
+    """The file of patches, unless all of it is in the file of features already."""
+    is_needed = hints.coords is not None or (
+        "patch_size" not in attribute_names(path, "coords")
+        and HEADER_ATTRIBUTE not in attribute_names(path, "/")
+    )
+    return patches_of(path, hints) if is_needed else None
+
+
+def files(path: Path, hints: ImportHints) -> tuple[Path, ...]:
+    """The features, and the file of patches where it is read."""
+    partner = _patches_of(path, hints)
+    return (path,) if partner is None else (path, partner)
+
+
 EXPORTER = Exporter("CLAM features (.h5)", ".h5", default_name, write)
-IMPORTER = Importer("CLAM features (.h5)", recognises, read)
+IMPORTER = Importer("CLAM features (.h5)", recognises, read, files)

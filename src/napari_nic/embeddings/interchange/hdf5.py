@@ -15,11 +15,13 @@ import numpy as np
 
 from napari_nic.disk import check_regular, replacing
 from napari_nic.embeddings.header import StoreHeader
+from napari_nic.embeddings.interchange.hdf5_contents import without_features
 from napari_nic.embeddings.interchange.table import (
     HEADER_ATTRIBUTE,
     CodeTable,
     Rows,
     header_from_text,
+    no_patches_but_a_slide,
     slabs,
 )
 from napari_nic.errors import NicError, StoreError
@@ -140,6 +142,17 @@ def why_unreadable(path: Path) -> str:
         return f"{error}"
 
 
+def why_not_features(path: Path) -> StoreError | None:
+    """Build the error for an HDF5 file that no importer takes; None for a file of another kind."""
+    try:
+        if path.is_dir() or not h5py.is_hdf5(path):
+            return None
+        with existing_file(path) as file:
+            return without_features(file, path)
+    except OSError:
+        return None
+
+
 def attribute_names(path: Path, dataset: str) -> frozenset[str]:
     """Names of a dataset's attributes; none where it cannot be read."""
     try:
@@ -162,6 +175,14 @@ def read_attribute(attributes: Any, name: str, path: Path) -> Any:
         raise StoreError("an attribute is missing", path=path, expected=name, found=f"{sorted(attributes)}")
     value = attributes[name]
     return value.item() if isinstance(value, np.generic) else value
+
+
+def read_text(attributes: Any, name: str) -> str | None:
+    """Get an attribute that is text, however it was written; None where it is absent, empty or ``"None"``."""
+    value = np.ravel(attributes.get(name, ""))[:1]
+    first = value[0] if len(value) else ""
+    text = first.decode("utf-8", "replace") if isinstance(first, bytes) else str(first)
+    return text if text.strip() not in ("", "None") else None
 
 
 def read_number(attributes: Any, name: str, path: Path, default: float | None = None) -> float:
@@ -260,9 +281,32 @@ class TableFile:
         """Our header, where the file is one of ours."""
         return header_from_text(self.file.attrs.get(HEADER_ATTRIBUTE), self.path)
 
-    def rows(self) -> Rows:
-        """Features (N, C), read slab by slab while the file is open; see :func:`checked_matrix`."""
-        return checked_matrix(self.file, self.features, self.path)
+    def rows(self, code_size: int = 1) -> Rows:
+        """Features (N, C), read slab by slab while the file is open; see :func:`checked_matrix`.
+
+        `code_size` is C of a table of no rows that does not tell it.
+
+        Raises
+        ------
+        StoreError
+            If they are one vector of a whole slide, or lie on their side.
+        """
+        count = checked_matrix(self.file, "coords", self.path).shape[0]
+        dataset = checked_numbers(self.file, self.features, self.path)
+        if dataset.shape == (0,) and not count:
+            return np.empty((0, code_size), dataset.dtype)
+        if dataset.ndim == 1 or (dataset.ndim == 2 and len(dataset) == 1 != count):
+            raise no_patches_but_a_slide(self.path, dataset.shape)
+        rows = checked_matrix(self.file, self.features, self.path)
+        if rows.shape[0] != count == rows.shape[1]:
+            raise StoreError(
+                "the features lie on their side",
+                path=self.path,
+                expected=f"({count}, C) for places of shape ({count}, 2)",
+                found=f"shape {rows.shape}",
+                hint="write them with a row for each patch",
+            )
+        return rows
 
     def read_coords(self, token: CancellationToken) -> np.ndarray:
         """Read dataset `coords` (N, 2) of (x, y) and return float64 (y, x)."""
@@ -277,6 +321,8 @@ class TableFile:
 def open_table(path: Path, features: str = "features") -> Iterator[TableFile]:
     """Open a table of patches; see :func:`existing_file`."""
     with existing_file(path) as file:
+        if features not in file or "coords" not in file:
+            raise without_features(file, path)
         yield TableFile(file, path, features)
 
 
@@ -298,14 +344,7 @@ def checked_matrix(file: h5py.File, name: str, path: Path) -> Rows:
     StoreError
         If it is something else, leads to another file, or would fill the memory.
     """
-    for part in _links(name):
-        if not isinstance(file.get(part, getlink=True), h5py.HardLink):
-            raise StoreError(f"dataset {name!r} leads elsewhere", path=path, hint="copy it into the file")
-    dataset = file[name]
-    if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in "fiu":
-        raise StoreError(f"{name!r} holds no numbers", path=path)
-    if dataset.is_virtual or dataset.external:
-        raise StoreError(f"dataset {name!r} lies in other files", path=path, hint="copy it into the file")
+    dataset = checked_numbers(file, name, path)
     rows = _BatchOfOne(dataset) if dataset.ndim == 3 and dataset.shape[0] == 1 else dataset
     if len(rows.shape) != 2:
         raise StoreError(f"dataset {name!r} is no matrix", path=path, found=f"shape {dataset.shape}")
@@ -318,6 +357,19 @@ def checked_matrix(file: h5py.File, name: str, path: Path) -> Rows:
             found=f"{wanted:,} bytes",
         )
     return rows
+
+
+def checked_numbers(file: h5py.File, name: str, path: Path) -> h5py.Dataset:
+    """Get a dataset of numbers that lies in the file itself; raises as :func:`checked_matrix`."""
+    for part in _links(name):
+        if not isinstance(file.get(part, getlink=True), h5py.HardLink):
+            raise StoreError(f"dataset {name!r} leads elsewhere", path=path, hint="copy it into the file")
+    dataset = file[name]
+    if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in "fiu":
+        raise StoreError(f"{name!r} holds no numbers", path=path)
+    if dataset.is_virtual or dataset.external:
+        raise StoreError(f"dataset {name!r} lies in other files", path=path, hint="copy it into the file")
+    return dataset
 
 
 class _BatchOfOne:

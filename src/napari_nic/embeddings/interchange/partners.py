@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from napari_nic.embeddings.interchange.hdf5 import read_text
 from napari_nic.embeddings.interchange.table import ImportHints
 from napari_nic.errors import StoreError
 from napari_nic.names import FEATURE_SUFFIXES, exists, is_folder, without_suffix
@@ -58,6 +61,13 @@ def partner_of(path: Path, hints: ImportHints, *patterns: str) -> Path | None:
             found=f"none in {hints.coords}",
         )
     return found
+
+
+def encoder_stated(attributes: Mapping[str, Any], path: Path) -> str | None:
+    """Name of the encoder as the features' attribute, or the folder ``features_{encoder}``, states it."""
+    folder = path.absolute().parent.name
+    named = folder.removeprefix("features_") if folder.startswith("features_") else ""
+    return read_text(attributes, "encoder") or named or None
 
 
 def _first(path: Path, candidates: list[Path]) -> Path | None:

@@ -17,7 +17,7 @@ from typing import Any
 from napari_nic.disk import writing_to
 from napari_nic.embeddings.header import StoreHeader
 from napari_nic.embeddings.interchange.building import Building, build_store
-from napari_nic.embeddings.interchange.hdf5 import why_unreadable
+from napari_nic.embeddings.interchange.hdf5 import why_not_features, why_unreadable
 from napari_nic.embeddings.interchange.table import (
     SLAB_BYTES,
     ForeignCodes,
@@ -88,8 +88,8 @@ IMPORTERS: Registry[Importer] = Registry("import format")
 _HERE = "napari_nic.embeddings.interchange"
 for _name in ("zarr", "npy", "trident", "clam", "clam-pt", "stamp"):
     EXPORTERS.register(_name, f"{_HERE}.{_name.replace('-', '_')}_format:EXPORTER")
-for _name in ("npy", "trident", "clam", "stamp"):
-    IMPORTERS.register(_name, f"{_HERE}.{_name}_format:IMPORTER")
+for _name in ("npy", "trident", "atlaspatch", "clam", "stamp", "clam-pt"):
+    IMPORTERS.register(_name, f"{_HERE}.{_name.replace('-', '_')}_format:IMPORTER")
 
 
 def export_target(header: StoreHeader, path: Path | str, format: str) -> Path:  # noqa: A002 - the user's word
@@ -319,6 +319,9 @@ def recognised_format(path: Path) -> str:
             found=found,
             hint="it may be cut off or damaged: copy it again from where it came",
         )
+    refusal = why_not_features(path)
+    if refusal is not None:
+        raise refusal
     raise StoreError(
         "the format is not recognised",
         path=path,

@@ -235,10 +235,10 @@ def needs_slide(path: Path, why: str) -> StoreError:
     )
 
 
-def no_patches_but_a_slide(path: Path, shape: tuple[int, ...]) -> StoreError:
-    """Build the error for a file that holds one vector of a whole slide."""
+def no_patches_but_a_slide(path: Path, shape: tuple[int, ...], whole: str = "the whole slide") -> StoreError:
+    """Build the error for a file that holds one vector of a whole slide, or patient."""
     return StoreError(
-        "one vector of the whole slide, not codes of its patches",
+        f"one vector of {whole}, not codes of its patches",
         path=path,
         expected="features (N, C) and the places of N patches",
         found=f"features of shape {tuple(shape)}",
