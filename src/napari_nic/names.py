@@ -84,7 +84,8 @@ of slides that are painted when they are looked at."""
 
 ARRAY_SUFFIXES = ("_features.npy", ".npy")
 HDF5_SUFFIXES = (".h5", ".hdf5")
-FEATURE_SUFFIXES = (*ARRAY_SUFFIXES, ".npz", *HDF5_SUFFIXES, ".pt", ".pth")
+TENSOR_SUFFIXES = (".pt", ".pth")
+FEATURE_SUFFIXES = (*ARRAY_SUFFIXES, ".npz", *HDF5_SUFFIXES, *TENSOR_SUFFIXES)
 """Of other programs' files of codes."""
 
 FEATURE_TABLE_SUFFIXES = (".zarr", ".h5ad", ".parquet", ".csv")

@@ -94,7 +94,7 @@ def clam_patches(
 def clam_pictures(
     path: Path, places: Places, *, size: int = 4, downsample: float = 4.0, custom: int = 1
 ) -> Path:
-    """``patches/{slide}.h5`` of old: pictures, and places in pixels of the level, or of what it is made to."""
+    """``patches/{slide}.h5`` of old: pictures, and places in pixels of what the level is made to."""
     unit, level_dim = downsample * custom, np.array([6000, 5000]) // int(downsample)
     with _file(path) as file:
         pictures = file.create_dataset("imgs", (len(places), size, size, 3), np.uint8)

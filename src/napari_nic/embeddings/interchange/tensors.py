@@ -13,12 +13,10 @@ import numpy as np
 from napari_nic.disk import check_regular
 from napari_nic.embeddings.interchange.table import Rows, no_patches_but_a_slide
 from napari_nic.errors import StoreError
-from napari_nic.names import has_suffix
+from napari_nic.names import TENSOR_SUFFIXES, has_suffix
 
 if TYPE_CHECKING:
     import torch
-
-SUFFIXES = (".pt", ".pth")
 
 MOST_GROWTH = 2**20
 """An archive may unpack to so many bytes more than it holds: PyTorch stores tensors as they are."""
@@ -32,7 +30,7 @@ _UNREADABLE = (
 
 def is_tensor_file(path: Path) -> bool:
     """Whether a file is called and begins like one of PyTorch's; cheap, and loads nothing."""
-    if not has_suffix(path, *SUFFIXES):
+    if not has_suffix(path, *TENSOR_SUFFIXES):
         return False
     try:
         check_regular(path, StoreError)
