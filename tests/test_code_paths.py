@@ -16,7 +16,7 @@ import napari_nic
 SOURCE = Path(napari_nic.__file__).parent
 
 CALLS = {
-    "torch.load": {"encoders.external.states"},  # weights_only, see below
+    "torch.load": {"embeddings.interchange.tensors", "encoders.external.states"},  # weights_only, see below
     "torch.jit.load": {"encoders.external.file_models"},  # after consent
     "torch.export.load": {"encoders.external.file_models"},  # after consent, without pickles
     "runtime.InferenceSession": {"encoders.external.file_models"},  # a graph that can only compute
@@ -53,7 +53,7 @@ NEVER = {
 }
 
 MODULES = {
-    "pickle": {"encoders.external.states"},  # the name of an error
+    "pickle": {"embeddings.interchange.tensors", "encoders.external.states"},  # the name of an error
     "subprocess": {"cli.demo", "apart"},
     "socket": {"embeddings.lease", "cli.interrupt"},  # the name of this machine; a pair within the process
     "urllib.request": {"plugin.sample_data"},
