@@ -9,9 +9,11 @@ from types import ModuleType
 from napari_nic.errors import MissingDependencyError
 
 INSTALL = {
+    "anndata": 'pip install "napari-nic[interchange]"',
     "matplotlib": 'pip install "napari-nic[train]"',
     "onnxruntime": 'pip install "napari-nic[networks]"',
     "openpyxl": 'pip install "napari-nic[tables]"',
+    "pyarrow": 'pip install "napari-nic[interchange]"',
     "sklearn": 'pip install "napari-nic[train]"',
     "timm": 'pip install "napari-nic[networks]"',
     "umap": "pip install umap-learn",

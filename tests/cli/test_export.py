@@ -46,7 +46,7 @@ def test_slide_with_several_stores(cli, slide: Path, store: Path) -> None:
 
 def test_unknown_format(cli, store: Path) -> None:
     outcome = cli("export", store, "--format", "floppy")
-    assert outcome.code == 1
+    assert outcome.code == 2
     assert "trident" in outcome.err
 
 

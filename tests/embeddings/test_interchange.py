@@ -230,6 +230,8 @@ def test_trident_file_has_the_names_and_attributes_of_the_format(any_store, tmp_
         assert set(attributes) == {
             "patch_size",
             "patch_size_level0",
+            "patch_side_level0",
+            "patch_size_lv0",
             "level0_magnification",
             "target_magnification",
             "overlap",
@@ -380,7 +382,7 @@ def test_clam_files(full_store, codes, coverage, tmp_path):
         assert (attributes["patch_size"], attributes["patch_level"]) == (8, 0)
         assert tuple(attributes["level_dim"]) == (605, 723)
         assert h5["features"].dtype == np.float32
-    tensor = torch.load(export_store(full_store, tmp_path, "clam-pt")[0], weights_only=True)
+    tensor = torch.load(export_store(full_store, tmp_path / "pt", "clam-pt")[0], weights_only=True)
     np.testing.assert_array_equal(tensor.numpy(), codes[coverage].astype(np.float32))
 
 

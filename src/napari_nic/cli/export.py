@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,20 @@ if TYPE_CHECKING:
     from napari_nic.embeddings import CompressedSlide
 
 DESCRIPTION = """\
-Write the embedding array of compressed slides in another format: npy (C, rows, cols), trident, clam, stamp
-(HDF5), clam-pt or zarr."""
+Write the embedding array of compressed slides in another program's format. Which programs read which, and
+what is kept, stands in docs/interchange.md."""
+
+
+class _Formats:
+    """Names of the formats, which are loaded when the help or a name is asked for, and not at every start."""
+
+    def __iter__(self) -> Iterator[str]:
+        from napari_nic.embeddings import EXPORTERS
+
+        return iter(EXPORTERS)
+
+    def __contains__(self, name: object) -> bool:
+        return name in list(self)
 
 
 def add_parser(commands: arguments.Subparsers) -> None:
@@ -29,7 +42,7 @@ def add_parser(commands: arguments.Subparsers) -> None:
     )
     arguments.add_stores(parser)
     parser.add_argument(
-        "--format", required=True, metavar="NAME", help="npy, trident, clam, clam-pt, stamp or zarr"
+        "--format", required=True, metavar="NAME", choices=_Formats(), help="one of %(choices)s"
     )
     arguments.add_out(parser, "folder, or for one slide a file; default: the folder of the compressed slide")
     parser.add_argument("--allow-partial", action="store_true", help="export an unfinished compression")

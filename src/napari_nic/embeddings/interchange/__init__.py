@@ -1,5 +1,6 @@
 """Others' formats, both ways: :func:`export_store` and :func:`import_store`."""
 
+from napari_nic.embeddings.interchange.exporter import Exporter
 from napari_nic.embeddings.interchange.finding import (
     FeatureFiles,
     find_feature_files,
@@ -14,6 +15,7 @@ from napari_nic.embeddings.interchange.importing import (
     import_each,
     import_one,
 )
+from napari_nic.embeddings.interchange.naming import named_header
 from napari_nic.embeddings.interchange.npy_format import distance_map
 from napari_nic.embeddings.interchange.registry import (
     EXPORTERS,
@@ -26,12 +28,13 @@ from napari_nic.embeddings.interchange.registry import (
     origin_of,
     recognised_format,
 )
-from napari_nic.embeddings.interchange.table import CodeTable, ForeignCodes, ImportHints, named_header
+from napari_nic.embeddings.interchange.table import CodeTable, ForeignCodes, ImportHints
 
 __all__ = [
     "EXPORTERS",
     "IMPORTERS",
     "CodeTable",
+    "Exporter",
     "FeatureFiles",
     "FeatureImport",
     "ForeignCodes",

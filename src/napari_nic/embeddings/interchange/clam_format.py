@@ -13,63 +13,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_nic.embeddings.header import StoreHeader
 from napari_nic.embeddings.interchange.clam_places import check_same_places, cut_of, patches_of, read_patches
 from napari_nic.embeddings.interchange.hdf5 import (
     attribute_names,
     has_datasets,
     open_table,
-    write_table,
 )
 from napari_nic.embeddings.interchange.hdf5_contents import is_group
 from napari_nic.embeddings.interchange.partners import encoder_stated
-from napari_nic.embeddings.interchange.registry import Exporter, Importer
+from napari_nic.embeddings.interchange.registry import Importer
 from napari_nic.embeddings.interchange.table import (
     HEADER_ATTRIBUTE,
-    CodeTable,
     ForeignCodes,
     ImportHints,
-    header_attribute,
-    named_header,
 )
-from napari_nic.embeddings.store import CompressedSlide
 from napari_nic.jobs import CancellationToken
-from napari_nic.names import readable, safe_name
 
 if TYPE_CHECKING:
     import h5py
-
-
-def write(store: CompressedSlide, path: Path, token: CancellationToken) -> None:
-    """Write features and coordinates of the encoded cells."""
-    table, header = CodeTable.of(store), named_header(store)
-    grid = header.grid
-    height, width = header.slide_shape
-    down_y, down_x = grid.downsample
-    level_dim = (round(width / down_x), round(height / down_y))
-    attributes = {
-        "patch_size": grid.patch_px,
-        "patch_level": grid.level,
-        "downsample": (down_x, down_y),
-        "downsampled_level_dim": level_dim,
-        "level_dim": level_dim,
-        "name": readable(header.slide_name),
-        "save_path": readable(str(path.parent)),
-    }
-    write_table(
-        path,
-        table,
-        "features",
-        {"coords": table.coords_xy},
-        {"coords": attributes, "/": header_attribute(header)},
-        token,
-        dtype=np.float32,
-    )
-
-
-def default_name(header: StoreHeader) -> Path:
-    """``h5_files/{slide}.h5``."""
-    return Path("h5_files", f"{safe_name(header.slide_name)}.h5")
 
 
 def recognises(path: Path) -> bool:
@@ -137,5 +98,4 @@ def files(path: Path, hints: ImportHints) -> tuple[Path, ...]:
     return (path,) if partner is None else (path, partner)
 
 
-EXPORTER = Exporter("CLAM features (.h5)", ".h5", default_name, write)
 IMPORTER = Importer("CLAM features (.h5)", recognises, read, files)

@@ -5,7 +5,6 @@ Its rows are those of ``h5_files/{slide}.h5``, and of the file of patches, in th
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,41 +12,17 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_nic.disk import replacing
-from napari_nic.embeddings.header import StoreHeader
 from napari_nic.embeddings.interchange import clam_format
 from napari_nic.embeddings.interchange.clam_places import PATCHES, patches_of, read_patches
 from napari_nic.embeddings.interchange.hdf5 import has_datasets
 from napari_nic.embeddings.interchange.partners import partner_of, stem_of
-from napari_nic.embeddings.interchange.registry import Exporter, Importer
-from napari_nic.embeddings.interchange.table import SLAB_BYTES, CodeTable, ForeignCodes, ImportHints
+from napari_nic.embeddings.interchange.registry import Importer
+from napari_nic.embeddings.interchange.table import ForeignCodes, ImportHints
 from napari_nic.embeddings.interchange.tensors import is_tensor_file, open_tensor
-from napari_nic.embeddings.store import CompressedSlide
 from napari_nic.errors import StoreError
-from napari_nic.jobs import CancellationToken, checked
-from napari_nic.names import exists, safe_name
+from napari_nic.jobs import CancellationToken
+from napari_nic.names import exists
 from napari_nic.wording import counted
-
-
-def write(store: CompressedSlide, path: Path, token: CancellationToken) -> None:
-    """Write the features of the encoded cells, float32, row by row."""
-    import torch  # the only format that needs it
-
-    features = CodeTable.of(store).features(token).astype(np.float32)
-    token.checkpoint()
-    # By way of memory: given a path, torch puts its (temporary) name into the file, and tells a full disk by
-    # an error of its own.
-    content = io.BytesIO()
-    torch.save(torch.from_numpy(features), content)
-    whole = content.getvalue()
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        for start in checked(range(0, len(whole), SLAB_BYTES), token):
-            file.write(whole[start : start + SLAB_BYTES])
-
-
-def default_name(header: StoreHeader) -> Path:
-    """``pt_files/{slide}.pt``."""
-    return Path("pt_files", f"{safe_name(header.slide_name)}.pt")
 
 
 def recognises(path: Path) -> bool:
@@ -115,5 +90,4 @@ def files(path: Path, hints: ImportHints) -> tuple[Path, ...]:
     return (path, partner)
 
 
-EXPORTER = Exporter("CLAM features (.pt, without coordinates)", ".pt", default_name, write)
 IMPORTER = Importer("CLAM features (.pt, with its .h5)", recognises, read, files)

@@ -18,14 +18,15 @@ import numpy as np
 from napari_nic.descriptions import read_json
 from napari_nic.disk import check_regular, replacing
 from napari_nic.embeddings.header import StoreHeader
-from napari_nic.embeddings.interchange.registry import Exporter, Importer
+from napari_nic.embeddings.interchange.exporter import Exporter
+from napari_nic.embeddings.interchange.naming import named_header
+from napari_nic.embeddings.interchange.registry import Importer
 from napari_nic.embeddings.interchange.table import (
     ForeignCodes,
     ImportHints,
     corners_of,
     header_from_text,
     header_to_text,
-    named_header,
     slabs,
 )
 from napari_nic.embeddings.store import CompressedSlide

@@ -17,12 +17,13 @@ from typing import Any
 from napari_nic.disk import writing_to
 from napari_nic.embeddings.header import StoreHeader
 from napari_nic.embeddings.interchange.building import Building, build_store
+from napari_nic.embeddings.interchange.exporter import Exporter
 from napari_nic.embeddings.interchange.hdf5 import why_not_features, why_unreadable
+from napari_nic.embeddings.interchange.naming import named_header
 from napari_nic.embeddings.interchange.table import (
     SLAB_BYTES,
     ForeignCodes,
     ImportHints,
-    named_header,
 )
 from napari_nic.embeddings.layout import SUFFIX
 from napari_nic.embeddings.store import CompressedSlide
@@ -30,32 +31,6 @@ from napari_nic.errors import StoreError
 from napari_nic.jobs import CancellationToken, checked
 from napari_nic.names import HDF5_SUFFIXES, exists, has_suffix, is_folder, known_suffix
 from napari_nic.registry import Registry
-
-
-@dataclass(frozen=True)
-class Exporter:
-    """How a store is written in another format.
-
-    Attributes
-    ----------
-    label : str
-        For menus ("NIC array").
-    suffix : str
-        Of the main file.
-    default_name : callable
-        ``default_name(header) -> Path`` relative to an output folder, as the format's own tools name it.
-    write : callable
-        ``write(store, path, token)``; must replace its files only when they are whole, and come to a
-        checkpoint at each slab of rows or file.
-    companions : callable
-        ``companions(path) -> tuple of Path``: the further files written beside `path`.
-    """
-
-    label: str
-    suffix: str
-    default_name: Callable[[StoreHeader], Path]
-    write: Callable[[CompressedSlide, Path, CancellationToken], None]
-    companions: Callable[[Path], tuple[Path, ...]] = lambda _path: ()
 
 
 @dataclass(frozen=True)
@@ -82,12 +57,23 @@ class Importer:
     files: Callable[[Path, ImportHints], tuple[Path, ...]] = lambda path, _hints: (path,)
 
 
+_FOLDERS = (SUFFIX, ".zarr")
+"""Suffixes of outputs that are folders themselves."""
+
 EXPORTERS: Registry[Exporter] = Registry("export format")
 IMPORTERS: Registry[Importer] = Registry("import format")
 
 _HERE = "napari_nic.embeddings.interchange"
-for _name in ("zarr", "npy", "trident", "clam", "clam-pt", "stamp"):
-    EXPORTERS.register(_name, f"{_HERE}.{_name.replace('-', '_')}_format:EXPORTER")
+for _name, _place in {
+    "zarr": "zarr_format:EXPORTER",
+    "npy": "npy_format:EXPORTER",
+    "trident": "trident_export:EXPORTER",
+    "titan": "trident_export:SPACED",
+    "clam": "clam_export:EXPORTER",
+    "clam-pt": "clam_export:TENSOR",
+    "stamp": "stamp_export:EXPORTER",
+}.items():
+    EXPORTERS.register(_name, f"{_HERE}.{_place}")
 for _name in ("npy", "trident", "atlaspatch", "clam", "stamp", "clam-pt"):
     IMPORTERS.register(_name, f"{_HERE}.{_name.replace('-', '_')}_format:IMPORTER")
 
@@ -101,10 +87,12 @@ def export_target(header: StoreHeader, path: Path | str, format: str) -> Path:  
         If `path` is no folder and has another suffix than the format's.
     """
     exporter, path = EXPORTERS.get(format), Path(path)
-    if has_suffix(path, exporter.suffix) and not (is_folder(path) and exporter.suffix != SUFFIX):
-        return path
     other = known_suffix(path.name)
-    if has_suffix(path, SUFFIX) or (other and not is_folder(path)):
+    is_store = has_suffix(path, SUFFIX) and exporter.suffix != SUFFIX  # *.nic.zarr ends in .zarr too
+    if has_suffix(path, exporter.suffix) and not is_store:
+        if not is_folder(path) or exporter.suffix in _FOLDERS:
+            return path
+    elif is_store or (other and not is_folder(path)):
         raise StoreError(
             f"the output's name does not fit the format {format!r}",
             path=path,
@@ -115,7 +103,7 @@ def export_target(header: StoreHeader, path: Path | str, format: str) -> Path:  
 
 
 def export_files(store: CompressedSlide, path: Path | str, format: str) -> tuple[Path, ...]:  # noqa: A002
-    """All files that :func:`export_store` will write for `path`, the main one first.
+    """All files that :func:`export_store` will write for `path` alone, the main one first.
 
     Raises
     ------
@@ -153,12 +141,13 @@ def export_store(
     Returns
     -------
     tuple of Path
-        The files written, the main one first.
+        The files written, the main one first; those that all slides of a folder share, last.
 
     Raises
     ------
     StoreError
-        If the store is not complete, a file exists, or it cannot be written.
+        If the store is not complete, a file exists, the store does not fit the format, or it cannot be
+        written.
     UnknownNameError
         If there is no such format.
     CancelledError
@@ -169,12 +158,12 @@ def export_store(
     target = files[0]
     _check_exportable(store, allow_partial)
     existing = [file for file in files if exists(file)]
-    if existing and not overwrite:
+    if existing and not overwrite and not exporter.joins(target):
         raise StoreError("the output exists", path=existing[0], hint="choose another name, or --overwrite")
     with writing_to(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         exporter.write(store, target, token or CancellationToken())
-    return files
+    return (*files, *exporter.shared(target))
 
 
 def import_store(
@@ -332,7 +321,7 @@ def recognised_format(path: Path) -> str:
 
 def _check_exportable(store: CompressedSlide, allow_partial: bool) -> None:
     wanted, encoded = int(store.coverage.sum()), int(store.encoded().sum())
-    if encoded == 0:
+    if encoded == 0 and not (wanted == 0 and store.is_complete):  # a slide without tissue has no rows
         raise StoreError("there is nothing to export: no cell is encoded", path=store.path)
     if encoded < wanted and not allow_partial:
         raise StoreError(

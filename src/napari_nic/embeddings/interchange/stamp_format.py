@@ -14,7 +14,6 @@ import h5py
 import numpy as np
 
 from napari_nic.descriptions import read_json
-from napari_nic.embeddings.header import StoreHeader
 from napari_nic.embeddings.interchange.choosing import chosen_rows
 from napari_nic.embeddings.interchange.hdf5 import (
     TableFile,
@@ -24,51 +23,19 @@ from napari_nic.embeddings.interchange.hdf5 import (
     read_count,
     read_number,
     read_text,
-    write_table,
 )
-from napari_nic.embeddings.interchange.registry import Exporter, Importer
+from napari_nic.embeddings.interchange.registry import Importer
 from napari_nic.embeddings.interchange.stamp_tiles import place_tiles
 from napari_nic.embeddings.interchange.table import (
     HEADER_ATTRIBUTE,
-    CodeTable,
     ForeignCodes,
     ImportHints,
-    header_attribute,
-    named_header,
     needs_slide,
     no_patches_but_a_slide,
 )
-from napari_nic.embeddings.store import CompressedSlide
 from napari_nic.errors import StoreError
 from napari_nic.geometry import MPP_MAX, MPP_MIN
 from napari_nic.jobs import CancellationToken
-from napari_nic.names import safe_name
-
-FORMAT_VERSION = "2.5.0"
-"""Version of STAMP whose files these are like."""
-
-
-def write(store: CompressedSlide, path: Path, token: CancellationToken) -> None:
-    """Write features and coordinates of the encoded cells."""
-    table, header = CodeTable.of(store), named_header(store)
-    grid = header.grid
-    pixel = np.array([grid.pixel_size.x, grid.pixel_size.y])
-    attributes = {
-        "extractor": header.encoder_name,
-        "unit": "um",
-        "tile_size_um": grid.mpp * grid.patch_size,
-        "tile_size_px": grid.patch_size,
-        "stamp_version": FORMAT_VERSION,
-        "code_hash": header.software,
-        "feat_type": "tile",
-    }
-    places = {"coords": table.corners_px[:, ::-1] * pixel}
-    write_table(path, table, "feats", places, {"/": attributes | header_attribute(header)}, token)
-
-
-def default_name(header: StoreHeader) -> Path:
-    """``{encoder}/{slide}.h5``."""
-    return Path(safe_name(header.encoder_name), f"{safe_name(header.slide_name)}.h5")
 
 
 def recognises(path: Path) -> bool:
@@ -213,5 +180,4 @@ def files(path: Path, _hints: ImportHints) -> tuple[Path, ...]:
     return (path, beside) if is_read and beside.is_file() else (path,)
 
 
-EXPORTER = Exporter("STAMP features (.h5)", ".h5", default_name, write)
 IMPORTER = Importer("STAMP features (.h5)", recognises, read, files)

@@ -111,6 +111,16 @@ def corners_of(grid: PatchGrid, cells: np.ndarray) -> np.ndarray:
     return np.asarray((cells * grid.stride_px + np.array(grid.origin_px)) * np.array(grid.downsample))
 
 
+def side_px(grid: PatchGrid) -> int:
+    """Side of a patch in whole level-0 pixels."""
+    return max(1, round(grid.patch_px * sum(grid.downsample) / 2))
+
+
+def step_px(grid: PatchGrid) -> int:
+    """Distance of neighbouring patches in whole level-0 pixels."""
+    return max(1, round(grid.stride_px * sum(grid.downsample) / 2))
+
+
 @dataclass(frozen=True)
 class ImportHints:
     """What a file may not say of itself.
@@ -255,11 +265,6 @@ def slabs(table: Any, *, rows_at_once: int = 1) -> Iterator[slice]:
     row_bytes = max(1, table.dtype.itemsize * math.prod(table.shape[1:]))
     step = max(1, SLAB_BYTES // row_bytes // rows_at_once) * rows_at_once
     return (slice(start, min(count, start + step)) for start in range(0, count, step))
-
-
-def named_header(store: CompressedSlide) -> StoreHeader:
-    """Return a store's header with the name by which its slide goes now."""
-    return replace(store.header, slide_name=store.slide_name)
 
 
 def header_to_text(header: StoreHeader) -> str:

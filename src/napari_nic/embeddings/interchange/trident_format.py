@@ -11,9 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from napari_nic.embeddings.header import StoreHeader
 from napari_nic.embeddings.interchange.hdf5 import (
     attribute_names,
     has_datasets,
@@ -21,62 +18,17 @@ from napari_nic.embeddings.interchange.hdf5 import (
     read_count,
     read_number,
     read_text,
-    write_table,
 )
 from napari_nic.embeddings.interchange.hdf5_contents import is_group
 from napari_nic.embeddings.interchange.partners import encoder_stated
-from napari_nic.embeddings.interchange.registry import Exporter, Importer
+from napari_nic.embeddings.interchange.registry import Importer
 from napari_nic.embeddings.interchange.table import (
     UM_PER_PX_AT_1X,
-    CodeTable,
     ForeignCodes,
     ImportHints,
-    header_attribute,
-    magnification_of,
-    named_header,
 )
-from napari_nic.embeddings.store import CompressedSlide
-from napari_nic.grid import PatchGrid
 from napari_nic.jobs import CancellationToken
-from napari_nic.names import exists, readable, safe_name
-
-
-def write(store: CompressedSlide, path: Path, token: CancellationToken) -> None:
-    """Write features and coordinates of the encoded cells."""
-    table, header = CodeTable.of(store), named_header(store)
-    place = {"name": readable(header.slide_name), "savetodir": readable(str(path.parent))}
-    attributes = {
-        "features": place | {"encoder": header.encoder_name},
-        "coords": place | _geometry(header),
-        "/": header_attribute(header),
-    }
-    places = {"coords": table.coords_xy}
-    write_table(path, table, "features", places, attributes, token, dtype=np.float32)
-
-
-def _geometry(header: StoreHeader) -> dict[str, Any]:
-    grid = header.grid
-    return {
-        "patch_size": grid.patch_size,
-        "patch_size_level0": round(grid.patch_px * grid.downsample[1]),
-        "level0_magnification": magnification_of(grid.pixel_size.mean),
-        "target_magnification": magnification_of(grid.mpp),
-        "overlap": overlap_of(grid),
-        "level0_width": header.slide_shape[1],
-        "level0_height": header.slide_shape[0],
-    }
-
-
-def overlap_of(grid: PatchGrid) -> int:
-    """Overlap of neighbouring patches in pixels that the encoder sees; negative where there are gaps."""
-    return round((grid.patch_px - grid.stride_px) * grid.patch_size / grid.patch_px)
-
-
-def default_name(header: StoreHeader) -> Path:
-    """Path inside a TRIDENT job folder."""
-    grid = header.grid
-    cut = f"{magnification_of(grid.mpp)}x_{grid.patch_size}px_{overlap_of(grid)}px_overlap"
-    return Path(cut, f"features_{safe_name(header.encoder_name)}", f"{safe_name(header.slide_name)}.h5")
+from napari_nic.names import exists
 
 
 def recognises(path: Path) -> bool:
@@ -141,5 +93,4 @@ def _shape(attributes: dict[str, Any], path: Path) -> tuple[int, int] | None:
     return read_count(attributes, "level0_height", path), read_count(attributes, "level0_width", path)
 
 
-EXPORTER = Exporter("TRIDENT features (.h5)", ".h5", default_name, write)
 IMPORTER = Importer("TRIDENT features (.h5)", recognises, read)

@@ -1,0 +1,53 @@
+"""What an export format is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_nic.embeddings.header import StoreHeader
+from napari_nic.embeddings.store import CompressedSlide
+from napari_nic.jobs import CancellationToken
+
+
+def _none(_path: Path) -> tuple[Path, ...]:
+    return ()
+
+
+def _never(_path: Path) -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class Exporter:
+    """How a store is written in another format.
+
+    Attributes
+    ----------
+    label : str
+        For menus ("NIC array").
+    suffix : str
+        Of the main file.
+    default_name : callable
+        ``default_name(header) -> Path`` relative to an output folder, as the format's own tools name it.
+    write : callable
+        ``write(store, path, token)``; must replace its files only when they are whole, companions before the
+        main one, and come to a checkpoint at each slab of rows or file.
+    companions : callable
+        ``companions(path) -> tuple of Path``: the further files written beside `path`.
+    shared : callable
+        ``shared(path) -> tuple of Path``: files beside `path` that say the same for all slides of a folder.
+        They are written where they are missing, and never replaced by other content.
+    joins : callable
+        ``joins(path) -> bool``: whether there is something at `path` that an export adds to, and takes
+        nothing from.
+    """
+
+    label: str
+    suffix: str
+    default_name: Callable[[StoreHeader], Path]
+    write: Callable[[CompressedSlide, Path, CancellationToken], None]
+    companions: Callable[[Path], tuple[Path, ...]] = _none
+    shared: Callable[[Path], tuple[Path, ...]] = _none
+    joins: Callable[[Path], bool] = _never
