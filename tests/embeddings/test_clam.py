@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+
 import h5py
 import numpy as np
 import pytest
@@ -133,7 +135,7 @@ def test_tensors_of_others_are_said(hdf5_writers, imported, tmp_path):
 
     for value, said in (
         (torch.ones(8), "one vector of the whole slide"),
-        ({"features": torch.ones(2, 8)}, "a dict of features"),
+        ({"features": torch.ones(2, 8)}, "weights of a network: features"),
         (torch.ones(2, 3, 4), r"no table.*\n.*\(2, 3, 4\)"),
         (torch.ones(1, 8).expand(10**9, 8), "not stored in full"),
         (hdf5_writers.codes(4), r"(?s)pickled NumPy.*TRIDENT.*\.h5"),
@@ -142,6 +144,17 @@ def test_tensors_of_others_are_said(hdf5_writers, imported, tmp_path):
         file = hdf5_writers.tensor(tmp_path / "s.pt", value)
         with pytest.raises(StoreError, match=said):
             imported(file)
+    packed = tmp_path / "s.pt"
+    whole = hdf5_writers.tensor(tmp_path / "whole.pt", torch.ones(4, 8))
+    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as target:
+        for name in source.namelist():
+            target.writestr(name, source.read(name))
+    with pytest.raises(StoreError, match="packed"):
+        imported(packed)
+    with zipfile.ZipFile(packed, "w") as target:
+        target.writestr("net/constants.pkl", b"")
+    with pytest.raises(StoreError, match="TorchScript"):
+        imported(packed)
     (tmp_path / "s.pt").write_bytes(b"PK\x03\x04 and no more")
     with pytest.raises(StoreError, match="not a readable tensor"):
         imported(tmp_path / "s.pt")

@@ -71,16 +71,18 @@ def _load(path: Path) -> torch.Tensor:
 
     check_regular(path, StoreError)
     try:
-        _check_size(path)
+        _check_archive(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about how the file was written, which the user cannot change
             found: Any = torch.load(
                 path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
             )
+    except StoreError:
+        raise
     except _UNREADABLE as error:
         raise _refusal(path, error) from error
     if not isinstance(found, torch.Tensor):
-        raise _no_tensor(path, f"a {type(found).__name__}{_keys(found)}")
+        raise _no_tensor(path, _described(found))
     is_whole = found.layout == torch.strided and found.device.type == "cpu" and not found.is_quantized
     if not is_whole or found.numel() * found.element_size() > found.untyped_storage().nbytes():
         raise _no_tensor(path, "a tensor that is not stored in full")
@@ -93,12 +95,24 @@ def _is_integer(tensor: torch.Tensor) -> bool:
     return str(tensor.dtype) in ("torch.int8", "torch.uint8", "torch.int16", "torch.int32", "torch.int64")
 
 
-def _check_size(path: Path) -> None:
-    """Raise ValueError if an archive unpacks to far more than it holds."""
+def _check_archive(path: Path) -> None:
+    """Refuse an archive that is mapped as something else than it is: packed, or a program.
+
+    Raises
+    ------
+    StoreError
+    ValueError
+        If it unpacks to far more than it holds.
+    """
     if not zipfile.is_zipfile(path):
         return
     with zipfile.ZipFile(path) as archive:
-        total = sum(entry.file_size for entry in archive.infolist())
+        entries = archive.infolist()
+    if any(entry.filename.endswith("/constants.pkl") or "/code/" in entry.filename for entry in entries):
+        raise _no_tensor(path, "a program for a network (TorchScript)")
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+        raise _no_tensor(path, "an archive whose numbers are packed, as PyTorch never writes them")
+    total = sum(entry.file_size for entry in entries)
     if total > path.stat().st_size + MOST_GROWTH:
         raise ValueError(f"an archive that unpacks to {total:,} bytes")
 
@@ -125,11 +139,15 @@ def _no_tensor(path: Path, found: str) -> StoreError:
     )
 
 
-def _keys(found: object) -> str:
+def _described(found: object) -> str:
+    """Say what a file holds instead of a tensor."""
     if not isinstance(found, dict):
-        return ""
+        return f"a {type(found).__name__}"
     shown = ", ".join(str(key)[:40] for key in list(found)[:6])
-    return f" of {shown}{', ...' if len(found) > 6 else ''}"
+    more = ", ..." if len(found) > 6 else ""
+    is_state = len(found) > 0 and all(isinstance(key, str) and hasattr(found[key], "shape") for key in found)
+    kind = "tensors by name, as weights of a network" if is_state else "values by name"
+    return f"{kind}: {shown}{more}"
 
 
 class _TensorRows:

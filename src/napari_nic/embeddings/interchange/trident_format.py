@@ -71,9 +71,11 @@ def _patch_px(
 ) -> tuple[float, float]:
     """Side of the patches in level-0 pixels, and level-0 pixels of one that the encoder saw.
 
-    The side is stated rounded down, and cut rounded: 256 px at 15x of 40x are 682 as stated, and 683.
+    The side is stated rounded down, and cut rounded: 256 px at 15x of 40x are 682 as stated, and 683. Where
+    the side is the distance of patches, as models of whole slides want it, its own attribute tells it.
     """
-    stated = read_number(attributes, "patch_size_level0", path)
+    name = "patch_side_level0" if "patch_side_level0" in attributes else "patch_size_level0"
+    stated = read_number(attributes, name, path)
     level0 = read_number(attributes, "level0_magnification", path, 0.0)
     scale = level0 / magnification if level0 > 0 and magnification > 0 else 0.0
     if 0 <= patch_size * scale - stated < 1:
