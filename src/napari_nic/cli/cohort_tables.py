@@ -19,7 +19,19 @@ NAMES_SHOWN = 10
 def add_table_options(parser: argparse.ArgumentParser) -> None:
     """Add how a cohort's table is read, and where its slides are."""
     table = parser.add_argument_group("the table")
-    table.add_argument("--stores", metavar="FOLDER", help="of compressed slides; default: beside the slides")
+    table.add_argument(
+        "--stores",
+        metavar="FOLDER",
+        help="of compressed slides, or of other programs' features; default: beside the slides",
+    )
+    table.add_argument(
+        "--features", metavar="NAME", help="which, where the folder holds those of several encoders"
+    )
+    table.add_argument(
+        "--slides",
+        metavar="FOLDER",
+        help="in which, or below which, the slides lie: they say how large pixels are where features do not",
+    )
     table.add_argument(
         "--slides-table",
         metavar="FILE",
@@ -133,6 +145,8 @@ def _options(args: argparse.Namespace) -> TableOptions:
         splits=None if args.splits is None else Path(args.splits),
         fold=args.fold,
         strict=args.strict,
+        features=args.features,
+        slides=None if args.slides is None else Path(args.slides),
     )
 
 

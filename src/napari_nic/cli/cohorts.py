@@ -214,7 +214,8 @@ def _cohort(
 
     cohort = cohort_tables.read(args, task)
     cohort_tables.say(cohort, console, classes_listed=bool(args.classes))
-    for report in console.follow(import_foreign(cohort, out, mpp=args.mpp, token=token), "importing"):
+    imports = import_foreign(cohort, out, mpp=args.mpp, features=args.features, token=token)
+    for report in console.follow(imports, "importing"):
         if isinstance(report, Imported) and report.cohort is not None:
             cohort = report.cohort
     return cohort

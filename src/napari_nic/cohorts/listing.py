@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_nic.cohorts.columns import KINDS, Columns, find_columns
 from napari_nic.cohorts.entries import Entry
-from napari_nic.cohorts.locating import Shelves, find_picture, locate
+from napari_nic.cohorts.locating import Locator, find_picture
 from napari_nic.cohorts.plan import BUNDLE_KEY, PLAN_FILE, Plan
 from napari_nic.cohorts.predictions import PREDICTIONS_FILE, ScoredSlide, read_scores
 from napari_nic.cohorts.previews import Preview, absent_facts, of_listing
@@ -140,18 +140,18 @@ def _of_table(path: Path, columns: Columns) -> Listing:
             found=", ".join(table.header) if rows else "no row",
         )
     entries = [Entry({kind: row[name] for kind, name in found.items()}, row.line, row) for row in rows]
-    shelves = Shelves()
-    slides = tuple(_of_row(entry, path.parent, shelves) for entry in entries)
+    locator = Locator(path.parent, None)
+    slides = tuple(_of_row(entry, path.parent, locator) for entry in entries)
     preview = of_listing(found, entries, slides, (*table.notes, *notes))
     return Listing(path, slides, has_models=False, preview=preview)
 
 
-def _of_row(row: Entry, folder: Path, shelves: Shelves) -> ListedSlide:
+def _of_row(row: Entry, folder: Path, locator: Locator) -> ListedSlide:
     value = row["slide"]
     name, given = slide_stem(value), folder / value
     picture, store = find_picture(given) or given, None
     try:
-        found = locate(value, folder, None, shelves)
+        found = locator.locate(value)
     except InvalidParameterError:
         pass  # not compressed yet, or not there: told when the slide is asked for
     else:

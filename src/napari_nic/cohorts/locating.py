@@ -5,15 +5,24 @@ from __future__ import annotations
 import os
 import unicodedata
 from bisect import bisect_left
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path, PureWindowsPath
 
 from napari_nic.embeddings import find_stores
-from napari_nic.errors import InvalidParameterError
+from napari_nic.embeddings.interchange import (
+    find_feature_files,
+    is_feature_path,
+    slide_name_of,
+    slide_stem_of,
+)
+from napari_nic.errors import InvalidParameterError, SlideNotFoundError
 from napari_nic.names import (
     ARRAY_SUFFIXES,
     FEATURE_SUFFIXES,
+    FEATURE_TABLE_SUFFIXES,
     HDF5_SUFFIXES,
     STORE_SUFFIX,
     exists,
@@ -21,14 +30,15 @@ from napari_nic.names import (
     slide_stem,
     without_suffix,
 )
-from napari_nic.slides import slide_suffixes
+from napari_nic.slides import SlideFolder, slide_suffixes
 
 FOREIGN_ENDINGS = (*HDF5_SUFFIXES, *ARRAY_SUFFIXES)
-"""Of other programs' files: TRIDENT, CLAM and STAMP; NIC."""
+"""Of other programs' files that lie beside stores or slides: TRIDENT, CLAM and STAMP; NIC."""
 
 FOREIGN_FOLDERS = ("", "h5_files")
-"""Below the folder of stores; CLAM keeps its features in a folder of this name."""
+"""Below the folder of stores or slides; CLAM keeps its features in a folder of this name."""
 
+_TABLES = tuple(suffix for suffix in FEATURE_TABLE_SUFFIXES if suffix not in (".zarr", ".csv"))
 
 NOT_FOUND = "no compressed slide"
 
@@ -81,50 +91,151 @@ class Shelves:
             return None  # whoever looks for a store there says why
 
 
-def locate(value: str, folder: Path, stores: Path | None, shelves: Shelves | None = None) -> Located:
-    """Find the compressed slide that a table means.
+def locate(value: str, folder: Path, stores: Path | None) -> Located:
+    """Find the compressed slide that a table means; see :meth:`Locator.locate`."""
+    return Locator(folder, stores).locate(value)
+
+
+class Locator:
+    """Finds the compressed slides of a table's rows.
 
     Parameters
     ----------
-    value : str
-        A path (relative ones start at `folder`) of a slide, of a store or of another program's file, or the
-        name of a slide.
     folder : Path
         Where the table lies.
     stores : Path or None
-        Folder to look in; beside the slide where there is none.
-    shelves : Shelves, optional
-        The same for all slides of a table, so that no folder is listed again for each.
-
-    Raises
-    ------
-    SlideMissingError
-        If there is none; ``found`` is `value`.
-    InvalidParameterError
-        If there are several, or `value` is no name.
+        Folder to look in; beside the slides where there is none. One that holds no stores of ours may be
+        another program's own folder, with its features somewhere below it.
+    features : str, optional
+        Which encoder's, where there are several; see
+        :func:`~napari_nic.embeddings.interchange.find_feature_files`.
+    slides : Path, optional
+        Folder in and below which the slides lie.
     """
-    given, shelves = _given(folder, value), shelves or Shelves()
-    if not given.name:
-        raise InvalidParameterError("no name of a slide", found=value)
-    if has_suffix(given, STORE_SUFFIX, *FOREIGN_ENDINGS):
-        # A table of stores may have been made elsewhere: then the folder of stores decides.
-        candidates = [given] if stores is None else [given, stores / value, stores / given.name]
-        there = [path for path in candidates if exists(path)]
-        if there:
-            return Located(_name_of(given.name), _absolute(there[0]), None)
-    if has_suffix(given, STORE_SUFFIX):
-        raise SlideMissingError(NOT_FOUND, found=value)
-    if has_suffix(given, *FEATURE_SUFFIXES):
-        # A table for another program names that program's file: the slide of that name is meant.
-        given = given.with_name(without_suffix(given.name, FEATURE_SUFFIXES))
-    picture = given if exists(given) else None
-    # Without the slide at hand, a name may be one with an extension or without, and may hold dots.
-    names = [slide_stem(given)] if picture else list(dict.fromkeys([given.name, slide_stem(given.name)]))
-    for name in dict.fromkeys(form for given_name in names for form in (given_name, *_composed(given_name))):
-        found = _named(name, given, stores or given.parent, shelves)
+
+    def __init__(
+        self, folder: Path, stores: Path | None, features: str | None = None, slides: Path | None = None
+    ) -> None:
+        self._folder, self._stores, self._features = folder, stores, features
+        self._shelves = Shelves()
+        self._slides = None if slides is None else SlideFolder.of(slides)
+
+    def locate(self, value: str) -> Located:
+        """Find the compressed slide of a row.
+
+        Parameters
+        ----------
+        value : str
+            A path (relative ones start at the table's folder) of a slide, of a store or of another program's
+            file, or the name of a slide.
+
+        Raises
+        ------
+        SlideMissingError
+            If there is none; ``found`` is `value`.
+        InvalidParameterError
+            If there are several, or `value` is no name.
+        StoreError
+            If the folder of stores holds features of several encoders and none is chosen.
+        """
+        found = self._find(value)
+        return replace(found, picture=found.picture or self._picture_of(found, value))
+
+    def _find(self, value: str) -> Located:
+        given, stores = _given(self._folder, value), self._stores
+        if not given.name:
+            raise InvalidParameterError("no name of a slide", found=value)
+        if has_suffix(given, STORE_SUFFIX) or _is_foreign(given):
+            # A table of stores may have been made elsewhere: then the folder of stores decides.
+            candidates = [given] if stores is None else [given, stores / value, stores / given.name]
+            there = [path for path in candidates if exists(path)]
+            if there:
+                return Located(_name_of(given), _absolute(there[0]), None)
+        if has_suffix(given, STORE_SUFFIX):
+            raise SlideMissingError(NOT_FOUND, found=value)
+        if has_suffix(given, *FEATURE_SUFFIXES):
+            # A table for another program names that program's file: the slide of that name is meant.
+            given = given.with_name(without_suffix(given.name, FEATURE_SUFFIXES))
+        return self._by_name(value, given)
+
+    def _by_name(self, value: str, given: Path) -> Located:
+        picture = given if exists(given) else None
+        # Without the slide at hand, a name may be one with an extension or without, and may hold dots.
+        names = [slide_stem(given)] if picture else list(dict.fromkeys([given.name, slide_stem(given.name)]))
+        for name in dict.fromkeys(form for each in names for form in (each, *_composed(each))):
+            found = _named(name, given, self._stores or given.parent, self._shelves)
+            if found:
+                return Located(name, _only(found, value), find_picture(given))
+        found = self._below.find(given.name, value)
         if found:
-            return Located(name, _only(found, value), find_picture(given))
-    raise SlideMissingError(_why_not(names, stores or given.parent), found=value)
+            return Located(slide_stem(given.name), _only(found, value), find_picture(given))
+        raise SlideMissingError(_why_not(names, self._stores or given.parent), found=value)
+
+    @cached_property
+    def _below(self) -> _FeaturesBelow:
+        return _FeaturesBelow.of(self._stores, self._features)
+
+    def _picture_of(self, found: Located, value: str) -> Path | None:
+        """Find a row's slide in the folder of slides: as the row calls it, or as its codes are called."""
+        if self._slides is None:
+            return None
+        given = without_suffix(Path(value).name, (STORE_SUFFIX, *FEATURE_SUFFIXES))
+        try:
+            return next(filter(None, map(self._slides.find, (given, found.name))), None)
+        except SlideNotFoundError as error:
+            raise InvalidParameterError(f"{error.problem}: {error.found}", found=value) from error
+
+
+@dataclass(frozen=True)
+class _FeaturesBelow:
+    """Files of features below a folder, by the slides that they are called after.
+
+    Attributes
+    ----------
+    by_name : mapping of str to list of Path
+        By the name that the file bears, which may end in the slide's suffix.
+    by_stem : mapping of str to list of Path
+        By that without the suffix.
+    """
+
+    by_name: Mapping[str, list[Path]]
+    by_stem: Mapping[str, list[Path]]
+
+    @classmethod
+    def of(cls, folder: Path | None, features: str | None) -> _FeaturesBelow:
+        names: dict[str, list[Path]] = defaultdict(list)
+        stems: dict[str, list[Path]] = defaultdict(list)
+        if folder is None or not folder.is_dir() or _holds_stores(folder):
+            return cls(names, stems)
+        for path in find_feature_files(folder, features, alike=True).paths:
+            names[_nfc(slide_name_of(path))].append(path)
+            stems[_nfc(slide_stem_of(path))].append(path)
+        return cls(names, stems)
+
+    def find(self, name: str, value: str) -> list[Path]:
+        """List the files of a slide that is called with or without its suffix, never those of another."""
+        name, stem = _nfc(name), _nfc(slide_stem(name))
+        found = self.by_name.get(name) or self.by_name.get(stem) or []
+        if not found and name == stem:
+            found = self.by_stem.get(stem, [])
+        within = Path(without_suffix(value, FEATURE_SUFFIXES)).parent.parts
+        same = [path for path in found if within and path.parent.parts[-len(within) :] == within]
+        return same if len(same) == 1 else found
+
+
+def _holds_stores(folder: Path) -> bool:
+    return any(has_suffix(path, STORE_SUFFIX) for path in folder.iterdir())
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether a path is called as another program's features are, or is a Zarr folder of them."""
+    return has_suffix(path, *FEATURE_SUFFIXES, *_TABLES) or (
+        has_suffix(path, ".zarr") and is_feature_path(path)
+    )
+
+
+def _nfc(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def _given(folder: Path, value: str) -> Path:
@@ -144,9 +255,10 @@ def find_picture(given: Path) -> Path | None:
         As a table names it: ``"a.svs"``, or ``"a"`` where ``a.svs`` is meant.
     """
     if exists(given):
-        return _absolute(given)
+        return None if is_feature_path(given) else _absolute(given)
     endings = [form for suffix in slide_suffixes() for form in (suffix, suffix.upper())]
-    found = [path for path in (given.with_name(given.name + ending) for ending in endings) if exists(path)]
+    candidates = [given.with_name(given.name + ending) for ending in endings]
+    found = [path for path in candidates if exists(path) and not is_feature_path(path)]
     # A file system that does not tell capitals apart has one file under both names.
     return _absolute(found[0]) if found and all(path.samefile(found[0]) for path in found) else None
 
@@ -178,8 +290,8 @@ def _why_not(names: Sequence[str], folder: Path) -> str:
     return NOT_FOUND
 
 
-def _name_of(file: str) -> str:
-    return without_suffix(file, (STORE_SUFFIX, *FOREIGN_ENDINGS))
+def _name_of(path: Path) -> str:
+    return slide_stem(path) if has_suffix(path, STORE_SUFFIX) else slide_stem_of(path)
 
 
 def _only(found: list[Path], value: str) -> Path:

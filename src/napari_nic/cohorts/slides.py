@@ -14,14 +14,22 @@ import numpy as np
 from napari_nic.cohorts.table import Cohort, CohortSlide
 from napari_nic.embeddings import CompressedSlide, StoreHeader, open_slide_of
 from napari_nic.embeddings.dihedral import N_DIHEDRAL, open_transformed
-from napari_nic.embeddings.interchange import ImportHints, import_store, is_import_of, origin_of
-from napari_nic.errors import NicError, StoreError, StoreMismatchError
+from napari_nic.embeddings.interchange import (
+    ImportHints,
+    import_store,
+    is_import_of,
+    left_to_choose,
+    origin_of,
+)
+from napari_nic.errors import InvalidParameterError, NicError, StoreError, StoreMismatchError
 from napari_nic.geometry import PixelSize
 from napari_nic.identity import described, differing
 from napari_nic.jobs import CancellationToken, Progress
 from napari_nic.names import STORE_SUFFIX, check_apart, safe_name
 from napari_nic.slide_models import LabelledSlide, StoredSlide, TrainingSlide
+from napari_nic.slides import open_slide
 from napari_nic.telling import Notices, tell
+from napari_nic.wording import counted
 
 IMPORTS = "stores"
 """Folder below the output that holds imported stores."""
@@ -44,9 +52,16 @@ class Imported(Progress):
 
 
 def import_foreign(
-    cohort: Cohort, out: Path, *, mpp: float | None = None, token: CancellationToken | None = None
+    cohort: Cohort,
+    out: Path,
+    *,
+    mpp: float | None = None,
+    features: str | None = None,
+    token: CancellationToken | None = None,
 ) -> Iterator[Progress]:
     """Make stores of other programs' files; those made before of the same bytes are taken.
+
+    Slides without a patch are left out of the cohort, and told.
 
     Parameters
     ----------
@@ -56,6 +71,8 @@ def import_foreign(
     mpp : float, optional
         Micrometres per pixel of level 0, for files that do not say, of slides of which the table does not
         say it either.
+    features : str, optional
+        Which are taken of files that hold those of several encoders.
     token : CancellationToken, optional
 
     Yields
@@ -67,6 +84,8 @@ def import_foreign(
     ------
     StoreError
         If a file cannot be read as codes on a grid.
+    InvalidParameterError
+        If no slide is left.
     CancelledError
     """
     token = token or CancellationToken()
@@ -75,16 +94,49 @@ def import_foreign(
         slide.name: (out / IMPORTS / f"{safe_name(slide.name)}{STORE_SUFFIX}").resolve() for slide in foreign
     }
     check_apart(made)
+    empty: set[str] = set()
     for index, slide in enumerate(foreign):
         token.checkpoint()
         yield Progress(index, len(foreign), "importing", "slides")
-        stated = slide.mpp or mpp
-        pixel = None if stated is None else PixelSize(stated, stated, "given")
-        hints = ImportHints(slide_name=slide.name, pixel_size=pixel)
+        hints = _hints_of(slide, mpp, features)
         _check_imported(made[slide.name])
         if not _is_import_of(made[slide.name], slide.store, hints, token):
             import_store(slide.store, made[slide.name], hints=hints, overwrite=True, token=token).close()
-    yield Imported(len(foreign), len(foreign), "importing", "slides", cohort=cohort.with_stores(made))
+        with CompressedSlide.open(made[slide.name]) as store:
+            if not store.coverage.any():
+                empty.add(slide.name)
+    whole = _without(cohort.with_stores(made), empty)
+    yield Imported(len(foreign), len(foreign), "importing", "slides", cohort=whole)
+
+
+def _hints_of(slide: CohortSlide, mpp: float | None, features: str | None) -> ImportHints:
+    """Say what is known of a slide: by the slide itself, where it is at hand and opens."""
+    stated = slide.mpp or mpp
+    pixel = None if stated is None else PixelSize(stated, stated, "given")
+    hints = ImportHints(
+        slide_name=slide.name, pixel_size=pixel, features=left_to_choose(slide.store, features)
+    )
+    if slide.picture is None:
+        return hints
+    try:
+        with open_slide(slide.picture, mpp=stated) as opened:
+            return replace(hints.with_slide(opened), slide_name=slide.name)
+    except NicError as error:
+        # Features may say all themselves; what they lack is asked for then.
+        tell(Notices(slide.picture.name, (f"the features are placed without the slide: {error.problem}",)))
+        return hints
+
+
+def _without(cohort: Cohort, empty: set[str]) -> Cohort:
+    """Leave out slides on which the other program found nothing."""
+    if not empty:
+        return cohort
+    left = tuple(slide for slide in cohort.slides if slide.name not in empty)
+    shown = ", ".join(sorted(empty)[:_SHOWN]) + (", ..." if len(empty) > _SHOWN else "")
+    if not left:
+        raise InvalidParameterError("no slide of the cohort has a patch", found=shown)
+    tell(Notices("cohort", (f"left out: {counted(len(empty), 'slide')} without a patch: {shown}",)))
+    return replace(cohort, slides=left)
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from napari_nic.cohorts.columns import SPLITS, Columns
 from napari_nic.cohorts.entries import Entry, read_entries
 from napari_nic.cohorts.events import EXPECTED, check_events, event_of
 from napari_nic.cohorts.labels import NO_NUMBER, check_left_out, class_names, is_labelled, needed_for
-from napari_nic.cohorts.locating import NOT_FOUND, Located, Shelves, SlideMissingError, locate
+from napari_nic.cohorts.locating import NOT_FOUND, Located, Locator, SlideMissingError
 from napari_nic.cohorts.split_files import share_out
 from napari_nic.errors import InvalidParameterError
 from napari_nic.geometry import MPP_MAX, MPP_MIN
@@ -38,6 +38,10 @@ class TableOptions:
         Which file of the folder, or which column ``fold_k`` of the table.
     strict : bool
         Slides that are not found are an error; else they are left out, and told.
+    features : str or None
+        Which encoder's features are taken of another program's folder that holds several.
+    slides : Path or None
+        Folder in and below which the slides lie: they say what files of other programs do not.
     """
 
     slides_table: Path | None = None
@@ -46,6 +50,8 @@ class TableOptions:
     splits: Path | None = None
     fold: int | None = None
     strict: bool = False
+    features: str | None = None
+    slides: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -193,8 +199,8 @@ def read_cohort(
     task : {"classification", "regression", "survival"}
         Which labels it holds.
     stores : Path or str, optional
-        Folder of the compressed slides (``.nic.zarr``, or files of TRIDENT, CLAM, STAMP and NIC); by default
-        they are named in the table, or lie beside the slides that are.
+        Folder of the compressed slides (``.nic.zarr``), or of another program's features, its own folder too;
+        by default they are named in the table, or lie beside the slides that are.
     columns : Columns, optional
         Names of columns; by default they are found by their usual names.
     classes : sequence of str, optional
@@ -224,7 +230,9 @@ def read_cohort(
     )
     shared = share_out(entries, options.splits, options.fold)
     known, left_out, words = _labelled(path, shared.rows, task, classes)
-    where, problems = _locate_all(path, known, entries.folder, stores, strict=options.strict)
+    there = None if stores is None else Path(stores)
+    locator = Locator(entries.folder, there, options.features, options.slides)
+    where, problems = _locate_all(path, known, locator, strict=options.strict)
     rows = [row for row, found in zip(known, where, strict=True) if found is not None]
     names = class_names(path, task, rows, entries.columns.get("label", ""), classes)
     if task == "survival":
@@ -293,15 +301,14 @@ def listed(names: Sequence[str], most: int = 10) -> str:
 
 
 def _locate_all(
-    path: Path, rows: Sequence[Entry], folder: Path, stores: Path | str | None, *, strict: bool
+    path: Path, rows: Sequence[Entry], locator: Locator, *, strict: bool
 ) -> tuple[list[Located | None], list[InvalidParameterError]]:
     """Find the compressed slide of each row; None, and why, where there is none."""
     found: list[Located | None] = []
     problems: list[InvalidParameterError] = []
-    shelves = Shelves()
     for row in rows:
         try:
-            found.append(locate(row["slide"], folder, None if stores is None else Path(stores), shelves))
+            found.append(locator.locate(row["slide"]))
         except InvalidParameterError as error:
             found.append(None)
             problems.append(error)

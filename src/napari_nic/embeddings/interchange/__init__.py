@@ -5,6 +5,7 @@ from napari_nic.embeddings.interchange.finding import (
     FeatureFiles,
     find_feature_files,
     is_feature_path,
+    left_to_choose,
     slide_name_of,
     slide_stem_of,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "import_store",
     "is_feature_path",
     "is_import_of",
+    "left_to_choose",
     "named_header",
     "origin_of",
     "recognised_format",

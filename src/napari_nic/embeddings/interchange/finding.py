@@ -71,7 +71,11 @@ class FeatureFiles:
 
 
 def find_feature_files(
-    folder: Path, features: str | None = None, *, token: CancellationToken | None = None
+    folder: Path,
+    features: str | None = None,
+    *,
+    alike: bool = False,
+    token: CancellationToken | None = None,
 ) -> FeatureFiles:
     """List the files of features in a folder and below it, as other programs lay them.
 
@@ -84,6 +88,8 @@ def find_feature_files(
     features : str, optional
         Which encoder's: the name of a folder, or TRIDENT's ``features_NAME`` without the first part. What is
         the name of no folder is left for the choice within the files.
+    alike : bool
+        Whether several files may be called after one slide: who asks tells them apart by their folders.
     token : CancellationToken, optional
 
     Returns
@@ -94,7 +100,7 @@ def find_feature_files(
     Raises
     ------
     StoreError
-        If they are of several encoders and none is chosen, or a slide has several.
+        If they are of several encoders and none is chosen, or a slide has several and `alike` is False.
     CancelledError
     """
     found = sorted(_candidates(folder, token))
@@ -102,7 +108,8 @@ def find_feature_files(
     chosen = [path for path in plain if features and _is_called(path, folder, features)]
     paths = _without_twins(chosen or plain)
     _check_one_encoder(paths, folder)
-    _check_one_each(paths, folder)
+    if not alike:
+        _check_one_each(paths, folder)
     return FeatureFiles(tuple(paths), None if chosen else features)
 
 
@@ -121,6 +128,11 @@ def slide_name_of(path: Path) -> str:
 def slide_stem_of(path: Path) -> str:
     """Return the same without a suffix that slides have."""
     return without_suffix(slide_name_of(path), SLIDE_SUFFIXES)
+
+
+def left_to_choose(path: Path, features: str | None) -> str | None:
+    """Return the name of an encoder that is to be looked for within a file; None where its folder has it."""
+    return None if features and _is_called(path, Path(path.anchor), features) else features
 
 
 def is_feature_name(path: Path) -> bool:
