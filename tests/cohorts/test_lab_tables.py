@@ -12,7 +12,7 @@ import numpy as np
 import openpyxl
 import pytest
 
-from napari_nic.cohorts import Columns, TableOptions, import_foreign, preview, read_cohort, read_listing
+from napari_nic.cohorts import Columns, TableOptions, preview, read_cohort, read_listing
 from napari_nic.errors import InvalidParameterError
 from napari_nic.slide_models import Task
 
@@ -334,30 +334,13 @@ def test_a_folder_is_listed_once_for_all_slides(tmp_path: Path, monkeypatch: pyt
     assert listed == [tmp_path]
 
 
-def test_the_pixel_size_of_the_table_is_given_to_the_import(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_pixel_size_of_the_table_is_kept_for_the_import(tmp_path: Path) -> None:
     for name in "abc":
         (tmp_path / f"{name}.h5").touch()
     (tmp_path / "t.csv").write_text("slide,label,mpp\na,x,0.2431\nb,y,NA\nc,y,0.5\n")
     cohort = read_cohort(tmp_path / "t.csv", "classification", stores=tmp_path)
     assert preview(cohort).facts["um/px"] == "stated in the table for 2 slides"
-    given: list[Any] = []
-
-    class Closed:
-        def close(self) -> None:
-            pass
-
-    def import_store(source: Path, path: Path, *, hints: Any, **_: Any) -> Closed:
-        given.append((source.name, hints.pixel_size and hints.pixel_size.x))
-        return Closed()
-
-    monkeypatch.setattr("napari_nic.cohorts.slides.import_store", import_store)
-    for mpp in (None, 0.25):
-        given.clear()
-        for _ in import_foreign(cohort, tmp_path / "out", mpp=mpp):
-            pass
-        assert given == [("a.h5", 0.2431), ("b.h5", mpp), ("c.h5", 0.5)]
+    assert [slide.mpp for slide in cohort.slides] == [0.2431, None, 0.5]
 
 
 @pytest.mark.parametrize("mpp", ["0", "-1", "250", "wide", "inf"])

@@ -38,8 +38,6 @@ FOREIGN_ENDINGS = (*HDF5_SUFFIXES, *ARRAY_SUFFIXES)
 FOREIGN_FOLDERS = ("", "h5_files")
 """Below the folder of stores or slides; CLAM keeps its features in a folder of this name."""
 
-_TABLES = tuple(suffix for suffix in FEATURE_TABLE_SUFFIXES if suffix not in (".zarr", ".csv"))
-
 NOT_FOUND = "no compressed slide"
 
 
@@ -74,13 +72,20 @@ class Shelves:
 
     def may_hold(self, folder: Path, name: str) -> bool:
         """Whether a folder has a store whose name begins with a slide's, or cannot be listed."""
-        if folder not in self._names:
-            self._names[folder] = self._listed(folder)
-        names = self._names[folder]
+        names = self._in(folder)
         if names is None:
             return True
         at = bisect_left(names, f"{name}.")
         return at < len(names) and names[at].startswith(f"{name}.")
+
+    def is_ours(self, folder: Path) -> bool:
+        """Whether a folder holds stores at all."""
+        return bool(self._in(folder))
+
+    def _in(self, folder: Path) -> list[str] | None:
+        if folder not in self._names:
+            self._names[folder] = self._listed(folder)
+        return self._names[folder]
 
     def _listed(self, folder: Path) -> list[str] | None:
         try:
@@ -89,11 +94,6 @@ class Shelves:
             return []
         except OSError:
             return None  # whoever looks for a store there says why
-
-
-def locate(value: str, folder: Path, stores: Path | None) -> Located:
-    """Find the compressed slide that a table means; see :meth:`Locator.locate`."""
-    return Locator(folder, stores).locate(value)
 
 
 class Locator:
@@ -173,7 +173,10 @@ class Locator:
 
     @cached_property
     def _below(self) -> _FeaturesBelow:
-        return _FeaturesBelow.of(self._stores, self._features)
+        folder = self._stores
+        if folder is None or not folder.is_dir() or self._shelves.is_ours(folder):
+            return _FeaturesBelow({}, {})
+        return _FeaturesBelow.of(folder, self._features)
 
     def _picture_of(self, found: Located, value: str) -> Path | None:
         """Find a row's slide in the folder of slides: as the row calls it, or as its codes are called."""
@@ -202,11 +205,9 @@ class _FeaturesBelow:
     by_stem: Mapping[str, list[Path]]
 
     @classmethod
-    def of(cls, folder: Path | None, features: str | None) -> _FeaturesBelow:
+    def of(cls, folder: Path, features: str | None) -> _FeaturesBelow:
         names: dict[str, list[Path]] = defaultdict(list)
         stems: dict[str, list[Path]] = defaultdict(list)
-        if folder is None or not folder.is_dir() or _holds_stores(folder):
-            return cls(names, stems)
         for path in find_feature_files(folder, features, alike=True).paths:
             names[_nfc(slide_name_of(path))].append(path)
             stems[_nfc(slide_stem_of(path))].append(path)
@@ -223,14 +224,10 @@ class _FeaturesBelow:
         return same if len(same) == 1 else found
 
 
-def _holds_stores(folder: Path) -> bool:
-    return any(has_suffix(path, STORE_SUFFIX) for path in folder.iterdir())
-
-
 def _is_foreign(path: Path) -> bool:
     """Whether a path is called as another program's features are, or is a Zarr folder of them."""
-    return has_suffix(path, *FEATURE_SUFFIXES, *_TABLES) or (
-        has_suffix(path, ".zarr") and is_feature_path(path)
+    return has_suffix(path, *FEATURE_SUFFIXES) or (
+        has_suffix(path, *FEATURE_TABLE_SUFFIXES) and is_feature_path(path)
     )
 
 
