@@ -101,7 +101,7 @@ def test_what_has_no_label_is_left_out_by_name(stores: Path, tmp_path: Path) -> 
     cohort = read_cohort(write(tmp_path, text), "classification", stores=stores)
     assert [slide.name for slide in cohort.slides] == ["a", "S1", "e", "S1.2"]
     assert cohort.left_out == ("b", "c", "d", "line 7", "line 8", "f")
-    assert cohort.understood.notes == tuple(
+    assert cohort.understood.words == tuple(
         f"{word!r} on 1 slide is taken for no label" for word in ("?", "NaN", "n.a.")
     )
 

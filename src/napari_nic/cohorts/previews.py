@@ -88,7 +88,8 @@ def preview(cohort: Cohort) -> Preview:
     if stated:
         facts["um/px"] = f"stated in the table for {counted(stated, 'slide')}"
     facts |= absent_facts(cohort.left_out, cohort.absent)
-    return Preview(facts, _classes(cohort), cohort.understood.notes, _doubts(cohort))
+    notes = (*cohort.understood.notes, *cohort.understood.words)
+    return Preview(facts, _classes(cohort), notes, _doubts(cohort))
 
 
 def absent_facts(left_out: Sequence[str], absent: Absent) -> dict[str, str]:

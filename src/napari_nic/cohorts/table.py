@@ -144,10 +144,13 @@ class Understood:
         Kind (see :class:`~napari_nic.cohorts.columns.Columns`) -> name of the column.
     notes : tuple of str
         Choices that were made, and what else should be known.
+    words : tuple of str
+        Words in the column of labels that were taken for no label; told to whoever listens, too.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -246,11 +249,12 @@ def read_cohort(
     if task == "survival":
         check_outcomes(path, slides)
     reasons = tuple(f"{e.found}: {e.problem}" for e in problems if e.problem != NOT_FOUND)
-    notes = (*entries.notes, *shared.notes, *words, *reasons, *_gone_classes(known, names, task))
+    gone = _gone_classes(known, names, task)
+    notes = (*entries.notes, *shared.notes, *reasons, *gone, *_own_cases(rows))
     missing = tuple(str(error.found) for error in problems)
     absent = Absent(missing, shared.unsplit, entries.without_patient, entries.without_slide)
-    _tell(path, absent, len(known))
-    return Cohort(task, names, slides, left_out, absent, Understood(entries.described, notes))
+    _tell(path, absent, len(known), words)
+    return Cohort(task, names, slides, left_out, absent, Understood(entries.described, notes, words))
 
 
 def _labelled(
@@ -277,9 +281,17 @@ def _gone_classes(known: Sequence[Entry], names: Sequence[str], task: Task) -> t
     return tuple(f"no slide of class {name!r} was found, so it is no class of this cohort" for name in gone)
 
 
-def _tell(path: Path, absent: Absent, labelled: int) -> None:
+def _own_cases(rows: Sequence[Entry]) -> tuple[str, ...]:
+    """Say that some slides have no case, where others have one: of a patient they might be the second."""
+    without = sum(not row.known("case") for row in rows)
+    if not 0 < without < len(rows):
+        return ()
+    return (f"{counted(without, 'slide')} without a case: each counts as a case of its own",)
+
+
+def _tell(path: Path, absent: Absent, labelled: int, words: Sequence[str]) -> None:
     """Let nobody miss that slides of the table are not learned from."""
-    texts = []
+    texts = list(words)
     for names, why in (
         (absent.missing, f"of {labelled:,} with a label: no compressed slide was found"),
         (absent.unsplit, "not in the splits"),
