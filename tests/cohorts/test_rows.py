@@ -170,7 +170,7 @@ def test_a_file_without_coordinates_is_named(tmp_path: Path) -> None:
     (tmp_path / "pt_files").mkdir()
     (tmp_path / "pt_files" / "x.pt").write_bytes(b"")
     with pytest.raises(InvalidParameterError, match=r"\.pt file holds no coordinates"):
-        read_cohort(write(tmp_path, "slide,label\nx,1\ny,2\n"), "classification", stores=tmp_path)
+        read_cohort(write(tmp_path, "slide,label\nx,1\ny,2\n"), "classification")
 
 
 def test_an_endless_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
