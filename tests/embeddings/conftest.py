@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import runpy
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -206,3 +207,17 @@ def expected() -> Callable[[np.ndarray, np.ndarray], dict[tuple[int, ...], tuple
         return {tuple(place): tuple(code) for place, code in zip(places.tolist(), rounded, strict=True)}
 
     return run
+
+
+@pytest.fixture(scope="session")
+def feature_slides(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The slides that the files of other programs were written for, by their names without suffix."""
+    tool = data_dir.parent / "tools" / "make_feature_slides.py"
+    small = data_dir / "slides" / "CMU-1-Small-Region.svs"
+    if not tool.is_file() or not small.is_file():
+        pytest.skip(f"no {tool.name} in {tool.parent}, or no {small.name}")
+    maker, folder = runpy.run_path(str(tool)), tmp_path_factory.mktemp("feature-slides")
+    picture = maker["paint"]()
+    for name, mpp in maker["SLIDES"].items():
+        maker["save"](picture, folder / name, mpp)
+    return {small.stem: small} | {name.removesuffix(".tif"): folder / name for name in maker["SLIDES"]}

@@ -348,7 +348,34 @@ def checked_matrix(file: h5py.File, name: str, path: Path) -> Rows:
     rows = _BatchOfOne(dataset) if dataset.ndim == 3 and dataset.shape[0] == 1 else dataset
     if len(rows.shape) != 2:
         raise StoreError(f"dataset {name!r} is no matrix", path=path, found=f"shape {dataset.shape}")
-    wanted, there = math.prod(rows.shape) * dataset.dtype.itemsize, path.stat().st_size
+    check_size(dataset, name, path)
+    return rows
+
+
+def checked_numbers(file: h5py.File, name: str, path: Path) -> h5py.Dataset:
+    """Get a dataset of numbers that lies in the file itself; raises as :func:`checked_matrix`."""
+    dataset = checked_array(file, name, path)
+    if dataset.dtype.kind not in "fiu":
+        raise StoreError(f"{name!r} holds no numbers", path=path)
+    return dataset
+
+
+def checked_array(file: h5py.File, name: str, path: Path) -> h5py.Dataset:
+    """Get a dataset of any kind that lies in the file itself; raises as :func:`checked_matrix`."""
+    for part in _links(name):
+        if not isinstance(file.get(part, getlink=True), h5py.HardLink):
+            raise StoreError(f"dataset {name!r} leads elsewhere", path=path, hint="copy it into the file")
+    dataset = file[name]
+    if not isinstance(dataset, h5py.Dataset):
+        raise StoreError(f"{name!r} holds no numbers", path=path)
+    if dataset.is_virtual or dataset.external:
+        raise StoreError(f"dataset {name!r} lies in other files", path=path, hint="copy it into the file")
+    return dataset
+
+
+def check_size(dataset: h5py.Dataset, name: str, path: Path) -> None:
+    """Raise :class:`StoreError` if a dataset says it holds far more than the file does."""
+    wanted, there = math.prod(dataset.shape or ()) * dataset.dtype.itemsize, path.stat().st_size
     if wanted > max(ALWAYS_BYTES, MOST_RATIO * there):
         raise StoreError(
             f"dataset {name!r} cannot be what it says",
@@ -356,20 +383,6 @@ def checked_matrix(file: h5py.File, name: str, path: Path) -> Rows:
             expected=f"at most {MOST_RATIO} times the {there:,} bytes of the file",
             found=f"{wanted:,} bytes",
         )
-    return rows
-
-
-def checked_numbers(file: h5py.File, name: str, path: Path) -> h5py.Dataset:
-    """Get a dataset of numbers that lies in the file itself; raises as :func:`checked_matrix`."""
-    for part in _links(name):
-        if not isinstance(file.get(part, getlink=True), h5py.HardLink):
-            raise StoreError(f"dataset {name!r} leads elsewhere", path=path, hint="copy it into the file")
-    dataset = file[name]
-    if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in "fiu":
-        raise StoreError(f"{name!r} holds no numbers", path=path)
-    if dataset.is_virtual or dataset.external:
-        raise StoreError(f"dataset {name!r} lies in other files", path=path, hint="copy it into the file")
-    return dataset
 
 
 class _BatchOfOne:

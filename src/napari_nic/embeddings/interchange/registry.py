@@ -25,6 +25,7 @@ from napari_nic.embeddings.interchange.table import (
     ForeignCodes,
     ImportHints,
 )
+from napari_nic.embeddings.interchange.unplaced import refusal_of
 from napari_nic.embeddings.layout import SUFFIX
 from napari_nic.embeddings.store import CompressedSlide
 from napari_nic.errors import StoreError
@@ -74,7 +75,13 @@ for _name, _place in {
     "stamp": "stamp_export:EXPORTER",
 }.items():
     EXPORTERS.register(_name, f"{_HERE}.{_place}")
-for _name in ("npy", "trident", "atlaspatch", "clam", "stamp", "clam-pt"):
+# The first that recognises a file reads it: arrays of NIC and tensors of CLAM are told from others' last.
+for _name in (
+    *("tiatoolbox", "owkin", "npy"),
+    *("trident", "atlaspatch", "clam", "stamp"),
+    *("slide2vec", "slideflow", "wsinfer", "wsidata", "anndata"),
+    "clam-pt",
+):
     IMPORTERS.register(_name, f"{_HERE}.{_name.replace('-', '_')}_format:IMPORTER")
 
 
@@ -308,7 +315,7 @@ def recognised_format(path: Path) -> str:
             found=found,
             hint="it may be cut off or damaged: copy it again from where it came",
         )
-    refusal = why_not_features(path)
+    refusal = why_not_features(path) or refusal_of(path)
     if refusal is not None:
         raise refusal
     raise StoreError(

@@ -16,7 +16,7 @@ from napari_nic.names import ZARR_FILES
 from napari_nic.slides.levels import downsample_of, is_same_picture
 from napari_nic.slides.model import PixelSizeClaim
 from napari_nic.slides.pixel_size import um_of_unit
-from napari_nic.slides.readers.checked_store import CheckedStore
+from napari_nic.zarr_files import CheckedStore
 
 _MAX_METADATA_BYTES = 2**26
 _MAX_LEVELS = 64

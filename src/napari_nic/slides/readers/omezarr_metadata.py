@@ -14,7 +14,6 @@ import zarr.errors
 from napari_nic.errors import ChannelsError, DamagedSlideError, UnreadableSlideError, UnsupportedPixelsError
 from napari_nic.names import ZARR_FILES
 from napari_nic.slides.model import PixelSizeClaim
-from napari_nic.slides.readers.checked_store import CheckedStore
 from napari_nic.slides.readers.omezarr_levels import (
     COPY_AGAIN,
     LIBRARY_ERRORS,
@@ -27,6 +26,7 @@ from napari_nic.slides.readers.omezarr_levels import (
     open_group,
     unusable,
 )
+from napari_nic.zarr_files import CheckedStore
 
 _STORE_KEYS = ("napari_nic", "napari_nic_patches")  # by which our own rooms mark what they write
 _MAX_SERIES = 4096
