@@ -7,7 +7,7 @@ import runpy
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -221,3 +221,9 @@ def feature_slides(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     for name, mpp in maker["SLIDES"].items():
         maker["save"](picture, folder / name, mpp)
     return {small.stem: small} | {name.removesuffix(".tif"): folder / name for name in maker["SLIDES"]}
+
+
+@pytest.fixture(scope="session")
+def spatial_writers() -> SimpleNamespace:
+    """What the module beside this one holds (test folders are no packages)."""
+    return SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("spatial_writers.py"))))
