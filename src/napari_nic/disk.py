@@ -65,8 +65,8 @@ def writing_to(path: Path) -> Iterator[None]:
     """Turn the file system's refusals into a :class:`StoreError` that says what to do."""
     try:
         yield
-    except StoreError:
-        raise
+    except NicError:
+        raise  # of a slide that is read meanwhile too, whose kinds are errors of the system as well
     except OSError as error:
         raise explain(path, error) from error
 

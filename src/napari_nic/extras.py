@@ -10,6 +10,7 @@ from napari_nic.errors import MissingDependencyError
 
 INSTALL = {
     "anndata": 'pip install "napari-nic[interchange]"',
+    "jpeglib": 'pip install "napari-nic[recompress]"',
     "matplotlib": 'pip install "napari-nic[train]"',
     "onnxruntime": 'pip install "napari-nic[networks]"',
     "openpyxl": 'pip install "napari-nic[tables]"',

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-JPEG_END = b"\xff\xd9"
+JPEG_START, JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 _NEXT = re.compile(rb"\xff(?:\xd8\xff|\xd9)")
 _JP2_SIGNATURE = b"\0\0\0\x0cjP  "
 _J2K_START = b"\xff\x4f\xff\x51"
@@ -205,6 +205,23 @@ def read_png_size(data: bytes) -> tuple[int, int] | None:
         return None
     width, height = struct.unpack_from(">II", data, 16)
     return height, width
+
+
+def holds_jpeg(data: bytes) -> bool:
+    """Whether a JPEG XL file keeps what is needed to have the JPEG back that it was made of."""
+    at = 0
+    while at + 16 <= len(data):
+        size, kind = struct.unpack_from(">I4s", data, at)
+        if at == 0 and kind != b"JXL ":
+            return False
+        if kind == b"jbrd":
+            return True
+        if size == 1:
+            size = struct.unpack_from(">Q", data, at + 8)[0]
+        if size < 8:  # the last one
+            return False
+        at += size
+    return False
 
 
 def read_jpegxl_size(data: bytes) -> tuple[int, int] | None:

@@ -18,7 +18,9 @@ import tifffile
 
 from napari_nic.slides.readers.codestreams import (
     JPEG_END,
+    JPEG_START,
     JpegHeader,
+    holds_jpeg,
     one_jpeg_of,
     read_jpeg2000_header,
     read_jpeg_header,
@@ -54,6 +56,7 @@ _PICTURES: dict[int, tuple[Callable[..., Samples], Callable[[bytes], tuple[int, 
     52546: (imagecodecs.jpegxl_decode, read_jpegxl_size),
     34933: (imagecodecs.png_decode, read_png_size),
 }
+JPEG_XL_CODES = frozenset({50002, 52546})
 PICTURE_CODES = JPEG_CODES | JPEG2000_CODES | frozenset(_PICTURES)
 """Compressions whose tiles are whole pictures and say themselves what they hold."""
 
@@ -191,7 +194,12 @@ def _decode_jpeg2000(page: Any, data: bytes, shape: tuple[int, int]) -> Decoded:
 
 def _decode_picture(page: Any, data: bytes, shape: tuple[int, int]) -> Decoded:
     decode, size = _PICTURES[page.compression]
+    if page.compression in JPEG_XL_CODES and data.startswith(JPEG_START):
+        return _decode_jpeg(page, data, shape)  # one that JPEG XL could not hold, among those that it does
     _check_size(size(data), shape)
+    if page.compression in JPEG_XL_CODES and holds_jpeg(data):
+        # The JPEG's own pixels: decoded straight from JPEG XL they are some grey levels off.
+        return _decode_jpeg(page, bytes(imagecodecs.jpegxl_decode_jpeg(data, numthreads=0)), shape)
     return Decoded(_fit(decode(data), shape))
 
 

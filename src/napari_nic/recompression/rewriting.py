@@ -1,0 +1,303 @@
+"""Write a slide anew with its JPEG tiles packed better, and everything else as it was.
+
+::
+
+    original, in the order of its bytes        threads                 new file
+      gap      --------------------------->  (kept in the recipe)      header
+      tile     --------------------------->  codec.encode, checked --> tiles, in the original's order
+      ...                                                              directories, with the recipe
+
+All bytes of the original pass by once, so that its SHA-256 is that of the bytes which were packed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from napari_nic.disk import replacing
+from napari_nic.errors import UnreadableSlideError
+from napari_nic.jobs import CancellationToken, Progress
+from napari_nic.recompression.codecs import Coded, TileCodec, load_codec
+from napari_nic.recompression.directories import MAX_CLASSIC, with_segments, write_directories
+from napari_nic.recompression.layout import Directory, Layout, Segment, TiffFormat
+from napari_nic.recompression.plan import MAX_TILE_BYTES, PagePlan, make_plan
+from napari_nic.recompression.recipe import MAX_GAPS, TAG, Recipe
+from napari_nic.recompression.report import PageReport, SlideReport
+from napari_nic.recompression.restoring import check_whole
+from napari_nic.recompression.source import Page, TiffSource, gaps_between
+from napari_nic.recompression.workers import in_order
+
+CHUNK = 2**23
+"""Bytes that are copied at once."""
+
+_ROOM = 2**20
+"""Bytes that a classic TIFF must leave below its limit for what is added."""
+
+
+def recompress(
+    slide: Path,
+    out: Path,
+    mode: str = "repack",
+    *,
+    workers: int | None = None,
+    token: CancellationToken | None = None,
+) -> Generator[Progress, None, SlideReport]:
+    """Write a slide anew, without any loss.
+
+    Parameters
+    ----------
+    slide : Path
+        A TIFF of any dialect, such as SVS.
+    out : Path
+        The file to write; what is there is replaced. If it is the slide itself, the original gives way
+        once the result was verified as a whole, and only to one that is smaller.
+    mode : {"repack", "optimize"}
+    workers : int, optional
+        Threads; by default one per core that this process may use.
+    token : CancellationToken, optional
+
+    Yields
+    ------
+    Progress
+
+    Returns
+    -------
+    SlideReport
+
+    Raises
+    ------
+    UnreadableSlideError
+        If the slide is no TIFF file, or none that can be written anew.
+    DamagedSlideError
+        If it is cut off, or changes meanwhile.
+    StoreError
+        If the result cannot be written, or is not what was written once it is read again.
+    CancelledError
+        If `token` was cancelled; nothing is left then.
+    """
+    codec, threads = load_codec(mode), workers or _cores()
+    with TiffSource(slide) as source:
+        plans = yield from make_plan(source, codec, workers=threads, token=token)
+        is_replaced = out.exists() and out.samefile(slide)
+        writing = _Writing(source, codec, plans, threads, token)
+        try:
+            with replacing(out) as temporary:
+                with temporary.open("wb+") as stream:
+                    yield from writing.run(stream, out)
+                yield from check_whole(temporary, deep=is_replaced, workers=threads, token=token)
+                source.check_unchanged()
+                report = writing.report(out, temporary.stat().st_size)
+                if is_replaced:
+                    _check_smaller(report)
+        except _NothingToGainError:
+            kept = "the result would not be smaller"
+            return SlideReport(mode, slide, out, source.size, source.size, (), kept=kept)
+        return report
+
+
+def try_sample(
+    slide: Path,
+    out: Path,
+    mode: str = "repack",
+    *,
+    workers: int | None = None,
+    token: CancellationToken | None = None,
+) -> Generator[Progress, None, SlideReport]:
+    """Say what :func:`recompress` would come to, from a sample of tiles; nothing is written.
+
+    Parameters and errors are the same.
+    """
+    codec = load_codec(mode)
+    with TiffSource(slide) as source:
+        plans = yield from make_plan(source, codec, workers=workers or _cores(), token=token)
+        pages = [plan.estimate() for plan in plans]
+        saved = sum(page.before - page.after for page in pages)
+        sampled = sum(plan.sampled for plan in plans)
+        return SlideReport(mode, slide, out, source.size, source.size - saved, pages, sampled)
+
+
+def _cores() -> int:
+    from napari_nic.pipeline import usable_cores  # not above: it loads arrays and stores
+
+    return usable_cores()
+
+
+class _NothingToGainError(Exception):
+    """The original stays: what would replace it is not smaller."""
+
+
+def _check_smaller(report: SlideReport) -> None:
+    if report.after >= report.before:
+        raise _NothingToGainError
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Some bytes of the original.
+
+    Attributes
+    ----------
+    data : bytes
+    plan : PagePlan or None
+        Of the page that a tile belongs to; None of a gap.
+    segment : Segment or None
+        The tile; its bytes may come in several pieces.
+    """
+
+    data: bytes
+    plan: PagePlan | None = None
+    segment: Segment | None = None
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether the codec takes it."""
+        return (
+            self.plan is not None
+            and not self.plan.copied
+            and self.segment is not None
+            and len(self.data) == self.segment.length
+        )
+
+
+@dataclass
+class _Writing:
+    """One run: what was written where."""
+
+    source: TiffSource
+    codec: TileCodec
+    plans: Sequence[PagePlan]
+    workers: int
+    token: CancellationToken | None
+    places: dict[tuple[int, Segment], Segment] = field(default_factory=dict)
+    bits: dict[tuple[int, Segment], int] = field(default_factory=dict)
+    copied: dict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    sha256: str = ""
+
+    def run(self, stream: BinaryIO, out: Path) -> Iterator[Progress]:
+        """Write the whole file."""
+        form = self._form()
+        stream.write(bytes(form.header_size))
+        gaps: list[bytes] = []
+        written, hashed, position = hashlib.sha256(), hashlib.sha256(), 0
+        tiles = {(plan.page.number, s) for plan in self.plans for s in plan.page.segments if s.length}
+        done = 0
+        for piece, coded, offset in in_order(
+            self._encode, self._pieces(), workers=self.workers, token=self.token
+        ):
+            fresh = piece.data[max(0, position - offset) :]  # tiles may lie over each other
+            hashed.update(fresh)
+            position = max(position, offset + len(piece.data))
+            if piece.plan is None:
+                gaps.append(piece.data)
+                continue
+            written.update(coded.data)
+            done += self._place(piece, coded, stream)
+            yield Progress(done, len(tiles), "packing tiles", "tiles")
+        self.sha256 = hashed.hexdigest()
+        data = Segment(form.header_size, stream.tell() - form.header_size)
+        recipe = self._recipe(gaps, data, written.hexdigest())
+        write_directories(stream, self._layout(form, recipe), out)
+
+    def _encode(self, numbered: tuple[int, _Piece]) -> tuple[_Piece, Coded, int]:
+        offset, piece = numbered
+        if piece.is_packed and piece.plan is not None:
+            return piece, self.codec.encode(piece.plan.page, piece.data), offset
+        return piece, Coded(piece.data), offset
+
+    def _pieces(self) -> Iterator[tuple[int, _Piece]]:
+        """Yield all bytes of the original with their places: gaps and tiles, by where they begin."""
+        everything: list[tuple[Segment, PagePlan | None]] = [
+            (segment, plan) for plan in self.plans for segment in set(plan.page.segments) if segment.length
+        ]
+        gaps = list(gaps_between([segment for segment, _ in everything], self.source.size))
+        if self.codec.keeps_bytes and sum(gap.length for gap in gaps) > MAX_GAPS:
+            raise UnreadableSlideError(
+                "too much of the file belongs to no tile, and would have to be kept beside them",
+                path=self.source.path,
+                expected=f"at most {MAX_GAPS / 2**20:.0f} MiB",
+            )
+        everything += [(gap, None) for gap in gaps]
+        everything.sort(
+            key=lambda item: (item[0].offset, item[0].length, item[1].page.number if item[1] else -1)
+        )
+        for segment, plan in everything:
+            is_whole = plan is not None and not plan.copied and segment.length <= MAX_TILE_BYTES
+            step = segment.length if is_whole else CHUNK
+            for at in range(segment.offset, segment.end, step):
+                data = self.source.read(at, min(step, segment.end - at))
+                yield at, _Piece(data, plan, segment if plan else None)
+
+    def _place(self, piece: _Piece, coded: Coded, stream: BinaryIO) -> int:
+        """Write a piece of a tile; return 1 with the last one."""
+        if piece.plan is None or piece.segment is None:
+            return 0
+        key = piece.plan.page.number, piece.segment
+        known = self.places.get(key)
+        self.places[key] = Segment(
+            known.offset if known else stream.tell(), (known.length if known else 0) + len(coded.data)
+        )
+        stream.write(coded.data)
+        if coded.bits:
+            self.bits[key] = coded.bits
+        if self._is_open(piece, key):
+            return 0
+        why = piece.plan.copied or coded.copied or ("" if piece.is_packed else "too large")
+        if why:
+            self.copied[key[0]][why] += 1
+        return 1
+
+    def _is_open(self, piece: _Piece, key: tuple[int, Segment]) -> bool:
+        """Whether more of a tile that is copied in pieces follows."""
+        return not piece.is_packed and self.places[key].length < key[1].length
+
+    def _form(self) -> TiffFormat:
+        """Keep the kind of TIFF, unless the result may not fit in it."""
+        form = self.source.layout.form
+        room = _ROOM if not self.codec.keeps_bytes else self.source.size // 8
+        return TiffFormat(form.order, form.is_big or self.source.size + room > MAX_CLASSIC)
+
+    def _recipe(self, gaps: list[bytes], data: Segment, sha256: str) -> Recipe:
+        source = self.source
+        common = (self.codec.mode, source.path.name, source.size, self.sha256, data, sha256)
+        if not self.codec.keeps_bytes:
+            return Recipe(*common)
+        every = [(plan.page.number, segment) for plan in self.plans for segment in plan.page.segments]
+        places = tuple(gaps_between([segment for _, segment in every], source.size))
+        return Recipe(*common, bytes(self.bits.get(key, 0) for key in every), places, b"".join(gaps))
+
+    def _layout(self, form: TiffFormat, recipe: Recipe) -> Layout:
+        """Return the tree of directories as it is written, the recipe in the first one."""
+        plans = iter(self.plans)
+        first, *others = (self._rebuilt(directory, plans, form) for directory in self.source.layout.chain)
+        borrowed = recipe.borrowings(self.source.layout, Layout(form, (first, *others)))
+        first = first.with_tags({TAG: recipe.to_tag(borrowed)})
+        return Layout(form, (first, *others))
+
+    def _rebuilt(self, directory: Directory, plans: Iterator[PagePlan], form: TiffFormat) -> Directory:
+        plan = next(plans)  # the order is that of Directory.every
+        base = directory if plan.copied else self.codec.directory(plan.page)
+        missing = Segment(0, 0)
+        segments = [self.places.get((plan.page.number, s), missing) for s in plan.page.segments]
+        new = with_segments(base, segments, form)
+        below = {
+            code: tuple(tuple(self._rebuilt(d, plans, form) for d in chain) for chain in chains)
+            for code, chains in directory.below.items()
+        }
+        return Directory(new.tags, below)
+
+    def report(self, out: Path, size: int) -> SlideReport:
+        """Return what was done."""
+        pages = tuple(self._page_report(plan.page) for plan in self.plans)
+        return SlideReport(
+            self.codec.mode, self.source.path, out, self.source.size, size, pages, sha256=self.sha256
+        )
+
+    def _page_report(self, page: Page) -> PageReport:
+        there = [place for (number, _), place in self.places.items() if number == page.number]
+        after = sum(place.length for place in there)
+        return PageReport.of(page, page.stored_bytes(), after, len(there), self.copied[page.number])
