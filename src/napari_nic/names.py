@@ -97,6 +97,7 @@ ANNOTATION_SUFFIXES = {
     "geojson": (".geojson", ".json"),
     "asap": (".xml",),
     "imagescope": (".xml", ".annotations"),
+    "geoparquet": (".parquet",),
 }
 """Of annotations, by format; the first one is used for new files."""
 

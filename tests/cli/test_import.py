@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 import signal
 from pathlib import Path
@@ -55,6 +57,25 @@ def test_job_folder_with_its_slides(cli, slide: Path, tmp_path: Path) -> None:
     assert store.header.slide_name == "made"
     assert {tuple(xy) for xy in table.coords_xy.tolist()} == {tuple(xy) for xy in XY.tolist()}
     np.testing.assert_array_equal(table.features(CancellationToken())[:, :2], table.coords_xy)
+
+
+def test_outlines_of_tissue_beside_features_are_recorded(cli, slide: Path, tmp_path: Path) -> None:
+    job = tmp_path / "job"
+    trident(job / "20x_128px_0px_overlap" / "features_uni" / "made.h5")
+    outlines = job / "contours_geojson" / "made.geojson"
+    outlines.parent.mkdir()
+    ring = [[128, 128], [640, 128], [640, 640], [128, 640], [128, 128]]
+    outlines.write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))
+    outcome = cli("import", job, "--slides", slide, "--out", tmp_path / "stores", "--json")
+    assert outcome.json[0]["tissue_outlines"] == "contours_geojson/made.geojson"
+    tissue = CompressedSlide.open(tmp_path / "stores" / "made.nic.zarr").header.tissue
+    assert tissue["outlines_sha256"] == hashlib.sha256(outlines.read_bytes()).hexdigest()
+    line = ("compress", slide, "--encoder", "mean-rgb", "--tissue", outlines.parent)
+    assert cli(*line, "--patch-size", 128).code == 0
+    store = CompressedSlide.open(slide.with_name("made.nic.zarr"))
+    assert store.coverage.sum() == 16
+    assert store.header.tissue["method"] == "1 outline of made.geojson"
+    assert cli(*line, "--no-tissue").code == 2
 
 
 def test_what_was_imported_is_not_imported_again(cli, slide: Path, tmp_path: Path) -> None:

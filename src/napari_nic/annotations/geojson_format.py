@@ -172,7 +172,7 @@ def _add_feature(feature: Any, where: str, file: _File) -> None:
     name = file.text(properties.get("name"))
     identity = file.text(feature.get("id", properties.get("id")))
     extra = _extra(feature, properties)
-    for shape in _geometry_parts(geometry, where, file.path):
+    for shape in geometry_parts(geometry, where, file.path):
         shape.label, shape.name, shape.id, shape.extra = label, name, identity, extra
         file.drawn.append(shape)
 
@@ -202,7 +202,14 @@ def _note_class(properties: Mapping[str, Any], where: str, file: _File) -> str:
     return label
 
 
-def _geometry_parts(geometry: Any, where: str, path: Path, depth: int = 0) -> list[Drawn]:
+def geometry_parts(geometry: Any, where: str, path: Path, depth: int = 0) -> list[Drawn]:
+    """Take a geometry apart into shapes, none of which has a class yet.
+
+    Raises
+    ------
+    AnnotationError
+        If it is no geometry of GeoJSON; names the element `where`.
+    """
     if not isinstance(geometry, dict):
         raise malformed(path, where, "a geometry that is no object")
     kind = geometry.get("type")
@@ -212,7 +219,7 @@ def _geometry_parts(geometry: Any, where: str, path: Path, depth: int = 0) -> li
             raise malformed(path, where, "a collection without geometries")
         if depth == MAX_NESTED:
             raise malformed(path, where, "collections nested too deep")
-        return [shape for member in members for shape in _geometry_parts(member, where, path, depth + 1)]
+        return [shape for member in members for shape in geometry_parts(member, where, path, depth + 1)]
     if not isinstance(kind, str) or kind not in _READERS:
         shown = repr(kind[:40]) if isinstance(kind, str) else f"({type(kind).__name__})"
         raise malformed(path, where, f"geometry of unknown type {shown}")

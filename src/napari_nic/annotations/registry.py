@@ -50,7 +50,7 @@ class AnnotationFormat:
 
 
 FORMATS: Registry[AnnotationFormat] = Registry("annotation format")
-for _name in ("geojson", "asap", "imagescope"):
+for _name in ("geojson", "asap", "imagescope", "geoparquet"):
     FORMATS.register(_name, f"napari_nic.annotations.{_name}_format:FORMAT")
 
 

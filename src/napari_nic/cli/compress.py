@@ -73,6 +73,12 @@ def _add_grid(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--target-mpp", type=arguments.positive, metavar="UM", help="um per pixel of patch and stride"
     )
+    group.add_argument(
+        "--tissue",
+        metavar="PATH",
+        help="outlines of tissue instead of what is found: GeoJSON in level-0 pixels (as TRIDENT's), or "
+        "LazySlide's .zarr; or a folder of these, each called as its slide is",
+    )
     tissue = group.add_mutually_exclusive_group()
     tissue.add_argument(
         "--min-tissue",
@@ -85,6 +91,8 @@ def _add_grid(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Compress each slide with one encoder."""
+    if args.tissue is not None and args.no_tissue:
+        raise arguments.UsageError("outlines of tissue, and every cell", found="--tissue and --no-tissue")
     paths = find_uncompressed(args.slides)
     arguments.require_folder(args.out, several=len(paths) > 1)
     stores = outputs_for([path for path in paths if not is_store(path)], args.out, suffix=STORE_SUFFIX)
@@ -133,6 +141,7 @@ def _compress_one(path: Path, target: Path | None, task: _Task) -> dict[str, Any
         iter_compress_transformed,
         iter_prepare_store,
         precision_to_go_on,
+        read_tissue,
     )
     from napari_nic.slides import open_slide
 
@@ -147,8 +156,15 @@ def _compress_one(path: Path, target: Path | None, task: _Task) -> dict[str, Any
     started = time.monotonic()
     with ExitStack() as opened:
         slide = opened.enter_context(open_slide(path, **arguments.slide_options(args)))
+        tissue = None if args.tissue is None else read_tissue(slide, Path(args.tissue), token=task.token)
         prepared = iter_prepare_store(
-            slide, encoder, path=target, options=options, overwrite=args.overwrite, token=task.token
+            slide,
+            encoder,
+            path=target,
+            options=options,
+            tissue=tissue,
+            overwrite=args.overwrite,
+            token=task.token,
         )
         store = opened.enter_context(console.outcome(prepared, slide.name))
         reports = iter_compress(slide, encoder, store, token=task.token, workers=args.workers)

@@ -137,6 +137,8 @@ class _Task:
 
     def _done(self, job: FeatureImport, made: ImportedStore) -> None:
         grid, header = made.header.grid, made.header
+        if outlines := header.tissue.get("outlines"):
+            self.console.note(f"{job.source.name}: tissue is outlined in {outlines}")
         state = "" if made.is_new else " (complete already)"
         self.rows.append(
             (
@@ -147,22 +149,32 @@ class _Task:
                 f"{job.target.name}{state}",
             )
         )
-        self.records.append(
-            {"input": str(job.source), "ok": True, "store": str(job.target), "format": made.format}
-            | {"patches": made.encoded, "left_out": made.left_out, "rows": grid.rows, "cols": grid.cols}
-            | {
-                "stride_px": grid.stride_px,
-                "largest_shift_px": made.largest_shift_px,
-                "code_size": header.code_size,
-            }
-            | {"encoder": header.encoder_name, "slide": job.slide and str(job.slide), "new": made.is_new}
-        )
+        self.records.append({"input": str(job.source), "ok": True} | _record(job, made))
 
     def _fail(self, path: Path, failure: NicError | OSError) -> None:
         error = failure if isinstance(failure, NicError) else of_system(failure, path)
         self.console.error(error)
         self.failed.append(path)
         self.records.append({"input": str(path), "ok": False, "error": describe(error)})
+
+
+def _record(job: FeatureImport, made: ImportedStore) -> dict[str, Any]:
+    header = made.header
+    return {
+        "store": str(job.target),
+        "new": made.is_new,
+        "format": made.format,
+        "slide": job.slide and str(job.slide),
+        "encoder": header.encoder_name,
+        "code_size": header.code_size,
+        "patches": made.encoded,
+        "left_out": made.left_out,
+        "rows": header.grid.rows,
+        "cols": header.grid.cols,
+        "stride_px": header.grid.stride_px,
+        "largest_shift_px": made.largest_shift_px,
+        "tissue_outlines": header.tissue.get("outlines"),
+    }
 
 
 def _shift(made: ImportedStore) -> str:

@@ -4,6 +4,7 @@ Public modules beside this list: ``plan``.
 """
 
 from napari_nic.pipeline.dihedral import iter_compress_transformed
+from napari_nic.pipeline.outlines import TissueOutlines, read_tissue
 from napari_nic.pipeline.prepare import (
     MIN_TISSUE,
     GridOptions,
@@ -22,6 +23,7 @@ __all__ = [
     "BlockCodes",
     "BlocksDone",
     "GridOptions",
+    "TissueOutlines",
     "encode_padded",
     "iter_compress",
     "iter_compress_transformed",
@@ -30,6 +32,7 @@ __all__ = [
     "plan_grid",
     "precision_to_go_on",
     "prepare_store",
+    "read_tissue",
     "step_back",
     "usable_cores",
 ]

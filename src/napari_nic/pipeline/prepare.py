@@ -6,7 +6,7 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -17,8 +17,11 @@ from napari_nic.encoders import Encoder, EncoderSpec
 from napari_nic.errors import InvalidParameterError, StoreMismatchError
 from napari_nic.grid import PatchGrid
 from napari_nic.jobs import CancellationToken, Progress, result_of
+from napari_nic.pipeline.outlines import TissueOutlines
 from napari_nic.slides import Slide
 from napari_nic.tissue import TissueMask, iter_find_tissue
+
+Tissue: TypeAlias = TissueMask | TissueOutlines
 
 MIN_TISSUE = 0.25
 """Least share of a patch that must be tissue.
@@ -72,14 +75,14 @@ def plan_coverage(
     grid: PatchGrid,
     options: GridOptions | None = None,
     *,
-    tissue: TissueMask | None = None,
+    tissue: Tissue | None = None,
     token: CancellationToken | None = None,
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """Decide which cells are compressed.
 
     Parameters
     ----------
-    tissue : TissueMask, optional
+    tissue : TissueMask or TissueOutlines, optional
         For instance one that the user edited; found by :func:`napari_nic.tissue.find_tissue` otherwise.
     token : CancellationToken, optional
         Checked while tissue is found.
@@ -98,7 +101,7 @@ def _planning_coverage(
     grid: PatchGrid,
     options: GridOptions | None,
     *,
-    tissue: TissueMask | None,
+    tissue: Tissue | None,
     token: CancellationToken | None,
 ) -> Generator[Progress, None, tuple[np.ndarray, dict[str, Any]]]:
     options = options or GridOptions()
@@ -118,7 +121,7 @@ def prepare_store(
     *,
     path: Path | str | None = None,
     options: GridOptions | None = None,
-    tissue: TissueMask | None = None,
+    tissue: Tissue | None = None,
     overwrite: bool = False,
     token: CancellationToken | None = None,
 ) -> CompressedSlide:
@@ -128,7 +131,7 @@ def prepare_store(
     ----------
     path : Path or str, optional
         Of the store; beside the slide as ``{slide}.nic.zarr`` by default.
-    tissue : TissueMask, optional
+    tissue : TissueMask or TissueOutlines, optional
         See :func:`plan_coverage`. A store that is resumed keeps the cells it was made for.
     overwrite : bool
         Replace a store that was made otherwise, instead of raising.
@@ -191,7 +194,7 @@ def iter_prepare_store(
     *,
     path: Path | str | None = None,
     options: GridOptions | None = None,
-    tissue: TissueMask | None = None,
+    tissue: Tissue | None = None,
     overwrite: bool = False,
     token: CancellationToken | None = None,
 ) -> Generator[Progress, None, CompressedSlide]:
@@ -214,7 +217,7 @@ def _is_same(
     store: CompressedSlide,
     header: StoreHeader,
     options: GridOptions | None,
-    tissue: TissueMask | None,
+    tissue: Tissue | None,
     slide: Slide,
 ) -> bool:
     try:
@@ -250,7 +253,7 @@ def _check_same(
     store: CompressedSlide,
     header: StoreHeader,
     options: GridOptions | None,
-    tissue: TissueMask | None,
+    tissue: Tissue | None,
     slide: Slide,
 ) -> None:
     """Raise unless going on in `store` gives what a new store made now would hold."""

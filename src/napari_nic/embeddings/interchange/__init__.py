@@ -8,6 +8,7 @@ from napari_nic.embeddings.interchange.finding import (
     left_to_choose,
     slide_name_of,
     slide_stem_of,
+    tissue_outlines_beside,
 )
 from napari_nic.embeddings.interchange.importing import (
     FeatureImport,
@@ -58,4 +59,5 @@ __all__ = [
     "recognised_format",
     "slide_name_of",
     "slide_stem_of",
+    "tissue_outlines_beside",
 ]

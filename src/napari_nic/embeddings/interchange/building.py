@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from napari_nic.embeddings import layout
 from napari_nic.embeddings.creating import check_replaceable
 from napari_nic.embeddings.header import MOST_CELLS, StoreHeader
 from napari_nic.embeddings.interchange.distinct import distinct_rows
+from napari_nic.embeddings.interchange.finding import tissue_outlines_beside
 from napari_nic.embeddings.interchange.placing import MOST_LOST, ON_GRID, Laid, cells_at, nearest_of_each_cell
 from napari_nic.embeddings.interchange.planning import plan_grid
 from napari_nic.embeddings.interchange.table import ForeignCodes, ImportHints, needs_slide
@@ -278,11 +280,22 @@ def _header_of(
         encoder=_encoder(found, hints),
         precision="unknown",
         batch_size=0,
-        tissue={"method": f"imported from {source.name}"},
+        tissue=_tissue(source),
         software=f"napari-nic {napari_nic.__version__}",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         origin=made_from,
     )
+
+
+def _tissue(source: Path) -> dict[str, Any]:
+    """Say where the other program found tissue, as far as it left that beside its features."""
+    outlines = tissue_outlines_beside(source)
+    method: dict[str, Any] = {"method": f"imported from {source.name}"}
+    if outlines is None:
+        return method
+    inside = source in outlines.parents
+    name = outlines.relative_to(source if inside else outlines.parent.parent).as_posix()
+    return method | {"outlines": name, "outlines_sha256": hashlib.sha256(outlines.read_bytes()).hexdigest()}
 
 
 def _encoder(found: ForeignCodes, hints: ImportHints) -> dict[str, Any]:

@@ -130,6 +130,16 @@ def slide_stem_of(path: Path) -> str:
     return without_suffix(slide_name_of(path), SLIDE_SUFFIXES)
 
 
+def tissue_outlines_beside(path: Path) -> Path | None:
+    """Find the outlines of tissue that TRIDENT or LazySlide keeps with a file or folder of features."""
+    stem = slide_name_of(path)
+    candidates = (
+        path / "shapes" / "tissues" / "shapes.parquet",
+        path.parent.parent.parent / "contours_geojson" / f"{stem}.geojson",
+    )
+    return next((file for file in candidates if exists(file)), None)
+
+
 def left_to_choose(path: Path, features: str | None) -> str | None:
     """Return the name of an encoder that is to be looked for within a file; None where its folder has it."""
     return None if features and _is_called(path, Path(path.anchor), features) else features
