@@ -46,10 +46,11 @@ from napari_nic.evaluation.sets import LabelledSet
 from napari_nic.explain import grad_cam, integrated_gradients, pca, pca_overlay
 from napari_nic.geometry import LevelGeometry, PixelSize
 from napari_nic.grid import PatchGrid
-from napari_nic.jobs import CancellationToken
+from napari_nic.jobs import CancellationToken, result_of
 from napari_nic.patches import TileFolder
 from napari_nic.patches.extract import ExtractRecipe, extract_patches
 from napari_nic.pipeline import GridOptions, iter_compress, prepare_store
+from napari_nic.recompression import recompress, restore, validate
 from napari_nic.slide_models import (
     LabelledSlide,
     ModelBundle,
@@ -331,6 +332,21 @@ def _fingerprint(inputs: Inputs, _: Path, token: CancellationToken) -> None:
     fingerprint_files([file for file in inputs.wide.rglob("*") if file.is_file()], token=token)
 
 
+def _recompress(mode: str) -> Callable[[Inputs, Path, CancellationToken], Any]:
+    def run(inputs: Inputs, out: Path, token: CancellationToken) -> None:
+        result_of(recompress(inputs.slide, out / "s.tif", mode, workers=2, token=token))
+
+    return run
+
+
+def _restore(inputs: Inputs, out: Path, token: CancellationToken) -> None:
+    result_of(restore(inputs.exports / "packed.tif", out / "s.tif", workers=2, token=token))
+
+
+def _validate(inputs: Inputs, _: Path, token: CancellationToken) -> None:
+    result_of(validate(inputs.exports / "packed.tif", workers=2, token=token))
+
+
 OPERATIONS: dict[str, Operation] = {
     "compress": Operation(_compress, units=8, resumes=("s.nic.zarr",)),
     "prepare": Operation(_prepare, units=4),
@@ -359,6 +375,10 @@ OPERATIONS: dict[str, Operation] = {
     **{f"writing {name}": Operation(_writing(name), units=2 * 12) for name in writable_formats()},
     "merging many outlines": Operation(_merge, units=8),
     "synthetic slide": Operation(_synthetic, units=4),
+    "repacking": Operation(_recompress("repack"), units=8),
+    "optimising": Operation(_recompress("optimize"), units=8),
+    "restoring": Operation(_restore, units=8),
+    "checking a repacked slide": Operation(_validate, units=8),
     "fingerprint of many files": Operation(_fingerprint, units=6),
 }
 
@@ -380,6 +400,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, slide_path: Path, tile_fold
     with open_slide(slide) as opened, prepare_store(opened, encoder, path=folder / "m.nic.zarr") as store:
         for _ in iter_compress(opened, encoder, store):
             pass
+    result_of(recompress(slide, folder / "packed.tif", workers=1))
     wide = _wide_store(folder / "wide.nic.zarr")
     for name in EXPORTERS:
         export_store(wide, folder / f"{name}{EXPORTERS.get(name).suffix}", name)

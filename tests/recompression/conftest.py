@@ -290,13 +290,34 @@ FORMS = {
 }
 
 
+def damaged_page(kinds: Sequence[str]) -> MadePage:
+    """An Aperio page whose nine tiles are damaged or odd in one way each."""
+    page = aperio_page()
+    source, tiles = cut(picture(1), TILE, TILE), list(page.tiles)
+    changes: dict[str, Callable[[int], bytes]] = {
+        "as it is": lambda n: tiles[n],
+        "missing": lambda _: b"",
+        "cut": lambda n: tiles[n][: len(tiles[n]) // 3],
+        "junk": lambda n: bytes(range(n, n + 40)),
+        "twice": lambda _: tiles[0],
+        "own tables": lambda n: jpeg(source[n]),
+        "zeros behind": lambda n: tiles[n] + bytes(9),
+    }
+    return replace(page, tiles=[changes[kind](n) for n, kind in enumerate(kinds)])
+
+
+@pytest.fixture(scope="session")
+def make_damaged() -> Callable[[Sequence[str]], MadePage]:
+    return damaged_page
+
+
 @pytest.fixture(params=GALLERY)
 def made(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """Each file of the gallery."""
     return write_made(tmp_path / "made.svs", GALLERY[request.param]())
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def write_pages() -> Callable[..., Path]:
     """``write_pages(path, pages, order="<", big=False, trailer=b"")``."""
     return write_made

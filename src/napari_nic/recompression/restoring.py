@@ -16,7 +16,7 @@ from napari_nic.recompression.codecs import unpacked
 from napari_nic.recompression.layout import Segment, read_layout
 from napari_nic.recompression.recipe import Recipe, recipe_of
 from napari_nic.recompression.source import Page, TiffSource, pages_of
-from napari_nic.recompression.workers import in_order
+from napari_nic.recompression.workers import in_order, threads_for
 
 CHUNK = 2**23
 _DECODE_ERRORS = (RuntimeError, ValueError, TypeError, IndexError, MemoryError, EOFError)
@@ -188,7 +188,7 @@ def _decode_all(
             raise _damaged(source.path, f"a tile of page {page.number} cannot be decoded: {error}") from error
 
     read = ((page, source.read(s.offset, s.length)) for page, s in tiles)
-    for done, _ in enumerate(in_order(decode, read, workers=workers or 1, token=token)):
+    for done, _ in enumerate(in_order(decode, read, workers=threads_for(workers), token=token)):
         yield Progress(done + 1, len(tiles), "decoding tiles", "tiles")
 
 
@@ -221,7 +221,9 @@ def _restore_to(
         except ValueError as error:
             raise _damaged(source.path, f"a tile cannot be unpacked: {error}") from error
 
-    for part, data in in_order(unpack, _read_parts(source, recipe, parts), workers=workers or 1, token=token):
+    for part, data in in_order(
+        unpack, _read_parts(source, recipe, parts), workers=threads_for(workers), token=token
+    ):
         if part.now is not None:
             done += 1
             yield Progress(done, tiles, "restoring tiles", "tiles")

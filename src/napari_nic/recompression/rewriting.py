@@ -29,8 +29,9 @@ from napari_nic.recompression.plan import MAX_TILE_BYTES, PagePlan, make_plan
 from napari_nic.recompression.recipe import MAX_GAPS, TAG, Recipe
 from napari_nic.recompression.report import PageReport, SlideReport
 from napari_nic.recompression.restoring import check_whole
+from napari_nic.recompression.showing import check_shown, shown_of
 from napari_nic.recompression.source import Page, TiffSource, gaps_between
-from napari_nic.recompression.workers import in_order
+from napari_nic.recompression.workers import in_order, threads_for
 
 CHUNK = 2**23
 """Bytes that are copied at once."""
@@ -72,7 +73,7 @@ def recompress(
     Raises
     ------
     UnreadableSlideError
-        If the slide is no TIFF file, or none that can be written anew.
+        If the slide is no TIFF file, or none that can be written anew, or shown once it is repacked.
     DamagedSlideError
         If it is cut off, or changes meanwhile.
     StoreError
@@ -80,8 +81,9 @@ def recompress(
     CancelledError
         If `token` was cancelled; nothing is left then.
     """
-    codec, threads = load_codec(mode), workers or _cores()
+    codec, threads = load_codec(mode), threads_for(workers)
     with TiffSource(slide) as source:
+        shown = shown_of(slide) if codec.keeps_bytes else None
         plans = yield from make_plan(source, codec, workers=threads, token=token)
         is_replaced = out.exists() and out.samefile(slide)
         writing = _Writing(source, codec, plans, threads, token)
@@ -90,6 +92,7 @@ def recompress(
                 with temporary.open("wb+") as stream:
                     yield from writing.run(stream, out)
                 yield from check_whole(temporary, deep=is_replaced, workers=threads, token=token)
+                check_shown(shown, temporary, out)
                 source.check_unchanged()
                 report = writing.report(out, temporary.stat().st_size)
                 if is_replaced:
@@ -114,17 +117,11 @@ def try_sample(
     """
     codec = load_codec(mode)
     with TiffSource(slide) as source:
-        plans = yield from make_plan(source, codec, workers=workers or _cores(), token=token)
+        plans = yield from make_plan(source, codec, workers=threads_for(workers), token=token)
         pages = [plan.estimate() for plan in plans]
         saved = sum(page.before - page.after for page in pages)
         sampled = sum(plan.sampled for plan in plans)
         return SlideReport(mode, slide, out, source.size, source.size - saved, pages, sampled)
-
-
-def _cores() -> int:
-    from napari_nic.pipeline import usable_cores  # not above: it loads arrays and stores
-
-    return usable_cores()
 
 
 class _NothingToGainError(Exception):

@@ -12,6 +12,16 @@ from napari_nic.jobs import CancellationToken, checked
 A = TypeVar("A")
 B = TypeVar("B")
 
+
+def threads_for(workers: int | None) -> int:
+    """Return how many threads work: what was asked for, or one per core that this process may use."""
+    if workers is not None:
+        return workers
+    from napari_nic.pipeline import usable_cores  # not above: it loads arrays and stores
+
+    return usable_cores()
+
+
 AHEAD = 4
 """Items that are waiting or done, for each thread: so many are in memory."""
 

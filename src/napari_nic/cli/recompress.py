@@ -1,0 +1,184 @@
+"""``napari-nic recompress``: smaller slide files without any loss, and whether such a file is whole."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_nic.cli import arguments
+from napari_nic.cli.batch import run_each
+from napari_nic.cli.console import Console
+from napari_nic.cli.files import check_free
+from napari_nic.cli.inputs import find_slides
+from napari_nic.cli.interrupt import STOPPED, stoppable
+from napari_nic.names import check_apart, exists, is_folder, known_suffix
+from napari_nic.wording import counted
+
+if TYPE_CHECKING:
+    from napari_nic.recompression import CheckReport, SlideReport
+
+VALIDATE = "validate"
+
+DESCRIPTION = """\
+Write slides (any TIFF, such as SVS) anew with their JPEG tiles packed better. Nothing is lost: every tile is
+decoded and compared before it is written, and all other tiles, tags and pictures are copied.
+
+  repack    tiles become JPEG XL that gives the JPEG's very bytes back: the smallest. napari-nic shows the
+            same pixels; 'napari-nic restore' makes the original file again, byte for byte. Few other programs
+            open it.
+  optimize  tiles stay JPEG, with better Huffman tables: programs that opened the slide open the result.
+
+'napari-nic recompress validate FILE' checks a written file: all tiles, and whether the original can be had
+back."""
+
+
+def add_parser(commands: arguments.Subparsers) -> None:
+    """Add the command."""
+    parser = arguments.add_command(
+        commands,
+        "recompress",
+        run,
+        "Write slides anew in fewer bytes, without any loss",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "slides",
+        nargs="+",
+        metavar="SLIDE",
+        help="slide, folder of slides, or pattern; with the word validate before them: files to check",
+    )
+    parser.add_argument(
+        "--mode", choices=("repack", "optimize"), default="repack", help="what is done; default: %(default)s"
+    )
+    arguments.add_out(parser, "folder, or for one slide a file")
+    parser.add_argument(
+        "--replace",
+        action="store_true",
+        help="put the result in the slide's place, once all of it was verified and if it is smaller",
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="write nothing: say what a sample of the tiles would save"
+    )
+    parser.add_argument(
+        "--workers", type=arguments.positive_int, metavar="N", help="threads; default: one per core"
+    )
+    arguments.add_overwrite(parser)
+    arguments.add_json(parser)
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Write each slide anew, or check each file."""
+    if args.slides[0] == VALIDATE and len(args.slides) > 1 and not exists(Path(VALIDATE)):
+        return _run_checks(args, console)
+    from napari_nic.recompression import recompress, try_sample
+
+    paths = find_slides(args.slides)
+    targets = targets_of(paths, args, needed=not args.dry_run)
+
+    def work(path: Path) -> dict[str, Any]:
+        """Write one slide anew; return what it came to."""
+        out = targets[path]
+        if not (args.dry_run or args.replace):
+            check_free(out, overwrite=args.overwrite)
+        do = try_sample if args.dry_run else recompress
+        job = do(path, out, args.mode, workers=args.workers, token=token)
+        report = console.outcome(job, path.name)
+        _print(report, console)
+        return report.to_dict()
+
+    with stoppable(console, ending=STOPPED) as token:
+        return run_each(paths, work, console)
+
+
+def targets_of(paths: list[Path], args: argparse.Namespace, *, needed: bool = True) -> dict[Path, Path]:
+    """Return what is written for each input, by ``--out`` and ``--replace``.
+
+    Raises
+    ------
+    UsageError
+        If neither or both were given, or one file for several inputs.
+    StoreError
+        If two would be written to one place, or one over an input.
+    """
+    if args.replace and args.out is not None:
+        raise arguments.UsageError("both --out and --replace were given", hint="give one of them")
+    if args.replace or (args.out is None and not needed):
+        return {path: path for path in paths}
+    if args.out is None:
+        raise arguments.UsageError(
+            "it is not said where to write", expected="--out with a file or a folder, or --replace"
+        )
+    arguments.require_folder(args.out, several=len(paths) > 1)
+    out = Path(args.out)
+    is_file = len(paths) == 1 and known_suffix(out.name) and not is_folder(out)
+    targets = {path: out if is_file else out / path.name for path in paths}
+    check_apart(targets)
+    return targets
+
+
+def _run_checks(args: argparse.Namespace, console: Console) -> int:
+    from napari_nic.recompression import validate
+
+    def check(path: Path) -> dict[str, Any]:
+        """Check one file; return what was found."""
+        report = console.outcome(validate(path, workers=args.workers, token=token), path.name)
+        console.result(described(report))
+        return facts_of(report)
+
+    with stoppable(console, ending=STOPPED) as token:
+        return run_each(find_slides(args.slides[1:]), check, console)
+
+
+def described(report: CheckReport) -> str:
+    """Say in a sentence what was found of a file."""
+    original = f"{report.name} ({report.size:,} bytes, SHA-256 {report.sha256})"
+    tiles = counted(report.tiles, "tile")
+    if report.can_restore:
+        return f"{report.path}: whole; {tiles}; gives back {original}"
+    return f"{report.path}: whole; {tiles}; made of {original}, whose bytes it does not keep"
+
+
+def facts_of(report: CheckReport) -> dict[str, Any]:
+    """Return what was found of a file, for JSON."""
+    return {
+        "mode": report.mode,
+        "tiles": report.tiles,
+        "original": {"name": report.name, "size": report.size, "sha256": report.sha256},
+        "can_restore": report.can_restore,
+    }
+
+
+def _print(report: SlideReport, console: Console) -> None:
+    if report.kept:
+        console.warning(f"note: {report.source} stays as it is: {report.kept}")
+        return
+    rows = [
+        (
+            page.number,
+            f"{page.shape[0]} x {page.shape[1]}",
+            f"{page.tiles:,} {page.cut}",
+            f"{page.before:,}",
+            f"{page.after:,}",
+            f"{_saved(page.before, page.after)} %",
+            ", ".join(f"{count:,} {why}" for why, count in page.copied.items()),
+        )
+        for page in report.pages
+    ]
+    console.table(("picture", "rows x columns", "parts", "bytes", "then", "saved", "copied"), rows)
+    place = "" if report.sampled else f" -> {report.out}"
+    about = "about " if report.sampled else ""
+    console.result(
+        f"{report.source}{place}: {report.before:,} bytes, then {about}{report.after:,} "
+        f"({_saved(report.before, report.after)} % saved)"
+    )
+    if report.sampled:
+        tiles = counted(report.tiles, "part")
+        console.result(f"estimated from a sample of {report.sampled:,} of {tiles}; nothing was written")
+    elif report.after >= report.before:
+        console.warning(f"note: {report.out} is not smaller than {report.source}")
+
+
+def _saved(before: int, after: int) -> str:
+    return f"{100 * (1 - after / before):.1f}" if before else "0.0"
