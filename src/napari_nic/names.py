@@ -114,7 +114,9 @@ WORKBOOK_SUFFIXES = (".xlsx", ".xlsm")
 
 TEXT_SUFFIXES = (".geojson.gz", ".geojson", ".json", ".xml", *TABLE_SUFFIXES)
 
-_OTHER_SUFFIXES = (".svg", ".pdf", ".html", ".md", ".xls", ".xlsx", ".ods", ".parquet", ".zip", ".tar", ".gz")
+_OTHER_SUFFIXES = (
+    *(".svg", ".pdf", ".html", ".md", ".xls", ".xlsx", ".ods", ".parquet", ".h5ad", ".zip", ".tar", ".gz"),
+)
 
 OUTPUT_SUFFIXES = (
     *(STORE_SUFFIX, PATCHES_SUFFIX),

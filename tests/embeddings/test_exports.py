@@ -11,9 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import anndata
 import h5py
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as parquet
 import pytest
+import shapely
 import torch
 import zarr
 
@@ -27,6 +31,7 @@ from napari_nic.embeddings import (
 from napari_nic.embeddings.interchange import CodeTable
 from napari_nic.embeddings.interchange.stamp_export import EXTRACTORS, extractor_of
 from napari_nic.embeddings.interchange.trident_export import level0_magnification, target_magnification
+from napari_nic.errors import NicError, StoreError
 from napari_nic.geometry import LevelGeometry, PixelSize
 from napari_nic.grid import PatchGrid
 from napari_nic.telling import telling
@@ -212,6 +217,138 @@ def test_stamp_counts_one_grid_so_patches_off_it_are_moved_and_told(islands, tmp
     np.testing.assert_array_equal(index, np.argwhere(islands.encoded()))
 
 
+# -- Parquet, slideflow, Owkin ---------------------------------------------------------------------------
+
+
+def test_parquet_is_a_table_that_needs_no_header(full_store, codes, coverage, tmp_path):
+    table = parquet.read_table(export_store(full_store, tmp_path, "parquet")[0])
+    assert table.column_names == ["x", "y", "row", "col", "features"]
+    cells = np.stack([table["row"].to_numpy(), table["col"].to_numpy()], axis=1)
+    np.testing.assert_array_equal(cells, np.argwhere(coverage))
+    np.testing.assert_array_equal(table["x"].to_numpy(), cells[:, 1] * 8)
+    np.testing.assert_array_equal(np.stack(table["features"].to_numpy()), codes[coverage].astype(np.float32))
+    described = json.loads(table.schema.metadata[b"patches"])
+    assert (described["slide"], described["encoder"], described["stride_level0"]) == ("slide", "toy", 8)
+
+
+def test_a_folder_of_bags_has_one_configuration(tmp_path, toy, full_store):
+    out = tmp_path / "bags"
+    bag, index, config = export_store(full_store, out, "slideflow")
+    assert [file.name for file in (bag, index, config)] == [
+        *("slide.pt", "slide.index.npz", "bags_config.json"),
+    ]
+    said = json.loads(config.read_text())
+    assert (said["tile_px"], said["tile_um"], said["num_features"], said["normalizer"]) == (8, 4, 5, None)
+    with np.load(index) as archive:
+        np.testing.assert_array_equal(archive["arr_0"], CodeTable.of(full_store).coords_xy + 4)
+    other = make_store(tmp_path / "b.nic.zarr", toy, slide_name="b")
+    assert export_store(other, out, "slideflow")[0].parent == bag.parent
+    wider = make_store(tmp_path / "c.nic.zarr", toy, patch=16, slide_name="c")
+    with pytest.raises(StoreError, match=r"(?s)bags of other tiles.*16 px.*8 px"):
+        export_store(wider, out, "slideflow")
+    assert len(list(bag.parent.iterdir())) == 2 * 2 + 1
+
+
+def test_owkin_counts_in_tiles_of_deepzoom(tmp_path, toy):
+    store = make_store(tmp_path / "a.nic.zarr", toy)
+    array = np.load(export_store(store, tmp_path / "out", "owkin")[0])
+    assert (array.dtype, array.shape[1]) == (np.float32, 3 + 5)
+    assert set(array[:, 0]) == {8}  # 243 x 165 px: 2**8 px hold the longer side
+    np.testing.assert_array_equal(array[:, 2:0:-1], np.argwhere(store.encoded()))
+
+
+# -- AnnData and SpatialData -----------------------------------------------------------------------------
+
+
+def test_anndata_has_corners_and_centres(full_store, codes, coverage, tmp_path):
+    table = anndata.read_h5ad(export_store(full_store, tmp_path, "anndata")[0])
+    np.testing.assert_array_equal(table.X, codes[coverage].astype(np.float32))
+    np.testing.assert_array_equal(table.obs[["row", "col"]], np.argwhere(coverage))
+    np.testing.assert_array_equal(table.obsm["spatial"], table.obs[["x", "y"]])
+    np.testing.assert_array_equal(table.obsm["spatial_centre"], table.obsm["spatial"] + 4)
+    assert table.uns["spatial"]["slide"]["scalefactors"]["spot_diameter_fullres"] == 8
+    assert (table.uns["tile_spec"]["width"], table.uns["slide_properties"]["mpp"]) == (8, 0.5)
+
+
+def spatial_data(path: Path, corners: np.ndarray, side: int, shape: tuple[int, int]) -> Path:
+    """A folder as wsidata leaves it, with tiles of its own, in an order of their own."""
+    root = zarr.create_group(
+        path,
+        attributes={
+            "spatialdata_attrs": {"version": "0.2"},
+            "slide_properties": {"shape": list(shape), "mpp": 0.5, "raw": "kept"},
+            "tile_spec": {"tiles": {"width": side, "height": side, "tissue_name": "tissues"}},
+        },
+    )
+    root.create_group("shapes").create_group("tiles", attributes={"encoding-type": "ngff:shapes"})
+    x, y = corners[:, ::-1].T
+    boxes = pa.array(shapely.to_wkb(shapely.box(x, y, x + side, y + side)), pa.binary())
+    ids = pa.array(np.arange(100, 100 + len(corners)))
+    parquet.write_table(pa.table({"tile_id": ids, "geometry": boxes}), path / "shapes/tiles/shapes.parquet")
+    root.create_group("tables").create_group("resnet_tiles", attributes={"encoding-type": "anndata"})
+    return path
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    """Bytes of all files below a folder."""
+    return {
+        file.relative_to(path).as_posix(): file.read_bytes() for file in path.rglob("*") if file.is_file()
+    }
+
+
+def test_codes_are_added_to_a_folder_of_lazyslide_on_its_own_tiles(tmp_path, toy):
+    store = make_store(tmp_path / "s.nic.zarr", toy, slide_name="s")
+    shuffled = np.random.default_rng(0).permutation(CodeTable.of(store).corners_px)
+    path = spatial_data(tmp_path / "s.zarr", shuffled, 8, store.header.slide_shape)
+    before = contents(path)
+    export_store(store, path, "wsidata")
+    table = anndata.read_zarr(path / "tables" / "toy_tiles")
+    assert list(table.obs["tile_id"]) == list(range(100, 100 + len(shuffled)))
+    np.testing.assert_array_equal(table.obs[["y", "x"]], shuffled)
+    cells = table.obs[["row", "col"]].to_numpy()
+    np.testing.assert_array_equal(table.X, store.read()[tuple(cells.T)].astype(np.float32))
+    after = contents(path)
+    assert all(after[name] == content for name, content in before.items() if name != "zarr.json")
+    root = json.loads(after["zarr.json"])
+    assert root["attributes"]["slide_properties"]["raw"] == "kept"
+    assert root["attributes"]["tile_spec"]["tiles"]["tissue_name"] == "tissues"
+    assert {"tables/toy_tiles/X", "tables/resnet_tiles"} <= root["consolidated_metadata"]["metadata"].keys()
+
+
+def test_other_tiles_get_a_name_of_their_own(tmp_path, toy):
+    store = make_store(tmp_path / "s.nic.zarr", toy, slide_name="s")
+    path = spatial_data(tmp_path / "s.zarr", np.array([[0.0, 0], [0, 16]]), 16, store.header.slide_shape)
+    before = contents(path)
+    for _ in range(2):
+        export_store(store, path, "wsidata", overwrite=True)
+        assert sorted(entry.name for entry in (path / "tables").glob("*")) == [
+            *("resnet_tiles", "toy_nic_tiles", "zarr.json"),
+        ]
+    with pytest.raises(StoreError, match="exists"):
+        export_store(store, path, "wsidata")
+    after = contents(path)
+    assert all(after[name] == content for name, content in before.items() if name != "zarr.json")
+    assert json.loads(after["zarr.json"])["attributes"]["tile_spec"]["nic_tiles"]["width"] == 8
+    again = import_store(path, tmp_path / "again.nic.zarr", hints=ImportHints(features="toy_nic_tiles"))
+    np.testing.assert_array_equal(again.read(), store.read())
+
+
+def test_nothing_of_others_is_replaced(tmp_path, toy):
+    store = make_store(tmp_path / "s.nic.zarr", toy, slide_name="s")
+    theirs = spatial_data(tmp_path / "a.zarr", np.zeros((1, 2)), 8, (1, 2))
+    for path, said in (
+        (theirs, "of another slide"),
+        (spatial_data(tmp_path / "b.zarr", np.zeros((1, 2)), 8, store.header.slide_shape), "has this name"),
+        (tmp_path / "c.zarr", "no SpatialData"),
+    ):
+        (path / "tables" / "toy_nic_tiles").mkdir(parents=True)
+        (path / "tables" / "toy_nic_tiles" / "mine.txt").write_text("kept")
+        before = contents(path)
+        with pytest.raises(NicError, match=said):
+            export_store(store, path, "wsidata", overwrite=True)
+        assert contents(path) == before
+
+
 # -- names -----------------------------------------------------------------------------------------------
 
 
@@ -246,8 +383,6 @@ def texts_of(file: Path) -> Iterator[bytes]:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             yield from (archive.read(name) for name in archive.namelist())
     if content[:4] == b"PAR1":
-        import pyarrow.parquet as parquet
-
         table = parquet.ParquetFile(file)
         yield repr((table.metadata.metadata, table.schema_arrow.metadata)).encode()
         yield repr(table.read().to_pydict()).encode()
@@ -265,9 +400,9 @@ def arrays_of(folder: Path) -> Iterator[bytes]:
     """Texts in the arrays of a Zarr folder, which may be compressed."""
     for file in folder.rglob("zarr.json"):
         if json.loads(file.read_text())["node_type"] == "array":
-            array = zarr.open_array(file.parent, mode="r")
-            if np.dtype(getattr(array.dtype, "str", array.dtype)).kind not in "fiub":
-                yield repr(np.asarray(array[...]).tolist()).encode()
+            values = np.asarray(zarr.open_array(file.parent, mode="r")[...])
+            if values.dtype.kind not in "fiub":
+                yield repr(values.tolist()).encode()
 
 
 @pytest.mark.parametrize("name", list(EXPORTERS))

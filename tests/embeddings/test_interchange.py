@@ -110,6 +110,10 @@ class TestBothWays:
     """Formats that can be read again."""
 
     def test_round_trip_keeps_cells_codes_and_description(self, any_store, tmp_path, name):
+        if name == "owkin" and any_store.grid.level:
+            with pytest.raises(StoreError, match="no tiles of DeepZoom"):
+                export_store(any_store, tmp_path / "out", name)
+            return
         file = export_store(any_store, tmp_path / "out", name)[0]
         again = import_store(file, tmp_path / "again.nic.zarr")
         assert again.header == any_store.header
@@ -120,7 +124,8 @@ class TestBothWays:
     def test_is_recognised(self, full_store, tmp_path, name):
         file = export_store(full_store, tmp_path / "out", name)[0]
         recognised = [other for other in IMPORTERS if IMPORTERS.get(other).recognises(file)]
-        assert recognised == [name]
+        assert recognised[:1] == [name]
+        assert recognised[1:] in ([], ["npy"])  # which tables of numbers are too, of no place
 
     def test_partial_export_imports_what_is_there(self, store, codes, tmp_path, toy, name):
         toy.fill(store, codes, [(2, 2), (4, 1)])
@@ -131,8 +136,10 @@ class TestBothWays:
 
     def test_truncated_file_is_said(self, full_store, tmp_path, name):
         file = export_store(full_store, tmp_path / "out", name)[0]
-        content = file.read_bytes()
-        file.write_bytes(content[: len(content) // 3])
+        parts = [part for part in (file, *file.rglob("*")) if part.is_file()]
+        part = max(parts, key=lambda part: part.stat().st_size)
+        content = part.read_bytes()
+        part.write_bytes(content[: len(content) // 3])
         with pytest.raises(StoreError, match=file.name):
             import_store(file, tmp_path / "again.nic.zarr", format=name)
         assert not (tmp_path / "again.nic.zarr").exists()

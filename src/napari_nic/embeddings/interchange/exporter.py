@@ -40,8 +40,10 @@ class Exporter:
         ``shared(path) -> tuple of Path``: files beside `path` that say the same for all slides of a folder.
         They are written where they are missing, and never replaced by other content.
     joins : callable
-        ``joins(path) -> bool``: whether there is something at `path` that an export adds to, and takes
-        nothing from.
+        ``joins(path) -> bool``: whether there is something at `path` that an export is added to.
+    add : callable
+        ``add(store, path, token, overwrite=)``: writes there, and takes nothing away but, with `overwrite`,
+        what an earlier export added.
     """
 
     label: str
@@ -51,3 +53,4 @@ class Exporter:
     companions: Callable[[Path], tuple[Path, ...]] = _none
     shared: Callable[[Path], tuple[Path, ...]] = _none
     joins: Callable[[Path], bool] = _never
+    add: Callable[..., None] | None = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,8 @@ def read(path: Path, hints: ImportHints, token: CancellationToken) -> Iterator[F
         raise StoreError("features without a number", path=path, found=f"shape {array.shape}")
     places = _places(array, path, token)
     header = _header_beside(path)
+    if header is not None:
+        hints = replace(hints, slide_shape=header.slide_shape, patch_size=header.grid.patch_size)
     unit = 1.0 if not len(places) else _unit(int(places[0, 0]), path, hints)
     side = hints.patch_size or TILE
     yield ForeignCodes(

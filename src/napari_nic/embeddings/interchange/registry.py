@@ -73,13 +73,18 @@ for _name, _place in {
     "clam": "clam_export:EXPORTER",
     "clam-pt": "clam_export:TENSOR",
     "stamp": "stamp_export:EXPORTER",
+    "anndata": "anndata_export:EXPORTER",
+    "wsidata": "wsidata_export:EXPORTER",
+    "parquet": "parquet_export:EXPORTER",
+    "slideflow": "slideflow_export:EXPORTER",
+    "owkin": "owkin_export:EXPORTER",
 }.items():
     EXPORTERS.register(_name, f"{_HERE}.{_place}")
 # The first that recognises a file reads it: arrays of NIC and tensors of CLAM are told from others' last.
 for _name in (
     *("tiatoolbox", "owkin", "npy"),
     *("trident", "atlaspatch", "clam", "stamp"),
-    *("slide2vec", "slideflow", "wsinfer", "wsidata", "anndata"),
+    *("slide2vec", "slideflow", "wsinfer", "wsidata", "anndata", "parquet"),
     "clam-pt",
 ):
     IMPORTERS.register(_name, f"{_HERE}.{_name.replace('-', '_')}_format:IMPORTER")
@@ -165,11 +170,15 @@ def export_store(
     target = files[0]
     _check_exportable(store, allow_partial)
     existing = [file for file in files if exists(file)]
-    if existing and not overwrite and not exporter.joins(target):
+    adds = exporter.add is not None and exporter.joins(target)
+    if existing and not overwrite and not adds:
         raise StoreError("the output exists", path=existing[0], hint="choose another name, or --overwrite")
     with writing_to(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        exporter.write(store, target, token or CancellationToken())
+        if adds and exporter.add is not None:
+            exporter.add(store, target, token or CancellationToken(), overwrite=overwrite)
+        else:
+            exporter.write(store, target, token or CancellationToken())
     return (*files, *exporter.shared(target))
 
 

@@ -28,6 +28,7 @@ from napari_nic.embeddings.interchange.table import (
     ImportHints,
     header_from_text,
     needs_slide,
+    side_px,
 )
 from napari_nic.embeddings.interchange.tensors import open_tensor
 from napari_nic.errors import StoreError
@@ -117,7 +118,9 @@ def _side(
     hints: ImportHints,
 ) -> tuple[int, float]:
     """Side of a tile in level-0 pixels, and the resolution that was asked for."""
-    pixel = header.grid.pixel_size if header else hints.pixel_size
+    if header is not None:  # the configuration is that of a folder, and its um are not this slide's to the px
+        return side_px(header.grid), header.grid.mpp
+    pixel = hints.pixel_size
     if pixel is None:
         raise needs_slide(path, "its places are centres of tiles whose side is stated in micrometres")
     size, pixels = config.get("tile_um"), config["tile_px"]

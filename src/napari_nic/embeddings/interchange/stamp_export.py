@@ -17,6 +17,7 @@ from napari_nic.embeddings.interchange.hdf5 import write_table
 from napari_nic.embeddings.interchange.naming import named_header
 from napari_nic.embeddings.interchange.table import CodeTable, corners_of, header_attribute
 from napari_nic.embeddings.store import CompressedSlide
+from napari_nic.grid import PatchGrid
 from napari_nic.jobs import CancellationToken
 from napari_nic.names import safe_name
 from napari_nic.telling import Notices, tell
@@ -72,7 +73,7 @@ def write(store: CompressedSlide, path: Path, token: CancellationToken) -> None:
     attributes = {
         "extractor": extractor or header.encoder_name,
         "unit": "um",
-        "tile_size_um": grid.mpp * grid.patch_size,
+        "tile_size_um": _tile_um(grid),
         "tile_size_px": grid.patch_size,
         "stamp_version": FORMAT_VERSION,
         "code_hash": header.software,
@@ -84,6 +85,11 @@ def write(store: CompressedSlide, path: Path, token: CancellationToken) -> None:
     notes = (*_unknown(extractor, header), *_moved(table), *_miscounted(table, coords))
     if notes:
         tell(Notices(path.name, notes))
+
+
+def _tile_um(grid: PatchGrid) -> float:
+    """Side of a tile: STAMP takes ceil(um / mpp) for its pixels, which must not be one too many."""
+    return grid.mpp * grid.patch_size * (1 - 1e-9)
 
 
 def _unknown(extractor: str | None, header: StoreHeader) -> tuple[str, ...]:
