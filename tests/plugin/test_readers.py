@@ -13,7 +13,7 @@ import napari_nic
 from napari_nic.cohorts import Cohort, Plan
 from napari_nic.embeddings import CompressedSlide
 from napari_nic.errors import BundleError, NicError, UnreadableSlideError
-from napari_nic.names import CLAIMED_ANNOTATIONS
+from napari_nic.names import CLAIMED_ANNOTATIONS, FEATURE_SUFFIXES
 from napari_nic.plugin import opening, readers
 from napari_nic.plugin.layers import METADATA_KEY
 from napari_nic.plugin.news import MODEL_NEWS
@@ -150,7 +150,8 @@ def test_raw_colours_are_a_setting(slide_file, settings):
 def test_manifest_names_every_suffix_and_is_linked():
     manifest = PluginManifest.from_file(MANIFEST)
     patterns = manifest.contributions.readers[0].filename_patterns
-    suffixes = (*slide_suffixes(), *told_suffixes(), *CLAIMED_ANNOTATIONS)
+    features = (suffix for suffix in FEATURE_SUFFIXES if not suffix.startswith("_"))
+    suffixes = (*slide_suffixes(), *told_suffixes(), *CLAIMED_ANNOTATIONS, *features, ".h5ad")
     assert sorted(patterns) == sorted(f"*{suffix}" for suffix in suffixes)
     assert Path(__file__).parents[2].joinpath("napari.yaml").resolve() == MANIFEST.resolve()
 

@@ -1,4 +1,4 @@
-"""Word of new encoders, and of models and cohorts that were dropped on the window, for all docks."""
+"""Word of new encoders, and of what was dropped on the window that is no layer, for all docks."""
 
 from __future__ import annotations
 
@@ -26,6 +26,9 @@ class ModelNews:
 
     cohort_opened = Signal(Path)
     """Emitted in the main thread with the table of a cohort or the folder of its models."""
+
+    features_opened = Signal(Path)
+    """Emitted in the main thread with a file or folder of features of the slide that is open."""
 
 
 MODEL_NEWS = ModelNews()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_nic.errors import ChannelsError, NicError
 from napari_nic.names import CLAIMED_ANNOTATIONS, STORE_SUFFIX
+from napari_nic.plugin.features import looks_like_features
 from napari_nic.plugin.layers import METADATA_KEY, LayerData, slide_layer, tag_of
 from napari_nic.plugin.news import MODEL_NEWS
 from napari_nic.plugin.opening import is_slide, open_remembered, read_store
@@ -34,7 +35,8 @@ Reader = Callable[[str | Sequence[str]], list[Any]]
 def get_reader(path: str | Sequence[str]) -> Reader | None:
     """Return the function that reads this path, or None if nothing of ours does.
 
-    Looks at names only; whether the content fits is found out when it is read, and then told in words.
+    Looks at names only, and of files that may be features at a few bytes; whether the content fits is found
+    out when it is read, and then told in words.
     """
     paths = [path] if isinstance(path, str) else list(path)
     readers = [_reader_of(Path(p)) for p in paths]
@@ -135,6 +137,23 @@ def read_models(path: Path) -> list[LayerData]:
     return []
 
 
+def read_features(path: Path) -> list[LayerData]:
+    """Hand other programs' features to the NIC dock, which imports them on the slide that is open.
+
+    Raises
+    ------
+    InvalidParameterError
+        If no slide is open.
+    """
+    from napari_nic.plugin.controllers.importing import no_slide
+
+    if current_slide() is None:
+        raise no_slide(path)
+    _open_nic_dock()
+    MODEL_NEWS.features_opened.emit(path)
+    return []
+
+
 def read_cohort_folder(path: Path) -> list[LayerData]:
     """Hand the folder of a training to the cohort browser, which is opened if need be.
 
@@ -195,6 +214,8 @@ def _reader_of(path: Path) -> Callable[[Path], list[LayerData]] | None:
         return read_models
     if (path / PLAN_FILE).is_file():
         return read_cohort_folder
+    if looks_like_features(path):
+        return read_features
     if name.endswith(CLAIMED_ANNOTATIONS) and not path.is_dir():
         return read_annotation_file
     return read_slide if is_slide(path) else None

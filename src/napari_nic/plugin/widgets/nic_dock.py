@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari import current_viewer
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_nic.names import patterns
@@ -13,10 +14,12 @@ from napari_nic.plugin.controllers.annotating import AnnotationController
 from napari_nic.plugin.controllers.compressing import CompressController
 from napari_nic.plugin.controllers.encoders import EncoderController
 from napari_nic.plugin.controllers.exporting import ExportController
+from napari_nic.plugin.controllers.importing import ImportController
 from napari_nic.plugin.controllers.models import ModelController
 from napari_nic.plugin.controllers.overlays import OverlayController
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.controllers.tissue import TissueController
+from napari_nic.plugin.news import MODEL_NEWS
 from napari_nic.plugin.settings import Settings
 from napari_nic.plugin.widgets.annotation_section import AnnotationSection
 from napari_nic.plugin.widgets.compress_section import CompressSection
@@ -70,6 +73,9 @@ class NicDock(ClosingDock):
         self.annotating = AnnotationController(
             self.session, self.overlays, self.runner, lambda title, work: wait_with_token(title, work, self)
         )
+        self.importing = ImportController(
+            self.session, lambda title, work: wait_with_token(title, work, self)
+        )
         self.exporting = ExportController(self.session, self.compressing, self.runner)
         self._build()
         self._connect()
@@ -104,6 +110,7 @@ class NicDock(ClosingDock):
         self.session.pixel_size_wanted.connect(self._ask_pixel_size_soon)
         self.annotating.shift_wanted.connect(self._ask_shift_soon)
         self.annotating.rescue_wanted.connect(self._ask_removed_soon)
+        MODEL_NEWS.features_opened.connect(self._import_soon)
         self._viewer.events.theme.connect(self._on_theme)
         self._paint_main_button()
         if self.session.slide is not None:
@@ -160,6 +167,7 @@ class NicDock(ClosingDock):
         self.tissue.close()
         self.session.close()
         self._viewer.events.theme.disconnect(self._on_theme)
+        MODEL_NEWS.features_opened.disconnect(self._import_soon)
         silence(self.session, self.tissue, self.compressing, self.encoders, self.models)
         silence(self.overlays, self.annotating, self.exporting)
 
@@ -172,3 +180,8 @@ class NicDock(ClosingDock):
 
     def _ask_removed_soon(self) -> None:
         soon(self, self.annotating.ask_removed)  # likewise
+
+    def _import_soon(self, path: Path) -> None:
+        """Import what was dropped on this window; not now, since dialogs would hold up the drop."""
+        if plain_viewer(current_viewer()) is self._viewer:
+            soon(self, partial(self.importing.import_features, path))
