@@ -217,11 +217,34 @@ def _features(folder: Path) -> Iterator[tuple[str, Path]]:
 
     store = CompressedSlide.open(_make_store(folder))
     for name in EXPORTERS:
-        if name not in IMPORTERS:
+        if name not in IMPORTERS or name == "clam-pt":  # a tensor alone has no places
             continue
         files = export_store(store, folder / name, name)
         yield name, files[0]
     shutil.rmtree(store.path)
+    yield from _features_of_others(folder)
+
+
+def _features_of_others(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Write files as their programs do, what belongs together side by side; of slides at 0.25 um/px."""
+    import torch
+
+    writers = _module("tests/embeddings/hdf5_writers.py")
+    places = writers.islands(512)
+    codes, tiles = writers.codes(len(places)), writers.grid(9, 8, 1)
+    clam = writers.clam_features(folder / "clam of CLAM" / "s.h5", places)
+    writers.clam_patches(clam.with_name("s_patches.h5"), places, size=512, level_dim=(9000, 9000))
+    yield "clam of CLAM", clam
+    tensor = writers.tensor(folder / "tensor of CLAM" / "s.pt", torch.from_numpy(codes))
+    writers.clam_patches(tensor.with_name("s_patches.h5"), places, size=512, level_dim=(9000, 9000))
+    yield "tensor of CLAM", tensor
+    yield "trident of TRIDENT", writers.trident(folder / "trident of TRIDENT" / "s.h5", places)
+    yield "STAMP 1", writers.stamp_1(folder / "STAMP 1" / "s.h5", tiles, augmented=1)
+    for version in ("2.0.0", "2.5.0"):
+        yield f"STAMP {version}", writers.stamp(folder / version / "s.h5", tiles, 0.25, version=version)[0]
+    atlas = folder / "AtlasPatch" / "s.h5"
+    yield "AtlasPatch", writers.atlaspatch(atlas, places, {"uni": codes})
+    yield "Prov-GigaPath", writers.gigapath(folder / "Prov-GigaPath" / "s.h5", places)
 
 
 def real_originals(data: Path) -> tuple[Original, ...]:

@@ -126,9 +126,14 @@ def open_encoder(path: Path) -> Facts:
 
 def open_features(path: Path) -> Facts:
     """Make a store of another program's features."""
-    from napari_nic.embeddings import import_store
+    from napari_nic.embeddings import ImportHints, import_store
+    from napari_nic.geometry import PixelSize
 
-    with tempfile.TemporaryDirectory() as folder, import_store(path, Path(folder) / "a.nic.zarr") as store:
+    hints = ImportHints(pixel_size=PixelSize(0.25, 0.25, "given"))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        import_store(path, Path(folder) / "a.nic.zarr", hints=hints) as store,
+    ):
         codes = store.read()
         sums = float(np.abs(codes.astype(np.float64)).sum())
         return {"shape": list(codes.shape), "grid": repr(store.grid), "sum": sums}

@@ -224,6 +224,16 @@ def test_features_of_another_shape_are_said(hdf5_writers, imported, tmp_path, sh
         imported(file)
 
 
+@pytest.mark.parametrize("said", [{"target_magnification": 20}, {"patch_level": 1}])
+def test_a_side_whose_scale_is_not_stated_is_not_taken(hdf5_writers, imported, tmp_path, said):
+    file = hdf5_writers.clam_features(tmp_path / "s.h5", hdf5_writers.grid(3, 3, 512))
+    with h5py.File(file, "r+") as h5:
+        h5["coords"].attrs.update({"patch_size": 256, **said})
+    found = imported(file)
+    assert (found.store.grid.patch_px, found.store.grid.patch_size) == (512, 256)
+    assert "does not state the side" in found.told[0]
+
+
 def test_a_batch_of_one_slide_is_its_patches(hdf5_writers, imported, expected, tmp_path):
     places = hdf5_writers.grid(4, 5, 512)
     found = imported(hdf5_writers.gigapath(tmp_path / "s.h5", places), 0.25)

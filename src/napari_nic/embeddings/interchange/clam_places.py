@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 
 from napari_nic.embeddings.interchange.hdf5 import (
@@ -21,11 +20,14 @@ from napari_nic.embeddings.interchange.hdf5 import (
     read_number,
     read_text,
 )
-from napari_nic.embeddings.interchange.hdf5_contents import without_features
+from napari_nic.embeddings.interchange.hdf5_contents import dataset_of, without_features
 from napari_nic.embeddings.interchange.partners import partner_of
 from napari_nic.embeddings.interchange.table import ImportHints
 from napari_nic.errors import StoreError
 from napari_nic.jobs import CancellationToken
+
+if TYPE_CHECKING:
+    import h5py
 
 PATCHES = ("../../patches/{stem}.h5", "../patches/{stem}.h5", "{stem}_patches.h5")
 
@@ -85,8 +87,8 @@ def read_patches(path: Path, token: CancellationToken) -> tuple[np.ndarray, Cut]
         coords = read_matrix(file, "coords", path, token)
         if coords.shape[1] != 2:
             raise StoreError("dataset 'coords' has not two columns", path=path, found=f"shape {coords.shape}")
-        pictures = file.get("imgs")
-        if isinstance(pictures, h5py.Dataset) and pictures.ndim == 4:
+        pictures = dataset_of(file, "imgs")
+        if pictures is not None and pictures.ndim == 4:
             cut = _cut_of_pictures(pictures, path)
         else:
             cut = cut_of(dict(file["coords"].attrs), path)
@@ -106,7 +108,7 @@ def cut_of(attributes: Mapping[str, Any], path: Path) -> Cut:
         side = read_number(attributes, "patch_size_level0", path)
     elif "downsample" in attributes:
         side = patch_size * custom * int(_pair(attributes, "downsample", path)[0])
-    elif level == 0:
+    elif "patch_level" in attributes and level == 0:
         side = patch_size * custom
     is_whole = level == 0 and custom == 1
     return Cut(

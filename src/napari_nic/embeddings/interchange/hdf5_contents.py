@@ -40,18 +40,18 @@ def contents(file: h5py.File) -> str:
 
 def without_features(file: h5py.File, path: Path) -> StoreError:
     """Build the error for a file that lacks features of patches or their places: say what it is."""
-    coords = _dataset(file, "coords")
-    whole = next((found for name in _FEATURES if (found := _dataset(file, name)) is not None), None)
+    coords = dataset_of(file, "coords")
+    whole = next((found for name in _FEATURES if (found := dataset_of(file, name)) is not None), None)
     if whole is not None and coords is None:
         return _without_places(file, whole, path)
-    if coords is not None and _dataset(file, "attention_scores") is not None:
+    if coords is not None and dataset_of(file, "attention_scores") is not None:
         return _named(
             "attention scores of patches, no features of them",
             file,
             path,
             "it is what CLAM paints heat maps from: import h5_files/{slide}.h5 of the same slide",
         )
-    if coords is not None and (_dataset(file, "imgs") is not None or set(file) <= {"coords", "passports"}):
+    if coords is not None and (dataset_of(file, "imgs") is not None or set(file) <= {"coords", "passports"}):
         pictures = " and pictures" if "imgs" in file else ""
         return _named(
             f"places{pictures} of {counted(len(coords), 'patch', 'patches')}, no features of them",
@@ -83,8 +83,8 @@ def _named(what: str, file: h5py.File, path: Path, hint: str) -> StoreError:
     return StoreError(what, path=path, expected=expected, found=f"it holds {contents(file)}", hint=hint)
 
 
-def _dataset(file: h5py.File, name: str) -> h5py.Dataset | None:
-    """What lies in the file itself under a name, if it is a dataset."""
+def dataset_of(file: h5py.File, name: str) -> h5py.Dataset | None:
+    """Return what lies in the file itself under a name, if it is a dataset with an axis."""
     if not isinstance(file.get(name, getlink=True), h5py.HardLink):
         return None
     found = file[name]
