@@ -205,13 +205,34 @@ class PatchGrid:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> PatchGrid:
-        """Inverse of :meth:`to_dict`."""
+        """Inverse of :meth:`to_dict`.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            If an entry is missing, or no number that a grid can have.
+        """
         fields = dict(data)
         fields["downsample"] = tuple(fields["downsample"])
+        _check_numbers(fields)
         fields["pixel_size"] = PixelSize(**fields["pixel_size"])
         y, x = fields.get("origin_px", (0, 0))
         fields["origin_px"] = (int(y), int(x))
         return cls(**fields)
+
+
+def _check_numbers(fields: Mapping[str, Any]) -> None:
+    """Refuse what a damaged file states: nothing could be computed from it."""
+    for name in ("rows", "cols", "level", "patch_px", "stride_px", "patch_size"):
+        value = fields[name]
+        if not isinstance(value, int) or not int(name != "level") <= value <= _MOST:
+            raise ValueError(f"{name} is {value!r}"[:80])
+    down = fields["downsample"]
+    if len(down) != 2 or not all(isinstance(value, int | float) and 0 < value <= _MOST for value in down):
+        raise ValueError(f"downsample is {down!r}"[:80])
+
+
+_MOST = 2**31
 
 
 def _check_square(pixel_size: PixelSize) -> None:

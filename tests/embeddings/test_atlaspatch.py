@@ -70,6 +70,26 @@ def test_places_of_other_columns_are_refused(hdf5_writers, imported, tmp_path):
         imported(file)
 
 
+@pytest.mark.parametrize("name", [b"uni", b"features", b"patch_size"])
+def test_names_that_are_no_text_are_one_sentence(hdf5_writers, imported, tmp_path, name):
+    places, codes = hdf5_writers.grid(2, 2, 512), hdf5_writers.codes(4)
+    file = hdf5_writers.atlaspatch(tmp_path / "s.h5", places, {"uni": codes})
+    content = file.read_bytes()
+    assert name in content
+    file.write_bytes(content.replace(name, b"\xff" + name[1:]))
+    with pytest.raises(StoreError):
+        imported(file)
+
+
+@pytest.mark.parametrize("overlap", [2.0**62, 256, -(2.0**62)])
+def test_an_overlap_that_cannot_be_is_not_taken(hdf5_writers, imported, tmp_path, overlap):
+    places, codes = hdf5_writers.grid(3, 3, 512), hdf5_writers.codes(9)
+    file = hdf5_writers.atlaspatch(tmp_path / "s.h5", places, {"uni": codes})
+    with h5py.File(file, "r+") as h5:
+        h5.attrs["overlap"] = overlap
+    assert imported(file).store.grid.stride_px == 512
+
+
 def test_no_other_file_is_read(hdf5_writers, imported, tmp_path):
     codes, places = hdf5_writers.codes(4), hdf5_writers.grid(2, 2, 512)
     other = hdf5_writers.atlaspatch(tmp_path / "o.h5", places, {"uni": codes})

@@ -71,7 +71,8 @@ def _encoder(file: h5py.File, wanted: str | None, path: Path) -> str:
     """Choose the features to read."""
     if not isinstance(file.get("features", getlink=True), h5py.HardLink):
         raise StoreError("group 'features' leads elsewhere", path=path, hint="copy it into the file")
-    names = [name for name in file["features"] if not name.startswith(_HALF_WRITTEN)]
+    texts = [name for name in file["features"] if isinstance(name, str)]  # bytes where they are no text
+    names = [name for name in texts if not name.startswith(_HALF_WRITTEN)]
     if wanted in names:
         return str(wanted)
     if wanted is None and len(names) == 1:

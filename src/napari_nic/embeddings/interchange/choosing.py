@@ -1,10 +1,15 @@
-"""Some rows of a table, read slab by slab like all of them."""
+"""Parts of what a file holds as rows of a table, read slab by slab."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_nic.embeddings.interchange.table import Rows
+
+if TYPE_CHECKING:
+    import h5py
 
 
 def chosen_rows(rows: Rows, kept: np.ndarray) -> Rows:
@@ -29,3 +34,15 @@ class _Chosen:
             if is_here.any():
                 found[is_here] = np.asarray(self._rows[first : first + step])[wanted[is_here] - first]
         return found
+
+
+class BatchOfOne:
+    """A dataset (1, N, C), as some programs write it, read as (N, C)."""
+
+    def __init__(self, dataset: h5py.Dataset) -> None:
+        self._dataset = dataset
+        self.shape, self.dtype = dataset.shape[1:], dataset.dtype
+        self.chunks = dataset.chunks[1:] if dataset.chunks else None
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        return np.asarray(self._dataset[0, rows])

@@ -15,6 +15,7 @@ import numpy as np
 
 from napari_nic.disk import check_regular, replacing
 from napari_nic.embeddings.header import StoreHeader
+from napari_nic.embeddings.interchange.choosing import BatchOfOne
 from napari_nic.embeddings.interchange.hdf5_contents import without_features
 from napari_nic.embeddings.interchange.table import (
     HEADER_ATTRIBUTE,
@@ -172,7 +173,9 @@ def read_attribute(attributes: Any, name: str, path: Path) -> Any:
         If it is absent.
     """
     if name not in attributes:
-        raise StoreError("an attribute is missing", path=path, expected=name, found=f"{sorted(attributes)}")
+        raise StoreError(
+            "an attribute is missing", path=path, expected=name, found=f"{sorted(map(str, attributes))}"
+        )
     value = attributes[name]
     return value.item() if isinstance(value, np.generic) else value
 
@@ -345,7 +348,7 @@ def checked_matrix(file: h5py.File, name: str, path: Path) -> Rows:
         If it is something else, leads to another file, or would fill the memory.
     """
     dataset = checked_numbers(file, name, path)
-    rows = _BatchOfOne(dataset) if dataset.ndim == 3 and dataset.shape[0] == 1 else dataset
+    rows = BatchOfOne(dataset) if dataset.ndim == 3 and dataset.shape[0] == 1 else dataset
     if len(rows.shape) != 2:
         raise StoreError(f"dataset {name!r} is no matrix", path=path, found=f"shape {dataset.shape}")
     check_size(dataset, name, path)
@@ -383,18 +386,6 @@ def check_size(dataset: h5py.Dataset, name: str, path: Path) -> None:
             expected=f"at most {MOST_RATIO} times the {there:,} bytes of the file",
             found=f"{wanted:,} bytes",
         )
-
-
-class _BatchOfOne:
-    """A dataset (1, N, C), as some programs write it, read as (N, C)."""
-
-    def __init__(self, dataset: h5py.Dataset) -> None:
-        self._dataset = dataset
-        self.shape, self.dtype = dataset.shape[1:], dataset.dtype
-        self.chunks = dataset.chunks[1:] if dataset.chunks else None
-
-    def __getitem__(self, rows: slice) -> np.ndarray:
-        return np.asarray(self._dataset[0, rows])
 
 
 def _links(name: str) -> list[str]:

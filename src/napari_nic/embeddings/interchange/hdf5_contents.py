@@ -33,7 +33,10 @@ def contents(file: h5py.File) -> str:
         if isinstance(node, h5py.Dataset):
             found.append(f"{name} {node.shape} {node.dtype}")
 
-    file.visititems(add)  # links to other files are not followed
+    try:
+        file.visititems(add)  # links to other files are not followed
+    except UnicodeDecodeError:
+        found.append("names that are no text")
     more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
     return ", ".join(found[:_MOST_NAMED]) + more if found else "no dataset"
 

@@ -110,7 +110,7 @@ def _stride(found: ForeignCodes, source: Path) -> tuple[int, tuple[str, ...]]:
             expected="one distance",
             found=f"{distance[0]} px down, {distance[1]} px across",
         )
-    if stated and stated < down and abs(down / stated - round(down / stated)) < _DIVIDES:
+    if stated and 1 <= stated < down and abs(down / stated - round(down / stated)) < _DIVIDES:
         return max(1, round(down / round(down / stated))), ()
     return down, ()
 
