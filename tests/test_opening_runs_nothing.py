@@ -120,8 +120,9 @@ def _pickles(folder: Path, evil: bytes) -> None:
         put(folder, "weights", name, evil)
     for name in ("a.pt", "a.pt2", "a.onnx", "a.ts"):
         put(folder, "models", name, evil)
-    for name in ("a.h5", "a.npy"):
+    for name in ("a.h5", "a.npy", "a.pt", "a.npz", "a.h5ad", "bag.pt", "bag.index.npz", "a.features.0.npy"):
         put(folder, "features", name, evil)
+    put(folder, "features", "a.meta.json", '{"artifact_type": "tile_embeddings", "num_tiles": 1}')
     put(folder, "keras", "a.h5", evil)
     put(folder, "tables", "a.csv", evil)
     put(folder, "settings", "plugin.json", evil)
@@ -187,6 +188,24 @@ def _zarr(folder: Path, evil: bytes) -> None:
         (root / ".zattrs").write_text(json.dumps(attributes))
         (root / "0" / ".zarray").write_text(json.dumps(array))
         (root / "0" / "0.0").write_bytes(evil)
+    _zarr_tables(folder, array, evil)
+
+
+def _zarr_tables(folder: Path, array: dict[str, object], evil: bytes) -> None:
+    """A table of SpatialData, and features of TIAToolbox, whose chunks are to be unpickled."""
+    said = {"region": "tiles", "instance_key": "tile_id"}
+    for name, inner in (
+        ("spatial", ("tables/a/X", "tables/a/obs/tile_id")),
+        ("tia", ("features", "coordinates")),
+    ):
+        root = folder / "features" / f"{name}.zarr"
+        for part in inner:
+            (root / part).mkdir(parents=True)
+            for above in Path(part).parents:
+                (root / above / ".zgroup").write_text('{"zarr_format": 2}')
+                (root / above / ".zattrs").write_text(json.dumps(said))
+            (root / part / ".zarray").write_text(json.dumps(array | {"dtype": "|O"}))
+            (root / part / "0.0").write_bytes(evil)
 
 
 def _encoders(folder: Path, evil: bytes) -> None:

@@ -13,6 +13,7 @@ import torch
 
 from napari_nic.embeddings import CompressedSlide, ImportHints, import_store
 from napari_nic.embeddings.interchange import CodeTable, recognised_format
+from napari_nic.embeddings.interchange.finding import find_feature_files, slide_name_of
 from napari_nic.errors import StoreError, StoreMismatchError
 from napari_nic.geometry import PixelSize
 
@@ -134,6 +135,14 @@ def test_a_slide_without_tiles_is_empty(tmp_path):
         import_store(meta, tmp_path / "a.nic.zarr")
     write_meta(meta.with_name("other.meta.json"), sample_id="other")
     assert recognised_format(meta) == "slide2vec"
+    write_meta(meta.with_name("third.meta.json"), sample_id="third")
+    torch.save(torch.zeros(COUNT, 8), meta.with_name("third.pt"))
+    found = find_feature_files(tmp_path).paths
+    assert {slide_name_of(file): file.name for file in found} == {
+        NAME: meta.name,
+        "other": "other.meta.json",
+        "third": "third.pt",
+    }
     store = import_store(meta, tmp_path / "a.nic.zarr")
     assert store.is_complete
     assert (store.encoded().sum(), store.code_size, store.header.slide_shape) == (0, 8, (7000, 9000))

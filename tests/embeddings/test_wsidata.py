@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from types import SimpleNamespace
 
@@ -18,6 +19,7 @@ from napari_nic.geometry import PixelSize
 from napari_nic.telling import telling
 
 HINTS = ImportHints(pixel_size=PixelSize(0.25, 0.25, "given"))
+_ANNDATA_WARNS = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 SCALE = {"type": "scale", "scale": [2.0, 2.0], "output": {"name": "global"}}
 
 
@@ -207,6 +209,58 @@ def test_an_h5ad_of_wsidata(spatial_writers, tmp_path, is_described):
     store = import_store(tmp_path / "S.h5ad", tmp_path / "a.nic.zarr")
     check_places(store, xy)
     assert (store.header.slide_name, store.grid.mpp) == ("S", 0.5)
+
+
+@pytest.mark.parametrize("suffix", [".h5ad", ".zarr"])
+@pytest.mark.parametrize("is_sparse", [False, True])
+@pytest.mark.filterwarnings(
+    "ignore::FutureWarning:anndata", "ignore::UserWarning:zarr", "ignore::UserWarning:anndata"
+)
+def test_what_the_package_anndata_writes(spatial_writers, tmp_path, suffix, is_sparse):
+    anndata, sparse = pytest.importorskip("anndata"), pytest.importorskip("scipy.sparse")
+    pandas = pytest.importorskip("pandas")
+    features, order = spatial_writers.features(), np.random.default_rng(5).permutation(24)
+    names = pandas.DataFrame({"tile_id": order, "kind": ["a", "b"] * 12}, index=[f"tile {k}" for k in order])
+    table = anndata.AnnData(
+        X=sparse.csr_matrix(features[order]) if is_sparse else features[order],
+        obs=names,
+        obsm={"spatial": spatial_writers.corners()[order]},
+        uns={
+            "tile_spec": spatial_writers.SPEC | {"tissue_name": "tissues"},
+            "slide_properties": {"shape": [4000, 6000], "mpp": 0.25, "scene": None, "raw": "{}"},
+        },
+    )
+    table.obs.index = table.obs.index.astype(object)  # anndata does not write the text of pandas 3
+    table.obs["kind"] = table.obs["kind"].astype(object)
+    table.var.index = table.var.index.astype(object)
+    path = tmp_path / f"S.1{suffix}"
+    table.write_h5ad(path) if suffix == ".h5ad" else table.write_zarr(path)
+    store = import_store(path, tmp_path / "a.nic.zarr")
+    check_places(store, spatial_writers.corners())
+    assert (store.header.slide_name, store.header.slide_shape, store.grid.mpp) == ("S.1", (4000, 6000), 0.5)
+
+
+@pytest.mark.filterwarnings(
+    "ignore::FutureWarning:anndata", "ignore::UserWarning:zarr", "ignore::UserWarning:anndata"
+)
+def test_a_table_of_tiles_called_by_text_as_the_package_anndata_writes_it(spatial_writers, tmp_path):
+    anndata, pandas = pytest.importorskip("anndata"), pytest.importorskip("pandas")
+    features, order = spatial_writers.features(), np.random.default_rng(5).permutation(24)
+    called = np.array([f"tile {k}" for k in range(24)])
+    path = spatial_writers.write_store(tmp_path / "S.zarr", ids=called)
+    shutil.rmtree(path / "tables" / "uni_tiles")
+    for kind in ("text", "category"):
+        texts = pandas.Index(called, dtype=object)
+        categories = pandas.Categorical.from_codes(order, categories=texts)
+        column = categories if kind == "category" else texts[order]
+        obs = pandas.DataFrame({"tile_id": column}, index=order.astype(str))
+        said = {"region": "tiles", "region_key": "library_id", "instance_key": "tile_id"}
+        table = anndata.AnnData(X=features[order], obs=obs, uns={"spatialdata_attrs": said})
+        table.obs.index = table.obs.index.astype(object)
+        table.var.index = table.var.index.astype(object)
+        table.write_zarr(path / "tables" / "uni_tiles")
+        store = import_store(path, tmp_path / f"{kind}.nic.zarr")
+        check_places(store, spatial_writers.corners())
 
 
 def test_without_pyarrow_the_command_is_said(spatial_writers, tmp_path, monkeypatch):

@@ -23,7 +23,7 @@ from napari_nic.embeddings.interchange.zarr_tables import ZarrFolder
 from napari_nic.errors import StoreError
 from napari_nic.jobs import CancellationToken
 
-_SPARSE, _CATEGORICAL, _NULLABLE = "csr_matrix", "categorical", "nullable-integer"
+_SPARSE, _CATEGORICAL, _NULLABLE, _NONE = "csr_matrix", "categorical", "nullable-", "null"
 
 
 class Table(Protocol):
@@ -97,6 +97,10 @@ class ZarrTable:
 
     def value(self, name: str) -> Any:
         """Scalar, text, array or mapping."""
+        if self.attributes(name).get("encoding-type") == _NONE:
+            return None
+        if self.kind(name) == "group":
+            return {key: self.value(f"{name}/{key}") for key in self.folder.members(self._at(name))}
         return self.folder.value(self._at(name))
 
 
@@ -150,7 +154,7 @@ class Hdf5Table:
         kind = self.kind(name)
         if kind == "group":
             return {key: self.value(f"{name}/{key}") for key in self.file[name]}
-        if not kind:
+        if not kind or self.attributes(name).get("encoding-type") == _NONE:
             return None
         read = self._read(name)
         return read.item() if isinstance(read, np.generic) else read
@@ -198,19 +202,23 @@ def column(table: Table, name: str) -> np.ndarray:
     StoreError
         If it is not there, or of a kind that is not read.
     """
-    part = f"obs/{name}"
+    return _values(table, f"obs/{name}")
+
+
+def _values(table: Table, part: str) -> np.ndarray:
+    """Read values as they are, as categories, or beside a mask of those that are missing."""
     if table.kind(part) != "group":
         return table.vector(part)
-    encoding = table.attributes(part).get("encoding-type")
-    if encoding == _NULLABLE and not table.value(f"{part}/mask").any():
+    encoding = str(table.attributes(part).get("encoding-type"))
+    if encoding.startswith(_NULLABLE):
+        if np.any(table.value(f"{part}/mask")):
+            raise StoreError(f"{part!r} has rows without a value", path=table.path)
         return table.vector(f"{part}/values")
     if encoding != _CATEGORICAL:
-        raise StoreError(
-            f"column {name!r} is of a kind that is not read", path=table.path, found=f"{encoding}"
-        )
-    categories, codes = table.vector(f"{part}/categories"), table.vector(f"{part}/codes")
+        raise StoreError(f"{part!r} is of a kind that is not read", path=table.path, found=encoding[:80])
+    categories, codes = _values(table, f"{part}/categories"), table.vector(f"{part}/codes")
     if codes.dtype.kind not in "iu" or (len(codes) and not 0 <= codes.min() <= codes.max() < len(categories)):
-        raise StoreError(f"column {name!r} has rows without a value", path=table.path)
+        raise StoreError(f"{part!r} has rows without a value", path=table.path)
     return np.asarray(categories[codes])
 
 

@@ -30,6 +30,9 @@ _FOLDER, *_TABLES, _CSV = FEATURE_TABLE_SUFFIXES
 _CSV_FOLDER = "model-outputs-csv"
 """WSInfer's; any other ``.csv`` is a table of slides."""
 
+_DESCRIPTION = ".meta.json"
+"""slide2vec's, beside its features."""
+
 _NO_FEATURES = (
     *("_patches.h5", "_blockmap.h5", "_distance_map.npy", ".position.npy"),
     *(".coordinates.npz", ".index.npz"),
@@ -120,6 +123,8 @@ def slide_name_of(path: Path) -> str:
     """
     if path.name.lower() in ("features.npy", "features.h5"):  # in a folder that is called as the slide is
         return path.parent.name
+    if has_suffix(path, _DESCRIPTION):
+        return without_suffix(path.name, (_DESCRIPTION,))
     if has_suffix(path, *FEATURE_TABLE_SUFFIXES):
         return without_suffix(path.name, FEATURE_TABLE_SUFFIXES)
     return stem_of(path)
@@ -151,7 +156,17 @@ def is_feature_name(path: Path) -> bool:
         return False
     if has_suffix(path, _CSV):
         return path.parent.name == _CSV_FOLDER
+    if has_suffix(path, _DESCRIPTION):
+        return _stands_alone(path)
     return has_suffix(path, *FEATURE_SUFFIXES, *_TABLES)
+
+
+def _stands_alone(path: Path) -> bool:
+    """Whether a description is all that slide2vec wrote: of a slide without tiles."""
+    if "tile_embeddings" not in path.parts[-3:-1]:
+        return False
+    stem = without_suffix(path.name, (_DESCRIPTION,))
+    return not any(exists(path.with_name(stem + suffix)) for suffix in FEATURE_SUFFIXES)
 
 
 def is_feature_path(path: Path) -> bool:

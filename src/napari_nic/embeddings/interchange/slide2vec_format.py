@@ -135,8 +135,12 @@ def _first(paths: Iterator[Path]) -> Path | None:
 
 def _sibling(meta: Path) -> Path | None:
     """Find another slide's description beside: it says how long a code is, an empty one's does not."""
-    others = sorted(meta.parent.glob(f"*{META}"))[:_MOST_SIBLINGS]
-    return next((other for other in others if other != meta and read_embedding(other).code_size), None)
+    encoder = read_embedding(meta).encoder
+    for other in sorted(meta.parent.glob(f"*{META}"))[:_MOST_SIBLINGS]:
+        found = read_embedding(other)
+        if found.code_size and found.encoder == encoder:
+            return other
+    return None
 
 
 def _no_rows(embedding: Embedding, parts: _Parts, hints: ImportHints) -> Rows:
@@ -150,8 +154,7 @@ def _no_rows(embedding: Embedding, parts: _Parts, hints: ImportHints) -> Rows:
         )
     known = embedding.code_size or (hints.encoder or {}).get("code_size")
     if known is None and parts.sibling is not None:
-        other = read_embedding(parts.sibling)
-        known = other.code_size if other.encoder == embedding.encoder else None
+        known = read_embedding(parts.sibling).code_size
     if known is None:
         raise StoreError(
             "a slide without tiles, whose description does not say how long its codes would be",

@@ -184,6 +184,6 @@ def described_by(folder: ZarrFolder, token: CancellationToken) -> dict[str, Any]
             for name in (PROPERTIES, SPEC):
                 if not found[name]:
                     token.checkpoint()
-                    part = folder.value(f"{group}/{member}/uns/{name}")
+                    part = ZarrTable(folder, f"{group}/{member}", token).value(f"uns/{name}")
                     found[name] = entry({name: part}, name)
     return found

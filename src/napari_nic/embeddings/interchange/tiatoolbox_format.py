@@ -85,7 +85,7 @@ def _located(
             "TIAToolbox does not write at which resolution the patches were cut, in whose pixels they lie",
             path=path,
             expected="that resolution in um/px",
-            hint="say it, as it was given to TIAToolbox (0.5 for 20x, for instance)",
+            hint="say it as it was given to TIAToolbox: --target-mpp 0.5 for 20x, for instance",
         )
     if hints.pixel_size is None:
         raise needs_slide(path, "its places are pixels of another resolution than the slide's finest")

@@ -50,6 +50,8 @@ _CODECS = {
 """Decoders of bytes and texts; others, of pickles among them, are not let near."""
 
 _MOST_FILES = 10**6
+_PICTURES = ("images", "labels", "points")
+"""Parts of a SpatialData folder that are not looked at, and may be many files."""
 
 
 def is_zarr(path: Path) -> bool:
@@ -58,7 +60,7 @@ def is_zarr(path: Path) -> bool:
 
 
 def files_below(root: Path, folder: Path | None = None) -> tuple[Path, ...]:
-    """List all files of a Zarr folder, or of a part of it, sorted.
+    """List all files of a Zarr folder but those of its pictures, or of a part of it, sorted.
 
     Raises
     ------
@@ -68,6 +70,8 @@ def files_below(root: Path, folder: Path | None = None) -> tuple[Path, ...]:
     found: list[Path] = []
     real = root.resolve()
     for place, folders, files in os.walk(folder or root):
+        if Path(place) == root:
+            folders[:] = [name for name in folders if name not in _PICTURES]
         for name in (*folders, *files):
             _check_inside(Path(place, name), real)
         found += [Path(place, name) for name in files]
@@ -106,11 +110,15 @@ class ZarrFolder:
 
     def node(self, name: str) -> Any:
         """Return a group or array by its path, or None."""
-        if not name:
-            return self.group
-        _check_metadata(self.path / name)
-        with _told(self.path):
-            return self.group.get(name)
+        folder = self.path / name
+        if not name or not is_zarr(folder):
+            return None if name else self.group
+        _check_metadata(folder)
+        store = self.group.store
+        with _told(folder):  # a part may be of another version of Zarr than the whole
+            if _is_array(folder):
+                return zarr.open_array(store, path=name, mode="r")
+            return zarr.open_group(store, path=name, mode="r", use_consolidated=False)
 
     def members(self, name: str) -> tuple[str, ...]:
         """Names of the parts of a group, sorted; none where there is none."""
@@ -138,12 +146,10 @@ class ZarrFolder:
         return ZarrRows(array, self.path / name)
 
     def value(self, name: str) -> Any:
-        """Read a scalar, a text or a short array; a group becomes a mapping; None where there is none."""
+        """Read an array whole, one without axes as a number or text; None where there is none."""
         node = self.node(name)
-        if node is None:
+        if not isinstance(node, zarr.Array):
             return None
-        if isinstance(node, zarr.Group):
-            return {key: self.value(f"{name}/{key}") for key in self.members(name)}
         _check_size(node, self.path / name)
         with _told(self.path):
             read = np.asarray(node[...])
@@ -189,6 +195,13 @@ def _check_metadata(folder: Path) -> None:
                 raise StoreError(
                     "packed in a way that is not read here", path=folder / name, found=", ".join(unknown)
                 )
+
+
+def _is_array(folder: Path) -> bool:
+    if not (folder / "zarr.json").is_file():
+        return (folder / ".zarray").is_file()
+    described = read_json(folder / "zarr.json", StoreError, what="the description in a Zarr folder")
+    return isinstance(described, dict) and described.get("node_type") == "array"
 
 
 def _codecs(described: Any) -> Iterator[str]:
