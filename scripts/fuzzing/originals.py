@@ -226,7 +226,7 @@ def _features(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _features_of_others(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Write files as their programs do, what belongs together side by side; of slides at 0.25 um/px."""
+    """Write files as their programs do, what belongs together side by side; of slides at 0.5 um/px."""
     import torch
 
     writers = _module("tests/embeddings/hdf5_writers.py")
@@ -241,7 +241,7 @@ def _features_of_others(folder: Path) -> Iterator[tuple[str, Path]]:
     yield "trident of TRIDENT", writers.trident(folder / "trident of TRIDENT" / "s.h5", places)
     yield "STAMP 1", writers.stamp_1(folder / "STAMP 1" / "s.h5", tiles, augmented=1)
     for version in ("2.0.0", "2.5.0"):
-        yield f"STAMP {version}", writers.stamp(folder / version / "s.h5", tiles, 0.25, version=version)[0]
+        yield f"STAMP {version}", writers.stamp(folder / version / "s.h5", tiles, 0.5, version=version)[0]
     atlas = folder / "AtlasPatch" / "s.h5"
     yield "AtlasPatch", writers.atlaspatch(atlas, places, {"uni": codes})
     yield "Prov-GigaPath", writers.gigapath(folder / "Prov-GigaPath" / "s.h5", places)

@@ -129,7 +129,7 @@ def open_features(path: Path) -> Facts:
     from napari_nic.embeddings import ImportHints, import_store
     from napari_nic.geometry import PixelSize
 
-    hints = ImportHints(pixel_size=PixelSize(0.25, 0.25, "given"))
+    hints = ImportHints(pixel_size=PixelSize(0.5, 0.5, "given"))
     with (
         tempfile.TemporaryDirectory() as folder,
         import_store(path, Path(folder) / "a.nic.zarr", hints=hints) as store,
