@@ -21,6 +21,7 @@ from napari_nic.annotations import (
     FORMATS,
     Annotation,
     AnnotationSet,
+    SlideExtent,
     rasterise,
     read_annotations,
     writable_formats,
@@ -288,6 +289,9 @@ def _rasterise(inputs: Inputs, _: Path, token: CancellationToken) -> None:
     rasterise(AnnotationSet(areas, {}, source="test"), grid, token=token)
 
 
+EXTENT = SlideExtent((9_000, 9_000), PixelSize(0.5, 0.5), centre_nm=(0, 0))
+
+
 def _outlines() -> AnnotationSet:
     areas = [shapely.Point(x * 90 + x % 2 * 5 + 50, 70).buffer(45) for x in range(12)]
     return AnnotationSet(tuple(Annotation("a", "polygon", area) for area in areas), {}, "test")
@@ -295,14 +299,21 @@ def _outlines() -> AnnotationSet:
 
 def _reading(name: str) -> Callable[[Inputs, Path, CancellationToken], Any]:
     def run(inputs: Inputs, _: Path, token: CancellationToken) -> None:
-        assert len(read_annotations(inputs.exports / f"outlines.{name}", token=token)) == 12
+        path = inputs.exports / f"outlines-{name}{FORMATS.get(name).suffixes[0]}"
+        assert len(read_annotations(path, token=token, extent=EXTENT)) == 12
 
     return run
 
 
+def _read_negatives(inputs: Inputs, _: Path, token: CancellationToken) -> None:
+    assert len(read_annotations(inputs.exports / "outlines.annotations", token=token)) == 12
+
+
 def _writing(name: str) -> Callable[[Inputs, Path, CancellationToken], Any]:
     def run(_: Inputs, out: Path, token: CancellationToken) -> None:
-        write_annotations(_outlines(), out / f"o{FORMATS.get(name).suffixes[0]}", name, token=token)
+        write_annotations(
+            _outlines(), out / f"o{FORMATS.get(name).suffixes[0]}", name, token=token, extent=EXTENT
+        )
 
     return run
 
@@ -369,9 +380,8 @@ OPERATIONS: dict[str, Operation] = {
     "reading codes to learn from": Operation(_read_cohort, units=6),
     "evaluation of an encoder": Operation(_evaluate_encoder, units=4),
     "annotations on the grid": Operation(_rasterise, units=8),
-    "reading GeoJSON": Operation(_reading("geojson"), units=12),
-    "reading ASAP XML": Operation(_reading("xml"), units=12),
-    "reading ImageScope XML": Operation(_reading("annotations"), units=24 + 12),
+    **{f"reading {name}": Operation(_reading(name), units=12) for name in writable_formats()},
+    "reading negative regions": Operation(_read_negatives, units=24 + 12),
     **{f"writing {name}": Operation(_writing(name), units=2 * 12) for name in writable_formats()},
     "merging many outlines": Operation(_merge, units=8),
     "synthetic slide": Operation(_synthetic, units=4),
@@ -404,8 +414,9 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, slide_path: Path, tile_fold
     wide = _wide_store(folder / "wide.nic.zarr")
     for name in EXPORTERS:
         export_store(wide, folder / f"{name}{EXPORTERS.get(name).suffix}", name)
-    for suffix in ("geojson", "xml"):
-        write_annotations(_outlines(), folder / f"outlines.{suffix}")
+    for name in writable_formats():
+        path = folder / f"outlines-{name}{FORMATS.get(name).suffixes[0]}"
+        write_annotations(_outlines(), path, name, extent=EXTENT)
     _write_negatives(folder / "outlines.annotations")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(publish, "EVALUATION_PATCHES", FEW_PATCHES)

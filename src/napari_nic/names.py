@@ -96,15 +96,31 @@ KERAS_SUFFIXES = (*HDF5_SUFFIXES, ".keras")
 ANNOTATION_SUFFIXES = {
     "geojson": (".geojson", ".json"),
     "asap": (".xml",),
-    "imagescope": (".xml", ".annotations"),
-    "geoparquet": (".parquet",),
+    "imagescope": (".xml",),
+    "halo": (".annotations",),
+    "ndpa": (".ndpa", ".ndpi.ndpa"),
+    "dsa": (".json",),
+    "darwin": (".json",),
+    "sectra": (".json",),
+    "cytomine": (".json",),
+    "geoparquet": (".parquet", ".geoparquet"),
+    "csv": (".csv",),
 }
 """Of annotations, by format; the first one is used for new files."""
 
 CLAIMED_ANNOTATIONS = tuple(
-    sorted({suffix for suffixes in ANNOTATION_SUFFIXES.values() for suffix in suffixes} - {".json"})
+    sorted(
+        {suffix for suffixes in ANNOTATION_SUFFIXES.values() for suffix in suffixes}
+        - {".json", ".csv", ".parquet"}
+    )
 )
-"""Of files that are annotations by their name alone; a ``.json`` may be anything."""
+"""Of files that are annotations by their name alone; a ``.json`` or a table may be anything."""
+
+LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".zarr")
+"""Of pictures of class numbers."""
+
+RESULT_SUFFIXES = (".csv", ".json")
+"""Of tables of results."""
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
 """Of tables that are text."""
@@ -120,7 +136,7 @@ _OTHER_SUFFIXES = (
 
 OUTPUT_SUFFIXES = (
     *(STORE_SUFFIX, PATCHES_SUFFIX),
-    *(*SLIDE_SUFFIXES, *FEATURE_SUFFIXES, *TEXT_SUFFIXES, *_OTHER_SUFFIXES),
+    *(*SLIDE_SUFFIXES, *FEATURE_SUFFIXES, *CLAIMED_ANNOTATIONS, *TEXT_SUFFIXES, *_OTHER_SUFFIXES),
 )
 """What a name that was given for an output may end in to be a file's; anything else names a folder."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 import shapely
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from napari_nic.annotations import UNCLASSIFIED, read_annotations, write_annotations
+from napari_nic.annotations.details import measurements
 from napari_nic.errors import AnnotationError
 
 SQUARE = [[0, 0], [10, 0], [10, 10], [0, 10], [0, 0]]
@@ -160,8 +162,8 @@ def test_crossing_outlines_are_repaired_and_extentless_ones_left_out(read):
         ({"type": "Topology"}, "holds no GeoJSON"),
         ({"slides": []}, "holds no GeoJSON"),
         ({"type": "FeatureCollection", "features": {}}, "instead of a list"),
-        ([feature(), 7], "feature 1: a int"),
-        ([feature(), feature({"type": "Polygon"})], "feature 1: Polygon without coordinates"),
+        ([7, 8], "feature 0: a int"),
+        ([feature({"type": "Polygon"})], "feature 0: Polygon without coordinates"),
         ([feature({"type": "Circle", "coordinates": []})], "feature 0: geometry of unknown type 'Circle'"),
         ([feature({"type": "Polygon", "coordinates": [1, 2]})], "feature 0: coordinates of shape"),
         ([feature({"type": "MultiPolygon", "coordinates": [1, 2]})], "feature 0: MultiPolygon whose"),
@@ -184,6 +186,69 @@ def test_damage_names_file_and_feature(read, document, said):
     with pytest.raises(AnnotationError, match=said) as caught:
         read(document, "broken.geojson")
     assert "broken.geojson" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        (7, "feature 1 (a int instead of an object)"),
+        (feature({"type": "Polygon"}), "feature 1 (Polygon without coordinates)"),
+        (feature(classification=5), "feature 1 (a classification that is a int)"),
+        ({"a": 1}, "feature 1 (an object that is no Feature)"),
+    ],
+)
+def test_a_bad_feature_costs_only_itself(read, bad, said):
+    found = read([feature(), bad, feature()])
+    assert len(found) == 2
+    assert found.notes == (f"1 damaged shape was left out: {said}",)
+    (fault,) = found.faults
+    assert (fault.where, fault.repaired) == ("feature 1", False)
+
+
+def test_objects_of_qupath_0_2_have_no_ids_and_their_types_are_kept(read, tmp_path):
+    one = {"type": "Feature", "id": "PathCellObject", "geometry": POLYGON, "properties": {}}
+    (found,) = read([one]).annotations
+    assert found.id == ""
+    assert found.extra["properties"] == {"objectType": "cell"}
+
+
+@pytest.mark.parametrize("key", ["childObjects", "children"])
+def test_objects_within_objects_are_shapes_of_their_own(read, key):
+    inner = feature(objectType="detection") | {"id": "inner"}
+    outer = feature(objectType="annotation") | {
+        "id": "outer",
+        key: [inner | {key: [feature() | {"id": "last"}]}],
+    }
+    found = read([outer, feature()]).annotations
+    assert [(a.id, a.extra.get("parent")) for a in found] == [
+        ("outer", None),
+        ("inner", "outer"),
+        ("last", "inner"),
+        ("f1", None),
+    ]
+
+
+def test_measurements_in_every_form(read):
+    old = feature(measurements=[{"name": "Area", "value": 2.5}, {"name": "n", "value": "NaN"}])
+    new = feature(measurements={"Area": 2.5, "ratio": "-Infinity", "text": "x"})
+    first, second = (measurements(a) for a in read([old, new]).annotations)
+    assert first["Area"] == 2.5
+    assert math.isnan(first["n"])
+    assert second == {"Area": 2.5, "ratio": -math.inf}
+
+
+def test_circles_and_ellipses_of_digital_slide_archive_are_round(read):
+    box = {"type": "Polygon", "coordinates": [[[0, 0], [40, 0], [40, 20], [0, 20], [0, 0]]]}
+    round_one, flat = read([feature(box, type="ellipse", group="a"), feature(box, group="a")]).annotations
+    assert round_one.geometry.area == pytest.approx(math.pi * 20 * 10, rel=2e-3)
+    assert round_one.geometry.bounds == pytest.approx((0, 0, 40, 20))
+    assert flat.geometry.area == 800
+
+
+def test_nuclei_of_cells_move_with_them(read):
+    cell = feature(objectType="cell") | {"nucleusGeometry": {"type": "Point", "coordinates": [1, 2]}}
+    (moved,) = read([cell]).shifted(10, 20).annotations
+    assert moved.extra["nucleusGeometry"]["coordinates"] == [11.0, 22.0]
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])

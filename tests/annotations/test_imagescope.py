@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import math
+import xml.etree.ElementTree as ET
 
 import pytest
 import shapely
 
-from napari_nic.annotations import UNCLASSIFIED, read_annotations, write_annotations
+from napari_nic.annotations import (
+    FORMATS,
+    UNCLASSIFIED,
+    Annotation,
+    AnnotationSet,
+    read_annotations,
+    write_annotations,
+)
 from napari_nic.errors import AnnotationError
 
 SQUARE = [(0, 0), (10, 0), (10, 10), (0, 10)]
@@ -90,7 +98,7 @@ def test_degenerate_regions_are_left_out_and_counted(read):
 @pytest.mark.parametrize(
     ("layers", "said"),
     [
-        ([layer(region([("x", 0)]))], "line 1: .*Vertex.* whose X is no number"),
+        ([layer(region([("x", 0)]))], "layer 1, region 1: .*Vertex.* whose X is no number"),
         ([region()], "outside of"),
         ([layer(region([("inf", 0), *SQUARE]))], "layer 1, region 1: .*not finite"),
     ],
@@ -100,6 +108,33 @@ def test_damage_names_file_and_element(read, layers, said):
         read(*layers)
 
 
-def test_the_format_is_read_only(read, tmp_path):
-    with pytest.raises(AnnotationError, match="cannot be written as 'imagescope'"):
-        write_annotations(read(layer(region())), tmp_path / "b.xml", format="imagescope")
+@pytest.mark.parametrize("name", ["imagescope", "halo"])
+def test_a_hole_cuts_nothing_else_of_its_class(tmp_path, name):
+    ring = shapely.box(0, 0, 100, 100).difference(shapely.box(20, 20, 80, 80))
+    island = shapely.box(40, 40, 60, 60)
+    apart = shapely.box(200, 0, 300, 100).difference(shapely.box(220, 20, 280, 80))
+    shapes = tuple(Annotation("a", "polygon", one) for one in (ring, island, apart))
+    path = tmp_path / f"a{FORMATS.get(name).suffixes[0]}"
+    write_annotations(AnnotationSet(shapes), path, name)
+    again = read_annotations(path)
+    assert again.counts() == {"a": 3}
+    assert sorted(a.geometry.area for a in again.annotations) == [400, 6400, 6400]
+    assert path.read_text().count("<Annotation ") == 2, "the ring around the island has a layer of its own"
+
+
+def test_ranks_of_layers_and_regions_are_what_imagescope_counts(tmp_path):
+    path = tmp_path / "a.xml"
+    shapes = (Annotation("T", "polygon", shapely.box(0, 0, 9, 9).difference(shapely.box(2, 2, 3, 3)), "n"),)
+    write_annotations(AnnotationSet(shapes, {"T": (1, 2, 3)}), path, "imagescope")
+    root = ET.parse(path).getroot()  # noqa: S314 - our own file
+    (one,) = root
+    assert one.get("LineColor") == str(0x030201)
+    assert [r.get("NegativeROA") for r in one.iter("Region")] == ["0", "1"]
+    assert [r.get("Text") for r in one.iter("Region")] == ["n", ""]
+
+
+@pytest.mark.parametrize("bad", ["x", "", "1,2,3"])
+def test_a_bad_region_costs_only_itself(read, bad):
+    found = read(layer(region(), region([(bad, 0), *SQUARE], identity=2)))
+    assert len(found) == 1
+    assert "region 2 (<Vertex> whose X is no number" in found.notes[0]

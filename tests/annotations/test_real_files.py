@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 import shapely
 
-from napari_nic.annotations import rasterise, read_annotations, write_annotations
+from napari_nic.annotations import (
+    FORMATS,
+    SlideExtent,
+    rasterise,
+    read_annotations,
+    writable_formats,
+    write_annotations,
+)
 from napari_nic.geometry import LevelGeometry, PixelSize
 from napari_nic.grid import PatchGrid
 
@@ -115,3 +122,72 @@ def test_outline_over_the_small_region_is_clipped_to_it(folder):
     expected = shapely.union_all(found.polygons("Tissue")).intersection(frame).area
     assert 0.3 < share.mean() < 1
     assert share.sum(dtype=float) * side**2 == pytest.approx(expected, rel=1e-6)
+
+
+SMALL = ("wsidicom_samples", "wsiprocess", "PathoPatcher")
+
+
+@pytest.fixture(scope="module")
+def samples(folder):
+    """Files of all programs, read once; slides that only their annotations are here of get a made extent."""
+    extent = SlideExtent((40_000, 50_000), PixelSize(0.5, 0.5), centre_nm=(0, 0))
+    files = [
+        *(path for part in SMALL for path in sorted((folder / part).rglob("*.*"))),
+        folder / "CMU-1-Small-Region-tissue.geojson",
+    ]
+    return extent, {path: read_annotations(path, extent=extent) for path in files}
+
+
+def test_every_sample_is_read_whole(samples):
+    _, found = samples
+    assert len(found) > 25
+    assert all(len(one) and not one.faults for one in found.values())
+
+
+def test_sectra_and_cytomine_state_the_same_sizes(samples):
+    """Their own numbers are the oracle: areas and lengths that the programs wrote beside the shapes."""
+    extent, found = samples
+    by_name = {path.name: (path, one.annotations[0]) for path, one in found.items()}
+    path, polygon = by_name["cytomine-polygon.txt"]
+    stated = json.loads(path.read_text())["annotation"]
+    assert polygon.geometry.area == pytest.approx(stated["area"], rel=1e-3)
+    centre = polygon.geometry.centroid
+    assert (centre.x, extent.shape[0] - centre.y) == pytest.approx(
+        tuple(stated["centroid"].values()), rel=1e-3
+    )
+    (_, area), (_, line) = by_name["pathologycore-area.json"], by_name["pathologycore-polyline.json"]
+    # One width of the slide explains both: 5.33 mm2 and 5.93 mm, each as Sectra rounds it.
+    width_mm = 5.93 / (line.geometry.length / extent.shape[1])
+    assert area.geometry.area / extent.shape[1] ** 2 * width_mm**2 == pytest.approx(5.33, rel=2e-3)
+
+
+@pytest.mark.parametrize("name", writable_formats())
+def test_every_sample_survives_a_round_trip(samples, tmp_path, name):
+    extent, found = samples
+    step_px = FORMATS.get(name).step / (1 if FORMATS.get(name).unit == "px" else 500)
+    for number, (source, ours) in enumerate(found.items()):
+        path = tmp_path / f"{number}{FORMATS.get(name).suffixes[0]}"
+        write_annotations(ours, path, name, extent=extent)
+        theirs = read_annotations(path, format=name, extent=extent)
+        assert theirs.labels() == ours.labels() or set(theirs.labels()) == set(ours.labels()), source
+        for label in ours.labels():
+            before, after = (np.array(one.polygons(label), object) for one in (ours, theirs))
+            slack = 1e-6 * shapely.area(before).sum() + step_px * shapely.length(before).sum() + 1e-3
+            assert shapely.area(after).sum() == pytest.approx(shapely.area(before).sum(), abs=slack), source
+            if len(before):
+                ours_box, theirs_box = (shapely.total_bounds(one) for one in (before, after))
+                np.testing.assert_allclose(theirs_box, ours_box, atol=step_px + 1e-6)
+
+
+def test_shapes_of_spatialdata_lie_on_their_tiles(data_dir):
+    path = data_dir / "features/lazyslide_0.13.0/CMU-1-Small-Region.zarr/shapes"
+    if not path.is_dir():
+        pytest.skip(f"{path} is not there")
+    pytest.importorskip("pyarrow")
+    tiles = read_annotations(path / "tiles" / "shapes.parquet")
+    tissue = read_annotations(path / "tissues" / "shapes.parquet")
+    left, top, right, bottom = shapely.total_bounds(tiles.polygons())
+    assert 0 <= left < right <= 2220 + 512
+    assert 0 <= top < bottom <= 2967 + 512
+    covered = shapely.union_all(tissue.polygons()).buffer(512)
+    assert covered.covers(shapely.union_all([shapely.centroid(tile) for tile in tiles.polygons()]))

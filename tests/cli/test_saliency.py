@@ -9,7 +9,7 @@ import pytest
 import shapely
 from PIL import Image
 
-from napari_nic.annotations import Annotation, AnnotationSet, write_annotations
+from napari_nic.annotations import Annotation, AnnotationSet, SlideExtent, write_annotations
 from napari_nic.embeddings import CompressedSlide
 
 
@@ -150,7 +150,9 @@ def test_annotations_of_the_scanned_part(
     )
     command = ("saliency", store, "--model", "tiny", "--annotation", file)
     assert cli(*command, "--annotation-from", "scan").code == 1, "the slide has no scanned part of its own"
-    monkeypatch.setattr(annotated, "_bounds_of", lambda _store: RegionPx(400, 500, 320, 400))
+    shape = CompressedSlide.open(store).header.slide_shape
+    extent = SlideExtent(shape, bounds=RegionPx(400, 500, 320, 400))
+    monkeypatch.setattr(annotated, "_extent_of", lambda _store: extent)
     outcome = cli(*command)
     assert outcome.code == 1
     assert "count from the scanned part" in outcome.err

@@ -191,7 +191,7 @@ def test_saving_many_shapes_can_be_cancelled(with_drawing, tmp_path, monkeypatch
     viewer, dock = with_drawing
     (tmp_path / "a.geojson").write_text('{"type": "FeatureCollection", "features": []}')
 
-    def write(_annotations, _path, *, token):
+    def write(_annotations, _path, *, token, **_slide):
         pause = threading.Event()
         for _ in range(3000):
             token.checkpoint()

@@ -291,8 +291,8 @@ def write_ndpi(path: Path, image: np.ndarray, mpp: float = 0.5, tile_width: int 
             (296, 3, 1, 3),
             (65420, 4, 1, 1),
             (65421, 11, 1, lens_bits),
-            (65422, 9, 1, 0),
-            (65423, 9, 1, 0),
+            (65422, 9, 1, 3_000_000),
+            (65423, 9, 1, 2**32 - 5_000_000),  # signed: -5,000,000 nm
             (65424, 9, 1, 0),
             (65426, 4, len(starts), put(struct.pack(f"<{len(starts)}I", *starts))),
         ]

@@ -157,6 +157,11 @@ def test_ndpi_whatever_its_name(tmp_path, small_image, dialects, name):
         assert min(slide.levels[0].tile) >= 128  # the file's own tiles are 8 px high
         assert slide.require_pixel_size().x == pytest.approx(0.5)
         pixels = slide.read_region(0, slide.levels[0].region)
+        offsets = {name: value for name, value in slide.properties.items() if "SlideCentre" in name}
+        assert set(offsets.values()) == {"3000000", "-5000000"}
+    with open_slide(path.rename(path.with_suffix(".ndpi")), reader="openslide") as oracle:
+        assert offsets.items() <= oracle.properties.items()
+    path = path.with_suffix(".ndpi")
     ndpi = path.rename(path.with_suffix(".ndpi"))
     np.testing.assert_array_equal(pixels, read_all(ndpi, "openslide"))
 

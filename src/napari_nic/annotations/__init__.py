@@ -1,18 +1,23 @@
 """Annotations of slides: others' formats, areas on the grid, agreement with maps.
 
-Public modules beside this list: ``frames``.
+Public modules beside this list: ``format_table``, ``frames``, ``label_files``.
 """
 
 from napari_nic.annotations.agreement import Agreement, agreement
 from napari_nic.annotations.colors import UNCLASSIFIED, UNCLASSIFIED_COLOR, label_colors
-from napari_nic.annotations.model import AREA_KINDS, Annotation, AnnotationSet, Kind
+from napari_nic.annotations.comparison import ClassComparison, compare_sets
+from napari_nic.annotations.label_image import LabelImage, plan_label_image
+from napari_nic.annotations.model import AREA_KINDS, Annotation, AnnotationSet, Fault, Kind
 from napari_nic.annotations.raster import covered_share, patch_share, rasterise
 from napari_nic.annotations.registry import (
     FORMATS,
+    format_of,
+    losses,
     read_annotations,
     writable_formats,
     write_annotations,
 )
+from napari_nic.annotations.slide_extent import SlideExtent
 from napari_nic.colors import RGB
 
 __all__ = [
@@ -24,11 +29,19 @@ __all__ = [
     "Agreement",
     "Annotation",
     "AnnotationSet",
+    "ClassComparison",
+    "Fault",
     "Kind",
+    "LabelImage",
+    "SlideExtent",
     "agreement",
+    "compare_sets",
     "covered_share",
+    "format_of",
     "label_colors",
+    "losses",
     "patch_share",
+    "plan_label_image",
     "rasterise",
     "read_annotations",
     "writable_formats",

@@ -13,17 +13,17 @@ from operator import itemgetter
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
-import shapely
-
 from napari_nic.annotations.building import Drawn, build
+from napari_nic.annotations.carrying import WITHOUT
 from napari_nic.annotations.colors import UNCLASSIFIED
 from napari_nic.annotations.model import Annotation, AnnotationSet, Kind
+from napari_nic.annotations.pieces import Points, corners, parts_of, points_in, simple_areas
 from napari_nic.annotations.registry import AnnotationFormat
 from napari_nic.annotations.xml_stream import Numbers, clean_text, need, parse, root_tag
 from napari_nic.colors import RGB, from_hex, to_hex
 from napari_nic.jobs import CancellationToken, checked
 from napari_nic.names import ANNOTATION_SUFFIXES
-from napari_nic.wording import counted, was_were
+from napari_nic.wording import counted
 
 NO_GROUP = "None"
 
@@ -35,7 +35,6 @@ _KIND_OF_TYPE: dict[str, Kind] = {
     "PointSet": "points",
     "Measurement": "measurement",
 }
-_LINES = ("line", "measurement")
 _TYPE_OF_AREA = {"polygon": "Polygon", "spline": "Spline", "rectangle": "Rectangle"}
 _AREA_CORNERS, _LINE_POINTS = 3, 2
 
@@ -58,10 +57,13 @@ class _Handler:
         self._type = ""
         self._points: list[tuple[float, float]] = []
         self._orders: list[str | None] = []
+        self._damage = ""
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         if tag == "Coordinate":
-            self._points.append(self.numbers.xy(attributes, tag))
+            point, damage = self.numbers.point(attributes, tag)
+            self._damage = self._damage or damage
+            self._points.append(point or (0.0, 0.0))
             self._orders.append(attributes.get("Order"))
         elif tag == "Annotation":
             if self._open is not None:
@@ -72,7 +74,7 @@ class _Handler:
             label = UNCLASSIFIED if group == NO_GROUP else group
             where = f"annotation {len(self.drawn)} ({name!r})"
             self._open = Drawn(where, label, "polygon", [], name)
-            self._points, self._orders = [], []
+            self._points, self._orders, self._damage = [], [], ""
         elif tag == "Group":
             group = need(attributes, "Name", tag)
             self.groups.add(group)
@@ -83,6 +85,7 @@ class _Handler:
     def end(self, tag: str) -> None:
         if tag == "Annotation" and self._open is not None:
             points = self._ordered_points()
+            self._open.damage = self._damage
             self._open.kind = _kind(self._type, len(points))
             if self._type not in _KIND_OF_TYPE and self._type != NO_GROUP:
                 self.odd_types.add(self._type)
@@ -94,7 +97,11 @@ class _Handler:
         """Points by their order; as they are where one has none."""
         if self._orders == _counted(len(self._orders)) or None in self._orders:
             return self._points
-        ranks = [float(order) for order in self._orders if order is not None]
+        try:
+            ranks = [float(order) for order in self._orders if order is not None]
+        except ValueError as error:
+            self._damage = self._damage or f"<Coordinate> whose Order is no number: {error}"
+            return self._points
         return [point for _, point in sorted(zip(ranks, self._points, strict=True), key=itemgetter(0))]
 
 
@@ -128,7 +135,8 @@ def read(path: Path, token: CancellationToken | None = None) -> AnnotationSet:
     """
     handler = _Handler()
     parse(path, handler, token)
-    annotations, notes = build(handler.drawn, path, token)
+    built = build(handler.drawn, path, token)
+    annotations, notes = built.annotations, built.notes
     notes += handler.numbers.notes(path)
     if handler.odd_types:
         odd = ", ".join(sorted(handler.odd_types))
@@ -137,7 +145,7 @@ def read(path: Path, token: CancellationToken | None = None) -> AnnotationSet:
     unknown = sorted(labels - handler.groups)
     if unknown:
         notes.append(f"groups that the file does not declare: {', '.join(unknown)}")
-    return AnnotationSet(annotations, handler.group_colors, path.name, tuple(notes))
+    return AnnotationSet(annotations, handler.group_colors, path.name, tuple(notes), built.faults)
 
 
 def write(annotations: AnnotationSet, path: Path, token: CancellationToken | None = None) -> tuple[str, ...]:
@@ -153,37 +161,23 @@ def write(annotations: AnnotationSet, path: Path, token: CancellationToken | Non
     Returns
     -------
     tuple of str
-        What had to be written differently, because ASAP does not know it.
+        What had to be written differently, because XML or ASAP does not know it.
     """
-    cut = lines = written = 0
+    written = 0
     groups = _group_names(annotations)
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.write('<?xml version="1.0"?>\n<ASAP_Annotations>\n\t<Annotations>\n')
         for annotation in checked(annotations.annotations, token):
-            pieces = _pieces(annotation)
-            cut += len(pieces) > 1
-            lines += annotation.kind in _LINES and any(kind == "PointSet" for kind, _ in pieces)
             name = clean_text(annotation.name)
             color = annotations.colors[annotation.label]
-            for kind, points in pieces:
+            for kind, points in _pieces(annotation):
                 head = (name or f"Annotation {written}", kind, groups[annotation.label], color)
                 file.write(_shape_text(head, points))
                 written += 1
         file.write("\t</Annotations>\n\t<AnnotationGroups>\n")
         file.writelines(_group_texts(annotations, groups))
         file.write("\t</AnnotationGroups>\n</ASAP_Annotations>\n")
-    notes = _text_notes(annotations, groups)
-    if cut:
-        notes.append(
-            f"{counted(cut, 'shape')} with holes or several parts {was_were(cut)} cut into pieces: "
-            "ASAP knows neither"
-        )
-    if lines:
-        notes.append(
-            f"{counted(lines, 'line')} of more than two points {was_were(lines)} written as point sets: "
-            "ASAP has no lines"
-        )
-    return tuple(notes)
+    return tuple(_text_notes(annotations, groups))
 
 
 def _group_names(annotations: AnnotationSet) -> dict[str, str]:
@@ -237,43 +231,28 @@ def _group_texts(annotations: AnnotationSet, groups: Mapping[str, str]) -> Itera
             yield "\t\t\t<Attributes />\n\t\t</Group>\n"
 
 
-def _pieces(annotation: Annotation) -> list[tuple[str, list[tuple[float, float]]]]:
+def _pieces(annotation: Annotation) -> list[tuple[str, Points]]:
     """(ASAP type, points) of the shapes that stand for one annotation."""
     geometry = annotation.geometry
-    parts = list(geometry.geoms) if hasattr(geometry, "geoms") else [geometry]
     if annotation.is_area:
-        simple = [piece for part in parts for piece in without_holes(part)]
+        simple = simple_areas(geometry)
         type_name = _TYPE_OF_AREA[annotation.kind] if len(simple) == 1 else "Polygon"
-        return [(type_name, _points(piece.exterior)[:-1]) for piece in simple]
+        return [(type_name, corners(piece.exterior)) for piece in simple]
     if annotation.kind in ("point", "points"):
-        points = [point for part in parts for point in _points(part)]
+        points = points_in(geometry)
         return [("Dot" if len(points) == 1 else "PointSet", points)]
-    lines = [_points(part) for part in parts]
+    lines = [corners(part) for part in parts_of(geometry)]
     return [("Measurement" if len(line) == _LINE_POINTS else "PointSet", line) for line in lines]
 
 
-def without_holes(polygon: shapely.Geometry) -> list[shapely.Geometry]:
-    """Cut a polygon into pieces without holes that cover the same area.
+INSTEAD = {
+    "holes": "cut into pieces that have none",
+    "areas of several parts": "written as separate ones",
+    "lines": "written as measurements, those of more than two points as point sets",
+    "lines of several parts": "written as separate ones",
+    "ids": WITHOUT,
+    "measurements": WITHOUT,
+    "further details": WITHOUT,
+}
 
-    It is cut upright through the middle of its first hole, and the pieces again, until none has a hole.
-    """
-    if not polygon.interiors:
-        return [polygon]
-    left, bottom, right, top = polygon.bounds
-    hole_left, _, hole_right, _ = polygon.interiors[0].bounds
-    middle = (hole_left + hole_right) / 2
-    halves = shapely.box(left, bottom, middle, top), shapely.box(middle, bottom, right, top)
-    pieces: list[shapely.Geometry] = []
-    for half in halves:
-        common = polygon.intersection(half)
-        for part in common.geoms if hasattr(common, "geoms") else [common]:
-            if part.geom_type == "Polygon" and not part.is_empty:
-                pieces.extend(without_holes(part))
-    return pieces
-
-
-def _points(geometry: shapely.Geometry) -> list[tuple[float, float]]:
-    return [(float(point[0]), float(point[1])) for point in geometry.coords]
-
-
-FORMAT = AnnotationFormat("ASAP XML", ANNOTATION_SUFFIXES["asap"], recognises, read, write)
+FORMAT = AnnotationFormat("ASAP XML", ANNOTATION_SUFFIXES["asap"], recognises, read, write, instead=INSTEAD)

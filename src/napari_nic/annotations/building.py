@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import shapely
 
-from napari_nic.annotations.model import AREA_KINDS, Annotation, Kind
+from napari_nic.annotations.model import AREA_KINDS, Annotation, AnnotationSet, Fault, Kind
+from napari_nic.colors import RGB
 from napari_nic.errors import AnnotationError
 from napari_nic.jobs import CancellationToken, checked
 from napari_nic.wording import counted, was_were
@@ -52,6 +53,8 @@ class Drawn:
     parts : list
         Of an area: polygons, each a list of rings of (x, y), the first the outer one. Of a line: lines of
         (x, y). Of points: one list of (x, y).
+    damage : str
+        Why it cannot be a shape; it is left out and named.
     """
 
     where: str
@@ -61,15 +64,33 @@ class Drawn:
     name: str = ""
     id: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
+    damage: str = ""
+
+
+@dataclass(frozen=True)
+class Built:
+    """What came of the shapes of a file.
+
+    Attributes
+    ----------
+    annotations : tuple of Annotation
+        In the order of the file.
+    notes : list of str
+        What was repaired, and what was left out and why.
+    faults : tuple of Fault
+        The same object by object.
+    """
+
+    annotations: tuple[Annotation, ...]
+    notes: list[str]
+    faults: tuple[Fault, ...]
 
 
 class BadShapeError(ValueError):
     """Coordinates that are no place; the shape is left out and named."""
 
 
-def build(
-    drawn: Sequence[Drawn], path: Path, token: CancellationToken | None = None
-) -> tuple[tuple[Annotation, ...], list[str]]:
+def build(drawn: Sequence[Drawn], path: Path, token: CancellationToken | None = None) -> Built:
     """Make annotations; crossing outlines are repaired, those without an area or a place left out.
 
     Parameters
@@ -80,29 +101,22 @@ def build(
     token : CancellationToken, optional
         Asked at each shape.
 
-    Returns
-    -------
-    annotations : tuple of Annotation
-        In the order of `drawn`.
-    notes : list of str
-        What was repaired, and what was left out and why.
-
     Raises
     ------
     AnnotationError
         If no shape is left because of bad coordinates; names the file and the first element.
     """
-    bad: dict[int, str] = {}
+    bad: dict[int, str] = {index: shape.damage for index, shape in enumerate(drawn) if shape.damage}
     geometries = np.empty(len(drawn), object)
-    areas = [index for index, shape in enumerate(drawn) if shape.kind in AREA_KINDS]
+    areas = [index for index, shape in enumerate(drawn) if shape.kind in AREA_KINDS and index not in bad]
     geometries[areas] = _areas([drawn[index] for index in areas], areas, bad, token)
     for index, shape in enumerate(checked(drawn, token)):
-        if shape.kind not in AREA_KINDS:
+        if shape.kind not in AREA_KINDS and index not in bad:
             try:
                 geometries[index] = _line_or_points(shape)
             except BadShapeError as error:
                 bad[index] = str(error)
-    n_repaired = _repair(geometries, areas, bad, token)
+    repaired = _repair(geometries, areas, bad, token)
     empty = [i for i, geometry in enumerate(geometries) if geometry is None and i not in bad]
     if bad and len(bad) + len(empty) == len(drawn):
         first = min(bad)
@@ -112,7 +126,20 @@ def build(
         for shape, geometry in zip(checked(drawn, token), geometries, strict=True)
         if geometry is not None
     )
-    return annotations, _notes(drawn, n_repaired, empty, bad)
+    return Built(annotations, _notes(drawn, len(repaired), empty, bad), _faults(drawn, repaired, empty, bad))
+
+
+def build_set(
+    drawn: Sequence[Drawn],
+    path: Path,
+    *,
+    colors: Mapping[str, RGB],
+    notes: Iterable[str] = (),
+    token: CancellationToken | None = None,
+) -> AnnotationSet:
+    """Make the set of a file of shapes that need nothing else; see :func:`build`."""
+    built = build(drawn, path, token)
+    return AnnotationSet(built.annotations, colors, path.name, (*built.notes, *notes), built.faults)
 
 
 def points_of(ring: Any) -> np.ndarray:
@@ -163,6 +190,15 @@ def _notes(
         names = _listed([f"{drawn[index].where} ({bad[index]})" for index in sorted(bad)])
         notes.append(f"{counted(len(bad), 'damaged shape')} {was_were(len(bad))} left out: {names}")
     return notes
+
+
+def _faults(
+    drawn: Sequence[Drawn], repaired: Sequence[int], empty: Sequence[int], bad: Mapping[int, str]
+) -> tuple[Fault, ...]:
+    told = {index: Fault(drawn[index].where, "an outline that crosses itself", True) for index in repaired}
+    told |= {index: Fault(drawn[index].where, "no extent") for index in empty}
+    told |= {index: Fault(drawn[index].where, text) for index, text in bad.items()}
+    return tuple(told[index] for index in sorted(told))
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -238,18 +274,19 @@ def _line_or_points(shape: Drawn) -> shapely.Geometry | None:
 
 def _repair(
     geometries: np.ndarray, areas: Sequence[int], bad: dict[int, str], token: CancellationToken | None
-) -> int:
-    """Make areas valid in place; what has no area becomes None. Return how many were repaired."""
+) -> list[int]:
+    """Make areas valid in place; what has no area becomes None. Return which were repaired."""
     indices = np.array(areas, int)
     invalid = np.zeros(len(indices), bool)
     for start in checked(range(0, len(indices), CHECKED_AT_ONCE), token):
         part = slice(start, start + CHECKED_AT_ONCE)
         invalid[part] = ~shapely.is_valid(geometries[indices[part]])
     crossing = [index for index in indices[invalid] if geometries[index]]
-    repaired = 0
+    repaired = []
     for index in checked(crossing, token):
-        geometries[index] = repair_area(geometries[index], index, bad)
-        repaired += geometries[index] is not None
+        geometries[index] = repair_area(geometries[index], int(index), bad)
+        if geometries[index] is not None:
+            repaired.append(int(index))
     for index, geometry in enumerate(geometries):
         if geometry is not None and geometry.is_empty:
             geometries[index] = None

@@ -41,7 +41,6 @@ _XML_ROOTS = {
     "project": "a project file",
 }
 _IN_HEAD: tuple[tuple[str, bytes, str], ...] = (
-    ("annotations", b"ndpviewstate", "Hamamatsu NDPA, in nanometres from the middle of the slide"),
     ("annotation", b"<polygon", "LabelMe XML"),
     ("annotation", b"<bndbox", _PASCAL_VOC),
 )

@@ -41,13 +41,15 @@ def counts_from_bounds(annotations: AnnotationSet, bounds: RegionPx | None) -> b
 
 def n_outside(annotations: AnnotationSet, shape: tuple[int, int]) -> int:
     """Number of annotations that have no point on a slide of `shape` (rows, cols)."""
-    if len(annotations) == 0:
-        return 0
+    return int(is_outside(annotations, shape).sum())
+
+
+def is_outside(annotations: AnnotationSet, shape: tuple[int, int]) -> np.ndarray:
+    """Say of each annotation whether it has no point on a slide of `shape` (rows, cols); bool (N,)."""
     height, width = shape
-    left, top, right, bottom = shapely.bounds(
-        np.array([a.geometry for a in annotations.annotations], object)
-    ).T
-    return int(((right < 0) | (bottom < 0) | (left > width) | (top > height)).sum())
+    geometries = np.array([*(a.geometry for a in annotations.annotations), None], object)[:-1]
+    left, top, right, bottom = shapely.bounds(geometries).reshape(-1, 4).T
+    return np.asarray((right < 0) | (bottom < 0) | (left > width) | (top > height))
 
 
 def on_slide(

@@ -7,8 +7,7 @@ there is no `classification`, other programs' words for it.
 
 from __future__ import annotations
 
-import json
-import re
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,26 +15,39 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from napari_nic.annotations.building import Drawn, build, malformed
+from napari_nic.annotations import geojson_writing
+from napari_nic.annotations.building import BadShapeError, Drawn, build_set, malformed, points_of
 from napari_nic.annotations.colors import UNCLASSIFIED
+from napari_nic.annotations.details import measurements_of
+from napari_nic.annotations.ellipses import ellipse
 from napari_nic.annotations.foreign import CONVERT, name_of_json
-from napari_nic.annotations.geojson_writing import write
+from napari_nic.annotations.json_files import color_of_text, is_json, load_json, plain_text
 from napari_nic.annotations.model import AnnotationSet, Kind
-from napari_nic.annotations.registry import AnnotationFormat
-from napari_nic.colors import RGB, from_hex, from_packed
+from napari_nic.annotations.registry import FORMATS, AnnotationFormat
+from napari_nic.colors import RGB, from_packed
 from napari_nic.errors import AnnotationError
 from napari_nic.jobs import CancellationToken, checked
 from napari_nic.names import ANNOTATION_SUFFIXES
 from napari_nic.wording import counted, was_were
 
-MAX_BYTES = 2**30
-"""A file is held in memory whole, ten times its size: three million nuclei."""
-
 NAMES_SEPARATOR = ": "
 """How QuPath writes a class with sub-classes."""
 
-OTHER_CLASS_KEYS = ("class", "label", "group", "category", "class_name", "name")
+OTHER_CLASS_KEYS = ("class", "group", "label", "category", "class_name", "name")
 """Where other programs (Digital Slide Archive, dlup) put the class, by rank."""
+
+OBJECT_TYPES = {
+    "PathAnnotationObject": "annotation",
+    "PathDetectionObject": "detection",
+    "PathCellObject": "cell",
+    "PathTileObject": "tile",
+    "PathRootObject": "root",
+    "TMACoreObject": "tma_core",
+}
+"""What QuPath 0.2 wrote as the id of every object: its type, and no id."""
+
+QUPATH_KEYS = ("objectType", "object_type", "classification", "isLocked", "measurements", "colorRGB")
+"""A feature that has one of them is QuPath's, and has its class there or none."""
 
 RECTANGLE_POINTS = 5
 """Points of a closed ring with four corners."""
@@ -43,13 +55,15 @@ RECTANGLE_POINTS = 5
 MAX_NESTED = 8
 """Collections within collections."""
 
-_SURROGATES = re.compile("[\ud800-\udfff]")
+CHILDREN = ("childObjects", "children")
+"""Where QuPath nests objects in a feature."""
+
+OTHER_JSON = ("dsa", "darwin", "sectra", "cytomine")
 
 
 def recognises(head: bytes) -> bool:
-    """Whether a file that begins with `head` is JSON."""
-    text = head.decode(json.detect_encoding(head), errors="ignore")
-    return text.lstrip("\ufeff \t\r\n")[:1] in ("{", "[")
+    """Whether a file that begins with `head` is JSON, and of no other kind that is read."""
+    return is_json(head) and not any(FORMATS.get(name).recognises(head) for name in OTHER_JSON)
 
 
 @dataclass
@@ -61,17 +75,14 @@ class _File:
     class_colors: dict[str, RGB] = field(default_factory=dict)
     shape_colors: dict[str, RGB] = field(default_factory=dict)
     other_keys: Counter[str] = field(default_factory=Counter)
+    nested: list[tuple[str, str, Any]] = field(default_factory=list)
     n_without_place: int = 0
     n_replaced: int = 0
 
     def text(self, value: Any) -> str:
         """Text of a name or id; halves of characters (lone surrogates) are replaced."""
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return f"{value}"
-        if not isinstance(value, str):
-            return ""
-        text = _SURROGATES.sub("\ufffd", value)
-        self.n_replaced += text != value
+        text = plain_text(value)
+        self.n_replaced += isinstance(value, str) and text != value
         return text
 
     def notes(self) -> list[str]:
@@ -95,26 +106,18 @@ def read(path: Path, token: CancellationToken | None = None) -> AnnotationSet:
     AnnotationError
         If it is no GeoJSON; names the feature.
     """
-    document = _document(path)
+    document = load_json(path, "GeoJSON")
     file = _File(path)
     for number, feature in enumerate(checked(_features(document, path), token)):
-        _add_feature(feature, f"feature {number}", file)
-    annotations, notes = build(file.drawn, path, token)
+        _try_feature(feature, f"feature {number}", file)
+        while file.nested:
+            where, parent, child = file.nested.pop(0)
+            _try_feature(child, where, file, parent)
+    notes = file.notes()
     if isinstance(document, dict) and document.get("crs") is not None:
-        notes.append("the file names a coordinate system of maps: its numbers are taken for pixels")
+        notes.insert(0, "the file names a coordinate system of maps: its numbers are taken for pixels")
     colors = file.shape_colors | file.class_colors
-    return AnnotationSet(annotations, colors, path.name, tuple(notes + file.notes()))
-
-
-def _document(path: Path) -> Any:
-    if path.stat().st_size > MAX_BYTES:
-        raise AnnotationError(
-            "the file is too large for annotations", path=path, expected=f"at most {MAX_BYTES:,} bytes"
-        )
-    try:
-        return json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise AnnotationError("not a readable GeoJSON file", path=path, found=f"{error}") from error
+    return build_set(file.drawn, path, colors=colors, notes=notes, token=token)
 
 
 def _features(document: Any, path: Path) -> list[Any]:
@@ -155,34 +158,78 @@ def _no_geojson(document: Any, path: Path) -> AnnotationError:
     )
 
 
-def _add_feature(feature: Any, where: str, file: _File) -> None:
-    """Add the shapes of one feature; also note the colour of its class."""
+def _try_feature(feature: Any, where: str, file: _File, parent: str = "") -> None:
+    """Add the shapes of one feature; if it cannot be understood, that costs no other."""
+    before = len(file.drawn)
+    try:
+        _add_feature(feature, where, file, parent)
+    except BadShapeError as error:
+        del file.drawn[before:]
+        file.drawn.append(Drawn(where, UNCLASSIFIED, "polygon", [], damage=str(error)))
+
+
+def _add_feature(feature: Any, where: str, file: _File, parent: str) -> None:
+    """Add the shapes of one feature; also note the colour of its class, and its children."""
     if not isinstance(feature, dict):
-        raise malformed(file.path, where, f"a {type(feature).__name__} instead of an object")
+        raise BadShapeError(f"a {type(feature).__name__} instead of an object")
     if not _is_feature(feature):
-        raise malformed(file.path, where, "an object that is no Feature")
+        raise BadShapeError("an object that is no Feature")
     properties = feature.get("properties") or {}
     if not isinstance(properties, dict):
-        raise malformed(file.path, where, "properties that are no object")
-    label = _note_class(properties, where, file)
+        raise BadShapeError("properties that are no object")
+    identity = file.text(feature.get("id", properties.get("id")))
+    object_type = OBJECT_TYPES.get(identity)
+    if object_type is not None:
+        properties, identity = {"objectType": object_type, **properties}, ""
+    _note_children(feature, where, identity, file)
+    label, name = _note_class(properties, file)
     geometry = feature.get("geometry")
     if geometry is None:  # allowed by RFC 7946: a feature without a place
         file.n_without_place += 1
         return
-    name = file.text(properties.get("name"))
-    identity = file.text(feature.get("id", properties.get("id")))
     extra = _extra(feature, properties)
-    for shape in geometry_parts(geometry, where, file.path):
+    if parent:
+        extra["parent"] = parent
+    for shape in _geometry_parts(geometry, where):
         shape.label, shape.name, shape.id, shape.extra = label, name, identity, extra
+        if properties.get("type") in ("circle", "ellipse"):
+            _round(shape)
         file.drawn.append(shape)
+
+
+def _note_children(feature: Mapping[str, Any], where: str, identity: str, file: _File) -> None:
+    """Objects within objects become shapes of their own, which name their parent."""
+    for key in CHILDREN:
+        children = feature.get(key)
+        if isinstance(children, list):
+            file.nested.extend(
+                (f"{where}, child {number}", identity, child) for number, child in enumerate(children)
+            )
+
+
+def _round(shape: Drawn) -> None:
+    """Digital Slide Archive writes circles and ellipses as the rectangles around them."""
+    if shape.kind not in ("polygon", "rectangle") or len(shape.parts) != 1 or len(shape.parts[0]) != 1:
+        return
+    ring = points_of(shape.parts[0][0])
+    if len(ring) != RECTANGLE_POINTS:
+        return
+    centre, along, across = ring[:4].mean(axis=0), (ring[1] - ring[0]) / 2, (ring[2] - ring[1]) / 2
+    radii = math.hypot(*along), math.hypot(*across)
+    angle = math.atan2(along[1], along[0])
+    shape.kind, shape.parts = "polygon", [[ellipse((float(centre[0]), float(centre[1])), radii, angle)]]
 
 
 def _extra(feature: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the feature says beside what :class:`~napari_nic.annotations.Annotation` has."""
     extra = {
-        key: value for key, value in feature.items() if key not in ("type", "id", "geometry", "properties")
+        key: value
+        for key, value in feature.items()
+        if key not in ("type", "id", "geometry", "properties", *CHILDREN)
     }
     rest = {key: value for key, value in properties.items() if key not in ("name", "classification")}
+    if isinstance(rest.get("measurements"), list):  # before QuPath 0.4
+        rest["measurements"] = measurements_of(rest["measurements"])
     if rest:
         extra["properties"] = rest
     geometry = feature.get("geometry")
@@ -191,46 +238,42 @@ def _extra(feature: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[st
     return extra
 
 
-def _note_class(properties: Mapping[str, Any], where: str, file: _File) -> str:
-    """Return the label of a feature, and note its colour."""
-    label, color = _class_of(properties, where, file)
+def _note_class(properties: Mapping[str, Any], file: _File) -> tuple[str, str]:
+    """Return the label and the name of a feature, and note its colour."""
+    label, color = _class_of(properties, file)
+    name = file.text(properties.get("name"))
+    if label is None:
+        label, name = _other_class_of(properties, name, file)
     if color is not None:
         file.class_colors.setdefault(label, color)
     own = _color_of(properties)
     if own is not None and label != UNCLASSIFIED:
         file.shape_colors.setdefault(label, own)
-    return label
+    return label, name
 
 
-def geometry_parts(geometry: Any, where: str, path: Path, depth: int = 0) -> list[Drawn]:
-    """Take a geometry apart into shapes, none of which has a class yet.
-
-    Raises
-    ------
-    AnnotationError
-        If it is no geometry of GeoJSON; names the element `where`.
-    """
+def _geometry_parts(geometry: Any, where: str, depth: int = 0) -> list[Drawn]:
     if not isinstance(geometry, dict):
-        raise malformed(path, where, "a geometry that is no object")
+        raise BadShapeError("a geometry that is no object")
     kind = geometry.get("type")
     if kind == "GeometryCollection":
         members = geometry.get("geometries")
         if not isinstance(members, list):
-            raise malformed(path, where, "a collection without geometries")
+            raise BadShapeError("a collection without geometries")
         if depth == MAX_NESTED:
-            raise malformed(path, where, "collections nested too deep")
-        return [shape for member in members for shape in geometry_parts(member, where, path, depth + 1)]
+            raise BadShapeError("collections nested too deep")
+        return [shape for member in members for shape in _geometry_parts(member, where, depth + 1)]
     if not isinstance(kind, str) or kind not in _READERS:
         shown = repr(kind[:40]) if isinstance(kind, str) else f"({type(kind).__name__})"
-        raise malformed(path, where, f"geometry of unknown type {shown}")
+        raise BadShapeError(f"geometry of unknown type {shown}")
     coordinates = geometry.get("coordinates")
     if not isinstance(coordinates, list):
-        raise malformed(path, where, f"{kind} without coordinates")
+        raise BadShapeError(f"{kind} without coordinates")
     our_kind, is_one = _READERS[kind]
     parts = [coordinates] if is_one else coordinates
     if our_kind == "polygon":
         if not all(isinstance(part, list) for part in parts):
-            raise malformed(path, where, f"{kind} whose coordinates are no lists of rings")
+            raise BadShapeError(f"{kind} whose coordinates are no lists of rings")
         if _is_rectangle(parts):
             our_kind = "rectangle"
     return [Drawn(where, UNCLASSIFIED, our_kind, parts)]
@@ -264,45 +307,56 @@ def _is_point(value: Any) -> bool:
     return isinstance(value, list) and len(value) > 1 and all(isinstance(part, int | float) for part in value)
 
 
-def _class_of(properties: Mapping[str, Any], where: str, file: _File) -> tuple[str, RGB | None]:
+def _class_of(properties: Mapping[str, Any], file: _File) -> tuple[str | None, RGB | None]:
+    """Return QuPath's class and its colour; None where another program may have put the class elsewhere."""
     value = properties.get("classification")
     if value is None or value == "":
-        return _other_class_of(properties, file), None
+        is_qupath = any(key in properties for key in QUPATH_KEYS)
+        return UNCLASSIFIED if is_qupath else None, None
     if isinstance(value, str):
         return file.text(value), None
     if not isinstance(value, dict):
-        raise malformed(file.path, where, f"a classification that is a {type(value).__name__}")
+        raise BadShapeError(f"a classification that is a {type(value).__name__}")
     names, name = value.get("names"), value.get("name")
     if isinstance(names, list) and names:
         parts = [file.text(part) for part in names]
     else:
         parts = [] if name is None or name == "" else [file.text(name)]
     if not all(parts):
-        raise malformed(file.path, where, "a classification whose name is no text")
+        raise BadShapeError("a classification whose name is no text")
     return NAMES_SEPARATOR.join(parts) or UNCLASSIFIED, _color_of(value)
 
 
-def _other_class_of(properties: Mapping[str, Any], file: _File) -> str:
-    """Look for the class where other programs put it; what QuPath wrote has none."""
-    if "objectType" in properties or "object_type" in properties or "classification" in properties:
-        return UNCLASSIFIED
-    for key in OTHER_CLASS_KEYS[:-1]:
-        value = properties.get(key)
-        if isinstance(value, dict):
-            value = value.get("value", value.get("name"))
-        if isinstance(value, str) and value:
-            file.other_keys[key] += 1
-            return file.text(value)
-    return UNCLASSIFIED
+def _other_class_of(properties: Mapping[str, Any], name: str, file: _File) -> tuple[str, str]:
+    """Look for the class where other programs put it; return it and what is left as the name.
+
+    Digital Slide Archive groups shapes by class, and labels single ones.
+    """
+    found = {key: text for key in OTHER_CLASS_KEYS if (text := _word(properties.get(key), file))}
+    if not found:
+        return UNCLASSIFIED, name
+    key = next(iter(found))
+    file.other_keys[key] += 1
+    if key == "name":
+        return found[key], ""
+    return found[key], name or (found.get("label", "") if key == "group" else "")
+
+
+def _word(value: Any, file: _File) -> str:
+    if isinstance(value, dict):
+        value = value.get("value", value.get("name"))
+    return file.text(value) if isinstance(value, str) else ""
 
 
 def _color_of(properties: Mapping[str, Any]) -> RGB | None:
     """Colour as [r, g, b], as "#rrggbb", or as the packed integer of older versions."""
     color = properties.get("color")
+    if color is None:  # Digital Slide Archive's word
+        color = properties.get("lineColor")
     if isinstance(color, list) and len(color) >= 3 and all(_is_byte(value) for value in color[:3]):
         return int(color[0]), int(color[1]), int(color[2])
     if isinstance(color, str):
-        return from_hex(color)
+        return color_of_text(color)
     packed = properties.get("colorRGB", color)
     return from_packed(packed) if isinstance(packed, int) and not isinstance(packed, bool) else None
 
@@ -311,4 +365,11 @@ def _is_byte(value: Any) -> bool:
     return isinstance(value, int | float) and 0 <= value <= 255
 
 
-FORMAT = AnnotationFormat("QuPath GeoJSON", ANNOTATION_SUFFIXES["geojson"], recognises, read, write)
+FORMAT = AnnotationFormat(
+    "QuPath GeoJSON",
+    ANNOTATION_SUFFIXES["geojson"],
+    recognises,
+    read,
+    geojson_writing.write,
+    instead=geojson_writing.INSTEAD,
+)

@@ -12,16 +12,19 @@ from typing import Any
 import shapely
 
 from napari_nic.annotations.colors import UNCLASSIFIED
+from napari_nic.annotations.details import details, measurements, written_number
 from napari_nic.annotations.model import Annotation, AnnotationSet
 from napari_nic.colors import RGB
 from napari_nic.jobs import CancellationToken, checked
 from napari_nic.wording import counted, was_were
 
+INSTEAD = {"splines": "written as polygons", "measured lines": "written as lines"}
+
 _DEFAULTS: dict[str, Any] = {"objectType": "annotation", "isLocked": False}
 
 
 def write(annotations: AnnotationSet, path: Path, token: CancellationToken | None = None) -> tuple[str, ...]:
-    """Write a FeatureCollection; nothing is lost but the kinds that GeoJSON does not know (spline).
+    """Write a FeatureCollection; nothing is lost but the kinds that GeoJSON does not know.
 
     Parameters
     ----------
@@ -41,27 +44,32 @@ def write(annotations: AnnotationSet, path: Path, token: CancellationToken | Non
         for index, annotation in enumerate(checked(annotations.annotations, token)):
             file.write("\n" if index == 0 else ",\n")
             geometry = shapely.to_geojson(annotation.geometry)
-            text, dropped = _feature_text(annotation, geometry, annotations.colors)
+            text, dropped = _feature_text(annotation, geometry, annotations.colors, index)
             file.write(text)
             n_dropped += dropped
         file.write("\n]}\n")
     if not n_dropped:
         return ()
-    return (f"{counted(n_dropped, 'measurement')} without a number {was_were(n_dropped)} left out",)
+    return (f"{counted(n_dropped, 'detail')} without a number {was_were(n_dropped)} left out",)
 
 
-def _feature_text(annotation: Annotation, geometry: str, colors: Mapping[str, RGB]) -> tuple[str, int]:
+def _feature_text(
+    annotation: Annotation, geometry: str, colors: Mapping[str, RGB], number: int
+) -> tuple[str, int]:
     """Return the feature, and how many values of it JSON cannot hold."""
-    extra, n_dropped = _finite(annotation.extra)
+    values = measurements(annotation)
+    extra, n_dropped = _finite(details(annotation))
     properties: dict[str, Any] = _DEFAULTS | extra.pop("properties", {})
     if "object_type" in properties:  # the older word for the same
         properties["objectType"] = properties.pop("object_type")
+    if values:
+        properties["measurements"] = {name: written_number(value) for name, value in values.items()}
     if annotation.name:
         properties["name"] = annotation.name
     if annotation.label != UNCLASSIFIED:
         properties["classification"] = {"name": annotation.label, "color": list(colors[annotation.label])}
     # QuPath wants a UUID; one from the content makes the same file of the same set.
-    identity = annotation.id or str(uuid.uuid5(uuid.NAMESPACE_OID, geometry))
+    identity = annotation.id or str(uuid.uuid5(uuid.NAMESPACE_OID, f"{number} {geometry}"))
     plane = extra.pop("plane", None)
     if plane is not None:
         geometry = f'{geometry[:-1]},"plane":{json.dumps(plane)}}}'

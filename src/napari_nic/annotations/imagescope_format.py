@@ -1,4 +1,4 @@
-"""Aperio ImageScope's XML and HALO's, which is like it; both read only.
+"""Aperio ImageScope's XML and HALO's, which is like it, read; see ``imagescope_writing`` for the other way.
 
 A layer (`Annotation`) is a class; its regions are outlines. A region marked `NegativeROA` is cut out of the
 layer's areas that it overlaps. HALO calls a corner `V` and types by words.
@@ -6,6 +6,7 @@ layer's areas that it overlaps. HALO calls a corner `V` and types by words.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import shapely
 
+from napari_nic.annotations import imagescope_writing
 from napari_nic.annotations.building import Drawn, build
 from napari_nic.annotations.colors import UNCLASSIFIED
 from napari_nic.annotations.merging import merged
@@ -45,13 +47,19 @@ _KIND_OF_TYPE: dict[str, Kind] = {
 _ELLIPSES = ("2", "ellipse")
 _CORNERS = ("Vertex", "V")
 _YES = ("1", "true")
+_HALO = re.compile(rb"<V\s|HasEndcaps")
 ELLIPSE_CORNERS = 128
 """An ellipse is given by its box and drawn with so many corners: within 0.05 % of its area."""
 
 
 def recognises(head: bytes) -> bool:
-    """Whether a file that begins with `head` is ImageScope's or HALO's."""
-    return root_tag(head) == "Annotations"
+    """Whether a file that begins with `head` is ImageScope's."""
+    return root_tag(head) == "Annotations" and not recognises_halo(head)
+
+
+def recognises_halo(head: bytes) -> bool:
+    """Whether a file that begins with `head` is HALO's: its corners are `V`, its regions have end caps."""
+    return root_tag(head) == "Annotations" and _HALO.search(head) is not None and b"<Vertex" not in head
 
 
 class _Handler:
@@ -66,12 +74,15 @@ class _Handler:
         self.numbers = Numbers()
         self.unknown_types: set[str] = set()
         self._points: list[tuple[float, float]] = []
+        self._damage = ""
         self._type = "0"
         self._in_region = False
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         if tag in _CORNERS:
-            self._points.append(self.numbers.xy(attributes, tag))
+            point, damage = self.numbers.point(attributes, tag)
+            self._damage = self._damage or damage
+            self._points.append(point or (0.0, 0.0))
         elif tag == "Attribute":
             self._describe(attributes)
         elif tag == "Annotation":
@@ -82,7 +93,8 @@ class _Handler:
                 raise ValueError("<Region> outside of <Annotation>")
             if self._in_region:
                 raise ValueError("<Region> inside of <Region>")
-            self._points, self._type, self._in_region = [], attributes.get("Type", "0").strip().lower(), True
+            self._points, self._damage, self._in_region = [], "", True
+            self._type = attributes.get("Type", "0").strip().lower()
             identity, text = attributes.get("Id", ""), attributes.get("Text", "")
             where = f"layer {len(self.layers)}, region {identity or len(self.drawn)}"
             self.drawn.append(Drawn(where, "", "polygon", [], text, identity))
@@ -98,6 +110,7 @@ class _Handler:
         if tag == "Region":
             self._in_region = False
             shape = self.drawn[-1]
+            shape.damage = self._damage
             if self._type not in _KIND_OF_TYPE:
                 self.unknown_types.add(self._type)
             shape.kind = _KIND_OF_TYPE.get(self._type, "polygon")
@@ -131,19 +144,20 @@ def read(path: Path, token: CancellationToken | None = None) -> AnnotationSet:
     parse(path, handler, token)
     labels = handler.labels()
     for shape, layer in zip(handler.drawn, handler.layer_of, strict=True):
-        shape.label = labels[layer]
+        # Which layer it is of goes along until the negative regions are cut out, each of its own layer.
+        shape.label, shape.extra = labels[layer], {"layer": layer}
     colors = {label: color for label, color in zip(labels, handler.colors, strict=True) if color is not None}
     holes = [shape for shape, negative in zip(handler.drawn, handler.negative, strict=True) if negative]
     areas = [shape for shape, negative in zip(handler.drawn, handler.negative, strict=True) if not negative]
-    annotations, notes = build(areas, path, token)
-    negatives, hole_notes = build(holes, path, token)
-    notes += hole_notes + handler.numbers.notes(path)
+    positives, negatives = build(areas, path, token), build(holes, path, token)
+    notes = positives.notes + negatives.notes + handler.numbers.notes(path)
     if handler.unknown_types:
         notes.append(
             f"regions of unknown types were taken for outlines: {', '.join(sorted(handler.unknown_types))}"
         )
-    annotations = _cut(annotations, negatives, notes, token)
-    return AnnotationSet(annotations, colors, path.name, tuple(notes))
+    annotations = _cut(positives.annotations, negatives.annotations, notes, token)
+    faults = (*positives.faults, *negatives.faults)
+    return AnnotationSet(annotations, colors, path.name, tuple(notes), faults)
 
 
 def _cut(
@@ -154,9 +168,10 @@ def _cut(
 ) -> tuple[Annotation, ...]:
     """Subtract negative regions from the areas of their layer; note what they remove whole or miss."""
     result, removed, idle = list(annotations), 0, 0
-    for label in dict.fromkeys(hole.label for hole in negatives):
-        holes = np.array([h.geometry for h in negatives if h.label == label and h.is_area], object)
-        numbers = [n for n, a in enumerate(annotations) if a.label == label and a.is_area]
+    areas_of, holes_of = _by_layer(annotations), _by_layer(negatives)
+    for layer, hole_numbers in holes_of.items():
+        holes = np.array([negatives[n].geometry for n in hole_numbers], object)
+        numbers = areas_of.get(layer, [])
         areas = np.array([annotations[n].geometry for n in numbers], object)
         hole, area = shapely.STRtree(areas).query(holes, predicate="intersects")
         idle += len(holes) - len(np.unique(hole))
@@ -174,7 +189,16 @@ def _cut(
         )
     if idle:
         notes.append(f"{counted(idle, 'negative region')} outside of all areas of the layer cut out nothing")
-    return tuple(annotation for annotation in result if not annotation.geometry.is_empty)
+    return tuple(replace(annotation, extra={}) for annotation in result if not annotation.geometry.is_empty)
+
+
+def _by_layer(annotations: tuple[Annotation, ...]) -> dict[int, list[int]]:
+    """Numbers of the areas of each layer."""
+    layers: dict[int, list[int]] = {}
+    for number, annotation in enumerate(annotations):
+        if annotation.is_area:
+            layers.setdefault(annotation.extra["layer"], []).append(number)
+    return layers
 
 
 def _areas_of(geometry: shapely.Geometry) -> shapely.Geometry:
@@ -211,4 +235,21 @@ def _ellipse(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     return [(float(x), float(y)) for x, y in ring]
 
 
-FORMAT = AnnotationFormat("Aperio ImageScope XML", ANNOTATION_SUFFIXES["imagescope"], recognises, read)
+FORMAT = AnnotationFormat(
+    "Aperio ImageScope XML",
+    ANNOTATION_SUFFIXES["imagescope"],
+    recognises,
+    read,
+    imagescope_writing.write_imagescope,
+    instead=imagescope_writing.IMAGESCOPE_INSTEAD,
+)
+
+HALO = AnnotationFormat(
+    "HALO XML",
+    ANNOTATION_SUFFIXES["halo"],
+    recognises_halo,
+    read,
+    imagescope_writing.write_halo,
+    instead=imagescope_writing.HALO_INSTEAD,
+    step=1.0,
+)

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-import numpy as np
 import shapely
 
 from napari_nic.annotations.colors import UNCLASSIFIED, label_colors
+from napari_nic.annotations.scaling import Scaling, moved_extra
 from napari_nic.colors import RGB
 
 Kind = Literal["polygon", "rectangle", "spline", "line", "measurement", "point", "points"]
@@ -52,6 +52,25 @@ class Annotation:
 
 
 @dataclass(frozen=True)
+class Fault:
+    """What is wrong with one object of a file.
+
+    Attributes
+    ----------
+    where : str
+        The object, as in "feature 7".
+    text : str
+        What is wrong with it.
+    repaired : bool
+        Whether it was repaired; left out otherwise.
+    """
+
+    where: str
+    text: str
+    repaired: bool = False
+
+
+@dataclass(frozen=True)
 class AnnotationSet:
     """The annotations of one slide, in the order of the file.
 
@@ -64,6 +83,8 @@ class AnnotationSet:
         File name or program.
     notes : tuple of str
         What a reader had to repair or leave out, for the user to see.
+    faults : tuple of Fault
+        The same object by object.
     recoloured : tuple of str
         Labels whose colour is another than was given, see :func:`label_colors`.
     """
@@ -72,6 +93,7 @@ class AnnotationSet:
     colors: Mapping[str, RGB] = field(default_factory=dict)
     source: str = ""
     notes: tuple[str, ...] = ()
+    faults: tuple[Fault, ...] = field(default=(), compare=False, repr=False)
     recoloured: tuple[str, ...] = field(default=(), init=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -111,15 +133,18 @@ class AnnotationSet:
         QuPath writes coordinates of the slide cropped to its bounds; moving by the bounds' corner brings
         them to our frame, which is the whole of level 0.
         """
-        moved = shapely.transform(
-            [annotation.geometry for annotation in self.annotations],
-            lambda points: points + np.array([dx_px, dy_px]),
-        )
+        return self.moved(Scaling(offset=(dx_px, dy_px)))
+
+    def moved(self, scaling: Scaling) -> AnnotationSet:
+        """Return the set with all coordinates mapped, those of nuclei too."""
+        if scaling == Scaling():
+            return self
+        geometries = shapely.transform([a.geometry for a in self.annotations], scaling)
         annotations = tuple(
-            replace(annotation, geometry=geometry)
-            for annotation, geometry in zip(self.annotations, moved, strict=True)
+            replace(annotation, geometry=geometry, extra=moved_extra(annotation.extra, scaling))
+            for annotation, geometry in zip(self.annotations, geometries, strict=True)
         )
         return replace(self, annotations=annotations)
 
 
-__all__ = ["AREA_KINDS", "UNCLASSIFIED", "Annotation", "AnnotationSet", "Kind"]
+__all__ = ["AREA_KINDS", "UNCLASSIFIED", "Annotation", "AnnotationSet", "Fault", "Kind"]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import shapely
 
+from napari_nic.annotations.carrying import losses_of
 from napari_nic.annotations.foreign import CONVERT, name_of
 from napari_nic.annotations.model import AnnotationSet
+from napari_nic.annotations.preparing import ready_to_write
+from napari_nic.annotations.slide_extent import SlideExtent, Unit, to_pixels
 from napari_nic.disk import check_regular, replacing
 from napari_nic.errors import AnnotationError, StoreError
 from napari_nic.jobs import CancellationToken
@@ -39,7 +42,16 @@ class AnnotationFormat:
     read : callable
         ``read(path, token) -> AnnotationSet``; asks the token, which may be None, at each shape.
     write : callable, optional
-        ``write(annotations, path, token) -> tuple of str``: what had to be written differently.
+        ``write(annotations, path, token) -> tuple of str``: what had to be written differently, beside
+        what `instead` says.
+    instead : mapping of str to str
+        Features of :data:`~napari_nic.annotations.carrying.FEATURES` that the format has no place for, and
+        what is done instead.
+    unit : Unit or callable
+        What its coordinates count in, or ``unit(head)`` where that is told by the file. `read` and `write`
+        have the coordinates of the file; here they become level-0 pixels.
+    step : float
+        Coordinates are whole multiples of it, in that unit; 0 where they may be any number.
     """
 
     label: str
@@ -47,11 +59,22 @@ class AnnotationFormat:
     recognises: Callable[[bytes], bool]
     read: Callable[[Path, CancellationToken | None], AnnotationSet]
     write: Callable[[AnnotationSet, Path, CancellationToken | None], tuple[str, ...]] | None = None
+    instead: Mapping[str, str] = field(default_factory=dict)
+    unit: Unit | Callable[[bytes], Unit] = "px"
+    step: float = 0.0
+
+    def unit_of(self, head: bytes) -> Unit:
+        """What the coordinates of a file that begins with `head` count in."""
+        return self.unit(head) if callable(self.unit) else self.unit
 
 
 FORMATS: Registry[AnnotationFormat] = Registry("annotation format")
-for _name in ("geojson", "asap", "imagescope", "geoparquet"):
+for _name in (
+    *("geojson", "asap", "imagescope", "ndpa", "dsa", "darwin", "sectra", "cytomine"),
+    *("geoparquet", "csv"),
+):
     FORMATS.register(_name, f"napari_nic.annotations.{_name}_format:FORMAT")
+FORMATS.register("halo", "napari_nic.annotations.imagescope_format:HALO")
 
 
 def writable_formats() -> tuple[str, ...]:
@@ -64,6 +87,7 @@ def read_annotations(
     *,
     format: str | None = None,  # noqa: A002 - the user's word
     token: CancellationToken | None = None,
+    extent: SlideExtent | None = None,
 ) -> AnnotationSet:
     """Read an annotation file of any format we know.
 
@@ -74,16 +98,20 @@ def read_annotations(
         A name in :data:`FORMATS`; recognised from the content by default.
     token : CancellationToken, optional
         Asked at each shape.
+    extent : SlideExtent, optional
+        The slide, for files that count in something else than its pixels.
 
     Returns
     -------
     AnnotationSet
-        In the coordinates of the file; see :meth:`AnnotationSet.shifted` for QuPath and slide bounds.
+        In pixels of level 0, from the corner that the file counts from; see :meth:`AnnotationSet.shifted`
+        for QuPath and slide bounds.
 
     Raises
     ------
     AnnotationError
-        If the format is not recognised or the file is damaged; names the element.
+        If the format is not recognised, the file is damaged (names the element), or it has no place without
+        its slide.
     """
     path = Path(path)
     check_regular(path, AnnotationError)
@@ -92,7 +120,8 @@ def read_annotations(
             head = file.read(SNIFFED_BYTES)
         name = _recognise(head, path) if format is None else _checked(format, head, path)
         with _without_garbage_collection():
-            annotations = _with_notes(FORMATS.get(name).read(path, token))
+            scaling = to_pixels(FORMATS.get(name).unit_of(head), extent, path)
+            annotations = _with_notes(FORMATS.get(name).read(path, token).moved(scaling))
     except OSError as error:
         raise AnnotationError("the annotation file cannot be read", path=path, found=f"{error}") from error
     if annotations.notes:
@@ -159,6 +188,7 @@ def write_annotations(
     format: str | None = None,  # noqa: A002 - the user's word
     *,
     token: CancellationToken | None = None,
+    extent: SlideExtent | None = None,
 ) -> tuple[str, ...]:
     """Write annotations; a file that exists is replaced when the new one is whole.
 
@@ -170,6 +200,8 @@ def write_annotations(
         One of :func:`writable_formats`; told by the suffix by default.
     token : CancellationToken, optional
         Asked at each shape; until the new file is whole, what was there before is kept.
+    extent : SlideExtent, optional
+        The slide, for formats that count in something else than its pixels.
 
     Returns
     -------
@@ -182,19 +214,22 @@ def write_annotations(
         If the suffix tells no format, or the file cannot be written.
     """
     path = Path(path)
-    name = format or _format_of_suffix(path)
-    write = FORMATS.get(name).write
-    if write is None:
+    name = format or format_of(path)
+    chosen = FORMATS.get(name)
+    if chosen.write is None:
         raise AnnotationError(
             f"annotations cannot be written as {name!r}",
             path=path,
             expected=f"one of {', '.join(writable_formats())}",
         )
     _check_target(path, name)
+    lost = losses(annotations, name)
+    scaling = to_pixels(_written_unit(chosen), extent, path)
+    in_file, repaired = ready_to_write(annotations.moved(scaling.inverse), chosen.step, token)
     try:
         with replacing(path) as temporary:
-            notes = write(annotations, temporary, token)
-            _check_written(annotations, path, partial(FORMATS.get(name).read, temporary, token))
+            notes = chosen.write(in_file, temporary, token)
+            _check_written(in_file, path, partial(chosen.read, temporary, token), chosen.step)
     except StoreError as error:
         raise AnnotationError(
             "the annotations cannot be written",
@@ -202,7 +237,36 @@ def write_annotations(
             found=f"{error.found}",
             hint="choose another folder",
         ) from error
-    return notes
+    return (*lost, *repaired, *notes)
+
+
+def losses(
+    annotations: AnnotationSet,
+    format: str,  # noqa: A002 - the user's word
+) -> tuple[str, ...]:
+    """Say what a format cannot hold of a set, before it is written.
+
+    Parameters
+    ----------
+    annotations : AnnotationSet
+    format : str
+        A name in :data:`FORMATS`.
+
+    Returns
+    -------
+    tuple of str
+        One sentence for each feature that is lost; empty if the file will hold everything.
+    """
+    chosen = FORMATS.get(format)
+    instead = dict(chosen.instead)
+    if chosen.step and _written_unit(chosen) == "px":
+        instead["fractions of a unit"] = "rounded to whole pixels"
+    return losses_of(annotations, chosen.label, instead)
+
+
+def _written_unit(chosen: AnnotationFormat) -> Unit:
+    """What coordinates are written in, where a file may count in several."""
+    return chosen.unit_of(b"")
 
 
 def _check_target(path: Path, name: str) -> None:
@@ -230,7 +294,9 @@ def _check_target(path: Path, name: str) -> None:
         )
 
 
-def _check_written(annotations: AnnotationSet, path: Path, read: Callable[[], AnnotationSet]) -> None:
+def _check_written(
+    annotations: AnnotationSet, path: Path, read: Callable[[], AnnotationSet], step: float
+) -> None:
     """Read back what was written, before what was there is replaced."""
     try:
         with _without_garbage_collection():
@@ -245,18 +311,27 @@ def _check_written(annotations: AnnotationSet, path: Path, read: Callable[[], An
     before, after = (
         float(sum(shapely.area(s.polygons()))) if s.polygons() else 0.0 for s in (annotations, again)
     )
+    # Pieces that holes were cut into have corners of their own, which are rounded too.
+    rounding = step * float(sum(shapely.length(annotations.polygons()))) if annotations.polygons() else 0.0
     shapes = sum(not annotation.geometry.is_empty for annotation in annotations.annotations)
-    if abs(before - after) > 1e-6 * before + 1e-3 or len(again) < shapes:
+    if abs(before - after) > 1e-6 * before + 1e-3 + rounding or len(again) < shapes:
         raise AnnotationError(
             "the annotations cannot be written as they are",
             path=path,
-            expected=f"{shapes} shapes of {before:,.0f} px2",
-            found=f"{counted(len(again), 'shape')} of {after:,.0f} px2 in the file",
+            expected=f"{shapes} shapes of area {before:,.0f}",
+            found=f"{counted(len(again), 'shape')} of area {after:,.0f} in the file",
             hint="what was there before is kept",
         )
 
 
-def _format_of_suffix(path: Path) -> str:
+def format_of(path: Path) -> str:
+    """Return the name of the format that a file of this suffix is written in.
+
+    Raises
+    ------
+    AnnotationError
+        If the suffix tells none.
+    """
     for name in writable_formats():
         if path.suffix.lower() in FORMATS.get(name).suffixes:
             return name

@@ -86,6 +86,8 @@ def clean_text(text: str) -> str:
 def parse(path: Path, handler: ElementHandler, token: CancellationToken | None = None) -> None:
     """Feed a file to `handler`, with a checkpoint of `token` at each :data:`CHUNK_BYTES`.
 
+    A handler that has a method ``text(text)`` gets what stands between the tags, in any number of pieces.
+
     Raises
     ------
     AnnotationError
@@ -95,6 +97,9 @@ def parse(path: Path, handler: ElementHandler, token: CancellationToken | None =
     parser = expat.ParserCreate()
     parser.StartElementHandler = handler.start
     parser.EndElementHandler = handler.end
+    text = getattr(handler, "text", None)
+    if text is not None:
+        parser.CharacterDataHandler = text
     parser.EntityDeclHandler = _refuse_entities
     parser.StartDoctypeDeclHandler = _refuse_outer_types
     try:
@@ -158,6 +163,13 @@ class Numbers:
         except (KeyError, ValueError):
             return self._number(attributes, "X", tag), self._number(attributes, "Y", tag)
 
+    def point(self, attributes: Mapping[str, str], tag: str) -> tuple[tuple[float, float] | None, str]:
+        """Get a point, or why it is none: a bad number costs its shape, not the file."""
+        try:
+            return self.xy(attributes, tag), ""
+        except (MissingAttributeError, ValueError) as error:
+            return None, str(error)
+
     def notes(self, path: Path) -> list[str]:
         """Return what is to be told of the commas.
 
@@ -176,11 +188,20 @@ class Numbers:
         return ["decimal commas were read as decimal points"] if self._n_commas else []
 
     def _number(self, attributes: Mapping[str, str], name: str, tag: str) -> float:
-        text = need(attributes, name, tag)
+        return self.number(need(attributes, name, tag), f"<{tag}> whose {name}")
+
+    def number(self, text: str, what: str) -> float:
+        """Read one number; `what` is for the message.
+
+        Raises
+        ------
+        ValueError
+            If it is none.
+        """
         try:
             value = float(text.replace(",", "."))
         except ValueError:
-            raise ValueError(f"<{tag}> whose {name} is no number: {text[:40]!r}") from None
+            raise ValueError(f"{what} is no number: {text[:40]!r}") from None
         if "," in text:
             self._n_commas += 1
             if _THOUSANDS.fullmatch(text.strip()):

@@ -13,9 +13,8 @@ from napari_nic.errors import AnnotationError, NicError
 from napari_nic.wording import counted
 
 if TYPE_CHECKING:
-    from napari_nic.annotations import AnnotationSet
+    from napari_nic.annotations import AnnotationSet, SlideExtent
     from napari_nic.embeddings import CompressedSlide
-    from napari_nic.geometry import RegionPx
     from napari_nic.slides import Slide
 
 SLIDE, SCAN = "slide", "scan"
@@ -42,8 +41,9 @@ def annotations_on(store: CompressedSlide, path: Path, args: argparse.Namespace)
     from napari_nic.annotations import read_annotations
     from napari_nic.annotations.frames import on_slide
 
-    annotations = read_annotations(path)
-    bounds = _bounds_of(store)
+    extent = _extent_of(store)
+    annotations = read_annotations(path, extent=extent)
+    bounds = extent.bounds
     if args.annotation_from == SCAN and bounds is None:
         raise AnnotationError(
             "it is not known where the scanned part of the slide begins",
@@ -73,10 +73,14 @@ def _check_labels(annotations: AnnotationSet, labels: list[str] | None, path: Pa
         )
 
 
-def _bounds_of(store: CompressedSlide) -> RegionPx | None:
-    """Return the scanned part of the slide that a store was made of, if the slide lies beside it."""
+def _extent_of(store: CompressedSlide) -> SlideExtent:
+    """Return what annotations need of the slide that a store was made of, all of it if it lies beside it."""
+    from napari_nic.annotations import SlideExtent
+
     with _slide_beside(store) as slide:
-        return None if slide is None else slide.bounds
+        if slide is not None:
+            return SlideExtent.of(slide)
+    return SlideExtent(store.header.slide_shape, store.grid.pixel_size, name=store.slide_name)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from contextlib import nullcontext
 
 import napari_nic
 from napari_nic.cli import (
+    annotations_,
     compress,
     demo,
     encoders,
@@ -54,6 +55,7 @@ COMMANDS = (
     view,
     demo,
     patches,
+    annotations_,
     encoders,
     models,
     synthetic,

@@ -13,12 +13,18 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from napari_nic.annotations import FORMATS, UNCLASSIFIED, AnnotationSet, rasterise, read_annotations
+from napari_nic.annotations import UNCLASSIFIED, AnnotationSet, SlideExtent, rasterise, read_annotations
 from napari_nic.annotations.frames import Frame, on_slide
 from napari_nic.errors import AnnotationError, DamagedSlideError, InvalidParameterError
 from napari_nic.grid import PatchGrid
 from napari_nic.jobs import CancellationToken
-from napari_nic.names import known_suffix, slide_stem, without_suffix
+from napari_nic.names import (
+    ANNOTATION_SUFFIXES,
+    CLAIMED_ANNOTATIONS,
+    known_suffix,
+    slide_stem,
+    without_suffix,
+)
 from napari_nic.patches.choosing import choose_balanced, choose_with_neighbours
 from napari_nic.patches.cuts import DAMAGED, NO_CLASS, OVER_CAP, Source, SourceCut
 from napari_nic.patches.records import PatchOrigin
@@ -159,7 +165,7 @@ def _classes(
     if not options.annotated:
         return (), np.zeros(grid.shape, int)
     file = _annotation_file(path, options.annotations or path.parent)
-    annotations = read_annotations(file)
+    annotations = read_annotations(file, extent=SlideExtent.of(slide))
     annotations = on_slide(annotations, slide.levels[0].shape, slide.bounds, options.annotation_from)
     if options.rest is None and not any(
         a.is_area and a.label != UNCLASSIFIED for a in annotations.annotations
@@ -183,7 +189,8 @@ def _rasterise(
 
 
 def _annotation_file(slide: Path, folder: Path) -> Path:
-    suffixes = [suffix for name in FORMATS for suffix in FORMATS.get(name).suffixes]
+    known = (suffix for own in ANNOTATION_SUFFIXES.values() for suffix in own)
+    suffixes = [suffix for suffix in dict.fromkeys(known) if suffix in (*CLAIMED_ANNOTATIONS, ".json")]
     stem = slide_stem(slide)
     files = [
         file

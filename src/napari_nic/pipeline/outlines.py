@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from napari_nic.annotations import AnnotationSet, patch_share, read_annotations
+from napari_nic.annotations import AnnotationSet, SlideExtent, patch_share, read_annotations
 from napari_nic.errors import AnnotationError, InvalidParameterError
 from napari_nic.grid import PatchGrid
 from napari_nic.jobs import CancellationToken
@@ -83,7 +83,7 @@ def read_tissue(slide: Slide, path: Path, *, token: CancellationToken | None = N
     CancelledError
     """
     file = _file_of(slide.name, path)
-    annotations = read_annotations(file, token=token)
+    annotations = read_annotations(file, token=token, extent=SlideExtent.of(slide))
     areas = annotations.polygons()
     if not areas:
         raise AnnotationError("no outlines of tissue in this file", path=file, found=f"{annotations!r}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from napari_nic.annotations import AnnotationSet, read_annotations, write_annotations
+from napari_nic.annotations import AnnotationSet, SlideExtent, read_annotations, write_annotations
 from napari_nic.jobs import CancellationToken
 from napari_nic.plugin.annotation_layers import annotation_layers
 from napari_nic.plugin.layers import LayerData
@@ -51,10 +51,15 @@ def read_file(path: Path, slide: Slide | None, token: CancellationToken | None =
     NicError
         If the file is no annotation file that we know.
     """
-    annotations = read_annotations(path, token=token)
+    annotations = read_annotations(path, token=token, extent=extent_of(slide))
     if token is not None:
         token.checkpoint()
     return ReadFile(annotations, annotation_layers(annotations, slide, path.stem, path))
+
+
+def extent_of(slide: Slide | None) -> SlideExtent | None:
+    """What files need of the slide that count in something else than its pixels."""
+    return None if slide is None else SlideExtent.of(slide)
 
 
 def read_job(path: Path, slide: Slide | None, token: CancellationToken) -> Generator[None, None, ReadFile]:
@@ -63,7 +68,7 @@ def read_job(path: Path, slide: Slide | None, token: CancellationToken) -> Gener
     return read_file(path, slide, token)
 
 
-def read_again(path: Path, known: int, wait: Wait) -> AnnotationSet | None:
+def read_again(path: Path, known: int, wait: Wait, slide: Slide | None = None) -> AnnotationSet | None:
     """Read a file anew, of which it is `known` how many shapes it held; None if the user cancelled.
 
     Raises
@@ -71,15 +76,18 @@ def read_again(path: Path, known: int, wait: Wait) -> AnnotationSet | None:
     NicError
         If the file cannot be read.
     """
+    extent = extent_of(slide)
     if known <= MANY_SHAPES:
-        return read_annotations(path)
+        return read_annotations(path, extent=extent)
     found: AnnotationSet | None = wait(
-        f"Reading {path.name}", lambda token: read_annotations(path, token=token)
+        f"Reading {path.name}", lambda token: read_annotations(path, token=token, extent=extent)
     )
     return found
 
 
-def write_file(annotations: AnnotationSet, path: Path, wait: Wait) -> tuple[str, ...] | None:
+def write_file(
+    annotations: AnnotationSet, path: Path, wait: Wait, slide: Slide | None = None
+) -> tuple[str, ...] | None:
     """Write a file, many shapes while the window waits; None if the user cancelled.
 
     Returns
@@ -92,9 +100,11 @@ def write_file(annotations: AnnotationSet, path: Path, wait: Wait) -> tuple[str,
     NicError
         If it cannot be written; what was there before is kept.
     """
+    extent = extent_of(slide)
     if len(annotations) <= MANY_SHAPES:
-        return write_annotations(annotations, path)
+        return write_annotations(annotations, path, extent=extent)
     differences: tuple[str, ...] | None = wait(
-        f"Saving {path.name}", lambda token: write_annotations(annotations, path, token=token)
+        f"Saving {path.name}",
+        lambda token: write_annotations(annotations, path, token=token, extent=extent),
     )
     return differences

@@ -13,12 +13,13 @@ from napari_nic.annotations import AnnotationSet, read_annotations
 from napari_nic.demo import DEMO_BUNDLE, demo_slide
 from napari_nic.errors import NicError
 from napari_nic.names import STORE_SUFFIX, has_suffix
+from napari_nic.plugin.annotation_jobs import extent_of
 from napari_nic.plugin.annotation_layers import annotation_layers
 from napari_nic.plugin.controllers.asking import Leaving
 from napari_nic.plugin.controllers.overlays import KINDS, Kind
 from napari_nic.plugin.first_view import keep_fitting
 from napari_nic.plugin.heaps import keep_few_heaps
-from napari_nic.plugin.layers import LayerData, slide_layer
+from napari_nic.plugin.layers import METADATA_KEY, LayerData, LayerTag, slide_layer
 from napari_nic.plugin.opening import read_store
 from napari_nic.plugin.settings import Settings
 from napari_nic.slide_models import ModelBundle
@@ -87,8 +88,9 @@ def open_viewer(request: ViewRequest, *, show: bool = True) -> tuple[napari.View
     """
     keep_few_heaps()  # before the threads of drawing have theirs
     bundle = None if request.model is None else ModelBundle.load(request.model)
-    annotations = [(path, read_annotations(path)) for path in request.annotations]
     opened = [_open(path, request) for path in request.paths]
+    extent = extent_of(next(filter(None, map(_slide_of, (one for layers in opened for one in layers))), None))
+    annotations = [(path, read_annotations(path, extent=extent)) for path in request.annotations]
 
     import napari
 
@@ -264,6 +266,11 @@ def _open(path: Path, request: ViewRequest) -> list[LayerData]:
         options = {"channels": request.channels, "selection": request.selection}
     slide = open_slide(path, mpp=request.mpp, color=request.color, **options)
     return [slide_layer(settings.apply_to(slide))]
+
+
+def _slide_of(layer: LayerData) -> Slide | None:
+    tag = layer[1].get("metadata", {}).get(METADATA_KEY)
+    return tag.slide if isinstance(tag, LayerTag) else None
 
 
 def _add(viewer: napari.Viewer, layer: LayerData) -> None:

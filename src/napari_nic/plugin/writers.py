@@ -30,7 +30,7 @@ def write_annotation_layers(path: str, layers: list[LayerData]) -> list[str]:
     Parameters
     ----------
     path : str
-        ``.geojson`` (QuPath) or ``.xml`` (ASAP).
+        ``.geojson`` (QuPath), ``.xml`` (ASAP), or that of another format that can be written.
     layers : list of layer data
 
     Returns
@@ -43,8 +43,10 @@ def write_annotation_layers(path: str, layers: list[LayerData]) -> list[str]:
     AnnotationError
         If it cannot be told which slide they lie on, or they cannot be written.
     """
-    annotations = annotations_of((_as_layer(*layer) for layer in layers), _frame_of(layers))
-    differences = write_file(annotations, Path(path), _wait_in_window if has_window() else at_once)
+    frame = _frame_of(layers)
+    annotations = annotations_of((_as_layer(*layer) for layer in layers), frame)
+    wait = _wait_in_window if has_window() else at_once
+    differences = write_file(annotations, Path(path), wait, frame.slide)
     if differences is None:  # the user cancelled
         return []
     notes = [*annotations.notes, *differences]

@@ -136,7 +136,7 @@ class AnnotationController:
         layers = self.layers(slide)
         try:
             annotations, held = self._read(layers, slide), self.unsaved.held(layers)
-            differences = write_file(annotations, path, self._wait)
+            differences = write_file(annotations, path, self._wait, slide)
         except NicError as error:
             self.session.asking.tell_error(error)
             return False
@@ -160,7 +160,7 @@ class AnnotationController:
         for tag in [tag for tag in self._tags() if tag.path is not None]:
             assert tag.path is not None  # noqa: S101 -- for the type checker
             try:
-                annotations = read_again(tag.path, len(tag.annotations), self._wait)
+                annotations = read_again(tag.path, len(tag.annotations), self._wait, tag.slide)
             except NicError as error:
                 self.session.asking.tell_error(error)
                 continue

@@ -75,6 +75,10 @@ class TiffFacts:
     choice: dict[str, int] = field(default_factory=dict)
 
 
+_NDPI_OFFSETS = {"hamamatsu.XOffsetFromSlideCentre": 65422, "hamamatsu.YOffsetFromSlideCentre": 65423}
+"""Tags: nanometres from the middle of the glass to the centre of the picture."""
+
+
 @dataclass
 class _Dialect:
     """What a vendor's own reading adds."""
@@ -190,6 +194,13 @@ def _read_aperio(tif: tifffile.TiffFile, series: int) -> _Dialect:
     return _Dialect(aperio_claims(properties, page), properties)
 
 
+def _read_ndpi(tif: tifffile.TiffFile, series: int) -> _Dialect:
+    """Where the picture lies on the glass, under OpenSlide's names: NDPA annotations count from there."""
+    tags = tif.series[series].keyframe.tags
+    values = {name: tags.valueof(code) for name, code in _NDPI_OFFSETS.items()}
+    return _Dialect(properties={name: str(value) for name, value in values.items() if value is not None})
+
+
 def _read_philips(tif: tifffile.TiffFile, series: int) -> _Dialect:
     del series
     spacings = philips_spacings(tif.philips_metadata or "")
@@ -252,7 +263,7 @@ def _read_qptiff(tif: tifffile.TiffFile, series: int) -> _Dialect:
 
 _DIALECTS: dict[str, tuple[str, Callable[[tifffile.TiffFile, int], _Dialect]]] = {
     "svs": ("aperio", _read_aperio),
-    "ndpi": ("hamamatsu", lambda *_: _Dialect()),
+    "ndpi": ("hamamatsu", _read_ndpi),
     "philips": ("philips", _read_philips),
     "qpi": ("perkinelmer", _read_qptiff),
     "ome": ("ome-tiff", _read_ome),
