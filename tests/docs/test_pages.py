@@ -36,7 +36,7 @@ def test_blocks_run_and_print_what_is_shown(
     page: Path, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = tmp_path / "world"
-    if page.parent.name == "tutorials":
+    if page.parent.name in ("tutorials", "coming-from"):
         world.mkdir()
     else:
         shutil.copytree(request.getfixturevalue("few_slides"), world)
