@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
 import threading
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -153,6 +155,8 @@ class Optimize:
     def __init__(self) -> None:
         check_installed("jpeglib", "the mode optimize")
         self._jpeglib = _load_jpeglib()
+        self._folder = tempfile.mkdtemp(prefix="napari-nic-", dir=_memory_folder())
+        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
 
     def encode(self, page: Page, tile: bytes) -> Coded:
         """Code a tile anew, and decode both to see whether the pixels are the same."""
@@ -171,7 +175,7 @@ class Optimize:
             return Coded(whole, copied="progressive JPEG")
         try:
             before = _pixels(tile, page)
-            if _is_cut_off(tile, page):  # written anew it would seem whole
+            if _is_cut_off(tile, before, page):  # written anew it would seem whole
                 return Coded(tile, copied="damaged JPEG")
             new = spliced(tile, self._optimised(stream))
             if len(new) >= len(whole):
@@ -187,11 +191,11 @@ class Optimize:
 
     def _optimised(self, stream: bytes) -> bytes:
         """Run a stream through the library, which knows files only."""
-        with tempfile.TemporaryDirectory(prefix="napari-nic-", dir=_memory_folder()) as folder:
-            before, after = Path(folder, "a.jpg"), Path(folder, "b.jpg")
-            before.write_bytes(stream)
-            self._jpeglib.read_dct(str(before)).write_dct(str(after), flags=["+OPTIMIZE_CODING"])
-            return after.read_bytes()
+        name = f"{self._folder}/{threading.get_ident()}"
+        before, after = Path(f"{name}a.jpg"), Path(f"{name}b.jpg")
+        before.write_bytes(stream)
+        self._jpeglib.read_dct(str(before)).write_dct(str(after), flags=["+OPTIMIZE_CODING"])
+        return after.read_bytes()
 
 
 _loading = threading.Lock()
@@ -214,12 +218,12 @@ def _pixels(tile: bytes, page: Page) -> Any:
     return imagecodecs.jpeg8_decode(tile, tables=page.tables or None)
 
 
-def _is_cut_off(tile: bytes, page: Page) -> bool:
+def _is_cut_off(tile: bytes, pixels: Any, page: Page) -> bool:
     """Whether a tile has no end marker, or fewer pixels before it than it should."""
     scan = read_jpeg_header(tile).scan
     if not one_jpeg_of(tile, scan)[1]:
         return True
-    return takes_what_follows(tile, scan, lambda stream: _pixels(stream, page))
+    return takes_what_follows(tile, scan, pixels, lambda stream: _pixels(stream, page))
 
 
 CODECS: dict[str, type[TileCodec]] = {"repack": Repack, "optimize": Optimize}

@@ -41,15 +41,16 @@ def is_short(data: bytes, scan: int, decoded: Samples, decode: Callable[[bytes],
     """
     if not (_is_progressive(data[:scan]) or holds_fill(decoded)):
         return False
-    return takes_what_follows(data, scan, decode)
+    return takes_what_follows(data, scan, decode(data), decode)
 
 
-def takes_what_follows(data: bytes, scan: int, decode: Callable[[bytes], Samples]) -> bool:
+def takes_what_follows(data: bytes, scan: int, decoded: Samples, decode: Callable[[bytes], Samples]) -> bool:
     """Whether what stands behind a stream's pixels is taken for pixels, since some are missing.
 
-    Parameters are those of :func:`is_short`; the stream is decoded twice.
+    Parameters are those of :func:`is_short`, but that `decoded` is what `decode` gives; the stream is decoded
+    once more, whatever it shows.
     """
-    return not np.array_equal(decode(data), decode(_with_junk(data, scan)))
+    return not np.array_equal(decoded, decode(_with_junk(data, scan)))
 
 
 def _is_progressive(header: bytes) -> bool:
