@@ -6,13 +6,15 @@ import hashlib
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from napari_nic.errors import CancelledError, DamagedSlideError, UnreadableSlideError
+from napari_nic.errors import CancelledError, DamagedSlideError, StoreError, UnreadableSlideError
 from napari_nic.jobs import CancellationToken, result_of
 from napari_nic.recompression import codecs, recompress, restore, rewriting, validate
+from napari_nic.recompression.recipe import Recipe
 
 SCRIPT = Path(__file__).with_name("kills.py")
 MODES = ["repack", "optimize"]
@@ -146,7 +148,7 @@ def test_bytes_that_change_on_their_way_to_the_disk_are_found(
         return place(self, piece, codecs.Coded(data, coded.bits, coded.copied), stream)
 
     monkeypatch.setattr(rewriting._Writing, "_place", wrong)
-    with pytest.raises(DamagedSlideError, match="not as it was written"):
+    with pytest.raises(StoreError, match="read again"):
         result_of(recompress(aperio, tmp_path / "b.svs", workers=1))
     assert names(tmp_path) == ["aperio.svs"]
 
@@ -171,8 +173,6 @@ def _noting(taken: list[int]):
 def test_files_that_cannot_be_written_anew_are_refused(
     write_pages, gallery, tmp_path: Path, name: str
 ) -> None:
-    from dataclasses import replace
-
     page = gallery["aperio"]()[0]
     tags = {
         "ndpi": {65420: (4, (1,))},
@@ -188,8 +188,6 @@ def test_files_that_cannot_be_written_anew_are_refused(
 def test_a_slide_that_only_openslide_puts_together_is_not_repacked(
     write_pages, gallery, tmp_path: Path
 ) -> None:
-    from dataclasses import replace
-
     page = gallery["aperio"]()[0]
     scan = '<?xml version="1.0"?><EncodeInfo><SlideStitchInfo/></EncodeInfo><iScan></iScan>'
     slide = write_pages(
@@ -199,3 +197,19 @@ def test_a_slide_that_only_openslide_puts_together_is_not_repacked(
         result_of(recompress(slide, tmp_path / "b.tif"))
     assert "--mode optimize" in str(found.value)
     assert result_of(recompress(slide, tmp_path / "b.tif", "optimize")).after < slide.stat().st_size
+
+
+def test_a_recipe_that_lacks_a_part_is_found_before_the_file_has_its_name(
+    aperio: Path, tmp_path: Path, monkeypatch
+) -> None:
+    make = rewriting._Writing._recipe
+
+    def lacking(self: object, gaps: list[bytes], *others: object) -> Recipe:
+        recipe = make(self, gaps, *others)
+        last = recipe.gaps[-1].length
+        return replace(recipe, gaps=recipe.gaps[:-1], content=recipe.content[:-last])
+
+    monkeypatch.setattr(rewriting._Writing, "_recipe", lacking)
+    with pytest.raises(StoreError, match="read again"):
+        result_of(recompress(aperio, tmp_path / "b.svs", workers=1))
+    assert names(tmp_path) == ["aperio.svs"]

@@ -140,6 +140,8 @@ def check_whole(
     with TiffSource(file) as source:
         recipe = _recipe(source)
         yield from _check_data(source, recipe, token)
+        if recipe.can_restore:
+            _parts(source, recipe)  # each byte of the original has its place
         if deep and recipe.can_restore:
             yield from _restore_to(source, recipe, lambda _: None, workers, token)
         elif deep:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from napari_nic.disk import replacing
-from napari_nic.errors import UnreadableSlideError
+from napari_nic.errors import DamagedSlideError, StoreError, UnreadableSlideError
 from napari_nic.jobs import CancellationToken, Progress
 from napari_nic.recompression.codecs import Coded, TileCodec, load_codec
 from napari_nic.recompression.directories import MAX_CLASSIC, with_segments, write_directories
@@ -91,7 +91,8 @@ def recompress(
             with replacing(out) as temporary:
                 with temporary.open("wb+") as stream:
                     yield from writing.run(stream, out)
-                yield from check_whole(temporary, deep=is_replaced, workers=threads, token=token)
+                source.check_unchanged()
+                yield from _read_again(temporary, out, deep=is_replaced, workers=threads, token=token)
                 check_shown(shown, temporary, out)
                 source.check_unchanged()
                 report = writing.report(out, temporary.stat().st_size)
@@ -122,6 +123,21 @@ def try_sample(
         saved = sum(page.before - page.after for page in pages)
         sampled = sum(plan.sampled for plan in plans)
         return SlideReport(mode, slide, out, source.size, source.size - saved, pages, sampled)
+
+
+def _read_again(
+    written: Path, out: Path, *, deep: bool, workers: int, token: CancellationToken | None
+) -> Iterator[Progress]:
+    """Check a file that was just written, before it gets its name."""
+    try:
+        yield from check_whole(written, deep=deep, workers=workers, token=token)
+    except (DamagedSlideError, UnreadableSlideError) as error:
+        raise StoreError(
+            "what was written is something else once it is read again; it was not kept",
+            path=out,
+            found=error.found or error.problem,
+            hint="check the disk and the memory of this machine; the slide is as it was",
+        ) from error
 
 
 class _NothingToGainError(Exception):
