@@ -165,3 +165,5 @@ def test_drop_on_the_window(with_slide, qtbot, tmp_path):
     assert dock.session.store.path.name == "made.nic.zarr"
     dock.overlays.show("pca", on=True)
     qtbot.waitUntil(lambda: dock.overlays.is_ready("pca"), timeout=60_000)
+    text = dock.compress_section.text.text()
+    assert text == f"{len(XY)} of {len(XY)} tissue cells, codes of unknown"

@@ -116,8 +116,9 @@ class CompressController:
         if self.found_nothing() and not self._asks_anew():
             return f"{NO_TISSUE}. {PAINT_IT}"
         if self.state.complete and not self._asks_anew():
+            encoder = self.made_by() or self.session.spec.name
             return (
-                f"All {self.state.total:,} {CELLS} are compressed with {self.session.spec.name}. "
+                f"All {self.state.total:,} {CELLS} are compressed with {encoder}. "
                 "Choose another encoder or options, or edit the tissue mask, to compress anew"
             )
         return ""
@@ -126,6 +127,15 @@ class CompressController:
         """Whether the slide was looked through and no cell of it is to be compressed."""
         state = self.state
         return self.session.store is not None and state.total == 0 and not state.busy
+
+    def made_by(self) -> str:
+        """Name of the encoder whose codes the store holds, where it is not the chosen one; else empty.
+
+        Codes that another program computed may be of an encoder that is not here.
+        """
+        store = self.session.store
+        name = "" if store is None else store.header.encoder_name
+        return "" if name == self.session.spec.name else name
 
     def label(self) -> str:
         """What the button says."""

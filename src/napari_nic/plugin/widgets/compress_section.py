@@ -149,7 +149,9 @@ class CompressSection(Section):
             return f"Being compressed by {foreign}: {done}"
         if state.total:
             paused = f" ({state.phase})" if state.phase in PAUSES else ""
-            return f"{state.done:,} of {state.total:,} {CELLS}{paused}"
+            other = self._compressing.made_by()
+            of_other = f", codes of {other}" if other else ""
+            return f"{state.done:,} of {state.total:,} {CELLS}{of_other}{paused}"
         if self._compressing.found_nothing():
             return f"{NO_TISSUE}. {PAINT_IT}"
         if self._session.store_note:
