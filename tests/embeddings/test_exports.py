@@ -217,6 +217,22 @@ def test_stamp_counts_one_grid_so_patches_off_it_are_moved_and_told(islands, tmp
     np.testing.assert_array_equal(index, np.argwhere(islands.encoded()))
 
 
+def test_an_array_is_of_one_grid_so_patches_off_it_are_moved_and_told(islands, tmp_path):
+    texts = told_of(lambda: export_store(islands, tmp_path / "s.npy", "npy"))
+    assert any("12 patches off it" in text for text in texts)
+
+
+def test_an_array_takes_codes_of_zeros_for_background_and_says_so(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["features"] = np.repeat(np.array([0, 0, 1, 2], np.float16)[:, None], 3, axis=1)
+        file["coords"] = np.arange(4)[:, None] * [256, 0]
+        file["coords"].attrs.update({"patch_size": 256, "patch_size_level0": 256, "target_magnification": 20})
+    hints = ImportHints(pixel_size=PixelSize(0.5, 0.5, "test"))
+    with import_store(tmp_path / "a.h5", tmp_path / "a.nic.zarr", hints=hints) as store:
+        (text,) = told_of(lambda: export_store(store, tmp_path / "a.npy", "npy"))
+    assert "2 patches are all 0" in text
+
+
 # -- Parquet, slideflow, Owkin ---------------------------------------------------------------------------
 
 
@@ -421,9 +437,24 @@ def test_no_export_tells_a_name_that_the_slide_bears_no_more(renamed, tmp_path, 
 
 def test_a_copy_of_a_renamed_store_is_whole(renamed, tmp_path):
     copy = CompressedSlide.open(export_store(renamed, tmp_path / "out", "zarr")[0])
-    assert (copy.header.slide_name, copy.header.tissue) == ("case-7", {"method": "imported from case-7"})
+    assert (copy.header.slide_name, copy.header.tissue) == ("case-7", {"method": "imported"})
     np.testing.assert_array_equal(copy.read(), renamed.read())
     assert renamed.header.slide_name == PATIENT
+
+
+def test_names_inside_a_folder_that_was_imported_are_no_names_of_its_slide(tmp_path, toy):
+    """Of a Zarr folder the files are called 0, c, zarr.json; these words stand for something else elsewhere."""
+    store = make_store(
+        tmp_path / "new.nic.zarr",
+        toy,
+        slide_name="new",
+        tissue={"method": f"imported from {PATIENT}.zarr", "outlines": "shapes/tissues/shapes.parquet"},
+        color={"profile": None, "applied": False, "choice": {"scene": 0, "name": "c 0 of zarr.json"}},
+        origin={"files": {"zarr.json": "0" * 64, "shapes/c/0": "1" * 64}, "said": {}},
+    )
+    header = CompressedSlide.open(export_store(store, tmp_path / "out", "zarr")[0]).header
+    assert header.color == store.header.color
+    assert header.tissue == {"method": "imported"}
 
 
 # -- slides without tissue -------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from napari_nic.embeddings.creating import check_replaceable
 from napari_nic.embeddings.header import MOST_CELLS, StoreHeader
 from napari_nic.embeddings.interchange.distinct import distinct_rows
 from napari_nic.embeddings.interchange.finding import tissue_outlines_beside
+from napari_nic.embeddings.interchange.naming import IMPORTED
 from napari_nic.embeddings.interchange.placing import MOST_LOST, ON_GRID, Laid, cells_at, nearest_of_each_cell
 from napari_nic.embeddings.interchange.planning import plan_grid
 from napari_nic.embeddings.interchange.table import ForeignCodes, ImportHints, needs_slide
@@ -290,7 +291,7 @@ def _header_of(
 def _tissue(source: Path) -> dict[str, Any]:
     """Say where the other program found tissue, as far as it left that beside its features."""
     outlines = tissue_outlines_beside(source)
-    method: dict[str, Any] = {"method": f"imported from {source.name}"}
+    method: dict[str, Any] = {"method": f"{IMPORTED}{source.name}"}
     if outlines is None:
         return method
     inside = source in outlines.parents

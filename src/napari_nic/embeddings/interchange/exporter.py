@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from napari_nic.embeddings.header import StoreHeader
 from napari_nic.embeddings.store import CompressedSlide
 from napari_nic.jobs import CancellationToken
@@ -13,6 +15,31 @@ from napari_nic.jobs import CancellationToken
 
 def _none(_path: Path) -> tuple[Path, ...]:
     return ()
+
+
+def moved(store: CompressedSlide, cells: np.ndarray, counts: str) -> tuple[str, ...]:
+    """Say that a format of one grid moves patches off it to their cells.
+
+    Parameters
+    ----------
+    store : CompressedSlide
+    cells : ndarray of int, (N, 2)
+        (row, col) of those that are written.
+    counts : str
+        Who counts so: ``"STAMP counts cells of one grid"``.
+
+    Returns
+    -------
+    tuple of str
+        Empty where no patch is moved.
+    """
+    offsets = np.abs(store.offsets(cells))
+    if not offsets.any():
+        return ()
+    return (
+        f"{counts}: {int(offsets.any(axis=1).sum()):,} patches off it are written at their cells, by up to "
+        f"{offsets.max():g} px from where they were cut",
+    )
 
 
 def _never(_path: Path) -> bool:

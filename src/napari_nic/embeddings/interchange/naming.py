@@ -13,10 +13,13 @@ from typing import Any
 
 from napari_nic.embeddings.header import StoreHeader
 from napari_nic.embeddings.store import CompressedSlide
-from napari_nic.names import FEATURE_SUFFIXES, SLIDE_SUFFIXES, readable, without_suffix
+from napari_nic.names import FEATURE_SUFFIXES, SLIDE_SUFFIXES, ZARR_FILES, readable, without_suffix
 
 _KEPT_ORIGIN = ("placed",)
 """What an export says of the files that an imported store was made from: how their patches lay, no names."""
+
+IMPORTED = "imported from "
+"""How the method by which tissue was found begins, of imported codes; the name of their file follows."""
 
 
 def named_header(store: CompressedSlide) -> StoreHeader:
@@ -41,7 +44,7 @@ def renamed(header: StoreHeader, name: str) -> StoreHeader:
         reader=without_old_names(header.reader, header, name),
         color=without_old_names(header.color, header, name),
         grid=replace(header.grid, pixel_size=replace(pixel, source=source)),
-        tissue=without_old_names(header.tissue, header, name),
+        tissue=without_old_names(_without_source(header), header, name),
         origin={key: value for key, value in header.origin.items() if key in _KEPT_ORIGIN},
     )
 
@@ -52,11 +55,25 @@ def shown_name(store: CompressedSlide) -> str:
 
 
 def _older_names(header: StoreHeader) -> set[str]:
+    # Of a file by its path the last part alone is called after a slide; inside a Zarr folder nothing is, and
+    # words such as "0", "c" or "shapes" are no names of it.
     files = header.origin.get("files")
-    names = {header.slide_name, *(files if isinstance(files, Mapping) else ())}
-    names |= {part for name in names for part in name.split("/")}
+    named = files if isinstance(files, Mapping) and not _is_inside_zarr(files) else ()
+    names = {header.slide_name, *(part for name in named for part in (name, name.rpartition("/")[2]))}
     names |= {without_suffix(name, (*FEATURE_SUFFIXES, *SLIDE_SUFFIXES)) for name in names}
     return {name for name in names if name}
+
+
+def _without_source(header: StoreHeader) -> dict[str, Any]:
+    """Return how tissue was found; of imported codes without the files' names, which may be of a patient."""
+    if not header.origin.get("files"):
+        return dict(header.tissue)
+    kept = {key: value for key, value in header.tissue.items() if key != "outlines"}
+    return kept | ({"method": "imported"} if str(kept.get("method", "")).startswith(IMPORTED) else {})
+
+
+def _is_inside_zarr(files: Mapping[str, Any]) -> bool:
+    return any(name in ZARR_FILES for name in files)
 
 
 def without_old_names(value: Any, header: StoreHeader, name: str) -> Any:

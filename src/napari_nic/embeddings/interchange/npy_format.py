@@ -18,7 +18,7 @@ import numpy as np
 from napari_nic.descriptions import read_json
 from napari_nic.disk import check_regular, replacing
 from napari_nic.embeddings.header import StoreHeader
-from napari_nic.embeddings.interchange.exporter import Exporter
+from napari_nic.embeddings.interchange.exporter import Exporter, moved
 from napari_nic.embeddings.interchange.naming import named_header
 from napari_nic.embeddings.interchange.registry import Importer
 from napari_nic.embeddings.interchange.table import (
@@ -34,6 +34,8 @@ from napari_nic.errors import StoreError
 from napari_nic.geometry import PixelSize
 from napari_nic.jobs import CancellationToken, checked
 from napari_nic.names import safe_name
+from napari_nic.telling import Notices, tell
+from napari_nic.wording import counted
 
 NPY_MAGIC = b"\x93NUMPY"
 
@@ -84,6 +86,7 @@ def distance_map(occupied: np.ndarray) -> np.ndarray:
 def write(store: CompressedSlide, path: Path, token: CancellationToken) -> None:
     """Write the array, its distance map and our header."""
     map_path, header_path = companions(path)
+    encoded = store.encoded()
     # All are written before the first gets its name, and the array gets its own last: without the header
     # beside it, it would be read as lying on another grid.
     with (
@@ -91,9 +94,21 @@ def write(store: CompressedSlide, path: Path, token: CancellationToken) -> None:
         replacing(header_path) as new_header,
         replacing(map_path) as new_map,
     ):
-        _save(new_map, distance_map(store.encoded()), token)
-        _save(new_array, to_channels_first(store.read(token=token)), token)
+        _save(new_map, distance_map(encoded), token)
+        codes = store.read(token=token)
+        _save(new_array, to_channels_first(codes), token)
         new_header.write_bytes(header_to_text(named_header(store)).encode("utf-8", "surrogatepass"))
+    notes = (*moved(store, np.argwhere(encoded), "the array is of one grid"), *_lost(encoded, codes))
+    if notes:
+        tell(Notices(path.name, notes))
+
+
+def _lost(encoded: np.ndarray, codes: np.ndarray) -> tuple[str, ...]:
+    """Say which patches whoever reads the array takes for background."""
+    zero = int((encoded & ~codes.any(axis=-1)).sum())
+    if not zero:
+        return ()
+    return (f"the codes of {counted(zero, 'patch', 'patches')} are all 0, which is background in this format",)
 
 
 def _save(path: Path, array: np.ndarray, token: CancellationToken) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_nic.embeddings.header import StoreHeader
-from napari_nic.embeddings.interchange.exporter import Exporter
+from napari_nic.embeddings.interchange.exporter import Exporter, moved
 from napari_nic.embeddings.interchange.hdf5 import write_table
 from napari_nic.embeddings.interchange.naming import named_header
 from napari_nic.embeddings.interchange.table import CodeTable, corners_of, header_attribute
@@ -21,6 +21,8 @@ from napari_nic.grid import PatchGrid
 from napari_nic.jobs import CancellationToken
 from napari_nic.names import safe_name
 from napari_nic.telling import Notices, tell
+
+_ONE_GRID = "STAMP counts cells of one grid"
 
 FORMAT_VERSION = "2.1.0"
 """Version that the files claim. STAMP refuses what is newer than itself; 2.1 to 2.5 read these, which have
@@ -82,7 +84,7 @@ def write(store: CompressedSlide, path: Path, token: CancellationToken) -> None:
     pixel = np.array([grid.pixel_size.x, grid.pixel_size.y])
     coords = (corners_of(grid, table.cells)[:, ::-1] * pixel).astype(np.float32)
     write_table(path, table, "feats", {"coords": coords}, {"/": attributes | header_attribute(header)}, token)
-    notes = (*_unknown(extractor, header), *_moved(table), *_miscounted(table, coords))
+    notes = (*_unknown(extractor, header), *moved(store, table.cells, _ONE_GRID), *_miscounted(table, coords))
     if notes:
         tell(Notices(path.name, notes))
 
@@ -98,16 +100,6 @@ def _unknown(extractor: str | None, header: StoreHeader) -> tuple[str, ...]:
     return (
         f"STAMP has no extractor called {header.encoder_name}: it trains on these features, and its slide "
         "encoders refuse them",
-    )
-
-
-def _moved(table: CodeTable) -> tuple[str, ...]:
-    offsets = np.abs(table.store.offsets(table.cells))
-    if not offsets.any():
-        return ()
-    return (
-        f"STAMP counts cells of one grid: {int(offsets.any(axis=1).sum()):,} patches off it are written at "
-        f"their cells, by up to {offsets.max():g} px from where they were cut",
     )
 
 
