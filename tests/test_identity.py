@@ -27,6 +27,14 @@ def test_a_specification_matches_its_own_description() -> None:
     assert spec.identity().items() <= identity(spec.to_dict()).items()
 
 
+def test_names_tell_encoders_of_others_apart() -> None:
+    """Neither architecture nor weights are known of features that were imported."""
+    theirs = {"name": "uni_v1", "architecture": "unknown", "code_size": 1024, "weights_sha256": None}
+    assert differing(theirs, theirs | {"name": "resnet50"}) == ("name",)
+    assert differing(theirs, theirs | {"name": "UNI_v1-49b04e14"}) == ()
+    assert differing(theirs, theirs | {"name": "resnet50", "mpp": 1.0}) == ("mpp",)
+
+
 def test_messages_name_the_entries() -> None:
     assert described({"mpp": 0.5, "code_size": 4}, ("code_size", "mpp", "options")) == (
         "code_size=4, mpp=0.5, options=None"

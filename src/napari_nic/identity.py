@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 KEYS = ("architecture", "code_size", "patch_size", "mpp", "input_size", "weights_sha256", "options")
 """Entries of an encoder's description that determine the codes; the others describe it for people."""
+
+_HASH = re.compile(r"-[0-9a-f]{8}$")
+"""What STAMP wrote after an encoder's name for a time: of its own program, not of the weights."""
 
 
 def identity(encoder: Mapping[str, Any]) -> dict[str, Any]:
@@ -17,12 +21,22 @@ def identity(encoder: Mapping[str, Any]) -> dict[str, Any]:
 def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the entries in which two descriptions of encoders mean other codes; none if they mean the same.
 
+    Of encoders of other programs neither architecture nor weights are known: their names tell them apart.
+
     Parameters
     ----------
     one, other : mapping
         As in ``encoder.json``, the header of a store or the model card of a slide model.
     """
-    return tuple(key for key in KEYS if one.get(key) != other.get(key))
+    different = tuple(key for key in KEYS if one.get(key) != other.get(key))
+    return different if different or _name(one) == _name(other) else ("name",)
+
+
+def _name(encoder: Mapping[str, Any]) -> str | None:
+    """Name of an encoder of which nothing else tells it from others: of codes that another program made."""
+    if encoder.get("architecture") not in (None, "unknown") or encoder.get("weights_sha256") is not None:
+        return None
+    return _HASH.sub("", str(encoder.get("name")).casefold())
 
 
 def described(encoder: Mapping[str, Any], keys: Iterable[str]) -> str:

@@ -135,6 +135,17 @@ def test_features_of_another_slide_are_refused(cli, slide: Path, tmp_path: Path)
     assert not list((tmp_path / "stores").glob("*"))
 
 
+def test_features_called_after_another_slide_than_the_one_named_are_told(
+    cli, slide: Path, tmp_path: Path
+) -> None:
+    """They are of one size, so that nothing but the name tells."""
+    for name, said in (("other", True), ("made", False)):
+        file = trident(tmp_path / f"{name}.h5")
+        outcome = cli("import", file, "--slides", slide, "--out", tmp_path / f"{name}-stores")
+        assert outcome.code == 0
+        assert (f"{name}.h5 is called after another slide than {slide.name}" in outcome.err) is said
+
+
 def test_our_own_export_goes_back_to_its_slide_alone(
     cli, slide: Path, store: Path, tmp_path: Path, make_tissue, make_tiff
 ) -> None:

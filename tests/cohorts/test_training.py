@@ -29,8 +29,9 @@ from napari_nic.cohorts.slides import Imported, open_cohort
 from napari_nic.cohorts.training import run_folder
 from napari_nic.embeddings import CompressedSlide
 from napari_nic.embeddings.dihedral import N_DIHEDRAL, transformed_path
-from napari_nic.embeddings.interchange import export_store
+from napari_nic.embeddings.interchange import ImportHints, export_store, import_store
 from napari_nic.errors import CancelledError, InvalidParameterError, StoreError, StoreMismatchError
+from napari_nic.geometry import PixelSize
 from napari_nic.jobs import CancellationToken
 from napari_nic.slide_models import LabelledSlide, ModelBundle, StoredSlide, predict
 from napari_nic.telling import telling
@@ -275,6 +276,45 @@ def test_the_codes_of_a_twin_are_not_taken_for_a_slide(
     toys.store(slide.store, np.ones((3, 3, 4)), np.ones((3, 3), bool))
     with pytest.raises(StoreMismatchError, match="another slide"):
         open_cohort(Cohort("regression", ("x",), (slide,)))
+
+
+def import_of(folder: Path, name: str, *, slide: str, value: float) -> CohortSlide:
+    """A slide whose codes were imported from a file that names no encoder."""
+    (folder / "h5_files").mkdir(parents=True, exist_ok=True)
+    path = folder / "h5_files" / f"{name}.h5"
+    with h5py.File(path, "w") as file:
+        file["features"] = np.full((4, 3), value, np.float32)
+        file["coords"] = np.array([(x, y) for x in (0, 256) for y in (0, 256)], np.int32)
+    hints = ImportHints(
+        slide_name=name, slide_fingerprint=slide, pixel_size=PixelSize(0.5, 0.5, "test"), patch_size=256
+    )
+    store = folder.parent / f"{name}.nic.zarr"
+    import_store(path, store, hints=hints).close()
+    return CohortSlide(name, store, name, 0.0)
+
+
+def test_one_file_of_codes_in_two_cases_is_told(tmp_path: Path) -> None:
+    slides = [
+        import_of(tmp_path / "uni", name, slide=slide, value=value)
+        for name, slide, value in (("a", "sha256:a", 1), ("b", "sha256:b", 2), ("c", "sha256:c", 1))
+    ]
+    told: list[Any] = []
+    with telling(told.append):
+        open_cohort(Cohort("classification", ("x", "y"), tuple(slides)))
+    (event,) = told
+    assert "in two cases: a and c" in event.texts[0]
+
+
+def test_features_of_unnamed_encoders_in_several_folders_are_told(tmp_path: Path) -> None:
+    slides = [
+        import_of(tmp_path / folder, name, slide=f"sha256:{name}", value=value)
+        for value, (folder, name) in enumerate([("uni", "a"), ("uni", "b"), ("resnet", "c")])
+    ]
+    told: list[Any] = []
+    with telling(told.append):
+        open_cohort(Cohort("classification", ("x", "y"), tuple(slides)))
+    (event,) = told
+    assert "several folders: resnet, uni" in event.texts[0]
 
 
 def test_one_slide_in_two_cases_is_told(tmp_path: Path, toys: Any) -> None:

@@ -443,7 +443,7 @@ def test_a_copy_of_a_renamed_store_is_whole(renamed, tmp_path):
 
 
 def test_names_inside_a_folder_that_was_imported_are_no_names_of_its_slide(tmp_path, toy):
-    """Of a Zarr folder the files are called 0, c, zarr.json; these words stand for something else elsewhere."""
+    """Of a Zarr folder the files are called 0, c, zarr.json; these words stand for other things too."""
     store = make_store(
         tmp_path / "new.nic.zarr",
         toy,

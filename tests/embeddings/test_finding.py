@@ -117,6 +117,12 @@ def test_two_files_of_one_slide_are_told(tmp_path):
         find_feature_files(tmp_path)
 
 
+def test_tensors_are_found_where_their_folder_is_named(tmp_path):
+    lay(tmp_path, "h5_files/a.h5", "pt_files/a.pt")
+    assert names(tmp_path) == ["h5_files/a.h5"]
+    assert names(tmp_path / "pt_files") == ["a.pt"]
+
+
 def test_vectors_of_slides_alone_are_found_so_that_they_can_be_named(tmp_path):
     lay(tmp_path, f"{CUT}/slide_features_titan/a.h5")
     assert names(tmp_path) == [f"{CUT}/slide_features_titan/a.h5"]

@@ -64,6 +64,15 @@ def test_folders_that_are_slides(tmp_path):
     assert found.find("o") == found.find("o.ome") == tmp_path / "o.ome.tif"
 
 
+def test_the_name_of_a_folder_has_no_suffix(tmp_path):
+    touch(tmp_path / "S1.2" / "0.dcm")
+    touch(tmp_path / "S2.0.ome.tif")
+    slides = SlideFolder.of(tmp_path)
+    assert slides.find("S1.2") == tmp_path / "S1.2"
+    assert slides.find("S1") is None
+    assert slides.find("S2.0.ome") == slides.find("S2.0") == tmp_path / "S2.0.ome.tif"
+
+
 def test_one_slide_stands_for_itself(tmp_path):
     slide = touch(tmp_path / "a.svs")
     assert SlideFolder.of(slide).only == SlideFolder.of(slide).find("a") == slide

@@ -109,8 +109,19 @@ class _Task:
                 found.append(_job(path, features, slides, self.args, several=len(sources) > 1))
             except NicError as error:
                 self._fail(path, error)
+        self._tell_other_name(found, slides)
         check_apart({job.source: job.target for job in found})
         return found
+
+    def _tell_other_name(self, jobs: Sequence[FeatureImport], slides: SlideFolder | None) -> None:
+        """Say that the one slide that was named is not the one that the features are called after."""
+        from napari_nic.embeddings.interchange import slide_name_of
+
+        if slides is None or slides.only is None or len(jobs) != 1:
+            return
+        source, slide = jobs[0].source, slides.only
+        if slides.find(slide_name_of(source)) is None:
+            self.console.note(f"{source.name} is called after another slide than {slide.name}")
 
     def run(self, jobs: Sequence[FeatureImport]) -> None:
         """Import them."""

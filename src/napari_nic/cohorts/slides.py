@@ -218,6 +218,7 @@ def open_cohort(cohort: Cohort, *, allow_partial: bool = False) -> OpenCohort:
         _check_codes(store, allow_partial)
         _check_picture(slide, store)
     _tell_of_twins(cohort, stores)
+    _tell_of_folders(stores)
     transformed = {name: open_transformed(store) for name, store in stores.items()}
     return OpenCohort(
         stores, stores[cohort.slides[0].name].header, transformed if all(transformed.values()) else {}
@@ -225,22 +226,39 @@ def open_cohort(cohort: Cohort, *, allow_partial: bool = False) -> OpenCohort:
 
 
 def _tell_of_twins(cohort: Cohort, stores: Mapping[str, CompressedSlide]) -> None:
-    """Tell of one slide under two names in two cases: it may be learned from and evaluated."""
+    """Tell of one slide, or one file of codes, in two cases: it may be learned from and evaluated."""
     first: dict[str, CohortSlide] = {}
     twins = []
     for slide in cohort.slides:
-        header = stores[slide.name].header
-        known = header.slide_fingerprint != ImportHints().slide_fingerprint
-        # Of imported codes the checksums of their files say which slide it is.
-        which = header.slide_fingerprint if known else json.dumps(sorted(_sums(header)))
-        other = first.setdefault(which, slide) if which != "[]" else slide
-        if other.case != slide.case:
-            twins.append(f"{other.name} and {slide.name}")
+        others = [first.setdefault(which, slide) for which in _known_by(stores[slide.name].header)]
+        twins += [f"{other.name} and {slide.name}" for other in others if other.case != slide.case]
     if twins:
-        shown = ", ".join(twins[:_SHOWN]) + (", ..." if len(twins) > _SHOWN else "")
+        found = list(dict.fromkeys(twins))
+        shown = ", ".join(found[:_SHOWN]) + (", ..." if len(found) > _SHOWN else "")
         tell(
             Notices("cohort", (f"one slide under two names, in two cases: {shown}; results may be too good",))
         )
+
+
+def _known_by(header: StoreHeader) -> list[str]:
+    """Return what says which slide it is, and of which file its codes were imported, as far as is known."""
+    fingerprint, files = header.slide_fingerprint, sorted(_sums(header))
+    known = [] if fingerprint == ImportHints().slide_fingerprint else [fingerprint]
+    # Of a slide without patches the files may say nothing but that.
+    return [*known, json.dumps(files)] if files else known
+
+
+def _tell_of_folders(stores: Mapping[str, CompressedSlide]) -> None:
+    """Tell that features may be of several encoders where they do not say of which they are."""
+    unnamed = [store.header for store in stores.values() if store.header.encoder_name.startswith("unknown")]
+    folders = sorted({str(header.origin["folder"]) for header in unnamed if "folder" in header.origin})
+    if 1 < len(folders) < len(unnamed):  # else each slide has a folder of its own
+        shown = ", ".join(folders[:_SHOWN]) + (", ..." if len(folders) > _SHOWN else "")
+        text = (
+            f"the features do not say which encoder made them, and come from several folders: {shown}; make "
+            "sure that one encoder made them all"
+        )
+        tell(Notices("cohort", (text,)))
 
 
 def _sums(header: StoreHeader) -> list[str]:

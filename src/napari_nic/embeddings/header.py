@@ -47,8 +47,8 @@ class StoreHeader:
     software, created : str
         Program and version; time of creation (ISO 8601, UTC).
     origin : dict
-        What an imported store was made from: name and SHA-256 of the file, and what was said besides; empty
-        for one that was compressed.
+        What an imported store was made from: name and SHA-256 of the file, the folder that stands for its
+        encoder, and what was said besides; empty for one that was compressed.
     """
 
     slide_name: str

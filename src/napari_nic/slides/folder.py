@@ -15,6 +15,7 @@ from napari_nic.names import (
     DICOM_SUFFIXES,
     PATCHES_SUFFIX,
     READER_SUFFIXES,
+    SLIDE_SUFFIXES,
     STORE_SUFFIX,
     ZARR_FILES,
     has_suffix,
@@ -61,8 +62,10 @@ class SlideFolder:
         stems: dict[str, list[Path]] = defaultdict(list)
         for slide in [path] if _is_one_slide(path) else _slides_below(path, token):
             names[_key(slide.name)].append(slide)
-            # A program that cuts off what follows the last dot calls a.ome.tif "a.ome".
-            for stem in dict.fromkeys((slide_stem(slide), slide.stem)):
+            # A program that cuts off what follows the last dot calls a.ome.tif "a.ome"; a folder of DICOM
+            # files has no suffix, and S1.2 is not S1.
+            also = (slide.stem,) if has_suffix(slide, *SLIDE_SUFFIXES) else ()
+            for stem in dict.fromkeys((slide_stem(slide), *also)):
                 stems[_key(stem)].append(slide)
         return cls(path, names, stems)
 

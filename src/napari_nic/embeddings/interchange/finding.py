@@ -54,6 +54,9 @@ _HASH = re.compile(r"-[0-9a-f]{8}$")
 _OF_FORMAT = ("h5_files", "pt_files", "tile_embeddings", "tile_features")
 """Folders whose parents' names tell encoders apart: CLAM's, slide2vec's."""
 
+_IN_FOLDER_OF_SLIDE = ("features.npy", "features.h5")
+"""Names of files in a folder that is called as the slide is."""
+
 _SHOWN = 6
 
 
@@ -121,7 +124,7 @@ def slide_name_of(path: Path) -> str:
 
     It may still end in the slide's own suffix, where the writer kept that.
     """
-    if path.name.lower() in ("features.npy", "features.h5"):  # in a folder that is called as the slide is
+    if path.name.lower() in _IN_FOLDER_OF_SLIDE:
         return path.parent.name
     if has_suffix(path, _DESCRIPTION):
         return without_suffix(path.name, (_DESCRIPTION,))
@@ -133,6 +136,16 @@ def slide_name_of(path: Path) -> str:
 def slide_stem_of(path: Path) -> str:
     """Return the same without a suffix that slides have."""
     return without_suffix(slide_name_of(path), SLIDE_SUFFIXES)
+
+
+def encoder_folder_of(path: Path) -> str:
+    """Name of the folder that stands for the encoder of a file of features, which may not say itself."""
+    folder = path.absolute().parent
+    if path.name.lower() in _IN_FOLDER_OF_SLIDE:
+        folder = folder.parent
+    while folder.name in _OF_FORMAT:
+        folder = folder.parent
+    return folder.name
 
 
 def tissue_outlines_beside(path: Path) -> Path | None:
@@ -201,8 +214,9 @@ def _is_called(path: Path, folder: Path, features: str) -> bool:
 
 
 def _without_twins(paths: Sequence[Path]) -> list[Path]:
-    """Leave out CLAM's tensors without coordinates where the table of the same slide is there too."""
-    return [path for path in paths if path.parent.name != "pt_files" or not exists(_table_of(path))]
+    """Leave out CLAM's tensors without coordinates where the table of the same slide is found too."""
+    found = set(paths)
+    return [path for path in paths if path.parent.name != "pt_files" or _table_of(path) not in found]
 
 
 def _table_of(path: Path) -> Path:

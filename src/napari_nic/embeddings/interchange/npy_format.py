@@ -108,7 +108,9 @@ def _lost(encoded: np.ndarray, codes: np.ndarray) -> tuple[str, ...]:
     zero = int((encoded & ~codes.any(axis=-1)).sum())
     if not zero:
         return ()
-    return (f"the codes of {counted(zero, 'patch', 'patches')} are all 0, which is background in this format",)
+    return (
+        f"the codes of {counted(zero, 'patch', 'patches')} are all 0, which is background in this format",
+    )
 
 
 def _save(path: Path, array: np.ndarray, token: CancellationToken) -> None:

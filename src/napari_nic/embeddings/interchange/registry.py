@@ -18,6 +18,7 @@ from napari_nic.disk import writing_to
 from napari_nic.embeddings.header import StoreHeader
 from napari_nic.embeddings.interchange.building import Building, build_store
 from napari_nic.embeddings.interchange.exporter import Exporter
+from napari_nic.embeddings.interchange.finding import encoder_folder_of
 from napari_nic.embeddings.interchange.hdf5 import why_not_features, why_unreadable
 from napari_nic.embeddings.interchange.naming import named_header
 from napari_nic.embeddings.interchange.table import (
@@ -228,7 +229,7 @@ def import_store(
     importer = IMPORTERS.get(format or recognised_format(path))
     files = importer.files(path, hints)
     before = _versions(files, path)
-    origin = _origin(path, files, hints, token)
+    origin = _origin(path, files, hints, token) | {"folder": encoder_folder_of(path)}
 
     def check_unchanged() -> None:
         if _versions(files, path) != before:
