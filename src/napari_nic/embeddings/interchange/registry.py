@@ -33,6 +33,7 @@ from napari_nic.errors import StoreError
 from napari_nic.jobs import CancellationToken, checked
 from napari_nic.names import HDF5_SUFFIXES, exists, has_suffix, is_folder, known_suffix
 from napari_nic.registry import Registry
+from napari_nic.telling import Notices, tell
 
 
 @dataclass(frozen=True)
@@ -340,6 +341,8 @@ def _check_exportable(store: CompressedSlide, allow_partial: bool) -> None:
     wanted, encoded = int(store.coverage.sum()), int(store.encoded().sum())
     if encoded == 0 and not (wanted == 0 and store.is_complete):  # a slide without tissue has no rows
         raise StoreError("there is nothing to export: no cell is encoded", path=store.path)
+    if encoded == 0:
+        tell(Notices(store.path.name, ("no tissue was found: the export holds no patches",)))
     if encoded < wanted and not allow_partial:
         raise StoreError(
             "the store is not complete",
