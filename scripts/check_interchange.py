@@ -60,7 +60,7 @@ PROGRAMS = {
     "lazyslide": Program(("wsidata",), ("wsidata", "lazyslide"), prepares=True),
     "squidpy": Program(("anndata",), ("squidpy",)),
     "polars": Program(("parquet",), ("polars", "numpy")),
-    "tiatoolbox": Program(("trident",), ("tiatoolbox",)),
+    "tiatoolbox": Program(("trident",), ("tiatoolbox", "h5py")),
     "slideflow": Program(("slideflow",), ("slideflow",)),
     "clam": Program(("clam",)),
     "stamp": Program(("stamp",)),
