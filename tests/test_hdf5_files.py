@@ -11,7 +11,7 @@ import pytest
 
 from napari_nic import hdf5_files
 from napari_nic.errors import StoreError
-from napari_nic.hdf5_files import check_hdf5, read_all
+from napari_nic.hdf5_files import check_hdf5, check_types, read_all
 
 
 @pytest.fixture
@@ -73,3 +73,14 @@ def test_what_is_no_hdf5_is_not_tried(tmp_path, tried):
     check_hdf5(tmp_path / "a.h5", StoreError)
     check_hdf5(tmp_path / "missing.h5", StoreError)
     assert tried == []
+
+
+def test_types_that_numpy_has_not_are_named(tmp_path):
+    """HDF5's times, as one flipped bit makes them of numbers: h5py raises when it is asked for their type."""
+    path = tmp_path / "times.h5"
+    with h5py.File(path, "w") as file:
+        file["coords"] = np.zeros((3, 2))
+        space = h5py.h5s.create_simple((3,))
+        h5py.h5d.create(file.id, b"features", h5py.h5t.UNIX_D32LE, space)
+    with h5py.File(path) as file, pytest.raises(StoreError, match=r"(?s)type that cannot be read.*features"):
+        check_types(file, path, StoreError)

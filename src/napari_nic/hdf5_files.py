@@ -47,6 +47,30 @@ def check_hdf5(path: Path, error: type[NicError]) -> None:
         _passed.add(version)
 
 
+def check_types(file: h5py.File, path: Path, error: type[NicError]) -> None:
+    """Make sure that all data sets and attributes of an open file are of types that NumPy has.
+
+    Others, such as HDF5's times, are rare but in damaged files; asking for them raises wherever it happens.
+
+    Raises
+    ------
+    NicError
+        Of the kind `error`, with the name of the first that is not.
+    """
+    nodes: list[h5py.Group | h5py.Dataset] = [file]
+    try:
+        file.visititems(lambda _, node: nodes.append(node))
+    except UnicodeDecodeError:
+        return  # names that are no text: whoever asks for one of the others finds it
+    for node in nodes:
+        try:
+            _ = node.dtype if isinstance(node, h5py.Dataset) else None
+            _ = [node.attrs[name] for name in node.attrs]
+        except TypeError as problem:
+            found = f"{node.name}: {problem}"
+            raise error("values of a type that cannot be read", path=path, found=found) from problem
+
+
 def read_all(path: Path) -> None:
     """Read every attribute and every data set of a file; links to other files are not followed."""
     with h5py.File(path, "r") as file:

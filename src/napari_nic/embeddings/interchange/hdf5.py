@@ -26,7 +26,7 @@ from napari_nic.embeddings.interchange.table import (
     slabs,
 )
 from napari_nic.errors import NicError, StoreError
-from napari_nic.hdf5_files import check_hdf5
+from napari_nic.hdf5_files import check_hdf5, check_types
 from napari_nic.jobs import CancellationToken, checked
 
 MOST_RATIO, ALWAYS_BYTES = 200, 64 * 2**20
@@ -110,6 +110,7 @@ def existing_file(path: Path) -> Iterator[h5py.File]:
     check_hdf5(path, StoreError)
     try:
         with h5py.File(path, "r") as file:
+            check_types(file, path, StoreError)
             yield file
     except (OSError, KeyError, RuntimeError, MemoryError) as error:
         if isinstance(error, NicError):
