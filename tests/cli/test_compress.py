@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -68,6 +69,16 @@ def test_least_tissue(cli, slide: Path, tmp_path: Path) -> None:
         cli("compress", slide, "--encoder", "mean-rgb", "--out", out, "--min-tissue", least)
         covered[least] = int(CompressedSlide.open(out).coverage.sum())
     assert covered["0.9"] < covered["0.1"]
+
+
+def test_one_file_of_tissue_is_of_one_slide(cli, slide: Path, bad_slide: Path, tmp_path: Path) -> None:
+    outlines = tmp_path / "made.geojson"
+    ring = [[0, 0], [512, 0], [512, 512], [0, 512], [0, 0]]
+    outlines.write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))
+    line = ("--encoder", "mean-rgb", "--out", tmp_path / "stores", "--tissue", outlines)
+    refused = cli("compress", slide.parent, *line)
+    assert (refused.code, "one file was given to --tissue" in refused.err) == (2, True)
+    assert cli("compress", slide, *line).code == 0
 
 
 def test_several_slides_go_on_after_a_bad_one(cli, slide: Path, bad_slide: Path, tmp_path: Path) -> None:

@@ -146,6 +146,16 @@ def test_features_called_after_another_slide_than_the_one_named_are_told(
         assert (f"{name}.h5 is called after another slide than {slide.name}" in outcome.err) is said
 
 
+def test_one_file_of_places_is_of_one_file_of_features(cli, slide: Path, tmp_path: Path) -> None:
+    for name in ("made", "other"):
+        clam(tmp_path / "f" / f"{name}.h5")
+    outcome = cli(
+        *("import", tmp_path / "f", "--slides", slide.parent, "--out", tmp_path / "stores"),
+        *("--coords", clam(tmp_path / "places.h5")),
+    )
+    assert (outcome.code, "one file was given to --coords" in outcome.err) == (2, True)
+
+
 def test_our_own_export_goes_back_to_its_slide_alone(
     cli, slide: Path, store: Path, tmp_path: Path, make_tissue, make_tiff
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,12 @@ def test_integrated_gradients_are_a_method(cli, store: Path, tiny_model: Path, t
     record = cli("saliency", store, "--model", "tiny", *options, "--json").json[0]
     assert record["method"] == "integrated gradients"
     assert np.isfinite(np.load(out)).sum() == CompressedSlide.open(store).encoded().sum()
+
+
+def test_one_annotation_is_of_one_slide(cli, store: Path, tiny_model: Path, outline: Path) -> None:
+    shutil.copytree(store, store.with_name("b.nic.zarr"))
+    outcome = cli("saliency", store.parent, "--model", "tiny", "--annotation", outline)
+    assert (outcome.code, "one file was given to --annotation" in outcome.err) == (2, True)
 
 
 def test_annotation_that_is_none(cli, store: Path, tiny_model: Path, slide: Path, tmp_path: Path) -> None:

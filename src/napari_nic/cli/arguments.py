@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from napari_nic.cli.console import Console
 from napari_nic.errors import InvalidParameterError
-from napari_nic.names import is_folder, known_suffix
+from napari_nic.names import exists, has_suffix, is_folder, known_suffix
 
 if TYPE_CHECKING:
     from napari_nic.patches import TileFolder
@@ -286,6 +286,19 @@ def require_folder(out: str | None, *, several: bool) -> None:
             path=out,
             expected="a folder",
             hint="give a folder to --out, or one input",
+        )
+
+
+def require_own(option: str, given: str | None, *, several: bool) -> None:
+    """Raise :class:`UsageError` if one file was given that each of several inputs has one of its own of."""
+    if given is None or not several or not exists(Path(given)):
+        return
+    if not is_folder(Path(given)) or has_suffix(given, ".zarr"):
+        raise UsageError(
+            f"one file was given to {option} for several inputs",
+            path=given,
+            expected="a folder of files that are called as the inputs are",
+            hint="name the folder, or one input",
         )
 
 

@@ -95,6 +95,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         raise arguments.UsageError("outlines of tissue, and every cell", found="--tissue and --no-tissue")
     paths = find_uncompressed(args.slides)
     arguments.require_folder(args.out, several=len(paths) > 1)
+    arguments.require_own("--tissue", args.tissue, several=len(paths) > 1)
     stores = outputs_for([path for path in paths if not is_store(path)], args.out, suffix=STORE_SUFFIX)
     with stoppable(console) as token:
         task = _Task(args, console, token)

@@ -102,6 +102,7 @@ class _Task:
         """Find files, slides and places; what has no slide is told."""
         sources = _sources(self.args, self.token)
         arguments.require_folder(self.args.out, several=len(sources) > 1)
+        arguments.require_own("--coords", self.args.coords, several=len(sources) > 1)
         slides = _slides(self.args, self.token)
         found: list[FeatureImport] = []
         for path, features in sources.items():

@@ -99,6 +99,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from napari_nic.slide_models import ModelBundle
 
     paths = find_stores(args.stores)
+    arguments.require_own("--annotation", args.annotation, several=len(paths) > 1)
     suffix = ARRAY if has_suffix(args.out or "", ARRAY) else PICTURE
     targets = outputs_for(paths, args.out, suffix=suffix, label="saliency")
     with stoppable(console, ending="stopped") as token:
