@@ -156,6 +156,21 @@ def test_one_file_of_places_is_of_one_file_of_features(cli, slide: Path, tmp_pat
     assert (outcome.code, "one file was given to --coords" in outcome.err) == (2, True)
 
 
+def test_rows_that_repeat_others_are_told(cli, slide: Path, tmp_path: Path) -> None:
+    file = trident(tmp_path / "made.h5", np.concatenate([XY, XY[:2]]))
+    outcome = cli("import", file, "--slides", slide, "--out", tmp_path / "stores")
+    assert outcome.code == 0
+    assert "2 rows left out that repeat" in outcome.err
+
+
+def test_counts_of_cells_are_not_taken_for_pixels(cli, slide: Path, tmp_path: Path) -> None:
+    file = trident(tmp_path / "made.h5", XY // SIDE)
+    outcome = cli("import", file, "--slides", slide, "--out", tmp_path / "stores")
+    assert outcome.code == 1
+    assert "far closer to each other than the file states" in outcome.err
+    assert "one every 1 px" in outcome.err
+
+
 def test_our_own_export_goes_back_to_its_slide_alone(
     cli, slide: Path, store: Path, tmp_path: Path, make_tissue, make_tiff
 ) -> None:

@@ -76,7 +76,8 @@ def build_store(
     _check_table(found, source)
     _check_slide(found, hints, source)
     rows = distinct_rows(found.features, found.corners, source, how.token)
-    found = replace(found, corners=found.corners[rows])
+    repeated = _repeated(len(found.corners) - len(rows))
+    found = replace(found, corners=found.corners[rows], notes=(*found.notes, *repeated))
     placed = _place(found, source, hints, how.token)
     header = _header_of(found, placed, source, hints, how.origin)
     _check_size(header, found, source)
@@ -91,6 +92,12 @@ def build_store(
     if notes := (*found.notes, *placed.notes):
         tell(Notices(source.name, notes))
     return CompressedSlide.open(target, mode="r+")
+
+
+def _repeated(number: int) -> tuple[str, ...]:
+    if not number:
+        return ()
+    return (f"{counted(number, 'row')} left out that repeat the place and the features of another row",)
 
 
 def _write(root: Path, header: StoreHeader, laid: Laid) -> None:

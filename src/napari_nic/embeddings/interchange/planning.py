@@ -16,6 +16,8 @@ from napari_nic.jobs import CancellationToken
 
 _MOST = 10**8
 _DIVIDES = 0.02
+_MOST_NEARER = 8
+"""So many times nearer than a file states patches cannot lie, whatever its writer means by an overlap."""
 
 
 def plan_grid(
@@ -110,9 +112,21 @@ def _stride(found: ForeignCodes, source: Path) -> tuple[int, tuple[str, ...]]:
             expected="one distance",
             found=f"{distance[0]} px down, {distance[1]} px across",
         )
+    _check_not_too_near(found, down, source)
     if stated and 1 <= stated < down and abs(down / stated - round(down / stated)) < _DIVIDES:
         return max(1, round(down / round(down / stated))), ()
     return down, ()
+
+
+def _check_not_too_near(found: ForeignCodes, distance: int, source: Path) -> None:
+    if found.stride and distance * _MOST_NEARER < found.stride:
+        raise StoreError(
+            "the patches lie far closer to each other than the file states",
+            path=source,
+            expected=f"one every {found.stride:g} px or so",
+            found=f"one every {distance} px",
+            hint="places may be counts of cells, or pixels of another level: write level-0 pixels",
+        )
 
 
 def _size(
