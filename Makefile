@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test setup light python lint types contracts manifest unit docs clean
+.PHONY: help demo test setup light python lint types contracts manifest unit coverage docs clean
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -43,7 +43,10 @@ contracts: light ## which room may import which: import-linter
 manifest: python ## the napari manifest: npe2
 	$(BIN)/npe2 validate napari-nic
 
-unit: setup ## the tests with their coverage, on a virtual screen
+unit: setup ## the tests, on a virtual screen
+	scripts/with-screen.sh $(BIN)/python -m pytest
+
+coverage: setup ## the tests, and which lines they reach: half as long again
 	scripts/with-screen.sh $(BIN)/python -m pytest --cov
 
 docs: python ## the documentation site, in site/: without network, a warning is an error
