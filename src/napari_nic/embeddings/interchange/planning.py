@@ -119,7 +119,8 @@ def _stride(found: ForeignCodes, source: Path) -> tuple[int, tuple[str, ...]]:
 
 
 def _check_not_too_near(found: ForeignCodes, distance: int, source: Path) -> None:
-    if found.stride and distance * _MOST_NEARER < found.stride:
+    # A distance that no patches have says nothing: it is damage, not another unit.
+    if found.stride and distance * _MOST_NEARER < found.stride <= _MOST:
         raise StoreError(
             "the patches lie far closer to each other than the file states",
             path=source,
