@@ -29,7 +29,7 @@ from napari_nic.recompression.layout import LENGTH, LONG, WIDTH, Layout, Segment
 from napari_nic.recompression.source import Page, TiffSource
 from napari_nic.recompression.streams import joined, lacks
 
-TURNS = 3
+ROUNDS = 3
 
 
 def write_repeated(source: TiffSource, path: Path, times: int) -> None:
@@ -99,7 +99,7 @@ def measure(mode: str, bare: Callable[[list[tuple[bytes, bytes]], Page], int], s
         tiles = list(streams_of(source, page))
         pixels = page.shape[0] * page.shape[1] / 1e6
         ours, theirs = [], []
-        for _ in range(TURNS):
+        for _ in range(ROUNDS):
             seconds, report = seconds_of(lambda: result_of(recompress(slide, out, mode, workers=1)))
             ours.append(seconds)
             theirs.append(seconds_of(lambda: bare(tiles, page))[0])

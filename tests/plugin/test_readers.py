@@ -151,7 +151,7 @@ def test_manifest_names_every_suffix_and_is_linked():
     manifest = PluginManifest.from_file(MANIFEST)
     patterns = manifest.contributions.readers[0].filename_patterns
     features = (suffix for suffix in FEATURE_SUFFIXES if not suffix.startswith("_"))
-    suffixes = (*slide_suffixes(), *told_suffixes(), *CLAIMED_ANNOTATIONS, *features, ".h5ad")
+    suffixes = (*slide_suffixes(), *told_suffixes(), *CLAIMED_ANNOTATIONS, *features, ".h5ad", ".parquet")
     assert sorted(patterns) == sorted(f"*{suffix}" for suffix in suffixes)
     assert Path(__file__).parents[2].joinpath("napari.yaml").resolve() == MANIFEST.resolve()
 

@@ -116,9 +116,9 @@ def test_reading_many_outlines_can_be_cancelled(outlines_file, qapp, monkeypatch
     monkeypatch.setattr(readers, "LARGE_BYTES", 0)
     read = annotation_jobs.read_annotations
 
-    def cancelled(path, *, token):
+    def cancelled(path, *, token, **options):
         token.cancel()
-        return read(path, token=token)
+        return read(path, token=token, **options)
 
     monkeypatch.setattr(annotation_jobs, "read_annotations", cancelled)
     assert readers.read_annotation_file(outlines_file) == []
