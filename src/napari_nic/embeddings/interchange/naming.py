@@ -13,7 +13,7 @@ from typing import Any
 
 from napari_nic.embeddings.header import StoreHeader
 from napari_nic.embeddings.store import CompressedSlide
-from napari_nic.names import FEATURE_SUFFIXES, SLIDE_SUFFIXES, ZARR_FILES, readable, without_suffix
+from napari_nic.names import FEATURE_SUFFIXES, SLIDE_SUFFIXES, ZARR_FILES, without_suffix
 
 _KEPT_ORIGIN = ("placed",)
 """What an export says of the files that an imported store was made from: how their patches lay, no names."""
@@ -47,11 +47,6 @@ def renamed(header: StoreHeader, name: str) -> StoreHeader:
         tissue=without_old_names(_without_source(header), header, name),
         origin={key: value for key, value in header.origin.items() if key in _KEPT_ORIGIN},
     )
-
-
-def shown_name(store: CompressedSlide) -> str:
-    """Name of a store's slide as it is written into files of others: Unicode."""
-    return readable(store.slide_name)
 
 
 def _older_names(header: StoreHeader) -> set[str]:
