@@ -149,5 +149,9 @@ class AnnotationError(NicError, ValueError):
     """An annotation file is damaged or of an unknown format."""
 
 
+class LockedAnnotationError(NicError, PermissionError):
+    """An annotation is locked, or its class is: it is not edited."""
+
+
 class CancelledError(NicError, RuntimeError):
     """The work was cancelled through its :class:`~napari_nic.jobs.CancellationToken`."""

@@ -1,0 +1,242 @@
+"""The annotations of one slide as a document: objects, classes, and a history over all edits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+from napari_nic.annotations import RGB, AnnotationSet, label_colors
+from napari_nic.editing.classes import DrawingClass
+from napari_nic.editing.edits import Classes, Edit, Objects
+from napari_nic.editing.objects import AnnotationObject, Edited
+from napari_nic.errors import LockedAnnotationError
+
+HISTORY = 1000
+"""So many edits can be undone by default."""
+
+Watcher = Callable[[Edit], None]
+
+
+class Document:
+    """Objects by their id, in the order in which they were first put.
+
+    All changes are :class:`Edit` values: they are applied, undone, written and told to watchers the same way.
+    A document belongs to one thread; others work on what :meth:`objects` or :meth:`as_set` returned.
+
+    Parameters
+    ----------
+    objects : iterable of AnnotationObject
+    classes : iterable of DrawingClass
+        Labels of objects that are not among them get an entry.
+    author : str
+        Who edits from now on.
+    history : int
+        So many edits can be undone.
+    """
+
+    def __init__(
+        self,
+        objects: Iterable[AnnotationObject] = (),
+        classes: Iterable[DrawingClass] = (),
+        *,
+        author: str = "",
+        history: int = HISTORY,
+    ) -> None:
+        self.author = author
+        self.revision = 0
+        self._objects = {item.id: item for item in objects}
+        self._ranks = {identity: rank for rank, identity in enumerate(self._objects)}
+        self._classes = _completed(tuple(classes), (item.label for item in self._objects.values()))
+        self._history = history
+        self._done: list[Edit] = []
+        self._undone: list[Edit] = []
+        self._watchers: list[Watcher] = []
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    def __contains__(self, identity: object) -> bool:
+        return identity in self._objects
+
+    def __getitem__(self, identity: str) -> AnnotationObject:
+        return self._objects[identity]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._objects))
+
+    # -- what is there -----------------------------------------------------------------------------------
+
+    def objects(self) -> tuple[AnnotationObject, ...]:
+        """All objects, in the order in which they are drawn."""
+        return tuple(self._objects.values())
+
+    @property
+    def classes(self) -> Classes:
+        """All classes, in the order of the list."""
+        return self._classes
+
+    def class_named(self, name: str) -> DrawingClass | None:
+        """Return a class, None if there is none of that name."""
+        return next((item for item in self._classes if item.name == name), None)
+
+    def color_of(self, item: AnnotationObject) -> RGB:
+        """Return the colour that an object is drawn in."""
+        if item.color is not None:
+            return item.color
+        entry = self.class_named(item.label)
+        return entry.color if entry is not None else label_colors([item.label])[item.label]
+
+    def is_locked(self, identity: str) -> bool:
+        """Whether edits of an object are refused, for its own lock or that of its class."""
+        item = self._objects[identity]
+        entry = self.class_named(item.label)
+        return item.locked or (entry is not None and entry.locked)
+
+    def as_set(self, source: str = "") -> AnnotationSet:
+        """Return the shapes as a plain set, for what reads annotations; locks and marks are left behind."""
+        annotations = tuple(
+            item.annotation if item.annotation.id else replace(item.annotation, id=item.id)
+            for item in self._objects.values()
+        )
+        colors = {entry.name: entry.color for entry in self._classes}
+        return AnnotationSet(annotations, colors, source)
+
+    # -- edits -------------------------------------------------------------------------------------------
+
+    def put(self, title: str, *objects: AnnotationObject, remove: Iterable[str] = ()) -> Edit:
+        """Add or replace objects and remove others, as one step that can be undone.
+
+        Objects are marked with the author and the time. New labels become classes.
+
+        Raises
+        ------
+        LockedAnnotationError
+            If one of the objects is locked, or its class is; nothing is changed then. A lock itself can be
+            set and taken off.
+        KeyError
+            If an object to be removed is not there.
+        """
+        edited = Edited.now(self.author)
+        removed = list(remove)
+        if missing := [identity for identity in removed if identity not in self._objects]:
+            raise KeyError(missing[0])
+        after: dict[str, AnnotationObject | None] = {o.id: replace(o, edited=edited) for o in objects}
+        after |= dict.fromkeys(removed)
+        before = {identity: self._objects.get(identity) for identity in after}
+        self._refuse_locked(before, after)
+        classes = _completed(self._classes, (o.label for o in objects))
+        changed = classes != self._classes
+        return self.apply(
+            Edit(title, before, after, self._classes if changed else None, classes if changed else None)
+        )
+
+    def remove(self, title: str, *identities: str) -> Edit:
+        """Remove objects; see :meth:`put`."""
+        return self.put(title, remove=identities)
+
+    def set_classes(self, title: str, classes: Iterable[DrawingClass]) -> Edit:
+        """Exchange the list of classes; those that objects have are kept in it.
+
+        Renaming a class is done by :meth:`put` of its objects and this, see :meth:`apply`.
+        """
+        wanted = _completed(tuple(classes), (item.label for item in self._objects.values()))
+        return self.apply(Edit(title, classes_before=self._classes, classes_after=wanted))
+
+    def apply(self, edit: Edit) -> Edit:
+        """Make an edit and note it in the history; one that changes nothing is not noted."""
+        if edit.is_empty:
+            return edit
+        self._make(edit)
+        self._done.append(edit)
+        del self._done[: -self._history]
+        self._undone.clear()
+        self._tell(edit)
+        return edit
+
+    def undo(self) -> Edit | None:
+        """Take the last edit back; None if there is none."""
+        if not self._done:
+            return None
+        edit = self._done.pop()
+        self._make(edit.inverse)
+        self._undone.append(edit)
+        self._tell(edit.inverse)
+        return edit
+
+    def redo(self) -> Edit | None:
+        """Make the edit anew that was taken back last; None if there is none."""
+        if not self._undone:
+            return None
+        edit = self._undone.pop()
+        self._make(edit)
+        self._done.append(edit)
+        self._tell(edit)
+        return edit
+
+    @property
+    def undo_title(self) -> str:
+        """What :meth:`undo` would take back; empty if nothing."""
+        return self._done[-1].title if self._done else ""
+
+    @property
+    def redo_title(self) -> str:
+        """What :meth:`redo` would make anew; empty if nothing."""
+        return self._undone[-1].title if self._undone else ""
+
+    def watch(self, watcher: Watcher) -> Callable[[], None]:
+        """Call back after every change with the edit that was made (of an undo its inverse).
+
+        Returns
+        -------
+        callable
+            Ends it.
+        """
+        self._watchers.append(watcher)
+        return lambda: self._watchers.remove(watcher)
+
+    # -- inner -------------------------------------------------------------------------------------------
+
+    def _refuse_locked(self, before: Objects, after: Objects) -> None:
+        """Refuse edits of locked objects; to set a lock, or take it off, is none."""
+        for identity, old in before.items():
+            new = after[identity]
+            if old is None or not self.is_locked(identity):
+                continue
+            if old.locked and new is not None and replace(old, locked=new.locked) == new:
+                continue
+            what = old.annotation.name or f"an object of class {old.label}"
+            by = "it" if old.locked else f"class {old.label}"
+            raise LockedAnnotationError(
+                "a locked annotation is not edited",
+                found=f"{what}, which is locked",
+                hint=f"unlock {by} first",
+            )
+
+    def _make(self, edit: Edit) -> None:
+        is_back = False
+        for identity, item in edit.after.items():
+            if item is None:
+                self._objects.pop(identity, None)
+                continue
+            is_back |= identity not in self._objects and identity in self._ranks
+            self._ranks.setdefault(identity, len(self._ranks))
+            self._objects[identity] = item
+        if is_back:  # what was taken away comes back to its old place
+            self._objects = dict(sorted(self._objects.items(), key=lambda pair: self._ranks[pair[0]]))
+        if edit.classes_after is not None:
+            self._classes = edit.classes_after
+        self.revision += 1
+
+    def _tell(self, edit: Edit) -> None:
+        for watcher in list(self._watchers):
+            watcher(edit)
+
+
+def _completed(classes: Classes, labels: Iterable[str]) -> Classes:
+    """Add entries for labels that have none, each with the colour of its name that is free."""
+    known = {entry.name: entry.color for entry in classes}
+    missing = [label for label in dict.fromkeys(labels) if label not in known]
+    if not missing:
+        return classes
+    colors = label_colors([*known, *missing], known)
+    return (*classes, *(DrawingClass(label, colors[label]) for label in missing))

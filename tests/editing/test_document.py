@@ -1,0 +1,193 @@
+"""Edits of a document: applied, taken back, made anew, refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from shapely.geometry import Point, box
+
+from napari_nic.annotations import UNCLASSIFIED, UNCLASSIFIED_COLOR, Annotation
+from napari_nic.editing import AnnotationObject, Document, DrawingClass, Edit
+from napari_nic.errors import LockedAnnotationError
+
+RED = (255, 0, 0)
+
+
+def square(label: str = "tumor", at: float = 0.0) -> AnnotationObject:
+    return AnnotationObject.new(Annotation(label, "rectangle", box(at, 0, at + 10, 10)))
+
+
+def test_what_is_put_is_there_and_marked() -> None:
+    document = Document(author="Anna")
+    item = square()
+    edit = document.put("draw", item)
+    assert document[item.id] == item
+    assert document[item.id].edited.by == "Anna"
+    assert document[item.id].edited.at.endswith("+00:00")
+    assert edit.before == {item.id: None}
+    assert [entry.name for entry in document.classes] == ["tumor"]
+
+
+def test_undo_and_redo_lead_through_all_states() -> None:
+    document = Document()
+    first, second = square(), square("stroma", 20)
+    document.put("draw", first)
+    document.put("draw", second)
+    document.put("change class", first.with_label("stroma"))
+    document.remove("delete", first.id)
+    assert document.undo_title == "delete"
+    states = [document.objects()]
+    while document.undo() is not None:
+        states.append(document.objects())
+    assert [len(state) for state in states] == [1, 2, 2, 1, 0]
+    assert document.classes == ()
+    for state in states[-2::-1]:
+        assert document.redo() is not None
+        assert document.objects() == state
+    assert document.redo() is None
+    assert document.objects() == (second,)
+
+
+def test_what_comes_back_comes_to_its_old_place() -> None:
+    items = [square(at=20.0 * n) for n in range(4)]
+    document = Document(items)
+    document.remove("delete", items[1].id)
+    document.put("draw", square(at=200))
+    document.undo()
+    document.undo()
+    assert [item.id for item in document.objects()] == [item.id for item in items]
+
+
+def test_a_new_edit_ends_what_could_be_redone() -> None:
+    document = Document()
+    document.put("draw", square())
+    document.undo()
+    document.put("draw", square("stroma"))
+    assert document.redo() is None
+    assert document.redo_title == ""
+
+
+def test_an_edit_that_changes_nothing_is_no_step() -> None:
+    item = square()
+    document = Document([item])
+    document.put("move", item)
+    document.set_classes("classes", document.classes)
+    assert document.undo_title == ""
+    assert document.revision == 0
+
+
+def test_history_is_bounded() -> None:
+    document = Document(history=3)
+    for number in range(5):
+        document.put("draw", square(at=20.0 * number))
+    undone = 0
+    while document.undo() is not None:
+        undone += 1
+    assert (undone, len(document)) == (3, 2)
+
+
+def test_a_locked_object_is_not_edited_but_unlocked() -> None:
+    item = replace(square(), locked=True)
+    document = Document([item])
+    with pytest.raises(LockedAnnotationError, match="unlock it first"):
+        document.remove("delete", item.id)
+    with pytest.raises(LockedAnnotationError):
+        document.put("unlock", replace(item.with_label("stroma"), locked=False))
+    assert document.objects() == (item,)
+    document.put("unlock", replace(item, locked=False))
+    document.remove("delete", item.id)
+    assert len(document) == 0
+
+
+def test_one_locked_object_refuses_the_whole_edit() -> None:
+    locked, free = replace(square(), locked=True), square(at=30)
+    document = Document([locked, free])
+    with pytest.raises(LockedAnnotationError):
+        document.remove("delete", free.id, locked.id)
+    assert len(document) == 2
+
+
+def test_objects_of_a_locked_class_are_not_edited() -> None:
+    item = square()
+    document = Document([item], [DrawingClass("tumor", RED, locked=True)])
+    with pytest.raises(LockedAnnotationError, match="unlock class tumor first"):
+        document.put("change class", item.with_label("stroma"))
+    document.set_classes("unlock", [DrawingClass("tumor", RED)])
+    document.put("change class", item.with_label("stroma"))
+    assert document[item.id].label == "stroma"
+
+
+def test_what_is_not_there_cannot_be_removed() -> None:
+    document = Document([square()])
+    with pytest.raises(KeyError):
+        document.remove("delete", "nobody")
+    assert document.revision == 0
+
+
+def test_classes_with_objects_stay() -> None:
+    document = Document([square()], [DrawingClass("stroma", RED)])
+    document.set_classes("classes", [])
+    assert [entry.name for entry in document.classes] == ["tumor"]
+    document.undo()
+    assert [entry.name for entry in document.classes] == ["stroma", "tumor"]
+
+
+def test_colours_are_those_of_object_class_and_name() -> None:
+    own = replace(square(), color=(1, 2, 3))
+    document = Document([own], [DrawingClass("tumor", RED)])
+    assert document.color_of(own) == (1, 2, 3)
+    assert document.color_of(square()) == RED
+    assert document.color_of(square(UNCLASSIFIED)) == UNCLASSIFIED_COLOR
+
+
+def test_watchers_hear_what_happened() -> None:
+    document = Document()
+    heard: list[Edit] = []
+    end = document.watch(heard.append)
+    edit = document.put("draw", square())
+    document.undo()
+    document.redo()
+    end()
+    document.undo()
+    assert heard == [edit, edit.inverse, edit]
+
+
+def test_as_a_set_it_has_all_shapes_with_their_ids() -> None:
+    drawn = square()
+    read = replace(square("stroma"), annotation=Annotation("stroma", "point", Point(1, 2), id="theirs"))
+    document = Document([drawn, read], [DrawingClass("tumor", RED)])
+    found = document.as_set("here")
+    assert [annotation.id for annotation in found.annotations] == [drawn.id, "theirs"]
+    assert found.colors["tumor"] == RED
+    assert found.source == "here"
+
+
+def test_another_shape_has_no_old_measurements() -> None:
+    item = replace(square(), measurements={"area": 100.0})
+    assert item.with_geometry(box(0, 0, 1, 1)).measurements == {}
+    assert item.with_label("stroma").measurements == {"area": 100.0}
+
+
+@given(st.lists(st.tuples(st.sampled_from("pcr"), st.integers(0, 5)), max_size=30))
+def test_any_edits_are_undone_to_the_beginning(actions: list[tuple[str, int]]) -> None:
+    items = [square(at=20.0 * n) for n in range(6)]
+    document = Document(items[:3])
+    before = (document.objects(), document.classes)
+    for action, number in actions:
+        item = items[number]
+        if action == "p":
+            document.put("draw", item)
+        elif action == "c" and item.id in document:
+            document.put("change class", document[item.id].with_label(f"class {number}"))
+        elif action == "r" and item.id in document:
+            document.remove("delete", item.id)
+    after = (document.objects(), document.classes)
+    while document.undo() is not None:
+        pass
+    assert (document.objects(), document.classes) == before
+    while document.redo() is not None:
+        pass
+    assert (document.objects(), document.classes) == after
