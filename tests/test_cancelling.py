@@ -35,6 +35,7 @@ from napari_nic.embeddings import (
     EXPORTERS,
     IMPORTERS,
     CompressedSlide,
+    ResidentCodes,
     StoreHeader,
     export_store,
     import_store,
@@ -176,6 +177,10 @@ def _explaining(how: Callable[..., Any]) -> Callable[[Inputs, Path, Cancellation
         how(inputs.wide_model, codes, store.encoded(), target=0, device="cpu", token=token)
 
     return run
+
+
+def _resident(inputs: Inputs, _: Path, token: CancellationToken) -> None:
+    ResidentCodes.load(CompressedSlide.open(inputs.wide), token=token)
 
 
 def _predict(inputs: Inputs, _: Path, token: CancellationToken) -> None:
@@ -364,6 +369,7 @@ OPERATIONS: dict[str, Operation] = {
     "tissue": Operation(_tissue, units=4),
     "overview": Operation(_overview, units=4),
     "pca": Operation(_pca, units=6 + 3 * 9),
+    "codes into memory": Operation(_resident, units=6),
     "predict": Operation(_predict, units=6 + 10 * 8 + 1),
     "saliency": Operation(_explaining(grad_cam), units=6 + 2),
     "integrated gradients": Operation(_explaining(integrated_gradients), units=6 + 8),

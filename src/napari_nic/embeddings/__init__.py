@@ -27,6 +27,7 @@ from napari_nic.embeddings.layout import (
 )
 from napari_nic.embeddings.lease import WriterInfo
 from napari_nic.embeddings.paths import default_store_path, find_stores
+from napari_nic.embeddings.resident import ResidentCodes
 from napari_nic.embeddings.shards import block_cells
 from napari_nic.embeddings.store import CompressedSlide
 
@@ -39,6 +40,7 @@ __all__ = [
     "SHARD",
     "CompressedSlide",
     "ImportHints",
+    "ResidentCodes",
     "StoreHeader",
     "WriterInfo",
     "block_cells",
