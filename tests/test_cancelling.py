@@ -46,12 +46,13 @@ from napari_nic.errors import CancelledError
 from napari_nic.evaluation.run import EvaluationPlan, evaluate_encoders
 from napari_nic.evaluation.sets import LabelledSet
 from napari_nic.explain import grad_cam, integrated_gradients, pca, pca_overlay
-from napari_nic.geometry import LevelGeometry, PixelSize
+from napari_nic.geometry import LevelGeometry, PixelSize, RegionPx
 from napari_nic.grid import PatchGrid
 from napari_nic.jobs import CancellationToken, result_of
 from napari_nic.patches import TileFolder
 from napari_nic.patches.extract import ExtractRecipe, extract_patches
 from napari_nic.pipeline import GridOptions, iter_compress, prepare_store
+from napari_nic.reader_study import Reading, compare_readings, difference_overlay
 from napari_nic.recompression import recompress, restore, validate
 from napari_nic.slide_models import (
     LabelledSlide,
@@ -328,6 +329,13 @@ def _merge(_: Inputs, __: Path, token: CancellationToken) -> None:
     assert merged(areas, token=token).geom_type == "Polygon"
 
 
+def _compare_readings(_: Inputs, __: Path, token: CancellationToken) -> None:
+    one, other = Reading("one", _outlines()), Reading("other", _outlines(), seen=shapely.box(0, 0, 1e3, 1e3))
+    pixel = PixelSize(0.5, 0.5)
+    compare_readings("s", [one, other, one], pixel, token=token)
+    difference_overlay(one, other, "a", RegionPx(0, 0, 200, 1200), pixel, token=token)
+
+
 def _write_negatives(path: Path) -> None:
     """ImageScope's way: areas, each with a region that is cut out of it."""
     regions = []
@@ -390,6 +398,7 @@ OPERATIONS: dict[str, Operation] = {
     "reading negative regions": Operation(_read_negatives, units=24 + 12),
     **{f"writing {name}": Operation(_writing(name), units=2 * 12) for name in writable_formats()},
     "merging many outlines": Operation(_merge, units=8),
+    "comparing readers": Operation(_compare_readings, units=3 * 4 + 2),
     "synthetic slide": Operation(_synthetic, units=4),
     "repacking": Operation(_recompress("repack"), units=8),
     "optimising": Operation(_recompress("optimize"), units=8),

@@ -1,8 +1,14 @@
-"""How well scores order slides: AUC, rank correlation, concordance."""
+"""How well scores order slides: AUC, rank correlation, concordance; and how sure a number of a cohort is."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
 import numpy as np
+
+RESAMPLES = 1000
+COVERAGE = 0.95
 
 _LEAST = 2
 """Values that can be in an order."""
@@ -100,3 +106,48 @@ def ranking(task: str, scores: np.ndarray, labels: np.ndarray, events: np.ndarra
     if task == "regression":
         return spearman(scores[:, 0], labels)
     return concordance(scores[:, 0], labels, events)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its confidence interval.
+
+    Attributes
+    ----------
+    value : float
+    low, high : float
+        Ends of the interval that holds 95 % of the values of resampled cohorts; nan where none has one.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+def bootstrapped(
+    measure: Callable[[np.ndarray], float],
+    cases: Sequence[str],
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Estimate:
+    """Measure a cohort, and cohorts of as many cases drawn from it with replacement.
+
+    Parameters
+    ----------
+    measure : callable
+        From indices of slides (some more than once) to a number, or nan where it is not defined.
+    cases : sequence of str, (N,)
+        Of each slide; slides of a case are drawn together, since they are no independent evidence.
+    resamples : int
+    seed : int
+    """
+    names, numbers = np.unique(np.asarray(cases), return_inverse=True)
+    members = [np.flatnonzero(numbers == k) for k in range(len(names))]
+    rng = np.random.default_rng(seed)
+    drawn = (rng.integers(len(members), size=len(members)) for _ in range(resamples))
+    values = np.array([measure(np.concatenate([members[k] for k in chosen])) for chosen in drawn])
+    known = values[~np.isnan(values)]
+    tails = ((1 - COVERAGE) / 2, (1 + COVERAGE) / 2)
+    low, high = np.quantile(known, tails) if len(known) else (np.nan, np.nan)
+    return Estimate(float(measure(np.arange(len(numbers)))), float(low), float(high))

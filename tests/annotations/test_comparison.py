@@ -77,3 +77,23 @@ def test_classes_that_only_one_has_and_shapes_without_area():
     assert math.isnan(found.boundary_mean_um)
     assert found.to_dict()["boundary_mean_um"] is None
     assert compare_sets(line, line, HALF) == ()
+
+
+def test_sensitivity_and_precision_take_the_first_for_the_truth():
+    (found,) = compare_sets(
+        areas(shapely.box(0, 0, 2000, 2000)), areas(shapely.box(1000, 0, 2000, 4000)), HALF, tolerance_um=5
+    )
+    assert found.sensitivity == pytest.approx(0.5)
+    assert found.precision == pytest.approx(0.5)
+    assert found.common_mm2 == pytest.approx(0.5)
+    assert found.tolerance_um == 5
+    assert 0 < found.surface_dice < 1
+
+
+def test_what_only_one_has_is_missed_and_not_left_undefined():
+    (found,) = compare_sets(areas(shapely.box(0, 0, 1, 1)), AnnotationSet(), HALF)
+    assert (found.dice, found.jaccard, found.sensitivity, found.surface_dice) == (0, 0, 0, 0)
+    assert math.isnan(found.precision)
+    (nothing,) = compare_sets(AnnotationSet(), AnnotationSet(), HALF, labels=["T"])
+    assert all(math.isnan(x) for x in (nothing.dice, nothing.sensitivity, nothing.surface_dice))
+    assert nothing.to_dict()["dice"] is None

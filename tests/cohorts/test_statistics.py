@@ -9,13 +9,13 @@ from sklearn.metrics import balanced_accuracy_score, brier_score_loss, confusion
 from napari_nic.cohorts.statistics import (
     SHARE_EDGES,
     balanced_accuracy,
-    bootstrapped,
     by_size,
     calibration,
     confusion,
     kaplan_meier,
     log_rank,
 )
+from napari_nic.metrics import bootstrapped
 
 # Weeks in remission of 42 children with leukaemia (Freireich et al. 1963), + is censored.
 TREATED = """6 6 6 6+ 7 9+ 10 10+ 11+ 13 16 17+ 19+ 20+ 22 23 25+ 32+ 32+ 34+ 35+"""

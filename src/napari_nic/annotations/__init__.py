@@ -4,9 +4,17 @@ Public modules beside this list: ``format_table``, ``frames``, ``label_files``.
 """
 
 from napari_nic.annotations.agreement import Agreement, agreement
+from napari_nic.annotations.boundaries import (
+    STEP_UM,
+    TOLERANCE_UM,
+    BoundaryDistances,
+    mask_distances,
+    outline_distances,
+)
 from napari_nic.annotations.colors import UNCLASSIFIED, UNCLASSIFIED_COLOR, label_colors
-from napari_nic.annotations.comparison import ClassComparison, compare_sets
+from napari_nic.annotations.comparison import ClassComparison, class_comparison, compare_sets, in_um
 from napari_nic.annotations.label_image import LabelImage, plan_label_image
+from napari_nic.annotations.merging import merged
 from napari_nic.annotations.model import AREA_KINDS, Annotation, AnnotationSet, Fault, Kind
 from napari_nic.annotations.raster import covered_share, patch_share, rasterise
 from napari_nic.annotations.registry import (
@@ -24,22 +32,30 @@ __all__ = [
     "AREA_KINDS",
     "FORMATS",
     "RGB",
+    "STEP_UM",
+    "TOLERANCE_UM",
     "UNCLASSIFIED",
     "UNCLASSIFIED_COLOR",
     "Agreement",
     "Annotation",
     "AnnotationSet",
+    "BoundaryDistances",
     "ClassComparison",
     "Fault",
     "Kind",
     "LabelImage",
     "SlideExtent",
     "agreement",
+    "class_comparison",
     "compare_sets",
     "covered_share",
     "format_of",
+    "in_um",
     "label_colors",
     "losses",
+    "mask_distances",
+    "merged",
+    "outline_distances",
     "patch_share",
     "plan_label_image",
     "rasterise",

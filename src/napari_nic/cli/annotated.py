@@ -41,7 +41,7 @@ def annotations_on(store: CompressedSlide, path: Path, args: argparse.Namespace)
     from napari_nic.annotations import read_annotations
     from napari_nic.annotations.frames import on_slide
 
-    extent = _extent_of(store)
+    extent = extent_of_store(store)
     annotations = read_annotations(path, extent=extent)
     bounds = extent.bounds
     if args.annotation_from == SCAN and bounds is None:
@@ -73,7 +73,7 @@ def _check_labels(annotations: AnnotationSet, labels: list[str] | None, path: Pa
         )
 
 
-def _extent_of(store: CompressedSlide) -> SlideExtent:
+def extent_of_store(store: CompressedSlide) -> SlideExtent:
     """Return what annotations need of the slide that a store was made of, all of it if it lies beside it."""
     from napari_nic.annotations import SlideExtent
 

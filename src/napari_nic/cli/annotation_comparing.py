@@ -1,4 +1,4 @@
-"""``napari-nic annotations compare``: two files against each other, class by class."""
+"""``napari-nic annotations compare``: readers and models against each other, class by class."""
 
 from __future__ import annotations
 
@@ -6,39 +6,57 @@ import argparse
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_nic.cli import arguments
-from napari_nic.cli.annotation_input import add_input, extent_of, read_input
-from napari_nic.cli.annotation_pictures import known_pixel
 from napari_nic.cli.console import Console
-from napari_nic.cli.files import check_all_free
+from napari_nic.cli.files import PICTURE, check_all_free, check_free, save_overlay
 from napari_nic.cli.interrupt import STOPPED, stoppable
+from napari_nic.cli.readings import ReadingPlan, ReadSlide, add_files
 from napari_nic.disk import write_text
-from napari_nic.names import RESULT_SUFFIXES
+from napari_nic.errors import CancelledError, NicError
+from napari_nic.jobs import Progress
+from napari_nic.names import RESULT_SUFFIXES, check_apart, has_suffix, safe_name
 
 if TYPE_CHECKING:
-    from napari_nic.annotations import ClassComparison
-    from napari_nic.geometry import PixelSize
+    from napari_nic.jobs import CancellationToken
+    from napari_nic.metrics import Estimate
+    from napari_nic.reader_study import ClassSummary, CompareOptions, PairComparison
 
 COMPARE = """\
-Compare the areas of two annotation files of one slide, class by class: Dice and Jaccard index, areas, numbers
-of areas, and how far the boundaries lie apart. Exact, from the outlines themselves."""
+Compare the areas of annotation files of one slide, class by class: Dice and Jaccard index, sensitivity and
+precision (the first file is the reference), areas, and how far the boundaries lie apart. Exact, from the
+outlines themselves. With a folder for each reader, all slides that every reader has are compared, and summed
+up with intervals of 95 % over slides. Models take part by --prediction and --saliency."""
 
-_SHOWN = ("class", "areas", "mm2", "common mm2", "Dice", "Jaccard", "boundary um: mean", "95 %", "max")
+_SHOWN = ("class", "areas", "mm2", "common mm2", "Dice", "Jaccard", "sensitivity", "precision")
+_SHOWN_BOUNDARY = ("class", "boundary um: mean", "95 %", "max", "surface Dice", "pixel AUC", "unseen mm2")
+_SHOWN_COHORT = (
+    "class",
+    "slides: both, one",
+    "mm2",
+    "Dice, pooled",
+    "Jaccard, pooled",
+    "Dice, mean",
+    "boundary um, mean",
+)
 
 
 def add_compare(actions: arguments.Subparsers) -> None:
     """Add the command."""
     parser = arguments.add_command(
-        actions, "compare", run_compare, "Compare the areas of two annotation files", description=COMPARE
+        actions, "compare", run_compare, "Compare readers and models", description=COMPARE
     )
-    parser.add_argument("first", metavar="FILE", help="annotation file")
-    parser.add_argument("second", metavar="FILE", help="annotation file of the same slide")
+    add_files(parser, models=True)
     arguments.add_out(parser, "table of results: .csv or .json")
-    add_input(parser)
+    parser.add_argument(
+        "--difference",
+        metavar="PATH",
+        help="pictures of where both, only one or only the other has a class: folder, or .png for one class "
+        "of two readers",
+    )
     parser.add_argument(
         "--step",
         type=arguments.positive,
@@ -46,41 +64,137 @@ def add_compare(actions: arguments.Subparsers) -> None:
         default=1.0,
         help="boundaries are compared at points this far apart at most; default: %(default)s",
     )
+    parser.add_argument(
+        "--tolerance",
+        type=arguments.not_negative,
+        metavar="UM",
+        default=10.0,
+        help="boundaries that lie closer agree (surface Dice); default: %(default)s",
+    )
+    parser.add_argument(
+        "--raster",
+        type=arguments.positive,
+        metavar="UM",
+        help="compare on a raster of this size instead of the outlines themselves",
+    )
     arguments.add_overwrite(parser)
     arguments.add_json(parser)
 
 
 def run_compare(args: argparse.Namespace, console: Console) -> int:
-    """Compare two files and print or write the results."""
-    from napari_nic.annotations import compare_sets
+    """Compare readers and print or write the results."""
+    from napari_nic.reader_study import CompareOptions, summarise
 
     out = None if args.out is None else Path(args.out)
-    if out is not None and out.suffix.lower() not in RESULT_SUFFIXES:
+    if out is not None and not has_suffix(out, *RESULT_SUFFIXES):
         raise arguments.UsageError("--out is no table", expected=".csv or .json", found=out.name)
     check_all_free({"--out": out}, overwrite=args.overwrite)
-    extent = extent_of(args)
-    pixel = _stated(args) if extent is None else known_pixel(extent.pixel_size, args.slide)
+    labels = None if args.label is None else tuple(args.label)
+    options = CompareOptions(labels, args.step, args.tolerance, args.raster)
     with stoppable(console, ending=STOPPED) as token:
-        first, second = (read_input(Path(path), args, extent, token) for path in (args.first, args.second))
-        results = compare_sets(first, second, pixel, step_um=args.step, token=token)
-    records = [result.to_dict() for result in results]
+        plan = ReadingPlan(args, console)
+        _check_two(plan)
+        found = console.outcome(_compare_all(plan, options, args, console, token), "Comparing")
+        plan.tell_unmatched()
+    records = [one.to_dict() for one in found]
+    summaries = summarise(found) if plan.is_cohort else ()
+    document = _document(plan, records, summaries) if plan.is_cohort else records
     if out is not None:
-        write_text(
-            out, _as_csv(records) if out.suffix.lower() == ".csv" else json.dumps(records, indent=2) + "\n"
-        )
+        text = _as_csv(records) if has_suffix(out, ".csv") else json.dumps(document, indent=2) + "\n"
+        write_text(out, text)
     if args.json:
-        console.json(records)
-        return 0
-    console.table(_SHOWN, [_row(result) for result in results])
+        console.json(document)
+    elif plan.is_cohort:
+        _print_summaries(summaries, console)
+    else:
+        _print_pairs(found, console)
     return 0
 
 
-def _stated(args: argparse.Namespace) -> PixelSize:
-    from napari_nic.geometry import PixelSize
+def _check_two(plan: ReadingPlan) -> None:
+    if len(plan.names) < 2:
+        raise arguments.UsageError(
+            "there is nothing to compare with", expected="two readers or models", found=", ".join(plan.names)
+        )
 
-    if args.mpp is None:
-        raise arguments.UsageError("the pixel size is not known", expected="--slide SLIDE, or --mpp UM")
-    return PixelSize(args.mpp, args.mpp)
+
+def _compare_all(
+    plan: ReadingPlan,
+    options: CompareOptions,
+    args: argparse.Namespace,
+    console: Console,
+    token: CancellationToken,
+) -> Generator[Progress, None, list[PairComparison]]:
+    """Compare slide by slide; of many, one that cannot be read does not stop the others."""
+    from napari_nic.reader_study import compare_readings
+
+    found: list[PairComparison] = []
+    for number, slide in enumerate(plan.slides):
+        token.checkpoint()
+        yield Progress(number, len(plan.slides), slide.name, "slides")
+        try:
+            read = plan.read(slide, token)
+            found += compare_readings(read.name, read.readings, read.pixel, options, token=token)
+            if args.difference is not None:
+                _save_differences(read, plan, args, console, token)
+        except CancelledError:
+            raise
+        except NicError as error:
+            if not plan.is_cohort or isinstance(error, arguments.UsageError):
+                raise
+            console.missed(slide.name, str(error))
+    yield Progress(len(plan.slides), len(plan.slides), "", "slides")
+    return found
+
+
+def _save_differences(
+    read: ReadSlide, plan: ReadingPlan, args: argparse.Namespace, console: Console, token: CancellationToken
+) -> None:
+    from itertools import combinations
+
+    from napari_nic.reader_study import difference_overlay, labels_of
+
+    labels = args.label or labels_of(read.readings)
+    wanted = [(pair, label) for pair in combinations(read.readings, 2) for label in labels]
+    targets = _difference_targets(read, plan, args, [(a.name, b.name, label) for (a, b), label in wanted])
+    check_apart({str(target): target for target in targets})
+    for ((first, second), label), target in zip(wanted, targets, strict=True):
+        check_free(target, overwrite=args.overwrite)
+        overlay = difference_overlay(first, second, label, read.region, read.pixel, token=token)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        save_overlay(overlay, target, cell_px=1)
+        console.result(str(target))
+
+
+def _difference_targets(
+    read: ReadSlide, plan: ReadingPlan, args: argparse.Namespace, wanted: Sequence[tuple[str, str, str]]
+) -> list[Path]:
+    out = Path(args.difference)
+    if has_suffix(out, PICTURE) and not out.is_dir():
+        if plan.is_cohort or len(wanted) != 1:
+            raise arguments.UsageError(
+                "one picture was named for several",
+                path=out,
+                expected="a folder",
+                hint="or choose one class (--label)",
+            )
+        return [out]
+    several = len(plan.names) > 2
+    return [
+        out / safe_name(f"{read.name}.{f'{a}-{b}.' if several else ''}{label}.difference{PICTURE}")
+        for a, b, label in wanted
+    ]
+
+
+def _document(
+    plan: ReadingPlan, records: Sequence[dict[str, Any]], summaries: Sequence[ClassSummary]
+) -> dict[str, Any]:
+    return {
+        "readers": plan.names,
+        "slides": records,
+        "cohort": [summary.to_dict() for summary in summaries],
+        "unmatched": [{"file": name, "why": why} for name, why in plan.unmatched],
+    }
 
 
 def _as_csv(records: Sequence[dict[str, Any]]) -> str:
@@ -92,19 +206,66 @@ def _as_csv(records: Sequence[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
-def _row(result: ClassComparison) -> tuple[str, ...]:
+def _print_pairs(found: Sequence[PairComparison], console: Console) -> None:
+    pairs = list(dict.fromkeys((one.first, one.second) for one in found))
+    for first, second in pairs:
+        own = [one for one in found if (one.first, one.second) == (first, second)]
+        console.result(f"{first} (reference) and {second}")
+        console.table(_SHOWN, [_row(one) for one in own])
+        console.table(_SHOWN_BOUNDARY, [_boundary_row(one) for one in own])
+    if not found:
+        console.result("no class has areas: there is nothing to compare")
+
+
+def _row(one: PairComparison) -> tuple[str, ...]:
+    result = one.areas
     return (
         result.label,
         f"{result.n_first:,} and {result.n_second:,}",
         f"{result.first_mm2:.4f} and {result.second_mm2:.4f}",
         f"{result.common_mm2:.4f}",
-        *(_number(value, 4) for value in (result.dice, result.jaccard)),
-        *(
-            _number(value, 2)
-            for value in (result.boundary_mean_um, result.boundary_p95_um, result.boundary_max_um)
-        ),
+        *(number(v, 4) for v in (result.dice, result.jaccard, result.sensitivity, result.precision)),
     )
 
 
-def _number(value: float, digits: int) -> str:
+def _boundary_row(one: PairComparison) -> tuple[str, ...]:
+    result = one.areas
+    distances = result.boundary_mean_um, result.boundary_p95_um, result.boundary_max_um
+    return (
+        result.label,
+        *(number(value, 2) for value in distances),
+        f"{number(result.surface_dice, 4)} (within {result.tolerance_um:g} um)",
+        number(one.auc, 4),
+        f"{one.unseen_mm2:.4f}",
+    )
+
+
+def _print_summaries(summaries: Sequence[ClassSummary], console: Console) -> None:
+    for first, second in dict.fromkeys((one.first, one.second) for one in summaries):
+        own = [one for one in summaries if (one.first, one.second) == (first, second)]
+        console.result(f"{first} (reference) and {second}, {own[0].n_slides} slides")
+        console.table(_SHOWN_COHORT, [_summary_row(one) for one in own])
+
+
+def _summary_row(one: ClassSummary) -> tuple[str, ...]:
+    return (
+        one.label,
+        f"{one.n_both}, {one.n_one}",
+        f"{one.first_mm2:.4f} and {one.second_mm2:.4f}",
+        interval(one.pooled["dice"], 3),
+        interval(one.pooled["jaccard"], 3),
+        interval(one.means["dice"], 3),
+        interval(one.means["boundary_mean_um"], 1),
+    )
+
+
+def number(value: float, digits: int) -> str:
+    """Write a number, or a dash where it is not defined."""
     return "-" if value != value else f"{value:.{digits}f}"
+
+
+def interval(found: Estimate, digits: int) -> str:
+    """Write a number with its interval, where it has one."""
+    if found.low != found.low:
+        return number(found.value, digits)
+    return f"{number(found.value, digits)} ({number(found.low, digits)} to {number(found.high, digits)})"

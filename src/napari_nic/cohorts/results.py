@@ -14,14 +14,13 @@ from napari_nic.cohorts.predictions import ScoredSlide
 from napari_nic.cohorts.statistics import (
     POSITIVE_ABOVE,
     balanced_accuracy,
-    bootstrapped,
     by_size,
     calibration,
     confusion,
     kaplan_meier,
     log_rank,
 )
-from napari_nic.metrics import METRIC_NAMES, concordance, ranking, spearman
+from napari_nic.metrics import METRIC_NAMES, bootstrapped, concordance, ranking, spearman
 from napari_nic.slide_models import Task
 
 POSITIVE = 1

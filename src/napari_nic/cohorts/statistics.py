@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -11,8 +10,6 @@ from scipy import stats
 
 from napari_nic.metrics import auc
 
-RESAMPLES = 1000
-COVERAGE = 0.95
 BINS = 5
 """Of a calibration curve, with as many slides each."""
 
@@ -23,51 +20,6 @@ QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 POSITIVE_ABOVE = 0.5
 """Probability from which a slide is taken for positive."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A number with its confidence interval.
-
-    Attributes
-    ----------
-    value : float
-    low, high : float
-        Ends of the interval that holds 95 % of the values of resampled cohorts; nan where none has one.
-    """
-
-    value: float
-    low: float
-    high: float
-
-
-def bootstrapped(
-    measure: Callable[[np.ndarray], float],
-    cases: Sequence[str],
-    *,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> Estimate:
-    """Measure a cohort, and cohorts of as many cases drawn from it with replacement.
-
-    Parameters
-    ----------
-    measure : callable
-        From indices of slides (some more than once) to a number, or nan where it is not defined.
-    cases : sequence of str, (N,)
-        Of each slide; slides of a case are drawn together, since they are no independent evidence.
-    resamples : int
-    seed : int
-    """
-    names, numbers = np.unique(np.asarray(cases), return_inverse=True)
-    members = [np.flatnonzero(numbers == k) for k in range(len(names))]
-    rng = np.random.default_rng(seed)
-    drawn = (rng.integers(len(members), size=len(members)) for _ in range(resamples))
-    values = np.array([measure(np.concatenate([members[k] for k in chosen])) for chosen in drawn])
-    known = values[~np.isnan(values)]
-    tails = ((1 - COVERAGE) / 2, (1 + COVERAGE) / 2)
-    low, high = np.quantile(known, tails) if len(known) else (np.nan, np.nan)
-    return Estimate(float(measure(np.arange(len(numbers)))), float(low), float(high))
 
 
 def confusion(labels: np.ndarray, found: np.ndarray, count: int) -> np.ndarray:

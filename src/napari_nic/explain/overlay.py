@@ -25,7 +25,7 @@ class Overlay:
     ----------
     name : str
         What the layer and the legend are called.
-    kind : {"pca", "channel", "prediction", "saliency"}
+    kind : {"pca", "channel", "prediction", "saliency", "difference"}
     data : ndarray
         Values float32 (rows, cols), numbers of classes uint8 (rows, cols), or a picture uint8
         (rows, cols, 3 or 4).
@@ -53,7 +53,7 @@ class Overlay:
     """
 
     name: str
-    kind: Literal["pca", "channel", "prediction", "saliency"]
+    kind: Literal["pca", "channel", "prediction", "saliency", "difference"]
     data: np.ndarray
     mask: np.ndarray
     placement: Placement

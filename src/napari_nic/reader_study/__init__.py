@@ -1,0 +1,29 @@
+"""Readers, predictions and saliency judged against each other: overlap, boundaries, kappa, difference.
+
+Public modules beside this list: ``kappa``, ``matching``, ``units``.
+"""
+
+from napari_nic.reader_study.cell_areas import areas_of_classes, box_of, cells_area, square_grid
+from napari_nic.reader_study.cohort import ClassSummary, summarise
+from napari_nic.reader_study.difference import difference_overlay, labels_of
+from napari_nic.reader_study.pairs import CompareOptions, PairComparison, compare_readings, pixel_auc
+from napari_nic.reader_study.readings import Reading, ValueMap, prediction_reading, saliency_reading
+
+__all__ = [
+    "ClassSummary",
+    "CompareOptions",
+    "PairComparison",
+    "Reading",
+    "ValueMap",
+    "areas_of_classes",
+    "box_of",
+    "cells_area",
+    "compare_readings",
+    "difference_overlay",
+    "labels_of",
+    "pixel_auc",
+    "prediction_reading",
+    "saliency_reading",
+    "square_grid",
+    "summarise",
+]
