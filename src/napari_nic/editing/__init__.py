@@ -1,4 +1,7 @@
-"""The annotation document: objects with a stable id, classes, and a history over all edits."""
+"""The annotation document: objects with a stable id, classes, and a history over all edits.
+
+Public modules beside this list: ``operations``.
+"""
 
 from napari_nic.editing.classes import DrawingClass
 from napari_nic.editing.document import HISTORY, Document

@@ -1,0 +1,60 @@
+"""Masks -> areas in level-0 pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+import shapely
+from shapely.geometry import LineString, Polygon
+
+from napari_nic.editing.operations.areas import Area, area_of
+
+HALF = 0.5
+TRIANGLE = 3
+
+
+def area_of_mask(
+    mask: np.ndarray, origin_px: tuple[float, float], step_px: tuple[float, float], *, smooth: float = 0.0
+) -> Area:
+    """Trace the outlines of a mask.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, (rows, cols)
+    origin_px : (y, x)
+        Corner of its element [0, 0], level-0 pixels.
+    step_px : (y, x)
+        Size of an element.
+    smooth : float
+        Standard deviation, in elements, of a Gaussian that rounds steps off; 0 follows the elements' edges
+        exactly.
+
+    Returns
+    -------
+    Polygon or MultiPolygon
+        With its holes; empty if the mask is, or if smoothing leaves nothing.
+    """
+    if not mask.any():
+        return Polygon()
+    traced = _edges(mask) if smooth == 0 else _smooth(mask, smooth)
+    scale, shift = np.array(step_px[::-1]), np.array(origin_px[::-1])
+    return area_of(shapely.transform(traced, lambda points: points * scale + shift))
+
+
+def _edges(mask: np.ndarray) -> shapely.Geometry:
+    """Union of runs of elements: as exact as the mask."""
+    padded = np.pad(mask.astype(np.int8), ((0, 0), (1, 1)))
+    steps = np.diff(padded, axis=1)
+    rows, first = np.nonzero(steps == 1)
+    _, last = np.nonzero(steps == -1)
+    return shapely.union_all(shapely.box(first, rows, last, rows + 1))
+
+
+def _smooth(mask: np.ndarray, sigma: float) -> shapely.Geometry:
+    from scipy.ndimage import gaussian_filter
+    from skimage.measure import find_contours
+
+    rim = int(np.ceil(3 * sigma)) + 1
+    soft = gaussian_filter(np.pad(mask.astype(np.float32), rim), sigma)
+    rings = [ring for ring in find_contours(soft, HALF) if len(ring) > TRIANGLE]
+    lines = [LineString(ring[:, ::-1] - rim + HALF) for ring in rings]
+    return shapely.build_area(shapely.geometrycollections(lines))

@@ -1,0 +1,77 @@
+"""Points and lines that snap to an outline, that of the tissue for instance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import shapely
+from shapely.geometry import LineString, Point
+from shapely.ops import substring
+
+from napari_nic.geometry import PixelSize
+
+XY = tuple[float, float]
+
+
+class Snapper:
+    """Draws points onto the nearest outline within reach.
+
+    Parameters
+    ----------
+    area : geometry
+        Whose outlines, outer ones and holes, points snap to; level-0 pixels.
+    reach_um : float
+        Points farther off stay where they are.
+    pixel : PixelSize
+    """
+
+    def __init__(self, area: Any, reach_um: float, pixel: PixelSize) -> None:
+        rings = shapely.get_parts(shapely.boundary(area))
+        # Distances are those on the glass: outlines are kept in micrometres.
+        self._scale = pixel.x, pixel.y
+        self._rings = [LineString(shapely.get_coordinates(ring) * self._scale) for ring in rings]
+        self._tree = shapely.STRtree(self._rings)
+        self._reach = reach_um
+
+    def point(self, xy: XY) -> XY:
+        """Return the nearest point of an outline, or the point itself if none is within reach."""
+        found = self._found(xy)
+        if found is None:
+            return xy
+        ring, at = found
+        return self._to_px(self._rings[ring].interpolate(at))
+
+    def way(self, first: XY, last: XY) -> list[XY]:
+        """Return the points from one to another: along an outline, the shorter way, if both snap to the same.
+
+        Otherwise the two points alone, each snapped.
+        """
+        begin, end = self._found(first), self._found(last)
+        if begin is None or end is None or begin[0] != end[0]:
+            return [self.point(first), self.point(last)]
+        line = self._along(self._rings[begin[0]], begin[1], end[1])
+        return [self._to_px(Point(point)) for point in line.coords]
+
+    @staticmethod
+    def _along(ring: LineString, begin: float, end: float) -> LineString:
+        direct = substring(ring, begin, end)
+        if direct.length <= ring.length / 2:
+            return LineString(direct.coords) if direct.length else LineString([*direct.coords] * 2)
+        if begin < end:
+            pieces = substring(ring, begin, 0), substring(ring, ring.length, end)
+        else:
+            pieces = substring(ring, begin, ring.length), substring(ring, 0, end)
+        return LineString([*pieces[0].coords, *list(pieces[1].coords)[1:]])
+
+    def _found(self, xy: XY) -> tuple[int, float] | None:
+        point = Point(xy[0] * self._scale[0], xy[1] * self._scale[1])
+        if not self._rings:
+            return None
+        near = self._tree.query_nearest(point, max_distance=self._reach)
+        if len(near) == 0:
+            return None
+        ring = int(near[0])
+        return ring, float(self._rings[ring].project(point))
+
+    def _to_px(self, point: Point) -> XY:
+        return float(point.x / self._scale[0]), float(point.y / self._scale[1])

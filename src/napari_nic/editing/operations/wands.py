@@ -1,0 +1,109 @@
+"""Wands: what is connected with a point and looks like it, by colour or by the codes of an encoder."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from napari_nic.errors import AnnotationError, OutOfBoundsError
+
+AROUND = 1
+"""The colour of a click is that of 3 x 3 pixels: one pixel of a scan is noise."""
+
+
+def wand_by_color(
+    picture: np.ndarray, seed: tuple[int, int], tolerance: float, blur: float = 1.0
+) -> np.ndarray:
+    """Find the connected pixels whose colour is like that at a point.
+
+    Parameters
+    ----------
+    picture : ndarray of uint8, (rows, cols, 3)
+        sRGB.
+    seed : (row, col)
+    tolerance : float
+        Largest distance of colours in CIELAB (CIE 1976 Delta E); 2.3 is just noticeable.
+    blur : float
+        Standard deviation, in pixels, of a Gaussian that goes before: noise and nuclei pull the wand less.
+
+    Returns
+    -------
+    ndarray of bool, (rows, cols)
+        4-connected, holds the seed.
+
+    Raises
+    ------
+    OutOfBoundsError
+        If the seed lies off the picture.
+    """
+    from scipy.ndimage import gaussian_filter
+    from skimage.color import rgb2lab
+
+    _require_inside(seed, picture.shape[:2])
+    lab = rgb2lab(picture).astype(np.float32)
+    if blur > 0:
+        lab = gaussian_filter(lab, (blur, blur, 0))
+    row, col = seed
+    around = lab[max(0, row - AROUND) : row + AROUND + 1, max(0, col - AROUND) : col + AROUND + 1]
+    distance = np.linalg.norm(lab - around.mean(axis=(0, 1)), axis=2)
+    return _connected(distance <= tolerance, seed)
+
+
+def wand_by_similarity(
+    codes: np.ndarray, encoded: np.ndarray, seed: tuple[int, int], threshold: float
+) -> np.ndarray:
+    """Find the connected cells whose codes are like that of a cell.
+
+    Parameters
+    ----------
+    codes : ndarray of float, (rows, cols, channels)
+    encoded : ndarray of bool, (rows, cols)
+        Cells that have codes.
+    seed : (row, col)
+    threshold : float
+        Least cosine, -1 to 1, of a cell's code and the seed's, both taken from the mean of all codes: raw
+        codes of one encoder point in much the same direction.
+
+    Returns
+    -------
+    ndarray of bool, (rows, cols)
+        4-connected, holds the seed.
+
+    Raises
+    ------
+    OutOfBoundsError
+        If there is no such cell.
+    AnnotationError
+        If it is not compressed.
+    """
+    _require_inside(seed, encoded.shape)
+    if not encoded[seed]:
+        raise AnnotationError(
+            "the wand found no code here: this place is not compressed",
+            hint="click on tissue that is compressed, or compress it first",
+        )
+    values = codes[encoded].astype(np.float32)
+    values -= values.mean(axis=0)
+    norms = np.linalg.norm(values, axis=1)
+    mine = codes[seed].astype(np.float32) - codes[encoded].astype(np.float32).mean(axis=0)
+    length = max(float(np.linalg.norm(mine)), np.finfo(np.float32).tiny)
+    cosine = values @ (mine / length) / np.maximum(norms, np.finfo(np.float32).tiny)
+    similar = np.zeros(encoded.shape, bool)
+    similar[encoded] = cosine >= threshold
+    return _connected(similar, seed)
+
+
+def _connected(mask: np.ndarray, seed: tuple[int, int]) -> np.ndarray:
+    from scipy.ndimage import label
+
+    mask[seed] = True  # blurring may have moved the click's own colour away
+    regions, _ = label(mask)
+    return np.asarray(regions == regions[seed])
+
+
+def _require_inside(seed: tuple[int, int], shape: tuple[int, ...]) -> None:
+    if not (0 <= seed[0] < shape[0] and 0 <= seed[1] < shape[1]):
+        raise OutOfBoundsError(
+            "the wand was put down outside the picture",
+            expected=f"row 0 to {shape[0] - 1}, column 0 to {shape[1] - 1}",
+            found=f"{seed[0]}, {seed[1]}",
+        )
