@@ -30,3 +30,9 @@ def modules_after(statement: str) -> set[str]:
 @pytest.mark.parametrize("room", ["napari_nic", *ROOMS])
 def test_room_loads_nothing_heavy(room: str) -> None:
     assert modules_after(f"import {room}") & HEAVY == set()
+
+
+def test_a_slide_is_opened_without_what_stores_and_features_need() -> None:
+    """They take as long to load as the slide takes to be opened."""
+    statement = "from napari_nic.plugin.readers import get_reader; assert get_reader('slide.svs')"
+    assert modules_after(statement) & {"anndata", "h5py", "pyarrow", "zarr"} == set()

@@ -9,8 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_nic.errors import ChannelsError, NicError
-from napari_nic.names import CLAIMED_ANNOTATIONS, STORE_SUFFIX
-from napari_nic.plugin.features import looks_like_features
+from napari_nic.names import (
+    CLAIMED_ANNOTATIONS,
+    FEATURE_SUFFIXES,
+    FEATURE_TABLE_SUFFIXES,
+    STORE_SUFFIX,
+    has_suffix,
+)
 from napari_nic.plugin.layers import METADATA_KEY, LayerData, slide_layer, tag_of
 from napari_nic.plugin.news import MODEL_NEWS
 from napari_nic.plugin.opening import is_slide, open_remembered, read_store
@@ -214,11 +219,20 @@ def _reader_of(path: Path) -> Callable[[Path], list[LayerData]] | None:
         return read_models
     if (path / PLAN_FILE).is_file():
         return read_cohort_folder
-    if looks_like_features(path):
+    if _is_features(path):
         return read_features
     if name.endswith(CLAIMED_ANNOTATIONS) and not path.is_dir():
         return read_annotation_file
     return read_slide if is_slide(path) else None
+
+
+def _is_features(path: Path) -> bool:
+    """Look at the name first: a slide does not wait for what reads features, which is large, to be loaded."""
+    if not has_suffix(path, *FEATURE_SUFFIXES, *FEATURE_TABLE_SUFFIXES):
+        return False
+    from napari_nic.plugin.features import looks_like_features
+
+    return looks_like_features(path)
 
 
 def _read_all(readers: list[Callable[[Path], list[LayerData]]], path: str | Sequence[str]) -> list[Any]:
