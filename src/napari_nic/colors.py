@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import colorsys
+
 RGB = tuple[int, int, int]
 
 ORANGE: RGB = (230, 159, 0)
@@ -35,6 +37,24 @@ FURTHER: tuple[RGB, ...] = (
 def class_colors(count: int) -> tuple[RGB, ...]:
     """Return that many colours for numbered classes; after seven they come again."""
     return tuple(CLASS_COLORS[index % len(CLASS_COLORS)] for index in range(count))
+
+
+def distinct_colors(count: int) -> tuple[RGB, ...]:
+    """Return that many different colours for numbered things of which there may be many.
+
+    The first fifteen are those that are easily told apart; what comes after them is spread over the hues, and
+    cannot be.
+    """
+    chosen = [*CLASS_COLORS, *FURTHER][:count]
+    number = 0
+    while len(chosen) < count:
+        # Steps of the golden ratio never come back to a hue.
+        red, green, blue = colorsys.hsv_to_rgb(number * 0.618034 % 1, 0.75, 0.95 if number % 2 else 0.6)
+        color = (round(255 * red), round(255 * green), round(255 * blue))
+        if color not in chosen:
+            chosen.append(color)
+        number += 1
+    return tuple(chosen)
 
 
 def to_hex(color: RGB) -> str:

@@ -10,6 +10,7 @@ from napari_nic.errors import MissingDependencyError
 
 INSTALL = {
     "anndata": 'pip install "napari-nic[interchange]"',
+    "faiss": 'pip install "napari-nic[similarity]"',
     "jpeglib": 'pip install "napari-nic[recompress]"',
     "matplotlib": 'pip install "napari-nic[train]"',
     "onnxruntime": 'pip install "napari-nic[networks]"',

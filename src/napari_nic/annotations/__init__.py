@@ -11,6 +11,7 @@ from napari_nic.annotations.boundaries import (
     mask_distances,
     outline_distances,
 )
+from napari_nic.annotations.cell_areas import cell_area
 from napari_nic.annotations.colors import UNCLASSIFIED, UNCLASSIFIED_COLOR, label_colors
 from napari_nic.annotations.comparison import ClassComparison, class_comparison, compare_sets, in_um
 from napari_nic.annotations.label_image import LabelImage, plan_label_image
@@ -46,6 +47,7 @@ __all__ = [
     "LabelImage",
     "SlideExtent",
     "agreement",
+    "cell_area",
     "class_comparison",
     "compare_sets",
     "covered_share",

@@ -12,6 +12,10 @@ from napari_nic.explain.colormaps import SEQUENTIAL, color_table
 from napari_nic.geometry import Placement
 from napari_nic.notebook import card
 
+OverlayKind = Literal[
+    "pca", "channel", "prediction", "saliency", "difference", "similarity", "anomaly", "clusters"
+]
+
 RobustRange = tuple[float, float]
 ROBUST: RobustRange = (1.0, 99.0)
 """Percentiles that bound colours, so that a few odd cells do not wash out the rest."""
@@ -25,7 +29,7 @@ class Overlay:
     ----------
     name : str
         What the layer and the legend are called.
-    kind : {"pca", "channel", "prediction", "saliency", "difference"}
+    kind : OverlayKind
     data : ndarray
         Values float32 (rows, cols), numbers of classes uint8 (rows, cols), or a picture uint8
         (rows, cols, 3 or 4).
@@ -53,7 +57,7 @@ class Overlay:
     """
 
     name: str
-    kind: Literal["pca", "channel", "prediction", "saliency", "difference"]
+    kind: OverlayKind
     data: np.ndarray
     mask: np.ndarray
     placement: Placement
