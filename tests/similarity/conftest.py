@@ -49,7 +49,7 @@ def make_header(name: str, rows: int, cols: int, encoder: dict[str, Any]) -> Sto
 
 @pytest.fixture
 def make_store(tmp_path: Path) -> MakeStore:
-    """``make_store("a", rows=20, cols=30, seed=0, codes=..., coverage=..., **encoder)`` -> a complete store."""
+    """``make_store("a", rows=20, cols=30, seed=0, codes=..., coverage=..., **encoder)`` -> complete."""
 
     def make(
         name: str,

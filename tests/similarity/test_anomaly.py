@@ -51,8 +51,8 @@ def test_mahalanobis_is_the_length_of_whitened_components() -> None:
 @pytest.mark.parametrize("method", ["knn", "mahalanobis"])
 def test_planted_cells_are_the_most_unusual(make_store, method) -> None:
     rng = np.random.default_rng(0)
-    codes = rng.normal(0, 0.1, (40, 40, 6)) + [1, 2, 0, 0, 0, 0]
-    codes[7, 9:12] = [-3, 0, 2, 1, 0, 0] + rng.normal(0, 0.1, (3, 6))
+    codes = rng.normal(0, 0.1, (40, 40, 6)) + np.array([1, 2, 0, 0, 0, 0])
+    codes[7, 9:12] = np.array([-3, 0, 2, 1, 0, 0]) + rng.normal(0, 0.1, (3, 6))
     store = make_store("a", codes=codes, coverage=np.ones((40, 40), bool))
     sample = draw_cells([store], 500, seed=1)
     model = AnomalyModel.fit(sample.codes, AnomalyOptions(method))
