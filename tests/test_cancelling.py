@@ -75,6 +75,7 @@ from napari_nic.training.options import TrainOptions
 from napari_nic.training.recipe import TrainRecipe
 from napari_nic.training.sets import TileFolders
 from napari_nic.training.train import train_encoder
+from napari_nic.viewing import iter_thumbnail
 
 ROWS, COLS, CODE_SIZE = 70, 130, 8
 """Two by three shards, 5 by 9 blocks."""
@@ -164,6 +165,11 @@ def _tissue(inputs: Inputs, _: Path, token: CancellationToken) -> None:
 def _overview(inputs: Inputs, _: Path, token: CancellationToken) -> None:
     with open_slide(inputs.slide) as slide:
         read_overview(slide, 1.0, token=token)
+
+
+def _thumbnail(inputs: Inputs, _: Path, token: CancellationToken) -> None:
+    with open_slide(inputs.slide) as slide:
+        result_of(iter_thumbnail(slide, 100, token=token))
 
 
 def _pca(inputs: Inputs, _: Path, token: CancellationToken) -> None:
@@ -376,6 +382,7 @@ OPERATIONS: dict[str, Operation] = {
     "prepare": Operation(_prepare, units=4),
     "tissue": Operation(_tissue, units=4),
     "overview": Operation(_overview, units=4),
+    "thumbnail": Operation(_thumbnail, units=1),
     "pca": Operation(_pca, units=6 + 3 * 9),
     "codes into memory": Operation(_resident, units=6),
     "predict": Operation(_predict, units=6 + 10 * 8 + 1),

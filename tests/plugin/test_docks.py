@@ -10,14 +10,20 @@ from qtpy.QtWidgets import QApplication, QDockWidget
 from napari_nic.plugin.controllers.session import ENCODER_SETTING
 from napari_nic.plugin.settings import Settings
 from napari_nic.plugin.widgets.cohort_dock import CohortDock
-from napari_nic.plugin.widgets.docking import COHORT, MENU_NAME, NIC, TRAINING, find_dock, open_dock
+from napari_nic.plugin.widgets.docking import COHORT, MENU_NAME, NIC, TRAINING, VIEW, find_dock, open_dock
 from napari_nic.plugin.widgets.nic_dock import NicDock
 from napari_nic.plugin.widgets.train_dock import TrainDock
+from napari_nic.plugin.widgets.view_dock import ViewDock
 
 pytestmark = pytest.mark.gui
 
-KINDS = {NIC: NicDock, TRAINING: TrainDock, COHORT: CohortDock}
-COMMANDS = {NIC: "napari-nic.dock", TRAINING: "napari-nic.train", COHORT: "napari-nic.cohort"}
+KINDS = {NIC: NicDock, TRAINING: TrainDock, COHORT: CohortDock, VIEW: ViewDock}
+COMMANDS = {
+    NIC: "napari-nic.dock",
+    TRAINING: "napari-nic.train",
+    COHORT: "napari-nic.cohort",
+    VIEW: "napari-nic.view",
+}
 
 
 def by_menu(_, title):
@@ -71,7 +77,7 @@ def test_whoever_asks_gets_the_one_nic_dock(viewer, first, second):
     assert dock.compressing.why_not() == "Open a slide first", "it still works"
 
 
-@pytest.mark.parametrize("title", [TRAINING, COHORT])
+@pytest.mark.parametrize("title", [TRAINING, COHORT, VIEW])
 def test_other_docks_are_one_of_a_kind_too(viewer, title):
     by_us(viewer, title)
     (dock,) = docks(viewer, title)
@@ -122,7 +128,7 @@ def test_docks_see_the_layers_themselves_and_no_stand_ins(viewer):
     assert dock.session.viewer is viewer
 
 
-@pytest.mark.parametrize("title", [TRAINING, COHORT])
+@pytest.mark.parametrize("title", [TRAINING, COHORT, VIEW])
 def test_a_dock_that_is_opened_has_the_focus(viewer, qtbot, title):
     """Else a user of the keyboard has to go there by Tab, through everything else in the window."""
     window = viewer.window._qt_window

@@ -19,6 +19,7 @@ from napari_nic.plugin.settings import Settings
 from napari_nic.plugin.widgets.cohort_dock import CohortDock
 from napari_nic.plugin.widgets.nic_dock import NicDock
 from napari_nic.plugin.widgets.train_dock import TrainDock
+from napari_nic.plugin.widgets.view_dock import ViewDock
 
 pytestmark = [
     pytest.mark.gui,
@@ -144,7 +145,7 @@ def test_a_dock_that_was_taken_out_hears_of_nothing_more(open_viewer, slide_file
     assert left(alive) == []
 
 
-@pytest.mark.parametrize("kind", [NicDock, TrainDock, CohortDock])
+@pytest.mark.parametrize("kind", [NicDock, TrainDock, CohortDock, ViewDock])
 def test_a_dock_that_was_taken_out_is_not_kept(make_napari_viewer, kind):
     viewer = make_napari_viewer()
     dock = kind(viewer)

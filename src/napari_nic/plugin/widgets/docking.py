@@ -16,7 +16,7 @@ MENU_NAME = "{} (Neural Image Compression)"
 """What napari's menu calls a dock: its title and the manifest's display name. A dock of this name is what the
 menu shows and hides."""
 
-NIC, TRAINING, COHORT = "NIC", "Train encoder", "Cohort browser"
+NIC, TRAINING, COHORT, VIEW = "NIC", "Train encoder", "Cohort browser", "View"
 """Titles of the docks in the manifest."""
 
 Dock = TypeVar("Dock", bound=ClosingDock)

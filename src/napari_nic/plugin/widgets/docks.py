@@ -65,3 +65,16 @@ class CohortEntry(QWidget):
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         """Never run: napari reads from it that it has to give a viewer."""
+
+
+class ViewEntry(QWidget):
+    """What the manifest calls for the dock of looking."""
+
+    def __new__(cls, napari_viewer: napari.Viewer) -> Any:
+        """Return the window's view dock."""
+        from napari_nic.plugin.widgets.view_dock import ViewDock
+
+        return _one(napari_viewer, ViewDock)
+
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
+        """Never run: napari reads from it that it has to give a viewer."""

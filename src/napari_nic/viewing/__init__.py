@@ -1,0 +1,21 @@
+"""What a viewer of slides computes: magnification, thumbnails, stains; no window and no Qt."""
+
+from napari_nic.viewing.magnification import (
+    MAGNIFICATIONS,
+    UM_PER_PX_AT_1X,
+    format_magnification,
+    magnification_at,
+    native_magnification,
+    um_per_px_at,
+)
+from napari_nic.viewing.thumbnail import iter_thumbnail
+
+__all__ = [
+    "MAGNIFICATIONS",
+    "UM_PER_PX_AT_1X",
+    "format_magnification",
+    "iter_thumbnail",
+    "magnification_at",
+    "native_magnification",
+    "um_per_px_at",
+]

@@ -1,0 +1,150 @@
+"""The view dock in a real window, with mouse and keys."""
+
+from __future__ import annotations
+
+import pytest
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtWidgets import QApplication
+
+from napari_nic.plugin.widgets.docking import VIEW, open_dock
+from napari_nic.plugin.widgets.view_dock import ViewDock
+
+pytestmark = pytest.mark.gui
+
+ALT = Qt.KeyboardModifier.AltModifier
+TIMEOUT_MS = 60_000
+
+
+@pytest.fixture
+def view(make_napari_viewer, qtbot, collected):
+    """A window with the view dock alone."""
+    viewer = make_napari_viewer(show=True)
+    dock = open_dock(viewer, ViewDock, VIEW)
+    viewer.window._qt_window.resize(1000, 800)
+    yield dock
+    dock.shut_down()
+
+
+@pytest.fixture
+def on_slide(view, slide_file, add_slide, qtbot):
+    """The same with the made slide."""
+    add_slide(view.watch.viewer, slide_file)
+    qtbot.waitUntil(lambda: not view.runner.jobs and view.navigator.thumbnail is not None, timeout=TIMEOUT_MS)
+    view.navigator.fit()
+    return view
+
+
+def test_without_a_slide_it_says_so(view):
+    overview = view.overview
+    assert overview.about.text() == "Open a slide first"
+    assert overview.minimap.frame().isEmpty()
+    assert not overview.magnification.isEnabled()
+    assert all(button.toolTip().startswith("Open a slide first") for button in overview.steps.values())
+    assert view.associated_row.isHidden()
+
+
+def test_a_click_and_a_drag_on_the_minimap_move_the_view(on_slide, qtbot):
+    minimap, navigator = on_slide.overview.minimap, on_slide.navigator
+    navigator.magnify(40)
+    place = minimap.picture_rect()
+    start, end = (
+        QPoint(round(place.left() + share * place.width()), round(place.top() + share * place.height()))
+        for share in (0.25, 0.75)
+    )
+    qtbot.mousePress(minimap, Qt.MouseButton.LeftButton, pos=start)
+    one_px = 1500 / place.width()
+    assert navigator.center() == pytest.approx((275, 375), abs=one_px)
+    qtbot.mouseMove(minimap, end)
+    qtbot.mouseRelease(minimap, Qt.MouseButton.LeftButton, pos=end)
+    qtbot.waitUntil(lambda: navigator.center() == pytest.approx((825, 1125), abs=one_px))
+    middle = minimap.frame().boundingRect().center()
+    assert (middle.x(), middle.y()) == pytest.approx((end.x(), end.y()), abs=1.5)
+
+
+def test_the_frame_grows_and_shrinks_with_the_view(on_slide):
+    minimap, navigator = on_slide.overview.minimap, on_slide.navigator
+    navigator.magnify(20)
+    wide = minimap.frame().boundingRect().width()
+    navigator.magnify(40)
+    assert minimap.frame().boundingRect().width() == pytest.approx(wide / 2)
+    navigator.magnify(900)
+    frame = minimap.frame().boundingRect()
+    assert max(frame.width(), frame.height()) > 5, "it is seen still"
+
+
+def test_the_minimap_by_keyboard(on_slide, qtbot):
+    minimap, navigator = on_slide.overview.minimap, on_slide.navigator
+    navigator.magnify(40)
+    navigator.look_at(500, 500)
+    minimap.setFocus()
+    qtbot.keyClick(minimap, Qt.Key.Key_Down)
+    y, x = navigator.center()
+    assert y > 500
+    assert x == pytest.approx(500)
+    qtbot.keyClick(minimap, Qt.Key.Key_Minus)
+    assert navigator.magnification == pytest.approx(32)
+    qtbot.keyClick(minimap, Qt.Key.Key_Home)
+    assert navigator.magnification < 20
+
+
+@pytest.mark.parametrize("key", [1, 2, 3, 4, 5, 6])
+def test_a_key_for_each_magnification_on_the_canvas_and_in_the_dock(on_slide, qtbot, key):
+    value = (1, 2, 5, 10, 20, 40)[key - 1]
+    canvas = on_slide.watch.viewer.window._qt_viewer.canvas.native
+    for widget in (canvas, on_slide.overview.whole):
+        on_slide.navigator.fit()
+        qtbot.keyClick(widget, Qt.Key(Qt.Key.Key_0 + key), ALT)
+        assert on_slide.navigator.magnification == pytest.approx(value)
+    qtbot.keyClick(canvas, Qt.Key.Key_0, ALT)
+    assert on_slide.navigator.magnification != pytest.approx(value)
+
+
+def test_buttons_and_the_number_agree(on_slide, qtbot):
+    overview = on_slide.overview
+    qtbot.mouseClick(overview.steps[10.0], Qt.MouseButton.LeftButton)
+    assert overview.magnification.value() == 10
+    overview.magnification.setFocus()
+    overview.magnification.selectAll()
+    qtbot.keyClicks(overview.magnification, "7.5")
+    qtbot.keyClick(overview.magnification, Qt.Key.Key_Return)
+    assert on_slide.navigator.magnification == pytest.approx(7.5)
+    qtbot.mouseClick(overview.native, Qt.MouseButton.LeftButton)
+    assert overview.magnification.value() == 20
+
+
+def test_what_the_slide_offers_is_marked(on_slide):
+    overview = on_slide.overview
+    assert overview.about.text() == "Native 20x, 0.5 µm/px"
+    assert [value for value, b in overview.steps.items() if "bold" in b.styleSheet()] == [20]
+    assert "pixels are enlarged" in overview.steps[40.0].toolTip()
+    assert "enlarged" not in overview.steps[20.0].toolTip()
+
+
+def test_a_label_is_shown_when_asked_for(view, cmu_path, add_slide, qtbot):
+    add_slide(view.watch.viewer, cmu_path)
+    row = view.associated_row
+    assert set(row.buttons) == {"thumbnail", "label", "macro"}
+    assert row.picture.isHidden()
+    qtbot.mouseClick(row.buttons["label"], Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: view.associated.picture is not None, timeout=TIMEOUT_MS)
+    assert not row.picture.isHidden()
+    assert "patient's name" in row.buttons["label"].toolTip()
+    qtbot.mouseClick(row.buttons["label"], Qt.MouseButton.LeftButton)
+    assert row.picture.isHidden()
+
+
+def test_naparis_keys_are_its_own_and_come_back(on_slide, qtbot):
+    viewer = on_slide.watch.viewer
+    assert all("Alt" in str(key) for key in viewer.keymap)
+    assert not [key for key in viewer.keymap if key in type(viewer).class_keymap]
+    on_slide.shut_down()
+    assert viewer.keymap == {}
+
+
+def test_the_keys_are_read_in_the_dock(view, qtbot):
+    keys = view.key_list
+    qtbot.mouseClick(keys.toggleButton(), Qt.MouseButton.LeftButton)
+    QApplication.processEvents()
+    assert keys.table.isVisible()
+    assert "Alt+4" in keys.table.text()
+    assert "10x" in keys.table.text()
