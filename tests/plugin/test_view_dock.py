@@ -148,3 +148,19 @@ def test_the_keys_are_read_in_the_dock(view, qtbot):
     assert keys.table.isVisible()
     assert "Alt+4" in keys.table.text()
     assert "10x" in keys.table.text()
+
+
+def test_brightness_and_stains_by_keyboard(on_slide, qtbot):
+    section, displaying = on_slide.display_section, on_slide.displaying
+    qtbot.mouseClick(section.toggleButton(), Qt.MouseButton.LeftButton)
+    section.gamma.setFocus()
+    qtbot.keyClick(section.gamma, Qt.Key.Key_PageUp)
+    qtbot.waitUntil(lambda: displaying.display.tone.gamma > 1)
+    assert section.reset.isEnabled()
+    canvas = on_slide.watch.viewer.window._qt_viewer.canvas.native
+    qtbot.keyClick(canvas, Qt.Key.Key_8, ALT)
+    assert section.stain.currentText() == "Hematoxylin"
+    qtbot.keyClick(canvas, Qt.Key.Key_9, ALT)
+    assert displaying.display.is_plain
+    assert section.gamma.value() == 0
+    assert not section.reset.isEnabled()

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_nic.explain import Overlay
+    from napari_nic.plugin.controllers.displaying import Shown
 
 LayerData = tuple[Any, dict[str, Any], str]
 """(data, keyword arguments of the layer, layer type), as napari's readers give it."""
@@ -61,6 +62,8 @@ class LayerTag:
         Whether the user was asked for the slide's um/px already.
     twin : Slide, optional
         For a slide, the same one as the layer shows it: what cannot be read is hatched.
+    shown : Shown, optional
+        For a slide that is shown in another tone, or one stain of it: what its levels go through.
     """
 
     kind: Literal["slide", "overlay", "annotations", "tissue"]
@@ -68,6 +71,7 @@ class LayerTag:
     name: str = ""
     asked: bool = False
     twin: Slide | None = None
+    shown: Shown | None = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         # napari copies metadata when a layer is duplicated; an open file cannot be copied.
