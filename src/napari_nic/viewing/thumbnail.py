@@ -56,6 +56,7 @@ def iter_thumbnail(
     token.checkpoint()
     # One thread: this runs beside the window's own reads, and a thread pool would outlive it.
     coarsest = np.asarray(slide.pyramid()[-1].compute(scheduler="synchronous"))
+    token.checkpoint()
     factor = max(1.0, max(coarsest.shape[:2]) / side)
     rows, cols = (max(1, round(length / factor)) for length in coarsest.shape[:2])
     return np.ascontiguousarray(cv2.resize(coarsest, (cols, rows), interpolation=cv2.INTER_AREA))
