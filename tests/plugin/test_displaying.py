@@ -43,7 +43,7 @@ def test_levels_are_shown_in_the_tone_and_the_slide_is_not_touched(displaying, l
     assert tag_of(layer).slide is slide
     displaying.reset()
     assert (seen(layer) == plain[0]).all()
-    assert tag_of(layer).shown is None
+    assert tag_of(layer).look is None
 
 
 def test_nothing_is_read_before_it_is_looked_at(displaying, layer):

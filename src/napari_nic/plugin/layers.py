@@ -62,7 +62,7 @@ class LayerTag:
         Whether the user was asked for the slide's um/px already.
     twin : Slide, optional
         For a slide, the same one as the layer shows it: what cannot be read is hatched.
-    shown : Shown, optional
+    look : Shown, optional
         For a slide that is shown in another tone, or one stain of it: what its levels go through.
     """
 
@@ -71,7 +71,7 @@ class LayerTag:
     name: str = ""
     asked: bool = False
     twin: Slide | None = None
-    shown: Shown | None = None
+    look: Shown | None = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         # napari copies metadata when a layer is duplicated; an open file cannot be copied.

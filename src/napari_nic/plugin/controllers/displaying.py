@@ -173,7 +173,7 @@ class DisplayController:
 
     def _shown(self) -> Shown | None:
         tag = None if self._watch.layer is None else tag_of(self._watch.layer)
-        return None if tag is None else tag.shown
+        return None if tag is None else tag.look
 
     def _set_data(self, layer: Layer, levels: list[da.Array]) -> None:
         self._setting = True
@@ -186,9 +186,9 @@ class DisplayController:
         """Show new levels, with or without the colour profile for instance, as the old ones were."""
         layer = event.source
         tag = tag_of(layer)
-        if self._setting or tag is None or tag.shown is None:
+        if self._setting or tag is None or tag.look is None:
             return
-        display, tag.shown = tag.shown.display, None
+        display, tag.look = tag.look.display, None
         show(layer, display, self._set_data)
 
     def _on_slide(self) -> None:
@@ -212,19 +212,19 @@ def show(layer: Layer, display: Display, set_data: Any = None) -> None:
     set_data = set_data or _set_data
     if display.is_plain:
         _show_plain(layer, tag, set_data)
-    elif tag.shown is None:
-        tag.shown = Shown(list(layer.data))
-        tag.shown.display = display
-        set_data(layer, tag.shown.levels)
+    elif tag.look is None:
+        tag.look = Shown(list(layer.data))
+        tag.look.display = display
+        set_data(layer, tag.look.levels)
     else:
         # Not new levels: napari would begin with the coarsest one again, which flickers.
-        tag.shown.display = display
+        tag.look.display = display
         layer.refresh(extent=False)
 
 
 def _show_plain(layer: Layer, tag: LayerTag, set_data: Any) -> None:
-    if tag.shown is not None:
-        plain, tag.shown = tag.shown.plain, None
+    if tag.look is not None:
+        plain, tag.look = tag.look.plain, None
         set_data(layer, plain)
 
 
