@@ -19,7 +19,8 @@ from qtpy.QtWidgets import QApplication, QMessageBox, QProgressDialog
 from napari_nic.annotations import UNCLASSIFIED
 from napari_nic.annotations.colors import UNCLASSIFIED_COLOR
 from napari_nic.errors import AnnotationError
-from napari_nic.plugin import annotation_jobs, outlines
+from napari_nic.jobs import Progress
+from napari_nic.plugin import annotation_jobs, outlines, readers
 from napari_nic.plugin import annotation_layers as module
 from napari_nic.plugin.readers import read_annotation_file
 
@@ -152,6 +153,52 @@ def test_a_hundred_thousand_outlines_are_a_picture_that_can_be_looked_at(with_sl
     assert dock.annotating.may_close()
     viewer.screenshot(flash=False)
     assert dock.annotation_section.save.isEnabled()
+
+
+def test_the_section_says_how_far_a_file_is_read_and_cancels_it(with_slide, qtbot, tmp_path, monkeypatch):
+    _, dock = with_slide
+    going_on = threading.Event()
+
+    def slowly(_path, _slide, token):
+        yield Progress(25, 100, "Reading outlines", "bytes")
+        while not going_on.wait(0.01):
+            token.checkpoint()
+        raise AssertionError("it was not cancelled")
+
+    monkeypatch.setattr(annotation_jobs, "iter_read_file", slowly)
+    dock.annotating.open(tmp_path / "many.geojson")
+    section = dock.annotation_section
+    qtbot.waitUntil(lambda: section.opening.text() == "Opening many.geojson: reading outlines, 25%")
+    assert not section.open.isEnabled()
+    qtbot.mouseClick(section.cancel, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: section.open.isEnabled())
+    assert section.opening_row.isHidden()
+
+
+def test_a_dropped_file_says_how_far_it_is_read(with_slide, tmp_path, monkeypatch):
+    shown = []
+
+    def job(_path, _slide, _token):
+        yield Progress(1, 2, "Reading outlines", "bytes")
+        for _ in range(3000):
+            if shown:
+                break
+            pause.wait(0.01)
+        return annotation_jobs.ReadFile(module.AnnotationSet(), [])
+
+    def look():
+        boxes = [box for box in QApplication.topLevelWidgets() if isinstance(box, QProgressDialog)]
+        shown.extend(box.labelText() for box in boxes if box.value() == box.maximum() // 2)
+
+    pause = threading.Event()
+    timer = QTimer()
+    timer.timeout.connect(look)
+    timer.start(20)
+    monkeypatch.setattr(annotation_jobs, "iter_read_file", job)
+    monkeypatch.setattr(readers, "LARGE_BYTES", 0)
+    (tmp_path / "a.geojson").write_text("{}")
+    assert read_annotation_file(tmp_path / "a.geojson") == []
+    assert shown[0] == "Opening a.geojson: reading outlines"
 
 
 @pytest.fixture

@@ -117,6 +117,25 @@ def test_a_file_is_read_by_a_job(opened, annotating, runner, outlines_file):
     assert annotating.summary() == "Tumour 1, Stroma 1, Mark 1"
 
 
+def test_reading_says_how_far_it_is(opened, annotating, runner, outlines_file):
+    runner.hold, told = True, []
+    annotating.progressed.connect(told.append)
+    annotating.open(outlines_file)
+    while not told:
+        runner.step()
+    assert (told[0].stage, told[0].fraction) == ("Reading outlines", pytest.approx(1, abs=0.01))
+
+
+def test_reading_can_be_cancelled(opened, annotating, runner, outlines_file, answers):
+    runner.hold = True
+    annotating.open(outlines_file)
+    annotating.cancel_opening()
+    runner.finish()
+    assert annotating.opening == ""
+    assert annotating.layers() == []
+    assert answers.errors == []
+
+
 def test_a_slide_that_was_closed_meanwhile_gets_no_annotations(
     opened, annotating, runner, outlines_file, answers
 ):

@@ -1,6 +1,6 @@
 """Annotations of slides: others' formats, areas on the grid, agreement with maps.
 
-Public modules beside this list: ``format_table``, ``frames``, ``label_files``.
+Public modules beside this list: ``format_table``, ``frames``, ``garbage``, ``label_files``.
 """
 
 from napari_nic.annotations.agreement import Agreement, agreement
@@ -20,7 +20,9 @@ from napari_nic.annotations.model import AREA_KINDS, Annotation, AnnotationSet, 
 from napari_nic.annotations.raster import covered_share, patch_share, rasterise
 from napari_nic.annotations.registry import (
     FORMATS,
+    counts_in_pixels,
     format_of,
+    iter_read_annotations,
     losses,
     read_annotations,
     writable_formats,
@@ -50,9 +52,11 @@ __all__ = [
     "cell_area",
     "class_comparison",
     "compare_sets",
+    "counts_in_pixels",
     "covered_share",
     "format_of",
     "in_um",
+    "iter_read_annotations",
     "label_colors",
     "losses",
     "mask_distances",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import shapely
 from napari_nic.annotations.model import AREA_KINDS, Annotation, AnnotationSet, Fault, Kind
 from napari_nic.colors import RGB
 from napari_nic.errors import AnnotationError
-from napari_nic.jobs import CancellationToken, checked
+from napari_nic.jobs import CancellationToken, Progress, checked, result_of
 from napari_nic.wording import counted, was_were
 
 FEW_CORNERS = 200
@@ -40,7 +40,7 @@ NAMED = 5
 """So many of the shapes that were left out are named, the others counted."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Drawn:
     """One shape as a file tells it.
 
@@ -55,6 +55,8 @@ class Drawn:
         (x, y). Of points: one list of (x, y).
     damage : str
         Why it cannot be a shape; it is left out and named.
+    area : shapely geometry, optional
+        The polygon of `parts`, where the reader made it of many at once; not yet checked.
     """
 
     where: str
@@ -65,6 +67,7 @@ class Drawn:
     id: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
     damage: str = ""
+    area: shapely.Geometry | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,13 @@ class BadShapeError(ValueError):
 
 
 def build(drawn: Sequence[Drawn], path: Path, token: CancellationToken | None = None) -> Built:
+    """Do what :func:`iter_build` does, in one go."""
+    return result_of(iter_build(drawn, path, token))
+
+
+def iter_build(
+    drawn: Sequence[Drawn], path: Path, token: CancellationToken | None = None
+) -> Generator[Progress, None, Built]:
     """Make annotations; crossing outlines are repaired, those without an area or a place left out.
 
     Parameters
@@ -109,14 +119,16 @@ def build(drawn: Sequence[Drawn], path: Path, token: CancellationToken | None = 
     bad: dict[int, str] = {index: shape.damage for index, shape in enumerate(drawn) if shape.damage}
     geometries = np.empty(len(drawn), object)
     areas = [index for index, shape in enumerate(drawn) if shape.kind in AREA_KINDS and index not in bad]
-    geometries[areas] = _areas([drawn[index] for index in areas], areas, bad, token)
+    geometries[areas] = [drawn[index].area for index in areas]
+    unmade = [index for index in areas if drawn[index].area is None]
+    geometries[unmade] = _areas([drawn[index] for index in unmade], unmade, bad, token)
     for index, shape in enumerate(checked(drawn, token)):
         if shape.kind not in AREA_KINDS and index not in bad:
             try:
                 geometries[index] = _line_or_points(shape)
             except BadShapeError as error:
                 bad[index] = str(error)
-    repaired = _repair(geometries, areas, bad, token)
+    repaired = yield from _repair(geometries, areas, bad, token)
     empty = [i for i, geometry in enumerate(geometries) if geometry is None and i not in bad]
     if bad and len(bad) + len(empty) == len(drawn):
         first = min(bad)
@@ -138,7 +150,19 @@ def build_set(
     token: CancellationToken | None = None,
 ) -> AnnotationSet:
     """Make the set of a file of shapes that need nothing else; see :func:`build`."""
-    built = build(drawn, path, token)
+    return result_of(iter_build_set(drawn, path, colors=colors, notes=notes, token=token))
+
+
+def iter_build_set(
+    drawn: Sequence[Drawn],
+    path: Path,
+    *,
+    colors: Mapping[str, RGB],
+    notes: Iterable[str] = (),
+    token: CancellationToken | None = None,
+) -> Generator[Progress, None, AnnotationSet]:
+    """Do the same with progress."""
+    built = yield from iter_build(drawn, path, token)
     return AnnotationSet(built.annotations, colors, path.name, (*built.notes, *notes), built.faults)
 
 
@@ -274,11 +298,12 @@ def _line_or_points(shape: Drawn) -> shapely.Geometry | None:
 
 def _repair(
     geometries: np.ndarray, areas: Sequence[int], bad: dict[int, str], token: CancellationToken | None
-) -> list[int]:
+) -> Generator[Progress, None, list[int]]:
     """Make areas valid in place; what has no area becomes None. Return which were repaired."""
     indices = np.array(areas, int)
     invalid = np.zeros(len(indices), bool)
     for start in checked(range(0, len(indices), CHECKED_AT_ONCE), token):
+        yield Progress(start, len(indices), "Checking outlines", "outlines")
         part = slice(start, start + CHECKED_AT_ONCE)
         invalid[part] = ~shapely.is_valid(geometries[indices[part]])
     crossing = [index for index in indices[invalid] if geometries[index]]
@@ -287,9 +312,7 @@ def _repair(
         geometries[index] = repair_area(geometries[index], int(index), bad)
         if geometries[index] is not None:
             repaired.append(int(index))
-    for index, geometry in enumerate(geometries):
-        if geometry is not None and geometry.is_empty:
-            geometries[index] = None
+    geometries[shapely.is_empty(geometries)] = None  # what is None already is not empty
     return repaired
 
 

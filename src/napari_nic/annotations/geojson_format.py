@@ -8,46 +8,26 @@ there is no `classification`, other programs' words for it.
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Generator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from napari_nic.annotations import geojson_writing
-from napari_nic.annotations.building import BadShapeError, Drawn, build_set, malformed, points_of
+from napari_nic.annotations.building import BadShapeError, Drawn, iter_build_set, malformed, points_of
 from napari_nic.annotations.colors import UNCLASSIFIED
 from napari_nic.annotations.details import measurements_of
 from napari_nic.annotations.ellipses import ellipse
 from napari_nic.annotations.foreign import CONVERT, name_of_json
-from napari_nic.annotations.json_files import color_of_text, is_json, load_json, plain_text
+from napari_nic.annotations.geojson_classes import OBJECT_TYPES, FeatureFile, note_class
+from napari_nic.annotations.geojson_plain import make_areas
+from napari_nic.annotations.json_files import is_json, parse_json, read_json
+from napari_nic.annotations.json_parsing import NotInPiecesError, features_of
 from napari_nic.annotations.model import AnnotationSet, Kind
 from napari_nic.annotations.registry import FORMATS, AnnotationFormat
-from napari_nic.colors import RGB, from_packed
 from napari_nic.errors import AnnotationError
-from napari_nic.jobs import CancellationToken, checked
+from napari_nic.jobs import CancellationToken, Progress, checked, result_of
 from napari_nic.names import ANNOTATION_SUFFIXES
-from napari_nic.wording import counted, was_were
-
-NAMES_SEPARATOR = ": "
-"""How QuPath writes a class with sub-classes."""
-
-OTHER_CLASS_KEYS = ("class", "group", "label", "category", "class_name", "name")
-"""Where other programs (Digital Slide Archive, dlup) put the class, by rank."""
-
-OBJECT_TYPES = {
-    "PathAnnotationObject": "annotation",
-    "PathDetectionObject": "detection",
-    "PathCellObject": "cell",
-    "PathTileObject": "tile",
-    "PathRootObject": "root",
-    "TMACoreObject": "tma_core",
-}
-"""What QuPath 0.2 wrote as the id of every object: its type, and no id."""
-
-QUPATH_KEYS = ("objectType", "object_type", "classification", "isLocked", "measurements", "colorRGB")
-"""A feature that has one of them is QuPath's, and has its class there or none."""
 
 RECTANGLE_POINTS = 5
 """Points of a closed ring with four corners."""
@@ -66,39 +46,12 @@ def recognises(head: bytes) -> bool:
     return is_json(head) and not any(FORMATS.get(name).recognises(head) for name in OTHER_JSON)
 
 
-@dataclass
-class _File:
-    """What is collected of one file."""
-
-    path: Path
-    drawn: list[Drawn] = field(default_factory=list)
-    class_colors: dict[str, RGB] = field(default_factory=dict)
-    shape_colors: dict[str, RGB] = field(default_factory=dict)
-    other_keys: Counter[str] = field(default_factory=Counter)
-    nested: list[tuple[str, str, Any]] = field(default_factory=list)
-    n_without_place: int = 0
-    n_replaced: int = 0
-
-    def text(self, value: Any) -> str:
-        """Text of a name or id; halves of characters (lone surrogates) are replaced."""
-        text = plain_text(value)
-        self.n_replaced += isinstance(value, str) and text != value
-        return text
-
-    def notes(self) -> list[str]:
-        """What is to be told of the file beside its shapes."""
-        notes = []
-        if self.n_without_place:
-            number = self.n_without_place
-            notes.append(f"{counted(number, 'feature')} without a geometry {was_were(number)} left out")
-        if self.n_replaced:
-            notes.append(f"halves of characters were replaced in {counted(self.n_replaced, 'name')}")
-        for key, number in self.other_keys.items():
-            notes.append(f"the class of {counted(number, 'shape')} was taken from {key!r}")
-        return notes
-
-
 def read(path: Path, token: CancellationToken | None = None) -> AnnotationSet:
+    """Do what :func:`iter_read` does, in one go."""
+    return result_of(iter_read(path, token))
+
+
+def iter_read(path: Path, token: CancellationToken | None = None) -> Generator[Progress, None, AnnotationSet]:
     """Read a file, with checkpoints of `token`; see the module's text.
 
     Raises
@@ -106,18 +59,39 @@ def read(path: Path, token: CancellationToken | None = None) -> AnnotationSet:
     AnnotationError
         If it is no GeoJSON; names the feature.
     """
-    document = load_json(path, "GeoJSON")
-    file = _File(path)
-    for number, feature in enumerate(checked(_features(document, path), token)):
-        _try_feature(feature, f"feature {number}", file)
+    text = read_json(path)
+    file, notes = FeatureFile(path), []
+    try:
+        for features, read_bytes in features_of(text):
+            _add_features(features, file, token)
+            yield Progress(read_bytes, len(text), "Reading outlines", "bytes")
+    except NotInPiecesError:
+        document = parse_json(text, path, "GeoJSON")
+        file = FeatureFile(path)
+        _add_features(_features(document, path), file, token)
+        if isinstance(document, dict) and document.get("crs") is not None:
+            notes = ["the file names a coordinate system of maps: its numbers are taken for pixels"]
+    colors = file.shape_colors | file.class_colors
+    notes += file.notes()
+    return (yield from iter_build_set(file.drawn, path, colors=colors, notes=notes, token=token))
+
+
+def _add_features(features: Sequence[Any], file: FeatureFile, token: CancellationToken | None) -> None:
+    """Add the shapes of features, of those that are plain all at once."""
+    plain: list[Drawn] = []
+    for feature in checked(features, token):
+        where = f"feature {file.n_features}"
+        file.n_features += 1
+        shape = file.plain.drawn(feature, where)
+        if shape is not None:
+            plain.append(shape)
+            file.drawn.append(shape)
+            continue
+        _try_feature(feature, where, file)
         while file.nested:
             where, parent, child = file.nested.pop(0)
             _try_feature(child, where, file, parent)
-    notes = file.notes()
-    if isinstance(document, dict) and document.get("crs") is not None:
-        notes.insert(0, "the file names a coordinate system of maps: its numbers are taken for pixels")
-    colors = file.shape_colors | file.class_colors
-    return build_set(file.drawn, path, colors=colors, notes=notes, token=token)
+    make_areas(plain)
 
 
 def _features(document: Any, path: Path) -> list[Any]:
@@ -158,7 +132,7 @@ def _no_geojson(document: Any, path: Path) -> AnnotationError:
     )
 
 
-def _try_feature(feature: Any, where: str, file: _File, parent: str = "") -> None:
+def _try_feature(feature: Any, where: str, file: FeatureFile, parent: str = "") -> None:
     """Add the shapes of one feature; if it cannot be understood, that costs no other."""
     before = len(file.drawn)
     try:
@@ -168,7 +142,7 @@ def _try_feature(feature: Any, where: str, file: _File, parent: str = "") -> Non
         file.drawn.append(Drawn(where, UNCLASSIFIED, "polygon", [], damage=str(error)))
 
 
-def _add_feature(feature: Any, where: str, file: _File, parent: str) -> None:
+def _add_feature(feature: Any, where: str, file: FeatureFile, parent: str) -> None:
     """Add the shapes of one feature; also note the colour of its class, and its children."""
     if not isinstance(feature, dict):
         raise BadShapeError(f"a {type(feature).__name__} instead of an object")
@@ -182,7 +156,7 @@ def _add_feature(feature: Any, where: str, file: _File, parent: str) -> None:
     if object_type is not None:
         properties, identity = {"objectType": object_type, **properties}, ""
     _note_children(feature, where, identity, file)
-    label, name = _note_class(properties, file)
+    label, name = note_class(properties, file)
     geometry = feature.get("geometry")
     if geometry is None:  # allowed by RFC 7946: a feature without a place
         file.n_without_place += 1
@@ -197,7 +171,7 @@ def _add_feature(feature: Any, where: str, file: _File, parent: str) -> None:
         file.drawn.append(shape)
 
 
-def _note_children(feature: Mapping[str, Any], where: str, identity: str, file: _File) -> None:
+def _note_children(feature: Mapping[str, Any], where: str, identity: str, file: FeatureFile) -> None:
     """Objects within objects become shapes of their own, which name their parent."""
     for key in CHILDREN:
         children = feature.get(key)
@@ -236,20 +210,6 @@ def _extra(feature: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[st
     if isinstance(geometry, dict) and isinstance(geometry.get("plane"), dict):
         extra["plane"] = geometry["plane"]
     return extra
-
-
-def _note_class(properties: Mapping[str, Any], file: _File) -> tuple[str, str]:
-    """Return the label and the name of a feature, and note its colour."""
-    label, color = _class_of(properties, file)
-    name = file.text(properties.get("name"))
-    if label is None:
-        label, name = _other_class_of(properties, name, file)
-    if color is not None:
-        file.class_colors.setdefault(label, color)
-    own = _color_of(properties)
-    if own is not None and label != UNCLASSIFIED:
-        file.shape_colors.setdefault(label, own)
-    return label, name
 
 
 def _geometry_parts(geometry: Any, where: str, depth: int = 0) -> list[Drawn]:
@@ -307,64 +267,6 @@ def _is_point(value: Any) -> bool:
     return isinstance(value, list) and len(value) > 1 and all(isinstance(part, int | float) for part in value)
 
 
-def _class_of(properties: Mapping[str, Any], file: _File) -> tuple[str | None, RGB | None]:
-    """Return QuPath's class and its colour; None where another program may have put the class elsewhere."""
-    value = properties.get("classification")
-    if value is None or value == "":
-        is_qupath = any(key in properties for key in QUPATH_KEYS)
-        return UNCLASSIFIED if is_qupath else None, None
-    if isinstance(value, str):
-        return file.text(value), None
-    if not isinstance(value, dict):
-        raise BadShapeError(f"a classification that is a {type(value).__name__}")
-    names, name = value.get("names"), value.get("name")
-    if isinstance(names, list) and names:
-        parts = [file.text(part) for part in names]
-    else:
-        parts = [] if name is None or name == "" else [file.text(name)]
-    if not all(parts):
-        raise BadShapeError("a classification whose name is no text")
-    return NAMES_SEPARATOR.join(parts) or UNCLASSIFIED, _color_of(value)
-
-
-def _other_class_of(properties: Mapping[str, Any], name: str, file: _File) -> tuple[str, str]:
-    """Look for the class where other programs put it; return it and what is left as the name.
-
-    Digital Slide Archive groups shapes by class, and labels single ones.
-    """
-    found = {key: text for key in OTHER_CLASS_KEYS if (text := _word(properties.get(key), file))}
-    if not found:
-        return UNCLASSIFIED, name
-    key = next(iter(found))
-    file.other_keys[key] += 1
-    if key == "name":
-        return found[key], ""
-    return found[key], name or (found.get("label", "") if key == "group" else "")
-
-
-def _word(value: Any, file: _File) -> str:
-    if isinstance(value, dict):
-        value = value.get("value", value.get("name"))
-    return file.text(value) if isinstance(value, str) else ""
-
-
-def _color_of(properties: Mapping[str, Any]) -> RGB | None:
-    """Colour as [r, g, b], as "#rrggbb", or as the packed integer of older versions."""
-    color = properties.get("color")
-    if color is None:  # Digital Slide Archive's word
-        color = properties.get("lineColor")
-    if isinstance(color, list) and len(color) >= 3 and all(_is_byte(value) for value in color[:3]):
-        return int(color[0]), int(color[1]), int(color[2])
-    if isinstance(color, str):
-        return color_of_text(color)
-    packed = properties.get("colorRGB", color)
-    return from_packed(packed) if isinstance(packed, int) and not isinstance(packed, bool) else None
-
-
-def _is_byte(value: Any) -> bool:
-    return isinstance(value, int | float) and 0 <= value <= 255
-
-
 FORMAT = AnnotationFormat(
     "QuPath GeoJSON",
     ANNOTATION_SUFFIXES["geojson"],
@@ -372,4 +274,5 @@ FORMAT = AnnotationFormat(
     read,
     geojson_writing.write,
     instead=geojson_writing.INSTEAD,
+    iter_read=iter_read,
 )

@@ -11,6 +11,7 @@ from typing import Any
 
 from napari_nic.annotations.building import BadShapeError, Drawn
 from napari_nic.annotations.colors import UNCLASSIFIED
+from napari_nic.annotations.json_parsing import parsed
 from napari_nic.colors import RGB, from_hex
 from napari_nic.errors import AnnotationError
 from napari_nic.jobs import CancellationToken, checked
@@ -57,12 +58,34 @@ def load_json(path: Path, what: str) -> Any:
     AnnotationError
         If it is too large or no JSON; `what` is the format that it should be.
     """
+    return parse_json(read_json(path), path, what)
+
+
+def read_json(path: Path) -> bytes:
+    """Return the text of a file, not parsed yet.
+
+    Raises
+    ------
+    AnnotationError
+        If it is too large.
+    """
     if path.stat().st_size > MAX_BYTES:
         raise AnnotationError(
             "the file is too large for annotations", path=path, expected=f"at most {MAX_BYTES:,} bytes"
         )
+    return path.read_bytes()
+
+
+def parse_json(text: bytes, path: Path, what: str) -> Any:
+    """Parse the text of a file.
+
+    Raises
+    ------
+    AnnotationError
+        If it is no JSON; `what` is the format that it should be.
+    """
     try:
-        return json.loads(path.read_bytes())
+        return parsed(text)
     except (ValueError, RecursionError) as error:
         raise AnnotationError(f"not a readable {what} file", path=path, found=f"{error}") from error
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -13,12 +11,13 @@ import shapely
 
 from napari_nic.annotations.carrying import losses_of
 from napari_nic.annotations.foreign import CONVERT, name_of
+from napari_nic.annotations.garbage import without_garbage_collection
 from napari_nic.annotations.model import AnnotationSet
 from napari_nic.annotations.preparing import ready_to_write
 from napari_nic.annotations.slide_extent import SlideExtent, Unit, to_pixels
 from napari_nic.disk import check_regular, replacing
 from napari_nic.errors import AnnotationError, StoreError
-from napari_nic.jobs import CancellationToken
+from napari_nic.jobs import CancellationToken, Progress, result_of
 from napari_nic.registry import Registry
 from napari_nic.telling import Notices, tell
 from napari_nic.wording import counted
@@ -52,6 +51,8 @@ class AnnotationFormat:
         have the coordinates of the file; here they become level-0 pixels.
     step : float
         Coordinates are whole multiples of it, in that unit; 0 where they may be any number.
+    iter_read : callable, optional
+        The same as `read` with progress, where files may hold very many shapes.
     """
 
     label: str
@@ -62,6 +63,9 @@ class AnnotationFormat:
     instead: Mapping[str, str] = field(default_factory=dict)
     unit: Unit | Callable[[bytes], Unit] = "px"
     step: float = 0.0
+    iter_read: Callable[[Path, CancellationToken | None], Generator[Progress, None, AnnotationSet]] | None = (
+        None
+    )
 
     def unit_of(self, head: bytes) -> Unit:
         """What the coordinates of a file that begins with `head` count in."""
@@ -113,20 +117,49 @@ def read_annotations(
         If the format is not recognised, the file is damaged (names the element), or it has no place without
         its slide.
     """
+    return result_of(iter_read_annotations(path, format=format, token=token, extent=extent))
+
+
+def iter_read_annotations(
+    path: Path | str,
+    *,
+    format: str | None = None,  # noqa: A002 - the user's word
+    token: CancellationToken | None = None,
+    extent: SlideExtent | None = None,
+) -> Generator[Progress, None, AnnotationSet]:
+    """Read an annotation file and tell how far it is; see :func:`read_annotations`."""
     path = Path(path)
     check_regular(path, AnnotationError)
     try:
         with path.open("rb") as file:
             head = file.read(SNIFFED_BYTES)
         name = _recognise(head, path) if format is None else _checked(format, head, path)
-        with _without_garbage_collection():
-            scaling = to_pixels(FORMATS.get(name).unit_of(head), extent, path)
-            annotations = _with_notes(FORMATS.get(name).read(path, token).moved(scaling))
+        chosen = FORMATS.get(name)
+        with without_garbage_collection():
+            scaling = to_pixels(chosen.unit_of(head), extent, path)
+            found = yield from _reading(chosen, path, token)
+            annotations = _with_notes(found.moved(scaling))
     except OSError as error:
         raise AnnotationError("the annotation file cannot be read", path=path, found=f"{error}") from error
     if annotations.notes:
         tell(Notices(path.name, annotations.notes))
     return annotations
+
+
+def _reading(
+    chosen: AnnotationFormat, path: Path, token: CancellationToken | None
+) -> Generator[Progress, None, AnnotationSet]:
+    if chosen.iter_read is None:
+        return chosen.read(path, token)
+    return (yield from chosen.iter_read(path, token))
+
+
+def counts_in_pixels(path: Path) -> bool:
+    """Whether a file that is read counts in pixels of level 0, so that what it says depends on no slide."""
+    with path.open("rb") as file:
+        head = file.read(SNIFFED_BYTES)
+    known = (FORMATS.get(name) for name in FORMATS)
+    return next((chosen.unit_of(head) == "px" for chosen in known if chosen.recognises(head)), False)
 
 
 def _with_notes(annotations: AnnotationSet) -> AnnotationSet:
@@ -138,22 +171,6 @@ def _with_notes(annotations: AnnotationSet) -> AnnotationSet:
             + ", ".join(annotations.recoloured)
         )
     return replace(annotations, notes=tuple(notes))
-
-
-@contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """Keep the collector from walking millions of coordinates again and again while they are read.
-
-    It would take three times as long as the reading itself (100,000 outlines: 7 s instead of 2), and finds
-    nothing: what is read has no cycles.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _recognise(head: bytes, path: Path) -> str:
@@ -299,7 +316,7 @@ def _check_written(
 ) -> None:
     """Read back what was written, before what was there is replaced."""
     try:
-        with _without_garbage_collection():
+        with without_garbage_collection():
             again = read()
     except AnnotationError as error:
         raise AnnotationError(

@@ -7,10 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from napari_nic.annotations import AnnotationSet, SlideExtent, read_annotations, write_annotations
-from napari_nic.jobs import CancellationToken
+from napari_nic.annotations import (
+    AnnotationSet,
+    SlideExtent,
+    iter_read_annotations,
+    read_annotations,
+    write_annotations,
+)
+from napari_nic.jobs import CancellationToken, Outcome, Progress, result_of
 from napari_nic.plugin.annotation_layers import annotation_layers
 from napari_nic.plugin.layers import LayerData
+from napari_nic.plugin.worker import throttled
 from napari_nic.slides import Slide
 
 T = TypeVar("T")
@@ -37,7 +44,14 @@ def at_once(_title: str, work: Callable[[CancellationToken], T]) -> T:
 
 
 def read_file(path: Path, slide: Slide | None, token: CancellationToken | None = None) -> ReadFile:
-    """Read a file and make the layers that show it on a slide.
+    """Do what :func:`iter_read_file` does, in one go."""
+    return result_of(iter_read_file(path, slide, token))
+
+
+def iter_read_file(
+    path: Path, slide: Slide | None, token: CancellationToken | None = None
+) -> Generator[Progress, None, ReadFile]:
+    """Read a file and make the layers that show it on a slide, with progress.
 
     Parameters
     ----------
@@ -51,7 +65,7 @@ def read_file(path: Path, slide: Slide | None, token: CancellationToken | None =
     NicError
         If the file is no annotation file that we know.
     """
-    annotations = read_annotations(path, token=token, extent=extent_of(slide))
+    annotations = yield from iter_read_annotations(path, token=token, extent=extent_of(slide))
     if token is not None:
         token.checkpoint()
     return ReadFile(annotations, annotation_layers(annotations, slide, path.stem, path))
@@ -62,10 +76,13 @@ def extent_of(slide: Slide | None) -> SlideExtent | None:
     return None if slide is None else SlideExtent.of(slide)
 
 
-def read_job(path: Path, slide: Slide | None, token: CancellationToken) -> Generator[None, None, ReadFile]:
-    """Do the same as a job."""
-    yield
-    return read_file(path, slide, token)
+def read_job(
+    path: Path, slide: Slide | None, token: CancellationToken
+) -> Generator[Progress, None, ReadFile]:
+    """Do the same as a job, which tells how far it is as often as the screen can show it."""
+    reading = Outcome(iter_read_file(path, slide, token))
+    yield from throttled(reading, lambda _, newer: newer)
+    return reading.value
 
 
 def read_again(path: Path, known: int, wait: Wait, slide: Slide | None = None) -> AnnotationSet | None:

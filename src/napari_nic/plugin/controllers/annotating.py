@@ -13,6 +13,7 @@ from psygnal import Signal
 from napari_nic.annotations import AnnotationSet
 from napari_nic.annotations.frames import counts_from_bounds
 from napari_nic.errors import AnnotationError, NicError
+from napari_nic.jobs import Progress
 from napari_nic.plugin.annotation_jobs import ReadFile, Wait, at_once, read_again, read_job, write_file
 from napari_nic.plugin.annotation_layers import AnnotationTag, annotation_layers, annotation_tag
 from napari_nic.plugin.annotation_reading import annotations_of
@@ -24,7 +25,7 @@ from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.controllers.unsaved import Unsaved
 from napari_nic.plugin.layers import LayerData, annotation_frame, frame, pixel_of, tag_of
 from napari_nic.plugin.slide_frames import SlideFrame
-from napari_nic.plugin.worker import Callbacks, Runner
+from napari_nic.plugin.worker import Callbacks, Job, Runner
 from napari_nic.slides import Slide
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class AnnotationController:
     """
 
     changed = Signal()
+    progressed = Signal(Progress)
     shift_wanted = Signal()
     rescue_wanted = Signal()
 
@@ -69,6 +71,7 @@ class AnnotationController:
         self._runner = runner
         self._comparing = Comparing(runner, self.changed.emit, lambda error: session.asking.tell_error(error))
         self.opening = ""
+        self._opening_job: Job | None = None
         events = session.viewer.layers.events
         events.inserted.connect(self._on_inserted)
         events.removed.connect(self._on_removed)
@@ -105,16 +108,22 @@ class AnnotationController:
         """Open an annotation file on the session's slide, in the background; what cannot be read is told."""
         slide = self.session.slide
         self.opening = path.name
-        self._runner.start(
+        self._opening_job = self._runner.start(
             f"Opening {path.name}",
             partial(read_job, path, slide),
             Callbacks(
+                yielded=self.progressed.emit,
                 returned=partial(self._on_read, path, slide),
                 failed=self.session.asking.tell_error,
                 finished=self._on_opened,
             ),
         )
         self.changed.emit()
+
+    def cancel_opening(self) -> None:
+        """Stop reading the file that is being opened; nothing of it is shown."""
+        if self._opening_job is not None:
+            self._opening_job.cancel()
 
     def _on_read(self, path: Path, slide: Slide | None, read: ReadFile) -> None:
         if any(_slide_of(layer) is slide for layer in self.session.slide_layers) or slide is None:

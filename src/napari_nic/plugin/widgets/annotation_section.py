@@ -8,6 +8,7 @@ from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QComboBox, QFileDialog, QPushButton
 
 from napari_nic.annotations import UNCLASSIFIED, AnnotationSet
+from napari_nic.jobs import Progress
 from napari_nic.names import CLAIMED_ANNOTATIONS, patterns
 from napari_nic.plugin.controllers.annotating import AnnotationController
 from napari_nic.plugin.controllers.session import Session
@@ -48,10 +49,22 @@ class AnnotationSection(Section):
         self.compare_row = row(self.compared, label="Class")
         self.agreement = quiet_label()
         self.opening = quiet_label()
+        self.cancel = QPushButton("Cancel")
+        self.cancel.setToolTip("Stop reading the file; nothing of it is shown")
+        self.cancel.clicked.connect(annotating.cancel_opening)
+        self.opening_row = row(self.opening, self.cancel)
         files = row(self.open, self.save, self.reload)
-        for widget in (files, self.opening, self.drawn_row, self.classes, self.compare_row, self.agreement):
+        for widget in (
+            files,
+            self.opening_row,
+            self.drawn_row,
+            self.classes,
+            self.compare_row,
+            self.agreement,
+        ):
             self.body.addWidget(widget)
         annotating.changed.connect(self.refresh_soon)
+        annotating.progressed.connect(self._show_progress)
         session.slide_changed.connect(self.refresh_soon)
         self.refresh()
 
@@ -60,7 +73,7 @@ class AnnotationSection(Section):
         why_not = "" if self._session.slide is not None else "Open a slide first: annotations lie on it"
         opening = self._annotating.opening
         self.opening.setText(f"Opening {opening}...")
-        self.opening.setVisible(bool(opening))
+        self.opening_row.setVisible(bool(opening))
         set_enabled(
             self.open,
             f"{opening} is being opened" if opening else why_not,
@@ -80,6 +93,10 @@ class AnnotationSection(Section):
                 self.compared.clear()
                 self.compared.addItems(labels)
         self._refresh_agreement()
+
+    def _show_progress(self, progress: Progress) -> None:
+        stage = f"{progress.stage[:1].lower()}{progress.stage[1:]}"
+        self.opening.setText(f"Opening {self._annotating.opening}: {stage}, {progress.fraction:.0%}")
 
     def _refresh_drawn(self, annotations: AnnotationSet) -> None:
         current = self._annotating.drawing.current

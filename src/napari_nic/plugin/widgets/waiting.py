@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from qtpy.QtCore import QEventLoop, Qt, QTimer
 from qtpy.QtWidgets import QProgressDialog, QWidget
 
-from napari_nic.jobs import CancellationToken, Progress
+from napari_nic.jobs import CancellationToken, Outcome, Progress
 from napari_nic.plugin.worker import Callbacks, ThreadRunner
 
 T = TypeVar("T")
@@ -50,6 +50,24 @@ def wait_with_token(title: str, work: Callable[[CancellationToken], T], parent: 
     """Do the same with work that cannot say how far it is, and asks a token whether the user cancelled."""
     waiting = _Waiting(title, parent)
     waiting.dialog.setRange(0, 0)
+    try:
+        return waiting.run(work)
+    finally:
+        waiting.close()
+
+
+def wait_for_job(
+    title: str, job: Callable[[CancellationToken], Generator[Progress, None, T]], parent: QWidget | None
+) -> T | None:
+    """Do the same with a generator of progress that is made of a token."""
+    waiting = _Waiting(title, parent)
+
+    def work(token: CancellationToken) -> T:
+        running = Outcome(job(token))
+        for progress in running:
+            waiting._tell(progress, token)
+        return running.value
+
     try:
         return waiting.run(work)
     finally:
@@ -110,3 +128,8 @@ class _Waiting:
     def _show(self) -> None:
         if not self.dialog.wasCanceled() and self.dialog.maximum():
             self.dialog.setValue(round(STEPS * self._progress.fraction))
+            stage = self._progress.stage
+            if stage and self.dialog.labelText() != (
+                text := f"{self._title}: {stage[:1].lower()}{stage[1:]}"
+            ):
+                self.dialog.setLabelText(text)
