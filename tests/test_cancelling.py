@@ -22,6 +22,7 @@ from napari_nic.annotations import (
     Annotation,
     AnnotationSet,
     SlideExtent,
+    cell_area,
     rasterise,
     read_annotations,
     writable_formats,
@@ -54,6 +55,14 @@ from napari_nic.patches.extract import ExtractRecipe, extract_patches
 from napari_nic.pipeline import GridOptions, iter_compress, prepare_store
 from napari_nic.reader_study import Reading, compare_readings, difference_overlay
 from napari_nic.recompression import recompress, restore, validate
+from napari_nic.similarity import (
+    Reference,
+    draw_cells,
+    find_clusters,
+    open_searched,
+    query_of_cell,
+    search_exactly,
+)
 from napari_nic.slide_models import (
     LabelledSlide,
     ModelBundle,
@@ -342,6 +351,29 @@ def _compare_readings(_: Inputs, __: Path, token: CancellationToken) -> None:
     difference_overlay(one, other, "a", RegionPx(0, 0, 200, 1200), pixel, token=token)
 
 
+def _outline_cells(inputs: Inputs, _: Path, token: CancellationToken) -> None:
+    store = CompressedSlide.open(inputs.wide)
+    cell_area(store.encoded(), store.grid, token=token)
+
+
+def _search(inputs: Inputs, _: Path, token: CancellationToken) -> None:
+    store = CompressedSlide.open(inputs.wide)
+    row, col = np.argwhere(store.encoded())[0].tolist()
+    query = query_of_cell(store, row, col)
+    result_of(search_exactly(query, open_searched(query, [inputs.wide], token=token), token=token))
+
+
+def _anomaly(inputs: Inputs, _: Path, token: CancellationToken) -> None:
+    store = CompressedSlide.open(inputs.wide)
+    Reference.of([store], token=token).percent_map(store, token=token)
+
+
+def _find_clusters(inputs: Inputs, _: Path, token: CancellationToken) -> None:
+    store = CompressedSlide.open(inputs.wide)
+    codes = draw_cells([store], 500, token=token).codes
+    result_of(find_clusters(codes, 3, store.header.encoder, token=token)).map_of(store, token=token)
+
+
 def _write_negatives(path: Path) -> None:
     """ImageScope's way: areas, each with a region that is cut out of it."""
     regions = []
@@ -405,6 +437,10 @@ OPERATIONS: dict[str, Operation] = {
     "reading negative regions": Operation(_read_negatives, units=24 + 12),
     **{f"writing {name}": Operation(_writing(name), units=2 * 12) for name in writable_formats()},
     "merging many outlines": Operation(_merge, units=8),
+    "outlining cells": Operation(_outline_cells, units=2),
+    "searching stores": Operation(_search, units=6),
+    "unusual cells": Operation(_anomaly, units=3 * 2 + 3 + 2 + 3),
+    "finding clusters": Operation(_find_clusters, units=3 + 4 + 3),
     "comparing readers": Operation(_compare_readings, units=3 * 4 + 2),
     "synthetic slide": Operation(_synthetic, units=4),
     "repacking": Operation(_recompress("repack"), units=8),

@@ -42,6 +42,8 @@ WITH_A_STORE = (
     "pca STORE --channel 1",
     "predict STORE --model tiny",
     "saliency STORE --model tiny",
+    "clusters STORE -k 2",
+    "anomalies STORE",
 )
 
 

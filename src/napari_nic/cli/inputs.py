@@ -21,8 +21,8 @@ from napari_nic.names import (
     slide_stem,
 )
 
-OUR_PICTURES = (".pca.png", ".saliency.png")
-"""Endings of what ``pca`` and ``saliency`` write beside slides: in a folder these pictures are no slides."""
+OUR_PICTURES = (".pca.png", ".saliency.png", ".clusters.png", ".anomaly.png")
+"""Endings of what commands write beside slides by themselves: in a folder these pictures are no slides."""
 
 
 def find_slides(arguments: Sequence[str]) -> list[Path]:

@@ -10,6 +10,8 @@ from contextlib import nullcontext
 import napari_nic
 from napari_nic.cli import (
     annotations_,
+    anomalies,
+    clusters,
     compress,
     demo,
     encoders,
@@ -24,6 +26,7 @@ from napari_nic.cli import (
     recompress,
     restore,
     saliency,
+    similar,
     synthetic,
     view,
 )
@@ -52,6 +55,9 @@ COMMANDS = (
     pca,
     predict,
     saliency,
+    similar,
+    clusters,
+    anomalies,
     view,
     demo,
     patches,

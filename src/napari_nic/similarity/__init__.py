@@ -1,6 +1,12 @@
 """Ask the codes: what is like this cell, what is unusual, which groups are there."""
 
-from napari_nic.similarity.anomaly import AnomalyModel, AnomalyOptions
+from napari_nic.similarity.anomaly import (
+    AnomalyMethod,
+    AnomalyModel,
+    AnomalyOptions,
+    Reference,
+    open_reference,
+)
 from napari_nic.similarity.apart import pick_apart
 from napari_nic.similarity.cluster_files import (
     CLUSTERS_SUFFIX,
@@ -39,6 +45,7 @@ __all__ = [
     "EXACT_CELLS",
     "MOST_CLUSTERS",
     "SAMPLE",
+    "AnomalyMethod",
     "AnomalyModel",
     "AnomalyOptions",
     "CellSample",
@@ -46,6 +53,7 @@ __all__ = [
     "Crop",
     "Match",
     "Query",
+    "Reference",
     "SearchOptions",
     "SearchResult",
     "Searched",
@@ -63,6 +71,7 @@ __all__ = [
     "load_clusters",
     "make_query",
     "matches_csv",
+    "open_reference",
     "open_searched",
     "pick_apart",
     "query_of_cell",

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
-from napari_nic.errors import InvalidParameterError
+from napari_nic.embeddings import CompressedSlide
+from napari_nic.errors import InvalidParameterError, StoreMismatchError
+from napari_nic.identity import described, differing
 from napari_nic.jobs import CancellationToken, checked
 from napari_nic.similarity.query import normalized
+from napari_nic.similarity.reading import CellSample, cell_blocks, draw_cells
 
 AnomalyMethod = Literal["knn", "mahalanobis"]
 
@@ -192,3 +197,105 @@ def _whitening(codes: np.ndarray, mean: np.ndarray) -> np.ndarray:
     needed = int(np.searchsorted(np.cumsum(variances) / total, _VARIANCE)) + 1
     count = min(needed, _MOST_COMPONENTS, len(codes) - 1)
     return np.asarray(axes[:, :count] / np.sqrt(variances[:count]))
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """What is usual: a model of drawn cells, and which cells these were.
+
+    Attributes
+    ----------
+    model : AnomalyModel
+    sample : CellSample
+    encoder : mapping
+        That the codes come from.
+    """
+
+    model: AnomalyModel
+    sample: CellSample
+    encoder: Mapping[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        stores: Sequence[CompressedSlide],
+        options: AnomalyOptions | None = None,
+        *,
+        token: CancellationToken | None = None,
+    ) -> Reference:
+        """Take stores of one encoder as what is usual.
+
+        Parameters
+        ----------
+        stores : sequence of CompressedSlide
+            See :func:`open_reference`.
+        options : AnomalyOptions, optional
+        token : CancellationToken, optional
+            Asked at each block of cells.
+
+        Raises
+        ------
+        InvalidParameterError
+            If they hold too few cells.
+        """
+        options = options or AnomalyOptions()
+        sample = draw_cells(stores, options.sample, seed=options.seed, token=token)
+        model = AnomalyModel.fit(sample.codes, options, token=token)
+        return cls(model, sample, stores[0].header.encoder)
+
+    @property
+    def name(self) -> str:
+        """What it is, for people."""
+        count = len(self.sample.fingerprints)
+        return "the reference slide" if count == 1 else f"{count:,} reference slides"
+
+    def percent_map(self, store: CompressedSlide, *, token: CancellationToken | None = None) -> np.ndarray:
+        """Say how unusual the cells of a slide are; a cell of the sample is not compared with itself.
+
+        Returns
+        -------
+        ndarray of float32, (rows, cols)
+            Share of the reference's cells that are less unusual, 0 to 100; 0 where nothing is encoded.
+
+        Raises
+        ------
+        StoreMismatchError
+            If the store is of another encoder.
+        """
+        _check_encoder(store, self.encoder)
+        own = self.sample.places(store.header.slide_fingerprint, store.grid.shape)
+        percent = np.zeros(store.grid.shape, np.float32)
+        for block in cell_blocks(store, token):
+            cells = block.rows, block.cols
+            percent[cells] = self.model.percent(self.model.score(block.codes, own[cells], token=token))
+        return percent
+
+
+def open_reference(
+    paths: Iterable[Path], *, token: CancellationToken | None = None
+) -> tuple[CompressedSlide, ...]:
+    """Open the stores of a reference.
+
+    Raises
+    ------
+    StoreError
+        If one is damaged: what is usual must not depend on which files happened to open.
+    StoreMismatchError
+        If they are of several encoders.
+    """
+    stores = tuple(CompressedSlide.open(path) for path in checked(paths, token))
+    for store in stores[1:]:
+        _check_encoder(store, stores[0].header.encoder)
+    return stores
+
+
+def _check_encoder(store: CompressedSlide, encoder: Mapping[str, Any]) -> None:
+    different = differing(encoder, store.header.encoder)
+    if different:
+        raise StoreMismatchError(
+            "its codes come from another encoder than the reference's",
+            path=store.path,
+            expected=f"{encoder.get('name')}: {described(encoder, different)}",
+            found=f"{store.header.encoder_name}: {described(store.header.encoder, different)}",
+            hint="compare slides of one encoder",
+        )
