@@ -15,6 +15,7 @@ from napari_nic.annotations.cell_areas import cell_area
 from napari_nic.annotations.colors import UNCLASSIFIED, UNCLASSIFIED_COLOR, label_colors
 from napari_nic.annotations.comparison import ClassComparison, class_comparison, compare_sets, in_um
 from napari_nic.annotations.label_image import LabelImage, plan_label_image
+from napari_nic.annotations.labelled import labelled_cells
 from napari_nic.annotations.merging import merged
 from napari_nic.annotations.model import AREA_KINDS, Annotation, AnnotationSet, Fault, Kind
 from napari_nic.annotations.raster import covered_share, patch_share, rasterise
@@ -58,6 +59,7 @@ __all__ = [
     "in_um",
     "iter_read_annotations",
     "label_colors",
+    "labelled_cells",
     "losses",
     "mask_distances",
     "merged",

@@ -53,7 +53,7 @@ def rasterise(
     areas = annotations.polygons(labels)
     if not areas:
         return np.zeros(grid.shape, np.float32)
-    in_cells = shapely.transform(_disjoint(areas, token), _PixelsToCells(grid))
+    in_cells = shapely.transform(_disjoint(areas, token), PixelsToCells(grid))
     return covered_share(in_cells, grid.shape, token=token)
 
 
@@ -71,7 +71,7 @@ def patch_share(
     areas = annotations.polygons()
     if grid.patch_px == grid.stride_px or not areas:
         return rasterise(annotations, grid, token=token)
-    in_cells = shapely.transform(_disjoint(areas, token), _PixelsToCells(grid))
+    in_cells = shapely.transform(_disjoint(areas, token), PixelsToCells(grid))
     share = np.zeros(grid.shape, np.float64)
     shapely.prepare(in_cells)
     tree, side = shapely.STRtree(in_cells), grid.patch_px / grid.stride_px
@@ -163,7 +163,7 @@ def _start(geometries: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, 
     return windows, parts
 
 
-class _PixelsToCells:
+class PixelsToCells:
     """Maps level-0 pixels (x, y) to fractional (column, row)."""
 
     def __init__(self, grid: PatchGrid) -> None:
@@ -173,6 +173,7 @@ class _PixelsToCells:
         self._step = np.array(placement.step_um[::-1]) / pixel
 
     def __call__(self, points: np.ndarray) -> np.ndarray:
+        """Map points (n, 2)."""
         return np.asarray((points - self._origin) / self._step)
 
 
