@@ -13,7 +13,7 @@ from napari_nic.geometry import Placement
 from napari_nic.notebook import card
 
 OverlayKind = Literal[
-    "pca", "channel", "prediction", "saliency", "difference", "similarity", "anomaly", "clusters"
+    "pca", "channel", "prediction", "saliency", "difference", "similarity", "anomaly", "clusters", "probe"
 ]
 
 RobustRange = tuple[float, float]
