@@ -53,6 +53,8 @@ from napari_nic.jobs import CancellationToken, result_of
 from napari_nic.patches import TileFolder
 from napari_nic.patches.extract import ExtractRecipe, extract_patches
 from napari_nic.pipeline import GridOptions, iter_compress, prepare_store
+from napari_nic.probe import ClassMap, Learner, LearningSlide, apply_probe, strokes_of
+from napari_nic.probe import applying as probe_applying
 from napari_nic.reader_study import Reading, compare_readings, difference_overlay
 from napari_nic.recompression import recompress, restore, validate
 from napari_nic.similarity import (
@@ -197,6 +199,18 @@ def _explaining(how: Callable[..., Any]) -> Callable[[Inputs, Path, Cancellation
 
 def _resident(inputs: Inputs, _: Path, token: CancellationToken) -> None:
     ResidentCodes.load(CompressedSlide.open(inputs.wide), token=token)
+
+
+def _probe(inputs: Inputs, _: Path, token: CancellationToken) -> None:
+    """Strokes, a probe, its map: all that a stroke sets going."""
+    shapes = [Annotation("ab"[n % 2], "point", shapely.Point(n * 40 + 8, 100)) for n in range(8)]
+    resident = ResidentCodes.load(CompressedSlide.open(inputs.wide), token=token)
+    strokes = strokes_of(AnnotationSet(tuple(shapes)), resident, token=token).strokes
+    learner = Learner()
+    learner.set_strokes(LearningSlide.of(resident, token=token), strokes)
+    probe = learner.train({"a": (0, 0, 0), "b": (9, 9, 9)}, token=token).probe
+    found = ClassMap.of(apply_probe(probe, resident, token=token))
+    found.cleaned(least_mm2=1, token=token).outlines(token=token)
 
 
 def _predict(inputs: Inputs, _: Path, token: CancellationToken) -> None:
@@ -417,6 +431,7 @@ OPERATIONS: dict[str, Operation] = {
     "thumbnail": Operation(_thumbnail, units=1),
     "pca": Operation(_pca, units=6 + 3 * 9),
     "codes into memory": Operation(_resident, units=6),
+    "learning while drawing": Operation(_probe, units=6 + 8 + 1 + 8 + 9 + 1 + 2 * 2),
     "predict": Operation(_predict, units=6 + 10 * 8 + 1),
     "saliency": Operation(_explaining(grad_cam), units=6 + 2),
     "integrated gradients": Operation(_explaining(integrated_gradients), units=6 + 8),
@@ -457,6 +472,7 @@ def small_slabs(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (table, registry):
         monkeypatch.setattr(module, "SLAB_BYTES", SLAB)
     monkeypatch.setattr(pca, "_CHUNK", 1024)
+    monkeypatch.setattr(probe_applying, "BLOCK_CELLS", 1024)
     monkeypatch.setattr(publish, "EVALUATION_PATCHES", FEW_PATCHES)
 
 

@@ -16,7 +16,7 @@ from napari_nic.probe import (
     ProbeCard,
     apply_probe,
     class_overlay,
-    judging,
+    classifying,
     least_certain,
     uncertainty_overlay,
 )
@@ -48,11 +48,11 @@ def test_every_cell_gets_its_likeliest_class_and_its_uncertainty(probe, resident
 
 def test_cells_in_view_come_first_and_change_nothing(probe, resident):
     seen = resident.within(slice(20, 30), slice(10, 40))
-    reports = judging(probe, resident, first=seen)
+    reports = classifying(probe, resident, first=seen)
     progress, found = next(reports)
     assert progress.done == len(seen) == 300
-    judged = found.classes != NOTHING
-    np.testing.assert_array_equal(np.flatnonzero(judged), seen)
+    known = found.classes != NOTHING
+    np.testing.assert_array_equal(np.flatnonzero(known), seen)
     *_, (last, found) = reports
     assert last.done == last.total == len(resident)
     np.testing.assert_array_equal(found.classes, apply_probe(probe, resident).classes)
@@ -60,7 +60,7 @@ def test_cells_in_view_come_first_and_change_nothing(probe, resident):
 
 def test_it_can_be_cancelled_between_blocks(probe, resident):
     token = CancellationToken()
-    reports = judging(probe, resident, token=token)
+    reports = classifying(probe, resident, token=token)
     next(reports)
     token.cancel()
     with pytest.raises(CancelledError):
@@ -72,8 +72,8 @@ def test_codes_of_another_encoder_are_refused(probe, made):
         apply_probe(probe, made.resident("other", weights_sha256="1" * 64))
 
 
-def test_overlays_show_what_was_judged(probe, resident):
-    found = next(judging(probe, resident, first=np.arange(100)))[1]
+def test_overlays_show_what_was_classified(probe, resident):
+    found = next(classifying(probe, resident, first=np.arange(100)))[1]
     classes, doubt = class_overlay(found), uncertainty_overlay(found)
     assert classes.is_classes
     assert classes.mask.sum() == doubt.mask.sum() == 100

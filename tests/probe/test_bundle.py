@@ -23,7 +23,7 @@ def test_a_probe_comes_back_as_it_was(probe, resident, tmp_path):
     assert again.card == probe.card
     np.testing.assert_array_equal(again.weights, probe.weights)
     assert again.temperature == probe.temperature
-    for found, wanted in zip(again.judge(resident.codes), probe.judge(resident.codes), strict=True):
+    for found, wanted in zip(again.classify(resident.codes), probe.classify(resident.codes), strict=True):
         np.testing.assert_array_equal(found, wanted)
 
 

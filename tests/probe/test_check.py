@@ -1,4 +1,4 @@
-"""Accuracy without the stroke that is judged, and what probabilities are worth."""
+"""Accuracy without the stroke that is asked about, and what probabilities are worth."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scipy.optimize import minimize_scalar
 from sklearn.metrics import balanced_accuracy_score
 
 from napari_nic.probe import Learner, LearningSlide
-from napari_nic.probe.calibration import HOTTEST, Judged, cross_entropy, fit_temperature
+from napari_nic.probe.calibration import HOTTEST, HeldOut, cross_entropy, fit_temperature
 
 
 def test_accuracy_is_that_of_probes_that_never_saw_the_stroke(slide, strokes, made):
@@ -21,7 +21,7 @@ def test_accuracy_is_that_of_probes_that_never_saw_the_stroke(slide, strokes, ma
     for stroke in strokes:
         other = Learner()
         other.set_strokes(slide, [s for s in strokes if s is not stroke])
-        classes = other.train(made.colors).probe.judge(stroke.codes)[0]
+        classes = other.train(made.colors).probe.classify(stroke.codes)[0]
         found += [made.labels[number] for number in classes]
         truth += [stroke.label] * len(stroke)
     assert check.accuracy == pytest.approx(balanced_accuracy_score(truth, found))
@@ -57,28 +57,28 @@ def test_simple_shot_is_the_nearest_mean_of_normalised_codes(slide, strokes, mad
 @given(seed=st.integers(0, 10_000), scale=st.sampled_from([0.01, 1.0, 300.0]))
 def test_the_temperature_makes_the_classes_as_likely_as_they_can_be(seed, scale):
     rng = np.random.default_rng(seed)
-    judged = []
+    held_out = []
     for _ in range(6):
         truth = int(rng.integers(3))
         scores = rng.normal(0, 1, (int(rng.integers(1, 9)), 3))
         scores[:, truth] += 1
-        judged.append(Judged(scores * scale, truth, 2))
-    found = fit_temperature(judged)
+        held_out.append(HeldOut(scores * scale, truth, 2))
+    found = fit_temperature(held_out)
     oracle = minimize_scalar(
-        lambda log: cross_entropy(judged, np.exp(log)), bounds=(-12, np.log(HOTTEST)), method="bounded"
+        lambda log: cross_entropy(held_out, np.exp(log)), bounds=(-12, np.log(HOTTEST)), method="bounded"
     )
-    assert cross_entropy(judged, found) <= oracle.fun + 1e-6
+    assert cross_entropy(held_out, found) <= oracle.fun + 1e-6
 
 
 def test_scores_worse_than_chance_make_all_classes_alike():
     wrong = np.array([[0.0, 5.0]] * 4)
-    assert fit_temperature([Judged(wrong, 0, 3), Judged(-wrong, 1, 3)]) == HOTTEST
+    assert fit_temperature([HeldOut(wrong, 0, 3), HeldOut(-wrong, 1, 3)]) == HOTTEST
 
 
 def test_few_strokes_make_no_certainty():
     """All are told right, with room: with S strokes of K classes nothing is surer than (S + 1) / (S + K)."""
     right = np.array([[9.0, -9.0]] * 50)
-    temperature = fit_temperature([Judged(right, 0, 3), Judged(-right, 1, 3)])
+    temperature = fit_temperature([HeldOut(right, 0, 3), HeldOut(-right, 1, 3)])
     assert 1 / (1 + np.exp(-18 / temperature)) == pytest.approx(4 / 5, abs=1e-4)
 
 

@@ -48,7 +48,7 @@ def test_a_stroke_that_is_undone_leaves_no_trace(slide, strokes):
 
 @settings(deadline=None, max_examples=15, suppress_health_check=FIXTURES)
 @given(seed=st.integers(0, 1000), count=st.integers(6, 15), prior=st.sampled_from([1e-3, 1.0, 100.0]))
-def test_judging_a_stroke_without_it_is_fitting_without_it(resident, slide, made, seed, count, prior):
+def test_scoring_a_stroke_without_it_is_fitting_without_it(resident, slide, made, seed, count, prior):
     strokes = made.strokes(resident, count, seed)
     learner = Learner()
     learner.set_strokes(slide, strokes)
@@ -59,7 +59,7 @@ def test_judging_a_stroke_without_it_is_fitting_without_it(resident, slide, made
         np.testing.assert_allclose(discriminant.without(stroke), wanted, rtol=1e-7, atol=1e-6)
 
 
-def test_the_only_stroke_of_its_class_cannot_be_judged(slide, strokes):
+def test_the_only_stroke_of_its_class_cannot_be_tested(slide, strokes):
     learner = Learner()
     learner.set_strokes(slide, strokes[:4])
     discriminant = learner.solve()
@@ -102,7 +102,7 @@ def test_a_few_strokes_tell_the_tissues_of_the_whole_slide_apart(resident, slide
     learner = Learner()
     learner.set_strokes(slide, strokes)
     trained = learner.train(made.colors)
-    found = trained.probe.judge(resident.codes)[0]
+    found = trained.probe.classify(resident.codes)[0]
     truth = made.tissue()[resident.cells[:, 0], resident.cells[:, 1]]
     for number in range(3):
         assert (found[truth == number] == number).mean() > 0.85

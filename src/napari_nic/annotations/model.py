@@ -127,6 +127,13 @@ class AnnotationSet:
             if annotation.is_area and (wanted is None or annotation.label in wanted)
         ]
 
+    def only(self, labels: Iterable[str] | None) -> AnnotationSet:
+        """Return the shapes of some labels, in their order; all of them for None."""
+        if labels is None:
+            return self
+        wanted = set(labels)
+        return replace(self, annotations=tuple(a for a in self.annotations if a.label in wanted))
+
     def shifted(self, dx_px: float, dy_px: float) -> AnnotationSet:
         """Return the set moved by level-0 pixels.
 

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_nic.errors import AnnotationError, NicError
+from napari_nic.names import TEXT_SUFFIXES, has_suffix, without_suffix
 from napari_nic.wording import counted
 
 if TYPE_CHECKING:
     from napari_nic.annotations import AnnotationSet, SlideExtent
     from napari_nic.embeddings import CompressedSlide
+    from napari_nic.jobs import CancellationToken
     from napari_nic.slides import Slide
 
 SLIDE, SCAN = "slide", "scan"
@@ -30,19 +32,64 @@ def add_frame(parser: argparse._ActionsContainer) -> None:
     )
 
 
+def annotation_of(store: CompressedSlide, given: Path) -> Path:
+    """Return the annotation file itself, or the one in a folder that is called like the slide.
+
+    Raises
+    ------
+    AnnotationError
+        If the folder has none, or several.
+    """
+    if not given.is_dir():
+        return given
+    name = store.slide_name
+    files = [
+        file
+        for file in sorted(given.iterdir())
+        if file.is_file()
+        and has_suffix(file, *TEXT_SUFFIXES)
+        and without_suffix(file.name, TEXT_SUFFIXES) == name
+    ]
+    if not files:
+        raise AnnotationError("no annotation of this slide", path=given, expected=f"a file called {name}.*")
+    if len(files) > 1:
+        raise AnnotationError(
+            "several annotations of this slide",
+            path=given,
+            found=", ".join(file.name for file in files),
+            hint="name the one that is meant",
+        )
+    return files[0]
+
+
 def annotations_on(store: CompressedSlide, path: Path, args: argparse.Namespace) -> AnnotationSet:
-    """Read the annotations of a compressed slide.
+    """Read the areas of a compressed slide that something is compared with.
 
     Raises
     ------
     AnnotationError
         If they cannot be read, are not in the slide's frame, or have none of the classes asked for.
     """
+    annotations = shapes_on(store, path, args)
+    _check_labels(annotations, args.label, path)
+    return annotations
+
+
+def shapes_on(
+    store: CompressedSlide, path: Path, args: argparse.Namespace, token: CancellationToken | None = None
+) -> AnnotationSet:
+    """Read the annotations of a compressed slide, areas or not.
+
+    Raises
+    ------
+    AnnotationError
+        If they cannot be read, or are not in the slide's frame.
+    """
     from napari_nic.annotations import read_annotations
     from napari_nic.annotations.frames import on_slide
 
     extent = extent_of_store(store)
-    annotations = read_annotations(path, extent=extent)
+    annotations = read_annotations(path, extent=extent, token=token)
     bounds = extent.bounds
     if args.annotation_from == SCAN and bounds is None:
         raise AnnotationError(
@@ -50,9 +97,7 @@ def annotations_on(store: CompressedSlide, path: Path, args: argparse.Namespace)
             path=path,
             expected=f"the slide {store.slide_name} beside {store.path.name}, with a scanned part",
         )
-    annotations = on_slide(annotations, store.header.slide_shape, bounds, args.annotation_from)
-    _check_labels(annotations, args.label, path)
-    return annotations
+    return on_slide(annotations, store.header.slide_shape, bounds, args.annotation_from)
 
 
 def _check_labels(annotations: AnnotationSet, labels: list[str] | None, path: Path) -> None:

@@ -23,6 +23,7 @@ from napari_nic.cli import (
     patches,
     pca,
     predict,
+    probe,
     recompress,
     restore,
     saliency,
@@ -64,6 +65,7 @@ COMMANDS = (
     annotations_,
     encoders,
     models,
+    probe,
     synthetic,
     experiments,
 )

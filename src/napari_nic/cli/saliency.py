@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_nic.cli import arguments
-from napari_nic.cli.annotated import add_frame, annotations_on
+from napari_nic.cli.annotated import add_frame, annotation_of, annotations_on
 from napari_nic.cli.batch import run_each
 from napari_nic.cli.console import Console
 from napari_nic.cli.encoded import check_not_slide, open_encoded
@@ -16,7 +16,7 @@ from napari_nic.cli.files import ARRAY, PICTURE, check_free, save_array, save_ov
 from napari_nic.cli.inputs import find_stores, outputs_for
 from napari_nic.cli.interrupt import stoppable
 from napari_nic.errors import AnnotationError, InvalidParameterError
-from napari_nic.names import TEXT_SUFFIXES, has_suffix, without_suffix
+from napari_nic.names import has_suffix
 
 if TYPE_CHECKING:
     import numpy as np
@@ -176,7 +176,7 @@ def _compare(
     from napari_nic.explain import compare_area, salient_area
 
     args = task.args
-    path = _annotation_of(store, Path(args.annotation))
+    path = annotation_of(store, Path(args.annotation))
     annotations = annotations_on(store, path, args)
     labels = args.label or list(annotations.labels())
     outline = rasterise(annotations, store.grid, labels, token=task.token) >= INSIDE
@@ -203,30 +203,6 @@ def _area_options(args: argparse.Namespace) -> AreaOptions:
 
     given = {"sigma": args.smooth, "threshold": args.threshold, "min_cells": args.least_cells}
     return AreaOptions(**{name: value for name, value in given.items() if value is not None})
-
-
-def _annotation_of(store: CompressedSlide, given: Path) -> Path:
-    """Return the annotation file itself, or the one in a folder that is called like the slide."""
-    if not given.is_dir():
-        return given
-    name = store.slide_name
-    files = [
-        file
-        for file in sorted(given.iterdir())
-        if file.is_file()
-        and has_suffix(file, *TEXT_SUFFIXES)
-        and without_suffix(file.name, TEXT_SUFFIXES) == name
-    ]
-    if not files:
-        raise AnnotationError("no annotation of this slide", path=given, expected=f"a file called {name}.*")
-    if len(files) > 1:
-        raise AnnotationError(
-            "several annotations of this slide",
-            path=given,
-            found=", ".join(file.name for file in files),
-            hint="name the one that is meant",
-        )
-    return files[0]
 
 
 def _agreement_line(saliency: SaliencyMap, found: Agreement, area: Agreement, labels: list[str]) -> str:

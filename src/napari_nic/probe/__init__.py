@@ -4,7 +4,7 @@ No torch and no napari: a stroke is answered in a tenth of a second, so that the
 while the next one is drawn.
 """
 
-from napari_nic.probe.applying import NOTHING, CellClasses, apply_probe, judging
+from napari_nic.probe.applying import NOTHING, CellClasses, apply_probe, classifying
 from napari_nic.probe.asking import least_certain
 from napari_nic.probe.bundle import PROBE_FILE, load_probe, save_probe
 from napari_nic.probe.check import StrokeCheck
@@ -33,7 +33,7 @@ __all__ = [
     "Trained",
     "apply_probe",
     "class_overlay",
-    "judging",
+    "classifying",
     "least_certain",
     "load_probe",
     "save_probe",

@@ -13,7 +13,7 @@ from napari_nic.probe.model import Probe
 from napari_nic.probe.threads import one_thread
 
 BLOCK_CELLS = 32_768
-"""Cells that are judged between two checkpoints: a few milliseconds."""
+"""Cells that are classified between two checkpoints: a few milliseconds."""
 
 NOTHING = 255
 """Class number of cells that nothing is said of yet."""
@@ -28,7 +28,7 @@ class CellClasses:
     probe : Probe
     resident : ResidentCodes
     classes : ndarray of uint8, (N,)
-        Number of each encoded cell's class; :data:`NOTHING` where it is not judged yet.
+        Number of each encoded cell's class; :data:`NOTHING` where it is not classified yet.
     uncertainty : ndarray of float32, (N,)
         0 certain, 1 no idea.
     """
@@ -40,7 +40,7 @@ class CellClasses:
 
     @classmethod
     def empty(cls, probe: Probe, resident: ResidentCodes) -> CellClasses:
-        """Nothing is judged yet."""
+        """Nothing is classified yet."""
         count = len(resident)
         return cls(probe, resident, np.full(count, NOTHING, np.uint8), np.zeros(count, np.float32))
 
@@ -49,21 +49,21 @@ class CellClasses:
         return self.resident.raster(self.classes, NOTHING)
 
 
-def judging(
+def classifying(
     probe: Probe,
     resident: ResidentCodes,
     *,
     first: np.ndarray | None = None,
     token: CancellationToken | None = None,
 ) -> Generator[tuple[Progress, CellClasses], None, CellClasses]:
-    """Judge all cells of a slide, block by block.
+    """Classify all cells of a slide, block by block.
 
     Parameters
     ----------
     probe : Probe
     resident : ResidentCodes
     first : ndarray of int, (n,), optional
-        Numbers of cells to judge first, those that are in view.
+        Numbers of cells to classify first, those that are in view.
     token : CancellationToken, optional
         Asked at each block.
 
@@ -83,29 +83,29 @@ def judging(
     ahead = first if first is not None and 0 < len(first) < count / 2 else np.empty(0, np.int64)
     for start in range(0, len(ahead), BLOCK_CELLS):
         token.checkpoint()
-        _judge(found, ahead[start : start + BLOCK_CELLS])
+        _classify(found, ahead[start : start + BLOCK_CELLS])
     if len(ahead):
-        yield Progress(len(ahead), count, "judging cells", "cells"), found
+        yield Progress(len(ahead), count, "classifying cells", "cells"), found
     for start in range(0, count, BLOCK_CELLS):
         token.checkpoint()
         stop = min(start + BLOCK_CELLS, count)
-        _judge(found, slice(start, stop))
-        yield Progress(stop, count, "judging cells", "cells"), found
+        _classify(found, slice(start, stop))
+        yield Progress(stop, count, "classifying cells", "cells"), found
     return found
 
 
 def apply_probe(
     probe: Probe, resident: ResidentCodes, *, token: CancellationToken | None = None
 ) -> CellClasses:
-    """Judge all cells of a slide; see :func:`judging`."""
+    """Classify all cells of a slide; see :func:`classifying`."""
     found = CellClasses.empty(probe, resident)
-    for _, found in judging(probe, resident, token=token):  # noqa: B007 -- the last one is the result
+    for _, found in classifying(probe, resident, token=token):  # noqa: B007 -- the last one is the result
         pass
     return found
 
 
-def _judge(found: CellClasses, numbers: np.ndarray | slice) -> None:
+def _classify(found: CellClasses, numbers: np.ndarray | slice) -> None:
     with one_thread():
-        classes, uncertainty = found.probe.judge(found.resident.codes[numbers])
+        classes, uncertainty = found.probe.classify(found.resident.codes[numbers])
     found.classes[numbers] = classes
     found.uncertainty[numbers] = uncertainty

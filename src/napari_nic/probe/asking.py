@@ -28,7 +28,7 @@ def least_certain(
     Parameters
     ----------
     found : CellClasses
-        All cells judged.
+        All cells classified.
     labelled : ndarray of int, (n, 2)
         (row, col) of labelled cells.
     shown : sequence of (int, int)

@@ -36,7 +36,7 @@ FORMAT = 1
 MOST_WEIGHTS_BYTES = 254 * 65_536 * 4 + 2**20
 """Of the most classes and the longest codes there are."""
 
-_CARD_CHECKS: Checks = {
+_CHECKS: Checks = {
     "name": ("a name", is_name),
     "class_names": ("a list of names", lambda names: isinstance(names, list) and all(map(is_name, names))),
     "class_colors": ("a list of (r, g, b)", lambda colors: _are_colors(colors)),
@@ -45,8 +45,6 @@ _CARD_CHECKS: Checks = {
     "metrics": ("an object", is_mapping),
     "summary": ("text", is_text),
     "not_for": ("text", is_text),
-}
-_CHECKS: Checks = _CARD_CHECKS | {
     "temperature": ("a number above 0", lambda value: is_finite(value) and value > 0),
     "weights_sha256": ("a SHA-256", is_sha256),
 }

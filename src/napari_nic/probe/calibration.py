@@ -16,7 +16,7 @@ _STEEPEST = 1e12
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class HeldOut:
     """Scores of the cells of one stroke, and what its class is.
 
     Attributes
@@ -33,12 +33,12 @@ class Judged:
     strokes: int
 
 
-def fit_temperature(judged: Sequence[Judged]) -> float:
+def fit_temperature(held_out: Sequence[HeldOut]) -> float:
     """Choose the temperature under which the strokes' classes are most likely.
 
     Parameters
     ----------
-    judged : sequence of Judged
+    held_out : sequence of HeldOut
         At least one.
 
     Returns
@@ -53,7 +53,7 @@ def fit_temperature(judged: Sequence[Judged]) -> float:
     the cells of one stroke are one piece of evidence): three strokes that are all told right do not make a
     probability of 1.
     """
-    scores, targets, weights = _gathered(judged)
+    scores, targets, weights = _gathered(held_out)
     aim = float(weights @ (targets * scores).sum(axis=1))
 
     def slope(sharpness: float) -> float:
@@ -70,26 +70,26 @@ def fit_temperature(judged: Sequence[Judged]) -> float:
     return 1 / max(float(brentq(slope, 0, upper, rtol=1e-6)), 1 / HOTTEST)
 
 
-def cross_entropy(judged: Sequence[Judged], temperature: float) -> float:
+def cross_entropy(held_out: Sequence[HeldOut], temperature: float) -> float:
     """Weighted cross entropy with the targets of :func:`fit_temperature`, in nats."""
-    scores, targets, weights = _gathered(judged)
+    scores, targets, weights = _gathered(held_out)
     scaled = scores / temperature
     return float(weights @ (logsumexp(scaled, axis=1) - (targets * scaled).sum(axis=1)))
 
 
-def _gathered(judged: Sequence[Judged]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _gathered(held_out: Sequence[HeldOut]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Scores (n, K), targets (n, K) and weights (n,) of all cells; scores are taken from each cell's best."""
-    classes = len({stroke.truth for stroke in judged})
+    classes = len({stroke.truth for stroke in held_out})
     targets, weights = [], []
-    for stroke in judged:
+    for stroke in held_out:
         count, kinds = stroke.scores.shape
         target = np.full(kinds, 1 / (stroke.strokes + kinds))
         target[stroke.truth] += stroke.strokes / (stroke.strokes + kinds)
         targets.append(np.tile(target, (count, 1)))
-        weights.append(np.full(count, 1 / (classes * _of_class(judged, stroke.truth) * count)))
-    scores = np.concatenate([stroke.scores for stroke in judged])
+        weights.append(np.full(count, 1 / (classes * _of_class(held_out, stroke.truth) * count)))
+    scores = np.concatenate([stroke.scores for stroke in held_out])
     return scores - scores.max(axis=1, keepdims=True), np.concatenate(targets), np.concatenate(weights)
 
 
-def _of_class(judged: Sequence[Judged], truth: int) -> int:
-    return sum(stroke.truth == truth for stroke in judged)
+def _of_class(held_out: Sequence[HeldOut], truth: int) -> int:
+    return sum(stroke.truth == truth for stroke in held_out)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_nic.jobs import CancellationToken, checked
-from napari_nic.probe.calibration import Judged, fit_temperature
+from napari_nic.probe.calibration import HeldOut, fit_temperature
 from napari_nic.probe.discriminant import Discriminant
 from napari_nic.probe.simple_shot import SimpleShot
 from napari_nic.probe.strokes import Stroke
@@ -17,7 +17,7 @@ from napari_nic.probe.threads import one_thread
 
 @dataclass(frozen=True, eq=False)
 class StrokeCheck:
-    """Leave one stroke out: the cells of each stroke judged by all the others.
+    """Leave one stroke out: the cells of each stroke classified by all the others.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class StrokeCheck:
 def check_strokes(
     discriminant: Discriminant, strokes: Sequence[Stroke], *, token: CancellationToken | None = None
 ) -> StrokeCheck:
-    """Judge each stroke by the others, and choose the temperature on that.
+    """test each stroke with the others, and choose the temperature on that.
 
     Parameters
     ----------
@@ -73,20 +73,20 @@ def _check(
     numbers = {label: number for number, label in enumerate(discriminant.classes)}
     strokes_of = {label: sum(stroke.label == label for stroke in strokes) for label in numbers}
     floor = SimpleShot(discriminant.scaling.mean, discriminant.classes, strokes)
-    judged: list[Judged] = []
+    held_out: list[HeldOut] = []
     nearest: list[tuple[int, np.ndarray]] = []
     for stroke in checked(strokes, token):
         scores, simple = discriminant.without(stroke), floor.without(stroke)
         if scores is not None and simple is not None:
-            judged.append(Judged(scores, numbers[stroke.label], strokes_of[stroke.label]))
+            held_out.append(HeldOut(scores, numbers[stroke.label], strokes_of[stroke.label]))
             nearest.append((numbers[stroke.label], simple))
-    recall = _recalls([(one.truth, one.scores.argmax(axis=1)) for one in judged], discriminant.classes)
+    recall = _recalls([(one.truth, one.scores.argmax(axis=1)) for one in held_out], discriminant.classes)
     calibrated = len(recall) >= 2
-    seen = judged if calibrated else _seen(discriminant, strokes, numbers, strokes_of)
+    seen = held_out if calibrated else _seen(discriminant, strokes, numbers, strokes_of)
     return StrokeCheck(
         recall=recall,
         simple_shot=_recalls(nearest, discriminant.classes),
-        strokes=len(judged),
+        strokes=len(held_out),
         temperature=fit_temperature(seen),
         calibrated=calibrated,
     )
@@ -97,19 +97,19 @@ def _seen(
     strokes: Sequence[Stroke],
     numbers: dict[str, int],
     strokes_of: dict[str, int],
-) -> list[Judged]:
+) -> list[HeldOut]:
     """Scores of cells that were learned from: all there is before two classes have two strokes."""
     weights, offsets = discriminant.linear()
     return [
-        Judged(stroke.codes @ weights.T + offsets, numbers[stroke.label], strokes_of[stroke.label])
+        HeldOut(stroke.codes @ weights.T + offsets, numbers[stroke.label], strokes_of[stroke.label])
         for stroke in strokes
     ]
 
 
-def _recalls(judged: list[tuple[int, np.ndarray]], classes: Sequence[str]) -> dict[str, float]:
+def _recalls(held_out: list[tuple[int, np.ndarray]], classes: Sequence[str]) -> dict[str, float]:
     recalls = {}
     for number, label in enumerate(classes):
-        told = [predicted == number for truth, predicted in judged if truth == number]
+        told = [predicted == number for truth, predicted in held_out if truth == number]
         if told:
             recalls[label] = float(np.concatenate(told).mean())
     return recalls

@@ -29,6 +29,10 @@ FEW_STROKES = 3
 """And one of fewer strokes: what is said without one of them hangs on the one or two that are left."""
 
 
+CLEARLY = 0.05
+"""By so much better is the nearest class mean when it is said: less may be the chance of a few strokes."""
+
+
 @dataclass(frozen=True, eq=False)
 class LearningSlide:
     """What a probe has to know of a slide beside its strokes.
@@ -174,7 +178,7 @@ class Learner:
         prior_cells: float = PRIOR_CELLS,
         token: CancellationToken | None = None,
     ) -> Trained:
-        """Train a probe on all strokes, and judge each stroke by the others.
+        """Train a probe on all strokes, and test each stroke with the others.
 
         Parameters
         ----------
@@ -240,7 +244,9 @@ class Learner:
             warnings.append(
                 "Accuracy is not known and probabilities are a guess until two classes have two strokes each"
             )
-        elif check.accuracy is not None and check.floor is not None and check.accuracy < check.floor - 0.02:
+        elif (
+            check.accuracy is not None and check.floor is not None and check.accuracy < check.floor - CLEARLY
+        ):
             warnings.append("The nearest class mean does better: the strokes do not suffice yet")
         return tuple(filter(None, warnings))
 

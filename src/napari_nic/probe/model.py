@@ -117,7 +117,7 @@ class Probe:
         """Probabilities of codes (n, C): float32 (n, K), each row sums to 1."""
         return np.asarray(_softmax(self.scores(codes) / np.float32(self.temperature))[0])
 
-    def judge(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def classify(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the likeliest class and the uncertainty of each code.
 
         Parameters

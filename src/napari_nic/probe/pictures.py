@@ -12,7 +12,7 @@ UNCERTAINTY_COLORS = "magma"
 
 
 def class_overlay(found: CellClasses) -> Overlay:
-    """Show the likeliest class of each cell that was judged."""
+    """Show the likeliest class of each cell that was classified."""
     card = found.probe.card
     raster = found.raster()
     mask = raster != NOTHING

@@ -74,7 +74,8 @@ class _Parts:
 
     @classmethod
     def of(cls, classes: np.ndarray, nothing: int) -> _Parts:
-        labels, numbers = np.zeros(classes.shape, np.int64), []
+        labels = np.zeros(classes.shape, np.int64)
+        numbers: list[int] = []
         for number in np.unique(classes).tolist():
             found, count = ndimage.label(classes == number)
             labels[found > 0] = found[found > 0] + len(numbers) - 1
