@@ -159,7 +159,7 @@ def test_annotations_of_the_scanned_part(
     assert cli(*command, "--annotation-from", "scan").code == 1, "the slide has no scanned part of its own"
     shape = CompressedSlide.open(store).header.slide_shape
     extent = SlideExtent(shape, bounds=RegionPx(400, 500, 320, 400))
-    monkeypatch.setattr(annotated, "_extent_of", lambda _store: extent)
+    monkeypatch.setattr(annotated, "extent_of_store", lambda _store: extent)
     outcome = cli(*command)
     assert outcome.code == 1
     assert "count from the scanned part" in outcome.err
