@@ -41,7 +41,7 @@ from napari_nic.embeddings import (
     export_store,
     import_store,
 )
-from napari_nic.embeddings.interchange import registry, table
+from napari_nic.embeddings.interchange import table
 from napari_nic.encoders import load_encoder
 from napari_nic.errors import CancelledError
 from napari_nic.evaluation.run import EvaluationPlan, evaluate_encoders
@@ -469,8 +469,7 @@ OPERATIONS: dict[str, Operation] = {
 @pytest.fixture(autouse=True)
 def small_slabs(monkeypatch: pytest.MonkeyPatch) -> None:
     """What takes one slab here takes many of a real slide."""
-    for module in (table, registry):
-        monkeypatch.setattr(module, "SLAB_BYTES", SLAB)
+    monkeypatch.setattr(table, "SLAB_BYTES", SLAB)
     monkeypatch.setattr(pca, "_CHUNK", 1024)
     monkeypatch.setattr(probe_applying, "BLOCK_CELLS", 1024)
     monkeypatch.setattr(publish, "EVALUATION_PATCHES", FEW_PATCHES)

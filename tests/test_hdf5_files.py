@@ -11,7 +11,7 @@ import pytest
 
 from napari_nic import hdf5_files
 from napari_nic.errors import StoreError
-from napari_nic.hdf5_files import check_hdf5, check_types, read_all
+from napari_nic.hdf5_files import check_hdf5, check_types, is_only_to_copy, read_all
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_a_healthy_file_passes_whatever_it_holds(file):
     check_hdf5(file, StoreError)
 
 
-def test_every_attribute_and_every_chunk_is_read(file, monkeypatch):
+def test_every_attribute_and_every_chunk_that_is_not_just_copied_is_read(file, monkeypatch):
     read: list[str] = []
     get = h5py.Dataset.__getitem__
     monkeypatch.setattr(
@@ -48,8 +48,46 @@ def test_every_attribute_and_every_chunk_is_read(file, monkeypatch):
     )
     monkeypatch.setattr(hdf5_files, "STEP_BYTES", 16 * 50)
     read_all(file)
-    assert set(read) == {"/features", "/coords", "/group/words", "/number", "/nothing"}
+    assert set(read) == {"/coords", "/group/words", "/number", "/nothing"}
     assert read.count("/coords") == 4
+
+
+@pytest.mark.parametrize("chunks", [None, (16, 4)])
+def test_numbers_that_are_just_copied_are_not_read(tmp_path, chunks):
+    with h5py.File(tmp_path / "a.h5", "w") as hdf:
+        hdf.create_dataset("x", data=np.ones((50, 4), np.float16), chunks=chunks)
+    with h5py.File(tmp_path / "a.h5") as hdf:
+        assert is_only_to_copy(hdf["x"])
+
+
+@pytest.mark.parametrize("options", [{"compression": "gzip"}, {"fletcher32": True}, {"scaleoffset": 3}])
+def test_what_is_filtered_or_converted_is_read(tmp_path, options):
+    with h5py.File(tmp_path / "a.h5", "w") as hdf:
+        hdf.create_dataset("x", data=np.ones((50, 4), np.float32), **options)
+    with h5py.File(tmp_path / "a.h5") as hdf:
+        assert not is_only_to_copy(hdf["x"])
+
+
+@pytest.mark.parametrize("chunks", [None, (16, 4)])
+def test_numbers_that_the_file_does_not_hold_are_read(tmp_path, chunks):
+    """One flipped bit makes a chunk shorter than the others, or puts numbers beyond the end of the file."""
+    file = tmp_path / "a.h5"
+    with h5py.File(file, "w", libver="earliest") as hdf:
+        dataset = hdf.create_dataset("x", data=np.ones((48, 4), np.float32), chunks=chunks)
+        hdf.flush()
+        length = dataset.id.get_chunk_info(1).size if chunks else dataset.id.get_storage_size()
+        address = None if chunks else dataset.id.get_offset()
+    content = bytearray(file.read_bytes())
+    if chunks:
+        tree = content.index(b"TREE\x01")
+        at = content.index(length.to_bytes(4, "little"), tree)
+        content[at : at + 4] = (length // 2).to_bytes(4, "little")
+    else:
+        at = content.index(address.to_bytes(8, "little") + length.to_bytes(8, "little"))
+        content[at : at + 8] = len(content).to_bytes(8, "little")
+    file.write_bytes(content)
+    with h5py.File(file) as hdf:
+        assert not is_only_to_copy(hdf["x"])
 
 
 def test_a_claim_that_would_fill_the_memory_is_left_to_the_reader(tmp_path):

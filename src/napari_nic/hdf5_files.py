@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import h5py
 
@@ -72,7 +73,11 @@ def check_types(file: h5py.File, path: Path, error: type[NicError]) -> None:
 
 
 def read_all(path: Path) -> None:
-    """Read every attribute and every data set of a file; links to other files are not followed."""
+    """Read every attribute and every data set of a file; links to other files are not followed.
+
+    Of numbers that lie in the file as they will in memory, the index of their chunks is read, and no more:
+    nothing but bytes is left to be copied.
+    """
     with h5py.File(path, "r") as file:
         most = max(ALWAYS_BYTES, MOST_RATIO * path.stat().st_size)
         nodes: list[h5py.Group | h5py.Dataset] = [file]
@@ -89,9 +94,29 @@ def _read_dataset(dataset: h5py.Dataset, most: int) -> None:
     if not dataset.shape:
         dataset[()]
         return
-    if dataset.size * dataset.dtype.itemsize > most:
+    if dataset.size * dataset.dtype.itemsize > most or is_only_to_copy(dataset):
         return
     row = max(1, math.prod(dataset.shape[1:]) * dataset.dtype.itemsize)
     step = max(1, STEP_BYTES // row)
     for start in range(0, dataset.shape[0], step):
         dataset[start : start + step]
+
+
+def is_only_to_copy(dataset: h5py.Dataset) -> bool:
+    """Whether a data set is neither filtered nor converted, its chunks are whole, and all lie in the file."""
+    plain = dataset.dtype.kind in "iuf" and dataset.id.get_type().equal(h5py.h5t.py_create(dataset.dtype))
+    if not plain or dataset.id.get_create_plist().get_nfilters():
+        return False
+    end = dataset.file.id.get_filesize()
+    if dataset.chunks is None:
+        start = dataset.id.get_offset()
+        return start is not None and start + dataset.id.get_storage_size() <= end
+    if not hasattr(dataset.id, "chunk_iter"):
+        return False  # not in older versions of the HDF5 library
+    whole = math.prod(dataset.chunks) * dataset.dtype.itemsize
+
+    def first_that_is_not(chunk: Any) -> bool | None:
+        is_whole = chunk.size == whole and not chunk.filter_mask and chunk.byte_offset + whole <= end
+        return None if is_whole else True
+
+    return dataset.id.chunk_iter(first_that_is_not) is None

@@ -36,6 +36,7 @@ from napari_nic.errors import StoreError
 from napari_nic.names import STORE_SUFFIX
 
 if TYPE_CHECKING:
+    from zarr.abc.codec import BytesBytesCodec
     from zarr.core.buffer import Buffer
 
 BLOCK = 16
@@ -60,7 +61,8 @@ CODEC = ZstdCodec(level=1, checksum=True)
 1 ms a shard of C = 128, and its checksum finds bit rot."""
 
 FAST_CODEC = ZstdCodec(level=-1, checksum=True)
-"""For imported codes, which are longer than ours: five times as fast, and nothing saved but what is empty."""
+"""For imported codes, which are longer than ours, where most of their blocks is empty: five times as fast,
+and nothing saved but that. Others are kept as they are, see :mod:`~napari_nic.embeddings.plain_shards`."""
 
 
 class Description(NamedTuple):
@@ -113,7 +115,12 @@ def cells_of_blocks(blocks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def create_arrays(
-    root: Path, header: StoreHeader, coverage: np.ndarray, done: np.ndarray, *, codec: ZstdCodec = CODEC
+    root: Path,
+    header: StoreHeader,
+    coverage: np.ndarray,
+    done: np.ndarray,
+    *,
+    codec: BytesBytesCodec = CODEC,
 ) -> None:
     """Write an empty store into a folder of its own; see the module's text for the layout."""
     # It is made in memory and written from there file by file: zarr itself writes several files at once, and
@@ -234,6 +241,12 @@ def read_description(group: zarr.Group, path: Path) -> Description:
         return Description(StoreHeader.from_dict(data), str(data["status"]), str(data["id"]))
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         raise damaged(path, f"the header: {type(error).__name__}: {error}") from error
+
+
+def replace_header(root: Path, header: StoreHeader) -> None:
+    """Write another header into the folder of a new store."""
+    group = open_group(root, writable=True)
+    group.attrs[ATTRIBUTES_KEY] = read_description(group, root)._replace(header=header).to_dict()
 
 
 def remove_half_files(path: Path) -> None:

@@ -251,13 +251,22 @@ class CompressedSlide:
         """
         return self.read_cells(slice(None), slice(None), token=token)
 
-    def read_cells(self, rows: slice, cols: slice, *, token: CancellationToken | None = None) -> np.ndarray:
+    def read_cells(
+        self,
+        rows: slice,
+        cols: slice,
+        *,
+        into: np.ndarray | None = None,
+        token: CancellationToken | None = None,
+    ) -> np.ndarray:
         """Read the codes of a rectangle of cells.
 
         Parameters
         ----------
         rows, cols : slice
             Without step; clipped to the grid as numpy does.
+        into : ndarray of float16, (len(rows), len(cols), C), optional
+            Is filled and returned in place of a new array.
         token : CancellationToken, optional
             Asked at each shard.
 
@@ -273,7 +282,12 @@ class CompressedSlide:
         """
         rows, cols = shards.bounded(rows, self.grid.rows), shards.bounded(cols, self.grid.cols)
         encoded = self.encoded()
-        codes = np.zeros((rows.stop - rows.start, cols.stop - cols.start, self.code_size), np.float16)
+        shape = (rows.stop - rows.start, cols.stop - cols.start, self.code_size)
+        codes = np.empty(shape, np.float16) if into is None else into
+        if codes.shape != shape:
+            raise InvalidParameterError(
+                "the array does not fit the cells", expected=f"{shape}", found=f"{codes.shape}"
+            )
         for key in checked(shards.shards_touching(rows, cols), token):
             # Locked for one shard only: a job that is paused at the checkpoint must hold nothing that the
             # window asks for.
@@ -282,7 +296,9 @@ class CompressedSlide:
                 self._stored.read_into(codes, key, (rows, cols), encoded, elsewhere=buffer is not None)
                 if buffer is not None:
                     buffer.copy_into(codes, rows, cols, self.grid.shape)
-        codes[~encoded[rows, cols]] = 0
+        missing = ~encoded[rows, cols]
+        if missing.any():
+            codes[missing] = 0
         return codes
 
     def offsets(self, cells: np.ndarray) -> np.ndarray:

@@ -10,6 +10,8 @@ import numpy as np
 
 from napari_nic.disk import sync_files
 from napari_nic.embeddings import layout
+from napari_nic.embeddings.layout import SHARD
+from napari_nic.embeddings.plain_shards import is_plain, read_shard
 from napari_nic.embeddings.shards import ShardBuffer, ShardKey, shard_cells
 from napari_nic.errors import StoreError, StoreMismatchError
 
@@ -44,6 +46,7 @@ class StoredCodes:
         self._group = group
         self._shape = shape
         self._array = layout.get_array(group, "embeddings", shape, path)
+        self._is_plain = is_plain(self._array)
         self._folder = path.stat().st_ino
 
     def read_into(
@@ -68,28 +71,31 @@ class StoredCodes:
         if not wanted[rows, cols].any():
             return
         if self._file(key).is_file():
-            codes[_shifted(rows, area[0].start), _shifted(cols, area[1].start)] = self.read_shard(
-                key, rows, cols
-            )
+            part = codes[_shifted(rows, area[0].start), _shifted(cols, area[1].start)]
+            self.read_shard(key, rows, cols, part)
         elif not elsewhere:
-            raise layout.damaged(self._path, f"{self._name(key)} is missing")
+            raise layout.damaged(self._path, f"{self.name_of(key)} is missing")
 
-    def read_shard(self, key: ShardKey, rows: slice, cols: slice) -> np.ndarray:
-        """Read cells of one shard.
+    def read_shard(
+        self, key: ShardKey, rows: slice, cols: slice, codes: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Read cells of one shard, into an array that is there or a new one.
 
         zarr reads a part of a shard in several steps. When another process replaces the file in between,
         the parts do not fit together: this is seen by the file's identity, and it is read again.
         """
         file = self._file(key)
+        if codes is None:
+            codes = np.empty((rows.stop - rows.start, cols.stop - cols.start, self._shape[2]), np.float16)
         for _ in range(READ_ATTEMPTS):
             before = self._identity_of(file)
             if before.size == 0:  # zarr takes an empty file for a missing one, which stands for zeros
-                raise layout.damaged(self._path, f"{self._name(key)} is empty")
+                raise layout.damaged(self._path, f"{self.name_of(key)} is empty")
             try:
-                codes = np.asarray(self._array[rows, cols])
+                self._read_cells(key, rows, cols, codes)
             except _UNDECODABLE as error:
                 if self._identity_of(file) == before:
-                    found = f"{self._name(key)}: {type(error).__name__}: {error}"
+                    found = f"{self.name_of(key)}: {type(error).__name__}: {error}"
                     raise layout.damaged(self._path, found) from error
                 continue
             if self._identity_of(file) == before:
@@ -100,6 +106,13 @@ class StoredCodes:
             hint="wait for the other run to end",
         )
 
+    def _read_cells(self, key: ShardKey, rows: slice, cols: slice, codes: np.ndarray) -> None:
+        if self._is_plain:
+            inside = _shifted(rows, key[0] * SHARD), _shifted(cols, key[1] * SHARD)
+            read_shard(self._file(key), *inside, codes)
+        else:
+            codes[...] = self._array[rows, cols]
+
     def write(self, buffers: Mapping[ShardKey, ShardBuffer]) -> None:
         """Replace shard files, and return when they are on the disk."""
         array = layout.writable_array(self._group, "embeddings", self._shape, self._path)
@@ -108,7 +121,7 @@ class StoredCodes:
         sync_files(self._file(key) for key in buffers)
 
     def _file(self, key: ShardKey) -> Path:
-        return self._path / self._name(key)
+        return self._path / self.name_of(key)
 
     def _identity_of(self, file: Path) -> _FileIdentity:
         try:
@@ -123,7 +136,8 @@ class StoredCodes:
         return _FileIdentity(status.st_ino, status.st_mtime_ns, status.st_size)
 
     @staticmethod
-    def _name(key: ShardKey) -> Path:
+    def name_of(key: ShardKey) -> Path:
+        """Return the file of a shard within the store."""
         return Path("embeddings", "c", str(key[0]), str(key[1]), "0")
 
 

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import napari_nic
 from napari_nic.disk import replacing_folder
-from napari_nic.embeddings import layout
+from napari_nic.embeddings import layout, plain_shards
 from napari_nic.embeddings.creating import check_replaceable
 from napari_nic.embeddings.header import MOST_CELLS, StoreHeader
 from napari_nic.embeddings.interchange.distinct import distinct_rows
@@ -31,6 +31,9 @@ from napari_nic.names import FEATURE_SUFFIXES, without_suffix
 from napari_nic.telling import Notices, tell
 from napari_nic.wording import counted
 
+if TYPE_CHECKING:
+    from zarr.abc.codec import BytesBytesCodec
+
 _FARTHEST = 1e8
 UNKNOWN = ImportHints().slide_fingerprint
 
@@ -46,8 +49,9 @@ class Building:
     ----------
     origin : mapping
         What the header says of the source, see :class:`~napari_nic.embeddings.StoreHeader`.
-    check_unchanged : callable
-        Raises if a source changed since it was opened; asked before the store gets its name.
+    sums : callable
+        Names and checksums of the source's files; raises if one changed since it was opened. Asked when all
+        codes are written, since it takes as long.
     overwrite : bool
         Replace an older store.
     token : CancellationToken
@@ -55,7 +59,7 @@ class Building:
     """
 
     origin: Mapping[str, Any]
-    check_unchanged: Callable[[], None]
+    sums: Callable[[], Mapping[str, str]]
     overwrite: bool
     token: CancellationToken
 
@@ -87,9 +91,12 @@ def build_store(
     with replacing_folder(target) as temporary:
         _write(temporary, header, placed.laid)
         kept = placed.laid.kept
-        write_shards(temporary, found.features, rows[kept], placed.laid.cells[kept], source, how.token)
-        how.check_unchanged()
-    if notes := (*found.notes, *placed.notes):
+        rounded = write_shards(
+            temporary, found.features, rows[kept], placed.laid.cells[kept], source, how.token
+        )
+        made_from = {"files": dict(how.sums()), **header.origin}
+        layout.replace_header(temporary, replace(header, origin=made_from))
+    if notes := (*found.notes, *placed.notes, *rounded):
         tell(Notices(source.name, notes))
     return CompressedSlide.open(target, mode="r+")
 
@@ -106,9 +113,19 @@ def _write(root: Path, header: StoreHeader, laid: Laid) -> None:
     coverage = np.zeros(grid.shape, bool)
     coverage[tuple(cells.T)] = True
     done = np.ones(layout.block_shape(*grid.shape), bool)
-    layout.create_arrays(root, header, coverage, done, codec=layout.FAST_CODEC)
+    layout.create_arrays(root, header, coverage, done, codec=_codec(coverage))
     if laid.off_grid:
         layout.add_offsets(root, grid.shape, cells, laid.shift[laid.kept] * grid.downsample)
+
+
+def _codec(coverage: np.ndarray) -> BytesBytesCodec:
+    """Choose how codes are packed: not at all, unless much of the blocks that hold them is empty."""
+    room = int(layout.blocks_with_cells(coverage).sum()) * layout.BLOCK**2
+    return layout.FAST_CODEC if coverage.sum() < _MOSTLY * room else plain_shards.CODEC
+
+
+_MOSTLY = 0.5
+"""Share of its cells that makes a block worth its place on the disk."""
 
 
 @dataclass(frozen=True, eq=False)

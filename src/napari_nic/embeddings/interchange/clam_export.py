@@ -19,7 +19,7 @@ import numpy as np
 
 from napari_nic.embeddings.header import StoreHeader
 from napari_nic.embeddings.interchange.exporter import Exporter
-from napari_nic.embeddings.interchange.hdf5 import new_file
+from napari_nic.embeddings.interchange.hdf5 import new_file, write_rows
 from napari_nic.embeddings.interchange.naming import named_header
 from napari_nic.embeddings.interchange.table import CodeTable, header_attribute
 from napari_nic.embeddings.interchange.tensor_writing import new_tensor
@@ -49,7 +49,7 @@ def write(store: CompressedSlide, path: Path, token: CancellationToken) -> None:
         features = features_file.create_dataset("features", table.shape, np.float32)
         for part, codes in table.slabs(token):
             rows = codes.astype(np.float32)
-            features[part] = rows
+            write_rows(features, part, rows)
             add(rows)
 
 

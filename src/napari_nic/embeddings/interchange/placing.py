@@ -84,11 +84,11 @@ def commonest_distance(corners: np.ndarray) -> tuple[int, int] | None:
 
 def _gaps(corners: np.ndarray, along: int) -> np.ndarray:
     """Distances along an axis between neighbours that lie at the same place of the other axis."""
-    across = 1 - along
     rounded = np.rint(corners).astype(np.int64)
-    ordered = rounded[np.lexsort((rounded[:, along], rounded[:, across]))]
-    gaps = np.diff(ordered, axis=0)
-    return np.asarray(gaps[(gaps[:, across] == 0) & (gaps[:, along] >= 1), along])
+    first = rounded[:, along] - rounded[:, along].min(initial=0)
+    step = 2 * int(first.max(initial=0)) + 2  # more than any distance along the axis
+    gaps = np.diff(np.sort(rounded[:, 1 - along] * step + first))
+    return np.asarray(gaps[(gaps >= 1) & (gaps <= step // 2)])
 
 
 def _commonest(gaps: np.ndarray, least: float) -> tuple[int, int] | None:
@@ -112,8 +112,9 @@ def lay(corners: np.ndarray, stride: int, token: CancellationToken) -> Laid:
         Asked before each grid that is tried.
     """
     remainders = np.mod(np.rint(corners).astype(np.int64), stride)
-    phases, counts = np.unique(remainders, axis=0, return_counts=True)
-    best = _on(corners, stride, phases[counts.argmax()], len(phases))
+    phases, counts = np.unique(remainders[:, 0] * stride + remainders[:, 1], return_counts=True)
+    commonest = np.array(divmod(int(phases[counts.argmax()]), stride))
+    best = _on(corners, stride, commonest, len(phases))
     if not best.lost:
         return best
     most = max(1, _MOST_TRIED // len(corners))
@@ -156,6 +157,10 @@ def cells_at(
 
 def nearest_of_each_cell(cells: np.ndarray, shift: np.ndarray) -> np.ndarray:
     """Mark the patch of each cell that lies nearest to it; of equals the first in (y, x)."""
+    least = cells.min(axis=0, initial=0)
+    width = int(cells[:, 1].max(initial=0) - least[1]) + 1
+    if is_distinct((cells[:, 0] - least[0]) * width + cells[:, 1] - least[1]):
+        return np.ones(len(cells), bool)
     order = np.lexsort((shift[:, 1], shift[:, 0], np.abs(shift).sum(axis=1), cells[:, 1], cells[:, 0]))
     ordered = cells[order]
     first = np.ones(len(cells), bool)
@@ -163,3 +168,8 @@ def nearest_of_each_cell(cells: np.ndarray, shift: np.ndarray) -> np.ndarray:
     kept = np.empty(len(cells), bool)
     kept[order] = first
     return kept
+
+
+def is_distinct(numbers: np.ndarray) -> bool:
+    """Whether no number is there twice; ndarray of int, (N,)."""
+    return not (np.diff(np.sort(numbers)) == 0).any()

@@ -6,11 +6,11 @@ another package) is all that the menus, the command line and the contract tests 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +21,13 @@ from napari_nic.embeddings.interchange.exporter import Exporter
 from napari_nic.embeddings.interchange.finding import encoder_folder_of
 from napari_nic.embeddings.interchange.hdf5 import why_not_features, why_unreadable
 from napari_nic.embeddings.interchange.naming import named_header
-from napari_nic.embeddings.interchange.table import (
-    SLAB_BYTES,
-    ForeignCodes,
-    ImportHints,
-)
+from napari_nic.embeddings.interchange.table import ForeignCodes, ImportHints
 from napari_nic.embeddings.interchange.unplaced import refusal_of
+from napari_nic.embeddings.interchange.workers import FileSums, version_of
 from napari_nic.embeddings.layout import SUFFIX
 from napari_nic.embeddings.store import CompressedSlide
 from napari_nic.errors import StoreError
-from napari_nic.jobs import CancellationToken, checked
+from napari_nic.jobs import CancellationToken
 from napari_nic.names import HDF5_SUFFIXES, exists, has_suffix, is_folder, known_suffix
 from napari_nic.registry import Registry
 from napari_nic.telling import Notices, tell
@@ -229,16 +226,13 @@ def import_store(
     token = token or CancellationToken()
     importer = IMPORTERS.get(format or recognised_format(path))
     files = importer.files(path, hints)
-    before = _versions(files, path)
-    origin = _origin(path, files, hints, token) | {"folder": encoder_folder_of(path)}
-
-    def check_unchanged() -> None:
-        if _versions(files, path) != before:
-            raise StoreError("the file was changed while it was read", path=path, hint="import it again")
-
-    with importer.read(path, hints, token) as found:
-        how = Building(origin, check_unchanged, overwrite, token)
-        return build_store(found, path, Path(target), hints, how)
+    origin = {"said": _said(hints), "folder": encoder_folder_of(path)}
+    with FileSums(token) as sums:
+        for file in files:
+            sums.start(file)
+        with importer.read(path, hints, token) as found:
+            how = Building(origin, partial(_sums, path, files, sums), overwrite, token)
+            return build_store(found, path, Path(target), hints, how)
 
 
 def origin_of(
@@ -262,7 +256,8 @@ def origin_of(
     """
     hints = hints or ImportHints()
     importer = IMPORTERS.get(format or recognised_format(path))
-    return _origin(path, importer.files(path, hints), hints, token)
+    with FileSums(token or CancellationToken()) as sums:
+        return {"files": _sums(path, importer.files(path, hints), sums), "said": _said(hints)}
 
 
 def is_import_of(header: StoreHeader, origin: Mapping[str, Any]) -> bool:
@@ -270,15 +265,21 @@ def is_import_of(header: StoreHeader, origin: Mapping[str, Any]) -> bool:
     return all(header.origin.get(key) == origin[key] for key in ("files", "said"))
 
 
-def _origin(
-    path: Path, files: tuple[Path, ...], hints: ImportHints, token: CancellationToken | None
-) -> dict[str, Any]:
+def _said(hints: ImportHints) -> dict[str, Any]:
+    said = {name: value for name, value in asdict(hints).items() if name not in ("slide_name", "coords")}
+    return dict(json.loads(json.dumps(said, default=str)))
+
+
+def _sums(path: Path, files: tuple[Path, ...], sums: FileSums) -> dict[str, str]:
+    """Name and sum of each file, none of which has changed since its sum was begun."""
+    found = {file: sums.result(file) for file in files}
     try:
-        sums = {_name_of(file, path, files): _sha256(file, token) for file in files}
+        changed = [file for file in files if version_of(file.stat()) != found[file][1]]
     except OSError as error:
         raise StoreError("the file cannot be read", path=path, found=str(error)) from error
-    said = {name: value for name, value in asdict(hints).items() if name not in ("slide_name", "coords")}
-    return {"files": sums, "said": json.loads(json.dumps(said, default=str))}
+    if changed:
+        raise StoreError("the file was changed while it was read", path=changed[0], hint="import it again")
+    return {_name_of(file, path, files): found[file][0] for file in files}
 
 
 def _name_of(file: Path, path: Path, files: tuple[Path, ...]) -> str:
@@ -287,22 +288,6 @@ def _name_of(file: Path, path: Path, files: tuple[Path, ...]) -> str:
         return file.relative_to(path).as_posix()
     alike = sum(other.name == file.name for other in files) > 1
     return f"{file.parent.name}/{file.name}" if alike else file.name
-
-
-def _versions(files: tuple[Path, ...], path: Path) -> list[tuple[int, int, int]]:
-    try:
-        stats = [file.stat() for file in files]
-    except OSError as error:
-        raise StoreError("the file cannot be read", path=path, found=str(error)) from error
-    return [(stat.st_ino, stat.st_mtime_ns, stat.st_size) for stat in stats]
-
-
-def _sha256(file: Path, token: CancellationToken | None) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        for slab in checked(iter(lambda: stream.read(SLAB_BYTES), b""), token):
-            digest.update(slab)
-    return digest.hexdigest()
 
 
 def recognised_format(path: Path) -> str:

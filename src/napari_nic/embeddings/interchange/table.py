@@ -26,7 +26,7 @@ SLAB_BYTES = 8 * 2**20
 HEADER_ATTRIBUTE = "napari_nic"
 """Our whole header travels under this name where a format has room for it, so that nothing is guessed."""
 
-BAND_BYTES = 128 * 2**20
+BAND_BYTES = 32 * 2**20
 """Codes of a band of the grid in memory, on their way to a table: a row of shards, or of blocks if that is
 more."""
 
@@ -87,16 +87,27 @@ class CodeTable:
         return np.rint(self.corners_px[:, ::-1]).astype(np.int64)
 
     def slabs(self, token: CancellationToken) -> Iterator[tuple[slice, np.ndarray]]:
-        """Yield ``(rows of the table, codes (n, C) float16)`` in order, a band of the grid at a time."""
-        grid = self.store.grid
-        height = SHARD if SHARD * grid.cols * self.store.code_size * 2 <= BAND_BYTES else BLOCK
+        """Yield ``(rows of the table, codes (n, C) float16)`` in order, a band of the grid at a time.
+
+        The codes are good until the next ones are asked for: memory that was used is faster than new memory.
+        """
+        grid, code_size = self.store.grid, self.store.code_size
+        height = SHARD if SHARD * grid.cols * code_size * 2 <= BAND_BYTES else BLOCK
         edges = np.searchsorted(self.cells[:, 0], np.arange(0, grid.rows + height, height))
-        for band in checked(range(len(edges) - 1), token):
-            part = slice(int(edges[band]), int(edges[band + 1]))
+        band = np.empty((height * grid.cols, code_size), np.float16)
+        chosen = np.empty((int(np.diff(edges).max(initial=0)), code_size), np.float16)
+        for number in checked(range(len(edges) - 1), token):
+            part = slice(int(edges[number]), int(edges[number + 1]))
             if part.start < part.stop:
-                first = band * height
-                codes = self.store.read_cells(slice(first, first + height), slice(None), token=token)
-                yield part, codes[tuple((self.cells[part] - (first, 0)).T)]
+                rows = slice(number * height, min(grid.rows, (number + 1) * height))
+                room = band[: (rows.stop - rows.start) * grid.cols]
+                self.store.read_cells(
+                    rows, slice(None), into=room.reshape(-1, grid.cols, code_size), token=token
+                )
+                at = (self.cells[part, 0] - rows.start) * grid.cols + self.cells[part, 1]
+                if len(at) < len(room):
+                    room = np.take(room, at, axis=0, out=chosen[: len(at)], mode="clip")
+                yield part, room
 
     def features(self, token: CancellationToken) -> np.ndarray:
         """Read all codes: ndarray of float16, (N, C). For formats that need them in one piece."""

@@ -10,17 +10,19 @@ import numpy as np
 
 from napari_nic.embeddings import layout
 from napari_nic.embeddings.interchange import table
+from napari_nic.embeddings.interchange.rounding import Rounding
 from napari_nic.embeddings.interchange.table import Rows
-from napari_nic.embeddings.layout import SHARD
-from napari_nic.embeddings.shards import ShardBuffer, ShardKey
-from napari_nic.embeddings.stored import StoredCodes
-from napari_nic.errors import StoreError
+from napari_nic.embeddings.interchange.workers import ShardWriter, sync_all
 from napari_nic.jobs import CancellationToken, checked
-from napari_nic.wording import counted
 
-GROUP_BYTES = 256 * 2**20
-"""Codes of the shards that are filled together. The rows of a file in the order of a grid are read about
-once; of a file in no order they are read once for each such group."""
+POOL_BYTES = 256 * 2**20
+"""Codes of the pieces that are filled at one time. A file in the order of a grid, by rows, columns or
+outlines, is read once; one in no order, of more pieces than that, several times."""
+
+WAITING_BYTES = 32 * 2**20
+"""Codes that wait to be written."""
+
+_LEAST_ROOMS = 2
 
 
 def write_shards(
@@ -30,7 +32,7 @@ def write_shards(
     cells: np.ndarray,
     source: Path,
     token: CancellationToken,
-) -> None:
+) -> tuple[str, ...]:
     """Write codes into the folder of a new store whose blocks all count as done.
 
     Parameters
@@ -48,75 +50,111 @@ def write_shards(
     token : CancellationToken
         Asked at each slab of rows and each shard.
 
+    Returns
+    -------
+    tuple of str
+        What rounding to float16 lost.
+
     Raises
     ------
     StoreError
         If a code is no finite float16 number.
     """
-    if not len(rows):
-        return
-    group = layout.open_group(root, writable=True)
-    header = layout.read_description(group, root).header
-    shape = (*header.grid.shape, header.code_size)
-    stored = StoredCodes(root, group, shape)
-    lost = 0
-    for keys, members in _groups(cells, shape):
-        buffers = {key: ShardBuffer.empty(key, shape[:2], shape[2]) for key in keys}
-        lost += _fill(buffers, features, rows[members], cells[members], token)
-        for key, buffer in checked(buffers.items(), token):
-            stored.write({key: buffer})
-    if lost:
-        raise StoreError(
-            "the codes hold numbers that float16 cannot",
-            path=source,
-            expected=f"finite numbers within +-{np.finfo(np.float16).max:g}",
-            found=f"others in {counted(lost, 'patch', 'patches')}",
-        )
+    rounding = Rounding(features.shape[1])
+    coverage = np.zeros(layout.read_description(layout.open_group(root), root).header.grid.shape, bool)
+    coverage[tuple(cells.T)] = True
+    with ShardWriter(root, coverage, features.shape[1]) as writer:
+        filling = _Filling(cells, coverage.shape, features.shape[1], writer, token)
+        left = np.arange(len(rows))
+        while len(left):
+            left = _pass_over(features, rows, left, filling, rounding)
+    sync_all(root)
+    rounding.check(source)
+    return rounding.notes()
 
 
-def _groups(cells: np.ndarray, shape: tuple[int, int, int]) -> Iterator[tuple[list[ShardKey], np.ndarray]]:
-    """Yield shards that are filled together, and which of the rows go there: those first met come first."""
-    width = -(-shape[1] // SHARD)
-    numbers = cells[:, 0] // SHARD * width + cells[:, 1] // SHARD
-    shards, first, which = np.unique(numbers, return_index=True, return_inverse=True)
-    order = np.argsort(first, kind="stable")
-    at_once = max(1, GROUP_BYTES // (SHARD * SHARD * shape[2] * 2))
-    group_of = np.empty(len(shards), np.int64)
-    group_of[order] = np.arange(len(shards)) // at_once
-    for number in range(int(group_of.max()) + 1):
-        keys = [(int(shard) // width, int(shard) % width) for shard in shards[group_of == number]]
-        yield keys, np.flatnonzero(group_of[which] == number)
+def _pass_over(
+    features: Rows, rows: np.ndarray, left: np.ndarray, filling: _Filling, rounding: Rounding
+) -> np.ndarray:
+    """Read the rows that are left, and return those that found no room."""
+    wanted, behind = rows[left], []
+    for start, stop in checked(_spans(features, wanted), filling.token):
+        members = left[slice(*np.searchsorted(wanted, (start, stop)))]
+        has_room = filling.make_room(members)
+        behind.append(members[~has_room])
+        if has_room.any():
+            members = members[has_room]
+            filling.fill(members, rounding.rounded(_read(features, start, stop, rows[members])))
+    return np.concatenate(behind)
 
 
-def _fill(
-    buffers: dict[ShardKey, ShardBuffer],
-    features: Rows,
-    rows: np.ndarray,
-    cells: np.ndarray,
-    token: CancellationToken,
-) -> int:
-    """Read the rows in slabs and lay them into their shards; count those that float16 cannot hold."""
-    lost = 0
-    for start, stop in checked(_spans(features, rows), token):
-        part = slice(*np.searchsorted(rows, (start, stop)))
-        read = np.asarray(features[start:stop])
-        taken = read if len(read) == part.stop - part.start else read[rows[part] - start]
-        with np.errstate(over="ignore"):
-            codes = taken.astype(np.float16, copy=False)
-        lost += int((~np.isfinite(codes).all(axis=1)).sum())
-        _lay(buffers, codes, cells[part])
-    return lost
+class _Filling:
+    """Pieces of the store that are being filled: rooms of memory that are used again and again."""
+
+    def __init__(
+        self,
+        cells: np.ndarray,
+        shape: tuple[int, int],
+        code_size: int,
+        writer: ShardWriter,
+        token: CancellationToken,
+    ) -> None:
+        self.token, self._writer, side = token, writer, writer.side
+        rows, self._width = (-(-length // side) for length in shape)
+        self._size = side * side
+        self._piece = (cells[:, 0] // side * self._width + cells[:, 1] // side).astype(np.int32)
+        self._slot = (cells[:, 0] % side * side + cells[:, 1] % side).astype(np.int32)
+        self._left = np.bincount(self._piece, minlength=rows * self._width)
+        self._room = np.full(rows * self._width, -1, np.int32)
+        most = POOL_BYTES // (self._size * code_size * 2)
+        count = max(_LEAST_ROOMS, min(int(np.count_nonzero(self._left)), most))
+        self._most_waiting = max(1, WAITING_BYTES // (self._size * code_size * 2))
+        self._codes = np.empty((count, self._size, code_size), np.float16)
+        self._is_filled = np.zeros((count, self._size), bool)
+        self._free = list(range(count))[::-1]
+
+    def make_room(self, members: np.ndarray) -> np.ndarray:
+        """Tell which rows have a room for their piece now: bool, (n,)."""
+        pieces = self._piece[members]
+        for piece in np.unique(pieces[self._room[pieces] < 0]):
+            if not self._free and self._writer.waiting:
+                self._take_back()
+            if not self._free:
+                break
+            self._room[piece] = room = self._free.pop()
+            self._is_filled[room] = False
+        return np.asarray(self._room[pieces] >= 0)
+
+    def fill(self, members: np.ndarray, codes: np.ndarray) -> None:
+        """Lay codes (n, C) into their rooms; pieces that are full are written."""
+        pieces = self._piece[members]
+        at = self._room[pieces].astype(np.int64) * self._size + self._slot[members]
+        self._codes.reshape(-1, codes.shape[1])[at] = codes
+        self._is_filled.reshape(-1)[at] = True
+        found, counts = np.unique(pieces, return_counts=True)
+        self._left[found] -= counts
+        for piece in found[self._left[found] == 0]:
+            self._write(int(piece))
+
+    def _write(self, piece: int) -> None:
+        room = int(self._room[piece])
+        self._room[piece] = -1
+        codes, is_filled = self._codes[room], self._is_filled[room]
+        if not is_filled.all():
+            codes[~is_filled] = 0
+        self._writer.write(divmod(piece, self._width), codes, room)
+        # Rooms that were used are faster than new ones, which the system must first make.
+        while self._writer.waiting > self._most_waiting:
+            self._take_back()
+
+    def _take_back(self) -> None:
+        self.token.checkpoint()
+        self._free.append(self._writer.written())
 
 
-def _lay(buffers: dict[ShardKey, ShardBuffer], codes: np.ndarray, cells: np.ndarray) -> None:
-    """Lay codes into their shards, a piece for each shard."""
-    shards = cells // SHARD
-    order = np.lexsort((shards[:, 1], shards[:, 0]))
-    edges = np.flatnonzero((np.diff(shards[order], axis=0) != 0).any(axis=1)) + 1
-    for piece in np.split(order, edges):
-        row, col = (int(n) for n in shards[piece[0]])
-        at = cells[piece] - (row * SHARD, col * SHARD)
-        buffers[row, col].codes[at[:, 0], at[:, 1]] = codes[piece]
+def _read(features: Rows, start: int, stop: int, wanted: np.ndarray) -> np.ndarray:
+    read = np.asarray(features[start:stop])
+    return read if len(read) == len(wanted) else read[wanted - start]
 
 
 def _spans(features: Rows, rows: np.ndarray) -> Iterator[tuple[int, int]]:

@@ -1,0 +1,194 @@
+"""The threads of this room: they write shards while others are filled, and sum up the files that are read."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from napari_nic.disk import sync_files
+from napari_nic.embeddings import layout
+from napari_nic.embeddings.interchange import table
+from napari_nic.embeddings.layout import BLOCK, BLOCKS_PER_SHARD, SHARD
+from napari_nic.embeddings.plain_shards import NewShard, is_plain
+from napari_nic.embeddings.shards import ShardBuffer, ShardKey, shard_blocks, shard_of
+from napari_nic.embeddings.stored import StoredCodes
+from napari_nic.errors import StoreError
+from napari_nic.jobs import CancellationToken
+
+Version = tuple[int, int, int]
+"""Inode, time of the last change in ns, size: another one is another content."""
+
+
+class FileSums:
+    """SHA-256 of files, computed while they are read.
+
+    Parameters
+    ----------
+    token : CancellationToken
+        Asked at each slab. When the sums are not wanted any more, they end on their own.
+    """
+
+    def __init__(self, token: CancellationToken) -> None:
+        self._token = CancellationToken(token)
+        self._thread = ThreadPoolExecutor(1, "sums")
+        self._sums: dict[Path, Future[tuple[str, Version]]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._token.cancel()
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    def start(self, file: Path) -> None:
+        """Begin to sum up a file, unless that was begun before."""
+        if file not in self._sums:
+            self._sums[file] = self._thread.submit(self._sum, file)
+
+    def result(self, file: Path) -> tuple[str, Version]:
+        """Wait for the sum of a file.
+
+        Returns
+        -------
+        str
+            Hexadecimal.
+        tuple
+            Version of the file when its sum was begun.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be read.
+        CancelledError
+        """
+        self.start(file)
+        try:
+            return self._sums[file].result()
+        except OSError as error:
+            raise StoreError("the file cannot be read", path=file, found=str(error)) from error
+
+    def _sum(self, file: Path) -> tuple[str, Version]:
+        digest, slab = hashlib.sha256(), bytearray(table.SLAB_BYTES)
+        with file.open("rb", buffering=0) as stream:
+            version = version_of(os.fstat(stream.fileno()))
+            while size := stream.readinto(slab):
+                self._token.checkpoint()
+                digest.update(memoryview(slab)[:size])
+        return digest.hexdigest(), version
+
+
+def version_of(status: os.stat_result) -> Version:
+    """Return what tells one content of a file from the next."""
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+class ShardWriter:
+    """Writes shard files of a store that nobody else sees yet, piece by piece.
+
+    Parameters
+    ----------
+    root : Path
+        Of the store.
+    coverage : ndarray of bool, (rows, cols)
+        Cells that hold codes.
+
+    Attributes
+    ----------
+    side : int
+        Of a piece, in cells: a block, or a shard where its blocks are packed together.
+    """
+
+    def __init__(self, root: Path, coverage: np.ndarray, code_size: int) -> None:
+        group, shape = layout.open_group(root, writable=True), (*coverage.shape, code_size)
+        self._root, self._shape = root, shape
+        self._stored = StoredCodes(root, group, shape)
+        is_whole = is_plain(layout.get_array(group, "embeddings", shape, root))
+        self.side = BLOCK if is_whole else SHARD
+        self._work = self._write_block if is_whole else self._write_shard
+        self._blocks = layout.blocks_with_cells(coverage)
+        self._shards: dict[ShardKey, NewShard] = {}
+        self._thread = ThreadPoolExecutor(1, "shards")
+        self._waiting: deque[tuple[int, Future[None]]] = deque()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._thread.shutdown(wait=True, cancel_futures=error is not None)
+        if error is None:
+            while self.waiting:
+                self.written()
+
+    @property
+    def waiting(self) -> int:
+        """Number of pieces that were not taken back by :meth:`written` yet."""
+        return len(self._waiting)
+
+    def write(self, at: tuple[int, int], codes: np.ndarray, number: int) -> None:
+        """Write a piece.
+
+        Parameters
+        ----------
+        at : (int, int)
+            Row and column of the piece among pieces.
+        codes : ndarray of float16, (side * side, C)
+            Row by row, 0 where nothing is encoded; must stay as it is until it is taken back.
+        number : int
+            Its name for :meth:`written`.
+        """
+        self._waiting.append((number, self._thread.submit(self._work, at, codes)))
+
+    def written(self) -> int:
+        """Wait until the first piece that waits is written, and return its number.
+
+        Raises
+        ------
+        OSError
+            If it could not be written.
+        """
+        number, future = self._waiting.popleft()
+        future.result()
+        return number
+
+    def _write_block(self, at: tuple[int, int], codes: np.ndarray) -> None:
+        key, inside = shard_of(*at), (at[0] % BLOCKS_PER_SHARD, at[1] % BLOCKS_PER_SHARD)
+        if key not in self._shards:
+            self._shards[key] = self._new_shard(key)
+        if self._shards[key].write(inside, codes):
+            del self._shards[key]
+
+    def _new_shard(self, key: ShardKey) -> NewShard:
+        file = self._root / self._stored.name_of(key)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        present = np.zeros((BLOCKS_PER_SHARD, BLOCKS_PER_SHARD), bool)
+        here = self._blocks[shard_blocks(key)]
+        present[: here.shape[0], : here.shape[1]] = here
+        return NewShard(file, present, self._shape[2])
+
+    def _write_shard(self, key: ShardKey, codes: np.ndarray) -> None:
+        buffer = ShardBuffer.empty(key, self._shape[:2], self._shape[2])
+        rows, cols = buffer.codes.shape[:2]
+        buffer.codes[...] = codes.reshape(SHARD, SHARD, -1)[:rows, :cols]
+        self._stored.write({key: buffer})
+
+
+def sync_all(folder: Path) -> None:
+    """Bring all files below a folder to the disk, several at once: the system then keeps its books once."""
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    with ThreadPoolExecutor(_SYNCING, "syncing") as pool:
+        for _ in pool.map(sync_files, ([file] for file in files)):
+            pass
+
+
+_SYNCING = 8
