@@ -68,23 +68,16 @@ def test_what_is_filtered_or_converted_is_read(tmp_path, options):
         assert not is_only_to_copy(hdf["x"])
 
 
-@pytest.mark.parametrize("chunks", [None, (16, 4)])
-def test_numbers_that_the_file_does_not_hold_are_read(tmp_path, chunks):
-    """One flipped bit makes a chunk shorter than the others, or puts numbers beyond the end of the file."""
+def test_chunks_that_are_not_whole_are_read(tmp_path):
+    """One flipped bit makes a chunk shorter than the others; the library then copies more than it has read."""
     file = tmp_path / "a.h5"
     with h5py.File(file, "w", libver="earliest") as hdf:
-        dataset = hdf.create_dataset("x", data=np.ones((48, 4), np.float32), chunks=chunks)
+        hdf.create_dataset("x", data=np.ones((48, 4), np.float32), chunks=(16, 4))
         hdf.flush()
-        length = dataset.id.get_chunk_info(1).size if chunks else dataset.id.get_storage_size()
-        address = None if chunks else dataset.id.get_offset()
+        length = hdf["x"].id.get_chunk_info(1).size
     content = bytearray(file.read_bytes())
-    if chunks:
-        tree = content.index(b"TREE\x01")
-        at = content.index(length.to_bytes(4, "little"), tree)
-        content[at : at + 4] = (length // 2).to_bytes(4, "little")
-    else:
-        at = content.index(address.to_bytes(8, "little") + length.to_bytes(8, "little"))
-        content[at : at + 8] = len(content).to_bytes(8, "little")
+    at = content.index(length.to_bytes(4, "little"), content.index(b"TREE\x01"))
+    content[at : at + 4] = (length // 2).to_bytes(4, "little")
     file.write_bytes(content)
     with h5py.File(file) as hdf:
         assert not is_only_to_copy(hdf["x"])

@@ -137,6 +137,7 @@ class _Filling:
             self._write(int(piece))
 
     def _write(self, piece: int) -> None:
+        self.token.checkpoint()
         room = int(self._room[piece])
         self._room[piece] = -1
         codes, is_filled = self._codes[room], self._is_filled[room]
@@ -148,7 +149,6 @@ class _Filling:
             self._take_back()
 
     def _take_back(self) -> None:
-        self.token.checkpoint()
         self._free.append(self._writer.written())
 
 
