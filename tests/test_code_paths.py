@@ -24,7 +24,8 @@ CALLS = {
     "timm.models.load_state_dict_from_hf": {"encoders.external.timm_models"},  # --allow-download
     "load_model_config_from_hf": {"encoders.external.timm_models"},  # --allow-download
     "urllib.request.urlopen": {"plugin.sample_data"},  # File > Open Sample, a fixed address and checksum
-    "subprocess.run": {"cli.demo", "apart"},  # ourselves, to see whether a window or a file can be opened
+    "subprocess.run": {"cli.demo"},  # ourselves, to see whether a window can be opened
+    "subprocess.Popen": {"apart"},  # ourselves, to see whether a file can be opened
     "ctypes.CDLL": {"disk", "plugin.heaps"},  # the C library
 }
 """Calls that run or fetch what is named, and the only modules that make them."""
@@ -43,7 +44,6 @@ NEVER = {
     "torch.hub.load_state_dict_from_url",
     "torch.ops.load_library",
     "torch.classes.load_library",
-    "subprocess.Popen",
     "subprocess.call",
     "subprocess.check_output",
     "hf_hub_download",

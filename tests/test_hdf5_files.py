@@ -69,7 +69,7 @@ def test_what_is_filtered_or_converted_is_read(tmp_path, options):
 
 
 def test_chunks_that_are_not_whole_are_read(tmp_path):
-    """One flipped bit makes a chunk shorter than the others; the library then copies more than it has read."""
+    """One flipped bit makes a chunk shorter than the others: the library copies more than it has read."""
     file = tmp_path / "a.h5"
     with h5py.File(file, "w", libver="earliest") as hdf:
         hdf.create_dataset("x", data=np.ones((48, 4), np.float32), chunks=(16, 4))

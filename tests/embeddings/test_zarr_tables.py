@@ -37,6 +37,13 @@ def test_links_are_refused(path, tmp_path, where):
     refused(path, tmp_path, r"a link (that leads out of|within) the folder")
 
 
+def test_a_link_to_itself_is_refused(path, tmp_path):
+    file = next(file for file in (path / X / "c").rglob("0") if file.is_file())
+    file.unlink()
+    file.symlink_to(file)
+    refused(path, tmp_path, "a link within the folder")
+
+
 def test_pipes_are_refused(path, tmp_path):
     file = next((path / X / "c").rglob("0"))
     shutil.rmtree(file) if file.is_dir() else file.unlink()

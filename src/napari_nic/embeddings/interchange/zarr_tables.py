@@ -83,7 +83,7 @@ def files_below(root: Path, folder: Path | None = None) -> tuple[Path, ...]:
 def _check_inside(path: Path, root: Path) -> None:
     mode = path.lstat().st_mode
     if stat.S_ISLNK(mode):
-        if not path.resolve().is_relative_to(root):
+        if not Path(os.path.realpath(path)).is_relative_to(root):  # which takes links in a circle, too
             raise StoreError("a link that leads out of the folder", path=path, hint="copy it into the folder")
         raise StoreError("a link within the folder", path=path, hint="copy what it leads to there")
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
