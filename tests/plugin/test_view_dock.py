@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QApplication
 
+from napari_nic.plugin.layers import tag_of
 from napari_nic.plugin.widgets.docking import VIEW, open_dock
+from napari_nic.plugin.widgets.slide_choice import SlideChoice
 from napari_nic.plugin.widgets.view_dock import ViewDock
 
 pytestmark = pytest.mark.gui
@@ -164,3 +168,47 @@ def test_brightness_and_stains_by_keyboard(on_slide, qtbot):
     assert displaying.display.is_plain
     assert section.gamma.value() == 0
     assert not section.reset.isEnabled()
+
+
+def test_bookmarks_by_keyboard(on_slide, qtbot):
+    canvas = on_slide.watch.viewer.window._qt_viewer.canvas.native
+    section, navigator = on_slide.places_section, on_slide.navigator
+    qtbot.mouseClick(section.toggleButton(), Qt.MouseButton.LeftButton)
+    for x in (200, 900):
+        navigator.magnify(40)
+        navigator.look_at(300, x)
+        qtbot.keyClick(canvas, Qt.Key.Key_Return, ALT)
+    assert [section.list.item(row).text() for row in range(2)] == ["Place 1", "Place 2"]
+    navigator.fit()
+    qtbot.keyClick(canvas, Qt.Key.Key_Left, ALT)
+    assert navigator.center() == pytest.approx((300, 200))
+    section.list.setCurrentRow(1)
+    qtbot.keyClick(section.list, Qt.Key.Key_Return)
+    assert navigator.center() == pytest.approx((300, 900))
+    section.list.item(1).setText("Gland")
+    assert on_slide.bookmarks.all[1].name == "Gland"
+    qtbot.keyClick(section.list, Qt.Key.Key_Delete)
+    assert [mark.name for mark in on_slide.bookmarks.all] == ["Place 1"]
+
+
+def test_a_folder_that_was_dropped_is_chosen_from(view, slide_file, qtbot, monkeypatch):
+    shutil.copy(slide_file, slide_file.with_name("second.tif"))
+    shown = []
+
+    def choose(dialog):
+        shown.append(dialog.list.count())
+        dialog.search.setText("second")
+        dialog.list.setCurrentRow(1)
+        return 1
+
+    monkeypatch.setattr(SlideChoice, "exec", choose)
+    view.watch.viewer.open(slide_file.parent, plugin="napari-nic")
+    qtbot.waitUntil(lambda: view.watch.slide is not None, timeout=TIMEOUT_MS)
+    assert shown == [2]
+    assert view.slides_section.about.text() == "2 of 2: second.tif"
+    canvas = view.watch.viewer.window._qt_viewer.canvas.native
+    qtbot.keyClick(canvas, Qt.Key.Key_PageUp, ALT)
+    assert view.slides.path.name == "made.tif"
+    qtbot.waitUntil(lambda: not view.runner.jobs, timeout=TIMEOUT_MS)
+    for layer in view.watch.slide_layers:
+        tag_of(layer).slide.close()

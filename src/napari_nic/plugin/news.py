@@ -30,6 +30,9 @@ class ModelNews:
     features_opened = Signal(Path)
     """Emitted in the main thread with a file or folder of features of the slide that is open."""
 
+    folder_opened = Signal(Path)
+    """Emitted in the main thread with a folder of slides."""
+
 
 MODEL_NEWS = ModelNews()
 """The program's one instance."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import glob
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari_nic.errors import ChannelsError, NicError
-from napari_nic.names import STORE_SUFFIX, ZARR_FILES
+from napari_nic.names import STORE_SUFFIX, ZARR_FILES, has_suffix
 from napari_nic.plugin.layers import LayerData, overlay_layer, slide_layer
 from napari_nic.plugin.settings import Settings
-from napari_nic.slides import Slide, choice_options, open_slide, slide_suffixes, told_suffixes
+from napari_nic.slides import Slide, choice_options, is_part, open_slide, slide_suffixes, told_suffixes
 
 if TYPE_CHECKING:
     from napari_nic.embeddings import CompressedSlide
@@ -34,6 +35,45 @@ def _is_slide_folder(path: Path) -> bool:
     if any((path / name).is_file() for name in ZARR_FILES):
         return True
     return next(path.glob("*.dcm"), None) is not None
+
+
+def slides_in(folder: Path, *, depth: int = 2) -> list[Path]:
+    """List the slides of a folder and of the folders in it, by name, as people count: 2 before 10.
+
+    Parameters
+    ----------
+    folder : Path
+    depth : int
+        1 leaves out the folders in it. Deeper ones are never looked at: archives have millions of files.
+    """
+    found = []
+    for entry in _entries(folder):
+        if is_slide(entry):
+            if entry.is_dir() or not is_part(entry):
+                found.append(entry.absolute())
+        elif depth > 1 and entry.is_dir() and not has_suffix(entry, STORE_SUFFIX, ".zarr"):
+            found += slides_in(entry, depth=depth - 1)
+    return sorted(found, key=_by_number)
+
+
+def holds_slides(folder: Path) -> bool:
+    """Whether a folder, or one in it, holds a slide; looks at names only, and no further than it must."""
+    entries = _entries(folder)
+    return any(is_slide(entry) for entry in entries) or any(
+        is_slide(inner) for entry in entries if entry.is_dir() for inner in _entries(entry)
+    )
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    except OSError:
+        return []  # not allowed to look into it, or no folder any more
+
+
+def _by_number(path: Path) -> tuple[str, list[tuple[int, str]]]:
+    parts = re.split(r"(\d+)", path.name.lower())
+    return str(path.parent), [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def open_remembered(path: Path, settings: Settings) -> Slide:

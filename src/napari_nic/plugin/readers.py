@@ -18,7 +18,7 @@ from napari_nic.names import (
 )
 from napari_nic.plugin.layers import METADATA_KEY, LayerData, slide_layer, tag_of
 from napari_nic.plugin.news import MODEL_NEWS
-from napari_nic.plugin.opening import is_slide, open_remembered, read_store
+from napari_nic.plugin.opening import holds_slides, is_slide, open_remembered, read_store
 from napari_nic.plugin.settings import Settings
 from napari_nic.slides import Slide
 
@@ -175,6 +175,20 @@ def read_cohort_folder(path: Path) -> list[LayerData]:
     return []
 
 
+def read_slide_folder(path: Path) -> list[LayerData]:
+    """Hand a folder of slides to the view dock, which lets the user choose; it is opened if need be."""
+    from napari import current_viewer
+
+    viewer = current_viewer()
+    if viewer is not None:
+        from napari_nic.plugin.widgets.docking import VIEW, open_dock
+        from napari_nic.plugin.widgets.view_dock import ViewDock
+
+        open_dock(viewer, ViewDock, VIEW, tabify=True)
+        MODEL_NEWS.folder_opened.emit(path)
+    return []
+
+
 def _open_nic_dock() -> None:
     from napari import current_viewer
 
@@ -223,7 +237,9 @@ def _reader_of(path: Path) -> Callable[[Path], list[LayerData]] | None:
         return read_features
     if name.endswith(CLAIMED_ANNOTATIONS) and not path.is_dir():
         return read_annotation_file
-    return read_slide if is_slide(path) else None
+    if is_slide(path):
+        return read_slide
+    return read_slide_folder if path.is_dir() and holds_slides(path) else None
 
 
 def _is_features(path: Path) -> bool:

@@ -1,5 +1,6 @@
 """What a viewer of slides computes: magnification, thumbnails, stains; no window and no Qt."""
 
+from napari_nic.viewing.bookmarks import Bookmark
 from napari_nic.viewing.magnification import (
     MAGNIFICATIONS,
     UM_PER_PX_AT_1X,
@@ -25,6 +26,7 @@ __all__ = [
     "OWN",
     "STAIN_SETS",
     "UM_PER_PX_AT_1X",
+    "Bookmark",
     "Display",
     "StainSet",
     "Tone",

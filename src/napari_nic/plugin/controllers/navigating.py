@@ -105,8 +105,19 @@ class Navigator:
 
     def show_native(self) -> None:
         """Show each pixel of the slide as one of the screen."""
-        if self.slide is not None:
-            self._camera.zoom = 1 / pixel_of(self.slide).mean
+        self.set_downsample(1)
+
+    @property
+    def downsample(self) -> float | None:
+        """Level-0 pixels on a pixel of the screen; None without a slide."""
+        if self.slide is None or self._camera.zoom <= 0:
+            return None
+        return float(1 / self._camera.zoom / pixel_of(self.slide).mean)
+
+    def set_downsample(self, downsample: float) -> None:
+        """Show so many level-0 pixels on a pixel of the screen."""
+        if self.slide is not None and downsample > 0:
+            self._camera.zoom = 1 / (pixel_of(self.slide).mean * downsample)
 
     def fit(self) -> None:
         """Show the whole slide."""

@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari import current_viewer
+
 from napari_nic.plugin.controllers.associated import AssociatedImages
+from napari_nic.plugin.controllers.bookmarking import Bookmarks
 from napari_nic.plugin.controllers.displaying import DisplayController
 from napari_nic.plugin.controllers.keys import Key, KeyMap
 from napari_nic.plugin.controllers.navigating import Navigator
+from napari_nic.plugin.controllers.slide_list import SlideList
 from napari_nic.plugin.controllers.watching import SlideWatch
+from napari_nic.plugin.news import MODEL_NEWS
 from napari_nic.plugin.settings import Settings
 from napari_nic.plugin.widgets.associated_row import AssociatedRow
 from napari_nic.plugin.widgets.dialogs import Dialogs
 from napari_nic.plugin.widgets.display_section import DisplaySection
-from napari_nic.plugin.widgets.dock_base import ClosingDock, silence
+from napari_nic.plugin.widgets.dock_base import PLUGIN, ClosingDock, silence, soon
 from napari_nic.plugin.widgets.docking import plain_viewer
 from napari_nic.plugin.widgets.key_list import KeyList
 from napari_nic.plugin.widgets.overview_section import OverviewSection
+from napari_nic.plugin.widgets.places_section import PlacesSection
+from napari_nic.plugin.widgets.slide_choice import choose_slides
+from napari_nic.plugin.widgets.slides_section import SlidesSection
 from napari_nic.plugin.worker import Runner, ThreadRunner
 from napari_nic.viewing import MAGNIFICATIONS, format_magnification
 
 if TYPE_CHECKING:
     import napari
+    from qtpy.QtWidgets import QWidget
 
 LEAST_HEIGHT = 300
 """Below another dock it would be given next to nothing: the minimap and the magnification shall be seen."""
@@ -48,7 +58,17 @@ class ViewDock(ClosingDock):
         self.watch = SlideWatch(viewer)
         self.navigator = Navigator(self.watch, self.runner, self.asking)
         self.associated = AssociatedImages(self.watch, self.runner, self.asking)
-        self.displaying = DisplayController(self.watch, Settings(), self.asking)
+        settings = Settings()
+        self.displaying = DisplayController(self.watch, settings, self.asking)
+        self.bookmarks = Bookmarks(self.navigator, settings)
+        self.slides = SlideList(
+            self.watch,
+            settings,
+            self.asking,
+            open_slide=partial(viewer.open, plugin=PLUGIN),
+            choose=lambda folder, slides: choose_slides(folder, slides, self),
+        )
+        MODEL_NEWS.folder_opened.connect(self._open_folder_soon)
         self.key_map = KeyMap(viewer, self._keys())
         self._build()
 
@@ -57,10 +77,28 @@ class ViewDock(ClosingDock):
         self.associated_row = AssociatedRow(self.associated)
         self.overview.body.addWidget(self.associated_row)
         self.display_section = DisplaySection(self.displaying)
+        self.places_section = PlacesSection(self.bookmarks)
+        self.slides_section = SlidesSection(self.slides)
         self.key_list = KeyList(self.key_map.bound)
-        self.show_sections((self.overview, self.display_section, self.key_list))
+        self.show_sections(self.sections)
         self.setMinimumHeight(LEAST_HEIGHT)
         self.first_control = self.overview.minimap
+
+    @property
+    def sections(self) -> tuple[QWidget, ...]:
+        """Top to bottom, in the order of use."""
+        return (
+            self.overview,
+            self.display_section,
+            self.places_section,
+            self.slides_section,
+            self.key_list,
+        )
+
+    def _open_folder_soon(self, folder: Path) -> None:
+        """Choose from a folder that was dropped on this window; not now, a dialog would hold up the drop."""
+        if plain_viewer(current_viewer()) is self._viewer:
+            soon(self, partial(self.slides.open_folder, folder))
 
     def _keys(self) -> list[Key]:
         navigator = self.navigator
@@ -78,14 +116,23 @@ class ViewDock(ClosingDock):
             Key("Alt-7", "native magnification", navigator.show_native),
             Key("Alt-8", "next stain", self.displaying.next_stain),
             Key("Alt-9", "as scanned", self.displaying.reset),
+            Key("Alt-Enter", "add a bookmark", self.bookmarks.add),
+            Key("Alt-Right", "next bookmark", partial(self.bookmarks.step, 1)),
+            Key("Alt-Left", "previous bookmark", partial(self.bookmarks.step, -1)),
+            Key("Alt-PageDown", "next slide", partial(self.slides.step, 1)),
+            Key("Alt-PageUp", "previous slide", partial(self.slides.step, -1)),
         ]
 
     def close_down(self) -> None:
         """Stop all work and let the viewer go."""
         self.runner.shutdown()
         self.key_map.close()
+        MODEL_NEWS.folder_opened.disconnect(self._open_folder_soon)
+        self.slides.close()
+        self.bookmarks.close()
         self.displaying.close()
         self.associated.close()
         self.navigator.close()
         self.watch.close()
-        silence(self.watch, self.navigator, self.associated, self.displaying)
+        silence(self.watch, self.navigator, self.associated)
+        silence(self.displaying, self.bookmarks, self.slides)
