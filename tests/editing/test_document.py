@@ -157,12 +157,13 @@ def test_watchers_hear_what_happened() -> None:
 
 def test_as_a_set_it_has_all_shapes_with_their_ids() -> None:
     drawn = square()
-    read = replace(square("stroma"), annotation=Annotation("stroma", "point", Point(1, 2), id="theirs"))
+    read = AnnotationObject("theirs", Annotation("stroma", "point", Point(1, 2), id="theirs"))
     document = Document([drawn, read], [DrawingClass("tumor", RED)])
-    found = document.as_set("here")
+    found = document.as_set("here", with_ids=True)
     assert [annotation.id for annotation in found.annotations] == [drawn.id, "theirs"]
     assert found.colors["tumor"] == RED
     assert found.source == "here"
+    assert [annotation.id for annotation in document.as_set().annotations] == ["", "theirs"], "of files alone"
 
 
 def test_another_shape_has_no_old_measurements() -> None:

@@ -10,7 +10,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from napari_nic.annotations.json_files import color_of_text
 from napari_nic.annotations.model import Annotation
+from napari_nic.colors import RGB, from_packed
 
 _PLAIN: dict[str, Any] = {"objectType": "annotation", "isLocked": False}
 """What QuPath says of every annotation, and so says nothing."""
@@ -57,11 +59,28 @@ def extra_of(values: Mapping[str, float], rest: Mapping[str, Any] | None = None)
     return extra
 
 
+def color_in(properties: Mapping[str, Any]) -> RGB | None:
+    """Return a colour as [r, g, b], as "#rrggbb", or as the packed integer of older versions of QuPath."""
+    color = properties.get("color")
+    if color is None:  # Digital Slide Archive's word
+        color = properties.get("lineColor")
+    if isinstance(color, list) and len(color) >= 3 and all(_is_byte(value) for value in color[:3]):
+        return int(color[0]), int(color[1]), int(color[2])
+    if isinstance(color, str):
+        return color_of_text(color)
+    packed = properties.get("colorRGB", color)
+    return from_packed(packed) if isinstance(packed, int) and not isinstance(packed, bool) else None
+
+
 def written_number(value: float) -> float | str:
     """Return a measurement as JSON holds it: QuPath's words for what is not finite."""
     if math.isfinite(value):
         return value
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def _is_byte(value: Any) -> bool:
+    return isinstance(value, int | float) and 0 <= value <= 255
 
 
 def _number(value: Any) -> float | None:

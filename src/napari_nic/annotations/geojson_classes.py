@@ -10,9 +10,10 @@ from typing import Any
 
 from napari_nic.annotations.building import BadShapeError, Drawn
 from napari_nic.annotations.colors import UNCLASSIFIED
+from napari_nic.annotations.details import color_in
 from napari_nic.annotations.geojson_plain import PlainFeatures
-from napari_nic.annotations.json_files import color_of_text, plain_text
-from napari_nic.colors import RGB, from_packed
+from napari_nic.annotations.json_files import plain_text
+from napari_nic.colors import RGB
 from napari_nic.wording import counted, was_were
 
 NAMES_SEPARATOR = ": "
@@ -79,7 +80,7 @@ def note_class(properties: Mapping[str, Any], file: FeatureFile) -> tuple[str, s
         label, name = _other_class_of(properties, name, file)
     if color is not None:
         file.class_colors.setdefault(label, color)
-    own = _color_of(properties)
+    own = color_in(properties)
     if own is not None and label != UNCLASSIFIED:
         file.shape_colors.setdefault(label, own)
     return label, name
@@ -102,7 +103,7 @@ def _class_of(properties: Mapping[str, Any], file: FeatureFile) -> tuple[str | N
         parts = [] if name is None or name == "" else [file.text(name)]
     if not all(parts):
         raise BadShapeError("a classification whose name is no text")
-    return NAMES_SEPARATOR.join(parts) or UNCLASSIFIED, _color_of(value)
+    return NAMES_SEPARATOR.join(parts) or UNCLASSIFIED, color_in(value)
 
 
 def _other_class_of(properties: Mapping[str, Any], name: str, file: FeatureFile) -> tuple[str, str]:
@@ -124,20 +125,3 @@ def _word(value: Any, file: FeatureFile) -> str:
     if isinstance(value, dict):
         value = value.get("value", value.get("name"))
     return file.text(value) if isinstance(value, str) else ""
-
-
-def _color_of(properties: Mapping[str, Any]) -> RGB | None:
-    """Colour as [r, g, b], as "#rrggbb", or as the packed integer of older versions."""
-    color = properties.get("color")
-    if color is None:  # Digital Slide Archive's word
-        color = properties.get("lineColor")
-    if isinstance(color, list) and len(color) >= 3 and all(_is_byte(value) for value in color[:3]):
-        return int(color[0]), int(color[1]), int(color[2])
-    if isinstance(color, str):
-        return color_of_text(color)
-    packed = properties.get("colorRGB", color)
-    return from_packed(packed) if isinstance(packed, int) and not isinstance(packed, bool) else None
-
-
-def _is_byte(value: Any) -> bool:
-    return isinstance(value, int | float) and 0 <= value <= 255

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from napari_nic.annotations import RGB, AnnotationSet, label_colors
 from napari_nic.editing.classes import DrawingClass
 from napari_nic.editing.edits import Classes, Edit, Objects
+from napari_nic.editing.exchange import plain_set
 from napari_nic.editing.objects import AnnotationObject, Edited
 from napari_nic.errors import LockedAnnotationError
 
@@ -50,6 +52,8 @@ class Document:
         self._history = history
         self._done: list[Edit] = []
         self._undone: list[Edit] = []
+        self._held: list[Edit] | None = None
+        self._held_title = ""
         self._watchers: list[Watcher] = []
 
     def __len__(self) -> int:
@@ -63,6 +67,10 @@ class Document:
 
     def __iter__(self) -> Iterator[str]:
         return iter(list(self._objects))
+
+    def get(self, identity: str) -> AnnotationObject | None:
+        """Return an object, None if there is none of that id."""
+        return self._objects.get(identity)
 
     # -- what is there -----------------------------------------------------------------------------------
 
@@ -92,21 +100,59 @@ class Document:
         entry = self.class_named(item.label)
         return item.locked or (entry is not None and entry.locked)
 
-    def as_set(self, source: str = "") -> AnnotationSet:
-        """Return the shapes as a plain set, for what reads annotations; locks and marks are left behind."""
-        annotations = tuple(
-            item.annotation if item.annotation.id else replace(item.annotation, id=item.id)
-            for item in self._objects.values()
-        )
+    def children(self, *identities: str) -> tuple[str, ...]:
+        """Return the ids of all objects that belong to these, and to those again, without these."""
+        found: dict[str, None] = {}
+        wanted = set(identities)
+        while wanted:
+            wanted = {
+                item.id
+                for item in self._objects.values()
+                if item.parent in wanted and item.id not in found and item.id not in identities
+            }
+            found |= dict.fromkeys(wanted)
+        return tuple(found)
+
+    def rank(self, identity: str) -> int:
+        """Return the place of an object, there or taken away, among all that ever were in the document."""
+        return self._ranks[identity]
+
+    def as_set(self, source: str = "", *, with_ids: bool = False) -> AnnotationSet:
+        """Return the objects as a plain set, for what reads and writes annotations.
+
+        Parameters
+        ----------
+        source : str
+        with_ids : bool
+            Whether objects that had no id in their file get the one that they have here.
+        """
         colors = {entry.name: entry.color for entry in self._classes}
-        return AnnotationSet(annotations, colors, source)
+        return plain_set(self._objects.values(), colors, source, with_ids=with_ids)
 
     # -- edits -------------------------------------------------------------------------------------------
 
-    def put(self, title: str, *objects: AnnotationObject, remove: Iterable[str] = ()) -> Edit:
+    def put(
+        self,
+        title: str,
+        *objects: AnnotationObject,
+        remove: Iterable[str] = (),
+        over_locks: bool = False,
+        goes_on: bool = False,
+    ) -> Edit:
         """Add or replace objects and remove others, as one step that can be undone.
 
-        Objects are marked with the author and the time. New labels become classes.
+        Objects are marked with the author and the time. New labels become classes. Children of what is
+        removed stay, and belong to what that belonged to.
+
+        Parameters
+        ----------
+        title : str
+        *objects : AnnotationObject
+        remove : iterable of str
+        over_locks : bool
+            Whether locked objects are edited too: when a whole file goes, or comes anew.
+        goes_on : bool
+            Whether it goes on with the last step, see :meth:`apply`.
 
         Raises
         ------
@@ -116,23 +162,79 @@ class Document:
         KeyError
             If an object to be removed is not there.
         """
-        edited = Edited.now(self.author)
-        removed = list(remove)
+        edit = self._edit(title, objects, tuple(remove))
+        if not over_locks:
+            self._refuse_locked(edit.before, edit.after)
+        return self.apply(edit, goes_on=goes_on)
+
+    def admit(
+        self,
+        title: str,
+        objects: Iterable[AnnotationObject] = (),
+        classes: Iterable[DrawingClass] = (),
+        remove: Iterable[str] = (),
+    ) -> Edit:
+        """Take in what was read from a file, or let it go, without a step in the history.
+
+        Watchers hear of it as of any edit. Marks of who edited an object are kept.
+
+        Parameters
+        ----------
+        title : str
+        objects : iterable of AnnotationObject
+        classes : iterable of DrawingClass
+            Those that there are keep their colours.
+        remove : iterable of str
+        """
+        known = {entry.name for entry in self._classes}
+        more = (*self._classes, *(entry for entry in classes if entry.name not in known))
+        edit = self._edit(title, tuple(objects), tuple(remove), classes=more, marked=False)
+        if not edit.is_empty:
+            self._make(edit)
+            self._tell(edit)
+        return edit
+
+    def _edit(
+        self,
+        title: str,
+        objects: tuple[AnnotationObject, ...],
+        removed: tuple[str, ...],
+        *,
+        classes: Classes | None = None,
+        marked: bool = True,
+    ) -> Edit:
         if missing := [identity for identity in removed if identity not in self._objects]:
             raise KeyError(missing[0])
-        after: dict[str, AnnotationObject | None] = {o.id: replace(o, edited=edited) for o in objects}
+        edited = Edited.now(self.author)
+        put = [*objects, *self._lifted(removed, {item.id for item in objects})]
+        after: dict[str, AnnotationObject | None] = {
+            item.id: replace(item, edited=edited) if marked else item for item in put
+        }
         after |= dict.fromkeys(removed)
         before = {identity: self._objects.get(identity) for identity in after}
-        self._refuse_locked(before, after)
-        classes = _completed(self._classes, (o.label for o in objects))
-        changed = classes != self._classes
-        return self.apply(
-            Edit(title, before, after, self._classes if changed else None, classes if changed else None)
-        )
+        completed = _completed(self._classes if classes is None else classes, (o.label for o in objects))
+        changed = completed != self._classes
+        return Edit(title, before, after, self._classes if changed else None, completed if changed else None)
 
-    def remove(self, title: str, *identities: str) -> Edit:
-        """Remove objects; see :meth:`put`."""
-        return self.put(title, remove=identities)
+    def _lifted(self, removed: tuple[str, ...], put: set[str]) -> list[AnnotationObject]:
+        """Children that are left, as children of what their removed parent belonged to."""
+        going = set(removed)
+        if not going:
+            return []
+        lifted = []
+        for item in self._objects.values():
+            if item.parent not in going or item.id in going or item.id in put:
+                continue
+            parent = item.parent
+            while parent in going:
+                parent = self._objects[parent].parent
+            lifted.append(replace(item, parent=parent))
+        return lifted
+
+    def remove(self, title: str, *identities: str, with_children: bool = False) -> Edit:
+        """Remove objects, and what belongs to them if that is wanted; see :meth:`put`."""
+        more = self.children(*identities) if with_children else ()
+        return self.put(title, remove=(*identities, *more))
 
     def set_classes(self, title: str, classes: Iterable[DrawingClass]) -> Edit:
         """Exchange the list of classes; those that objects have are kept in it.
@@ -142,20 +244,63 @@ class Document:
         wanted = _completed(tuple(classes), (item.label for item in self._objects.values()))
         return self.apply(Edit(title, classes_before=self._classes, classes_after=wanted))
 
-    def apply(self, edit: Edit) -> Edit:
-        """Make an edit and note it in the history; one that changes nothing is not noted."""
+    def apply(self, edit: Edit, *, goes_on: bool = False) -> Edit:
+        """Make an edit and note it in the history; one that changes nothing is not noted.
+
+        Parameters
+        ----------
+        edit : Edit
+        goes_on : bool
+            Whether it becomes one step with the last one, if that has the same title and objects: the parts
+            of a gesture that cannot be told from its end.
+        """
         if edit.is_empty:
             return edit
         self._make(edit)
-        self._done.append(edit)
-        del self._done[: -self._history]
-        self._undone.clear()
+        if self._held is not None:
+            self._held.append(edit)
+        else:
+            self._note(edit, goes_on=goes_on)
         self._tell(edit)
         return edit
 
+    def _note(self, edit: Edit, *, goes_on: bool = False) -> None:
+        last = self._done[-1] if self._done else None
+        joins = (
+            goes_on and last is not None and last.title == edit.title and set(last.after) == set(edit.after)
+        )
+        if joins and last is not None:
+            self._done[-1] = Edit.joined(edit.title, [last, edit])
+        else:
+            self._done.append(edit)
+        del self._done[: -self._history]
+        self._undone.clear()
+
+    @contextmanager
+    def hold(self, title: str) -> Iterator[None]:
+        """Make one step of all edits until the end; if an error ends it, none of them is left."""
+        if self._held is not None:  # part of a longer one
+            yield
+            return
+        self._held, self._held_title = [], title
+        try:
+            yield
+        except BaseException:
+            for edit in reversed(self._end_hold()):
+                self._make(edit.inverse)
+                self._tell(edit.inverse)
+            raise
+        joined = Edit.joined(title, self._end_hold())
+        if not joined.is_empty:
+            self._note(joined)
+
+    def _end_hold(self) -> list[Edit]:
+        held, self._held = self._held or [], None
+        return held
+
     def undo(self) -> Edit | None:
         """Take the last edit back; None if there is none."""
-        if not self._done:
+        if not self._done or self._held is not None:
             return None
         edit = self._done.pop()
         self._make(edit.inverse)
@@ -165,7 +310,7 @@ class Document:
 
     def redo(self) -> Edit | None:
         """Make the edit anew that was taken back last; None if there is none."""
-        if not self._undone:
+        if not self._undone or self._held is not None:
             return None
         edit = self._undone.pop()
         self._make(edit)
@@ -176,6 +321,8 @@ class Document:
     @property
     def undo_title(self) -> str:
         """What :meth:`undo` would take back; empty if nothing."""
+        if self._held:
+            return self._held_title
         return self._done[-1].title if self._done else ""
 
     @property
@@ -197,11 +344,13 @@ class Document:
     # -- inner -------------------------------------------------------------------------------------------
 
     def _refuse_locked(self, before: Objects, after: Objects) -> None:
-        """Refuse edits of locked objects; to set a lock, or take it off, is none."""
+        """Refuse edits of locked objects; to set a lock or take it off is none, nor is another parent."""
         for identity, old in before.items():
             new = after[identity]
             if old is None or not self.is_locked(identity):
                 continue
+            if new is not None and replace(old, parent=new.parent) == new:
+                continue  # it itself is what it was
             if old.locked and new is not None and replace(old, locked=new.locked) == new:
                 continue
             what = old.annotation.name or f"an object of class {old.label}"

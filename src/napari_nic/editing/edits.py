@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from napari_nic.editing.classes import DrawingClass
@@ -41,3 +41,18 @@ class Edit:
     def is_empty(self) -> bool:
         """Whether it changes nothing."""
         return dict(self.before) == dict(self.after) and self.classes_before == self.classes_after
+
+    @classmethod
+    def joined(cls, title: str, edits: Sequence[Edit]) -> Edit:
+        """Return one edit that does what several did one after the other."""
+        before: dict[str, AnnotationObject | None] = {}
+        after: dict[str, AnnotationObject | None] = {}
+        for edit in edits:
+            before = {**edit.before, **before}
+            after |= edit.after
+        changed = [identity for identity in after if before[identity] != after[identity]]
+        first = next((edit.classes_before for edit in edits if edit.classes_before is not None), None)
+        last = next((edit.classes_after for edit in reversed(edits) if edit.classes_after is not None), None)
+        if first == last:
+            first = last = None
+        return cls(title, {i: before[i] for i in changed}, {i: after[i] for i in changed}, first, last)

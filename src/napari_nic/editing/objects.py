@@ -49,6 +49,8 @@ class AnnotationObject:
     parent : str
         Id of the object that it belongs to; empty if to none.
     measurements : mapping of str to float
+    metadata : mapping of str to str
+        What files note of it in words.
     edited : Edited
     """
 
@@ -58,6 +60,7 @@ class AnnotationObject:
     locked: bool = False
     parent: str = ""
     measurements: Mapping[str, float] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
     edited: Edited = field(default=Edited(), compare=False)
 
     @classmethod
@@ -75,5 +78,11 @@ class AnnotationObject:
         return replace(self, annotation=replace(self.annotation, label=label))
 
     def with_geometry(self, geometry: Any) -> AnnotationObject:
-        """Return it in another shape; measurements of the old one are not true any more, and go."""
-        return replace(self, annotation=replace(self.annotation, geometry=geometry), measurements={})
+        """Return it in another shape; what was measured of the old one is not true any more, and goes."""
+        extra = {key: value for key, value in self.annotation.extra.items() if key != _NUCLEUS}
+        annotation = replace(self.annotation, geometry=geometry, extra=extra)
+        return replace(self, annotation=annotation, measurements={})
+
+
+_NUCLEUS = "nucleusGeometry"
+"""In a file's details: the outline of a cell's nucleus, which does not follow its cell."""

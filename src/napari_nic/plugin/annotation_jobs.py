@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from napari_nic.annotations import (
+    FORMATS,
     AnnotationSet,
     SlideExtent,
+    format_of,
     iter_read_annotations,
     read_annotations,
     write_annotations,
@@ -100,6 +102,17 @@ def read_again(path: Path, known: int, wait: Wait, slide: Slide | None = None) -
         f"Reading {path.name}", lambda token: read_annotations(path, token=token, extent=extent)
     )
     return found
+
+
+def holds_ids(path: Path) -> bool:
+    """Whether the format that a file of this name is written in has a place for ids.
+
+    Raises
+    ------
+    AnnotationError
+        If the suffix tells no format.
+    """
+    return "ids" not in FORMATS.get(format_of(path)).instead
 
 
 def write_file(

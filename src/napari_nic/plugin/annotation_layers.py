@@ -72,6 +72,12 @@ class AnnotationTag(LayerTag):
         Whether the user knows the notes.
     keeps_place : bool
         Whether the layer came with a place of its own, where it stays whatever the slide's pixel size is.
+    ids : list of str
+        By number, the objects of the slide's document that the annotations are; empty before they are in it.
+    gone : set of int
+        Numbers of the annotations that were taken away.
+    first : dict of int to (list of ndarray, Annotation)
+        How an annotation that was edited was shown, and what it was, as it was read.
     """
 
     annotations: AnnotationSet = field(default_factory=AnnotationSet)
@@ -80,6 +86,9 @@ class AnnotationTag(LayerTag):
     hidden: tuple[int, ...] = ()
     told: bool = False
     keeps_place: bool = False
+    ids: list[str] = field(default_factory=list)
+    gone: set[int] = field(default_factory=set)
+    first: dict[int, tuple[list[np.ndarray], Annotation]] = field(default_factory=dict)
 
     @property
     def is_summary(self) -> bool:
@@ -156,7 +165,7 @@ def annotation_layers(
     base = {"metadata": {METADATA_KEY: tag}, **annotation_frame(slide)}
     layers = []
     if tag.is_summary:
-        layers.append(_picture_layer([a for _, a in shapes], tag))
+        layers.append(_picture_layer(tag))
     elif shapes or not points:
         layers.append(_shapes_layer(shapes, tag, base | {"name": name}))
     if points:
@@ -165,11 +174,18 @@ def annotation_layers(
     return layers
 
 
-def _picture_layer(shapes: Sequence[Annotation], tag: AnnotationTag) -> LayerData:
-    """Show very many shapes as a picture of their outlines at every zoom, made where it is looked at."""
+def picture_levels(tag: AnnotationTag) -> list[Any]:
+    """Return the pyramid of pictures of a tag's outlines."""
+    numbered = enumerate(tag.annotations.annotations)
+    shapes = [a for n, a in numbered if not is_point(a) and n not in tag.gone]
     colors = [tag.annotations.colors[annotation.label] for annotation in shapes]
     size = None if tag.slide is None else tag.slide.levels[0].shape
-    levels = outline_levels([annotation.geometry for annotation in shapes], colors, size)
+    return list(outline_levels([annotation.geometry for annotation in shapes], colors, size))
+
+
+def _picture_layer(tag: AnnotationTag) -> LayerData:
+    """Show very many shapes as a picture of their outlines at every zoom, made where it is looked at."""
+    levels = picture_levels(tag)
     options = {
         "name": tag.name,
         "rgb": True,
@@ -186,7 +202,7 @@ def _shapes_layer(
 ) -> LayerData:
     drawn = []
     for number, annotation in shapes:
-        pieces = _vertices(annotation.geometry, tag.slide)
+        pieces = vertices_of(annotation.geometry, tag.slide)
         drawn += [(vertices, kind, number, annotation) for vertices, kind in pieces]
         if pieces:
             tag.shown[number] = [vertices for vertices, _ in pieces]
@@ -230,7 +246,7 @@ def _points_layer(
     return coordinates, options, "points"
 
 
-def _vertices(geometry: Any, slide: Slide | None) -> list[tuple[np.ndarray, str]]:
+def vertices_of(geometry: Any, slide: Slide | None) -> list[tuple[np.ndarray, str]]:
     """Vertices of the part of a geometry that lies on the slide, all of it if nothing does; none if napari
     cannot draw it."""
     if slide is not None and not geometry.is_empty:

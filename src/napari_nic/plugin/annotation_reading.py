@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,10 +59,42 @@ def annotations_of(
         if tag is not None:
             known |= tag.annotations.colors
         read = _Reader(layer, tag, frame or SlideFrame(None if tag is None else tag.slide))
-        found += read.annotations()
+        found += [shape.annotation for shape in read.found()]
         n_flat += read.n_flat
     notes = (f"{counted(n_flat, 'shape')} without extent {was_were(n_flat)} left out",) if n_flat else ()
     return AnnotationSet(tuple(found), known if colors is None else colors, source, notes)
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """An annotation that was read from a layer.
+
+    Attributes
+    ----------
+    number : int, optional
+        Its number in the tag; None for one that was drawn or copied.
+    annotation : Annotation
+    rows : tuple of int
+        The shapes, or points, of the layer that stand for it; none where it is not drawn one by one.
+    places : list of ndarray, (n, 2)
+        Their vertices in level-0 pixels (y, x).
+    """
+
+    number: int | None
+    annotation: Annotation
+    rows: tuple[int, ...] = ()
+    places: list[np.ndarray] = field(default_factory=list)
+
+
+def read_layer(layer: Layer, frame: SlideFrame) -> list[Found]:
+    """Read one layer of annotations; see :func:`annotations_of`.
+
+    Raises
+    ------
+    AnnotationError
+        If it cannot be placed on the slide.
+    """
+    return _Reader(layer, annotation_tag(layer), frame).found()
 
 
 @dataclass
@@ -74,89 +106,102 @@ class _Reader:
     frame: SlideFrame
     n_flat: int = 0
 
-    def annotations(self) -> list[Annotation]:
+    def found(self) -> list[Found]:
         if hasattr(self.layer, "shape_type"):
             return self._hidden() + self._shapes()
         if hasattr(self.layer, "symbol"):
             return self._points()
         return self._pictured()
 
-    def _hidden(self) -> list[Annotation]:
+    def _hidden(self) -> list[Found]:
         """What the file has and napari cannot draw: nobody can have touched it."""
         if self.tag is None:
             return []
-        return [self.tag.annotations.annotations[number] for number in self.tag.hidden]
+        return [Found(number, self.tag.annotations.annotations[number]) for number in self.tag.hidden]
 
-    def _pictured(self) -> list[Annotation]:
+    def _pictured(self) -> list[Found]:
         """Shapes that are shown as a picture, which the user may have moved as a whole."""
         if self.tag is None:
             return []
-        shapes = [a for a in self.tag.annotations.annotations if not is_point(a)]
+        numbered = enumerate(self.tag.annotations.annotations)
+        shapes = [(n, a) for n, a in numbered if not is_point(a) and n not in self.tag.gone]
         matrix = self.frame.to_px_matrix(self.layer)
         matrix[:2, 2] -= matrix[:2, :2] @ (0.5, 0.5)  # a picture counts from the centre of its first pixel
         if np.allclose(matrix, np.eye(3), rtol=0, atol=1e-6):
-            return shapes
+            return [Found(number, annotation) for number, annotation in shapes]
         import shapely
 
         def move(xy: np.ndarray) -> np.ndarray:
             return np.asarray((xy[:, ::-1] @ matrix[:2, :2].T + matrix[:2, 2])[:, ::-1])
 
-        moved = shapely.transform(np.array([a.geometry for a in shapes], object), move)
-        return [replace(a, geometry=geometry) for a, geometry in zip(shapes, moved, strict=True)]
+        moved = shapely.transform(np.array([a.geometry for _, a in shapes], object), move)
+        return [
+            Found(n, replace(a, geometry=geometry)) for (n, a), geometry in zip(shapes, moved, strict=True)
+        ]
 
-    def _shapes(self) -> list[Annotation]:
-        rows = self.layer.features.reset_index(drop=True)
+    def _shapes(self) -> list[Found]:
+        rows = _Rows(self.layer.features)
         places = self._places(self.layer.data)
         whole, pieces = self._untouched(rows, places)
-        found: list[Annotation] = []
-        seen: set[int | None] = set(whole.values())
+        found: list[Found] = []
+        seen: set[int | None] = {number for number, _, _ in whole.values()}
         for index, (place, drawn_as) in enumerate(zip(places, self.layer.shape_type, strict=True)):
             if index in pieces:
                 continue
             if index in whole:
-                found.append(replace(self._original(whole[index]), **_texts(rows, index)))
+                number, annotation, all_rows = whole[index]
+                shape = _with_texts(annotation, rows.texts(index))
+                found.append(Found(number, shape, all_rows, [places[row] for row in all_rows]))
                 continue
             shape = _read_shape(place, drawn_as)
             if shape.geometry.is_empty:
                 self.n_flat += 1
                 continue
-            number = _number(rows, index)
-            found.append(self._edited(shape, rows, index, None if number in seen else number))
-            seen.add(number)
+            number_or_none = rows.number(index)
+            known = None if number_or_none in seen or not self._knows(number_or_none) else number_or_none
+            found.append(Found(known, self._edited(shape, rows, index, known), (index,), [place]))
+            seen.add(number_or_none)
         return found
 
-    def _edited(self, shape: Annotation, rows: Any, index: int, number: int | None) -> Annotation:
+    def _knows(self, number: int | None) -> bool:
+        return number is not None and self.tag is not None and number < len(self.tag.annotations)
+
+    def _edited(self, shape: Annotation, rows: _Rows, index: int, number: int | None) -> Annotation:
         """Give a shape what its row says; one that was drawn or copied has no id of its own yet."""
-        texts = _texts(rows, index)
+        texts = rows.texts(index)
         kind = texts.pop("kind", "")
         if kind and (kind in AREA_KINDS) == shape.is_area and (kind != "rectangle" or _is_upright(shape)):
             texts["kind"] = kind
-        if number is None or self.tag is None or number >= len(self.tag.annotations):
+        if number is None:
             texts.pop("id", None)
             return replace(shape, **texts)
         return replace(shape, **texts, extra=_still_true(self._original(number).extra))
 
-    def _points(self) -> list[Annotation]:
-        rows = self.layer.features.reset_index(drop=True)
+    def _points(self) -> list[Found]:
+        rows = _Rows(self.layer.features)
         places = self.frame.to_px(np.asarray(self.layer.data), self.layer)
         matches = defaultdict(list)
         for index in range(len(places)):
-            matches[_number(rows, index)].append(index)
-        found: list[Annotation] = []
+            matches[rows.number(index)].append(index)
+        found: list[Found] = []
         done: set[int | None] = set()
         for index, (y, x) in enumerate(places):
-            number = _number(rows, index)
-            texts = _texts(rows, index)
+            number = rows.number(index)
+            texts = rows.texts(index)
             texts.pop("kind", None)
-            if number is not None and self._are_shown(number, [places[i] for i in matches[number]]):
+            same = None if number is None else self._shown_as(number, [places[i] for i in matches[number]])
+            if same is not None:
                 if number not in done:
-                    found.append(replace(self._original(number), **texts))
+                    kept = tuple(matches[number])
+                    found.append(Found(number, _with_texts(same, texts), kept, [places[i] for i in kept]))
                     done.add(number)
                 continue
-            if number is None or number in done:
+            known = None if number in done or not self._knows(number) else number
+            if known is None:
                 texts.pop("id", None)
             done.add(number)
-            found.append(replace(Annotation(UNCLASSIFIED, "point", Point(x, y)), **texts))
+            point = replace(Annotation(UNCLASSIFIED, "point", Point(x, y)), **texts)
+            found.append(Found(known, point, (index,), [places[index]]))
         return found
 
     def _original(self, number: int) -> Annotation:
@@ -171,44 +216,67 @@ class _Reader:
         placed = self.frame.to_px(np.concatenate(arrays), self.layer)
         return np.split(placed, np.cumsum([len(vertices) for vertices in arrays])[:-1])
 
-    def _untouched(self, rows: Any, places: list[np.ndarray]) -> tuple[dict[int, int], set[int]]:
+    def _untouched(
+        self, rows: _Rows, places: list[np.ndarray]
+    ) -> tuple[dict[int, tuple[int, Annotation, tuple[int, ...]]], set[int]]:
         """Return which shapes stand for a whole annotation that nobody moved, and their further pieces."""
-        whole: dict[int, int] = {}
+        whole: dict[int, tuple[int, Annotation, tuple[int, ...]]] = {}
         pieces: set[int] = set()
         by_number = defaultdict(list)
         for index in range(len(places)):
-            number = _number(rows, index)
+            number = rows.number(index)
             if number is not None:
                 by_number[number].append(index)
         for number, indices in by_number.items():
             count = len(self.tag.shown.get(number, ())) if self.tag is not None else 0
-            if count and self._are_shown(number, [places[i] for i in indices[:count]]):
-                whole[indices[0]] = number
-                pieces.update(indices[1:count])
+            first = indices[:count]
+            same = self._shown_as(number, [places[i] for i in first]) if count else None
+            if same is not None:
+                whole[first[0]] = number, same, tuple(first)
+                pieces.update(first[1:])
         return whole, pieces
 
-    def _are_shown(self, number: int, places: list[np.ndarray]) -> bool:
-        """Whether vertices are those that an annotation was shown with."""
-        shown = self.tag.shown.get(number, ()) if self.tag is not None else ()
-        return len(shown) == len(places) > 0 and all(
-            ours.shape == theirs.shape and np.allclose(ours, theirs, rtol=0, atol=SAME_PX)
-            for ours, theirs in zip(shown, places, strict=True)
-        )
+    def _shown_as(self, number: int, places: list[np.ndarray]) -> Annotation | None:
+        """Return the annotation that is shown with these vertices, as it is now or as it was read."""
+        if self.tag is None:
+            return None
+        if _are_same(self.tag.shown.get(number, ()), places):
+            return self._original(number)
+        shown, annotation = self.tag.first.get(number, ((), None))
+        return annotation if annotation is not None and _are_same(shown, places) else None
 
 
-def _number(rows: Any, index: int) -> int | None:
-    """Return the number of the annotation of the file that a shape shows; None for one that was drawn."""
-    value = rows[ROW].iloc[index] if ROW in rows else ""
-    return int(value) if str(value).isdigit() else None
+def _are_same(shown: Sequence[np.ndarray], places: Sequence[np.ndarray]) -> bool:
+    return len(shown) == len(places) > 0 and all(
+        ours is theirs or (ours.shape == theirs.shape and bool((np.abs(ours - theirs) <= SAME_PX).all()))
+        for ours, theirs in zip(shown, places, strict=True)
+    )
 
 
-def _texts(rows: Any, index: int) -> dict[str, Any]:
-    """What a row says of a shape; nothing for a shape that the user has just drawn."""
-    values = {key: rows[key].iloc[index] for key in COLUMNS if key in rows}
-    texts = {key: value for key, value in values.items() if isinstance(value, str) and value}
-    if "label" in rows:
-        texts.setdefault("label", UNCLASSIFIED)
-    return texts
+class _Rows:
+    """The table of features, column by column: pandas takes long to look up single cells."""
+
+    def __init__(self, table: Any) -> None:
+        self._columns = {key: list(table[key]) for key in (*COLUMNS, ROW) if key in table}
+
+    def number(self, index: int) -> int | None:
+        """Return the number of the annotation of the file that a shape shows; None for one that was drawn."""
+        value = str(self._columns[ROW][index]) if ROW in self._columns else ""
+        return int(value) if value.isdigit() else None
+
+    def texts(self, index: int) -> dict[str, Any]:
+        """Return what a row says of a shape; nothing for a shape that the user has just drawn."""
+        values = {key: self._columns[key][index] for key in COLUMNS if key in self._columns}
+        texts = {key: value for key, value in values.items() if isinstance(value, str) and value}
+        if "label" in self._columns:
+            texts.setdefault("label", UNCLASSIFIED)
+        return texts
+
+
+def _with_texts(annotation: Annotation, texts: dict[str, Any]) -> Annotation:
+    """Give an annotation what its row says; the same one if that is what it is."""
+    changed = {key: value for key, value in texts.items() if getattr(annotation, key) != value}
+    return replace(annotation, **changed) if changed else annotation
 
 
 def _still_true(extra: Mapping[str, Any]) -> dict[str, Any]:

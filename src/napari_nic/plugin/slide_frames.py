@@ -68,6 +68,19 @@ class SlideFrame:
         origin, down, right = self.to_px(np.array([[0, 0], [1, 0], [0, 1]]), layer)
         return np.array([[*(down - origin), 0], [*(right - origin), 0], [*origin, 1]]).T
 
+    def from_px(self, points: np.ndarray, layer: Layer) -> np.ndarray:
+        """Map level-0 pixels (n, 2) of the slide to vertices of a layer of two dimensions: leads back.
+
+        Raises
+        ------
+        AnnotationError
+            As :meth:`to_px`.
+        """
+        matrix = self.to_px_matrix(layer)
+        if np.array_equal(matrix, np.eye(3)):
+            return np.asarray(points, np.float64)
+        return _apply(np.linalg.inv(matrix), np.asarray(points, np.float64))
+
     def _units(self, layer: Layer) -> np.ndarray:
         """Length of the layer's world unit in the slide's, for y and x."""
         return np.array([self._unit(str(unit)) for unit in layer.units[-2:]])

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_nic.annotations import AnnotationSet
+from napari_nic.annotations import RGB, AnnotationSet
 from napari_nic.annotations.frames import counts_from_bounds
 from napari_nic.errors import AnnotationError, NicError
 from napari_nic.jobs import Progress
-from napari_nic.plugin.annotation_jobs import ReadFile, Wait, at_once, read_again, read_job, write_file
+from napari_nic.plugin.annotation_jobs import (
+    ReadFile,
+    Wait,
+    at_once,
+    holds_ids,
+    read_again,
+    read_job,
+    write_file,
+)
 from napari_nic.plugin.annotation_layers import AnnotationTag, annotation_layers, annotation_tag
 from napari_nic.plugin.annotation_reading import annotations_of
 from napari_nic.plugin.controllers.adopting import adopt, part_from_original
 from napari_nic.plugin.controllers.comparing import Comparing
-from napari_nic.plugin.controllers.drawing import Drawing
+from napari_nic.plugin.controllers.document import DocumentController
 from napari_nic.plugin.controllers.overlays import Kind, OverlayController
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.controllers.unsaved import Unsaved
@@ -50,6 +59,8 @@ class AnnotationController:
         Reads files, and compares areas with overlays.
     wait : callable, optional
         Lets the user wait for what must have ended before the window goes on, while the window lives.
+    documents : DocumentController, optional
+        Of the window; one of its own by default.
     """
 
     changed = Signal()
@@ -58,14 +69,21 @@ class AnnotationController:
     rescue_wanted = Signal()
 
     def __init__(
-        self, session: Session, overlays: OverlayController, runner: Runner, wait: Wait = at_once
+        self,
+        session: Session,
+        overlays: OverlayController,
+        runner: Runner,
+        wait: Wait = at_once,
+        documents: DocumentController | None = None,
     ) -> None:
         self.session = session
         self._wait = wait
-        self.drawing = Drawing()
+        self.documents = documents or DocumentController(session)
+        self.drawing = self.documents.drawing
         self.unsaved = Unsaved()
         self._overlays = overlays
         self._removed: list[tuple[int, Layer]] = []
+        self._dropped: list[Layer] = []
         self._is_replacing = False
         self._found: AnnotationSet | None = None
         self._runner = runner
@@ -88,7 +106,7 @@ class AnnotationController:
         events.inserted.disconnect(self._on_inserted)
         events.removed.disconnect(self._on_removed)
         self._comparing.forget()
-        self.drawing.close()
+        self.documents.close()
         self.unsaved.close()
         for layer in self.session.viewer.layers:
             if annotation_tag(layer) is not None:
@@ -144,7 +162,7 @@ class AnnotationController:
     def _save(self, path: Path, slide: Slide | None) -> bool:
         layers = self.layers(slide)
         try:
-            annotations, held = self._read(layers, slide), self.unsaved.held(layers)
+            annotations, held = self._written(layers, slide, path), self.unsaved.held(layers)
             differences = write_file(annotations, path, self._wait, slide)
         except NicError as error:
             self.session.asking.tell_error(error)
@@ -155,6 +173,15 @@ class AnnotationController:
         self.unsaved.saved(held, path)
         self.session.asking.tell("; ".join([f"Saved {path.name}", *annotations.notes, *differences]))
         return True
+
+    def _written(self, layers: list[Layer], slide: Slide | None, path: Path) -> AnnotationSet:
+        """Return the document as it is written to a file; layers that cannot be read say why."""
+        read = self._read(layers, slide)
+        if slide is None:
+            return read
+        self.documents.views.sync_all()
+        document = self.documents.document_of(slide)
+        return replace(document.as_set(read.source, with_ids=holds_ids(path)), notes=read.notes)
 
     def can_reload(self) -> bool:
         """Whether a layer of the slide came from a file that can be read anew."""
@@ -190,9 +217,12 @@ class AnnotationController:
         )
 
     def _replace(self, tag: AnnotationTag, annotations: AnnotationSet) -> None:
-        with self._replacing():
+        views = self.documents.views
+        with self._replacing(), self.documents.hold(f"read {tag.name} anew"), views.as_step():
             for layer in [layer for layer in self.layers() if annotation_tag(layer) is tag]:
                 self.session.viewer.layers.remove(layer)
+                views.dismiss(layer)
+            self._dropped.clear()
             self._add(annotations, tag.name, tag.path)
 
     def _add(self, annotations: AnnotationSet, name: str, path: Path | None) -> None:
@@ -247,9 +277,12 @@ class AnnotationController:
     def _read(self, layers: list[Layer], slide: Slide | None) -> AnnotationSet:
         shown = next((layer for layer in self.session.slide_layers if _slide_of(layer) is slide), None)
         found = annotations_of(layers, SlideFrame(slide, shown))
-        return annotations_of(
-            layers, SlideFrame(slide, shown), self.drawing.colors_of(found.labels(), found.colors)
-        )
+        return replace(found, colors=self._colors_of(found, slide))
+
+    def _colors_of(self, annotations: AnnotationSet, slide: Slide | None) -> dict[str, RGB]:
+        colors = self.drawing.colors_of(annotations.labels(), annotations.colors)
+        classes = () if slide is None else self.documents.document_of(slide).classes
+        return colors | {entry.name: entry.color for entry in classes if entry.name in colors}
 
     def summary(self) -> str:
         """Number of shapes of each class."""
@@ -285,7 +318,13 @@ class AnnotationController:
         return all(self._may_leave(slide) for slide in slides.values())
 
     def ask_removed(self) -> None:
-        """Ask about layers that went with annotations that are not saved; "cancel" brings them back."""
+        """Ask about layers that went with annotations that are not saved; "cancel" brings them back.
+
+        What other layers showed that are gone goes from the document of a slide that is still there.
+        """
+        dropped, self._dropped = self._dropped, []
+        for layer in dropped:
+            self._dismiss(layer)
         removed, self._removed = self._removed, []
         for index, layer in reversed(removed):
             slide = _slide_of(layer)
@@ -296,6 +335,17 @@ class AnnotationController:
             with self._replacing():
                 for left in [layer] if annotation_tag(layer) else [*self.layers(slide), layer]:
                     self.session.viewer.layers.remove(left)
+            for left in self._dropped:
+                self._dismiss(left)
+            self._dropped.clear()
+        self.documents.forget_closed()
+
+    def _dismiss(self, layer: Layer) -> None:
+        """Take from its document what a layer showed, unless it went with its slide."""
+        slide = _slide_of(layer)
+        is_back = layer in self.session.viewer.layers
+        if not is_back and any(_slide_of(other) is slide for other in self.session.slide_layers):
+            self.documents.views.dismiss(layer)
 
     def _unsaved_on(self, layer: Layer) -> Slide | None:
         tag = annotation_tag(layer)
@@ -333,22 +383,24 @@ class AnnotationController:
         tag = annotation_tag(layer)
         if tag is not None:
             part_from_original(layer, self.session.viewer.layers)
-            self._follow(layer)
+            notes = self._follow(layer)
             if not tag.told:
                 tag.told = True
-                if notes := tag.notes():
-                    self.session.asking.tell("; ".join(notes))
+                notes = (*tag.notes(), *notes)
+            if notes:
+                self.session.asking.tell("; ".join(notes))
             if self._lies_off(tag):
                 self.shift_wanted.emit()
         self._on_edited()
 
-    def _follow(self, layer: Layer) -> None:
+    def _follow(self, layer: Layer) -> tuple[str, ...]:
         self.unsaved.watch(layer)
         self.drawing.follow(layer)
         self._unhook(layer)
         for name in _WATCHED:
             if (hook := getattr(layer.events, name, None)) is not None:
                 hook.connect(self._on_edited)
+        return self.documents.views.add(layer)
 
     def _unhook(self, layer: Layer) -> None:
         for name in _WATCHED:
@@ -361,11 +413,14 @@ class AnnotationController:
         if annotation_tag(layer) is not None:
             self.drawing.release(layer)
             self._unhook(layer)
+            self.documents.views.remove(layer)
+            self._dropped.append(layer)
             lost = self.unsaved.is_unsaved(layer)
         else:
             lost = slide is not None and any(map(self.unsaved.is_unsaved, self.layers(slide)))
-        if lost and slide is not None and not self._is_replacing:
-            self._removed.append((event.index, layer))
+        if not self._is_replacing:
+            if lost and slide is not None:
+                self._removed.append((event.index, layer))
             self.rescue_wanted.emit()
         self._on_edited()
 
@@ -387,6 +442,8 @@ class AnnotationController:
             is_picture = not hasattr(layer, "selected_data")
             place = frame(pixel_of(slide)) if is_picture else annotation_frame(slide)
             layer.scale, layer.translate, layer.units = place["scale"], place["translate"], place["units"]
+        for layer, _ in waiting:
+            self.documents.views.add(layer)
         if any(self._lies_off(annotation_tag(layer)) for layer in self.layers()):
             self.shift_wanted.emit()
         self.changed.emit()

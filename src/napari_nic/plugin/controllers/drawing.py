@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,11 +13,17 @@ from psygnal import Signal
 
 from napari_nic.annotations import RGB, UNCLASSIFIED, UNCLASSIFIED_COLOR, label_colors
 from napari_nic.plugin.annotation_layers import COLUMNS, FACE_ALPHA, ROW, annotation_tag
+from napari_nic.plugin.layer_looks import Look
+from napari_nic.plugin.layer_rows import set_cells
 
 if TYPE_CHECKING:
     from napari.layers import Layer
 
 _LABEL = "label"
+
+
+def _plain_look(_layer: Layer) -> Look:
+    return Look()
 
 
 class Drawing:
@@ -34,6 +40,7 @@ class Drawing:
         self._colors: dict[str, RGB] = {}
         self._followed: dict[Layer, list[tuple[Any, Any]]] = {}
         self._is_busy = False
+        self.look: Callable[[Layer], Look] = _plain_look
 
     def close(self) -> None:
         """Let all layers go."""
@@ -68,7 +75,7 @@ class Drawing:
         for event, hook in hooks:
             event.connect(hook)
         self._followed[layer] = hooks
-        self._recolour(layer)
+        self.refresh(layer)
         self._arm(layer)
 
     def release(self, layer: Layer) -> None:
@@ -85,9 +92,9 @@ class Drawing:
         for layer in layers:
             chosen = sorted(layer.selected_data) if layer in self._followed else []
             if chosen:
-                with self._busy():
-                    _set_cells(layer, chosen, {_LABEL: self._word})
-                self._recolour(layer)
+                with self.quiet():
+                    set_cells(layer, chosen, {_LABEL: self._word})
+                self.refresh(layer)
                 number += len(chosen)
         self.changed.emit()
         return number
@@ -99,8 +106,8 @@ class Drawing:
 
     def _arm(self, layer: Layer) -> None:
         """Let the next shape that is drawn have the current class and its colour."""
-        color = np.array([*self.colors_of([self.current])[self.current], 255]) / 255
-        with self._busy(), layer.block_update_properties():
+        color = np.array([*self._color(self.look(layer), self.current), 255]) / 255
+        with self.quiet(), layer.block_update_properties():
             defaults = layer.feature_defaults.copy()
             for column in (*COLUMNS, ROW):
                 defaults[column] = [self._word if column == _LABEL else ""]
@@ -110,33 +117,47 @@ class Drawing:
                 color = np.array([*color[:3], FACE_ALPHA])
             layer.current_face_color = color
 
-    def _recolour(self, layer: Layer) -> None:
+    def _color(self, look: Look, label: str) -> RGB:
+        if label != UNCLASSIFIED and label in look.colors:
+            return look.colors[label]
+        return self.colors_of([label])[label]
+
+    def refresh(self, layer: Layer) -> None:
+        """Give every shape of a layer its colour."""
+        if layer not in self._followed:
+            return
         labels = [
             value if isinstance(value, str) and value else UNCLASSIFIED for value in layer.features[_LABEL]
         ]
         if not labels:
             return
-        colors = self.colors_of(list(dict.fromkeys(labels)))
+        look = self.look(layer)
+        colors = {label: self._color(look, label) for label in dict.fromkeys(labels)}
         edge = np.array([[*colors[label], 255] for label in labels]) / 255
-        with self._busy():
+        for row, color in look.own.items():
+            edge[row, :3] = np.array(color) / 255
+        seen = np.array([label not in look.hidden for label in labels]) & (not look.all_hidden)
+        edge[~seen, 3] = 0
+        with self.quiet():
             if not hasattr(layer, "shape_type"):
                 _paint(layer, "face_color", edge)
+                _show(layer, seen)
                 return
             _paint(layer, "edge_color", edge)
-            edge[:, 3] = FACE_ALPHA
+            edge[seen, 3] = FACE_ALPHA
             _paint(layer, "face_color", edge)
 
     def _on_features(self, layer: Layer, _event: Any = None) -> None:
         if self._is_busy or _LABEL not in layer.features or len(layer.features) != len(layer.data):
             return
-        with self._busy():
+        with self.quiet():
             _part_copies(layer)
-        self._recolour(layer)
+        self.refresh(layer)
         self.changed.emit()
 
     def _on_painted(self, layer: Layer, _event: Any = None) -> None:
         if not self._is_busy and len(layer.features) == len(layer.data):
-            self._recolour(layer)
+            self.refresh(layer)
 
     def _on_selected(self, layer: Layer, *_event: Any) -> None:
         # Choosing a shape made its colour the current one; with none chosen the next one is drawn.
@@ -144,7 +165,8 @@ class Drawing:
             self._arm(layer)
 
     @contextmanager
-    def _busy(self) -> Iterator[None]:
+    def quiet(self) -> Iterator[None]:
+        """Let changes until the end be our own doing: nothing is recoloured for them."""
         before, self._is_busy = self._is_busy, True
         try:
             yield
@@ -162,12 +184,10 @@ def _paint(layer: Layer, name: str, colors: np.ndarray) -> None:
         setattr(layer, name, colors)
 
 
-def _set_cells(layer: Layer, rows: Sequence[int], values: Mapping[str, str]) -> None:
-    table = layer.features.copy()
-    for column, value in values.items():
-        table[column] = table[column].astype(object)
-        table.iloc[list(rows), table.columns.get_loc(column)] = value
-    layer.features = table
+def _show(layer: Layer, seen: np.ndarray) -> None:
+    """Show some of the points: their borders have a colour that is not their class's."""
+    if not np.array_equal(np.asarray(layer.shown), seen):
+        layer.shown = seen
 
 
 def _part_copies(layer: Layer) -> None:
@@ -186,4 +206,4 @@ def _part_copies(layer: Layer) -> None:
             copies.append(index)
         seen[text] += 1
     if copies:
-        _set_cells(layer, copies, {ROW: "", "id": ""})
+        set_cells(layer, copies, {ROW: "", "id": ""})

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 from napari_nic.names import patterns
 from napari_nic.plugin.controllers.annotating import AnnotationController
 from napari_nic.plugin.controllers.compressing import CompressController
+from napari_nic.plugin.controllers.document import DocumentController
 from napari_nic.plugin.controllers.encoders import EncoderController
 from napari_nic.plugin.controllers.exporting import ExportController
 from napari_nic.plugin.controllers.importing import ImportController
@@ -70,8 +71,13 @@ class NicDock(ClosingDock):
         self.overlays = OverlayController(
             self.session, self.compressing, self.models, self.runner, resting=partial(resting_window, self)
         )
+        self.documents = DocumentController(self.session)
         self.annotating = AnnotationController(
-            self.session, self.overlays, self.runner, lambda title, work: wait_with_token(title, work, self)
+            self.session,
+            self.overlays,
+            self.runner,
+            lambda title, work: wait_with_token(title, work, self),
+            self.documents,
         )
         self.importing = ImportController(
             self.session, lambda title, work: wait_with_token(title, work, self)
@@ -110,6 +116,7 @@ class NicDock(ClosingDock):
         self.session.pixel_size_wanted.connect(self._ask_pixel_size_soon)
         self.annotating.shift_wanted.connect(self._ask_shift_soon)
         self.annotating.rescue_wanted.connect(self._ask_removed_soon)
+        self.documents.views.sync_wanted.connect(self._sync_soon)
         MODEL_NEWS.features_opened.connect(self._import_soon)
         self._viewer.events.theme.connect(self._on_theme)
         self._paint_main_button()
@@ -169,7 +176,7 @@ class NicDock(ClosingDock):
         self._viewer.events.theme.disconnect(self._on_theme)
         MODEL_NEWS.features_opened.disconnect(self._import_soon)
         silence(self.session, self.tissue, self.compressing, self.encoders, self.models)
-        silence(self.overlays, self.annotating, self.exporting)
+        silence(self.overlays, self.annotating, self.exporting, self.documents, self.documents.views)
 
     def _ask_pixel_size_soon(self) -> None:
         # Not now: napari is still adding the layer, and a dialog would halt it half-way.
@@ -180,6 +187,9 @@ class NicDock(ClosingDock):
 
     def _ask_removed_soon(self) -> None:
         soon(self, self.annotating.ask_removed)  # likewise
+
+    def _sync_soon(self) -> None:
+        soon(self, self.documents.views.sync_all)  # when the layer has come to rest
 
     def _import_soon(self, path: Path) -> None:
         """Import what was dropped on this window; not now, since dialogs would hold up the drop."""

@@ -1,0 +1,397 @@
+"""Layers of annotations as views of the documents of their slides, in both directions.
+
+What is done to a layer by napari's own tools becomes an edit of the document, one for each gesture. An edit
+from elsewhere (undo, a dock, a file) changes the rows that it is about, and no others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from psygnal import Signal
+
+from napari_nic.annotations import AnnotationSet
+from napari_nic.editing import AnnotationObject, Document, Edit, classes_of, objects_of, plain
+from napari_nic.errors import AnnotationError, LockedAnnotationError
+from napari_nic.plugin.annotation_layers import AnnotationTag, annotation_layers, annotation_tag, is_point
+from napari_nic.plugin.annotation_reading import Found, read_layer
+from napari_nic.plugin.controllers.drawing import Drawing
+from napari_nic.plugin.controllers.session import Session
+from napari_nic.plugin.layer_doings import Done, note_what_was_done, what_was_done
+from napari_nic.plugin.layer_hooks import LayerHooks
+from napari_nic.plugin.layer_looks import Look, look_of, select_in, selected_in
+from napari_nic.plugin.layer_rows import is_drawing, rows_by_number
+from napari_nic.plugin.layer_updates import Changes, apply_changes, fits
+from napari_nic.plugin.layers import METADATA_KEY, tag_of
+from napari_nic.plugin.slide_frames import SlideFrame
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+
+    from napari_nic.slides import Slide
+
+
+class Views:
+    """Keeps layers and documents the same.
+
+    Parameters
+    ----------
+    session : Session
+    document_of : callable
+        The document of a slide; None if it has none.
+    drawing : Drawing
+        Gives shapes the colours of their classes.
+    """
+
+    sync_wanted = Signal()
+    selection_changed = Signal()
+
+    def __init__(
+        self, session: Session, document_of: Callable[[Slide], Document | None], drawing: Drawing
+    ) -> None:
+        self._session = session
+        self._document_of = document_of
+        self._drawing = drawing
+        self._views: dict[Layer, LayerHooks] = {}
+        self._is_busy = self._is_step = False
+        self.all_hidden = False
+        drawing.look = self._look
+
+    def close(self) -> None:
+        """Let all layers go."""
+        for hooks in self._views.values():
+            hooks.release()
+        self._views.clear()
+
+    # -- layers come and go ------------------------------------------------------------------------------
+
+    def add(self, layer: Layer) -> tuple[str, ...]:
+        """Take a layer of annotations in: what it shows becomes part of its slide's document.
+
+        Returns
+        -------
+        tuple of str
+            What the user is to know.
+        """
+        tag = annotation_tag(layer)
+        document = None if tag is None or tag.slide is None else self._document_of(tag.slide)
+        if tag is None or document is None or layer in self._views:
+            return ()
+        notes = self._admit(tag, document)
+        self._views[layer] = LayerHooks(
+            layer, self._numbers(layer, tag), self.sync, self._sync_later, self._on_selected
+        )
+        self._drawing.refresh(layer)
+        self.sync(layer)
+        return notes
+
+    def _admit(self, tag: AnnotationTag, document: Document) -> tuple[str, ...]:
+        """Give the document the objects of a tag that it has not; with ids of the file if they are free."""
+        numbered = tag.annotations.annotations
+        if len(tag.ids) != len(numbered):
+            objects, notes = objects_of(tag.annotations, taken=document)
+            tag.ids = [item.id for item in objects]
+        else:
+            objects, notes = (), ()
+            missing = [n for n, i in enumerate(tag.ids) if i not in document and n not in tag.gone]
+            if missing:
+                some = replace(tag.annotations, annotations=tuple(numbered[n] for n in missing))
+                objects = tuple(
+                    replace(item, id=tag.ids[n]) for n, item in zip(missing, objects_of(some)[0], strict=True)
+                )
+        with self._quiet():
+            colors = self._drawing.colors_of(tag.annotations.labels(), tag.annotations.colors)
+            classes = classes_of(replace(tag.annotations, colors=colors))
+            document.admit(f"open {tag.name}", () if self._is_step else objects, classes)
+            if self._is_step:
+                document.put(f"open {tag.name}", *objects, over_locks=True)
+        return notes
+
+    def _numbers(self, layer: Layer, tag: AnnotationTag) -> set[int]:
+        if not hasattr(layer, "selected_data"):
+            numbered = enumerate(tag.annotations.annotations)
+            return {n for n, a in numbered if not is_point(a) and n not in tag.gone}
+        shown = set(rows_by_number(layer))
+        return shown | set(tag.hidden) if hasattr(layer, "shape_type") else shown
+
+    def remove(self, layer: Layer) -> None:
+        """Let a layer go; what it showed stays in the document."""
+        if layer in self._views:
+            self._views.pop(layer).release()
+
+    def dismiss(self, layer: Layer) -> None:
+        """Take from the document what a layer showed that is gone, as a step that can be undone."""
+        tag = annotation_tag(layer)
+        document = None if tag is None or tag.slide is None else self._document_of(tag.slide)
+        if tag is None or document is None:
+            return
+        shown = self._numbers(layer, tag)
+        gone = [tag.ids[n] for n in sorted(shown) if n < len(tag.ids) and tag.ids[n] in document]
+        with self._quiet():
+            document.put(f"remove layer {layer.name}", remove=gone, over_locks=True)
+
+    @contextmanager
+    def as_step(self) -> Iterator[None]:
+        """Let what layers bring until the end be a step that can be undone, and not only be there."""
+        self._is_step = True
+        try:
+            yield
+        finally:
+            self._is_step = False
+
+    def layers(self, document: Document) -> list[Layer]:
+        """Layers that show objects of a document, in the order of the layer list."""
+        return [layer for layer in self._session.viewer.layers if self._is_of(layer, document)]
+
+    def _is_of(self, layer: Layer, document: Document) -> bool:
+        tag = annotation_tag(layer)
+        return (
+            layer in self._views
+            and tag is not None
+            and tag.slide is not None
+            and self._document_of(tag.slide) is document
+        )
+
+    # -- layer -> document -------------------------------------------------------------------------------
+
+    def _sync_later(self, layer: Layer) -> None:
+        if layer in self._views and not self._is_busy:
+            self._views[layer].is_dirty = True
+            self.sync_wanted.emit()
+
+    def _on_selected(self) -> None:
+        if not self._is_busy:
+            self.selection_changed.emit()
+
+    def sync_all(self) -> None:
+        """Take in what was done to layers and waits."""
+        for layer, view in list(self._views.items()):
+            if view.is_dirty and layer in self._views:
+                self.sync(layer, goes_on=True)
+
+    def sync(self, layer: Layer, *, goes_on: bool = False) -> None:
+        """Make an edit of what was done to a layer since it was looked at last; a gesture is waited for."""
+        view, tag = self._views.get(layer), annotation_tag(layer)
+        document = None if tag is None or tag.slide is None else self._document_of(tag.slide)
+        if view is None or tag is None or document is None or self._is_busy:
+            return
+        view.is_dirty = True
+        features = getattr(layer, "features", None)
+        if (
+            view.in_gesture
+            or is_drawing(layer)
+            or (features is not None and len(features) != len(layer.data))
+        ):
+            return
+        try:
+            found = read_layer(layer, self._frame(tag.slide))
+        except AnnotationError:  # saving says why
+            return
+        view.is_dirty = False
+        self._take(layer, found, document, goes_on=goes_on)
+
+    def _take(self, layer: Layer, found: Sequence[Found], document: Document, *, goes_on: bool) -> None:
+        tag, numbers = self._tag(layer), self._views[layer].numbers
+        done = what_was_done(found, tag, numbers, document)
+        if done.is_nothing:
+            return
+        gone = [tag.ids[number] for number in done.gone]
+        try:
+            with self._quiet():
+                edit = document.put(
+                    done.title(document),
+                    *done.changed.values(),
+                    *done.fresh.values(),
+                    remove=gone,
+                    goes_on=goes_on,
+                )
+        except LockedAnnotationError as error:
+            self._put_back(layer, document, done)
+            self._session.asking.tell_error(error)
+            return
+        with self._quiet():
+            note_what_was_done(layer, tag, done, numbers)
+        if edit.classes_after is not None:
+            self._recolour(document)
+
+    def _put_back(self, layer: Layer, document: Document, done: Done) -> None:
+        """Show objects as they are in the document: they were edited and may not be."""
+        tag, numbers = self._tag(layer), self._views[layer].numbers
+        changed = [shape.number for shape in done.changed if shape.number is not None]
+        numbers -= set(done.gone)
+        for number in changed:
+            tag.shown.pop(number, None)  # they are not where they were shown
+        changes = Changes(
+            changed={n: document[tag.ids[n]] for n in changed},
+            added={n: document[tag.ids[n]] for n in done.gone},
+        )
+        with self._quiet():
+            self._apply(layer, changes)
+        self._drawing.refresh(layer)
+
+    def _apply(self, layer: Layer, changes: Changes) -> None:
+        apply_changes(layer, changes, self._views[layer].numbers, self._frame(self._tag(layer).slide))
+
+    @staticmethod
+    def _tag(layer: Layer) -> AnnotationTag:
+        tag = annotation_tag(layer)
+        assert tag is not None  # noqa: S101 -- for the type checker: only layers of annotations are views
+        return tag
+
+    # -- document -> layers ------------------------------------------------------------------------------
+
+    def show(self, document: Document, edit: Edit) -> None:
+        """Show an edit that was not made on a layer."""
+        if self._is_busy:
+            return
+        by_layer: dict[Layer, Changes] = {}
+        homeless: list[AnnotationObject] = []
+        places = self._places(document, edit.after)
+        for identity, item in edit.after.items():
+            layer, number = places.get(identity, (None, 0))
+            if layer is None:
+                homeless += [item] if item is not None else []
+                continue
+            changes, is_there = by_layer.setdefault(layer, Changes()), number in self._views[layer].numbers
+            moves_out = item is not None and not fits(layer, item.annotation)
+            if item is None or moves_out:
+                changes.removed += [number] if is_there else []
+                homeless += [item] if item is not None else []
+            elif is_there:
+                changes.changed[number] = item
+            else:
+                changes.added[number] = item
+        with self._quiet():
+            for layer, changes in by_layer.items():
+                self._apply(layer, changes)
+                self._drawing.follow(layer)
+        if homeless:
+            self._house(document, homeless)
+        self._recolour(document)
+
+    def _places(self, document: Document, ids: Iterable[str]) -> dict[str, tuple[Layer, int]]:
+        """Return the layer, and the number in its tag, where objects are shown or were."""
+        wanted = set(ids)
+        places: dict[str, tuple[Layer, int]] = {}
+        for layer in self.layers(document):
+            tag = self._tag(layer)
+            for number, identity in enumerate(tag.ids):
+                if identity not in wanted:
+                    continue
+                if number in self._views[layer].numbers or (
+                    identity not in places and fits(layer, tag.annotations.annotations[number])
+                ):
+                    places[identity] = layer, number
+        return places
+
+    def _house(self, document: Document, items: Sequence[AnnotationObject]) -> None:
+        """Show objects that no layer shows yet: in the layer that is drawn in, or in a new one."""
+        slide = next((s for s in self._slides() if self._document_of(s) is document), None)
+        if slide is None:
+            return
+        left = []
+        for is_points in (False, True):
+            some = [item for item in items if is_point(item.annotation) is is_points]
+            layer = self._home(document, is_points=is_points) if some else None
+            if layer is None:
+                left += some
+                continue
+            self._drawing.follow(layer)
+            with self._quiet():
+                self._add_objects(layer, some)
+            self._drawing.refresh(layer)
+        if left:
+            self._new_layers(document, slide, left)
+
+    def _add_objects(self, layer: Layer, items: Sequence[AnnotationObject]) -> None:
+        tag = self._tag(layer)
+        added = Changes(added={len(tag.ids) + n: item for n, item in enumerate(items)})
+        tag.ids += [item.id for item in items]
+        self._apply(layer, added)
+
+    def _home(self, document: Document, *, is_points: bool) -> Layer | None:
+        layers = [
+            layer
+            for layer in self.layers(document)
+            if hasattr(layer, "selected_data") and hasattr(layer, "shape_type") is not is_points
+        ]
+        active = self._session.viewer.layers.selection.active
+        return active if active in layers else layers[-1] if layers else None
+
+    def _new_layers(self, document: Document, slide: Slide, items: Sequence[AnnotationObject]) -> None:
+        colors = {entry.name: entry.color for entry in document.classes}
+        name = f"{slide.name} annotations"
+        annotations = AnnotationSet(tuple(plain(item) for item in items), colors)
+        active = self._session.viewer.layers.selection.active
+        for data, options, kind in annotation_layers(annotations, slide, name):
+            tag = options["metadata"][METADATA_KEY]
+            tag.ids, tag.told = [item.id for item in items], True
+            getattr(self._session.viewer, f"add_{kind}")(data, **options)
+        if active is not None and active in self._session.viewer.layers:
+            self._session.viewer.layers.selection.active = active
+
+    def _slides(self) -> Iterator[Slide]:
+        for layer in self._session.viewer.layers:
+            tag = tag_of(layer)
+            if tag is not None and tag.slide is not None:
+                yield tag.slide
+
+    # -- colours and selection ---------------------------------------------------------------------------
+
+    def _look(self, layer: Layer) -> Look:
+        tag = annotation_tag(layer)
+        document = None if tag is None or tag.slide is None else self._document_of(tag.slide)
+        if tag is None or document is None:
+            return Look(all_hidden=self.all_hidden)
+        return look_of(layer, tag, document, all_hidden=self.all_hidden)
+
+    def _recolour(self, document: Document) -> None:
+        for layer in self.layers(document):
+            if hasattr(layer, "selected_data"):
+                self._drawing.refresh(layer)
+
+    def set_hidden(self, hidden: bool) -> None:
+        """Show no annotations at all, or show them again."""
+        self.all_hidden = hidden
+        for layer in list(self._views):
+            if hasattr(layer, "selected_data"):
+                self._drawing.refresh(layer)
+            else:
+                layer.visible = not hidden
+
+    def selected(self, document: Document) -> tuple[str, ...]:
+        """Return the ids of the objects that are selected in napari."""
+        return tuple(
+            dict.fromkeys(identity for layer in self.layers(document) for identity in selected_in(layer))
+        )
+
+    def select(self, document: Document, ids: Iterable[str]) -> None:
+        """Select objects in napari, and no others."""
+        wanted = set(ids)
+        with self._quiet():
+            for layer in self.layers(document):
+                select_in(layer, wanted)
+        self.selection_changed.emit()
+
+    # -- inner -------------------------------------------------------------------------------------------
+
+    def _frame(self, slide: Slide | None) -> SlideFrame:
+        shown = (
+            layer
+            for layer in self._session.slide_layers
+            if (t := tag_of(layer)) is not None and t.slide is slide
+        )
+        return SlideFrame(slide, next(shown, None))
+
+    @contextmanager
+    def _quiet(self) -> Iterator[None]:
+        """Let changes of layers and documents until the end be our own doing."""
+        before, self._is_busy = self._is_busy, True
+        try:
+            with self._drawing.quiet():
+                yield
+        finally:
+            self._is_busy = before

@@ -1,0 +1,90 @@
+"""How objects of a document look in a layer, which are selected there, and the camera on them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import shapely
+
+from napari_nic.annotations import RGB
+from napari_nic.editing import AnnotationObject, Document
+from napari_nic.plugin.annotation_layers import AnnotationTag, annotation_tag
+from napari_nic.plugin.layer_rows import rows_by_number
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
+_FILLED = 0.7
+"""Of the canvas, when the camera moves away to show something large."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """How the shapes of a layer look beside the colours of their classes.
+
+    Attributes
+    ----------
+    colors : mapping of label to (r, g, b)
+        Of the classes of its slide.
+    hidden : frozenset of str
+        Classes that are not shown.
+    own : mapping of int to (r, g, b)
+        By row, shapes that have a colour of their own.
+    all_hidden : bool
+        Whether nothing is shown.
+    """
+
+    colors: Mapping[str, RGB] = field(default_factory=dict)
+    hidden: frozenset[str] = frozenset()
+    own: Mapping[int, RGB] = field(default_factory=dict)
+    all_hidden: bool = False
+
+
+def look_of(layer: Layer, tag: AnnotationTag, document: Document, *, all_hidden: bool) -> Look:
+    """Return how the shapes of a layer look by what the document says of classes and objects."""
+    colors = {entry.name: entry.color for entry in document.classes}
+    hidden = frozenset(entry.name for entry in document.classes if not entry.visible)
+    own = {
+        row: item.color
+        for number, rows in rows_by_number(layer).items()
+        if number < len(tag.ids) and (item := document.get(tag.ids[number])) is not None
+        if item.color is not None
+        for row in rows
+    }
+    return Look(colors, hidden, own, all_hidden)
+
+
+def selected_in(layer: Layer) -> list[str]:
+    """Return the ids of the objects that are selected in a layer."""
+    chosen, tag = set(getattr(layer, "selected_data", ())), annotation_tag(layer)
+    if not chosen or tag is None:
+        return []
+    by_number = rows_by_number(layer)
+    return [tag.ids[n] for n, rows in by_number.items() if n < len(tag.ids) and chosen.intersection(rows)]
+
+
+def select_in(layer: Layer, ids: Collection[str]) -> None:
+    """Select objects in a layer, and no others."""
+    tag = annotation_tag(layer)
+    if tag is None or not hasattr(layer, "selected_data"):
+        return
+    by_number = rows_by_number(layer)
+    rows = {row for n, some in by_number.items() if n < len(tag.ids) and tag.ids[n] in ids for row in some}
+    if set(layer.selected_data) != rows:
+        layer.selected_data = rows
+
+
+def reveal(items: Sequence[AnnotationObject], slide_layer: Layer, viewer: ViewerModel) -> None:
+    """Move the camera to where objects of a slide are; it stays as near as it is if they fit."""
+    if not items:
+        return
+    left, top, right, bottom = shapely.total_bounds([item.annotation.geometry for item in items])
+    ends = ((top - 0.5, left - 0.5), (bottom - 0.5, right - 0.5))
+    corners = np.array([slide_layer.data_to_world(end) for end in ends])[:, -2:]
+    viewer.camera.center = (0.0, *corners.mean(axis=0))
+    fits = np.array(viewer.canvas.size) * _FILLED / np.maximum(np.ptp(corners, axis=0), 1e-9)
+    viewer.camera.zoom = min(viewer.camera.zoom, float(fits.min()))
