@@ -9,6 +9,7 @@ from types import ModuleType
 from napari_nic.errors import MissingDependencyError
 
 INSTALL = {
+    "SimpleITK": 'pip install "napari-nic[consensus]"',
     "anndata": 'pip install "napari-nic[interchange]"',
     "faiss": 'pip install "napari-nic[similarity]"',
     "jpeglib": 'pip install "napari-nic[recompress]"',

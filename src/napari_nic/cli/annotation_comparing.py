@@ -14,9 +14,8 @@ from napari_nic.cli import arguments
 from napari_nic.cli.console import Console
 from napari_nic.cli.files import PICTURE, check_all_free, check_free, save_overlay
 from napari_nic.cli.interrupt import STOPPED, stoppable
-from napari_nic.cli.readings import ReadingPlan, ReadSlide, add_files
+from napari_nic.cli.readings import ReadingPlan, ReadSlide, SlideFiles, add_files, each_slide
 from napari_nic.disk import write_text
-from napari_nic.errors import CancelledError, NicError
 from napari_nic.jobs import Progress
 from napari_nic.names import RESULT_SUFFIXES, check_apart, has_suffix, safe_name
 
@@ -129,21 +128,15 @@ def _compare_all(
     from napari_nic.reader_study import compare_readings
 
     found: list[PairComparison] = []
-    for number, slide in enumerate(plan.slides):
-        token.checkpoint()
-        yield Progress(number, len(plan.slides), slide.name, "slides")
-        try:
-            read = plan.read(slide, token)
-            found += compare_readings(read.name, read.readings, read.pixel, options, token=token)
-            if args.difference is not None:
-                _save_differences(read, plan, args, console, token)
-        except CancelledError:
-            raise
-        except NicError as error:
-            if not plan.is_cohort or isinstance(error, arguments.UsageError):
-                raise
-            console.missed(slide.name, str(error))
-    yield Progress(len(plan.slides), len(plan.slides), "", "slides")
+
+    def compare(slide: SlideFiles) -> None:
+        """Compare one slide, and paint it where pictures are asked for."""
+        read = plan.read(slide, token)
+        found.extend(compare_readings(read.name, read.readings, read.pixel, options, token=token))
+        if args.difference is not None:
+            _save_differences(read, plan, args, console, token)
+
+    yield from each_slide(plan, console, token, compare)
     return found
 
 

@@ -1,4 +1,4 @@
-"""``napari-nic annotations``: convert, validate, rasterize and compare annotation files."""
+"""``napari-nic annotations``: convert, validate, rasterize, compare and join annotation files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_nic.cli import annotation_comparing, annotation_pictures, arguments
+from napari_nic.cli import (
+    annotation_comparing,
+    annotation_consensus,
+    annotation_froc,
+    annotation_kappa,
+    annotation_pictures,
+    arguments,
+)
 from napari_nic.cli.annotated import SCAN, SLIDE
 from napari_nic.cli.annotation_input import Formats, add_input, extent_of, read_input
 from napari_nic.cli.batch import run_each
@@ -33,12 +40,17 @@ have, and objects off their slide. Exit code 1 if there is any."""
 
 def add_parser(commands: arguments.Subparsers) -> None:
     """Add the command and its own commands."""
-    parser = commands.add_parser("annotations", help="Convert, check, draw and compare annotations")
+    parser = commands.add_parser(
+        "annotations", help="Convert, check, draw and compare annotations, and what models say"
+    )
     actions = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_convert(actions)
     _add_validate(actions)
     annotation_pictures.add_rasterize(actions)
     annotation_comparing.add_compare(actions)
+    annotation_kappa.add_kappa(actions)
+    annotation_consensus.add_consensus(actions)
+    annotation_froc.add_froc(actions)
     _add_formats(actions)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,8 @@ from napari_nic.cli.console import Console
 from napari_nic.cli.encoded import open_encoded
 from napari_nic.cli.inputs import find_stores
 from napari_nic.cli.saliency import target_number
-from napari_nic.errors import AnnotationError, StoreError
+from napari_nic.errors import AnnotationError, CancelledError, NicError, StoreError
+from napari_nic.jobs import Progress
 
 if TYPE_CHECKING:
     from napari_nic.annotations import SlideExtent
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from napari_nic.geometry import PixelSize, RegionPx
     from napari_nic.jobs import CancellationToken
     from napari_nic.reader_study import Reading
+    from napari_nic.reader_study.detections import Detections
     from napari_nic.slide_models import ModelBundle
     from napari_nic.slides import SlideFolder
 
@@ -206,6 +208,21 @@ class ReadingPlan:
         readings = tuple(reading.renamed(self._names) for reading in found)
         return ReadSlide(slide.name, pixel, readings, extent, store, picture)
 
+    def peaks(self, model: str, read: ReadSlide, token: CancellationToken) -> Detections:
+        """Return the peaks of a model's prediction of a class (``args.target``) as detections."""
+        from napari_nic.reader_study import ValueMap
+        from napari_nic.reader_study.detections import map_detections
+        from napari_nic.slide_models import predict
+
+        store, args = read.store, self._args
+        if store is None:
+            raise arguments.UsageError("models need codes", expected="--stores, with the compressed slides")
+        bundle = self._bundle(model)
+        prediction = predict(bundle, store, device=args.device, token=token)
+        scores = prediction.cell_scores[..., target_number(bundle.card, args.target)]
+        values = ValueMap(scores, prediction.mask, store.grid)
+        return map_detections(values, apart_um=args.apart, least=args.least, token=token)
+
     def _of_models(self, store: CompressedSlide, token: CancellationToken) -> list[Reading]:
         from napari_nic.explain import grad_cam
         from napari_nic.reader_study import prediction_reading, saliency_reading
@@ -283,6 +300,25 @@ class ReadingPlan:
                 "the pixel size is not known", expected="--slide SLIDE, --stores PATH, or --mpp UM"
             )
         return PixelSize(mpp, mpp)
+
+
+def each_slide(
+    plan: ReadingPlan, console: Console, token: CancellationToken, work: Callable[[SlideFiles], None]
+) -> Generator[Progress, None, None]:
+    """Do something with each slide; of a cohort, one that cannot be read does not stop the others."""
+    total = len(plan.slides)
+    for number, slide in enumerate(plan.slides):
+        token.checkpoint()
+        yield Progress(number, total, slide.name, "slides")
+        try:
+            work(slide)
+        except CancelledError:
+            raise
+        except NicError as error:
+            if not plan.is_cohort or isinstance(error, arguments.UsageError):
+                raise
+            console.missed(slide.name, str(error))
+    yield Progress(total, total, "", "slides")
 
 
 def predictions(args: argparse.Namespace) -> list[str]:

@@ -1,13 +1,20 @@
-"""Readers, predictions and saliency judged against each other: overlap, boundaries, kappa, difference.
+"""Readers, predictions and saliency judged against each other: overlap, boundaries, kappa, FROC, consensus.
 
-Public modules beside this list: ``kappa``, ``matching``, ``units``.
+Public modules beside this list: ``consensus``, ``detections``, ``froc``, ``kappa``, ``lesions``,
+``matching``, ``staple``, ``units``.
 """
 
 from napari_nic.reader_study.cell_areas import areas_of_classes, box_of, cells_area, square_grid
 from napari_nic.reader_study.cohort import ClassSummary, summarise
-from napari_nic.reader_study.difference import difference_overlay, labels_of
+from napari_nic.reader_study.difference import difference_overlay
 from napari_nic.reader_study.pairs import CompareOptions, PairComparison, compare_readings, pixel_auc
-from napari_nic.reader_study.readings import Reading, ValueMap, prediction_reading, saliency_reading
+from napari_nic.reader_study.readings import (
+    Reading,
+    ValueMap,
+    labels_of,
+    prediction_reading,
+    saliency_reading,
+)
 
 __all__ = [
     "ClassSummary",

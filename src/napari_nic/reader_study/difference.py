@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from napari_nic.annotations import rasterise
@@ -84,8 +82,3 @@ def default_step_um(extent: RegionPx, pixel: PixelSize) -> float:
     """Return the side of a pixel that makes a picture of :data:`SIDE_PX`, and never less than a slide's."""
     side = max(extent.height * pixel.y, extent.width * pixel.x)
     return max(side / SIDE_PX, pixel.y, pixel.x)
-
-
-def labels_of(readings: Sequence[Reading]) -> tuple[str, ...]:
-    """Classes that have areas in any of the readings, in the order of their first one."""
-    return tuple(dict.fromkeys(a.label for one in readings for a in one.annotations.annotations if a.is_area))

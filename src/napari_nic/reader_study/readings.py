@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -141,3 +141,8 @@ def saliency_reading(
         "or more"
     )
     return Reading(name, areas, maps, cells_area(saliency.mask, grid, token=token), how)
+
+
+def labels_of(readings: Sequence[Reading]) -> tuple[str, ...]:
+    """Classes that have areas in any of the readings, in the order of their first one."""
+    return tuple(dict.fromkeys(a.label for one in readings for a in one.annotations.annotations if a.is_area))
