@@ -126,3 +126,26 @@ def test_a_bad_file_of_a_cohort_is_named_and_the_others_compared(cli, folders: l
     assert "skipped s1" in found.err
     assert [one["slide"] for one in found.json["slides"]] == ["s0", "s2"]
     assert cli("annotations", "compare", *folders).code == 2, "the pixel size is not known"
+
+
+def test_a_report_of_a_cohort(cli, folders: list[Path], store: Path, slide: Path, tmp_path: Path) -> None:
+    (folders[0] / "s1.geojson").write_text("{")
+    command = ("annotations", "compare", *folders, "--mpp", "0.5", "--report")
+    assert cli(*command, tmp_path / "r.png").code == 2
+    assert cli(*command, tmp_path / "r.html").code == 1
+    text = (tmp_path / "r.html").read_text("utf-8")
+    assert text.count("<img") == 2
+    assert "alone.geojson" in text
+    assert '<td class="n">s1</td>' in text, "it could not be read, and is named"
+    reader = write(tmp_path / "made.geojson", (500, 300, 900, 800))
+    other = write(tmp_path / "other.geojson", (500, 300, 900, 700))
+    found = cli("annotations", "compare", reader, other, "--stores", store, "--report", tmp_path / "one.html")
+    assert found.code == 0, found.err
+    slide.unlink()
+    again = cli(
+        "annotations", "compare", reader, other, "--stores", store, "--report", tmp_path / "codes.html"
+    )
+    assert again.code == 0, again.err
+    texts = [(tmp_path / name).read_text("utf-8") for name in ("one.html", "codes.html")]
+    assert all(one.count("<img") == 1 for one in texts)
+    assert texts[0] != texts[1], "the slide, and its codes as colours"

@@ -128,6 +128,12 @@ def extent_of_store(store: CompressedSlide) -> SlideExtent:
     return SlideExtent(store.header.slide_shape, store.grid.pixel_size, name=store.slide_name)
 
 
+def path_beside(store: CompressedSlide) -> Path | None:
+    """Return the slide that a store was made of, if it lies beside it."""
+    with _slide_beside(store) as slide:
+        return None if slide is None else slide.path
+
+
 @contextmanager
 def _slide_beside(store: CompressedSlide) -> Iterator[Slide | None]:
     from napari_nic.embeddings import open_slide_of

@@ -14,7 +14,7 @@ from napari_nic.cli import arguments
 from napari_nic.cli.console import Console
 from napari_nic.cli.files import PICTURE, check_all_free, check_free, save_overlay
 from napari_nic.cli.interrupt import STOPPED, stoppable
-from napari_nic.cli.readings import ReadingPlan, ReadSlide, SlideFiles, add_files, each_slide
+from napari_nic.cli.readings import ReadingPlan, SlideFiles, add_files, each_slide
 from napari_nic.disk import write_text
 from napari_nic.jobs import Progress
 from napari_nic.names import RESULT_SUFFIXES, check_apart, has_suffix, safe_name
@@ -22,7 +22,8 @@ from napari_nic.names import RESULT_SUFFIXES, check_apart, has_suffix, safe_name
 if TYPE_CHECKING:
     from napari_nic.jobs import CancellationToken
     from napari_nic.metrics import Estimate
-    from napari_nic.reader_study import ClassSummary, CompareOptions, PairComparison
+    from napari_nic.reader_study import ClassSummary, CompareOptions, PairComparison, ReadSlide
+    from napari_nic.reader_study.report import SlideSection
 
 COMPARE = """\
 Compare the areas of annotation files of one slide, class by class: Dice and Jaccard index, sensitivity and
@@ -43,6 +44,9 @@ _SHOWN_COHORT = (
 )
 
 
+HTML = ".html"
+
+
 def add_compare(actions: arguments.Subparsers) -> None:
     """Add the command."""
     parser = arguments.add_command(
@@ -55,6 +59,9 @@ def add_compare(actions: arguments.Subparsers) -> None:
         metavar="PATH",
         help="pictures of where both, only one or only the other has a class: folder, or .png for one class "
         "of two readers",
+    )
+    parser.add_argument(
+        "--report", metavar="FILE", help=f"page ({HTML}) with all tables and pictures; needs no other file"
     )
     parser.add_argument(
         "--step",
@@ -87,14 +94,21 @@ def run_compare(args: argparse.Namespace, console: Console) -> int:
     out = None if args.out is None else Path(args.out)
     if out is not None and not has_suffix(out, *RESULT_SUFFIXES):
         raise arguments.UsageError("--out is no table", expected=".csv or .json", found=out.name)
-    check_all_free({"--out": out}, overwrite=args.overwrite)
+    report = None if args.report is None else Path(args.report)
+    if report is not None and not has_suffix(report, HTML):
+        raise arguments.UsageError("--report is no page", expected=HTML, found=report.name)
+    check_all_free({"--out": out, "--report": report}, overwrite=args.overwrite)
     labels = None if args.label is None else tuple(args.label)
     options = CompareOptions(labels, args.step, args.tolerance, args.raster)
     with stoppable(console, ending=STOPPED) as token:
         plan = ReadingPlan(args, console)
         _check_two(plan)
-        found = console.outcome(_compare_all(plan, options, args, console, token), "Comparing")
+        sections = console.outcome(_compare_all(plan, options, args, console, token), "Comparing")
         plan.tell_unmatched()
+    found = [one for section in sections for one in section.comparisons]
+    if report is not None:
+        write_text(report, _page(plan, options, sections))
+        console.result(str(report))
     records = [one.to_dict() for one in found]
     summaries = summarise(found) if plan.is_cohort else ()
     document = _document(plan, records, summaries) if plan.is_cohort else records
@@ -123,21 +137,33 @@ def _compare_all(
     args: argparse.Namespace,
     console: Console,
     token: CancellationToken,
-) -> Generator[Progress, None, list[PairComparison]]:
+) -> Generator[Progress, None, list[SlideSection]]:
     """Compare slide by slide; of many, one that cannot be read does not stop the others."""
     from napari_nic.reader_study import compare_readings
+    from napari_nic.reader_study.report import SlideSection, slide_section
 
-    found: list[PairComparison] = []
+    sections: list[SlideSection] = []
 
     def compare(slide: SlideFiles) -> None:
         """Compare one slide, and paint it where pictures are asked for."""
         read = plan.read(slide, token)
-        found.extend(compare_readings(read.name, read.readings, read.pixel, options, token=token))
+        found = compare_readings(read.name, read.readings, read.pixel, options, token=token)
         if args.difference is not None:
             _save_differences(read, plan, args, console, token)
+        if args.report is None:
+            sections.append(SlideSection(read.name, found, ()))
+        else:
+            sections.append(slide_section(read, found, token=token))
 
     yield from each_slide(plan, console, token, compare)
-    return found
+    return sections
+
+
+def _page(plan: ReadingPlan, options: CompareOptions, sections: Sequence[SlideSection]) -> str:
+    from napari_nic.reader_study.report import ReaderReport
+
+    left_out = [*plan.unmatched, *((name, why) for name, why in plan.failed)]
+    return ReaderReport("Comparison of readers", plan.described, options, sections, left_out).to_html()
 
 
 def _save_differences(

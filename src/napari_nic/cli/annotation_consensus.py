@@ -12,11 +12,12 @@ from napari_nic.cli.annotation_input import Formats
 from napari_nic.cli.console import Console
 from napari_nic.cli.files import check_all_free
 from napari_nic.cli.interrupt import STOPPED, stoppable
-from napari_nic.cli.readings import ReadingPlan, ReadSlide, SlideFiles, add_files, each_slide
+from napari_nic.cli.readings import ReadingPlan, SlideFiles, add_files, each_slide
 from napari_nic.jobs import Progress
 
 if TYPE_CHECKING:
     from napari_nic.jobs import CancellationToken
+    from napari_nic.reader_study import ReadSlide
     from napari_nic.reader_study.consensus import Consensus
 
 CONSENSUS = """\

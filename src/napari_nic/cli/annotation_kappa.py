@@ -10,7 +10,7 @@ from napari_nic.cli import arguments
 from napari_nic.cli.annotation_comparing import interval
 from napari_nic.cli.console import Console
 from napari_nic.cli.interrupt import STOPPED, stoppable
-from napari_nic.cli.readings import ReadingPlan, ReadSlide, add_files, each_slide
+from napari_nic.cli.readings import ReadingPlan, add_files, each_slide
 from napari_nic.jobs import Progress
 from napari_nic.wording import counted
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from napari_nic.grid import PatchGrid
     from napari_nic.jobs import CancellationToken
+    from napari_nic.reader_study import ReadSlide
     from napari_nic.reader_study.kappa import KappaResult
     from napari_nic.reader_study.units import Units
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_nic.cli import arguments
-from napari_nic.cli.annotated import extent_of_store
+from napari_nic.cli.annotated import extent_of_store, path_beside
 from napari_nic.cli.annotation_input import add_input, extent_of, read_input
 from napari_nic.cli.annotation_pictures import known_pixel
 from napari_nic.cli.console import Console
@@ -22,9 +22,9 @@ from napari_nic.jobs import Progress
 if TYPE_CHECKING:
     from napari_nic.annotations import SlideExtent
     from napari_nic.embeddings import CompressedSlide
-    from napari_nic.geometry import PixelSize, RegionPx
+    from napari_nic.geometry import PixelSize
     from napari_nic.jobs import CancellationToken
-    from napari_nic.reader_study import Reading
+    from napari_nic.reader_study import Reading, ReadSlide
     from napari_nic.reader_study.detections import Detections
     from napari_nic.slide_models import ModelBundle
     from napari_nic.slides import SlideFolder
@@ -91,41 +91,6 @@ class SlideFiles:
     paths: tuple[Path, ...]
 
 
-@dataclass(frozen=True, eq=False)
-class ReadSlide:
-    """What is known of a slide, and what each reader says of it.
-
-    Attributes
-    ----------
-    name : str
-    pixel : PixelSize
-        Of level 0.
-    readings : tuple of Reading
-    extent : SlideExtent or None
-        None where neither the slide nor a store was named.
-    store : CompressedSlide or None
-    picture : Path or None
-        The slide itself, where it is known.
-    """
-
-    name: str
-    pixel: PixelSize
-    readings: tuple[Reading, ...]
-    extent: SlideExtent | None = None
-    store: CompressedSlide | None = None
-    picture: Path | None = None
-
-    @property
-    def region(self) -> RegionPx:
-        """The slide in level-0 pixels or, where it is not known, what is annotated on it."""
-        from napari_nic.geometry import RegionPx
-        from napari_nic.reader_study import box_of
-
-        if self.extent is not None:
-            return RegionPx(0, 0, *self.extent.shape)
-        return box_of([area for reading in self.readings for area in reading.annotations.polygons()])
-
-
 class ReadingPlan:
     """Which slides are read, and by whom.
 
@@ -140,8 +105,10 @@ class ReadingPlan:
     ----------
     readers : list of str
     slides : list of SlideFiles
-    unmatched : list of (str, str)
-        Files that take no part, and why.
+    unmatched, failed : list of (str, str)
+        Files that take no part, and slides that could not be read, and why.
+    described : list of (str, str)
+        Readers and models of the slide that was read last, and how their areas came about.
     is_cohort : bool
         Whether folders were named.
     """
@@ -155,6 +122,8 @@ class ReadingPlan:
         self.is_cohort = args.folder or all(path.is_dir() for path in paths)
         self.readers = reader_names(paths)
         self.unmatched: list[tuple[str, str]] = []
+        self.failed: list[tuple[str, str]] = []
+        self.described: list[tuple[str, str]] = []
         if self.is_cohort:
             matched = match_by_slide(paths, self.readers)
             self.slides = [SlideFiles(name, files) for name, files in matched.slides.items()]
@@ -193,10 +162,10 @@ class ReadingPlan:
         NicError
             If a file or store cannot be read, or the pixel size is not known.
         """
-        from napari_nic.reader_study import Reading
+        from napari_nic.reader_study import Reading, ReadSlide
 
         store = self._store_of(slide.name)
-        picture = self._picture_of(slide.name)
+        picture = self._picture_of(slide.name, store)
         extent = self._extent(store, picture)
         pixel = self._pixel(slide, extent)
         found = [
@@ -206,6 +175,7 @@ class ReadingPlan:
         if store is not None:
             found += self._of_models(store, token)
         readings = tuple(reading.renamed(self._names) for reading in found)
+        self.described = [(reading.name, reading.how) for reading in readings]
         return ReadSlide(slide.name, pixel, readings, extent, store, picture)
 
     def peaks(self, model: str, read: ReadSlide, token: CancellationToken) -> Detections:
@@ -276,16 +246,18 @@ class ReadingPlan:
             )
         return open_encoded(self._stores[slide], self._console)
 
-    def _picture_of(self, slide: str) -> Path | None:
+    def _picture_of(self, slide: str, store: CompressedSlide | None) -> Path | None:
         if self._pictures is None:
-            return None if self._args.slide is None else Path(self._args.slide)
+            if self._args.slide is None:
+                return None if store is None else path_beside(store)
+            return Path(self._args.slide)
         found = self._pictures.find(slide)
         if found is None:
             raise AnnotationError("this slide is not in the folder", path=self._args.slide, expected=slide)
         return found
 
     def _extent(self, store: CompressedSlide | None, picture: Path | None) -> SlideExtent | None:
-        if picture is not None:
+        if self._args.slide is not None:
             return extent_of(argparse.Namespace(slide=str(picture), mpp=self._args.mpp))
         return None if store is None else extent_of_store(store)
 
@@ -317,6 +289,7 @@ def each_slide(
         except NicError as error:
             if not plan.is_cohort or isinstance(error, arguments.UsageError):
                 raise
+            plan.failed.append((slide.name, error.problem))
             console.missed(slide.name, str(error))
     yield Progress(total, total, "", "slides")
 

@@ -10,17 +10,8 @@ from typing import Any
 from napari_nic.cohorts.predictions import ScoredSlide
 from napari_nic.cohorts.thumbnails import Thumbnail
 from napari_nic.metrics import METRIC_NAMES
+from napari_nic.pages import page, table
 from napari_nic.wording import counted
-
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; }
-body { max-width: 64rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
-table { border-collapse: collapse; } th, td { padding: .2rem .8rem .2rem 0; text-align: left; }
-th { border-bottom: 1px solid #999; } td.n { font-variant-numeric: tabular-nums; }
-.row { display: flex; flex-wrap: wrap; gap: 1rem; } figure { margin: 0; } figcaption { font-size: .85rem; }
-img { image-rendering: pixelated; } .row svg { max-width: 30rem; height: auto; } .small { color: #666; }
-"""
 
 MEASURES = {
     "auc": "AUC",
@@ -85,7 +76,7 @@ class Report:
         title = html.escape(self.title)
         parts = [
             f"<h1>{title}</h1>",
-            _table(("", ""), self.facts.items()),
+            table(("", ""), self.facts.items()),
             "<h2>Results on slides that the models did not see</h2>",
             self._overall(),
             self._runs(),
@@ -97,8 +88,7 @@ class Report:
             *_slides("Most right", self.best),
             f'<p class="small">{html.escape(self.note)}</p>' if self.note else "",
         ]
-        head = f'<meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
-        return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>\n'
+        return page(self.title, parts)
 
     def _overall(self) -> str:
         overall = self.results["overall"]
@@ -113,8 +103,8 @@ class Report:
         matrix = ""
         if confusion:
             lines = ((f"true: {name}", *line) for name, line in zip(names, confusion, strict=True))
-            matrix = _table(("", *(f"found: {name}" for name in names)), lines)
-        return _table(("measure", "all models together"), rows) + f'<p class="small">{text}</p>' + matrix
+            matrix = table(("", *(f"found: {name}" for name in names)), lines)
+        return table(("measure", "all models together"), rows) + f'<p class="small">{text}</p>' + matrix
 
     def _runs(self) -> str:
         metric = METRIC_NAMES[self.results["task"]]
@@ -127,7 +117,7 @@ class Report:
             (run["fold"], run["seed"], run["slides"], number(run[metric])) for run in self.results["runs"]
         ]
         header = ("fold", "seed", "test slides", name)
-        return f"<p>{name}, all test parts of a seed together: {per_seed}</p>" + _table(header, rows)
+        return f"<p>{name}, all test parts of a seed together: {per_seed}</p>" + table(header, rows)
 
     def _sizes(self) -> list[str]:
         bins = self.results["overall"].get("by_size")
@@ -137,8 +127,8 @@ class Report:
             (f"{b['low']:g} to {b['high']:g}", b["slides"], number(b["auc"]), f"{b['found']:.0%}")
             for b in bins
         ]
-        table = _table(("size of the lesion", "slides", "AUC against all without", "found"), rows)
-        return ["<h2>By size of the lesion</h2>", table]
+        sizes = table(("size of the lesion", "slides", "AUC against all without", "found"), rows)
+        return ["<h2>By size of the lesion</h2>", sizes]
 
 
 def number(value: float | None) -> str:
@@ -151,14 +141,6 @@ def with_interval(value: Any) -> str:
     if isinstance(value, Mapping):
         return f"{number(value['value'])} ({number(value['low'])} to {number(value['high'])})"
     return number(value)
-
-
-def _table(header: Sequence[object], rows: Any) -> str:
-    def line(kind: str, cells: Sequence[object]) -> str:
-        return "<tr>" + "".join(f'<{kind} class="n">{html.escape(str(c))}</{kind}>' for c in cells) + "</tr>"
-
-    head = line("th", header) if any(header) else ""
-    return f"<table>{head}{''.join(line('td', row) for row in rows)}</table>"
 
 
 def _figure(title: str, svg: str) -> str:

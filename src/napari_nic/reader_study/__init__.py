@@ -1,7 +1,7 @@
 """Readers, predictions and saliency judged against each other: overlap, boundaries, kappa, FROC, consensus.
 
 Public modules beside this list: ``consensus``, ``detections``, ``froc``, ``kappa``, ``lesions``,
-``matching``, ``staple``, ``units``.
+``matching``, ``report``, ``staple``, ``units``.
 """
 
 from napari_nic.reader_study.cell_areas import areas_of_classes, box_of, cells_area, square_grid
@@ -15,11 +15,13 @@ from napari_nic.reader_study.readings import (
     prediction_reading,
     saliency_reading,
 )
+from napari_nic.reader_study.slides import ReadSlide
 
 __all__ = [
     "ClassSummary",
     "CompareOptions",
     "PairComparison",
+    "ReadSlide",
     "Reading",
     "ValueMap",
     "areas_of_classes",
