@@ -9,7 +9,7 @@ import pytest
 import shapely
 from sklearn.metrics import f1_score, precision_score, recall_score, roc_auc_score
 
-from napari_nic.annotations import Annotation, AnnotationSet
+from napari_nic.annotations import Annotation, AnnotationSet, cell_area
 from napari_nic.errors import InvalidParameterError
 from napari_nic.geometry import PixelSize, RegionPx
 from napari_nic.reader_study import (
@@ -18,7 +18,6 @@ from napari_nic.reader_study import (
     ValueMap,
     areas_of_classes,
     box_of,
-    cells_area,
     compare_readings,
     square_grid,
 )
@@ -91,11 +90,11 @@ def test_pixel_auc_of_a_map_is_scikit_learns() -> None:
     values[inside] += 0.3
     model = reading(
         "model",
-        cells_area(values > 0.7, grid),
+        cell_area(values > 0.7, grid),
         maps={"T": ValueMap(values, mask, grid)},
-        seen=cells_area(mask, grid),
+        seen=cell_area(mask, grid),
     )
-    reader = reading("reader", cells_area(inside, grid))
+    reader = reading("reader", cell_area(inside, grid))
     expected = roc_auc_score(inside[mask], values[mask])
     for order in ([reader, model], [model, reader]):
         (found,) = compare_readings("s", order, HALF)
@@ -127,7 +126,7 @@ def test_cells_become_their_squares() -> None:
     grid = square_grid(RegionPx(8, 4, 40, 60), PixelSize(1.0, 0.5), 4.0)
     mask = np.zeros(grid.shape, bool)
     mask[1, 2] = mask[1, 3] = mask[2, 4] = True
-    area = cells_area(mask, grid)
+    area = cell_area(mask, grid)
     top, left = grid.patch_corner_px(1, 2)
     assert area.equals(
         shapely.MultiPolygon(
@@ -135,6 +134,6 @@ def test_cells_become_their_squares() -> None:
         )
     ) or area.area == pytest.approx(3 * 4 * 8)
     assert box_of([area]) == RegionPx(int(top), int(left), 8, 24)
-    assert cells_area(np.zeros(grid.shape, bool), grid).is_empty
+    assert cell_area(np.zeros(grid.shape, bool), grid).is_empty
     with pytest.raises(InvalidParameterError, match="too fine a raster"):
         square_grid(RegionPx(0, 0, 100_000, 100_000), HALF, 0.5)

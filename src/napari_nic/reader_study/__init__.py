@@ -4,7 +4,7 @@ Public modules beside this list: ``consensus``, ``detections``, ``froc``, ``kapp
 ``matching``, ``report``, ``staple``, ``units``.
 """
 
-from napari_nic.reader_study.cell_areas import areas_of_classes, box_of, cells_area, square_grid
+from napari_nic.reader_study.cells import areas_of_classes, box_of, square_grid
 from napari_nic.reader_study.cohort import ClassSummary, summarise
 from napari_nic.reader_study.difference import difference_overlay
 from napari_nic.reader_study.pairs import CompareOptions, PairComparison, compare_readings, pixel_auc
@@ -26,7 +26,6 @@ __all__ = [
     "ValueMap",
     "areas_of_classes",
     "box_of",
-    "cells_area",
     "compare_readings",
     "difference_overlay",
     "labels_of",

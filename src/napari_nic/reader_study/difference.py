@@ -9,7 +9,7 @@ from napari_nic.colors import BLUE, GREEN, VERMILION
 from napari_nic.explain import Overlay
 from napari_nic.geometry import PixelSize, RegionPx
 from napari_nic.jobs import CancellationToken, checked
-from napari_nic.reader_study.cell_areas import square_grid
+from napari_nic.reader_study.cells import square_grid
 from napari_nic.reader_study.pairs import INSIDE, clipped
 from napari_nic.reader_study.readings import Reading
 

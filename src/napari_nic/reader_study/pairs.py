@@ -26,7 +26,7 @@ from napari_nic.annotations import (
 from napari_nic.errors import InvalidParameterError
 from napari_nic.geometry import PixelSize
 from napari_nic.jobs import CancellationToken, checked
-from napari_nic.reader_study.cell_areas import box_of, square_grid
+from napari_nic.reader_study.cells import box_of, square_grid
 from napari_nic.reader_study.readings import Reading
 
 INSIDE = 0.5

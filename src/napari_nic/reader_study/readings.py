@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_nic.annotations import AnnotationSet
+from napari_nic.annotations import AnnotationSet, cell_area
 from napari_nic.errors import InvalidParameterError
 from napari_nic.explain import AreaOptions, SaliencyMap, salient_area
 from napari_nic.grid import PatchGrid
 from napari_nic.jobs import CancellationToken
-from napari_nic.reader_study.cell_areas import areas_of_classes, cells_area
+from napari_nic.reader_study.cells import areas_of_classes
 from napari_nic.slide_models import Prediction
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def prediction_reading(
     name = f"prediction of {card.name}"
     areas = areas_of_classes(masks, grid, source=name, token=token)
     how = "cells of the class with the highest score"
-    return Reading(name, areas, maps, cells_area(prediction.mask, grid, token=token), how)
+    return Reading(name, areas, maps, cell_area(prediction.mask, grid, token=token), how)
 
 
 def saliency_reading(
@@ -140,7 +140,7 @@ def saliency_reading(
         f"{saliency.method}, smoothed by {options.sigma:g} cells, {cut}, parts of {options.min_cells} cells "
         "or more"
     )
-    return Reading(name, areas, maps, cells_area(saliency.mask, grid, token=token), how)
+    return Reading(name, areas, maps, cell_area(saliency.mask, grid, token=token), how)
 
 
 def labels_of(readings: Sequence[Reading]) -> tuple[str, ...]:

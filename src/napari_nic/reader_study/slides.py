@@ -8,7 +8,7 @@ from pathlib import Path
 from napari_nic.annotations import SlideExtent
 from napari_nic.embeddings import CompressedSlide
 from napari_nic.geometry import PixelSize, RegionPx
-from napari_nic.reader_study.cell_areas import box_of
+from napari_nic.reader_study.cells import box_of
 from napari_nic.reader_study.readings import Reading
 
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from napari_nic.annotations import rasterise
+from napari_nic.annotations import cell_area, rasterise
 from napari_nic.extras import require
 from napari_nic.geometry import PixelSize
 from napari_nic.jobs import CancellationToken, checked
-from napari_nic.reader_study.cell_areas import box_of, cells_area, square_grid
+from napari_nic.reader_study.cells import box_of, square_grid
 from napari_nic.reader_study.consensus import Consensus, check_readers, colors_of, consensus_set
 from napari_nic.reader_study.pairs import INSIDE
 from napari_nic.reader_study.readings import Reading, labels_of
@@ -80,7 +80,7 @@ def staple(
             (one.name, float(sensitivity), float(specificity))
             for one, (sensitivity, specificity) in zip(readings, rates, strict=True)
         )
-    areas = {label: cells_area(winner == number, grid, token=token) for number, label in enumerate(chosen, 1)}
+    areas = {label: cell_area(winner == number, grid, token=token) for number, label in enumerate(chosen, 1)}
     names = ", ".join(one.name for one in readings)
     rule = f"STAPLE of {len(readings)} readers ({names}), raster of {raster_um:g} um"
     return Consensus(consensus_set(areas, rule, colors_of(readings)), rule, {}, performance)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import shapely
 
-from napari_nic.annotations import Annotation, AnnotationSet, merged
+from napari_nic.annotations import Annotation, AnnotationSet, cell_area
 from napari_nic.errors import InvalidParameterError
 from napari_nic.geometry import PixelSize, RegionPx
 from napari_nic.grid import PatchGrid
@@ -16,40 +16,6 @@ from napari_nic.jobs import CancellationToken, checked
 
 MAX_CELLS = 100_000_000
 """Of a raster: some hundred megabytes for each map of it."""
-
-
-def cells_area(
-    mask: np.ndarray, grid: PatchGrid, *, token: CancellationToken | None = None
-) -> shapely.Geometry:
-    """Return the outline of cells, exact: the union of their squares.
-
-    Parameters
-    ----------
-    mask : ndarray of bool, (rows, cols)
-    grid : PatchGrid
-        Squares are those of `grid.placement`.
-    token : CancellationToken, optional
-
-    Returns
-    -------
-    shapely Polygon or MultiPolygon
-        In level-0 pixels, (x, y); empty if no cell is in the mask. Cells that touch at a corner alone are
-        two parts.
-    """
-    padded = np.pad(np.asarray(mask, bool), ((0, 0), (1, 1))).astype(np.int8)
-    change = np.diff(padded, axis=1)
-    row, left = np.nonzero(change == 1)
-    _, right = np.nonzero(change == -1)
-    area = merged(shapely.box(left, row, right, row + 1), token=token)
-    origin, step = cells_to_px(grid)
-    return shapely.transform(area, lambda points: points * step + origin)
-
-
-def cells_to_px(grid: PatchGrid) -> tuple[np.ndarray, np.ndarray]:
-    """Return origin and step (x, y) that lead from (column, row) to level-0 pixels."""
-    placement = grid.placement
-    pixel = np.array([grid.pixel_size.x, grid.pixel_size.y])
-    return np.array(placement.origin_um[::-1]) / pixel, np.array(placement.step_um[::-1]) / pixel
 
 
 def areas_of_classes(
@@ -75,7 +41,7 @@ def areas_of_classes(
     """
     found = []
     for label, mask in checked(list(masks.items()), token):
-        parts = shapely.get_parts(cells_area(mask, grid, token=token))
+        parts = shapely.get_parts(cell_area(mask, grid, token=token))
         found += [Annotation(label, "polygon", part, name) for part in parts if not part.is_empty]
     return AnnotationSet(tuple(found), {}, source)
 
