@@ -142,3 +142,40 @@ def test_froc_of_a_prediction(cli, store: Path, tiny_model: Path, tmp_path: Path
     assert found.code == 0, found.err
     assert found.json["lesions"] == 1
     assert len(found.json["curve"]["false_positives"]) > 1
+
+
+def test_the_doctor_finds_the_object_in_the_wrong_class(cli, store: Path, tmp_path: Path) -> None:
+    """On the made slide mean colours tell tissue from glass: one object on glass is called tissue."""
+    import numpy as np
+
+    from napari_nic.embeddings import CompressedSlide
+
+    with CompressedSlide.open(store) as opened:
+        codes, encoded, grid = opened.read()[..., 1].astype(float), opened.encoded(), opened.grid
+    order = np.argsort(np.where(encoded, codes, np.nan), axis=None)[: int(encoded.sum())]
+    shapes = []
+    for rank, cell in enumerate(order):
+        row, col = divmod(int(cell), grid.cols)
+        y, x = grid.patch_corner_px(row, col)
+        label = "dark" if rank < len(order) / 2 else "light"
+        if rank == len(order) - 1:
+            label = "dark"
+        shapes.append(
+            Annotation(label, "polygon", shapely.box(x + 4, y + 4, x + 124, y + 124), id=f"o{rank}")
+        )
+    file = tmp_path / "made.geojson"
+    write_annotations(AnnotationSet(tuple(shapes)), file)
+    command = ("annotations", "doctor", file, "--stores", store)
+    found = cli(*command, "--json", "--out", tmp_path / "list.csv")
+    assert found.code == 0, found.err
+    first = found.json["objects"][0]
+    assert (first["id"], first["label"], first["looks_like"]) == (f"o{len(order) - 1}", "dark", "light")
+    assert first["reason"].startswith("looks like light: ")
+    assert found.json["held_out"] == "parts of the slide"
+    assert (tmp_path / "list.csv").read_text().count("\n") == len(order) + 1
+    told = cli(*command, "--first", "3")
+    assert "with parts of the slide held out (chance: 0.500)" in told.out
+    assert told.out.count("made") == 3
+    assert cli("annotations", "doctor", file, "--mpp", "0.5").code == 2
+    assert cli("annotations", "doctor", file, file, "--stores", store).code == 2
+    assert cli(*command, "--label", "dark").code == 1, "one class cannot be told from another"

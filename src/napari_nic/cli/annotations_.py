@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from napari_nic.cli import (
     annotation_comparing,
     annotation_consensus,
+    annotation_doctor,
     annotation_froc,
     annotation_kappa,
     annotation_pictures,
@@ -51,6 +52,7 @@ def add_parser(commands: arguments.Subparsers) -> None:
     annotation_kappa.add_kappa(actions)
     annotation_consensus.add_consensus(actions)
     annotation_froc.add_froc(actions)
+    annotation_doctor.add_doctor(actions)
     _add_formats(actions)
 
 

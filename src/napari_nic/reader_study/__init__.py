@@ -1,7 +1,7 @@
 """Readers, predictions and saliency judged against each other: overlap, boundaries, kappa, FROC, consensus.
 
-Public modules beside this list: ``consensus``, ``detections``, ``froc``, ``kappa``, ``lesions``,
-``matching``, ``report``, ``staple``, ``units``.
+Public modules beside this list: ``consensus``, ``detections``, ``doctor``, ``froc``, ``kappa``, ``lesions``,
+``matching``, ``object_codes``, ``report``, ``staple``, ``units``.
 """
 
 from napari_nic.reader_study.cells import areas_of_classes, box_of, square_grid
@@ -12,6 +12,7 @@ from napari_nic.reader_study.readings import (
     Reading,
     ValueMap,
     labels_of,
+    only_labels,
     prediction_reading,
     saliency_reading,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "compare_readings",
     "difference_overlay",
     "labels_of",
+    "only_labels",
     "pixel_auc",
     "prediction_reading",
     "saliency_reading",

@@ -18,6 +18,13 @@ MAX_CELLS = 100_000_000
 """Of a raster: some hundred megabytes for each map of it."""
 
 
+def cells_to_px(grid: PatchGrid) -> tuple[np.ndarray, np.ndarray]:
+    """Return origin and step (x, y) that lead from (column, row) to level-0 pixels."""
+    placement = grid.placement
+    pixel = np.array([grid.pixel_size.x, grid.pixel_size.y])
+    return np.array(placement.origin_um[::-1]) / pixel, np.array(placement.step_um[::-1]) / pixel
+
+
 def areas_of_classes(
     masks: Mapping[str, np.ndarray],
     grid: PatchGrid,

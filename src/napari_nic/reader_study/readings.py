@@ -143,6 +143,14 @@ def saliency_reading(
     return Reading(name, areas, maps, cell_area(saliency.mask, grid, token=token), how)
 
 
+def only_labels(annotations: AnnotationSet, labels: Sequence[str] | None) -> AnnotationSet:
+    """Return the shapes of some classes; all of them if none is named."""
+    if labels is None:
+        return annotations
+    kept = tuple(a for a in annotations.annotations if a.label in labels)
+    return replace(annotations, annotations=kept)
+
+
 def labels_of(readings: Sequence[Reading]) -> tuple[str, ...]:
     """Classes that have areas in any of the readings, in the order of their first one."""
     return tuple(dict.fromkeys(a.label for one in readings for a in one.annotations.annotations if a.is_area))
