@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from napari_nic.reader_study.doctor import Diagnosis, DoctorSlide
 
 DOCTOR = """\
-Rank annotated objects by how little they look like their class: the mean code of each object's cells is judged
-by a linear model that saw no object of the same slide (of a single slide: of the same part). The first
-ones of the list are worth a second look; nothing is changed. --stores names the compressed slides."""
+Rank annotated objects by how little they look like their class: the mean code of each object's cells is
+judged by a linear model that saw no object of the same slide (of a single slide: of the same part of it). The
+first ones of the list are worth a second look; nothing is changed. --stores names the compressed slides."""
 
 SHOWN = 20
 

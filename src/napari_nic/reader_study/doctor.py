@@ -177,7 +177,7 @@ class _Table:
         self.codes = np.concatenate(
             [s.objects.codes for s in slides] or [np.empty((0, width), np.float32)]
         ).astype(np.float64)
-        self._seen: np.ndarray = np.isfinite(self.codes).all(axis=1)
+        self._seen = np.asarray(np.isfinite(self.codes).all(axis=1))
 
     def folds(self, seed: int) -> np.ndarray:
         """Return the fold of each object: by slide where there are several, else by part of the slide."""
