@@ -1,0 +1,270 @@
+"""What was read of annotation files, kept so that they open in a moment the next time.
+
+An entry is named after the SHA-256 of the file's content, so a file that was changed in any way has none, and
+one that was moved or copied keeps its own. It is a NumPy archive (ZIP, with a checksum of each member):
+geometries as WKB, numbers of classes and names, and JSON for the rest. Nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+import zipfile
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import shapely
+from platformdirs import user_cache_dir
+
+from napari_nic.annotations import Annotation, AnnotationSet, Fault, Kind
+from napari_nic.annotations.garbage import without_garbage_collection
+from napari_nic.jobs import CancellationToken
+
+HOME_VARIABLE = "NAPARI_NIC_HOME"
+
+VERSION = 1
+"""Raised when a reader gives another result of the same file, or entries are laid out otherwise."""
+
+MAX_BYTES = 2**30
+"""Of all entries together; those that were not used for longest go first."""
+
+SETTLED_SECONDS = 2.0
+"""A file that was written within them may be written again without its times telling: it is not kept yet."""
+
+LEFTOVER_SECONDS = 3600.0
+"""What is half written for so long was left by a program that was killed."""
+
+SUFFIX, HALF_WRITTEN = ".outlines.npz", ".tmp"
+
+_HASHED_AT_ONCE = 2**22
+_KINDS: tuple[Kind, ...] = get_args(Kind)
+_DAMAGE = (
+    *(OSError, ValueError, KeyError, IndexError, TypeError, EOFError),
+    *(zipfile.BadZipFile, shapely.GEOSException),
+)
+"""What reading an entry raises that is not what was written."""
+
+
+def cache_folder() -> Path:
+    """Folder of the entries: in the user's cache, or where ``NAPARI_NIC_HOME`` says."""
+    home = os.environ.get(HOME_VARIABLE)
+    return Path(home or user_cache_dir("napari-nic", appauthor=False)) / "outlines"
+
+
+class OutlineCache:
+    """Annotation sets by the content of their files.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        :func:`cache_folder` by default.
+    max_bytes : int
+        Of all entries together.
+    """
+
+    def __init__(self, folder: Path | None = None, *, max_bytes: int = MAX_BYTES) -> None:
+        self.folder = folder or cache_folder()
+        self._max_bytes = max_bytes
+
+    def load(self, key: str, source: str) -> AnnotationSet | None:
+        """Return what was read of a content; None if it is not kept, or was damaged, which removes it.
+
+        Parameters
+        ----------
+        key : str
+            See :func:`content_key`.
+        source : str
+            Of the set: the file's name.
+        """
+        path = self._path(key)
+        if not path.is_file():
+            return None
+        try:
+            with without_garbage_collection():
+                found = _read(path, key, source)
+            os.utime(path)
+        except _DAMAGE:
+            with suppress(OSError):
+                path.unlink()
+            return None
+        return found
+
+    def store(self, key: str, annotations: AnnotationSet) -> bool:
+        """Keep what was read of a content; False if that cannot be done, which harms nothing."""
+        arrays = _arrays_of(annotations, key)
+        if arrays is None or 2 * sum(array.nbytes for array in arrays.values()) > self._max_bytes:
+            return False
+        half_written = self.folder / f"{key}.{os.getpid()}{HALF_WRITTEN}"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with half_written.open("wb") as file:
+                np.savez(file, **arrays)  # type: ignore[arg-type]  # its stubs take the arrays for options
+            half_written.replace(self._path(key))
+        except OSError:
+            with suppress(OSError):
+                half_written.unlink()
+            return False
+        self._trim()
+        return True
+
+    def clear(self) -> None:
+        """Remove all entries."""
+        for path, _, _ in self._entries(SUFFIX, HALF_WRITTEN):
+            with suppress(OSError):
+                path.unlink()
+
+    def _path(self, key: str) -> Path:
+        return self.folder / f"{key}{SUFFIX}"
+
+    def _entries(self, *suffixes: str) -> list[tuple[Path, float, int]]:
+        """Files with when they were used last, and their bytes; the last used one first."""
+        found = []
+        for path in self.folder.glob("*"):
+            if path.name.endswith(suffixes):
+                with suppress(OSError):
+                    state = path.stat()
+                    found.append((path, state.st_mtime, state.st_size))
+        return sorted(found, key=lambda entry: -entry[1])
+
+    def _trim(self) -> None:
+        too_old = time.time() - LEFTOVER_SECONDS
+        gone = [path for path, used, _ in self._entries(HALF_WRITTEN) if used < too_old]
+        total = 0
+        for path, _, size in self._entries(SUFFIX):
+            total += size
+            if total > self._max_bytes:
+                gone.append(path)
+        for path in gone:
+            with suppress(OSError):
+                path.unlink()
+
+
+class SettledFile:
+    """A file as it is now, and whether it is still the same later.
+
+    Parameters
+    ----------
+    path : Path
+    token : CancellationToken, optional
+        Asked while the content is hashed.
+
+    Attributes
+    ----------
+    key : str
+        Name of what was read of this content.
+    """
+
+    def __init__(self, path: Path, token: CancellationToken | None = None) -> None:
+        self._path = path
+        self._state = _state_of(path)
+        self._is_settled = time.time() - max(self._state[1:3]) / 1e9 > SETTLED_SECONDS
+        self.key = content_key(path, token)
+
+    def is_unchanged(self) -> bool:
+        """Whether what was read since is surely of this content: not written meanwhile, or shortly before."""
+        return self._is_settled and _state_of(self._path) == self._state
+
+
+def content_key(path: Path, token: CancellationToken | None = None) -> str:
+    """Hash the whole content of a file, and the version of what is made of it.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    digest = hashlib.sha256(f"napari-nic outlines {VERSION}\n".encode())
+    with path.open("rb") as file:
+        while block := file.read(_HASHED_AT_ONCE):
+            if token is not None:
+                token.checkpoint()
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _state_of(path: Path) -> tuple[int, ...]:
+    state = path.stat()
+    return state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino, state.st_dev
+
+
+def _arrays_of(annotations: AnnotationSet, key: str) -> dict[str, np.ndarray] | None:
+    """Return what an entry holds; None if JSON cannot hold what a format said beside its shapes."""
+    shapes = annotations.annotations
+    extras, extra_numbers = _numbered_extras(shapes)
+    labels, label_numbers = _numbered(shape.label for shape in shapes)
+    names, name_numbers = _numbered(shape.name for shape in shapes)
+    ids = [shape.id for shape in shapes]
+    faults = [[fault.where, fault.text, fault.repaired] for fault in annotations.faults]
+    head = {
+        "key": key,
+        "labels": labels,
+        "names": names,
+        "ids": ids if any(ids) else [],
+        "extras": extras,
+        "colors": list(annotations.colors.items()),
+        "notes": annotations.notes,
+        "faults": faults,
+    }
+    text = json.dumps(head)
+    if repr(json.loads(text)["extras"]) != repr(extras):
+        return None
+    wkb = shapely.to_wkb(np.array([*(shape.geometry for shape in shapes), None], object)[:-1])
+    ends = np.cumsum([0, *map(len, wkb)], dtype=np.int64)
+    return {
+        "head": np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8),
+        "wkb": np.frombuffer(b"".join(wkb), np.uint8),
+        "ends": ends,
+        "labels": label_numbers,
+        "names": name_numbers,
+        "extras": extra_numbers,
+        "kinds": np.array([_KINDS.index(shape.kind) for shape in shapes], np.uint8),
+    }
+
+
+def _numbered(values: Iterable[str]) -> tuple[list[str], np.ndarray]:
+    """Different values, and for each its number among them."""
+    numbers: dict[str, int] = {}
+    found = [numbers.setdefault(value, len(numbers)) for value in values]
+    return list(numbers), np.array(found, np.int32)
+
+
+def _numbered_extras(shapes: Sequence[Annotation]) -> tuple[list[Any], np.ndarray]:
+    """Different objects of what is said beside shapes: many share one."""
+    numbers: dict[int, int] = {}
+    found = [numbers.setdefault(id(shape.extra), len(numbers)) for shape in shapes]
+    by_number = dict(zip(found, (shape.extra for shape in shapes), strict=True))
+    return [dict(by_number[number]) for number in range(len(numbers))], np.array(found, np.int32)
+
+
+def _read(path: Path, key: str, source: str) -> AnnotationSet:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as entry:
+        arrays = {name: entry[name] for name in entry.files}
+    head = json.loads(arrays["head"].tobytes().decode("utf-8", "surrogatepass"))
+    count = len(arrays["kinds"])
+    columns = (arrays["labels"], arrays["names"], arrays["extras"], arrays["ends"][1:])
+    if head["key"] != key or any(len(column) != count for column in columns):
+        raise ValueError("not what was written")
+    blob, ends = arrays["wkb"].tobytes(), arrays["ends"].tolist()
+    geometries = shapely.from_wkb(np.array([*(blob[a:b] for a, b in pairwise(ends)), None], object)[:-1])
+    shapes = zip(
+        map(head["labels"].__getitem__, arrays["labels"].tolist()),
+        map(_KINDS.__getitem__, arrays["kinds"].tolist()),
+        geometries,
+        map(head["names"].__getitem__, arrays["names"].tolist()),
+        head["ids"] or [""] * count,
+        map(head["extras"].__getitem__, arrays["extras"].tolist()),
+        strict=True,
+    )
+    return AnnotationSet(
+        tuple(Annotation(*shape) for shape in shapes),
+        {label: (color[0], color[1], color[2]) for label, color in head["colors"]},
+        source,
+        tuple(head["notes"]),
+        tuple(Fault(*fault) for fault in head["faults"]),
+    )
