@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 from qtpy.QtCore import QPoint, Qt
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QFileDialog
 
 from napari_nic.plugin.layers import tag_of
 from napari_nic.plugin.widgets.docking import VIEW, open_dock
@@ -212,3 +212,19 @@ def test_a_folder_that_was_dropped_is_chosen_from(view, slide_file, qtbot, monke
     qtbot.waitUntil(lambda: not view.runner.jobs, timeout=TIMEOUT_MS)
     for layer in view.watch.slide_layers:
         tag_of(layer).slide.close()
+
+
+def test_a_figure_is_exported(on_slide, qtbot, tmp_path, monkeypatch):
+    section = on_slide.figure_section
+    qtbot.mouseClick(section.toggleButton(), Qt.MouseButton.LeftButton)
+    on_slide.navigator.magnify(20)
+    assert "px" in section.about.text()
+    target = tmp_path / "my figure"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(target), "TIFF (*.tif)"))
+    section.export.setFocus()
+    qtbot.keyClick(section.export, Qt.Key.Key_Space)
+    assert not section.export.isEnabled()
+    assert section.stop.isEnabled()
+    qtbot.waitUntil(lambda: not on_slide.runner.jobs, timeout=TIMEOUT_MS)
+    assert target.with_name("my figure.tif").stat().st_size > 10_000
+    assert section.export.isEnabled()

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from napari_nic.explain import Overlay
     from napari_nic.plugin.controllers.displaying import Shown
+    from napari_nic.plugin.legend import Legend
 
 LayerData = tuple[Any, dict[str, Any], str]
 """(data, keyword arguments of the layer, layer type), as napari's readers give it."""
@@ -62,6 +63,8 @@ class LayerTag:
         Whether the user was asked for the slide's um/px already.
     twin : Slide, optional
         For a slide, the same one as the layer shows it: what cannot be read is hatched.
+    legend : Legend, optional
+        For an overlay, what its colours mean.
     look : Shown, optional
         For a slide that is shown in another tone, or one stain of it: what its levels go through.
     """
@@ -71,6 +74,7 @@ class LayerTag:
     name: str = ""
     asked: bool = False
     twin: Slide | None = None
+    legend: Legend | None = None
     look: Shown | None = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
@@ -200,9 +204,11 @@ def overlay_layer(
     pixel : PixelSize, optional
         Of the slide, for a slide that is not open.
     """
+    from napari_nic.plugin.legend import legend_of  # here: it loads what opening a slide does without
+
     options: dict[str, Any] = {
         "name": title,
-        "metadata": {METADATA_KEY: LayerTag("overlay", slide, overlay.kind)},
+        "metadata": {METADATA_KEY: LayerTag("overlay", slide, overlay.kind, legend=legend_of(overlay))},
         "blending": "translucent_no_depth",
         **frame(pixel or pixel_of(slide), overlay.placement),
     }

@@ -1,6 +1,25 @@
 """What a viewer of slides computes: magnification, thumbnails, stains; no window and no Qt."""
 
 from napari_nic.viewing.bookmarks import Bookmark
+from napari_nic.viewing.figure import (
+    FigureFrame,
+    Part,
+    RasterPart,
+    Shape,
+    ShapesPart,
+    iter_figure,
+)
+from napari_nic.viewing.furniture import (
+    FIGURE_SUFFIXES,
+    MM_PER_INCH,
+    FigureFacts,
+    LegendEntry,
+    draw_scale_bar,
+    format_length,
+    legend_strip,
+    nice_length,
+    write_figure,
+)
 from napari_nic.viewing.magnification import (
     MAGNIFICATIONS,
     UM_PER_PX_AT_1X,
@@ -22,20 +41,35 @@ from napari_nic.viewing.stains import (
 from napari_nic.viewing.thumbnail import iter_thumbnail
 
 __all__ = [
+    "FIGURE_SUFFIXES",
     "MAGNIFICATIONS",
+    "MM_PER_INCH",
     "OWN",
     "STAIN_SETS",
     "UM_PER_PX_AT_1X",
     "Bookmark",
     "Display",
+    "FigureFacts",
+    "FigureFrame",
+    "LegendEntry",
+    "Part",
+    "RasterPart",
+    "Shape",
+    "ShapesPart",
     "StainSet",
     "Tone",
+    "draw_scale_bar",
+    "format_length",
     "format_magnification",
     "format_stains",
+    "iter_figure",
     "iter_thumbnail",
+    "legend_strip",
     "magnification_at",
     "native_magnification",
+    "nice_length",
     "parse_stains",
     "stain_picture",
     "um_per_px_at",
+    "write_figure",
 ]

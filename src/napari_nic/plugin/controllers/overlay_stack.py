@@ -11,7 +11,7 @@ import numpy as np
 from napari_nic.explain import Overlay
 from napari_nic.plugin.controllers.overlay_kinds import KINDS, Kind
 from napari_nic.plugin.controllers.session import Session
-from napari_nic.plugin.layers import overlay_layer, tag_of
+from napari_nic.plugin.layers import METADATA_KEY, overlay_layer, tag_of
 
 if TYPE_CHECKING:
     from napari.layers import Image, Layer
@@ -139,6 +139,8 @@ def _update(layer: Image, data: np.ndarray, options: dict[str, Any]) -> None:
     layer.data = data
     layer.name = options["name"]
     layer.scale, layer.translate = options["scale"], options["translate"]
+    if (tag := tag_of(layer)) is not None:
+        tag.legend = options["metadata"][METADATA_KEY].legend
     if "contrast_limits" in options:
         layer.contrast_limits_range = options["contrast_limits"]
         layer.contrast_limits = options["contrast_limits"]

@@ -11,6 +11,7 @@ from napari import current_viewer
 from napari_nic.plugin.controllers.associated import AssociatedImages
 from napari_nic.plugin.controllers.bookmarking import Bookmarks
 from napari_nic.plugin.controllers.displaying import DisplayController
+from napari_nic.plugin.controllers.figuring import FigureController
 from napari_nic.plugin.controllers.keys import Key, KeyMap
 from napari_nic.plugin.controllers.navigating import Navigator
 from napari_nic.plugin.controllers.slide_list import SlideList
@@ -22,6 +23,7 @@ from napari_nic.plugin.widgets.dialogs import Dialogs
 from napari_nic.plugin.widgets.display_section import DisplaySection
 from napari_nic.plugin.widgets.dock_base import PLUGIN, ClosingDock, silence, soon
 from napari_nic.plugin.widgets.docking import plain_viewer
+from napari_nic.plugin.widgets.figure_section import FigureSection, write_text
 from napari_nic.plugin.widgets.key_list import KeyList
 from napari_nic.plugin.widgets.overview_section import OverviewSection
 from napari_nic.plugin.widgets.places_section import PlacesSection
@@ -68,6 +70,7 @@ class ViewDock(ClosingDock):
             open_slide=partial(viewer.open, plugin=PLUGIN),
             choose=lambda folder, slides: choose_slides(folder, slides, self),
         )
+        self.figuring = FigureController(self.navigator, self.runner, self.asking, write_text)
         MODEL_NEWS.folder_opened.connect(self._open_folder_soon)
         self.key_map = KeyMap(viewer, self._keys())
         self._build()
@@ -79,6 +82,7 @@ class ViewDock(ClosingDock):
         self.display_section = DisplaySection(self.displaying)
         self.places_section = PlacesSection(self.bookmarks)
         self.slides_section = SlidesSection(self.slides)
+        self.figure_section = FigureSection(self.figuring, Settings())
         self.key_list = KeyList(self.key_map.bound)
         self.show_sections(self.sections)
         self.setMinimumHeight(LEAST_HEIGHT)
@@ -92,6 +96,7 @@ class ViewDock(ClosingDock):
             self.display_section,
             self.places_section,
             self.slides_section,
+            self.figure_section,
             self.key_list,
         )
 
@@ -123,11 +128,19 @@ class ViewDock(ClosingDock):
             Key("Alt-PageUp", "previous slide", partial(self.slides.step, -1)),
         ]
 
+    def escape(self) -> bool:
+        """Stop the figure that is being made; nothing is written."""
+        if self.figuring.progress is None:
+            return False
+        self.figuring.cancel()
+        return True
+
     def close_down(self) -> None:
         """Stop all work and let the viewer go."""
         self.runner.shutdown()
         self.key_map.close()
         MODEL_NEWS.folder_opened.disconnect(self._open_folder_soon)
+        self.figuring.close()
         self.slides.close()
         self.bookmarks.close()
         self.displaying.close()
@@ -135,4 +148,4 @@ class ViewDock(ClosingDock):
         self.navigator.close()
         self.watch.close()
         silence(self.watch, self.navigator, self.associated)
-        silence(self.displaying, self.bookmarks, self.slides)
+        silence(self.displaying, self.bookmarks, self.slides, self.figuring)
