@@ -29,9 +29,9 @@ NOTHING = -1
 """Number of a cell that is not encoded, in arrays."""
 
 DESCRIPTION = """\
-Find groups of like cells in all slides together (k-means), sort each slide's cells into them, and write a
-picture of each slide (.png) or the numbers (.npy: 0, 1... and -1 where nothing is encoded). The groups are
-written too, as a file that --clusters takes to sort other slides into the same groups."""
+Find clusters of like cells in all slides together (k-means), sort each slide's cells into them, and write a
+picture of each slide (.png) or the numbers (.npy: 0, 1... and -1 where nothing is encoded). The clusters are
+written too, as a file that --clusters takes to sort other slides into the same clusters."""
 
 
 def add_parser(commands: arguments.Subparsers) -> None:
@@ -47,17 +47,17 @@ def add_parser(commands: arguments.Subparsers) -> None:
         type=arguments.positive_int,
         default=DEFAULT_COUNT,
         metavar="N",
-        help="number of groups, 2 to 64; default: %(default)s",
+        help="number of clusters, 2 to 64; default: %(default)s",
     )
-    which.add_argument("--clusters", metavar="FILE", help="groups that were found before")
+    which.add_argument("--clusters", metavar="FILE", help="clusters that were found before")
     parser.add_argument("--seed", type=arguments.natural, default=0, metavar="N", help=arguments.SEED_HELP)
     arguments.add_out(parser, "file ending in .png or .npy, or folder; default: beside the compressed slide")
     parser.add_argument(
-        "--save", metavar="FILE", help="the groups; default: NAME.clusters.json beside a picture"
+        "--save", metavar="FILE", help="the clusters; default: NAME.clusters.json beside a picture"
     )
-    parser.add_argument("--areas", metavar="FILE", help="table (.csv) of the groups' areas in mm2")
+    parser.add_argument("--areas", metavar="FILE", help="table (.csv) of the clusters' areas in mm2")
     parser.add_argument(
-        "--geojson", action="store_true", help="write the groups' outlines beside each picture too"
+        "--geojson", action="store_true", help="write the clusters' outlines beside each picture too"
     )
     arguments.add_cell_px(parser)
     arguments.add_overwrite(parser)
@@ -76,7 +76,7 @@ class _Task:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    """Find groups, or read them; sort each slide into them."""
+    """Find clusters, or read them; sort each slide into them."""
     paths = find_stores(args.stores)
     suffix = ARRAY if has_suffix(args.out or "", ARRAY) else PICTURE
     targets = outputs_for(paths, args.out, suffix=suffix, label="clusters")
@@ -105,7 +105,7 @@ def _place_of_clusters(args: argparse.Namespace, targets: list[Path]) -> Path | 
     if args.save is not None:
         if not has_suffix(args.save, ".json"):
             raise arguments.UsageError(
-                "the groups are JSON", path=args.save, expected="a name ending in .json"
+                "the clusters are JSON", path=args.save, expected="a name ending in .json"
             )
         return Path(args.save)
     first = targets[0]
@@ -124,7 +124,7 @@ def _read(path: str) -> Clusters:
 def _find(
     paths: list[Path], args: argparse.Namespace, console: Console, token: CancellationToken
 ) -> Clusters:
-    """Find groups in all slides that can be read and are of the first one's encoder."""
+    """Find clusters in all slides that can be read and are of the first one's encoder."""
     from napari_nic.identity import differing
     from napari_nic.similarity import SAMPLE, draw_cells, find_clusters
 
@@ -141,7 +141,7 @@ def _find(
     same = [store for store in stores if not differing(encoder, store.header.encoder)]
     sample = draw_cells(same, SAMPLE, seed=args.seed, token=token)
     job = find_clusters(sample.codes, args.count, encoder, seed=args.seed, token=token)
-    return console.outcome(job, "Finding groups")
+    return console.outcome(job, "Finding clusters")
 
 
 def _sort_one(path: Path, target: Path, task: _Task) -> dict[str, Any]:

@@ -17,6 +17,7 @@ MENU_NAME = "{} (Neural Image Compression)"
 menu shows and hides."""
 
 NIC, TRAINING, COHORT, VIEW = "NIC", "Train encoder", "Cohort browser", "View"
+SIMILAR = "Find similar"
 """Titles of the docks in the manifest."""
 
 Dock = TypeVar("Dock", bound=ClosingDock)

@@ -78,3 +78,16 @@ class ViewEntry(QWidget):
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         """Never run: napari reads from it that it has to give a viewer."""
+
+
+class SimilarEntry(QWidget):
+    """What the manifest calls for the dock that asks the codes."""
+
+    def __new__(cls, napari_viewer: napari.Viewer) -> Any:
+        """Return the window's dock of similarity."""
+        from napari_nic.plugin.widgets.similar_dock import SimilarDock
+
+        return _one(napari_viewer, SimilarDock)
+
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
+        """Never run: napari reads from it that it has to give a viewer."""
