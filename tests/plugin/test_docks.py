@@ -10,19 +10,30 @@ from qtpy.QtWidgets import QApplication, QDockWidget
 from napari_nic.plugin.controllers.session import ENCODER_SETTING
 from napari_nic.plugin.settings import Settings
 from napari_nic.plugin.widgets.cohort_dock import CohortDock
-from napari_nic.plugin.widgets.docking import COHORT, MENU_NAME, NIC, TRAINING, VIEW, find_dock, open_dock
+from napari_nic.plugin.widgets.docking import (
+    COHORT,
+    MENU_NAME,
+    NIC,
+    SIMILAR,
+    TRAINING,
+    VIEW,
+    find_dock,
+    open_dock,
+)
 from napari_nic.plugin.widgets.nic_dock import NicDock
+from napari_nic.plugin.widgets.similar_dock import SimilarDock
 from napari_nic.plugin.widgets.train_dock import TrainDock
 from napari_nic.plugin.widgets.view_dock import ViewDock
 
 pytestmark = pytest.mark.gui
 
-KINDS = {NIC: NicDock, TRAINING: TrainDock, COHORT: CohortDock, VIEW: ViewDock}
+KINDS = {NIC: NicDock, TRAINING: TrainDock, COHORT: CohortDock, VIEW: ViewDock, SIMILAR: SimilarDock}
 COMMANDS = {
     NIC: "napari-nic.dock",
     TRAINING: "napari-nic.train",
     COHORT: "napari-nic.cohort",
     VIEW: "napari-nic.view",
+    SIMILAR: "napari-nic.similar",
 }
 
 
@@ -77,7 +88,7 @@ def test_whoever_asks_gets_the_one_nic_dock(viewer, first, second):
     assert dock.compressing.why_not() == "Open a slide first", "it still works"
 
 
-@pytest.mark.parametrize("title", [TRAINING, COHORT, VIEW])
+@pytest.mark.parametrize("title", [TRAINING, COHORT, VIEW, SIMILAR])
 def test_other_docks_are_one_of_a_kind_too(viewer, title):
     by_us(viewer, title)
     (dock,) = docks(viewer, title)
@@ -128,7 +139,7 @@ def test_docks_see_the_layers_themselves_and_no_stand_ins(viewer):
     assert dock.session.viewer is viewer
 
 
-@pytest.mark.parametrize("title", [TRAINING, COHORT, VIEW])
+@pytest.mark.parametrize("title", [TRAINING, COHORT, VIEW, SIMILAR])
 def test_a_dock_that_is_opened_has_the_focus(viewer, qtbot, title):
     """Else a user of the keyboard has to go there by Tab, through everything else in the window."""
     window = viewer.window._qt_window

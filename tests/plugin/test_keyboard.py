@@ -24,6 +24,7 @@ from napari_nic.plugin.controllers.cohort import CohortController
 from napari_nic.plugin.widgets.cohort_dock import CohortDock
 from napari_nic.plugin.widgets.export_section import ExportDialog
 from napari_nic.plugin.widgets.import_dialog import ImportDialog
+from napari_nic.plugin.widgets.similar_dock import SimilarDock
 from napari_nic.plugin.widgets.train_dock import TrainDock
 from napari_nic.plugin.widgets.view_dock import ViewDock
 
@@ -223,14 +224,14 @@ def test_escape_is_naparis_while_nothing_runs(shown, qtbot):
 def test_no_two_controls_share_a_key(shown):
     """An accelerator of two controls clicks neither, and one of napari's menus opens no menu any more."""
     viewer, nic = shown
-    train, browser, view = TrainDock(viewer), CohortDock(viewer), ViewDock(viewer)
+    others = [kind(viewer) for kind in (TrainDock, CohortDock, ViewDock, SimilarDock)]
     window = viewer.window._qt_window
     menus = window.findChild(QMenuBar).actions()
     texts = [action.text() for action in menus]
     assert "&File" in texts
     taken = alt_letters(menus)
     assert "S" in taken, "napari saves a screenshot by it"
-    for dock in (nic, train, browser, view):
+    for dock in (nic, *others):
         texts += [button.text() for button in dock.findChildren(QAbstractButton)]
         texts += [label.text() for label in dock.findChildren(QLabel) if label.buddy() is not None]
     # A button whose text changes keeps its key.
@@ -239,7 +240,7 @@ def test_no_two_controls_share_a_key(shown):
     keys = Counter(key.upper() for text in texts for key in re.findall(r"&(\w)", text.replace("&&", "")))
     assert {key: count for key, count in keys.items() if count > 1} == {}
     assert not taken & set(keys)
-    for dock in (train, browser, view):
+    for dock in others:
         dock.shut_down()
 
 
@@ -289,7 +290,7 @@ def in_reading_order(places: list[tuple[int, int]], same_row: int = 12) -> bool:
 
 def test_tab_order_of_the_other_docks(shown, qtbot):
     viewer, _ = shown
-    for kind in (TrainDock, CohortDock, ViewDock):
+    for kind in (TrainDock, CohortDock, ViewDock, SimilarDock):
         dock = kind(viewer)
         viewer.window.add_dock_widget(dock, name=kind.__name__)
         QApplication.processEvents()

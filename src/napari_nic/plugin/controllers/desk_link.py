@@ -7,10 +7,15 @@ from typing import Protocol
 
 from psygnal import Signal
 
+from napari_nic.annotations import AnnotationSet
 from napari_nic.embeddings import CompressedSlide
+from napari_nic.errors import NicError
 from napari_nic.plugin.controllers.compress_state import NO_TISSUE
+from napari_nic.plugin.controllers.document import DocumentController
+from napari_nic.plugin.controllers.made_annotations import add_annotations
 from napari_nic.plugin.controllers.overlays import OverlayController
 from napari_nic.plugin.controllers.session import Session
+from napari_nic.wording import counted
 
 NO_SLIDE = "Open a slide first"
 NO_CODES = "Compress the slide first"
@@ -26,6 +31,10 @@ class CodeDesk(Protocol):
     @property
     def overlays(self) -> OverlayController:
         """Shows what is shown beside."""
+
+    @property
+    def documents(self) -> DocumentController:
+        """Holds the annotations."""
 
 
 class DeskLink:
@@ -102,6 +111,19 @@ class DeskLink:
         if not store.coverage.any():
             return NO_TISSUE
         return "" if store.encoded().any() else NO_CODES
+
+    def annotate(self, annotations: AnnotationSet, store: CompressedSlide, title: str) -> None:
+        """Make annotations of the session's slide, if its codes are still those of `store`."""
+        desk = self._desk
+        if desk is None or store is not desk.session.store or desk.documents.document is None:
+            return
+        try:
+            add_annotations(desk.documents.document, annotations, title)
+        except NicError as error:
+            self.tell_error(error)
+            return
+        number = counted(len(annotations), "annotation")
+        self.tell(f"{number} made of {', '.join(annotations.labels())}; they are saved in the NIC dock")
 
     def tell_error(self, error: Exception) -> None:
         """Show what went wrong."""

@@ -15,7 +15,6 @@ from napari_nic.embeddings import CompressedSlide
 from napari_nic.errors import InvalidParameterError, NicError, StoreError, StoreMismatchError
 from napari_nic.jobs import CancellationToken, Progress
 from napari_nic.names import STORE_SUFFIX, without_suffix
-from napari_nic.plugin.annotation_layers import annotation_layers
 from napari_nic.plugin.controllers.code_maps import CodeMaps, MapKind
 from napari_nic.plugin.controllers.desk_link import DeskLink
 from napari_nic.plugin.overlay_jobs import job
@@ -236,15 +235,11 @@ class GroupController:
         self._runner.start(
             "Outlining clusters",
             job(outline),
-            Callbacks(returned=partial(self._on_outlined, store), failed=self._link.tell_error),
+            Callbacks(
+                returned=lambda areas: self._link.annotate(areas, store, "outline clusters"),
+                failed=self._link.tell_error,
+            ),
         )
-
-    def _on_outlined(self, store: CompressedSlide, annotations: object) -> None:
-        session = self._link.session
-        if session is None or store is not session.store or not isinstance(annotations, AnnotationSet):
-            return
-        for data, options, kind in annotation_layers(annotations, session.slide, "Clusters", None):
-            getattr(session.viewer, f"add_{kind}")(data, **options)
 
     def _on_forgotten(self) -> None:
         self.cancel()

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from psygnal import Signal
 
-from napari_nic.annotations import AnnotationSet, rasterise
+from napari_nic.annotations import rasterise
 from napari_nic.errors import AnnotationError
 from napari_nic.explain import Overlay
-from napari_nic.plugin.annotation_layers import annotation_layers
 from napari_nic.plugin.controllers.code_maps import CodeMaps, MapKind, cell_at
 from napari_nic.plugin.controllers.desk_link import NO_CODES, NO_SLIDE, DeskLink
 from napari_nic.plugin.controllers.picking import Picking
@@ -206,16 +205,11 @@ class SimilarController:
         self._runner.start(
             "Outlining cells",
             partial(outline_job, store, cells, label.strip() or "similar"),
-            Callbacks(returned=partial(self._on_outlined, store), failed=self._link.tell_error),
+            Callbacks(
+                returned=lambda areas: self._link.annotate(areas, store, "outline similar cells"),
+                failed=self._link.tell_error,
+            ),
         )
-
-    def _on_outlined(self, store: object, annotations: AnnotationSet) -> None:
-        session = self._link.session
-        if session is None or store is not session.store:
-            return
-        name = f"Similar to {'' if self.query is None else self.query.what}".strip()
-        for data, options, kind in annotation_layers(annotations, session.slide, name, None):
-            getattr(session.viewer, f"add_{kind}")(data, **options)
 
     def _on_forgotten(self) -> None:
         if self._job is not None:
