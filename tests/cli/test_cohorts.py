@@ -188,6 +188,10 @@ def test_a_dry_run_fails_where_the_training_would(cli, features: Path) -> None:
     assert (strict.code, "1 of 7 slides cannot be found" in strict.err) == (1, True)
     folds = cli(*joined(features, "--dry-run", "--folds", 9))
     assert (folds.code, "fewer cases than parts" in folds.err) == (1, True)
+    text = (features / "splits_0.csv").read_text()
+    (features / "one.csv").write_text("train,val,test\ns0.h5,s1.h5,s2.h5\n")
+    one = cli(*joined(features, "--dry-run", "--splits", features / "one.csv"))
+    assert (one.code, "the model of fold 1 would learn from no slide with" in one.err) == (1, True), text
     assert cli(*joined(features)).code == 2  # without --out and --dry-run
     alone = cli("models", "train", features / "clini.csv", "--dry-run", "--slides-sheet", "x")
     assert (alone.code, "--slides-table" in alone.err) == (2, True)

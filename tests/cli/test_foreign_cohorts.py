@@ -174,3 +174,24 @@ def test_training_on_a_job_folder_with_its_slides(cli, tmp_path: Path, slide: Pa
     where = ("--slides", slide.parent, "--out", tmp_path / "models")
     outcome = cli(*line, *where, "--crop", 13, *IN_A_MOMENT)
     assert outcome.code == 0, outcome.err
+
+
+def test_overlaps_of_one_patch_are_one_encoder(cli, tmp_path: Path) -> None:
+    """TRIDENT's old rule: the first step is a whole patch, others are shortened. 512 px are another one."""
+    cut = {"a": (256, 64), "b": (256, 0), "c": (256, 128), "wide": (512, 256)}
+    for name, (side, overlap) in cut.items():
+        at = [2 * (side * k - overlap * max(k - 1, 0)) for k in range(7)]
+        with h5py.File(tmp_path / f"{name}.h5", "w") as file:
+            file["features"] = np.random.default_rng(0).normal(size=(49, 4)).astype(np.float32)
+            file["features"].attrs["encoder"] = "uni_v1"
+            file["coords"] = np.array([(x, y) for x in at for y in at])
+            stated = {"patch_size": side, "patch_size_level0": 2 * side, "overlap": overlap}
+            file["coords"].attrs.update(stated | {"target_magnification": 20, "level0_magnification": 40})
+    rows = [f"{name},{number},0.25" for number, name in enumerate(cut)]
+    (tmp_path / "t.csv").write_text("\n".join(["slide,label,mpp", *rows]))
+    line = ("models", "train", tmp_path / "t.csv", "--task", "regression", "--stores", tmp_path, "--crop", 13)
+    mixed = cli(*line, "--out", tmp_path / "mixed", *IN_A_MOMENT)
+    assert (mixed.code, "patch_size" in mixed.err or "patch size" in mixed.err) == (1, True), mixed.err
+    (tmp_path / "t.csv").write_text("\n".join(["slide,label,mpp", *rows[:3]]))
+    outcome = cli(*line, "--out", tmp_path / "models", *IN_A_MOMENT)
+    assert outcome.code == 0, outcome.err

@@ -239,3 +239,51 @@ def test_ctrl_c_leaves_no_half_store(cli, slide: Path, tmp_path: Path, monkeypat
     assert [Path(record["input"]).name for record in outcome.json] == ["a.h5"]
     assert [path.name for path in out.iterdir()] == ["a.nic.zarr"]
     assert [record["new"] for record in cli(*line).json] == [False, True, True]
+
+
+def test_what_matters_is_said_when_quiet_too(cli, slide: Path, tmp_path: Path) -> None:
+    file = trident(tmp_path / "other.h5", np.concatenate([XY, XY[:1]]))
+    outcome = cli("import", file, "--slides", slide, "--out", tmp_path / "stores", "--quiet")
+    assert "note: other.h5 is called after another slide than" in outcome.err
+    assert "1 row left out" in outcome.err
+
+
+def test_several_files_at_a_time_give_the_same(cli, slide: Path, tmp_path: Path) -> None:
+    names = [f"s{number}" for number in range(6)]
+    for name in names:
+        trident(tmp_path / "f" / f"{name}.h5", np.concatenate([XY, XY[:1]]))
+        slide.with_name(f"{name}.tif").symlink_to(slide)
+    (tmp_path / "f" / "s3.h5").write_bytes(b"this is no HDF5")
+    line = ("import", tmp_path / "f", "--slides", slide.parent, "--json")
+    one, three = (cli(*line, "--out", tmp_path / jobs, "--jobs", jobs) for jobs in ("1", "3"))
+    assert [record["ok"] for record in three.json] == [name != "s3" for name in names]
+    assert sorted(one.err.splitlines()) == sorted(three.err.splitlines())
+    for name in names:
+        if name != "s3":
+            stores = [CompressedSlide.open(tmp_path / jobs / f"{name}.nic.zarr") for jobs in ("1", "3")]
+            np.testing.assert_array_equal(stores[0].read(), stores[1].read())
+
+
+def test_a_scene_is_laid_on_its_slide(cli, slide: Path, tmp_path: Path) -> None:
+    file = trident(tmp_path / "made.scene-0.h5")
+    outcome = cli("import", file, "--slides", slide.parent, "--out", tmp_path / "stores", "--json")
+    assert outcome.code == 0, outcome.err
+    assert outcome.json[0]["slide"] == str(slide)
+    assert [path.name for path in (tmp_path / "stores").iterdir()] == ["made.scene-0.nic.zarr"]
+
+
+def test_unnamed_features_are_predicted_with_a_word(cli, slide: Path, tmp_path: Path) -> None:
+    """They are as long as those that the model learned from, which is all that can be told."""
+    for name in ("a", "b", "c"):
+        clam(tmp_path / "f" / f"{name}.h5")
+        slide.with_name(f"{name}.tif").symlink_to(slide)
+    (tmp_path / "t.csv").write_text("slide,label\na,1\nb,2\nc,3\n")
+    stores, models = tmp_path / "stores", tmp_path / "models"
+    assert cli("import", tmp_path / "f", "--slides", slide.parent, "--out", stores).code == 0
+    small = ("--folds", 3, "--epochs", 1, "--steps", 1, "--batch-size", 2, "--width", 4, "--crop", 13)
+    line = ("models", "train", tmp_path / "t.csv", "--task", "regression", "--stores", stores)
+    trained = cli(*line, *small, "--architecture", "cnn-compact", "--device", "cpu", "--out", models)
+    assert trained.code == 0, trained.err
+    said = cli("predict", stores, "--model", models / "fold1-seed0", "--device", "cpu", "--quiet")
+    assert said.code == 0, said.err
+    assert said.err.count("they do not say which encoder made them") == 1

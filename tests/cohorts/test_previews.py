@@ -62,3 +62,16 @@ def test_a_list_of_slides_before_anybody_says_what_is_learned(folder: Path) -> N
     assert "events: 0:LIVING 1, 1:DECEASED 1" in read_listing(folder / "t.csv").preview.lines()
     (folder / "t.csv").write_text("slide_id,status\na,processed\n")
     assert read_listing(folder / "t.csv").preview.lines()[0] == "columns: slide = slide_id"
+
+
+def test_a_column_of_cases_that_names_none_is_told(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / f"{name}.h5").touch()
+    (tmp_path / "t.csv").write_text("slide,patient,label\na,NA,x\nb,,y\n")
+    cohort = read_cohort(tmp_path / "t.csv", "classification", stores=tmp_path)
+    assert [slide.case for slide in cohort.slides] == ["a", "b"]
+    assert cohort.understood.notes == (
+        "column 'patient' names no case: each slide counts as a case of its own",
+    )
+    (tmp_path / "t.csv").write_text("slide,label\na,x\nb,y\n")
+    assert read_cohort(tmp_path / "t.csv", "classification", stores=tmp_path).understood.notes == ()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_nic.cohorts import Cohort, CohortSlide, make_folds
+from napari_nic.cohorts import Cohort, CohortSlide, check_folds, make_folds
 from napari_nic.errors import InvalidParameterError
 
 
@@ -85,3 +85,22 @@ def test_half_a_split_is_refused(splits: list[str]) -> None:
 def test_too_few_folds_are_refused() -> None:
     with pytest.raises(InvalidParameterError, match="too few folds"):
         make_folds(cohort_of([0, 1, 2]), 2)
+
+
+def test_a_fold_that_learns_from_one_class_alone_is_named() -> None:
+    splits = ["train", "train", "validation", "test"]
+    cohort = cohort_of([1, 2, 3, 4], [0.0, 0.0, 1.0, 1.0], splits)
+    with pytest.raises(InvalidParameterError, match="the model of fold 1 would learn from no slide with b"):
+        check_folds(cohort, make_folds(cohort))
+    check_folds(replace(cohort, task="regression"), make_folds(cohort))
+    both = cohort_of([1, 2, 3, 4], [0.0, 1.0, 1.0, 1.0], splits)
+    check_folds(both, make_folds(both))
+
+
+def test_a_fold_without_an_event_is_named() -> None:
+    cohort = replace(cohort_of([1, 2, 3], None, ["train", "validation", "test"]), task="survival")
+    check_folds(cohort, make_folds(cohort))
+    censored = tuple(replace(slide, event=False) for slide in cohort.slides)
+    cohort = replace(cohort, slides=censored)
+    with pytest.raises(InvalidParameterError, match="no slide with an event"):
+        check_folds(cohort, make_folds(cohort))

@@ -8,9 +8,10 @@ import h5py
 import numpy as np
 import pytest
 
-from napari_nic.embeddings import import_store
+from napari_nic.embeddings import ImportHints, import_store
 from napari_nic.embeddings.interchange import origin_of, recognised_format
 from napari_nic.errors import StoreError, StoreMismatchError
+from napari_nic.geometry import PixelSize
 
 SLIDE = "TCGA-AA-0001-01Z-00-DX1.1A2B3C4D-0000-4111-8222-1234567890AB"
 
@@ -271,3 +272,28 @@ def test_patches_that_were_made_smaller_are_as_wide_as_before(hdf5_writers, impo
     found = imported(features)
     assert (found.store.grid.patch_px, found.store.grid.patch_size) == (512, 256)
     assert found.store.header.encoder_name == "uni_v1"
+
+
+@pytest.mark.parametrize("part", [2, 3])
+def test_a_checkerboard_is_a_grid_of_which_not_every_cell_is_taken(
+    hdf5_writers, imported, expected, tmp_path, part
+):
+    """Every second patch, or third along a diagonal: neighbours lie a multiple of the step apart."""
+    places = np.array([(c, r) for c in range(12) for r in range(12) if (r + c) % part == 0]) * 256 + (96, 32)
+    found = imported(hdf5_writers.clam_features(tmp_path / "h5_files" / f"{SLIDE}.h5", places))
+    assert found.codes == expected(places, hdf5_writers.codes(len(places)))
+    assert (found.store.grid.stride_px, found.store.grid.patch_px) == (256, 256)
+    assert not found.store.offsets(np.argwhere(found.store.encoded())).any()
+    assert found.told == (
+        "the file does not state the side of its patches: 256 px, their distance, is taken",
+    )
+
+
+def test_patches_at_random_places_are_no_denser_grid(hdf5_writers, tmp_path):
+    places = np.unique(np.random.default_rng(0).integers(0, 40, (300, 2)) * 64, axis=0)
+    file = hdf5_writers.clam_features(
+        tmp_path / "s.h5", places[::2] + np.arange(len(places[::2]))[:, None] % 3
+    )
+    hints = ImportHints(pixel_size=PixelSize(0.5, 0.5, "given"))
+    with pytest.raises(StoreError, match=r"form no grid|tell how far they lie apart|another distance"):
+        import_store(file, tmp_path / "s.nic.zarr", hints=hints)

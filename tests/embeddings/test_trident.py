@@ -143,3 +143,17 @@ def test_pixels_that_are_not_square_keep_places(hdf5_writers, tmp_path):
     hints = ImportHints(pixel_size=PixelSize(0.25, 0.26, "given"))
     table = CodeTable.of(import_store(file, tmp_path / "s.nic.zarr", hints=hints))
     assert {tuple(place) for place in table.coords_xy} == {tuple(place) for place in places}
+
+
+def test_how_long_features_of_no_patch_would_be_is_told_by_those_beside_it(hdf5_writers, imported, tmp_path):
+    empty = hdf5_writers.trident(tmp_path / "features_uni_v1" / "s.h5", np.zeros((0, 2), int))
+    with h5py.File(empty, "a") as file:
+        del file["features"]
+        file["features"] = np.zeros(0, np.float32)
+    alone = imported(empty)
+    assert alone.store.code_size == 1
+    assert "how long its features would be is not said" in alone.told[-1]
+    hdf5_writers.trident(empty.with_name("t.h5"), hdf5_writers.grid(2, 2, 512))
+    beside = imported(empty)
+    assert (beside.store.code_size, beside.store.encoded().sum()) == (8, 0)
+    assert beside.told == ("it holds no patches: the slide counts as empty",)

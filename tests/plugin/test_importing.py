@@ -49,6 +49,18 @@ def test_features_become_the_opened_store_of_the_slide(importing, opened, answer
     assert answers.notices == [f"made.nic.zarr: {len(XY)} patches imported"]
 
 
+def test_outlines_of_tissue_beside_the_features_are_shown(opened, answers, tmp_path):
+    shown: list[Path] = []
+    importing = ImportController(opened, at_once, shown.append)
+    importing.import_features(write(tmp_path / "job" / "20x" / "features_uni" / "made.h5"))
+    assert shown == []
+    outlines = tmp_path / "job" / "contours_geojson" / "made.geojson"
+    outlines.parent.mkdir()
+    outlines.write_text("{}")
+    importing.import_features(tmp_path / "job" / "20x" / "features_uni" / "made.h5")
+    assert shown == [outlines]
+
+
 def test_what_was_imported_is_opened_and_changes_are_asked_about(importing, opened, answers, tmp_path):
     file = write(tmp_path / "made.h5")
     importing.import_features(file)

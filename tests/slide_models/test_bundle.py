@@ -17,6 +17,7 @@ from napari_nic.errors import BundleError, InvalidParameterError, StoreError, Un
 from napari_nic.slide_models import ModelBundle, ModelCard, SlideNetConfig, list_bundles, predict
 from napari_nic.slide_models.bundle import CARD_FILE, WEIGHTS_FILE
 from napari_nic.slide_models.inputs import Standardiser
+from napari_nic.telling import telling
 
 
 @pytest.fixture
@@ -51,6 +52,19 @@ def test_codes_of_another_encoder_are_refused(bundle: ModelBundle, toys: Any, tm
     assert "compress the slide with encoder 'toy'" in str(caught.value)
     with pytest.raises(BundleError):
         predict(bundle, other, device="cpu")
+
+
+def test_codes_that_do_not_say_whose_they_are(bundle: ModelBundle, toys: Any, tmp_path: Path) -> None:
+    planted = toys.plant(1, seed=0)[0].slide
+    store = toys.store(tmp_path / "a.nic.zarr", planted.codes, planted.mask)
+    said: list[Any] = []
+    with telling(said.append):
+        bundle.check_store(store)
+        assert said == []
+        unnamed = dict(bundle.card.encoder) | {"name": "unknown (CLAM features)"}
+        store.header = replace(store.header, encoder=unnamed)
+        replace(bundle, card=replace(bundle.card, encoder=unnamed)).check_store(store)
+    assert "do not say which encoder made them" in said[0].texts[0]
 
 
 @pytest.mark.parametrize("name", [CARD_FILE, WEIGHTS_FILE])

@@ -110,7 +110,7 @@ def say(cohort: Cohort, console: Console, *, classes_listed: bool) -> None:
     understood = preview(cohort)
     console.note(f"columns: {understood.facts['columns']}")
     for note in cohort.understood.notes:
-        console.note(note)
+        console.warning(f"note: {note}")
     _tell_left_out(cohort, console)
     for doubt in () if classes_listed else understood.doubts:
         console.warning(doubt)

@@ -167,13 +167,14 @@ def run_train(args: argparse.Namespace, console: Console) -> int:
 
 def _preview(args: argparse.Namespace, console: Console) -> int:
     """Say what would be learned from, and how it would be shared out."""
-    from napari_nic.cohorts import CohortTraining, make_folds
+    from napari_nic.cohorts import CohortTraining, check_folds, make_folds
 
     with telling(None):  # all of it is shown below
         cohort = cohort_tables.read(args, args.task)
     usual = CohortTraining()
     folds = make_folds(cohort, args.folds or usual.folds, seed=args.seed or usual.settings.seed)
     cohort_tables.show(cohort, folds, args.table, console)
+    check_folds(cohort, folds)
     return 0
 
 

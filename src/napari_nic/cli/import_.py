@@ -49,6 +49,13 @@ def add_parser(commands: arguments.Subparsers) -> None:
     )
     arguments.add_slide_options(parser)
     _add_tables(parser)
+    parser.add_argument(
+        "--jobs",
+        type=arguments.positive_int,
+        default=1,
+        metavar="N",
+        help="files that are imported at a time; default: 1",
+    )
     arguments.add_overwrite(parser, "import again what is there")
     arguments.add_json(parser)
 
@@ -122,7 +129,7 @@ class _Task:
             return
         source, slide = jobs[0].source, slides.only
         if slides.find(slide_name_of(source)) is None:
-            self.console.note(f"{source.name} is called after another slide than {slide.name}")
+            self.console.warning(f"note: {source.name} is called after another slide than {slide.name}")
 
     def run(self, jobs: Sequence[FeatureImport]) -> None:
         """Import them."""
@@ -130,7 +137,8 @@ class _Task:
         from napari_nic.slides import open_slide
 
         opener = partial(open_slide, **arguments.slide_options(self.args))
-        reports = import_each(jobs, opener=opener, overwrite=self.args.overwrite, token=self.token)
+        options = {"overwrite": self.args.overwrite, "workers": self.args.jobs, "token": self.token}
+        reports = import_each(jobs, opener=opener, **options)
         for report in self.console.follow(reports, "importing"):
             if report.job is not None and report.imported is not None:
                 self._done(report.job, report.imported)
@@ -231,23 +239,33 @@ def _slides(args: argparse.Namespace, token: CancellationToken) -> SlideFolder |
 def _job(
     path: Path, features: str | None, slides: SlideFolder | None, args: argparse.Namespace, *, several: bool
 ) -> FeatureImport:
-    from napari_nic.embeddings.interchange import FeatureImport, slide_name_of, slide_stem_of
+    from napari_nic.embeddings.interchange import FeatureImport, slide_stem_of
 
-    slide = None
-    if slides is not None:
-        name = slide_name_of(path)
-        slide = slides.only if slides.only and not several else slides.find(name)
-        if slide is None:
-            raise SlideNotFoundError(
-                "no slide of this name",
-                path=path,
-                expected=f"{name} in {slides.path}, or below it",
-                hint="name another folder, or the slide itself (--slides)",
-            )
-    name = slide_stem(slide) if slide else slide_stem_of(path)
+    slide, scene = (None, "") if slides is None else _slide_of(path, slides, several=several)
+    name = f"{slide_stem(slide)}{scene}" if slide else slide_stem_of(path)
     out = Path(args.out)
     target = out if has_suffix(out, STORE_SUFFIX) else out / f"{safe_name(name)}{STORE_SUFFIX}"
     return FeatureImport(path, target, slide, _hints(features, args, slide), args.format)
+
+
+def _slide_of(path: Path, slides: SlideFolder, *, several: bool) -> tuple[Path, str]:
+    """Find the slide that features are called after; of one of its scenes, with what the name adds."""
+    from napari_nic.embeddings.interchange import scene_of, slide_name_of
+
+    name = slide_name_of(path)
+    if slides.only and not several:
+        return slides.only, ""
+    slide, scene = slides.find(name), scene_of(name)
+    if slide is None and scene is not None and (whole := slides.find(scene[0])) is not None:
+        return whole, scene[1]
+    if slide is None:
+        raise SlideNotFoundError(
+            "no slide of this name",
+            path=path,
+            expected=f"{name} in {slides.path}, or below it",
+            hint="name another folder, or the slide itself (--slides)",
+        )
+    return slide, ""
 
 
 def _hints(features: str | None, args: argparse.Namespace, slide: Path | None) -> ImportHints:

@@ -12,7 +12,7 @@ from napari_nic.cohorts.listing import ListedSlide, Listing, read_listing
 from napari_nic.cohorts.plan import CohortTraining, Plan
 from napari_nic.cohorts.previews import Preview, preview
 from napari_nic.cohorts.slides import Imported, import_foreign
-from napari_nic.cohorts.splits import Fold, make_folds
+from napari_nic.cohorts.splits import Fold, check_folds, make_folds
 from napari_nic.cohorts.table import (
     Absent,
     Cohort,
@@ -39,6 +39,7 @@ __all__ = [
     "RunProgress",
     "TableOptions",
     "Understood",
+    "check_folds",
     "evaluate_bundle",
     "evaluate_folder",
     "import_foreign",

@@ -250,7 +250,7 @@ def _known_by(header: StoreHeader) -> list[str]:
 
 def _tell_of_folders(stores: Mapping[str, CompressedSlide]) -> None:
     """Tell that features may be of several encoders where they do not say of which they are."""
-    unnamed = [store.header for store in stores.values() if store.header.encoder_name.startswith("unknown")]
+    unnamed = [store.header for store in stores.values() if not store.header.is_encoder_named]
     folders = sorted({str(header.origin["folder"]) for header in unnamed if "folder" in header.origin})
     if 1 < len(folders) < len(unnamed):  # else each slide has a folder of its own
         shown = ", ".join(folders[:_SHOWN]) + (", ..." if len(folders) > _SHOWN else "")

@@ -81,6 +81,32 @@ def make_folds(cohort: Cohort, count: int = 4, *, seed: int = 0) -> tuple[Fold, 
     )
 
 
+def check_folds(cohort: Cohort, folds: Sequence[Fold]) -> None:
+    """Make sure that each model has something to learn from.
+
+    Raises
+    ------
+    InvalidParameterError
+        If a fold has no training slide of some class, or none with an event.
+    """
+    if cohort.task == "regression":
+        return
+    for fold in folds:
+        slides = [cohort.slides[index] for index in fold.train]
+        if cohort.task == "survival":
+            missing = [] if any(slide.event for slide in slides) else ["an event"]
+        else:
+            there = {int(slide.label) for slide in slides}
+            missing = [name for number, name in enumerate(cohort.class_names) if number not in there]
+        if missing:
+            raise InvalidParameterError(
+                f"the model of fold {fold.number} would learn from no slide with {', '.join(missing)}",
+                expected="training slides of each class, or with an event",
+                found=f"{len(slides)} training slides",
+                hint="add slides of the rare class, or share them out otherwise (--folds, --seed)",
+            )
+
+
 def _validating_in_turn(cohort: Cohort, splits: list[str], count: int, seed: int) -> tuple[Fold, ...]:
     learning, test = _where(splits, "train"), _where(splits, "test")
     parts = _parts([cohort.slides[i] for i in learning], count, seed)

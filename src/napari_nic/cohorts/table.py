@@ -250,7 +250,7 @@ def read_cohort(
         check_outcomes(path, slides)
     reasons = tuple(f"{e.found}: {e.problem}" for e in problems if e.problem != NOT_FOUND)
     gone = _gone_classes(known, names, task)
-    notes = (*entries.notes, *shared.notes, *reasons, *gone, *_own_cases(rows))
+    notes = (*entries.notes, *shared.notes, *reasons, *gone, *_own_cases(rows, entries.columns))
     missing = tuple(str(error.found) for error in problems)
     absent = Absent(missing, shared.unsplit, entries.without_patient, entries.without_slide)
     _tell(path, absent, len(known), words)
@@ -281,11 +281,13 @@ def _gone_classes(known: Sequence[Entry], names: Sequence[str], task: Task) -> t
     return tuple(f"no slide of class {name!r} was found, so it is no class of this cohort" for name in gone)
 
 
-def _own_cases(rows: Sequence[Entry]) -> tuple[str, ...]:
-    """Say that some slides have no case, where others have one: of a patient they might be the second."""
+def _own_cases(rows: Sequence[Entry], columns: Mapping[str, str]) -> tuple[str, ...]:
+    """Say that slides have no case, where others might: of a patient they might be the second."""
     without = sum(not row.known("case") for row in rows)
-    if not 0 < without < len(rows):
+    if not without or "case" not in columns:
         return ()
+    if without == len(rows):
+        return (f"column {columns['case']!r} names no case: each slide counts as a case of its own",)
     return (f"{counted(without, 'slide')} without a case: each counts as a case of its own",)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from napari_nic.cohorts.plan import CohortTraining, Plan, settings_record
 from napari_nic.cohorts.predictions import PREDICTIONS_FILE, ScoredSlide, read_scores, write_scores
 from napari_nic.cohorts.slides import OpenCohort, open_cohort
-from napari_nic.cohorts.splits import Fold, make_folds
+from napari_nic.cohorts.splits import Fold, check_folds, make_folds
 from napari_nic.cohorts.table import Cohort
 from napari_nic.disk import replacing
 from napari_nic.jobs import CancellationToken, Progress
@@ -108,6 +108,7 @@ def train_cohort(
     """
     training, out, token = training or CohortTraining(), Path(out), token or CancellationToken()
     folds = make_folds(cohort, training.folds, seed=training.settings.seed)
+    check_folds(cohort, folds)
     yield Progress(0, 0, "opening slides", "slides")
     stores = open_cohort(cohort, allow_partial=training.allow_partial)
     network = training.network(cohort, stores.header.code_size, stores.longest_side)

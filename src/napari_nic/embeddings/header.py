@@ -12,6 +12,9 @@ from napari_nic.grid import PatchGrid
 from napari_nic.identity import identity
 from napari_nic.slides import clean_choice
 
+UNNAMED = "unknown"
+"""How the names of encoders begin that are not known."""
+
 MOST_CHANNELS = 2**16
 MOST_CELLS = 2**28
 """Beyond any slide: 260,000 px square in steps of 16 px. What claims more is damaged or hostile."""
@@ -79,6 +82,11 @@ class StoreHeader:
     def encoder_name(self) -> str:
         """Name of the encoder, for people."""
         return str(self.encoder.get("name", "unnamed encoder"))
+
+    @property
+    def is_encoder_named(self) -> bool:
+        """Whether it is known which encoder made the codes; features of other programs may not say."""
+        return not self.encoder_name.startswith(UNNAMED)
 
     def differences(self, other: StoreHeader) -> list[str]:
         """List what would make the codes of `other` differ from ours by more than rounding.

@@ -24,7 +24,7 @@ from napari_nic.errors import BundleError, NicError, UnknownNameError
 from napari_nic.identity import described, differing
 from napari_nic.slide_models.card import ModelCard
 from napari_nic.slide_models.inputs import Standardiser
-from napari_nic.telling import LeftOut, tell
+from napari_nic.telling import LeftOut, Notices, tell
 
 if TYPE_CHECKING:
     from napari_nic.slide_models.gridnet import GridNet
@@ -34,6 +34,12 @@ FORMAT = 1
 BUILT_IN = Path(__file__).parent / "bundles"
 _MEAN, _STD = "input.mean", "input.std"
 _log = logging.getLogger(__name__)
+
+
+_UNNAMED = (
+    "they do not say which encoder made them, and a model takes any that are as long: make sure that it is "
+    "the encoder of the features that the model learned from"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,8 +139,13 @@ class ModelBundle:
             )
 
     def check_store(self, store: CompressedSlide) -> None:
-        """Raise :class:`BundleError` unless the store's codes come from the model's encoder."""
+        """Raise :class:`BundleError` unless the store's codes come from the model's encoder.
+
+        Codes that do not say which encoder made them cannot be told from others as long: that is told.
+        """
         self.check_header(store.header)
+        if not store.header.is_encoder_named:
+            tell(Notices("features", (_UNNAMED,)))
 
     def network(self) -> GridNet:
         """Build the network, ready to predict (dropout off, running means used).

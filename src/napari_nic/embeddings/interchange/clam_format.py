@@ -58,7 +58,7 @@ def read(path: Path, hints: ImportHints, token: CancellationToken) -> Iterator[F
         elif cut.patch is None and _is_old(file.file["coords"]):
             notes = (_OLD,)
         yield ForeignCodes(
-            features=file.rows(hints.encoder["code_size"] if hints.encoder else 1),
+            features=file.rows(hints.encoder["code_size"] if hints.encoder else None),
             corners=corners,
             unit_px=cut.unit_px,
             patch=cut.patch,

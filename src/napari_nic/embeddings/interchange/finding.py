@@ -138,6 +138,21 @@ def slide_stem_of(path: Path) -> str:
     return without_suffix(slide_name_of(path), SLIDE_SUFFIXES)
 
 
+def scene_of(name: str) -> tuple[str, str] | None:
+    """Part a name that wsidata gives a slide of several scenes, ``slide.scene-1``; None of any other name.
+
+    Returns
+    -------
+    (str, str)
+        Name of the slide, and what follows it.
+    """
+    found = _SCENE.search(name)
+    return None if found is None else (name[: found.start()], found[0])
+
+
+_SCENE = re.compile(r"\.scene-[0-9]+$")
+
+
 def encoder_folder_of(path: Path) -> str:
     """Name of the folder that stands for the encoder of a file of features, which may not say itself."""
     folder = path.absolute().parent

@@ -33,6 +33,9 @@ MOST_RATIO, ALWAYS_BYTES = 200, 64 * 2**20
 """Features are noise and hardly shrink: a file that says it holds 200 times its size is to fill memory."""
 
 
+_MOST_BESIDE = 20
+
+
 @contextmanager
 def new_file(path: Path) -> Iterator[h5py.File]:
     """Open a file for writing that appears under its name when it is whole."""
@@ -291,10 +294,11 @@ class TableFile:
         """Our header, where the file is one of ours."""
         return header_from_text(self.file.attrs.get(HEADER_ATTRIBUTE), self.path)
 
-    def rows(self, code_size: int = 1) -> Rows:
+    def rows(self, code_size: int | None = None) -> Rows:
         """Features (N, C), read slab by slab while the file is open; see :func:`checked_matrix`.
 
-        `code_size` is C of a table of no rows that does not tell it.
+        `code_size` is C of a table of no rows that does not tell it; by default that of a file beside it, or
+        1.
 
         Raises
         ------
@@ -304,7 +308,7 @@ class TableFile:
         count = checked_matrix(self.file, "coords", self.path).shape[0]
         dataset = checked_numbers(self.file, self.features, self.path)
         if dataset.shape == (0,) and not count:
-            return np.empty((0, code_size), dataset.dtype)
+            return np.empty((0, code_size or self._code_size_beside() or 1), dataset.dtype)
         if dataset.ndim == 1 or (dataset.ndim == 2 and len(dataset) == 1 != count):
             raise no_patches_but_a_slide(self.path, dataset.shape)
         rows = checked_matrix(self.file, self.features, self.path)
@@ -317,6 +321,18 @@ class TableFile:
                 hint="write them with a row for each patch",
             )
         return rows
+
+    def _code_size_beside(self) -> int | None:
+        """C of the features of another slide in the same folder, which holds those of one encoder."""
+        for other in sorted(self.path.parent.glob(f"*{self.path.suffix}"))[:_MOST_BESIDE]:
+            try:
+                with open_table(other, self.features) as file:
+                    shape = file.file[self.features].shape
+            except StoreError:
+                continue
+            if len(shape) == 2 and shape[1]:
+                return int(shape[1])
+        return None
 
     def read_coords(self, token: CancellationToken) -> np.ndarray:
         """Read dataset `coords` (N, 2) of (x, y) and return float64 (y, x)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from napari_nic.embeddings.header import StoreHeader
@@ -16,6 +17,7 @@ from napari_nic.embeddings.interchange.registry import (
     recognised_format,
 )
 from napari_nic.embeddings.interchange.table import ImportHints
+from napari_nic.embeddings.interchange.workers import in_threads
 from napari_nic.embeddings.store import CompressedSlide
 from napari_nic.errors import CancelledError, NicError, StoreError
 from napari_nic.jobs import CancellationToken, Progress
@@ -105,6 +107,7 @@ def import_each(
     *,
     opener: OpenSlide = open_slide,
     overwrite: bool = False,
+    workers: int = 1,
     token: CancellationToken | None = None,
 ) -> Iterator[ImportReport]:
     """Import file by file; one that fails is told, and the others go on.
@@ -116,6 +119,8 @@ def import_each(
         ``opener(path) -> Slide``.
     overwrite : bool
         Make stores anew that are there.
+    workers : int
+        Files that are imported at a time, each by a thread of its own.
     token : CancellationToken, optional
 
     Yields
@@ -128,19 +133,28 @@ def import_each(
     CancelledError
         No half store is left then.
     """
-    token = token or CancellationToken()
+    token = CancellationToken(token)  # of its own: whoever stops listening stops the threads too
+    work = partial(_outcome, opener=opener, overwrite=overwrite, token=token)
     yield ImportReport(0, len(jobs), "importing", "slides")
-    for number, job in enumerate(jobs, 1):
-        token.checkpoint()
-        imported: ImportedStore | None = None
-        error: NicError | OSError | None = None
-        try:
-            imported = import_one(job, opener=opener, overwrite=overwrite, token=token)
-        except CancelledError:
-            raise
-        except (NicError, OSError) as failure:
-            error = failure
-        yield ImportReport(number, len(jobs), "importing", "slides", job, imported, error)
+    try:
+        for number, (job, outcome) in enumerate(zip(jobs, in_threads(work, jobs, workers), strict=True), 1):
+            imported, error = (outcome, None) if isinstance(outcome, ImportedStore) else (None, outcome)
+            yield ImportReport(number, len(jobs), "importing", "slides", job, imported, error)
+    finally:
+        token.cancel()
+
+
+def _outcome(
+    job: FeatureImport, *, opener: OpenSlide, overwrite: bool, token: CancellationToken
+) -> ImportedStore | NicError | OSError:
+    """Import a file, or return why it cannot be."""
+    token.checkpoint()
+    try:
+        return import_one(job, opener=opener, overwrite=overwrite, token=token)
+    except CancelledError:
+        raise
+    except (NicError, OSError) as failure:
+        return failure
 
 
 def import_one(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_nic.embeddings.interchange.placing import Laid, commonest_distance, lay
+from napari_nic.embeddings.interchange.placing import MOST_LOST, Laid, commonest_distance, lay
 from napari_nic.embeddings.interchange.table import ForeignCodes
 from napari_nic.errors import StoreError
 from napari_nic.geometry import PixelSize
@@ -54,6 +54,13 @@ def plan_grid(
     """
     stride, notes = _stride(found, source)
     side = found.patch or stride
+    if not (1 <= stride <= _MOST and 0.5 <= side <= _MOST):
+        what = f"{side:g} px at a distance of {stride:g} px"
+        raise StoreError("patches of a size that cannot be", path=source, found=what)
+    laid = lay(found.corners, stride, token) if len(found.corners) else _empty()
+    if laid.lost > MOST_LOST * len(laid.kept):
+        stride, laid = _denser(found.corners, stride, laid, token)
+        side = found.patch or stride
     if found.patch is None:
         notes = (
             *notes,
@@ -61,10 +68,8 @@ def plan_grid(
         )
     if not len(found.corners):
         notes = ("it holds no patches: the slide counts as empty",)
-    if not (1 <= stride <= _MOST and 0.5 <= side <= _MOST):
-        what = f"{side:g} px at a distance of {stride:g} px"
-        raise StoreError("patches of a size that cannot be", path=source, found=what)
-    laid = lay(found.corners, stride, token) if len(found.corners) else _empty()
+        if found.features.shape[1] == 1:
+            notes = (*notes, "how long its features would be is not said: 1 number is put in")
     rows, cols = _size(laid, stride, found.unit_px, slide_shape)
     grid = PatchGrid(
         rows=rows,
@@ -78,6 +83,19 @@ def plan_grid(
         origin_px=laid.origin,
     )
     return grid, laid, notes
+
+
+def _denser(corners: np.ndarray, stride: int, laid: Laid, token: CancellationToken) -> tuple[int, Laid]:
+    """Try the grid of which not every cell holds a patch: every second one, as on a checkerboard."""
+    for part in _PARTS:
+        if stride % part == 0:
+            denser = lay(corners, stride // part, token)
+            if not denser.lost and not denser.off_grid:
+                return stride // part, denser
+    return stride, laid
+
+
+_PARTS = (2, 3, 4)
 
 
 def _empty() -> Laid:

@@ -52,7 +52,7 @@ def read(path: Path, hints: ImportHints, token: CancellationToken) -> Iterator[F
         magnification = read_number(attributes, "target_magnification", path, 0.0)
         patch_px, scale = _patch_px(attributes, patch_size, magnification, path)
         yield ForeignCodes(
-            features=file.rows(hints.encoder["code_size"] if hints.encoder else 1),
+            features=file.rows(hints.encoder["code_size"] if hints.encoder else None),
             corners=file.read_coords(token),
             patch=patch_px,
             stride=patch_px - round(overlap * scale),

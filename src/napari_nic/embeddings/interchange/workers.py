@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 
@@ -22,8 +24,28 @@ from napari_nic.embeddings.stored import StoredCodes
 from napari_nic.errors import StoreError
 from napari_nic.jobs import CancellationToken
 
+A = TypeVar("A")
+B = TypeVar("B")
+
 Version = tuple[int, int, int]
 """Inode, time of the last change in ns, size: another one is another content."""
+
+
+def in_threads(work: Callable[[A], B], items: Sequence[A], workers: int) -> Iterator[B]:
+    """Yield ``work(item)`` of each item in their order, several at a time; what is told is heard as without.
+
+    When the caller stops, what was not begun is not done, and what was is waited for.
+    """
+    if workers <= 1 or len(items) <= 1:
+        yield from map(work, items)
+        return
+    pool = ThreadPoolExecutor(min(workers, len(items)), "imports")
+    try:
+        futures = deque(pool.submit(copy_context().run, work, item) for item in items)
+        while futures:
+            yield futures.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 class FileSums:

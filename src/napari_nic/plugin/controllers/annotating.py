@@ -155,6 +155,11 @@ class AnnotationController:
         self.opening = ""
         self.changed.emit()
 
+    def open_once(self, path: Path) -> None:
+        """Open an annotation file, unless its layers are there."""
+        if all(tag.path != path for tag in self._tags()):
+            self.open(path)
+
     def save(self, path: Path) -> bool:
         """Write the annotations as they are on the screen; the format follows from the suffix."""
         return self._save(path, self.session.slide)

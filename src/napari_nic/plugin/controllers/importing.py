@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from napari_nic.embeddings.interchange import (
     recognised_format,
     slide_name_of,
     slide_stem_of,
+    tissue_outlines_beside,
 )
 from napari_nic.errors import InvalidParameterError, NicError
 from napari_nic.jobs import CancellationToken
@@ -32,11 +34,16 @@ class ImportController:
     session : Session
     wait : callable
         ``wait(title, work)`` does ``work(token)`` while the window lives; None if the user cancelled.
+    show_outlines : callable, optional
+        ``show_outlines(path)`` opens the outlines of tissue that lie with the features.
     """
 
-    def __init__(self, session: Session, wait: Wait) -> None:
+    def __init__(
+        self, session: Session, wait: Wait, show_outlines: Callable[[Path], None] | None = None
+    ) -> None:
         self.session = session
         self._wait = wait
+        self._show_outlines = show_outlines
         self._busy = False
 
     def import_features(self, path: Path) -> None:
@@ -121,6 +128,9 @@ class ImportController:
         state = f"{number} imported" if made.is_new else f"{number}, imported before"
         notes = [text for event in told if not isinstance(event, LeftOut) for text in event.texts]
         self.session.asking.tell("; ".join([f"{job.target.name}: {state}", *notes]))
+        outlines = tissue_outlines_beside(job.source)
+        if outlines is not None and self._show_outlines is not None:
+            self._show_outlines(outlines)
 
 
 def no_slide(path: Path) -> NicError:

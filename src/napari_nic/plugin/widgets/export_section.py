@@ -28,7 +28,7 @@ class ExportSection(Section):
         set_enabled(
             self.button,
             self._exporting.why_not(),
-            "Zarr, NIC .npy, TRIDENT, CLAM or STAMP h5, for other programs",
+            "\n".join(["For other programs:", *self._exporting.formats().values()]),
         )
 
     def ask(self) -> None:

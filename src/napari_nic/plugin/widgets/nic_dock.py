@@ -80,7 +80,9 @@ class NicDock(ClosingDock):
             self.documents,
         )
         self.importing = ImportController(
-            self.session, lambda title, work: wait_with_token(title, work, self)
+            self.session,
+            lambda title, work: wait_with_token(title, work, self),
+            self.annotating.open_once,
         )
         self.exporting = ExportController(self.session, self.compressing, self.runner)
         self._build()
