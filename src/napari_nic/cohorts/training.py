@@ -108,10 +108,10 @@ def train_cohort(
     """
     training, out, token = training or CohortTraining(), Path(out), token or CancellationToken()
     folds = make_folds(cohort, training.folds, seed=training.settings.seed)
-    check_folds(cohort, folds)
     yield Progress(0, 0, "opening slides", "slides")
     stores = open_cohort(cohort, allow_partial=training.allow_partial)
     network = training.network(cohort, stores.header.code_size, stores.longest_side)
+    check_folds(cohort, folds)
     record = settings_record(training, network, transformed_patches=bool(stores.transformed))
     Plan(cohort, folds, record, stores.checksums).save(out)
     seeds = range(training.settings.seed, training.settings.seed + training.seeds)
