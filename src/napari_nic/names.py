@@ -17,6 +17,8 @@ from napari_nic.errors import StoreError
 
 STORE_SUFFIX = ".nic.zarr"
 PATCHES_SUFFIX = ".patches.zarr"
+DOCUMENT_SUFFIX = ".nic.document"
+"""Of the folder that keeps the annotations of a slide while they are edited."""
 
 ZARR_FILES = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
 """One of them makes a folder a part of a Zarr hierarchy."""

@@ -7,18 +7,29 @@ from napari_nic.editing.classes import DrawingClass
 from napari_nic.editing.document import HISTORY, Document
 from napari_nic.editing.edits import Edit
 from napari_nic.editing.exchange import classes_of, object_of, objects_of, plain, plain_set
+from napari_nic.editing.journal import JOURNAL_FILE, Journal, Kept, KnownFile, State, read_journal
 from napari_nic.editing.objects import AnnotationObject, Edited
+from napari_nic.editing.places import Found, document_folders, find_document
 
 __all__ = [
     "HISTORY",
+    "JOURNAL_FILE",
     "AnnotationObject",
     "Document",
     "DrawingClass",
     "Edit",
     "Edited",
+    "Found",
+    "Journal",
+    "Kept",
+    "KnownFile",
+    "State",
     "classes_of",
+    "document_folders",
+    "find_document",
     "object_of",
     "objects_of",
     "plain",
     "plain_set",
+    "read_journal",
 ]

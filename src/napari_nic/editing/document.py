@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -113,9 +113,10 @@ class Document:
             found |= dict.fromkeys(wanted)
         return tuple(found)
 
-    def rank(self, identity: str) -> int:
-        """Return the place of an object, there or taken away, among all that ever were in the document."""
-        return self._ranks[identity]
+    @property
+    def ranks(self) -> Mapping[str, int]:
+        """Places of all objects that ever were in the document, also of those that were taken away."""
+        return self._ranks
 
     def as_set(self, source: str = "", *, with_ids: bool = False) -> AnnotationSet:
         """Return the objects as a plain set, for what reads and writes annotations.
@@ -191,7 +192,7 @@ class Document:
         edit = self._edit(title, tuple(objects), tuple(remove), classes=more, marked=False)
         if not edit.is_empty:
             self._make(edit)
-            self._tell(edit)
+            self._tell(replace(edit, is_read=True))
         return edit
 
     def _edit(

@@ -24,6 +24,8 @@ class Edit:
         Of the objects that it touched alone; None where there was, or is, none. Both have the same keys.
     classes_before, classes_after : tuple of DrawingClass, optional
         All classes, where it changed them.
+    is_read : bool
+        Whether it brought, or let go, what was read: it is no step of the history.
     """
 
     title: str
@@ -31,6 +33,7 @@ class Edit:
     after: Objects = field(default_factory=dict)
     classes_before: Classes | None = None
     classes_after: Classes | None = None
+    is_read: bool = False
 
     @property
     def inverse(self) -> Edit:

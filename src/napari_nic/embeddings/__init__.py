@@ -25,7 +25,7 @@ from napari_nic.embeddings.layout import (
     cells_of_blocks,
     is_marked,
 )
-from napari_nic.embeddings.lease import WriterInfo
+from napari_nic.embeddings.lease import Lease, WriterInfo
 from napari_nic.embeddings.paths import default_store_path, find_stores
 from napari_nic.embeddings.resident import ResidentCodes
 from napari_nic.embeddings.shards import block_cells
@@ -40,6 +40,7 @@ __all__ = [
     "SHARD",
     "CompressedSlide",
     "ImportHints",
+    "Lease",
     "ResidentCodes",
     "StoreHeader",
     "WriterInfo",

@@ -95,8 +95,19 @@ def writer_of(store: Path) -> WriterInfo | None:
         os.close(handle)
 
 
+_BUSY = "this store is being written by another run"
+_WAIT = "wait until it has ended, or stop it; nothing is encoded twice, and what is stored can be read"
+
+
 class Lease:
     """Whether a store is being written, and by whom; for the length of :meth:`writing`, by its owner.
+
+    Parameters
+    ----------
+    store : Path
+        Its folder.
+    problem, hint : str
+        Of the error where another one is writing.
 
     Attributes
     ----------
@@ -104,8 +115,9 @@ class Lease:
         Whether the store is being written by the owner of this object.
     """
 
-    def __init__(self, store: Path) -> None:
+    def __init__(self, store: Path, *, problem: str = _BUSY, hint: str = _WAIT) -> None:
         self._store = store
+        self._texts = problem, hint
         self.is_held = False
 
     def writer(self) -> WriterInfo | None:
@@ -115,7 +127,7 @@ class Lease:
     def check_free(self) -> None:
         """Raise :class:`StoreBusyError` if another run is writing the store."""
         if (writer := self.writer()) is not None:
-            raise _busy(self._store, writer)
+            raise _busy(self._store, writer, *self._texts)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -129,7 +141,7 @@ class Lease:
             If the store's folder cannot be written.
         """
         with writing_to(self._store):
-            handle = _acquire(self._store)
+            handle = _acquire(self._store, *self._texts)
         self.is_held = True
         try:
             yield
@@ -147,17 +159,12 @@ class Lease:
             return  # it is for others' convenience only
 
 
-def _busy(store: Path, writer: WriterInfo) -> StoreBusyError:
+def _busy(store: Path, writer: WriterInfo, problem: str, hint: str) -> StoreBusyError:
     """Build the error that says who is writing."""
-    return StoreBusyError(
-        "this store is being written by another run",
-        path=store,
-        found=str(writer),
-        hint="wait until it has ended, or stop it; nothing is encoded twice, and what is stored can be read",
-    )
+    return StoreBusyError(problem, path=store, found=str(writer), hint=hint)
 
 
-def _acquire(store: Path) -> int:
+def _acquire(store: Path, problem: str, hint: str) -> int:
     file = store / LEASE_FILE
     for attempt in range(_ATTEMPTS):
         handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
@@ -166,14 +173,14 @@ def _acquire(store: Path) -> int:
             writer = _read(file)
             if writer is not None and _seems_alive(writer, file):
                 os.close(handle)
-                raise _busy(store, writer)
+                raise _busy(store, writer, problem, hint)
         if locked is not False and _is_same_file(handle, file):
             _write(handle, WriterInfo.own())
             return handle
         os.close(handle)
         if attempt + 1 < _ATTEMPTS:
             time.sleep(_ATTEMPT_SECONDS)
-    raise _busy(store, _read(file) or UNKNOWN_WRITER)
+    raise _busy(store, _read(file) or UNKNOWN_WRITER, problem, hint)
 
 
 def _release(file: Path, handle: int) -> None:

@@ -78,6 +78,8 @@ class AnnotationTag(LayerTag):
         Numbers of the annotations that were taken away.
     first : dict of int to (list of ndarray, Annotation)
         How an annotation that was edited was shown, and what it was, as it was read.
+    is_drawn : bool
+        Whether the layer was made for what was drawn just now, and read from nowhere.
     """
 
     annotations: AnnotationSet = field(default_factory=AnnotationSet)
@@ -89,6 +91,7 @@ class AnnotationTag(LayerTag):
     ids: list[str] = field(default_factory=list)
     gone: set[int] = field(default_factory=set)
     first: dict[int, tuple[list[np.ndarray], Annotation]] = field(default_factory=dict)
+    is_drawn: bool = False
 
     @property
     def is_summary(self) -> bool:

@@ -78,7 +78,7 @@ class AnnotationController:
     ) -> None:
         self.session = session
         self._wait = wait
-        self.documents = documents or DocumentController(session)
+        self.documents = documents or DocumentController(session, runner)
         self.drawing = self.documents.drawing
         self.unsaved = Unsaved()
         self._overlays = overlays
@@ -176,6 +176,8 @@ class AnnotationController:
             self.session.asking.tell(f"{path.name} was not saved: cancelled")
             return False
         self.unsaved.saved(held, path)
+        if slide is not None:
+            self.documents.keeping.is_saved(self.documents.document_of(slide))
         self.session.asking.tell("; ".join([f"Saved {path.name}", *annotations.notes, *differences]))
         return True
 
@@ -359,8 +361,12 @@ class AnnotationController:
     def _may_leave(self, slide: Slide) -> bool:
         asking = self.session.asking
         choice = asking.leaving(
-            "Annotations are not saved", f"Annotations of {slide.name} were changed and are not saved."
+            "Annotations are not saved",
+            f"Annotations of {slide.name} were changed and are not saved to a file. To discard them takes "
+            "them also from what is kept beside the slide.",
         )
+        if choice == "discard":
+            self.documents.keeping.discard(self.documents.document_of(slide))
         if choice != "save":
             return choice == "discard"
         path = asking.save_to("Save annotations", slide.path.with_name(f"{slide.name}.geojson"))

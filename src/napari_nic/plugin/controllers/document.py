@@ -12,12 +12,14 @@ from psygnal import Signal
 
 from napari_nic.editing import Document, Edit
 from napari_nic.plugin.controllers.drawing import Drawing
+from napari_nic.plugin.controllers.keeping import Keeping
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.controllers.viewing import Views
 from napari_nic.plugin.layer_looks import reveal as show_where
 from napari_nic.plugin.layer_rows import is_drawing
 from napari_nic.plugin.layers import tag_of
 from napari_nic.plugin.undo_keys import bind_undo
+from napari_nic.plugin.worker import Runner
 
 if TYPE_CHECKING:
     from napari_nic.slides import Slide
@@ -34,15 +36,20 @@ class DocumentController:
     Parameters
     ----------
     session : Session
+    runner : Runner
+        Reads and writes what is kept of documents.
     """
 
     document_changed = Signal()
     edited = Signal(object)
     selection_changed = Signal()
     class_changed = Signal()
+    saving_changed = Signal()
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, runner: Runner) -> None:
         self.session = session
+        self.keeping = Keeping(session, runner)
+        self.keeping.changed.connect(self.saving_changed.emit)
         self.drawing = Drawing()
         self.views = Views(session, self.document_of, self.drawing)
         self._documents: dict[_Key, Document] = {}
@@ -52,6 +59,7 @@ class DocumentController:
         session.slide_changed.connect(self._on_slide)
         self.views.selection_changed.connect(self.selection_changed.emit)
         self.drawing.changed.connect(self.class_changed.emit)
+        self._open_slide()
 
     def close(self) -> None:
         """Let the viewer and all documents go."""
@@ -59,6 +67,7 @@ class DocumentController:
         self._release_keys()
         self.views.close()
         self.drawing.close()
+        self.keeping.close()
         for key in list(self._documents):
             self._forget(key)
 
@@ -76,6 +85,7 @@ class DocumentController:
         if key not in self._documents:
             document = self._documents[key] = Document(author=self.author)
             self._endings[key] = document.watch(partial(self._on_edit, document))
+            self.keeping.open(slide, document)
         return self._documents[key]
 
     def forget_closed(self) -> None:
@@ -88,7 +98,7 @@ class DocumentController:
 
     def _forget(self, key: _Key) -> None:
         self._endings.pop(key)()
-        del self._documents[key]
+        self.keeping.forget(self._documents.pop(key))
 
     @property
     def author(self) -> str:
@@ -184,13 +194,30 @@ class DocumentController:
         self._is_hidden = hidden
         self.views.set_hidden(hidden)
 
+    @property
+    def saving_text(self) -> str:
+        """How it stands with keeping what is edited, in a line: "saved 3 s ago"; empty if nothing was."""
+        return self.keeping.text(self.document)
+
+    def look_again(self) -> None:
+        """Try again to keep what could not be kept, and let be said how it stands; called now and then."""
+        self.keeping.try_again()
+        if self.saving_text:
+            self.saving_changed.emit()
+
     # -- what happens ------------------------------------------------------------------------------------
 
     def _on_slide(self) -> None:
+        self._open_slide()
         self.document_changed.emit()
+
+    def _open_slide(self) -> None:
+        if self.session.slide is not None:
+            self.document_of(self.session.slide)  # what was kept of it comes with it
 
     def _on_edit(self, document: Document, edit: Edit) -> None:
         self.views.show(document, edit)
+        self.keeping.note(document, edit)
         if document is self.document:
             self.edited.emit(edit)
 

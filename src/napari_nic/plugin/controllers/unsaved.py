@@ -29,7 +29,10 @@ class Unsaved:
         """Take what a layer holds now as saved; what comes later is not."""
         if layer in self._saved:
             return
-        self._saved[layer] = _as_read(layer)
+        tag = annotation_tag(layer)
+        self._saved[layer] = () if tag is not None and tag.is_drawn else _as_read(layer)
+        if tag is not None and tag.is_drawn:
+            self._touched.add(layer)
         for name in ("data", "features", *_MOVES):
             event = getattr(layer.events, name, None)
             if event is not None:

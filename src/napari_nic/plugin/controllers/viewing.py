@@ -269,7 +269,7 @@ class Views:
                 self._apply(layer, changes)
                 self._drawing.follow(layer)
         if homeless:
-            self._house(document, homeless)
+            self._house(document, homeless, is_drawn=not edit.is_read)
         self._recolour(document)
 
     def _places(self, document: Document, ids: Iterable[str]) -> dict[str, tuple[Layer, int]]:
@@ -287,7 +287,7 @@ class Views:
                     places[identity] = layer, number
         return places
 
-    def _house(self, document: Document, items: Sequence[AnnotationObject]) -> None:
+    def _house(self, document: Document, items: Sequence[AnnotationObject], *, is_drawn: bool) -> None:
         """Show objects that no layer shows yet: in the layer that is drawn in, or in a new one."""
         slide = next((s for s in self._slides() if self._document_of(s) is document), None)
         if slide is None:
@@ -304,7 +304,7 @@ class Views:
                 self._add_objects(layer, some)
             self._drawing.refresh(layer)
         if left:
-            self._new_layers(document, slide, left)
+            self._new_layers(document, slide, left, is_drawn=is_drawn)
 
     def _add_objects(self, layer: Layer, items: Sequence[AnnotationObject]) -> None:
         tag = self._tag(layer)
@@ -321,14 +321,16 @@ class Views:
         active = self._session.viewer.layers.selection.active
         return active if active in layers else layers[-1] if layers else None
 
-    def _new_layers(self, document: Document, slide: Slide, items: Sequence[AnnotationObject]) -> None:
+    def _new_layers(
+        self, document: Document, slide: Slide, items: Sequence[AnnotationObject], *, is_drawn: bool
+    ) -> None:
         colors = {entry.name: entry.color for entry in document.classes}
         name = f"{slide.name} annotations"
         annotations = AnnotationSet(tuple(plain(item) for item in items), colors)
         active = self._session.viewer.layers.selection.active
         for data, options, kind in annotation_layers(annotations, slide, name):
             tag = options["metadata"][METADATA_KEY]
-            tag.ids, tag.told = [item.id for item in items], True
+            tag.ids, tag.told, tag.is_drawn = [item.id for item in items], True, is_drawn
             getattr(self._session.viewer, f"add_{kind}")(data, **options)
         if active is not None and active in self._session.viewer.layers:
             self._session.viewer.layers.selection.active = active

@@ -19,6 +19,7 @@ OPEN_FILTER = f"Annotations ({patterns((*CLAIMED_ANNOTATIONS, '.json'))});;All f
 
 NO_ANNOTATIONS = "Open annotations first, or draw them in a new shapes layer"
 NO_FILE = "Nothing of this slide was opened from a file"
+SAVING_TIP = "Comes back with the slide; Save writes a file for other programs"
 CLASS_TIP = "Class of the shapes that are drawn next; shapes that are selected become of it"
 
 
@@ -49,6 +50,8 @@ class AnnotationSection(Section):
         self.compare_row = row(self.compared, label="Class")
         self.agreement = quiet_label()
         self.opening = quiet_label()
+        self.saving = quiet_label()
+        self.saving.setToolTip(SAVING_TIP)
         self.cancel = QPushButton("Cancel")
         self.cancel.setToolTip("Stop reading the file; nothing of it is shown")
         self.cancel.clicked.connect(annotating.cancel_opening)
@@ -64,6 +67,7 @@ class AnnotationSection(Section):
         ):
             self.body.addWidget(widget)
         annotating.changed.connect(self.refresh_soon)
+        annotating.documents.saving_changed.connect(self.refresh_saving)
         annotating.progressed.connect(self._show_progress)
         session.slide_changed.connect(self.refresh_soon)
         self.refresh()
@@ -83,6 +87,7 @@ class AnnotationSection(Section):
         set_enabled(self.save, "" if len(annotations) else NO_ANNOTATIONS, "QuPath GeoJSON or ASAP XML")
         set_enabled(self.reload, "" if self._annotating.can_reload() else NO_FILE, "Read the file anew")
         self._refresh_drawn(annotations)
+        self.refresh_saving()
         counts = annotations.counts()
         self.classes.set_entries(
             tuple((f"{label} {count:,}", annotations.colors[label]) for label, count in counts.items())
@@ -97,6 +102,12 @@ class AnnotationSection(Section):
     def _show_progress(self, progress: Progress) -> None:
         stage = f"{progress.stage[:1].lower()}{progress.stage[1:]}"
         self.opening.setText(f"Opening {self._annotating.opening}: {stage}, {progress.fraction:.0%}")
+
+    def refresh_saving(self) -> None:
+        """Show when what is drawn was kept last."""
+        text = self._annotating.documents.saving_text
+        self.saving.setText(f"Kept beside the slide: {text}" if text else "")
+        self.saving.setVisible(bool(text))
 
     def _refresh_drawn(self, annotations: AnnotationSet) -> None:
         current = self._annotating.drawing.current

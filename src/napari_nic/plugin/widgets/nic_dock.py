@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari import current_viewer
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_nic.names import patterns
@@ -43,6 +44,9 @@ SAMPLE = "synthetic"
 LEAST_HEIGHT = 240
 """Above the other docks it would be left next to nothing: slide, encoder and the button shall be seen."""
 
+LOOK_MS = 5_000
+"""So often what could not be kept is tried again, and how long ago something was is said anew."""
+
 FOLDER_SETTING = "slide_folder"
 """Setting: where the last slide was opened from."""
 
@@ -71,7 +75,7 @@ class NicDock(ClosingDock):
         self.overlays = OverlayController(
             self.session, self.compressing, self.models, self.runner, resting=partial(resting_window, self)
         )
-        self.documents = DocumentController(self.session)
+        self.documents = DocumentController(self.session, self.runner)
         self.annotating = AnnotationController(
             self.session,
             self.overlays,
@@ -119,6 +123,10 @@ class NicDock(ClosingDock):
         self.annotating.shift_wanted.connect(self._ask_shift_soon)
         self.annotating.rescue_wanted.connect(self._ask_removed_soon)
         self.documents.views.sync_wanted.connect(self._sync_soon)
+        self._look_again = QTimer(self)
+        self._look_again.setInterval(LOOK_MS)
+        self._look_again.timeout.connect(self.documents.look_again)
+        self._look_again.start()
         MODEL_NEWS.features_opened.connect(self._import_soon)
         self._viewer.events.theme.connect(self._on_theme)
         self._paint_main_button()
@@ -168,6 +176,7 @@ class NicDock(ClosingDock):
 
     def close_down(self) -> None:
         """Stop all work, store what is finished, and let the viewer go."""
+        self._look_again.stop()
         self.runner.shutdown()
         self.compress_section.close_down()
         self.annotating.close()
@@ -178,7 +187,8 @@ class NicDock(ClosingDock):
         self._viewer.events.theme.disconnect(self._on_theme)
         MODEL_NEWS.features_opened.disconnect(self._import_soon)
         silence(self.session, self.tissue, self.compressing, self.encoders, self.models)
-        silence(self.overlays, self.annotating, self.exporting, self.documents, self.documents.views)
+        silence(self.overlays, self.annotating, self.exporting, self.documents)
+        silence(self.documents.views, self.documents.keeping)
 
     def _ask_pixel_size_soon(self) -> None:
         # Not now: napari is still adding the layer, and a dialog would halt it half-way.
