@@ -60,6 +60,7 @@ class AnnotationSection(Section):
         for widget in (
             files,
             self.opening_row,
+            self.saving,
             self.drawn_row,
             self.classes,
             self.compare_row,
