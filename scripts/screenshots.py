@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PIL import Image
 
 if TYPE_CHECKING:
@@ -57,6 +58,21 @@ SHARE_DONE = 0.55
 PALETTE = 256
 
 TRAINING_STEPS = 200
+
+STROKES = {
+    "epidermis": (
+        [(1125, 1680), (1155, 1920), (1170, 2100)],
+        [(690, 2580), (645, 2760), (615, 2925)],
+        [(1275, 1170), (1215, 1350), (1185, 1500)],
+    ),
+    "dermis": (
+        [(930, 1320), (900, 1560)],
+        [(990, 2040), (990, 2280), (900, 2580)],
+        [(1500, 1980), (1560, 2220), (1380, 2400)],
+    ),
+    "glass": ([(180, 600), (360, 900)], [(1920, 180), (1860, 480)], [(180, 2400), (360, 2850)]),
+}
+"""Three a class on the slide of skin, level-0 (x, y)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,6 +211,34 @@ def take_saliency(folder: Path, path: Path) -> None:
         desk.take(path)
 
 
+def take_learning(folder: Path, path: Path) -> None:
+    """Three strokes a class on a real slide, and the map of the whole slide that follows."""
+    from napari_nic.plugin.probe_texts import class_lines
+
+    with opened(_copy_of(SLIDE, folder / "learning")) as desk:
+        options = desk.dock.compress_section.options
+        options.overlap.value, options.min_tissue.value = round(100 * DENSE), 0
+        desk.compress()
+        learning = desk.viewer.window.add_plugin_dock_widget(
+            "napari-nic", "Learn while drawing", tabify=True
+        )[1]
+        try:
+            for label, strokes in STROKES.items():
+                learning.section.label.setCurrentText(label)
+                learning.section.take_up("line")
+                layer = desk.viewer.layers.selection.active
+                for stroke in strokes:
+                    layer.add_paths(np.array(stroke, float)[:, ::-1])
+                layer.mode = "pan_zoom"
+            desk.wait(lambda: len(class_lines(learning.probing.learned)) == len(STROKES))
+            desk.wait(lambda: not learning.runner.jobs)
+            desk.frame_slide()
+            desk.settle()
+            desk.take_small(path)
+        finally:
+            learning.shut_down()
+
+
 def take_sample(folder: Path, path: Path, kind: Kind) -> None:
     """The sample slide with the outline of its lesion."""
     from napari_nic.demo import demo_slide
@@ -262,6 +306,7 @@ def _copy_of(slide: Path, folder: Path) -> Path:
 PICTURES: dict[str, Callable[[Path, Path], None]] = {
     "cohort": take_cohort,
     "compressing": take_compressing,
+    "learning": take_learning,
     "training": take_training,
     "pca": lambda folder, path: take_sample(folder, path, "pca"),
     "sample": lambda folder, path: take_sample(folder, path, "prediction"),

@@ -12,6 +12,7 @@ from napari_nic.plugin.settings import Settings
 from napari_nic.plugin.widgets.cohort_dock import CohortDock
 from napari_nic.plugin.widgets.docking import (
     COHORT,
+    LEARNING,
     MENU_NAME,
     NIC,
     SIMILAR,
@@ -21,19 +22,28 @@ from napari_nic.plugin.widgets.docking import (
     open_dock,
 )
 from napari_nic.plugin.widgets.nic_dock import NicDock
+from napari_nic.plugin.widgets.probe_dock import ProbeDock
 from napari_nic.plugin.widgets.similar_dock import SimilarDock
 from napari_nic.plugin.widgets.train_dock import TrainDock
 from napari_nic.plugin.widgets.view_dock import ViewDock
 
 pytestmark = pytest.mark.gui
 
-KINDS = {NIC: NicDock, TRAINING: TrainDock, COHORT: CohortDock, VIEW: ViewDock, SIMILAR: SimilarDock}
+KINDS = {
+    NIC: NicDock,
+    TRAINING: TrainDock,
+    COHORT: CohortDock,
+    VIEW: ViewDock,
+    SIMILAR: SimilarDock,
+    LEARNING: ProbeDock,
+}
 COMMANDS = {
     NIC: "napari-nic.dock",
     TRAINING: "napari-nic.train",
     COHORT: "napari-nic.cohort",
     VIEW: "napari-nic.view",
     SIMILAR: "napari-nic.similar",
+    LEARNING: "napari-nic.probe",
 }
 
 

@@ -18,6 +18,7 @@ from napari_nic.plugin.layers import tag_of
 from napari_nic.plugin.settings import Settings
 from napari_nic.plugin.widgets.cohort_dock import CohortDock
 from napari_nic.plugin.widgets.nic_dock import NicDock
+from napari_nic.plugin.widgets.probe_dock import ProbeDock
 from napari_nic.plugin.widgets.similar_dock import SimilarDock
 from napari_nic.plugin.widgets.train_dock import TrainDock
 from napari_nic.plugin.widgets.view_dock import ViewDock
@@ -146,7 +147,7 @@ def test_a_dock_that_was_taken_out_hears_of_nothing_more(open_viewer, slide_file
     assert left(alive) == []
 
 
-@pytest.mark.parametrize("kind", [NicDock, TrainDock, CohortDock, ViewDock, SimilarDock])
+@pytest.mark.parametrize("kind", [NicDock, TrainDock, CohortDock, ViewDock, SimilarDock, ProbeDock])
 def test_a_dock_that_was_taken_out_is_not_kept(make_napari_viewer, kind):
     viewer = make_napari_viewer()
     dock = kind(viewer)

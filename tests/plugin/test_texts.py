@@ -16,6 +16,7 @@ from superqt import QElidingLabel
 from napari_nic.plugin.widgets.cohort_dock import CohortDock
 from napari_nic.plugin.widgets.dock_base import WIDTH
 from napari_nic.plugin.widgets.docking import COHORT, open_dock
+from napari_nic.plugin.widgets.probe_dock import ProbeDock
 from napari_nic.plugin.widgets.similar_dock import SimilarDock
 from napari_nic.plugin.widgets.train_dock import TrainDock
 from napari_nic.plugin.widgets.view_dock import ViewDock
@@ -135,7 +136,7 @@ def test_main_dock_is_read_in_full(
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
-@pytest.mark.parametrize("kind", [TrainDock, CohortDock, ViewDock, SimilarDock])
+@pytest.mark.parametrize("kind", [TrainDock, CohortDock, ViewDock, SimilarDock, ProbeDock])
 def test_other_docks_are_read_in_full(with_slide, theme, kind):
     viewer, _ = with_slide
     viewer.theme = theme

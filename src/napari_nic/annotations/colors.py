@@ -33,6 +33,7 @@ COMMON: tuple[tuple[tuple[str, ...], RGB], ...] = (
     (("lymph", "inflam", "immun"), SKY),
     (("tissue",), BLUE),
     (("roi", "region", "mark"), YELLOW),
+    (("glass", "background"), SKY),
 )
 """Parts of frequent labels and their colours, so that these look alike in every set."""
 

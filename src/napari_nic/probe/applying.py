@@ -44,6 +44,16 @@ class CellClasses:
         count = len(resident)
         return cls(probe, resident, np.full(count, NOTHING, np.uint8), np.zeros(count, np.float32))
 
+    def begun_for(self, probe: Probe, resident: ResidentCodes) -> CellClasses:
+        """Return what an older probe of the same classes and cells said, to be replaced bit by bit."""
+        if self.resident is not resident or self.probe.class_names != probe.class_names:
+            return CellClasses.empty(probe, resident)
+        return CellClasses(probe, resident, self.classes.copy(), self.uncertainty.copy())
+
+    def copy(self) -> CellClasses:
+        """Return what is known by now, for another thread."""
+        return CellClasses(self.probe, self.resident, self.classes.copy(), self.uncertainty.copy())
+
     def raster(self) -> np.ndarray:
         """Class numbers over the grid: ndarray of uint8, (rows, cols), :data:`NOTHING` for none."""
         return self.resident.raster(self.classes, NOTHING)
@@ -54,6 +64,7 @@ def classifying(
     resident: ResidentCodes,
     *,
     first: np.ndarray | None = None,
+    before: CellClasses | None = None,
     token: CancellationToken | None = None,
 ) -> Generator[tuple[Progress, CellClasses], None, CellClasses]:
     """Classify all cells of a slide, block by block.
@@ -64,6 +75,8 @@ def classifying(
     resident : ResidentCodes
     first : ndarray of int, (n,), optional
         Numbers of cells to classify first, those that are in view.
+    before : CellClasses, optional
+        What was said last: where it can be, it stays until it is replaced. It is not changed.
     token : CancellationToken, optional
         Asked at each block.
 
@@ -80,6 +93,8 @@ def classifying(
     probe.check_header(resident.header)
     token = token or CancellationToken()
     found, count = CellClasses.empty(probe, resident), len(resident)
+    if before is not None:
+        found = before.begun_for(probe, resident)
     ahead = first if first is not None and 0 < len(first) < count / 2 else np.empty(0, np.int64)
     for start in range(0, len(ahead), BLOCK_CELLS):
         token.checkpoint()

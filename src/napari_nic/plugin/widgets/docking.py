@@ -18,6 +18,7 @@ menu shows and hides."""
 
 NIC, TRAINING, COHORT, VIEW = "NIC", "Train encoder", "Cohort browser", "View"
 SIMILAR = "Find similar"
+LEARNING = "Learn while drawing"
 """Titles of the docks in the manifest."""
 
 Dock = TypeVar("Dock", bound=ClosingDock)

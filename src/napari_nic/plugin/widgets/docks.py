@@ -91,3 +91,16 @@ class SimilarEntry(QWidget):
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         """Never run: napari reads from it that it has to give a viewer."""
+
+
+class ProbeEntry(QWidget):
+    """What the manifest calls for the dock that learns while strokes are drawn."""
+
+    def __new__(cls, napari_viewer: napari.Viewer) -> Any:
+        """Return the window's dock of learning."""
+        from napari_nic.plugin.widgets.probe_dock import ProbeDock
+
+        return _one(napari_viewer, ProbeDock)
+
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
+        """Never run: napari reads from it that it has to give a viewer."""
