@@ -10,8 +10,10 @@ from qtpy.QtWidgets import QApplication, QDockWidget
 from napari_nic.plugin.controllers.session import ENCODER_SETTING
 from napari_nic.plugin.settings import Settings
 from napari_nic.plugin.widgets.cohort_dock import CohortDock
+from napari_nic.plugin.widgets.compare_dock import CompareDock
 from napari_nic.plugin.widgets.docking import (
     COHORT,
+    COMPARE,
     LEARNING,
     MENU_NAME,
     NIC,
@@ -36,6 +38,7 @@ KINDS = {
     VIEW: ViewDock,
     SIMILAR: SimilarDock,
     LEARNING: ProbeDock,
+    COMPARE: CompareDock,
 }
 COMMANDS = {
     NIC: "napari-nic.dock",
@@ -44,6 +47,7 @@ COMMANDS = {
     VIEW: "napari-nic.view",
     SIMILAR: "napari-nic.similar",
     LEARNING: "napari-nic.probe",
+    COMPARE: "napari-nic.compare",
 }
 
 
@@ -98,7 +102,7 @@ def test_whoever_asks_gets_the_one_nic_dock(viewer, first, second):
     assert dock.compressing.why_not() == "Open a slide first", "it still works"
 
 
-@pytest.mark.parametrize("title", [TRAINING, COHORT, VIEW, SIMILAR])
+@pytest.mark.parametrize("title", [TRAINING, COHORT, VIEW, SIMILAR, COMPARE])
 def test_other_docks_are_one_of_a_kind_too(viewer, title):
     by_us(viewer, title)
     (dock,) = docks(viewer, title)
@@ -149,7 +153,7 @@ def test_docks_see_the_layers_themselves_and_no_stand_ins(viewer):
     assert dock.session.viewer is viewer
 
 
-@pytest.mark.parametrize("title", [TRAINING, COHORT, VIEW, SIMILAR])
+@pytest.mark.parametrize("title", [TRAINING, COHORT, VIEW, SIMILAR, COMPARE])
 def test_a_dock_that_is_opened_has_the_focus(viewer, qtbot, title):
     """Else a user of the keyboard has to go there by Tab, through everything else in the window."""
     window = viewer.window._qt_window

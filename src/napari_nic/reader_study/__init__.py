@@ -6,7 +6,7 @@ Public modules beside this list: ``consensus``, ``detections``, ``doctor``, ``fr
 
 from napari_nic.reader_study.cells import areas_of_classes, box_of, square_grid
 from napari_nic.reader_study.cohort import ClassSummary, summarise
-from napari_nic.reader_study.difference import difference_overlay
+from napari_nic.reader_study.difference import difference_legend, difference_overlay
 from napari_nic.reader_study.pairs import CompareOptions, PairComparison, compare_readings, pixel_auc
 from napari_nic.reader_study.readings import (
     Reading,
@@ -28,6 +28,7 @@ __all__ = [
     "areas_of_classes",
     "box_of",
     "compare_readings",
+    "difference_legend",
     "difference_overlay",
     "labels_of",
     "only_labels",

@@ -19,6 +19,7 @@ menu shows and hides."""
 NIC, TRAINING, COHORT, VIEW = "NIC", "Train encoder", "Cohort browser", "View"
 SIMILAR = "Find similar"
 LEARNING = "Learn while drawing"
+COMPARE = "Compare"
 """Titles of the docks in the manifest."""
 
 Dock = TypeVar("Dock", bound=ClosingDock)

@@ -104,3 +104,16 @@ class ProbeEntry(QWidget):
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         """Never run: napari reads from it that it has to give a viewer."""
+
+
+class CompareEntry(QWidget):
+    """What the manifest calls for the dock that compares readers."""
+
+    def __new__(cls, napari_viewer: napari.Viewer) -> Any:
+        """Return the window's comparing dock."""
+        from napari_nic.plugin.widgets.compare_dock import CompareDock
+
+        return _one(napari_viewer, CompareDock)
+
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
+        """Never run: napari reads from it that it has to give a viewer."""
