@@ -55,7 +55,13 @@ from napari_nic.patches.extract import ExtractRecipe, extract_patches
 from napari_nic.pipeline import GridOptions, iter_compress, prepare_store
 from napari_nic.probe import ClassMap, Learner, LearningSlide, apply_probe, strokes_of
 from napari_nic.probe import applying as probe_applying
-from napari_nic.reader_study import Reading, compare_readings, difference_overlay
+from napari_nic.reader_study import Reading, ValueMap, compare_readings, difference_overlay
+from napari_nic.reader_study.consensus import majority
+from napari_nic.reader_study.detections import map_detections
+from napari_nic.reader_study.doctor import DoctorSlide, examine
+from napari_nic.reader_study.lesions import FrocRules, find_lesions
+from napari_nic.reader_study.object_codes import object_codes
+from napari_nic.reader_study.staple import staple
 from napari_nic.recompression import recompress, restore, validate
 from napari_nic.similarity import (
     Reference,
@@ -388,6 +394,37 @@ def _find_clusters(inputs: Inputs, _: Path, token: CancellationToken) -> None:
     result_of(find_clusters(codes, 3, store.header.encoder, token=token)).map_of(store, token=token)
 
 
+def _readers(count: int) -> list[Reading]:
+    return [Reading(f"r{k}", _outlines().shifted(k, 0)) for k in range(count)]
+
+
+def _consensus(_: Inputs, __: Path, token: CancellationToken) -> None:
+    majority(_readers(4), PixelSize(0.5, 0.5), ties="first", token=token)
+
+
+def _staple(_: Inputs, __: Path, token: CancellationToken) -> None:
+    staple(_readers(3), PixelSize(0.5, 0.5), raster_um=8, token=token)
+
+
+def _froc(inputs: Inputs, _: Path, token: CancellationToken) -> None:
+    grid = CompressedSlide.open(inputs.wide).grid
+    values = np.random.default_rng(0).random(grid.shape)
+    map_detections(ValueMap(values, values > 0.99, grid), token=token)
+    find_lesions(_outlines(), PixelSize(0.5, 0.5), FrocRules(0), token=token)
+
+
+def _doctor(inputs: Inputs, _: Path, token: CancellationToken) -> None:
+    codes = ResidentCodes.load(CompressedSlide.open(inputs.wide), token=token)
+    rng = np.random.default_rng(0)
+    step = codes.grid.patch_corner_px(0, 1)[1]
+    shapes = tuple(
+        Annotation("ab"[k % 2], "point", shapely.Point(x * step, y * step))
+        for k, (x, y) in enumerate(rng.uniform(1, 69, (60, 2)))
+    )
+    annotations = AnnotationSet(shapes)
+    examine([DoctorSlide("s", annotations, object_codes(annotations, codes, token=token))], token=token)
+
+
 def _write_negatives(path: Path) -> None:
     """ImageScope's way: areas, each with a region that is cut out of it."""
     regions = []
@@ -457,6 +494,10 @@ OPERATIONS: dict[str, Operation] = {
     "unusual cells": Operation(_anomaly, units=3 * 2 + 3 + 2 + 3),
     "finding clusters": Operation(_find_clusters, units=3 + 4 + 3),
     "comparing readers": Operation(_compare_readings, units=3 * 4 + 2),
+    "consensus by majority": Operation(_consensus, units=4 + 4),
+    "consensus by STAPLE": Operation(_staple, units=3 + 1),
+    "lesions and detections": Operation(_froc, units=7 + 8),
+    "annotation doctor": Operation(_doctor, units=6 + 1 + 2 * 5),
     "synthetic slide": Operation(_synthetic, units=4),
     "repacking": Operation(_recompress("repack"), units=8),
     "optimising": Operation(_recompress("optimize"), units=8),

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QAbstractButton, QApplication, QComboBox, QLabel, QSt
 from superqt import QElidingLabel
 
 from napari_nic.plugin.widgets.cohort_dock import CohortDock
+from napari_nic.plugin.widgets.compare_dock import CompareDock
 from napari_nic.plugin.widgets.dock_base import WIDTH
 from napari_nic.plugin.widgets.docking import COHORT, open_dock
 from napari_nic.plugin.widgets.probe_dock import ProbeDock
@@ -136,7 +137,7 @@ def test_main_dock_is_read_in_full(
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
-@pytest.mark.parametrize("kind", [TrainDock, CohortDock, ViewDock, SimilarDock, ProbeDock])
+@pytest.mark.parametrize("kind", [TrainDock, CohortDock, ViewDock, SimilarDock, ProbeDock, CompareDock])
 def test_other_docks_are_read_in_full(with_slide, theme, kind):
     viewer, _ = with_slide
     viewer.theme = theme
