@@ -155,3 +155,7 @@ class LockedAnnotationError(NicError, PermissionError):
 
 class CancelledError(NicError, RuntimeError):
     """The work was cancelled through its :class:`~napari_nic.jobs.CancellationToken`."""
+
+
+class ProjectError(NicError, ValueError):
+    """A project file is none, is damaged, or cannot be opened."""

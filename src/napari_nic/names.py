@@ -132,12 +132,15 @@ WORKBOOK_SUFFIXES = (".xlsx", ".xlsm")
 
 TEXT_SUFFIXES = (".geojson.gz", ".geojson", ".json", ".xml", *TABLE_SUFFIXES)
 
+PROJECT_SUFFIX = ".nicproj"
+FIGURE_SUFFIXES = (".png", ".tif", ".tiff")
+
 _OTHER_SUFFIXES = (
     *(".svg", ".pdf", ".html", ".md", ".xls", ".xlsx", ".ods", ".parquet", ".h5ad", ".zip", ".tar", ".gz"),
 )
 
 OUTPUT_SUFFIXES = (
-    *(STORE_SUFFIX, PATCHES_SUFFIX),
+    *(STORE_SUFFIX, PATCHES_SUFFIX, PROJECT_SUFFIX),
     *(*SLIDE_SUFFIXES, *FEATURE_SUFFIXES, *CLAIMED_ANNOTATIONS, *TEXT_SUFFIXES, *_OTHER_SUFFIXES),
 )
 """What a name that was given for an output may end in to be a file's; anything else names a folder."""

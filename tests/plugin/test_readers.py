@@ -13,9 +13,9 @@ import napari_nic
 from napari_nic.cohorts import Cohort, Plan
 from napari_nic.embeddings import CompressedSlide
 from napari_nic.errors import BundleError, NicError, UnreadableSlideError
-from napari_nic.names import CLAIMED_ANNOTATIONS, FEATURE_SUFFIXES
+from napari_nic.names import CLAIMED_ANNOTATIONS, FEATURE_SUFFIXES, PROJECT_SUFFIX
 from napari_nic.plugin import opening, readers
-from napari_nic.plugin.layers import METADATA_KEY
+from napari_nic.plugin.layers import METADATA_KEY, tag_of
 from napari_nic.plugin.news import MODEL_NEWS
 from napari_nic.plugin.readers import get_reader
 from napari_nic.slides import slide_suffixes, told_suffixes
@@ -152,6 +152,7 @@ def test_manifest_names_every_suffix_and_is_linked():
     patterns = manifest.contributions.readers[0].filename_patterns
     features = (suffix for suffix in FEATURE_SUFFIXES if not suffix.startswith("_"))
     suffixes = (*slide_suffixes(), *told_suffixes(), *CLAIMED_ANNOTATIONS, *features, ".h5ad", ".parquet")
+    suffixes = (*suffixes, PROJECT_SUFFIX)
     assert sorted(patterns) == sorted(f"*{suffix}" for suffix in suffixes)
     assert Path(__file__).parents[2].joinpath("napari.yaml").resolve() == MANIFEST.resolve()
 
@@ -206,3 +207,13 @@ def test_damaged_model_is_told_before_a_dock_hears_of_it(bundle_folder, heard):
     with pytest.raises(BundleError):
         get_reader(str(bundle_folder))(str(bundle_folder))
     assert heard == []
+
+
+def test_annotations_lie_on_the_slide_that_is_seen(
+    make_napari_viewer, slide_file, add_slide, outlines_file, unscaled_file
+):
+    viewer = make_napari_viewer()
+    seen, above = add_slide(viewer, slide_file), add_slide(viewer, unscaled_file)
+    above.visible = False
+    viewer.open(outlines_file, plugin="napari-nic")
+    assert tag_of(viewer.layers[-1]).slide is tag_of(seen).slide

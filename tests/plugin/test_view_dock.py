@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
+from napari._app_model import get_app_model
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QApplication, QFileDialog
 
@@ -228,3 +229,30 @@ def test_a_figure_is_exported(on_slide, qtbot, tmp_path, monkeypatch):
     qtbot.waitUntil(lambda: not on_slide.runner.jobs, timeout=TIMEOUT_MS)
     assert target.with_name("my figure.tif").stat().st_size > 10_000
     assert section.export.isEnabled()
+
+
+def test_a_project_is_saved_and_opened_again(on_slide, qtbot, tmp_path, monkeypatch):
+    viewer, section = on_slide.watch.viewer, on_slide.project_section
+    on_slide.navigator.magnify(40)
+    on_slide.navigator.look_at(300, 700)
+    qtbot.mouseClick(section.toggleButton(), Qt.MouseButton.LeftButton)
+    path = tmp_path / "study.nicproj"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(path), ""))
+    qtbot.mouseClick(section.save, Qt.MouseButton.LeftButton)
+    viewer.layers.clear()
+    assert not section.save.isEnabled()
+    qtbot.mouseClick(section.open, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: on_slide.navigator.magnification == pytest.approx(40), timeout=TIMEOUT_MS)
+    assert on_slide.navigator.center() == pytest.approx((300, 700))
+    qtbot.waitUntil(lambda: not on_slide.runner.jobs, timeout=TIMEOUT_MS)
+    tag_of(on_slide.watch.layer).slide.close()
+
+
+def test_commands_of_the_palette_do_what_the_dock_does(on_slide):
+    commands = get_app_model().commands
+    for name in ("magnify_40", "add_bookmark", "whole_slide", "next_bookmark", "next_stain"):
+        commands.execute_command(f"napari-nic.{name}").result()
+    assert on_slide.navigator.magnification == pytest.approx(40)
+    assert len(on_slide.bookmarks.all) == 1
+    assert not on_slide.displaying.display.is_plain

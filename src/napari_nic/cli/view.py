@@ -15,7 +15,8 @@ QT_BINDINGS = ("PySide6", "PyQt6")
 
 DESCRIPTION = """\
 Open slides in napari with the NIC dock. A slide that has a compressed slide beside it shows its overlays at
-once: PCA, or with --model prediction and saliency."""
+once: PCA, or with --model prediction and saliency. A project (.nicproj) opens its slides as they were
+left."""
 
 
 def add_parser(commands: arguments.Subparsers) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from napari_nic.annotations import AnnotationSet, read_annotations
 from napari_nic.demo import DEMO_BUNDLE, demo_slide
 from napari_nic.errors import NicError
-from napari_nic.names import STORE_SUFFIX, has_suffix
+from napari_nic.names import PROJECT_SUFFIX, STORE_SUFFIX, has_suffix
 from napari_nic.plugin.annotation_jobs import extent_of
 from napari_nic.plugin.annotation_layers import annotation_layers
 from napari_nic.plugin.controllers.asking import Leaving
@@ -21,6 +21,7 @@ from napari_nic.plugin.first_view import keep_fitting
 from napari_nic.plugin.heaps import keep_few_heaps
 from napari_nic.plugin.layers import METADATA_KEY, LayerData, LayerTag, slide_layer
 from napari_nic.plugin.opening import read_store
+from napari_nic.plugin.projects import OpenedProject, open_project
 from napari_nic.plugin.settings import Settings
 from napari_nic.slide_models import ModelBundle
 from napari_nic.slides import Channel, Selection, Slide, choice_options, open_slide
@@ -55,7 +56,7 @@ class ViewRequest:
     Attributes
     ----------
     paths : tuple of Path
-        Slides and compressed slides.
+        Slides, compressed slides and projects.
     model : str or Path, optional
         Bundle that predicts them, by name or folder.
     annotations : tuple of Path
@@ -88,7 +89,9 @@ def open_viewer(request: ViewRequest, *, show: bool = True) -> tuple[napari.View
     """
     keep_few_heaps()  # before the threads of drawing have theirs
     bundle = None if request.model is None else ModelBundle.load(request.model)
-    opened = [_open(path, request) for path in request.paths]
+    projects = [open_project(path) for path in request.paths if has_suffix(path, PROJECT_SUFFIX)]
+    paths = [path for path in request.paths if not has_suffix(path, PROJECT_SUFFIX)]
+    opened = [_open(path, request) for path in paths] + [project.layers for project in projects]
     extent = extent_of(next(filter(None, map(_slide_of, (one for layers in opened for one in layers))), None))
     annotations = [(path, read_annotations(path, extent=extent)) for path in request.annotations]
 
@@ -114,7 +117,19 @@ def open_viewer(request: ViewRequest, *, show: bool = True) -> tuple[napari.View
     if show:
         _make_room(viewer)
     keep_fitting(viewer)
+    for project in projects:
+        _restore(viewer, project)
     return viewer, dock
+
+
+def _restore(viewer: napari.Viewer, project: OpenedProject) -> None:
+    """Show what was seen of a project, once the window has its size."""
+    from napari_nic.plugin.widgets.dock_base import soon
+    from napari_nic.plugin.widgets.docking import VIEW, open_dock
+    from napari_nic.plugin.widgets.view_dock import ViewDock
+
+    dock = open_dock(viewer, ViewDock, VIEW, tabify=True)
+    soon(dock, partial(dock.projecting.restore, project))
 
 
 def _make_room(viewer: napari.Viewer) -> None:

@@ -33,6 +33,10 @@ class ModelNews:
     folder_opened = Signal(Path)
     """Emitted in the main thread with a folder of slides."""
 
+    project_opened = Signal(object)
+    """Emitted in the main thread with the :class:`~napari_nic.plugin.projects.OpenedProject` whose layers are
+    added next."""
+
 
 MODEL_NEWS = ModelNews()
 """The program's one instance."""

@@ -13,10 +13,11 @@ from napari_nic.names import (
     CLAIMED_ANNOTATIONS,
     FEATURE_SUFFIXES,
     FEATURE_TABLE_SUFFIXES,
+    PROJECT_SUFFIX,
     STORE_SUFFIX,
     has_suffix,
 )
-from napari_nic.plugin.layers import METADATA_KEY, LayerData, slide_layer, tag_of
+from napari_nic.plugin.layers import METADATA_KEY, LayerData, LayerTag, slide_layer, tag_of
 from napari_nic.plugin.news import MODEL_NEWS
 from napari_nic.plugin.opening import holds_slides, is_slide, open_remembered, read_store
 from napari_nic.plugin.settings import Settings
@@ -175,16 +176,40 @@ def read_cohort_folder(path: Path) -> list[LayerData]:
     return []
 
 
+def read_project(path: Path) -> list[LayerData]:
+    """Open the slides and annotations of a project; the view dock, opened if need be, shows what was seen.
+
+    Raises
+    ------
+    ProjectError
+        If it is no project, or nothing of it can be opened.
+    """
+    from napari import current_viewer
+
+    from napari_nic.plugin.projects import open_project
+
+    opened = open_project(path)
+    viewer = current_viewer()
+    if viewer is not None:
+        _open_view_dock(viewer)
+        MODEL_NEWS.project_opened.emit(opened)
+    return [layer for layer in opened.layers if _may_be_added(layer)]
+
+
+def _open_view_dock(viewer: Any) -> None:
+    from napari_nic.plugin.widgets.docking import VIEW, open_dock
+    from napari_nic.plugin.widgets.view_dock import ViewDock
+
+    open_dock(viewer, ViewDock, VIEW, tabify=True)
+
+
 def read_slide_folder(path: Path) -> list[LayerData]:
     """Hand a folder of slides to the view dock, which lets the user choose; it is opened if need be."""
     from napari import current_viewer
 
     viewer = current_viewer()
     if viewer is not None:
-        from napari_nic.plugin.widgets.docking import VIEW, open_dock
-        from napari_nic.plugin.widgets.view_dock import ViewDock
-
-        open_dock(viewer, ViewDock, VIEW, tabify=True)
+        _open_view_dock(viewer)
         MODEL_NEWS.folder_opened.emit(path)
     return []
 
@@ -212,23 +237,27 @@ def _open_cohort_dock() -> None:
 
 
 def current_slide() -> Slide | None:
-    """The topmost slide of the current viewer."""
+    """The topmost slide of the current viewer that is visible, else the topmost one."""
     from napari import current_viewer
 
     viewer = current_viewer()
     if viewer is None:
         return None
-    for layer in reversed(viewer.layers):
-        tag = tag_of(layer)
-        if tag is not None and tag.kind == "slide":
-            return tag.slide
-    return None
+    slides = [(layer.visible, tag.slide) for layer in reversed(viewer.layers) if (tag := _slide_tag(layer))]
+    return next((slide for visible, slide in slides if visible), slides[0][1] if slides else None)
+
+
+def _slide_tag(layer: Any) -> LayerTag | None:
+    tag = tag_of(layer)
+    return tag if tag is not None and tag.kind == "slide" else None
 
 
 def _reader_of(path: Path) -> Callable[[Path], list[LayerData]] | None:
     name = path.name.lower()
     if name.endswith(STORE_SUFFIX):
         return read_compressed
+    if name.endswith(PROJECT_SUFFIX):
+        return read_project
     if (path / CARD_FILE).is_file():
         return read_models
     if (path / PLAN_FILE).is_file():

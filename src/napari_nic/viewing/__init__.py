@@ -10,10 +10,11 @@ from napari_nic.viewing.figure import (
     iter_figure,
 )
 from napari_nic.viewing.furniture import (
-    FIGURE_SUFFIXES,
     MM_PER_INCH,
     FigureFacts,
     LegendEntry,
+    Mask,
+    Write,
     draw_scale_bar,
     format_length,
     legend_strip,
@@ -28,6 +29,7 @@ from napari_nic.viewing.magnification import (
     native_magnification,
     um_per_px_at,
 )
+from napari_nic.viewing.project import Project, ProjectSlide
 from napari_nic.viewing.stains import (
     OWN,
     STAIN_SETS,
@@ -41,7 +43,6 @@ from napari_nic.viewing.stains import (
 from napari_nic.viewing.thumbnail import iter_thumbnail
 
 __all__ = [
-    "FIGURE_SUFFIXES",
     "MAGNIFICATIONS",
     "MM_PER_INCH",
     "OWN",
@@ -52,12 +53,16 @@ __all__ = [
     "FigureFacts",
     "FigureFrame",
     "LegendEntry",
+    "Mask",
     "Part",
+    "Project",
+    "ProjectSlide",
     "RasterPart",
     "Shape",
     "ShapesPart",
     "StainSet",
     "Tone",
+    "Write",
     "draw_scale_bar",
     "format_length",
     "format_magnification",

@@ -16,6 +16,7 @@ from PIL import Image, PngImagePlugin
 
 from napari_nic.disk import replacing
 from napari_nic.errors import InvalidParameterError
+from napari_nic.names import FIGURE_SUFFIXES
 from napari_nic.slides import RgbArray
 
 POINT_SIZE = 8.0
@@ -23,7 +24,6 @@ POINT_SIZE = 8.0
 
 _POINTS_PER_INCH = 72.0
 MM_PER_INCH = 25.4
-FIGURE_SUFFIXES = (".png", ".tif", ".tiff")
 
 Mask = npt.NDArray[np.uint8]
 Write = Callable[[str, int], Mask]

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from napari_nic.plugin.controllers.asking import Asking
     from napari_nic.plugin.controllers.navigating import Navigator
     from napari_nic.plugin.worker import Runner
-    from napari_nic.viewing.furniture import Write
+    from napari_nic.viewing import Write
 
 Region = Literal["visible", "rectangle", "whole"]
 DEFAULT_DPI = 300
@@ -71,7 +71,7 @@ class FigureController:
     runner : Runner
     asking : Asking
     write : callable
-        Paints text, see :data:`~napari_nic.viewing.furniture.Write`.
+        Paints text, see :data:`~napari_nic.viewing.Write`.
     """
 
     changed = Signal()

@@ -9,14 +9,14 @@ from qtpy.QtCore import QPoint, QSignalBlocker, Qt
 from qtpy.QtGui import QColor, QFont, QFontMetrics, QImage, QPainter
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QPushButton, QSpinBox
 
+from napari_nic.names import FIGURE_SUFFIXES
 from napari_nic.plugin.controllers.figuring import FigureController
 from napari_nic.plugin.settings import Settings
 from napari_nic.plugin.widgets.fold import Fold
 from napari_nic.plugin.widgets.glyphs import GlyphButton
 from napari_nic.plugin.widgets.keyboard import keeping_focus
 from napari_nic.plugin.widgets.rows import ProgressBar, narrow_combo, quiet_label, row, set_enabled
-from napari_nic.viewing import FIGURE_SUFFIXES, MAGNIFICATIONS, format_magnification
-from napari_nic.viewing.furniture import Mask
+from napari_nic.viewing import MAGNIFICATIONS, Mask, format_magnification
 
 FOLDER_SETTING = "figure_folder"
 """Setting: where the last figure was written."""
@@ -42,7 +42,7 @@ class FigureSection(Fold):
         self._build_options()
         self.about = quiet_label()
         self.export = QPushButton("Export figure...")
-        self.export.clicked.connect(self._ask_file)
+        self.export.clicked.connect(self.ask_file)
         self.stop = GlyphButton("cross", CANCEL)
         self.stop.clicked.connect(figuring.cancel)
         self.bar = ProgressBar()
@@ -111,7 +111,8 @@ class FigureSection(Fold):
             self.bar.setRange(0, max(1, progress.total))
             self.bar.setValue(progress.done)
 
-    def _ask_file(self) -> None:
+    def ask_file(self) -> None:
+        """Ask for a file and write the figure."""
         start = str(self._settings.get(FOLDER_SETTING, ""))
         path, chosen = QFileDialog.getSaveFileName(self, "Export figure", start, FILTER)
         if not path:

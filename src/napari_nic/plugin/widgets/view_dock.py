@@ -14,6 +14,8 @@ from napari_nic.plugin.controllers.displaying import DisplayController
 from napari_nic.plugin.controllers.figuring import FigureController
 from napari_nic.plugin.controllers.keys import Key, KeyMap
 from napari_nic.plugin.controllers.navigating import Navigator
+from napari_nic.plugin.controllers.overlay_kinds import KINDS
+from napari_nic.plugin.controllers.projecting import ProjectController
 from napari_nic.plugin.controllers.slide_list import SlideList
 from napari_nic.plugin.controllers.watching import SlideWatch
 from napari_nic.plugin.news import MODEL_NEWS
@@ -22,11 +24,13 @@ from napari_nic.plugin.widgets.associated_row import AssociatedRow
 from napari_nic.plugin.widgets.dialogs import Dialogs
 from napari_nic.plugin.widgets.display_section import DisplaySection
 from napari_nic.plugin.widgets.dock_base import PLUGIN, ClosingDock, silence, soon
-from napari_nic.plugin.widgets.docking import plain_viewer
+from napari_nic.plugin.widgets.docking import find_dock, plain_viewer
 from napari_nic.plugin.widgets.figure_section import FigureSection, write_text
 from napari_nic.plugin.widgets.key_list import KeyList
+from napari_nic.plugin.widgets.nic_dock import NicDock
 from napari_nic.plugin.widgets.overview_section import OverviewSection
 from napari_nic.plugin.widgets.places_section import PlacesSection
+from napari_nic.plugin.widgets.project_section import ProjectSection
 from napari_nic.plugin.widgets.slide_choice import choose_slides
 from napari_nic.plugin.widgets.slides_section import SlidesSection
 from napari_nic.plugin.worker import Runner, ThreadRunner
@@ -35,6 +39,8 @@ from napari_nic.viewing import MAGNIFICATIONS, format_magnification
 if TYPE_CHECKING:
     import napari
     from qtpy.QtWidgets import QWidget
+
+    from napari_nic.plugin.projects import OpenedProject
 
 LEAST_HEIGHT = 300
 """Below another dock it would be given next to nothing: the minimap and the magnification shall be seen."""
@@ -71,7 +77,11 @@ class ViewDock(ClosingDock):
             choose=lambda folder, slides: choose_slides(folder, slides, self),
         )
         self.figuring = FigureController(self.navigator, self.runner, self.asking, write_text)
+        self.projecting = ProjectController(
+            self.navigator, self.bookmarks, settings, self.asking, show_overlays=self._show_overlays
+        )
         MODEL_NEWS.folder_opened.connect(self._open_folder_soon)
+        MODEL_NEWS.project_opened.connect(self._restore_soon)
         self.key_map = KeyMap(viewer, self._keys())
         self._build()
 
@@ -83,6 +93,9 @@ class ViewDock(ClosingDock):
         self.places_section = PlacesSection(self.bookmarks)
         self.slides_section = SlidesSection(self.slides)
         self.figure_section = FigureSection(self.figuring, Settings())
+        self.project_section = ProjectSection(self.projecting, Settings())
+        self.project_section.open_wanted.connect(lambda path: self._viewer.open(path, plugin=PLUGIN))
+        self.watch.slides_changed.connect(self.project_section.refresh)
         self.key_list = KeyList(self.key_map.bound)
         self.show_sections(self.sections)
         self.setMinimumHeight(LEAST_HEIGHT)
@@ -97,6 +110,7 @@ class ViewDock(ClosingDock):
             self.places_section,
             self.slides_section,
             self.figure_section,
+            self.project_section,
             self.key_list,
         )
 
@@ -104,6 +118,20 @@ class ViewDock(ClosingDock):
         """Choose from a folder that was dropped on this window; not now, a dialog would hold up the drop."""
         if plain_viewer(current_viewer()) is self._viewer:
             soon(self, partial(self.slides.open_folder, folder))
+
+    def _restore_soon(self, opened: OpenedProject) -> None:
+        """Show what was seen of a project once its layers, which come next, are there."""
+        if plain_viewer(current_viewer()) is self._viewer:
+            soon(self, partial(self.projecting.restore, opened))
+
+    def _show_overlays(self, kinds: tuple[str, ...]) -> None:
+        """Show overlays that the NIC dock has of the slide; those that cannot be shown are left out."""
+        nic = find_dock(self._viewer, NicDock)
+        if nic is None:
+            return
+        for kind in KINDS:
+            if kind in kinds and nic.overlays.is_ready(kind):
+                nic.overlays.show(kind, on=True)
 
     def _keys(self) -> list[Key]:
         navigator = self.navigator
@@ -140,6 +168,7 @@ class ViewDock(ClosingDock):
         self.runner.shutdown()
         self.key_map.close()
         MODEL_NEWS.folder_opened.disconnect(self._open_folder_soon)
+        MODEL_NEWS.project_opened.disconnect(self._restore_soon)
         self.figuring.close()
         self.slides.close()
         self.bookmarks.close()
