@@ -340,36 +340,36 @@ def test_how_sizes_read():
 
 
 def test_points_within_reach_snap_and_others_do_not():
-    snapper = Snapper(RING, 5, SQUARE_PX)
-    assert snapper.point((50, -8)) == (50, 0)
-    assert snapper.point((50, -12)) == (50, -12)
-    assert snapper.point((50, 43)) == pytest.approx((50, 40))
-    assert Snapper(Polygon(), 5, SQUARE_PX).point((1, 2)) == (1, 2)
+    snapper = Snapper(RING, SQUARE_PX)
+    assert snapper.point((50, -8), 5) == (50, 0)
+    assert snapper.point((50, -12), 5) == (50, -12)
+    assert snapper.point((50, 43), 5) == pytest.approx((50, 40))
+    assert Snapper(Polygon(), SQUARE_PX).point((1, 2), 5) == (1, 2)
 
 
 def test_reach_is_that_on_the_glass():
-    snapper = Snapper(box(0, 0, 100, 100), 5, FLAT_PX)
-    assert snapper.point((50, -19)) == (50, 0)
-    assert snapper.point((-6, 50)) == (-6, 50)
+    snapper = Snapper(box(0, 0, 100, 100), FLAT_PX)
+    assert snapper.point((50, -19), 5) == (50, 0)
+    assert snapper.point((-6, 50), 5) == (-6, 50)
 
 
 def test_the_way_along_an_outline_is_the_shorter_one():
-    snapper = Snapper(box(0, 0, 100, 100), 10, PixelSize(1, 1))
+    snapper = Snapper(box(0, 0, 100, 100), PixelSize(1, 1))
     for first, last in (((10, 5), (5, 10)), ((5, 10), (10, 5)), ((90, 95), (95, 90)), ((95, 90), (90, 95))):
-        way = LineString(snapper.way(first, last))
+        way = LineString(snapper.way(first, last, 10))
         assert way.length == pytest.approx(20)
         assert box(0, 0, 100, 100).exterior.buffer(1e-9).covers(way)
-    assert snapper.way((10, 0), (300, 300)) == [(10, 0), (300, 300)]
+    assert snapper.way((10, 0), (300, 300), 10) == [(10, 0), (300, 300)]
 
 
 @few
 @given(points, points)
 def test_ways_lie_on_the_outline_and_lead_from_point_to_point(first, last):
     outline = Point(500, 500).buffer(300)
-    snapper = Snapper(outline, 1e6, SQUARE_PX)
-    way = snapper.way(first, last)
-    assert way[0] == pytest.approx(snapper.point(first), abs=1e-6)
-    assert way[-1] == pytest.approx(snapper.point(last), abs=1e-6)
+    snapper = Snapper(outline, SQUARE_PX)
+    way = snapper.way(first, last, 1e6)
+    assert way[0] == pytest.approx(snapper.point(first, 1e6), abs=1e-6)
+    assert way[-1] == pytest.approx(snapper.point(last, 1e6), abs=1e-6)
     assert LineString(way).length <= outline.exterior.length / 2 + 1e-6
 
 
@@ -439,10 +439,15 @@ def test_the_similarity_wand_follows_codes_and_not_gaps():
     codes[2:8, 5:8] += (0, 1, 0, 0, 0, 0)
     encoded = np.zeros((10, 12), bool)
     encoded[2:8, 1:11] = True
-    found = wand_by_similarity(codes, encoded, (4, 2), 0.7)
+    found = wand_by_similarity(codes[encoded], encoded, (4, 2), 0.7)
     expected = np.zeros((10, 12), bool)
     expected[2:8, 1:5] = True
     assert np.array_equal(found, expected)
-    assert wand_by_similarity(codes, encoded, (4, 2), -1).sum() == encoded.sum()
+    values = codes[encoded] - codes[encoded].mean(axis=0)
+    mine = codes[4, 2] - codes[encoded].mean(axis=0)
+    cosine = np.full(encoded.shape, -2.0)
+    cosine[encoded] = values @ mine / np.linalg.norm(values, axis=1) / np.linalg.norm(mine)
+    assert (cosine[found] >= 0.7).all()
+    assert wand_by_similarity(codes[encoded], encoded, (4, 2), -1.001).sum() == encoded.sum()
     with pytest.raises(AnnotationError, match="not compressed"):
-        wand_by_similarity(codes, encoded, (0, 0), 0.5)
+        wand_by_similarity(codes[encoded], encoded, (0, 0), 0.5)

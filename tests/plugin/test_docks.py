@@ -9,9 +9,11 @@ from qtpy.QtWidgets import QApplication, QDockWidget
 
 from napari_nic.plugin.controllers.session import ENCODER_SETTING
 from napari_nic.plugin.settings import Settings
+from napari_nic.plugin.widgets.annotator_dock import AnnotatorDock
 from napari_nic.plugin.widgets.cohort_dock import CohortDock
 from napari_nic.plugin.widgets.compare_dock import CompareDock
 from napari_nic.plugin.widgets.docking import (
+    ANNOTATOR,
     COHORT,
     COMPARE,
     LEARNING,
@@ -39,6 +41,7 @@ KINDS = {
     SIMILAR: SimilarDock,
     LEARNING: ProbeDock,
     COMPARE: CompareDock,
+    ANNOTATOR: AnnotatorDock,
 }
 COMMANDS = {
     NIC: "napari-nic.dock",
@@ -48,6 +51,7 @@ COMMANDS = {
     SIMILAR: "napari-nic.similar",
     LEARNING: "napari-nic.probe",
     COMPARE: "napari-nic.compare",
+    ANNOTATOR: "napari-nic.annotator",
 }
 
 
@@ -102,7 +106,7 @@ def test_whoever_asks_gets_the_one_nic_dock(viewer, first, second):
     assert dock.compressing.why_not() == "Open a slide first", "it still works"
 
 
-@pytest.mark.parametrize("title", [TRAINING, COHORT, VIEW, SIMILAR, COMPARE])
+@pytest.mark.parametrize("title", [TRAINING, COHORT, VIEW, SIMILAR, COMPARE, ANNOTATOR])
 def test_other_docks_are_one_of_a_kind_too(viewer, title):
     by_us(viewer, title)
     (dock,) = docks(viewer, title)
@@ -153,7 +157,7 @@ def test_docks_see_the_layers_themselves_and_no_stand_ins(viewer):
     assert dock.session.viewer is viewer
 
 
-@pytest.mark.parametrize("title", [TRAINING, COHORT, VIEW, SIMILAR, COMPARE])
+@pytest.mark.parametrize("title", [TRAINING, COHORT, VIEW, SIMILAR, COMPARE, ANNOTATOR])
 def test_a_dock_that_is_opened_has_the_focus(viewer, qtbot, title):
     """Else a user of the keyboard has to go there by Tab, through everything else in the window."""
     window = viewer.window._qt_window

@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 
 from napari_nic.plugin.compress_options import CompressOptions
 from napari_nic.plugin.controllers.cohort import CohortController
+from napari_nic.plugin.widgets.annotator_dock import AnnotatorDock
 from napari_nic.plugin.widgets.cohort_dock import CohortDock
 from napari_nic.plugin.widgets.export_section import ExportDialog
 from napari_nic.plugin.widgets.import_dialog import ImportDialog
@@ -291,7 +292,7 @@ def in_reading_order(places: list[tuple[int, int]], same_row: int = 12) -> bool:
 
 def test_tab_order_of_the_other_docks(shown, qtbot):
     viewer, _ = shown
-    for kind in (TrainDock, CohortDock, ViewDock, SimilarDock, ProbeDock):
+    for kind in (TrainDock, CohortDock, ViewDock, SimilarDock, ProbeDock, AnnotatorDock):
         dock = kind(viewer)
         viewer.window.add_dock_widget(dock, name=kind.__name__)
         QApplication.processEvents()

@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QApplication
 from napari_nic.plugin.controllers.session import ENCODER_SETTING
 from napari_nic.plugin.layers import tag_of
 from napari_nic.plugin.settings import Settings
+from napari_nic.plugin.widgets.annotator_dock import AnnotatorDock
 from napari_nic.plugin.widgets.cohort_dock import CohortDock
 from napari_nic.plugin.widgets.nic_dock import NicDock
 from napari_nic.plugin.widgets.probe_dock import ProbeDock
@@ -147,7 +148,9 @@ def test_a_dock_that_was_taken_out_hears_of_nothing_more(open_viewer, slide_file
     assert left(alive) == []
 
 
-@pytest.mark.parametrize("kind", [NicDock, TrainDock, CohortDock, ViewDock, SimilarDock, ProbeDock])
+@pytest.mark.parametrize(
+    "kind", [NicDock, TrainDock, CohortDock, ViewDock, SimilarDock, ProbeDock, AnnotatorDock]
+)
 def test_a_dock_that_was_taken_out_is_not_kept(make_napari_viewer, kind):
     viewer = make_napari_viewer()
     dock = kind(viewer)

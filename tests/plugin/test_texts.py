@@ -13,6 +13,7 @@ from qtpy.QtGui import QTextDocument
 from qtpy.QtWidgets import QAbstractButton, QApplication, QComboBox, QLabel, QStyle, QStyleOptionComboBox
 from superqt import QElidingLabel
 
+from napari_nic.plugin.widgets.annotator_dock import AnnotatorDock
 from napari_nic.plugin.widgets.cohort_dock import CohortDock
 from napari_nic.plugin.widgets.compare_dock import CompareDock
 from napari_nic.plugin.widgets.dock_base import WIDTH
@@ -137,7 +138,9 @@ def test_main_dock_is_read_in_full(
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
-@pytest.mark.parametrize("kind", [TrainDock, CohortDock, ViewDock, SimilarDock, ProbeDock, CompareDock])
+@pytest.mark.parametrize(
+    "kind", [TrainDock, CohortDock, ViewDock, SimilarDock, ProbeDock, CompareDock, AnnotatorDock]
+)
 def test_other_docks_are_read_in_full(with_slide, theme, kind):
     viewer, _ = with_slide
     viewer.theme = theme

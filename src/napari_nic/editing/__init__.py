@@ -7,6 +7,7 @@ from napari_nic.editing.classes import DrawingClass
 from napari_nic.editing.document import HISTORY, Document
 from napari_nic.editing.edits import Edit
 from napari_nic.editing.exchange import classes_of, object_of, objects_of, plain, plain_set
+from napari_nic.editing.finding import ObjectIndex
 from napari_nic.editing.journal import JOURNAL_FILE, Journal, Kept, KnownFile, State, read_journal
 from napari_nic.editing.objects import AnnotationObject, Edited
 from napari_nic.editing.places import Found, document_folders, find_document
@@ -23,6 +24,7 @@ __all__ = [
     "Journal",
     "Kept",
     "KnownFile",
+    "ObjectIndex",
     "State",
     "classes_of",
     "document_folders",

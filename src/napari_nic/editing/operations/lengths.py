@@ -45,7 +45,7 @@ def length_text(um: float) -> str:
 
 def area_text(um2: float) -> str:
     """Say an area: square micrometres where it is small, else mm2."""
-    return f"{um2:,.0f} {UM2}" if um2 < SMALL_UM2 else f"{um2 / UM_PER_MM**2:.4g} {MM2}"
+    return f"{um2:,.0f} {UM2}" if um2 < SMALL_UM2 else f"{um2 / UM_PER_MM**2:.3g} {MM2}"
 
 
 def size_text(geometry: Any, pixel: PixelSize | None) -> str:

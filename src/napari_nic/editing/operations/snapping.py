@@ -20,35 +20,32 @@ class Snapper:
     ----------
     area : geometry
         Whose outlines, outer ones and holes, points snap to; level-0 pixels.
-    reach_um : float
-        Points farther off stay where they are.
     pixel : PixelSize
     """
 
-    def __init__(self, area: Any, reach_um: float, pixel: PixelSize) -> None:
+    def __init__(self, area: Any, pixel: PixelSize) -> None:
         rings = shapely.get_parts(shapely.boundary(area))
         # Distances are those on the glass: outlines are kept in micrometres.
         self._scale = pixel.x, pixel.y
         self._rings = [LineString(shapely.get_coordinates(ring) * self._scale) for ring in rings]
         self._tree = shapely.STRtree(self._rings)
-        self._reach = reach_um
 
-    def point(self, xy: XY) -> XY:
+    def point(self, xy: XY, reach_um: float) -> XY:
         """Return the nearest point of an outline, or the point itself if none is within reach."""
-        found = self._found(xy)
+        found = self._found(xy, reach_um)
         if found is None:
             return xy
         ring, at = found
         return self._to_px(self._rings[ring].interpolate(at))
 
-    def way(self, first: XY, last: XY) -> list[XY]:
+    def way(self, first: XY, last: XY, reach_um: float) -> list[XY]:
         """Return the points from one to another: along an outline, the shorter way, if both snap to the same.
 
         Otherwise the two points alone, each snapped.
         """
-        begin, end = self._found(first), self._found(last)
+        begin, end = self._found(first, reach_um), self._found(last, reach_um)
         if begin is None or end is None or begin[0] != end[0]:
-            return [self.point(first), self.point(last)]
+            return [self.point(first, reach_um), self.point(last, reach_um)]
         line = self._along(self._rings[begin[0]], begin[1], end[1])
         return [self._to_px(Point(point)) for point in line.coords]
 
@@ -63,11 +60,11 @@ class Snapper:
             pieces = substring(ring, begin, ring.length), substring(ring, 0, end)
         return LineString([*pieces[0].coords, *list(pieces[1].coords)[1:]])
 
-    def _found(self, xy: XY) -> tuple[int, float] | None:
+    def _found(self, xy: XY, reach_um: float) -> tuple[int, float] | None:
         point = Point(xy[0] * self._scale[0], xy[1] * self._scale[1])
         if not self._rings:
             return None
-        near = self._tree.query_nearest(point, max_distance=self._reach)
+        near = self._tree.query_nearest(point, max_distance=reach_um)
         if len(near) == 0:
             return None
         ring = int(near[0])

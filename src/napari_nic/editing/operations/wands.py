@@ -55,9 +55,10 @@ def wand_by_similarity(
 
     Parameters
     ----------
-    codes : ndarray of float, (rows, cols, channels)
+    codes : ndarray of float, (n, channels)
+        Of the encoded cells, row by row.
     encoded : ndarray of bool, (rows, cols)
-        Cells that have codes.
+        Cells that have codes, n of them.
     seed : (row, col)
     threshold : float
         Least cosine, -1 to 1, of a cell's code and the seed's, both taken from the mean of all codes: raw
@@ -81,12 +82,15 @@ def wand_by_similarity(
             "the wand found no code here: this place is not compressed",
             hint="click on tissue that is compressed, or compress it first",
         )
-    values = codes[encoded].astype(np.float32)
-    values -= values.mean(axis=0)
-    norms = np.linalg.norm(values, axis=1)
-    mine = codes[seed].astype(np.float32) - codes[encoded].astype(np.float32).mean(axis=0)
-    length = max(float(np.linalg.norm(mine)), np.finfo(np.float32).tiny)
-    cosine = values @ (mine / length) / np.maximum(norms, np.finfo(np.float32).tiny)
+    number = int(np.count_nonzero(encoded[: seed[0]])) + int(np.count_nonzero(encoded[seed[0], : seed[1]]))
+    mean = codes.mean(axis=0, dtype=np.float32)
+    mine = codes[number].astype(np.float32) - mean
+    tiny = np.finfo(np.float32).tiny
+    # Of codes x, of which no centred copy is made: (x - mean) . mine and |x - mean|.
+    dots = codes @ mine - mean @ mine
+    squares = np.einsum("nc,nc->n", codes, codes) - 2 * (codes @ mean) + mean @ mean
+    norms = np.sqrt(np.maximum(squares, tiny)) * max(float(np.linalg.norm(mine)), tiny)
+    cosine = dots / np.maximum(norms, tiny)
     similar = np.zeros(encoded.shape, bool)
     similar[encoded] = cosine >= threshold
     return _connected(similar, seed)

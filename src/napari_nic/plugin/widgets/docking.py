@@ -20,6 +20,7 @@ NIC, TRAINING, COHORT, VIEW = "NIC", "Train encoder", "Cohort browser", "View"
 SIMILAR = "Find similar"
 LEARNING = "Learn while drawing"
 COMPARE = "Compare"
+ANNOTATOR = "Annotator"
 """Titles of the docks in the manifest."""
 
 Dock = TypeVar("Dock", bound=ClosingDock)

@@ -117,3 +117,16 @@ class CompareEntry(QWidget):
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         """Never run: napari reads from it that it has to give a viewer."""
+
+
+class AnnotatorEntry(QWidget):
+    """What the manifest calls for the annotator."""
+
+    def __new__(cls, napari_viewer: napari.Viewer) -> Any:
+        """Return the window's annotator."""
+        from napari_nic.plugin.widgets.annotator_dock import AnnotatorDock
+
+        return _one(napari_viewer, AnnotatorDock)
+
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
+        """Never run: napari reads from it that it has to give a viewer."""

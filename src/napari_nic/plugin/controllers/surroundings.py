@@ -1,0 +1,200 @@
+"""What lies around the pointer: pixels as the screen shows them, tissue, codes of a compressed slide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_nic.editing.operations import Area, Snapper, area_of_mask, wand_by_similarity
+from napari_nic.embeddings import CompressedSlide, ResidentCodes
+from napari_nic.geometry import PixelSize, RegionPx
+from napari_nic.jobs import CancellationToken
+from napari_nic.plugin.layers import pixel_of
+from napari_nic.plugin.tools.base import View
+from napari_nic.plugin.tools.pointer import XY, Pointer
+from napari_nic.plugin.worker import Callbacks, Runner
+from napari_nic.slides import Slide
+from napari_nic.tissue import TissueMask, find_tissue
+
+if TYPE_CHECKING:
+    from napari_nic.plugin.controllers.session import Session
+    from napari_nic.plugin.controllers.tissue import TissueController
+
+VIEW_SIDE = 512
+"""The wand looks at so many pixels of the shown level around the pointer, each way."""
+
+FINER = 1.5
+"""A level may be so much coarser than the screen and still be what it shows."""
+
+SNAP_PX = 12.0
+"""Screen pixels within which a corner snaps to the tissue."""
+
+SMOOTH_CELLS = 0.6
+"""Standard deviation, in cells, that rounds off the steps of areas of cells."""
+
+
+class Surroundings:
+    """Looks things up on the session's slide.
+
+    Parameters
+    ----------
+    session : Session
+    tissue : TissueController
+        Whose painted mask counts, if there is one.
+    runner : Runner
+        Finds tissue and reads codes.
+    """
+
+    def __init__(self, session: Session, tissue: TissueController, runner: Runner) -> None:
+        self.session = session
+        self._tissue = tissue
+        self._runner = runner
+        self._outlines: dict[str, Area] = {}
+        self._snapper: Snapper | None = None
+        self._codes: ResidentCodes | None = None
+        self._is_reading = False
+        session.slide_changed.connect(self._forget)
+        session.store_changed.connect(self._forget_codes)
+
+    def close(self) -> None:
+        """Let the session go."""
+        self.session.slide_changed.disconnect(self._forget)
+        self.session.store_changed.disconnect(self._forget_codes)
+
+    # -- pixels ------------------------------------------------------------------------------------------
+
+    def view_around(self, pointer: Pointer) -> View | None:
+        """Return the slide around a pointer at the level that the screen shows."""
+        slide = self.session.slide
+        if slide is None:
+            return None
+        factors = [(level.downsample_y, level.downsample_x) for level in slide.levels]
+        fitting = [n for n, factor in enumerate(factors) if max(factor) <= FINER * pointer.step]
+        level = fitting[-1] if fitting else 0
+        scale = factors[level]
+        row, col = int(pointer.xy[1] / scale[0]), int(pointer.xy[0] / scale[1])
+        half = VIEW_SIDE // 2
+        region = RegionPx(row - half, col - half, VIEW_SIDE, VIEW_SIDE).intersect(slide.levels[level].region)
+        if region.is_empty:
+            return None
+        picture = slide.read_region(level, region)
+        return View(picture, (region.y * scale[0], region.x * scale[1]), scale)
+
+    # -- tissue ------------------------------------------------------------------------------------------
+
+    def with_tissue(self, then: Callable[[Area], object]) -> None:
+        """Call with the area of the tissue, level-0 pixels: at once if it is known, else when it is found."""
+        slide = self.session.slide
+        if slide is None:
+            return
+        known = self._known_tissue(slide)
+        if known is not None:
+            then(known)
+            return
+        self._runner.start(
+            f"Finding tissue on {slide.name}",
+            partial(_find, slide),
+            Callbacks(returned=partial(self._on_found, slide, then), failed=self.session.asking.tell_error),
+        )
+
+    def snapped(self, pointer: Pointer) -> XY:
+        """Return the nearest point of the tissue's outline if it is near, else the pointer's place."""
+        slide = self.session.slide
+        known = None if slide is None else self._known_tissue(slide)
+        if known is None:
+            return pointer.xy
+        pixel = pixel_of(slide)
+        if self._snapper is None:
+            self._snapper = Snapper(known, pixel)
+        return self._snapper.point(pointer.xy, SNAP_PX * pointer.step * pixel.mean)
+
+    def _known_tissue(self, slide: Slide) -> Area | None:
+        painted = self._tissue.edited()
+        return (
+            self._outlines.get(slide.fingerprint) if painted is None else outline_of(painted, pixel_of(slide))
+        )
+
+    def _on_found(self, slide: Slide, then: Callable[[Area], object], mask: TissueMask) -> None:
+        self._outlines[slide.fingerprint] = area = outline_of(mask, pixel_of(slide))
+        if slide is self.session.slide:
+            then(area)
+
+    # -- codes -------------------------------------------------------------------------------------------
+
+    def similar_cells(self, xy: XY, similarity: float) -> Area | None:
+        """Return the area of the connected cells whose codes are like that of the cell at a point.
+
+        None where that is not known yet, which is told.
+
+        Raises
+        ------
+        AnnotationError
+            If there is no code at that point.
+        """
+        store = self.session.store
+        if store is None:
+            self.session.asking.tell("The embedding wand needs a compressed slide: compress it first")
+            return None
+        if self._codes is None:
+            self._read(store)
+        if self._codes is None:
+            self.session.asking.tell("The codes of the slide are being read: click again in a moment")
+            return None
+        codes = self._codes
+        grid = codes.grid
+        cell = grid.cell_at(xy[1], xy[0]) or (-1, -1)
+        mask = wand_by_similarity(codes.codes, codes.encoded, cell, similarity)
+        place, pixel = grid.placement, grid.pixel_size
+        origin = place.origin_um[0] / pixel.y, place.origin_um[1] / pixel.x
+        step = place.step_um[0] / pixel.y, place.step_um[1] / pixel.x
+        return area_of_mask(mask, origin, step, smooth=SMOOTH_CELLS)
+
+    def _read(self, store: CompressedSlide) -> None:
+        if not self._is_reading:
+            self._is_reading = True
+            self._runner.start(
+                f"Reading the codes of {store.slide_name}",
+                partial(_load, store),
+                Callbacks(
+                    returned=self._on_codes,
+                    failed=self.session.asking.tell_error,
+                    finished=self._on_read,
+                ),
+            )
+
+    def _on_codes(self, codes: ResidentCodes) -> None:
+        store = self.session.store
+        if store is not None and codes.header == store.header:
+            self._codes = codes
+
+    def _on_read(self) -> None:
+        self._is_reading = False
+
+    def _forget_codes(self) -> None:
+        self._codes = None
+
+    def _forget(self) -> None:
+        self._codes = self._snapper = None
+
+
+def outline_of(mask: TissueMask, pixel: PixelSize) -> Area:
+    """Return the area of a mask in level-0 pixels, exactly along the edges of its elements."""
+    (y, x), (height, width) = mask.placement.origin_um, mask.placement.step_um
+    return area_of_mask(
+        np.asarray(mask.mask), (y / pixel.y, x / pixel.x), (height / pixel.y, width / pixel.x)
+    )
+
+
+def _find(slide: Slide, token: CancellationToken) -> Generator[None, None, TissueMask]:
+    token.checkpoint()
+    yield
+    return find_tissue(slide, token=token)
+
+
+def _load(store: CompressedSlide, token: CancellationToken) -> Generator[None, None, Any]:
+    token.checkpoint()
+    yield
+    return ResidentCodes.load(store, token=token)

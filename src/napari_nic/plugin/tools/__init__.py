@@ -1,0 +1,1 @@
+"""What a pointer does while an annotator's tool is active: state machines that know neither Qt nor napari."""
