@@ -32,6 +32,7 @@ from napari_nic.annotations.merging import merged
 from napari_nic.cohorts import CohortTraining, read_cohort, train_cohort
 from napari_nic.cohorts.evaluation import evaluate_bundle
 from napari_nic.cohorts.slides import open_cohort
+from napari_nic.editing import Edited, Journal, State, objects_of, read_journal
 from napari_nic.embeddings import (
     EXPORTERS,
     IMPORTERS,
@@ -350,6 +351,19 @@ def _read_negatives(inputs: Inputs, _: Path, token: CancellationToken) -> None:
     assert len(read_annotations(inputs.exports / "outlines.annotations", token=token)) == 12
 
 
+def _keeping(_: Inputs, out: Path, token: CancellationToken) -> None:
+    objects = objects_of(_outlines())[0]
+    journal = Journal(out / "s.nic.document", "f", "s")
+    try:
+        journal.write_all(State(objects), Edited(), token=token)
+        kept = read_journal(journal.folder, "f", token=token)
+    finally:
+        journal.close()
+    assert kept is not None
+    assert len(kept.state.objects) == 12
+    shutil.rmtree(journal.folder)
+
+
 def _writing(name: str) -> Callable[[Inputs, Path, CancellationToken], Any]:
     def run(_: Inputs, out: Path, token: CancellationToken) -> None:
         write_annotations(
@@ -465,6 +479,7 @@ OPERATIONS: dict[str, Operation] = {
     "prepare": Operation(_prepare, units=4),
     "tissue": Operation(_tissue, units=4),
     "overview": Operation(_overview, units=4),
+    "keeping a document": Operation(_keeping, units=12 + 14, resumes=("s.nic.document/document.jsonl",)),
     "thumbnail": Operation(_thumbnail, units=1),
     "pca": Operation(_pca, units=6 + 3 * 9),
     "codes into memory": Operation(_resident, units=6),

@@ -266,9 +266,11 @@ def test_a_write_that_failed_half_way_is_followed_by_all(five, monkeypatch):
 
 
 def test_known_files_are_kept(kept):
-    files = (KnownFile("/x/a.geojson", "a" * 64, "a.geojson", ""),)
+    files = (KnownFile("/x/a.geojson", "a" * 64, "a.geojson", 3.5, -1.0),)
     kept.journal.write_all(State((square(),), files=files), ANNA)
     assert read_journal(kept.journal.folder, SLIDE).state.files == files
+    kept.journal.note_files(files[:0])
+    assert read_journal(kept.journal.folder, SLIDE).state.files == ()
 
 
 def test_another_slide_of_the_same_name_gets_a_place_of_its_own(five):

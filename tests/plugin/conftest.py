@@ -17,6 +17,7 @@ from PIL import ImageCms
 from qtpy.QtWidgets import QApplication, QDialog, QMessageBox
 from shapely.geometry import Point, box, mapping
 
+from napari_nic.editing import Choice
 from napari_nic.embeddings import CompressedSlide
 from napari_nic.encoders import get_spec, load_encoder
 from napari_nic.errors import CancelledError
@@ -97,6 +98,7 @@ class Answers:
         self.chosen_channels: tuple[int, ...] | None = None
         self.chosen_scene: int | None = None
         self.leave: Leaving = "cancel"
+        self.side: Choice | None = None
         self.saved_to: Path | None = None
         self.waited_for: list[Slide] = []
         self.patient = True
@@ -130,6 +132,10 @@ class Answers:
     def leaving(self, title: str, text: str) -> Leaving:
         self.questions.append(f"{title}: {text}")
         return self.leave
+
+    def which_side(self, title: str, text: str) -> Choice | None:
+        self.questions.append(f"{title}: {text}")
+        return self.side
 
     def save_to(self, title: str, start: Path) -> Path | None:
         self.questions.append(f"{title}: {start.name}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -352,8 +353,8 @@ def test_locks_colours_and_numbers_go_to_the_file_and_come_back(annotating, docu
 
 
 def test_a_second_file_with_the_same_ids_gets_others_and_says_so(
-    annotating, documents, shapes, outlines_file, answers
+    annotating, documents, shapes, outlines_file, tmp_path, answers
 ):
-    annotating.open(outlines_file)
+    annotating.open(shutil.copy(outlines_file, tmp_path / "copy.geojson"))
     assert len(documents.document) == 6
     assert "3 shapes with the id of another one were given a new id" in answers.notices[-1]

@@ -162,6 +162,20 @@ def test_a_second_window_is_told_who_edits(window, open_window, slide_file, answ
     assert len(kept.state.objects) == 3
 
 
+def test_what_another_window_drew_meanwhile_is_not_lost(window, open_window, slide_file, answers):
+    """The second one has read the document before the first one went on, and writes when that is closed."""
+    first = window.draw()
+    second = open_window(slide_file)
+    window.draw(at=100)
+    window.document.put("move", first.with_geometry(box(1, 1, 2, 2)))
+    window.close()
+    second.document.put("move", first.with_geometry(box(3, 3, 4, 4)))
+    kept = read_journal(folder_of(slide_file), second.session.slide.fingerprint)
+    assert sorted(item.annotation.geometry.bounds[0] for item in kept.state.objects) == [1, 3, 100]
+    assert kept.state.objects == second.document.objects()
+    assert "edited meanwhile" in answers.notices[-1]
+
+
 def test_beside_a_slide_that_may_not_be_written_to_home_is_taken(
     window, open_window, slide_file, home, answers, monkeypatch
 ):

@@ -8,7 +8,17 @@ from napari_nic.editing.document import HISTORY, Document
 from napari_nic.editing.edits import Edit
 from napari_nic.editing.exchange import classes_of, object_of, objects_of, plain, plain_set
 from napari_nic.editing.finding import ObjectIndex
-from napari_nic.editing.journal import JOURNAL_FILE, Journal, Kept, KnownFile, State, read_journal
+from napari_nic.editing.journal import (
+    JOURNAL_FILE,
+    Journal,
+    Kept,
+    KnownFile,
+    State,
+    copy_file,
+    read_journal,
+    stamp_of,
+)
+from napari_nic.editing.merging import Choice, Conflict, Merge, merge
 from napari_nic.editing.objects import AnnotationObject, Edited
 from napari_nic.editing.places import Found, document_folders, find_document
 
@@ -16,6 +26,8 @@ __all__ = [
     "HISTORY",
     "JOURNAL_FILE",
     "AnnotationObject",
+    "Choice",
+    "Conflict",
     "Document",
     "DrawingClass",
     "Edit",
@@ -24,14 +36,18 @@ __all__ = [
     "Journal",
     "Kept",
     "KnownFile",
+    "Merge",
     "ObjectIndex",
     "State",
     "classes_of",
+    "copy_file",
     "document_folders",
     "find_document",
+    "merge",
     "object_of",
     "objects_of",
     "plain",
     "plain_set",
     "read_journal",
+    "stamp_of",
 ]

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from napari_nic.descriptions import is_sha256
+from napari_nic.descriptions import is_finite, is_plain_file_name, is_sha256
 from napari_nic.disk import check_regular, explain, replacing
 from napari_nic.editing.edits import Classes, Edit
 from napari_nic.editing.journal_lines import (
@@ -60,14 +60,15 @@ class KnownFile:
         Of its content as it was read or written last.
     copy : str
         Name of the copy of that content in the document's folder; empty if there is none.
-    original : str
-        Name of the copy of what was there before it was overwritten first; empty if it never was.
+    dx_px, dy_px : float
+        By how much its shapes were moved to lie on the slide, see :meth:`AnnotationSet.shifted`.
     """
 
     path: str
     sha256: str
     copy: str = ""
-    original: str = ""
+    dx_px: float = 0.0
+    dy_px: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,15 @@ class Kept:
     state: State
     edited: Edited = field(default=Edited())
     notes: tuple[str, ...] = ()
+
+
+def stamp_of(folder: Path) -> tuple[int, int]:
+    """Return size and time of a journal, which tell that somebody wrote to it; zeros if there is none."""
+    try:
+        status = (folder / JOURNAL_FILE).stat()
+    except OSError:
+        return 0, 0
+    return status.st_size, status.st_mtime_ns
 
 
 def read_journal(folder: Path, fingerprint: str, *, token: CancellationToken | None = None) -> Kept | None:
@@ -270,12 +280,13 @@ def _files_from(value: Any) -> tuple[KnownFile, ...]:
     files = []
     for entry in value:
         texts = entry if isinstance(entry, dict) else {}
-        names = [texts.get(key, "") for key in ("path", "sha256", "copy", "original")]
-        if not all(isinstance(name, str) for name in names) or not is_sha256(names[1]):
+        path, digest, copy = (texts.get(key, "") for key in ("path", "sha256", "copy"))
+        shift = [texts.get(key, 0.0) for key in ("dx_px", "dy_px")]
+        if not isinstance(path, str) or not is_sha256(digest) or not all(map(is_finite, shift)):
             raise BadLineError("a file that is none")
-        if any(Path(name).name != name for name in names[2:] if name):
+        if copy != "" and not is_plain_file_name(copy):
             raise BadLineError("a copy that lies elsewhere")
-        files.append(KnownFile(*names))
+        files.append(KnownFile(path, digest, copy, *map(float, shift)))
     return tuple(files)
 
 
@@ -334,10 +345,6 @@ class Journal:
             raise explain(self.folder, error) from error
         self._held.enter_context(self._lease.writing())
 
-    def must_write_all(self) -> None:
-        """Let the next write be one of everything: something changed that is no edit."""
-        self._is_whole = False
-
     def close(self) -> None:
         """Let others write."""
         self._held.close()
@@ -384,6 +391,17 @@ class Journal:
                 file.write(line)
             self._whole = file.tell()
         self._appended, self._is_whole = 0, True
+
+    def note_files(self, files: Sequence[KnownFile]) -> None:
+        """Note which files the document was opened from and saved to; else the next write of all does.
+
+        Raises
+        ------
+        StoreError
+            If that cannot be done.
+        """
+        if self._is_whole:
+            self._append([line_of({"files": [vars(file) for file in files]})])
 
     def _all_lines(self, state: State, edited: Edited, token: CancellationToken | None) -> Iterator[bytes]:
         yield line_of({"journal": FORMAT, "version": VERSION, "slide": self._slide, "at": _now()})

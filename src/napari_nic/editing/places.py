@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_nic.editing.journal import JOURNAL_FILE, Kept, read_journal
+from napari_nic.editing.journal import JOURNAL_FILE, Kept, read_journal, stamp_of
 from napari_nic.errors import AnnotationError
 from napari_nic.jobs import CancellationToken
 from napari_nic.names import DOCUMENT_SUFFIX, safe_name, slide_stem
@@ -25,6 +25,8 @@ class Found:
         Where it is, or where a new one goes.
     kept : Kept, optional
         None if there is none yet.
+    stamp : (int, int)
+        Size and time of its journal before it was read.
     notes : tuple of str
         What is there and was not read, and why.
     """
@@ -32,6 +34,7 @@ class Found:
     folder: Path
     kept: Kept | None = None
     notes: tuple[str, ...] = ()
+    stamp: tuple[int, int] = (0, 0)
 
 
 def document_folders(slide_path: Path, fingerprint: str, parents: Sequence[Path]) -> list[Path]:
@@ -68,21 +71,22 @@ def find_document(
     What cannot be read, or belongs to another slide, is never written to: a new one goes to a free place.
     """
     notes: list[str] = []
-    found: list[tuple[Path, Kept]] = []
+    found: list[tuple[Path, Kept, tuple[int, int]]] = []
     free: Path | None = None
     for folder in document_folders(slide_path, fingerprint, parents):
         if not (folder / JOURNAL_FILE).exists():
             free = free or folder
             continue
+        stamp = stamp_of(folder)
         try:
             kept = read_journal(folder, fingerprint, token=token)
         except AnnotationError as error:
             notes.append(f"{folder.name}: {error.problem}" + (f" ({error.found})" if error.found else ""))
             continue
         if kept is not None:
-            found.append((folder, kept))
+            found.append((folder, kept, stamp))
     if not found:
         return Found(free or document_folders(slide_path, fingerprint, parents)[-1], None, tuple(notes))
-    folder, kept = max(found, key=lambda one: one[1].edited.at)
-    notes += [f"an older document in {other} is left alone" for other, _ in found if other is not folder]
-    return Found(folder, kept, tuple(notes))
+    folder, kept, stamp = max(found, key=lambda one: one[1].edited.at)
+    notes += [f"an older document in {other} is left alone" for other, _, _ in found if other is not folder]
+    return Found(folder, kept, tuple(notes), stamp)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from napari_nic.annotations import AnnotationSet, read_annotations
 from napari_nic.demo import DEMO_BUNDLE, demo_slide
+from napari_nic.editing import Choice
 from napari_nic.errors import NicError
 from napari_nic.names import PROJECT_SUFFIX, STORE_SUFFIX, has_suffix
 from napari_nic.plugin.annotation_jobs import extent_of
@@ -261,6 +262,10 @@ class Unattended:
     def leaving(self, title: str, text: str) -> Leaving:  # noqa: ARG002 - as above
         """Nothing was drawn by anybody."""
         return "discard"
+
+    def which_side(self, title: str, text: str) -> Choice | None:  # noqa: ARG002 - as above
+        """Nobody decides."""
+        return None
 
     def save_to(self, title: str, start: Path) -> Path | None:  # noqa: ARG002 - as above
         """Nowhere."""

@@ -29,6 +29,7 @@ from napari_nic.plugin.annotation_reading import annotations_of
 from napari_nic.plugin.controllers.adopting import adopt, part_from_original
 from napari_nic.plugin.controllers.comparing import Comparing
 from napari_nic.plugin.controllers.document import DocumentController
+from napari_nic.plugin.controllers.known_files import KnownFiles
 from napari_nic.plugin.controllers.overlays import Kind, OverlayController
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.controllers.unsaved import Unsaved
@@ -80,10 +81,12 @@ class AnnotationController:
         self._wait = wait
         self.documents = documents or DocumentController(session, runner)
         self.drawing = self.documents.drawing
+        self.files = KnownFiles(self.documents, wait)
         self.unsaved = Unsaved()
         self._overlays = overlays
         self._removed: list[tuple[int, Layer]] = []
         self._dropped: list[Layer] = []
+        self._unwanted: list[Layer] = []
         self._is_replacing = False
         self._found: AnnotationSet | None = None
         self._runner = runner
@@ -125,6 +128,8 @@ class AnnotationController:
     def open(self, path: Path) -> None:
         """Open an annotation file on the session's slide, in the background; what cannot be read is told."""
         slide = self.session.slide
+        if self._is_part(path):
+            return
         self.opening = path.name
         self._opening_job = self._runner.start(
             f"Opening {path.name}",
@@ -137,6 +142,15 @@ class AnnotationController:
             ),
         )
         self.changed.emit()
+
+    def _is_part(self, path: Path) -> bool:
+        """Whether a file is part of the document already; what was changed in it since is asked about."""
+        document = self.documents.document
+        if document is None or not self.files.is_part(document, path):
+            return False
+        self.session.asking.tell(f"{path.name} is part of the annotations of this slide already")
+        self.files.check()
+        return True
 
     def cancel_opening(self) -> None:
         """Stop reading the file that is being opened; nothing of it is shown."""
@@ -167,6 +181,8 @@ class AnnotationController:
     def _save(self, path: Path, slide: Slide | None) -> bool:
         layers = self.layers(slide)
         try:
+            if slide is not None and not self._may_save(path, slide):
+                return False
             annotations, held = self._written(layers, slide, path), self.unsaved.held(layers)
             differences = write_file(annotations, path, self._wait, slide)
         except NicError as error:
@@ -177,7 +193,9 @@ class AnnotationController:
             return False
         self.unsaved.saved(held, path)
         if slide is not None:
-            self.documents.keeping.is_saved(self.documents.document_of(slide))
+            document = self.documents.document_of(slide)
+            self.documents.keeping.is_saved(document)
+            self.files.saved(document, path, slide, annotations)
         self.session.asking.tell("; ".join([f"Saved {path.name}", *annotations.notes, *differences]))
         return True
 
@@ -189,6 +207,10 @@ class AnnotationController:
         self.documents.views.sync_all()
         document = self.documents.document_of(slide)
         return replace(document.as_set(read.source, with_ids=holds_ids(path)), notes=read.notes)
+
+    def _may_save(self, path: Path, slide: Slide) -> bool:
+        self.documents.views.sync_all()
+        return self.files.may_save(self.documents.document_of(slide), path, slide)
 
     def can_reload(self) -> bool:
         """Whether a layer of the slide came from a file that can be read anew."""
@@ -260,6 +282,9 @@ class AnnotationController:
         ):
             return
         self._replace(tag, tag.annotations.shifted(bounds.x, bounds.y))
+        if tag.path is not None and tag.slide is not None:
+            document = self.documents.document_of(tag.slide)
+            self.files.shifted(document, tag.path, bounds.x, bounds.y)
 
     @staticmethod
     def _lies_off(tag: AnnotationTag | None) -> bool:
@@ -329,6 +354,7 @@ class AnnotationController:
 
         What other layers showed that are gone goes from the document of a slide that is still there.
         """
+        self._remove_unwanted()
         dropped, self._dropped = self._dropped, []
         for layer in dropped:
             self._dismiss(layer)
@@ -346,6 +372,18 @@ class AnnotationController:
                 self._dismiss(left)
             self._dropped.clear()
         self.documents.forget_closed()
+
+    def _remove_unwanted(self) -> None:
+        """Take out layers of a file that is part of the document already: they would show all twice."""
+        unwanted, self._unwanted = self._unwanted, []
+        for layer in unwanted:
+            tag = annotation_tag(layer)
+            if layer in self.session.viewer.layers:
+                with self._replacing():
+                    self.session.viewer.layers.remove(layer)
+            if tag is not None and tag.path is not None:
+                self._is_part(tag.path)
+        self._dropped = [layer for layer in self._dropped if layer not in unwanted]
 
     def _dismiss(self, layer: Layer) -> None:
         """Take from its document what a layer showed, unless it went with its slide."""
@@ -394,15 +432,27 @@ class AnnotationController:
         tag = annotation_tag(layer)
         if tag is not None:
             part_from_original(layer, self.session.viewer.layers)
+            if self._is_shown_already(tag):
+                self._unwanted.append(layer)
+                self.rescue_wanted.emit()
+                return
             notes = self._follow(layer)
             if not tag.told:
                 tag.told = True
                 notes = (*tag.notes(), *notes)
+                if tag.path is not None and tag.slide is not None:
+                    self.files.opened(self.documents.document_of(tag.slide), tag.path, tag.annotations)
             if notes:
                 self.session.asking.tell("; ".join(notes))
             if self._lies_off(tag):
                 self.shift_wanted.emit()
         self._on_edited()
+
+    def _is_shown_already(self, tag: AnnotationTag) -> bool:
+        """Whether a file that was dropped, or opened by napari, is part of its slide's document already."""
+        if tag.ids or tag.path is None or tag.slide is None or self._is_replacing:
+            return False
+        return self.files.is_part(self.documents.document_of(tag.slide), tag.path)
 
     def _follow(self, layer: Layer) -> tuple[str, ...]:
         self.unsaved.watch(layer)

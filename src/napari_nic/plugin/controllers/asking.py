@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
+from napari_nic.editing import Choice
 from napari_nic.slides import Channel, Slide
 
 Leaving = Literal["save", "discard", "cancel"]
@@ -45,6 +46,10 @@ class Asking(Protocol):
 
     def leaving(self, title: str, text: str) -> Leaving:
         """Ask whether to save what would be lost, to lose it, or to stay."""
+        ...
+
+    def which_side(self, title: str, text: str) -> Choice | None:
+        """Ask what becomes of objects that were changed here and elsewhere; None to think about it."""
         ...
 
     def save_to(self, title: str, start: Path) -> Path | None:

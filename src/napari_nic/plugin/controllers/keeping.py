@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -12,10 +13,25 @@ from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
-from napari_nic.editing import Document, Edit, Edited, Found, Journal, KnownFile, State, find_document
-from napari_nic.errors import NicError, StoreBusyError, StoreError
+from napari_nic.disk import explain
+from napari_nic.editing import (
+    Document,
+    Edit,
+    Edited,
+    Found,
+    Journal,
+    Kept,
+    KnownFile,
+    State,
+    copy_file,
+    find_document,
+    merge,
+    read_journal,
+    stamp_of,
+)
+from napari_nic.errors import AnnotationError, NicError, StoreBusyError, StoreError
 from napari_nic.jobs import CancellationToken
-from napari_nic.names import is_folder
+from napari_nic.names import is_folder, safe_name
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.settings import settings_file
 from napari_nic.plugin.worker import Callbacks, Runner
@@ -26,6 +42,9 @@ if TYPE_CHECKING:
 
 HOME_FOLDER = "annotations"
 """In the folder of the settings: documents of slides beside which nothing can be written."""
+
+_DIGITS = 12
+"""Of a checksum, in the name of a copy."""
 
 DAMAGED_COPY, DISCARDED_COPY = "damaged.jsonl", "discarded.jsonl"
 """In a document's folder: what was damaged when it was read, and what the user wanted to lose last."""
@@ -56,6 +75,7 @@ class _Kept:
     slide_name: str
     place: Path
     parents: list[Path]
+    stamp: tuple[int, int] = (0, 0)
     was_there: bool = False
     is_damaged: bool = False
     journal: Journal | None = None
@@ -71,6 +91,20 @@ class _Kept:
 
     def state(self) -> State:
         return State(self.document.objects(), self.document.classes, self.files, self.document.ranks)
+
+
+class _WrittenMeanwhileError(StoreError):
+    """Somebody wrote to the journal since it was read.
+
+    Attributes
+    ----------
+    theirs : Kept
+        What it says now.
+    """
+
+    def __init__(self, theirs: Kept) -> None:
+        self.theirs = theirs
+        super().__init__("the annotations were edited meanwhile in another window or program")
 
 
 class Keeping:
@@ -116,8 +150,9 @@ class Keeping:
         if waiting is None:
             return  # it was closed meanwhile
         kept = self._kept[document] = _Kept(
-            document, slide.path, slide.fingerprint, slide.name, found.folder, parents, waiting=waiting
+            document, slide.path, slide.fingerprint, slide.name, found.folder, parents, found.stamp
         )
+        kept.waiting = waiting
         notes = list(found.notes)
         if found.kept is not None:
             state, kept.last = found.kept.state, found.kept.edited
@@ -171,12 +206,29 @@ class Keeping:
 
     def _on_failed(self, kept: _Kept, error: Exception) -> None:
         kept.waiting, kept.in_hand = kept.in_hand + kept.waiting, []
+        if isinstance(error, _WrittenMeanwhileError):
+            self._take_theirs(kept, error.theirs)
+            return
         is_new = kept.problem == ""
         kept.problem = error.found or error.problem if isinstance(error, NicError) else str(error)
         if isinstance(error, StoreBusyError):
             kept.problem = f"{error.found} is editing them"
         if is_new:
             self._session.asking.tell_error(error)
+
+    def _take_theirs(self, kept: _Kept, theirs: Kept) -> None:
+        """Take in what another window or program wrote while this one only looked on."""
+        base, ours, new = (
+            {item.id: item for item in objects}
+            for objects in (kept.opened.objects, kept.document.objects(), theirs.state.objects)
+        )
+        put, removed = merge(base, ours, new).resolved("both")
+        kept.opened = theirs.state
+        self._session.asking.tell(
+            f"annotations of {kept.slide_name} were edited meanwhile in another window or program"
+            f"{f' by {theirs.edited.by}' if theirs.edited.by else ''}: both are kept"
+        )
+        kept.document.put("merge", *put, remove=removed, over_locks=True)
 
     def _on_finished(self, kept: _Kept) -> None:
         kept.is_writing = False
@@ -216,14 +268,35 @@ class Keeping:
         return () if kept is None else kept.files
 
     def set_files(self, document: Document, files: Sequence[KnownFile]) -> None:
-        """Remember the files of a document; written with what is edited next, or now if something was."""
+        """Remember the files of a document, as soon as anything of it is kept."""
         kept = self._kept.get(document)
         if kept is None or kept.files == tuple(files):
             return
         kept.files = tuple(files)
-        if kept.journal is not None and not kept.is_writing:
-            kept.journal.must_write_all()
-            self._write(kept)
+        if kept.journal is None or kept.is_writing:
+            return
+        try:
+            copy_known(kept.journal.folder, kept)
+            kept.journal.note_files(kept.files)
+        except StoreError as error:
+            self._session.asking.tell_error(error)
+
+    def back_up(self, document: Document, path: Path) -> Path | None:
+        """Keep a copy of a file that is about to be overwritten, once for each content; return where it is.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be kept.
+        """
+        kept = self._kept.get(document)
+        if kept is None or not path.is_file():
+            return None
+        name = f"before-{digest_of(path)[:_DIGITS]}-{safe_name(path.name)}"
+        try:
+            return _backed_up(path, kept.place / name)
+        except StoreError:
+            return _backed_up(path, kept.parents[-1] / kept.place.name / name)
 
     def is_saved(self, document: Document) -> None:
         """Take what a document holds now as what discarding leads back to."""
@@ -292,7 +365,7 @@ def _write_job(
 def _write_now(kept: _Kept, edits: list[Edit], state: State, last: Edited) -> str:
     note = "" if kept.journal is not None else _open_journal(kept)
     if kept.journal is not None:
-        kept.journal.write(edits, state, last)
+        kept.journal.write(edits, replace(state, files=kept.files), last)
     return note
 
 
@@ -309,13 +382,63 @@ def _open_journal(kept: _Kept) -> str:
         if kept.place.parent == home:
             raise
         kept.place = home / f"{kept.place.name}"
+        kept.stamp = stamp_of(kept.place)
         journal = Journal(kept.place, kept.fingerprint, kept.slide_name)
         journal.open()
         note = f"nothing can be written beside {kept.slide_name}: its annotations are kept in {kept.place}"
+    if journal.folder == kept.place and stamp_of(kept.place) != kept.stamp:
+        kept.stamp = stamp_of(kept.place)
+        theirs = read_journal(kept.place, kept.fingerprint)
+        if theirs is not None:
+            journal.close()
+            raise _WrittenMeanwhileError(theirs)
     if kept.is_damaged and is_folder(journal.folder):
         journal.keep_copy(DAMAGED_COPY)
+    copy_known(journal.folder, kept)
     kept.journal = journal
     return note
+
+
+def copy_known(folder: Path, kept: _Kept) -> None:
+    """Keep a copy of the files of a document as they were read or written last: what merging begins with."""
+    files = []
+    for known in kept.files:
+        name = f"base-{known.sha256[:_DIGITS]}-{safe_name(Path(known.path).name)}"
+        if not known.copy and Path(known.path).is_file() and digest_of(Path(known.path)) == known.sha256:
+            copy_file(Path(known.path), folder / name)
+            files.append(replace(known, copy=name))
+        else:
+            files.append(known)
+    kept.files = tuple(files)
+    used = {known.copy for known in files}
+    for old in folder.glob("base-*"):
+        if old.name not in used:
+            old.unlink(missing_ok=True)
+
+
+def _backed_up(path: Path, copy: Path) -> Path:
+    if not copy.exists():
+        try:
+            copy.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise explain(copy.parent, error) from error
+        copy_file(path, copy)
+    return copy
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file's content.
+
+    Raises
+    ------
+    AnnotationError
+        If it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise AnnotationError("the file cannot be read", path=path, found=f"{error}") from error
 
 
 def _told(slide: Slide, state: State, last: Edited) -> str:

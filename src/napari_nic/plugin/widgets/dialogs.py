@@ -6,11 +6,13 @@ import html
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from napari.utils.notifications import show_info
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication, QFileDialog, QInputDialog, QMainWindow, QMessageBox, QWidget
 
+from napari_nic.editing import Choice
 from napari_nic.errors import NicError, UnreadableSlideError
 from napari_nic.geometry import MPP_MAX, MPP_MIN
 from napari_nic.names import known_suffix
@@ -93,6 +95,20 @@ class Dialogs:
         if box.clickedButton() is save:
             return "save"
         return "discard" if box.clickedButton() is discard else "cancel"
+
+    def which_side(self, title: str, text: str) -> Choice | None:
+        """Ask; Esc leaves everything as it is for now."""
+        box = QMessageBox(QMessageBox.Icon.Question, title, text, parent=self._parent)
+        box.setInformativeText("What was changed both here and in the file:")
+        sides: dict[Any, Choice] = {
+            box.addButton("Keep both", QMessageBox.ButtonRole.AcceptRole): "both",
+            box.addButton("Keep what is here", QMessageBox.ButtonRole.ActionRole): "ours",
+            box.addButton("Take what is in the file", QMessageBox.ButtonRole.ActionRole): "theirs",
+        }
+        cancel = box.addButton("Decide later", QMessageBox.ButtonRole.RejectRole)
+        box.setEscapeButton(cancel)
+        box.exec()
+        return sides.get(box.clickedButton())
 
     def save_to(self, title: str, start: Path) -> Path | None:
         """Ask for a file; a name without a known suffix gets the one of the chosen format."""

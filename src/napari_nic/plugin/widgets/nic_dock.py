@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari import current_viewer
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QEvent, QObject, QTimer
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_nic.names import patterns
@@ -173,6 +173,12 @@ class NicDock(ClosingDock):
     def may_close(self) -> bool:
         """Ask about annotations that are not saved."""
         return self.annotating.may_close()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 -- Qt's name
+        """Look whether other programs changed files when the user comes back to the window."""
+        if event.type() == QEvent.Type.WindowActivate and watched is self._window and not self.is_shut_down:
+            soon(self, self.annotating.files.check)
+        return super().eventFilter(watched, event)
 
     def close_down(self) -> None:
         """Stop all work, store what is finished, and let the viewer go."""
