@@ -51,7 +51,7 @@ def test_a_size_is_found_where_none_is_given():
     made = OutlinePyramid(OutlineIndex([box(0, 0, right, bottom)], ["A"]))
     assert made.shapes[0][0] >= bottom
     assert made.shapes[0][1] >= right
-    assert OutlinePyramid(OutlineIndex([], [])).shapes == ((1, 1),)
+    assert OutlinePyramid(OutlineIndex([], [])).shapes == ((2, 2), (1, 1))
 
 
 @pytest.mark.parametrize("level", [0, 1, 3])

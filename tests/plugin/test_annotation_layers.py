@@ -5,18 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import shapely
-from napari.layers import Image, Points, Shapes
+from napari.layers import Labels, Points, Shapes
 from shapely.geometry import LineString, MultiLineString, MultiPolygon, Point, box
 
 from napari_nic.annotations import UNCLASSIFIED, Annotation, AnnotationSet, read_annotations
 from napari_nic.plugin import annotation_layers as module
-from napari_nic.plugin import outline_picture
 from napari_nic.plugin.annotation_layers import annotation_layers, annotation_tag
 from napari_nic.plugin.annotation_reading import annotations_of
 from napari_nic.plugin.writers import write_annotation_layers
 from napari_nic.slides import open_slide
 
-KINDS = {"shapes": Shapes, "points": Points, "image": Image}
+KINDS = {"shapes": Shapes, "points": Points, "labels": Labels}
 
 
 def layers_of(annotations: AnnotationSet, slide=None) -> list:
@@ -93,13 +92,12 @@ def test_moved_vertex_is_kept(annotations):
 def test_very_many_shapes_become_a_picture_of_outlines_and_are_not_lost(annotations, monkeypatch):
     monkeypatch.setattr(module, "MAX_SHAPES", 2)
     picture, points = layers_of(annotations)
-    assert isinstance(picture, Image)
+    assert isinstance(picture, Labels)
     assert isinstance(points, Points)
     assert len(points.data) == 1
     note = "; ".join(annotation_tag(picture).notes())
     assert "5 shapes" in note
     assert "more than 2" in note
-    assert "cannot be edited one by one" in note
     back = annotations_of([picture, points])
     assert sorted(a.label for a in back.annotations) == sorted(a.label for a in annotations.annotations)
     assert {a.geometry.wkt for a in back.annotations} == {a.geometry.wkt for a in annotations.annotations}
@@ -112,8 +110,9 @@ def test_outlines_of_the_picture_lie_on_the_outlines(monkeypatch, slide_file):
     with open_slide(slide_file) as slide:
         (layer,) = layers_of(annotations, slide)
     level = np.asarray(layer.data[0])
-    rows, cols = np.nonzero(level[..., 3])
-    assert (level[rows, cols, :3] == (200, 0, 0)).all()
+    colors = layer.colormap.map(level)
+    rows, cols = np.nonzero(colors[..., 3] == 1)
+    assert np.allclose(colors[rows, cols, :3] * 255, (200, 0, 0))
     distance = shapely.distance(shapely.points(cols + 0.5, rows + 0.5), ring.boundary)
     assert distance.max() <= 2
     every = shapely.get_coordinates(shapely.segmentize(ring.boundary, 5))
@@ -121,27 +120,6 @@ def test_outlines_of_the_picture_lie_on_the_outlines(monkeypatch, slide_file):
     assert max(shapely.distance(shapely.points(every), drawn)) <= 2
     corner = layer.data_to_world((-0.5, -0.5))
     assert np.allclose(corner, (-0.25, -0.25)), "the picture lies on the slide"
-
-
-def test_the_picture_of_very_many_outlines_is_there_at_once():
-    corners = np.random.default_rng(0).uniform(0, 60_000, (20_000, 2))
-    shapes = shapely.box(*corners.T, *(corners + 20).T)
-    hashed = []
-    painted = outline_picture._Painter(list(shapes), [(1, 2, 3)] * len(shapes))
-    painted.geometries = Untouchable(hashed)
-    painted.level([60_416, 60_416], 1)
-    assert hashed == [], "nobody went through the outlines to name a picture of them"
-
-
-class Untouchable:
-    """Remembers that it was looked into."""
-
-    def __init__(self, seen: list) -> None:
-        self.seen = seen
-
-    def __reduce__(self):
-        self.seen.append(1)
-        return (list, ())
 
 
 def test_empty_set_gives_a_layer_to_draw_in():

@@ -50,8 +50,10 @@ def objects_of(
     """
     used = set(taken)
     seen: Counter[str] = Counter()
-    objects, n_renamed = [], 0
+    objects: list[AnnotationObject] = []
+    n_renamed = 0
     hashes = _content_ids(annotations)
+    last: Annotation | None = None
     for annotation, content in zip(annotations.annotations, hashes, strict=True):
         wanted = annotation.id or content
         seen[wanted] += 1
@@ -61,7 +63,12 @@ def objects_of(
             identity = _derived(wanted, seen[wanted])
         used.add(identity)
         n_renamed += bool(annotation.id) and identity != annotation.id
-        objects.append(object_of(annotation, identity))
+        if last is not None and annotation.extra is last.extra and objects[-1].annotation is last:
+            # It says no more beside its shape than the one before it, which was nothing of its own.
+            objects.append(AnnotationObject(identity, annotation))
+        else:
+            objects.append(object_of(annotation, identity))
+        last = annotation
     if not n_renamed:
         return tuple(objects), ()
     note = f"{counted(n_renamed, 'shape')} with the id of another one {was_were(n_renamed)} given a new id"
@@ -90,9 +97,10 @@ def object_of(annotation: Annotation, identity: str) -> AnnotationObject:
     extra.pop("properties", None)
     if left:
         extra["properties"] = left
+    own = color is not None or isinstance(parent, str) or bool(set(_TAKEN) & properties.keys())
     return AnnotationObject(
         identity,
-        replace(annotation, extra=extra),
+        replace(annotation, extra=extra) if own else annotation,
         color=color,
         locked=properties.get(_LOCKED) is True,
         parent=parent if isinstance(parent, str) else "",
@@ -159,8 +167,15 @@ def _content_ids(annotations: AnnotationSet) -> list[str]:
     for number, place in zip(np.flatnonzero(without), places, strict=True):
         one = annotations.annotations[number]
         text = f"{one.label}\0{one.kind}\0{one.name}\0".encode(errors="surrogatepass")
-        ids[number] = str(uuid.UUID(bytes=hashlib.sha256(text + place).digest()[:16], version=5))
+        ids[number] = _uuid_of(hashlib.sha256(text + place).hexdigest())
     return ids
+
+
+def _uuid_of(digest: str) -> str:
+    """Write the first half of a digest as a UUID of version 5; :mod:`uuid` takes ten times as long."""
+    variant = "89ab"[int(digest[16], 16) % 4]
+    first = (digest[:8], digest[8:12], f"5{digest[13:16]}", f"{variant}{digest[17:20]}", digest[20:32])
+    return "-".join(first)
 
 
 def _derived(identity: str, number: int) -> str:

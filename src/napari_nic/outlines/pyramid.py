@@ -67,7 +67,7 @@ class OutlinePyramid:
         self.dtype = dtype_for(len(index.labels))
         right, bottom = index.extent()
         height, width = size or (max(1, int(np.ceil(bottom))), max(1, int(np.ceil(right))))
-        n_levels = 1
+        n_levels = 2  # napari takes a single one for no pyramid
         while max(height, width) / 2 ** (n_levels - 1) > COARSEST:
             n_levels += 1
         whole = 2 ** (n_levels - 1)

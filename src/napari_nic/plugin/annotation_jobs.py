@@ -12,13 +12,15 @@ from napari_nic.annotations import (
     AnnotationSet,
     SlideExtent,
     format_of,
-    iter_read_annotations,
     read_annotations,
     write_annotations,
 )
+from napari_nic.annotations.garbage import without_garbage_collection
+from napari_nic.editing import objects_of
 from napari_nic.jobs import CancellationToken, Outcome, Progress, result_of
+from napari_nic.outlines.reading import iter_read_outlines
 from napari_nic.plugin.annotation_layers import annotation_layers
-from napari_nic.plugin.layers import LayerData
+from napari_nic.plugin.layers import METADATA_KEY, LayerData
 from napari_nic.plugin.worker import throttled
 from napari_nic.slides import Slide
 
@@ -67,10 +69,15 @@ def iter_read_file(
     NicError
         If the file is no annotation file that we know.
     """
-    annotations = yield from iter_read_annotations(path, token=token, extent=extent_of(slide))
+    annotations = yield from iter_read_outlines(path, token=token, extent=extent_of(slide))
     if token is not None:
         token.checkpoint()
-    return ReadFile(annotations, annotation_layers(annotations, slide, path.stem, path))
+    layers = annotation_layers(annotations, slide, path.stem, path)
+    if len(annotations) > MANY_SHAPES:
+        yield Progress(0, 0, "Making objects", "shapes")
+        with without_garbage_collection():
+            layers[0][1]["metadata"][METADATA_KEY].prepared = objects_of(annotations)
+    return ReadFile(annotations, layers)
 
 
 def extent_of(slide: Slide | None) -> SlideExtent | None:

@@ -15,16 +15,16 @@ from shapely.geometry import LineString, MultiPoint, MultiPolygon, Point, Polygo
 
 from napari_nic.annotations import Annotation, AnnotationSet
 from napari_nic.annotations.frames import n_outside
+from napari_nic.editing import AnnotationObject
+from napari_nic.outlines import OutlineIndex
 from napari_nic.plugin.layers import (
     METADATA_KEY,
     LayerData,
     LayerTag,
     annotation_frame,
-    frame,
-    pixel_of,
     tag_of,
 )
-from napari_nic.plugin.outline_picture import outline_levels
+from napari_nic.plugin.outline_view import OutlineView
 from napari_nic.plugin.outlines import drawable
 from napari_nic.slides import Slide
 from napari_nic.wording import counted, was_were
@@ -32,8 +32,8 @@ from napari_nic.wording import counted, was_were
 if TYPE_CHECKING:
     from napari.layers import Layer
 
-MAX_SHAPES = 10_000
-"""Above this many, napari's shapes take seconds to build and to pan; a picture of them is shown."""
+MAX_SHAPES = 2_000
+"""Above this many, napari's shapes take seconds to build and to pan; pictures of them are shown."""
 
 EDGE_OF_SLIDE = 1 / 350
 """Width of outlines as a share of the slide's longer side: two to three pixels when all of it is shown."""
@@ -70,10 +70,18 @@ class AnnotationTag(LayerTag):
         Numbers of the annotations that napari cannot draw.
     told : bool
         Whether the user knows the notes.
+    view : OutlineView, optional
+        Shows the shapes where they are too many for napari's; its ids are the numbers of the annotations.
+    lifted : napari Shapes, optional
+        The layer in which some of the shapes of a view are edited meanwhile; it has a tag of its own.
+    home : dict of int to int, optional
+        Of the tag of such a layer: by its own numbers, those in the tag that they were lifted from.
     keeps_place : bool
         Whether the layer came with a place of its own, where it stays whatever the slide's pixel size is.
     ids : list of str
         By number, the objects of the slide's document that the annotations are; empty before they are in it.
+    prepared : (tuple of AnnotationObject, tuple of str), optional
+        What :func:`~napari_nic.editing.objects_of` makes of many annotations, made beside the window.
     gone : set of int
         Numbers of the annotations that were taken away.
     first : dict of int to (list of ndarray, Annotation)
@@ -87,8 +95,12 @@ class AnnotationTag(LayerTag):
     shown: dict[int, list[np.ndarray]] = field(default_factory=dict)
     hidden: tuple[int, ...] = ()
     told: bool = False
+    view: OutlineView | None = None
+    lifted: Layer | None = None
+    home: dict[int, int] | None = None
     keeps_place: bool = False
     ids: list[str] = field(default_factory=list)
+    prepared: tuple[tuple[AnnotationObject, ...], tuple[str, ...]] | None = None
     gone: set[int] = field(default_factory=set)
     first: dict[int, tuple[list[np.ndarray], Annotation]] = field(default_factory=dict)
     is_drawn: bool = False
@@ -105,9 +117,8 @@ class AnnotationTag(LayerTag):
             notes.append(f"{self.name} holds no shapes")
         if self.is_summary:
             notes.append(
-                f"{counted(len(self.annotations), 'shape')} of {self.name} are shown as a picture of their "
-                f"outlines, since there are more than {MAX_SHAPES:,}: they are counted, compared and saved "
-                "as always, but cannot be edited one by one"
+                f"{counted(len(self.annotations), 'shape')} of {self.name} are drawn as one picture, since "
+                f"there are more than {MAX_SHAPES:,}; from far, small ones are shaded by how much they cover"
             )
         if self.hidden:
             number = len(self.hidden)
@@ -177,27 +188,21 @@ def annotation_layers(
     return layers
 
 
-def picture_levels(tag: AnnotationTag) -> list[Any]:
-    """Return the pyramid of pictures of a tag's outlines."""
+def index_of(tag: AnnotationTag) -> OutlineIndex:
+    """Index the shapes of a tag, but for those that are gone, by their numbers."""
     numbered = enumerate(tag.annotations.annotations)
-    shapes = [a for n, a in numbered if not is_point(a) and n not in tag.gone]
-    colors = [tag.annotations.colors[annotation.label] for annotation in shapes]
-    size = None if tag.slide is None else tag.slide.levels[0].shape
-    return list(outline_levels([annotation.geometry for annotation in shapes], colors, size))
+    shapes = [(n, a) for n, a in numbered if not is_point(a) and n not in tag.gone]
+    return OutlineIndex(
+        [shape.geometry for _, shape in shapes],
+        [shape.label for _, shape in shapes],
+        [number for number, _ in shapes],
+    )
 
 
 def _picture_layer(tag: AnnotationTag) -> LayerData:
-    """Show very many shapes as a picture of their outlines at every zoom, made where it is looked at."""
-    levels = picture_levels(tag)
-    options = {
-        "name": tag.name,
-        "rgb": True,
-        "multiscale": True,
-        "metadata": {METADATA_KEY: tag},
-        "blending": "translucent_no_depth",
-        **frame(pixel_of(tag.slide)),
-    }
-    return levels, options, "image"
+    """Show very many shapes by pictures of their outlines, drawn where they are looked at."""
+    tag.view = OutlineView(index_of(tag), tag.annotations.colors, tag)
+    return tag.view.layer_data()
 
 
 def _shapes_layer(

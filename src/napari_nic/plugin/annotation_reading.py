@@ -55,14 +55,54 @@ def annotations_of(
     source, n_flat = "", 0
     for layer in layers:
         tag = annotation_tag(layer)
+        if tag is not None and tag.home is not None:
+            continue  # it is read with the picture that its shapes were lifted from
         source = source or layer.name
         if tag is not None:
             known |= tag.annotations.colors
-        read = _Reader(layer, tag, frame or SlideFrame(None if tag is None else tag.slide))
-        found += [shape.annotation for shape in read.found()]
+        place = frame or SlideFrame(None if tag is None else tag.slide)
+        if tag is not None and _is_as_noted(layer, tag, place):
+            found += tag.annotations.annotations
+            continue
+        read = _Reader(layer, tag, place)
+        shapes = read.found()
         n_flat += read.n_flat
+        if tag is not None and tag.lifted is not None:
+            lifted = _Reader(tag.lifted, annotation_tag(tag.lifted), place)
+            shapes = _with_lifted(shapes, lifted)
+            n_flat += lifted.n_flat
+        found += [shape.annotation for shape in shapes]
     notes = (f"{counted(n_flat, 'shape')} without extent {was_were(n_flat)} left out",) if n_flat else ()
     return AnnotationSet(tuple(found), known if colors is None else colors, source, notes)
+
+
+def is_in_place(layer: Layer, frame: SlideFrame) -> bool:
+    """Whether a picture of shapes lies on its slide as it was put there."""
+    return np.allclose(_picture_matrix(layer, frame), np.eye(3), rtol=0, atol=1e-6)
+
+
+def _picture_matrix(layer: Layer, frame: SlideFrame) -> np.ndarray:
+    """Return (3, 3) that maps vertices (y, x, 1) under a picture to level-0 pixels."""
+    matrix = frame.to_px_matrix(layer)
+    matrix[:2, 2] -= matrix[:2, :2] @ (0.5, 0.5)  # a picture counts from the centre of its first pixel
+    return matrix
+
+
+def _is_as_noted(layer: Layer, tag: AnnotationTag, frame: SlideFrame) -> bool:
+    """Whether a layer is a picture of all annotations of its tag, as they are there."""
+    if tag.view is None or tag.gone or tag.lifted is not None:
+        return False
+    return len(tag.view.index) == len(tag.annotations) and is_in_place(layer, frame)
+
+
+def _with_lifted(shapes: list[Found], lifted: _Reader) -> list[Found]:
+    """Put shapes that were lifted from a picture where they were among the others; new ones come last."""
+    home = {} if lifted.tag is None or lifted.tag.home is None else lifted.tag.home
+    above = lifted.found()
+    back = [(home[shape.number], shape) for shape in above if shape.number in home]
+    numbered = [(shape.number or 0, shape) for shape in shapes]
+    fresh = [shape for shape in above if shape.number not in home]
+    return [shape for _, shape in sorted(numbered + back, key=lambda pair: pair[0])] + fresh
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,9 +164,9 @@ class _Reader:
         if self.tag is None:
             return []
         numbered = enumerate(self.tag.annotations.annotations)
-        shapes = [(n, a) for n, a in numbered if not is_point(a) and n not in self.tag.gone]
-        matrix = self.frame.to_px_matrix(self.layer)
-        matrix[:2, 2] -= matrix[:2, :2] @ (0.5, 0.5)  # a picture counts from the centre of its first pixel
+        elsewhere = self.tag.gone | self._lifted()
+        shapes = [(n, a) for n, a in numbered if not is_point(a) and n not in elsewhere]
+        matrix = _picture_matrix(self.layer, self.frame)
         if np.allclose(matrix, np.eye(3), rtol=0, atol=1e-6):
             return [Found(number, annotation) for number, annotation in shapes]
         import shapely
@@ -138,6 +178,11 @@ class _Reader:
         return [
             Found(n, replace(a, geometry=geometry)) for (n, a), geometry in zip(shapes, moved, strict=True)
         ]
+
+    def _lifted(self) -> set[int]:
+        """Numbers of the shapes that another layer shows meanwhile."""
+        above = None if self.tag is None or self.tag.lifted is None else annotation_tag(self.tag.lifted)
+        return set() if above is None or above.home is None else set(above.home.values())
 
     def _shapes(self) -> list[Found]:
         rows = _Rows(self.layer.features)

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import shapely
 
-from napari_nic.annotations import RGB
+from napari_nic.annotations import RGB, UNCLASSIFIED_COLOR
+from napari_nic.colors import from_hex
 from napari_nic.editing import AnnotationObject, Document
 from napari_nic.plugin.annotation_layers import AnnotationTag, annotation_tag
 from napari_nic.plugin.layer_rows import rows_by_number
+from napari_nic.plugin.outline_view import OWN
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -56,6 +58,19 @@ def look_of(layer: Layer, tag: AnnotationTag, document: Document, *, all_hidden:
         for row in rows
     }
     return Look(colors, hidden, own, all_hidden)
+
+
+def color_outlines(tag: AnnotationTag, look: Look) -> None:
+    """Give the classes of a picture of very many shapes their colours; nothing is drawn anew for that."""
+    if tag.view is None:
+        return
+    known = {**tag.annotations.colors, **look.colors}
+    colors: dict[str, RGB | None] = {}
+    for label in tag.view.index.labels:
+        name, _, own = label.partition(OWN)
+        color = from_hex(f"#{own}") if own else known.get(name, UNCLASSIFIED_COLOR)
+        colors[label] = None if name in look.hidden else color
+    tag.view.set_colors(colors)
 
 
 def selected_in(layer: Layer) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_nic.annotations import Annotation
 from napari_nic.editing import AnnotationObject, plain
-from napari_nic.plugin.annotation_layers import AnnotationTag, annotation_tag, is_point, picture_levels
+from napari_nic.plugin.annotation_layers import AnnotationTag, annotation_tag, index_of, is_point
 from napari_nic.plugin.layer_rows import (
     Piece,
     add_rows,
@@ -23,6 +23,7 @@ from napari_nic.plugin.layer_rows import (
     texts_of,
 )
 from napari_nic.plugin.layers import frame, pixel_of
+from napari_nic.plugin.outline_view import OWN
 from napari_nic.plugin.slide_frames import SlideFrame
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def apply_changes(layer: Layer, changes: Changes, numbers: set[int], place: Slid
     if hasattr(layer, "selected_data"):
         _change_rows(layer, tag, changes, place)
     else:
-        repaint(layer)
+        show_outlines(layer, {**dict.fromkeys(changes.removed), **items})
 
 
 def _change_rows(layer: Layer, tag: AnnotationTag, changes: Changes, place: SlideFrame) -> None:
@@ -95,12 +96,33 @@ def _add_rows(
         set_cells(layer, added, {column: [text[column] for text in texts] for column in texts[0]})
 
 
-def repaint(layer: Layer) -> None:
-    """Paint the picture of very many shapes anew, in its place."""
+def show_outlines(layer: Layer, items: Mapping[int, AnnotationObject | None]) -> None:
+    """Let a picture of very many shapes show some of them as they are now, by number."""
     tag = annotation_tag(layer)
-    if tag is None:
+    if tag is None or tag.view is None:
         return
-    layer.data = picture_levels(tag)
+    tag.view.replace(
+        {
+            number: None if item is None else (item.annotation.geometry, outline_label(item))
+            for number, item in items.items()
+        }
+    )
+    layer.events.data(value=layer.data)  # napari tells it where data are set, and others listen
+
+
+def outline_label(item: AnnotationObject) -> str:
+    """Return under which label an object is drawn in a picture: one with a colour of its own has its own."""
+    if item.color is None:
+        return item.label
+    return item.label + OWN + "{:02x}{:02x}{:02x}".format(*item.color)
+
+
+def repaint(layer: Layer) -> None:
+    """Lay the picture of very many shapes that was moved as a whole on the slide again, with them moved."""
+    tag = annotation_tag(layer)
+    if tag is None or tag.view is None:
+        return
+    tag.view.reset(index_of(tag))
     place = frame(pixel_of(tag.slide))
     layer.affine, layer.rotate, layer.shear = np.eye(3), 0.0, np.zeros(1)
     layer.scale, layer.translate, layer.units = place["scale"], place["translate"], place["units"]

@@ -14,10 +14,12 @@ from napari_nic.plugin.annotation_layers import (
     ROW,
     AnnotationTag,
     annotation_tag,
+    index_of,
     point_size,
 )
 from napari_nic.plugin.annotation_reading import annotations_of
 from napari_nic.plugin.layers import METADATA_KEY, annotation_frame
+from napari_nic.plugin.outline_view import OutlineView
 from napari_nic.slides import Slide
 
 if TYPE_CHECKING:
@@ -72,7 +74,17 @@ def part_from_original(layer: Layer, layers: Iterable[Layer]) -> None:
             keeps_place=tag.keeps_place,
         ),
     }
+    if tag.view is not None:
+        _show_copy(layer)
     if ROW in getattr(layer, "features", ()):
         table = layer.features.copy()
         table[ROW] = table["id"] = ""
         layer.features = table
+
+
+def _show_copy(layer: Layer) -> None:
+    """Give a copy of a picture of very many shapes pictures of its own."""
+    tag = annotation_tag(layer)
+    if tag is not None:
+        tag.view = OutlineView(index_of(tag), tag.annotations.colors, tag)
+        layer.data = tag.view.levels

@@ -457,6 +457,9 @@ class AnnotationController:
     def _follow(self, layer: Layer) -> tuple[str, ...]:
         self.unsaved.watch(layer)
         self.drawing.follow(layer)
+        tag = annotation_tag(layer)
+        if tag is not None and tag.view is not None:
+            tag.view.bind(layer, self._runner)
         self._unhook(layer)
         for name in _WATCHED:
             if (hook := getattr(layer.events, name, None)) is not None:
@@ -471,11 +474,14 @@ class AnnotationController:
     def _on_removed(self, event: Any) -> None:
         layer = event.value
         slide = _slide_of(layer)
-        if annotation_tag(layer) is not None:
+        if (tag := annotation_tag(layer)) is not None:
+            self.documents.views.gather(layer)
             self.drawing.release(layer)
             self._unhook(layer)
             self.documents.views.remove(layer)
             self._dropped.append(layer)
+            if tag.view is not None:
+                tag.view.release()
             lost = self.unsaved.is_unsaved(layer)
         else:
             lost = slide is not None and any(map(self.unsaved.is_unsaved, self.layers(slide)))

@@ -55,7 +55,9 @@ class Unsaved:
 
         What was drawn and taken away again, or moved there and back, is no change.
         """
-        if layer not in self._touched:
+        tag = annotation_tag(layer)
+        lifted = None if tag is None else tag.lifted
+        if layer not in self._touched and (lifted is None or lifted not in self._touched):
             return False
         return annotations_of([layer]).annotations != self._saved.get(layer, ())
 
@@ -87,6 +89,8 @@ class Unsaved:
 def _as_read(layer: Layer) -> tuple[Annotation, ...]:
     """Return what a layer shows of its file; of a layer that shows no file what it holds."""
     tag = annotation_tag(layer)
+    if tag is not None and tag.home is not None:
+        return ()  # what it holds counts as held by the picture that it was lifted from
     if tag is None or not len(tag.annotations) or ROW not in getattr(layer, "features", ()):
         return annotations_of([layer]).annotations
     numbers = dict.fromkeys(int(value) for value in layer.features[ROW] if str(value).isdigit())

@@ -16,13 +16,20 @@ from psygnal import Signal
 from napari_nic.annotations import AnnotationSet
 from napari_nic.editing import AnnotationObject, Document, Edit, classes_of, objects_of, plain
 from napari_nic.errors import AnnotationError, LockedAnnotationError
-from napari_nic.plugin.annotation_layers import AnnotationTag, annotation_layers, annotation_tag, is_point
-from napari_nic.plugin.annotation_reading import Found, read_layer
+from napari_nic.plugin.annotation_layers import (
+    MAX_SHAPES,
+    AnnotationTag,
+    annotation_layers,
+    annotation_tag,
+    is_point,
+)
+from napari_nic.plugin.annotation_reading import Found, is_in_place, read_layer
 from napari_nic.plugin.controllers.drawing import Drawing
+from napari_nic.plugin.controllers.lifting import Lifting
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.layer_doings import Done, note_what_was_done, what_was_done
 from napari_nic.plugin.layer_hooks import LayerHooks
-from napari_nic.plugin.layer_looks import Look, look_of, select_in, selected_in
+from napari_nic.plugin.layer_looks import Look, color_outlines, look_of, select_in, selected_in
 from napari_nic.plugin.layer_rows import is_drawing, rows_by_number
 from napari_nic.plugin.layer_updates import Changes, apply_changes, fits
 from napari_nic.plugin.layers import METADATA_KEY, tag_of
@@ -56,6 +63,13 @@ class Views:
         self._document_of = document_of
         self._drawing = drawing
         self._views: dict[Layer, LayerHooks] = {}
+        self.lifting = Lifting(
+            session.viewer,
+            lambda tag: None if tag.slide is None else document_of(tag.slide),
+            lambda layer: self._views[layer].numbers if layer in self._views else set(),
+            self._apply_quietly,
+            self.selection_changed.emit,
+        )
         self._is_busy = self._is_step = False
         self.all_hidden = False
         drawing.look = self._look
@@ -84,7 +98,8 @@ class Views:
         self._views[layer] = LayerHooks(
             layer, self._numbers(layer, tag), self.sync, self._sync_later, self._on_selected
         )
-        self._drawing.refresh(layer)
+        self._show_colors(layer)
+        self.lifting.follow(layer)
         self.sync(layer)
         return notes
 
@@ -92,7 +107,10 @@ class Views:
         """Give the document the objects of a tag that it has not; with ids of the file if they are free."""
         numbered = tag.annotations.annotations
         if len(tag.ids) != len(numbered):
-            objects, notes = objects_of(tag.annotations, taken=document)
+            made, tag.prepared = tag.prepared, None
+            if made is None or any(item.id in document for item in made[0]):
+                made = objects_of(tag.annotations, taken=document)
+            objects, notes = made
             tag.ids = [item.id for item in objects]
         else:
             objects, notes = (), ()
@@ -119,8 +137,16 @@ class Views:
 
     def remove(self, layer: Layer) -> None:
         """Let a layer go; what it showed stays in the document."""
+        self.lifting.release(layer)
         if layer in self._views:
             self._views.pop(layer).release()
+
+    def gather(self, layer: Layer) -> None:
+        """Put shapes that were lifted back into the picture they came from: one of both layers goes."""
+        for other in list(self._views):
+            if self._tag(other).lifted is layer or other is layer:
+                self.sync_all()
+                self.lifting.put_back(other)
 
     def dismiss(self, layer: Layer) -> None:
         """Take from the document what a layer showed that is gone, as a step that can be undone."""
@@ -179,7 +205,10 @@ class Views:
         if view is None or tag is None or document is None or self._is_busy:
             return
         view.is_dirty = True
-        features = getattr(layer, "features", None)
+        if tag.view is not None and is_in_place(layer, self._frame(tag.slide)):
+            view.is_dirty = False
+            return  # its shapes change by edits of the document alone
+        features = layer.features if hasattr(layer, "selected_data") else None
         if (
             view.in_gesture
             or is_drawing(layer)
@@ -234,6 +263,11 @@ class Views:
 
     def _apply(self, layer: Layer, changes: Changes) -> None:
         apply_changes(layer, changes, self._views[layer].numbers, self._frame(self._tag(layer).slide))
+
+    def _apply_quietly(self, layer: Layer, changes: Changes) -> None:
+        with self._quiet():
+            self._apply(layer, changes)
+        self._show_colors(layer)
 
     @staticmethod
     def _tag(layer: Layer) -> AnnotationTag:
@@ -352,8 +386,13 @@ class Views:
 
     def _recolour(self, document: Document) -> None:
         for layer in self.layers(document):
-            if hasattr(layer, "selected_data"):
-                self._drawing.refresh(layer)
+            self._show_colors(layer)
+
+    def _show_colors(self, layer: Layer) -> None:
+        if hasattr(layer, "selected_data"):
+            self._drawing.refresh(layer)
+        else:
+            color_outlines(self._tag(layer), self._look(layer))
 
     def set_hidden(self, hidden: bool) -> None:
         """Show no annotations at all, or show them again."""
@@ -373,6 +412,13 @@ class Views:
     def select(self, document: Document, ids: Iterable[str]) -> None:
         """Select objects in napari, and no others."""
         wanted = set(ids)
+        for layer in self.layers(document):
+            if (tag := self._tag(layer)).view is not None:
+                numbers = self._views[layer].numbers | self.lifting.lifted(layer)
+                if not self.lifting.lift(layer, {n for n in numbers if tag.ids[n] in wanted}):
+                    self._session.asking.tell(
+                        f"More than {MAX_SHAPES:,} shapes of {layer.name} cannot be selected"
+                    )
         with self._quiet():
             for layer in self.layers(document):
                 select_in(layer, wanted)
