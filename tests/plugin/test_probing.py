@@ -12,6 +12,7 @@ import pytest
 from napari_nic.annotations import read_annotations
 from napari_nic.geometry import RegionPx
 from napari_nic.pipeline import GridOptions
+from napari_nic.plugin import probe_job
 from napari_nic.plugin.controllers.annotating import AnnotationController
 from napari_nic.plugin.controllers.compressing import CompressController
 from napari_nic.plugin.controllers.models import ModelController
@@ -47,9 +48,17 @@ def compressed(desk, slide_file, compress_file, add_slide) -> SimpleNamespace:
 
 
 @pytest.fixture
-def probing(desk, runner) -> Iterator[ProbeController]:
+def learning(runner):
+    """A runner of the dock's own, as the window has it."""
+    made = type(runner)()
+    yield made
+    made.shutdown()
+
+
+@pytest.fixture
+def probing(desk, learning) -> Iterator[ProbeController]:
     """One that learns at once, as the dock has it learn when the mouse rests."""
-    made = ProbeController(desk, runner)
+    made = ProbeController(desk, learning)
     made.drawn.connect(made.learn)
     yield made
     made.close()
@@ -156,33 +165,33 @@ def test_another_class_for_a_shape_is_learned(compressed, probing):
     assert set(probing.learned.counts) == {"glass", "tissue"}
 
 
-def test_cells_in_view_are_painted_first(compressed, probing, runner, monkeypatch):
+def test_cells_in_view_are_painted_first(compressed, probing, learning, monkeypatch):
     draw_all(compressed)
     seen = region(compressed, 4, 6, 5, 7)
     monkeypatch.setattr(probing, "_visible", lambda: seen)
     probing.learned = None
-    runner.hold = True
+    learning.hold = True
     stroke(compressed, "tissue", places(compressed)[0][1], length=1)
-    report = runner.step()
+    report = learning.step()
     known = report.found.raster() != 255
     assert known.sum() == 35
     assert known[4:9, 6:13].all()
-    runner.finish()
+    learning.finish()
     assert (probing.learned.found.raster() != 255).all()
 
 
-def test_a_newer_stroke_overtakes_what_runs(compressed, probing, runner, monkeypatch):
+def test_a_newer_stroke_overtakes_what_runs(compressed, probing, learning, monkeypatch):
     draw_all(compressed)
     seen = region(compressed, 4, 6, 1, 1)
     monkeypatch.setattr(probing, "_visible", lambda: seen)
-    runner.hold = True
+    learning.hold = True
     tissue, glass = places(compressed)
     stroke(compressed, "tissue", tissue[1], length=1)
-    runner.step()
+    learning.step()
     stroke(compressed, "glass", glass[1], length=1)
-    assert len(runner.waiting) == 1, "one job at a time"
-    assert runner.waiting[0][0].token.cancelled
-    runner.finish()
+    assert len(learning.waiting) == 1, "one job at a time"
+    assert learning.waiting[0][0].token.cancelled
+    learning.finish()
     assert probing.learned.counts["glass"][0] == 4
     assert not probing.is_busy
 
@@ -311,3 +320,18 @@ def test_outlines_are_written_without_specks(compressed, probing, answers, runne
     assert set(written.labels()) == {"glass", "tissue"}
     assert min(shape.geometry.area for shape in written.annotations) * 0.25 / 1e6 >= 0.002
     assert json.loads((tmp_path / "a.geojson").read_text("utf-8"))["type"] == "FeatureCollection"
+
+
+def test_with_many_cells_the_picture_does_not_wait_for_the_test(compressed, probing, learning, monkeypatch):
+    draw_all(compressed)
+    tested = probing.learned.trained
+    monkeypatch.setattr(probe_job, "SOON_TESTED", 5)
+    learning.hold = True
+    stroke(compressed, "tissue", places(compressed)[0][1], length=1)
+    report = learning.step()
+    assert report.found is not None
+    assert report.trained is tested, "accuracy stays that of the strokes before until it is known"
+    soon = report.found.classes.copy()
+    learning.finish()
+    assert probing.learned.trained is not tested
+    np.testing.assert_array_equal(probing.learned.found.classes, soon)

@@ -197,10 +197,20 @@ class Learner:
         """
         discriminant = self.solve(prior_cells=prior_cells)
         check = check_strokes(discriminant, self.strokes, token=token)
-        weights, offsets = discriminant.linear()
-        card = self._card(name, discriminant, check, colors)
-        probe = Probe(card, weights.astype("float32"), offsets.astype("float32"), check.temperature)
-        return Trained(probe, check, self._warnings(check))
+        card = self._card(name, discriminant, _metrics(check), colors)
+        return Trained(_probe(card, discriminant, check.temperature), check, self._warnings(check))
+
+    def untested(self, colors: Mapping[str, RGB], temperature: float) -> Probe:
+        """Learn at once: the same classes as :meth:`train`, with probabilities of some other temperature.
+
+        Raises
+        ------
+        InvalidParameterError
+            If fewer than two classes have strokes.
+        """
+        discriminant = self.solve()
+        card = self._card("not tested yet", discriminant, {}, colors)
+        return _probe(card, discriminant, temperature)
 
     def _check_encoder(self, slide: LearningSlide) -> None:
         for other in self.slides:
@@ -214,7 +224,7 @@ class Learner:
                 )
 
     def _card(
-        self, name: str, discriminant: Discriminant, check: StrokeCheck, colors: Mapping[str, RGB]
+        self, name: str, discriminant: Discriminant, metrics: Mapping[str, Any], colors: Mapping[str, RGB]
     ) -> ProbeCard:
         counts, classes = self.counts(), discriminant.classes
         return ProbeCard(
@@ -229,7 +239,7 @@ class Learner:
                 "prior_cells": discriminant.prior_cells,
                 "software": f"napari-nic {napari_nic.__version__}",
             },
-            metrics=_metrics(check),
+            metrics=metrics,
             summary=f"Tells {', '.join(classes)} apart, cell by cell; learned while drawing.",
         )
 
@@ -249,6 +259,11 @@ class Learner:
         ):
             warnings.append("The nearest class mean does better: the strokes do not suffice yet")
         return tuple(filter(None, warnings))
+
+
+def _probe(card: ProbeCard, discriminant: Discriminant, temperature: float) -> Probe:
+    weights, offsets = discriminant.linear()
+    return Probe(card, weights.astype("float32"), offsets.astype("float32"), temperature)
 
 
 def _too_few(found: Mapping[str, int], least: int, what: str) -> str:

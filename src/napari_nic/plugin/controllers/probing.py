@@ -146,8 +146,8 @@ class ProbeController:
             self._job.cancel()
             return
         self._seen = annotations, store
-        before = None if self.learned is None else self.learned.found
-        request = ProbeRequest(self._pupil, store, annotations, self._visible(), before)
+        found, trained = (None, None) if self.learned is None else (self.learned.found, self.learned.trained)
+        request = ProbeRequest(self._pupil, store, annotations, self._visible(), found, trained)
         title = f"Learning from the strokes on {store.slide_name}"
         # It may end at once, so it is known as running before it is started.
         self._job = Job(title)
