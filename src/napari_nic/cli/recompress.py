@@ -1,4 +1,4 @@
-"""``napari-nic recompress``: smaller slide files without any loss, and whether such a file is whole."""
+"""``napari-nic recompress``: smaller slide files, without loss but of glass, and whether a file is whole."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from napari_nic.names import check_apart, exists, is_folder, known_suffix
 from napari_nic.wording import counted
 
 if TYPE_CHECKING:
-    from napari_nic.recompression import CheckReport, SlideReport
+    from napari_nic.recompression import CheckReport, GlassOptions, SlideReport
 
 VALIDATE = "validate"
 
@@ -27,7 +27,9 @@ decoded and compared before it is written, and all other tiles, tags and picture
   repack    tiles become JPEG XL that gives the JPEG's very bytes back: the smallest. napari-nic shows the
             same pixels; 'napari-nic restore' makes the original file again, byte for byte. Few other programs
             open it.
-  optimize  tiles stay JPEG, with better Huffman tables: programs that opened the slide open the result.
+  optimize  tiles stay JPEG, with better Huffman tables: programs that opened the slide open the result. With
+            --glass remove tiles without tissue are left out, and the glass of others is made an even white;
+            the pixels of tissue, and of a margin around it, stay exactly what they are.
 
 'napari-nic recompress validate FILE' checks a written file: all tiles, and whether the original can be had
 back."""
@@ -52,6 +54,31 @@ def add_parser(commands: arguments.Subparsers) -> None:
     parser.add_argument(
         "--mode", choices=("repack", "optimize"), default="repack", help="what is done; default: %(default)s"
     )
+    parser.add_argument(
+        "--glass",
+        choices=("keep", "remove"),
+        default="keep",
+        help="remove: with --mode optimize leave tiles without tissue out, make the glass of others white; "
+        "pixels of tissue stay exactly what they are; default: %(default)s",
+    )
+    parser.add_argument(
+        "--margin",
+        type=arguments.not_negative,
+        metavar="UM",
+        help="glass nearer to tissue is kept; default: 100",
+    )
+    parser.add_argument(
+        "--min-piece",
+        type=arguments.not_negative,
+        metavar="UM2",
+        help="smaller pieces of tissue count as dust; default: 2500",
+    )
+    parser.add_argument(
+        "--mpp",
+        type=arguments.positive,
+        metavar="UM",
+        help="um per pixel of level 0, where the slide does not say: glass is found by sizes",
+    )
     arguments.add_out(parser, "folder, or for one slide a file")
     parser.add_argument(
         "--replace",
@@ -74,6 +101,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         return _run_checks(args, console)
     from napari_nic.recompression import recompress, try_sample
 
+    glass = _glass(args)
     paths = find_slides(args.slides)
     targets = targets_of(paths, args, needed=not args.dry_run)
 
@@ -83,13 +111,39 @@ def run(args: argparse.Namespace, console: Console) -> int:
         if not (args.dry_run or args.replace):
             check_free(out, overwrite=args.overwrite)
         do = try_sample if args.dry_run else recompress
-        job = do(path, out, args.mode, workers=args.workers, token=token)
+        job = do(path, out, args.mode, glass=glass, workers=args.workers, token=token)
         report = console.outcome(job, path.name)
         _print(report, console)
         return report.to_dict()
 
     with stoppable(console, ending=STOPPED) as token:
         return run_each(paths, work, console)
+
+
+def _glass(args: argparse.Namespace) -> GlassOptions | None:
+    """Return what is taken for glass; None if it is kept.
+
+    Raises
+    ------
+    UsageError
+        If options about glass were given, and none is removed; or if the mode keeps all.
+    """
+    from napari_nic.recompression import GlassOptions
+
+    given = {"margin_um": args.margin, "min_piece_um2": args.min_piece, "mpp": args.mpp}
+    options = {name: value for name, value in given.items() if value is not None}
+    if args.glass == "keep":
+        if options:
+            raise arguments.UsageError(
+                "options about glass were given, and it is kept", hint="add --glass remove"
+            )
+        return None
+    if args.mode != "optimize":
+        raise arguments.UsageError(
+            f"--mode {args.mode} gives the original back, glass too: none can be removed",
+            hint="add --mode optimize",
+        )
+    return GlassOptions(**options)
 
 
 def targets_of(paths: list[Path], args: argparse.Namespace, *, needed: bool = True) -> dict[Path, Path]:
@@ -163,10 +217,12 @@ def _print(report: SlideReport, console: Console) -> None:
             f"{page.after:,}",
             f"{_saved(page.before, page.after)} %",
             ", ".join(f"{count:,} {why}" for why, count in page.copied.items()),
+            *((f"{page.emptied:,}", f"{page.painted:,}") if report.tissue else ()),
         )
         for page in report.pages
     ]
-    console.table(("picture", "rows x columns", "parts", "bytes", "then", "saved", "copied"), rows)
+    glass = ("glass left out", "glass made white") if report.tissue else ()
+    console.table(("picture", "rows x columns", "parts", "bytes", "then", "saved", "copied", *glass), rows)
     place = "" if report.sampled else f" -> {report.out}"
     about = "about " if report.sampled else ""
     console.result(

@@ -1,6 +1,7 @@
 """Smaller slide files: tiles are packed anew, everything else stays as it was, and nothing is lost unseen."""
 
 from napari_nic.recompression.codecs import CODECS
+from napari_nic.recompression.glass import GlassOptions
 from napari_nic.recompression.report import PageReport, SlideReport
 from napari_nic.recompression.restoring import CheckReport, restore, validate
 from napari_nic.recompression.rewriting import recompress, try_sample
@@ -8,6 +9,7 @@ from napari_nic.recompression.rewriting import recompress, try_sample
 __all__ = [
     "CODECS",
     "CheckReport",
+    "GlassOptions",
     "PageReport",
     "SlideReport",
     "recompress",

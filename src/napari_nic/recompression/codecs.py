@@ -8,12 +8,14 @@ import shutil
 import tempfile
 import threading
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import imagecodecs
 import numpy as np
+import numpy.typing as npt
 
 from napari_nic.errors import InvalidParameterError
 from napari_nic.extras import check_installed, require
@@ -35,6 +37,7 @@ from napari_nic.recompression.streams import (
     spliced,
     taken_apart,
 )
+from napari_nic.recompression.whitening import whiten
 from napari_nic.slides.readers.codestreams import one_jpeg_of, read_jpeg_header
 from napari_nic.slides.readers.jpeg_short import takes_what_follows
 
@@ -42,10 +45,14 @@ JPEG_XL = 50002
 AS_JPEG_XL = 16
 """Bit of a tile that was turned to JPEG XL, beside those of :mod:`napari_nic.recompression.streams`."""
 
+SMALL_ALREADY = "small already"
+"""Why a tile is copied."""
+
 NO_THREADS = 0
 """For libjxl, which otherwise hands a tile to a thread of its own, and waits for it."""
 
 _SHORT, _RGB = 3, 2
+_WHITE_IS_ZERO = 0
 _DECODE_ERRORS = (RuntimeError, ValueError, TypeError, LookupError, MemoryError, EOFError)
 
 
@@ -60,11 +67,14 @@ class Coded:
         What restoring needs to know of it; 0 where it is stored as it was.
     copied : str
         Why its pixels were not packed anew; empty if they were.
+    painted : bool
+        Whether its glass was made white.
     """
 
     data: bytes
     bits: int = 0
     copied: str = ""
+    painted: bool = False
 
 
 class TileCodec(Protocol):
@@ -169,6 +179,47 @@ class Optimize:
         except ValueError:
             return Coded(tile, copied="damaged JPEG")
 
+    def paint(self, page: Page, tile: bytes, kept: npt.NDArray[np.bool_]) -> Coded:
+        """Make the glass of a tile white; kept pixels stay exactly what they are.
+
+        Parameters
+        ----------
+        page : Page
+        tile : bytes
+        kept : ndarray of bool, (rows, cols)
+            Of the tile's pixels.
+
+        Returns
+        -------
+        Coded
+            As of :meth:`encode` where it cannot be painted.
+        """
+        with contextlib.suppress(ValueError, OSError, *_DECODE_ERRORS):
+            stream = joined(tile, lacks(tile, page.tables, page.colors), page.tables)
+            before = _pixels(tile, page)
+            if (
+                is_sequential(stream)
+                and before.shape[:2] == kept.shape
+                and not _is_cut_off(tile, before, page)
+            ):
+                new = self._whitened(page, tile, stream, kept)
+                if new is not None and np.array_equal(before[kept], _pixels(new, page)[kept]):
+                    return Coded(new, painted=True)
+        return self.encode(page, tile)
+
+    def _whitened(self, page: Page, tile: bytes, stream: bytes, kept: npt.NDArray[np.bool_]) -> bytes | None:
+        """Return a tile with white glass; None if none of it can be made white."""
+        colors = read_jpeg_header(stream).colors if page.colors else None
+        white_is_zero = page.value(PHOTOMETRIC, 1) == _WHITE_IS_ZERO
+        is_changed = False
+
+        def change(image: Any) -> None:
+            nonlocal is_changed
+            is_changed = whiten(image, kept, colors, white_is_zero=white_is_zero)
+
+        new = self._rewritten(stream, change)
+        return spliced(tile, new) if is_changed else None
+
     def _coded(self, page: Page, tile: bytes, stream: bytes, whole: bytes) -> Coded:
         """Choose between a tile with new tables and `whole`, the same with those that it had."""
         if not is_sequential(stream):
@@ -177,9 +228,9 @@ class Optimize:
             before = _pixels(tile, page)
             if _is_cut_off(tile, before, page):  # written anew it would seem whole
                 return Coded(tile, copied="damaged JPEG")
-            new = spliced(tile, self._optimised(stream))
+            new = spliced(tile, self._rewritten(stream))
             if len(new) >= len(whole):
-                return Coded(whole, copied="small already")
+                return Coded(whole, copied=SMALL_ALREADY)
             is_same = np.array_equal(before, _pixels(new, page))
         except (OSError, *_DECODE_ERRORS):
             return Coded(whole, copied="refused by libjpeg")
@@ -189,12 +240,15 @@ class Optimize:
         """Return the page's tags: tiles bring tables of their own, which replace the shared ones."""
         return page.directory
 
-    def _optimised(self, stream: bytes) -> bytes:
-        """Run a stream through the library, which knows files only."""
+    def _rewritten(self, stream: bytes, change: Callable[[Any], None] | None = None) -> bytes:
+        """Run a stream through the library, which knows files only; `change` may alter coefficients."""
         name = f"{self._folder}/{threading.get_ident()}"
         before, after = Path(f"{name}a.jpg"), Path(f"{name}b.jpg")
         before.write_bytes(stream)
-        self._jpeglib.read_dct(str(before)).write_dct(str(after), flags=["+OPTIMIZE_CODING"])
+        image = self._jpeglib.read_dct(str(before))
+        if change is not None:
+            change(image)
+        image.write_dct(str(after), flags=["+OPTIMIZE_CODING"])
         return after.read_bytes()
 
 

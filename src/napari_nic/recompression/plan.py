@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from napari_nic.errors import UnreadableSlideError
 from napari_nic.jobs import CancellationToken, Progress
 from napari_nic.recompression.codecs import TileCodec
+from napari_nic.recompression.glass import GlassPlan, Verdict
 from napari_nic.recompression.layout import Segment
 from napari_nic.recompression.recipe import TAG, recipe_of
 from napari_nic.recompression.report import PageReport
 from napari_nic.recompression.source import Page, TiffSource
 from napari_nic.recompression.workers import in_order
+
+NOT_SMALLER = "would not become smaller"
+"""Why all tiles of a page are copied."""
 
 SAMPLE = 48
 """Tiles of a page that are tried."""
@@ -45,17 +50,26 @@ class PagePlan:
     sampled: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
 
-    def estimate(self) -> PageReport:
-        """Return what the whole page would come to, if all its tiles are like the sample."""
-        segments = {s for s in self.page.segments if s.length}
-        before = self.page.stored_bytes()
+    def estimate(self, glass: GlassPlan | None = None) -> PageReport:
+        """Return what the whole page would come to, if all its tiles are like the sample.
+
+        Tiles that are left out are known, and count exactly; what painting saves is not counted.
+        """
+        there = {s for s in self.page.segments if s.length}
+        is_left = {s: glass is not None and glass.verdict(self.page, s) is Verdict.EMPTY for s in there}
+        segments = {segment for segment in there if not is_left[segment]}
+        before, kept = self.page.stored_bytes(), sum(segment.length for segment in segments)
         copied: Counter[str] = Counter()
         if self.copied:
             copied[self.copied] = len(segments)
         elif self.sampled:
             share = len(segments) / self.sampled
             copied.update({reason: round(count * share) for reason, count in self.reasons.items()})
-        return PageReport.of(self.page, before, round(before * self.ratio), len(segments), copied)
+        report = PageReport.of(self.page, before, round(kept * self.ratio), len(segments), copied)
+        if glass is None:
+            return report
+        counts = glass.counts(self.page)
+        return replace(report, emptied=counts[Verdict.EMPTY], painted=counts[Verdict.PAINT])
 
 
 def make_plan(
@@ -105,15 +119,19 @@ def _plan_page(
         if coded.copied:
             reasons[coded.copied] += 1
     if sum(reasons.values()) == len(chosen) or after >= before:
-        why = reasons.most_common(1)[0][0] if reasons.total() == len(chosen) else "would not become smaller"
+        why = reasons.most_common(1)[0][0] if reasons.total() == len(chosen) else NOT_SMALLER
         return PagePlan(page, why, 1.0, len(chosen))
     return PagePlan(page, "", after / before, len(chosen), reasons)
 
 
 def sample_of(page: Page) -> list[Segment]:
-    """Return tiles of a page, evenly over all that it holds."""
+    """Return tiles of a page, drawn at random but the same ones every time.
+
+    Evenly spaced ones would all lie in a few columns, of which some are glass from top to bottom.
+    """
     there = sorted(
         {s for s in page.segments if 0 < s.length <= MAX_TILE_BYTES}, key=lambda segment: segment.offset
     )
-    step = max(1.0, len(there) / SAMPLE)
-    return [there[int(number * step)] for number in range(min(len(there), SAMPLE))]
+    if len(there) <= SAMPLE:
+        return there
+    return sorted(random.Random(len(there)).sample(there, SAMPLE), key=lambda segment: segment.offset)  # noqa: S311 -- no secret

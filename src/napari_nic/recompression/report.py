@@ -28,6 +28,8 @@ class PageReport:
         Bytes of these.
     copied : dict of str to int
         Why tiles were copied as they were, and how many.
+    emptied, painted : int
+        Tiles of glass that were left out, and tiles whose glass was made white.
     """
 
     number: int
@@ -37,6 +39,8 @@ class PageReport:
     before: int
     after: int
     copied: Mapping[str, int]
+    emptied: int = 0
+    painted: int = 0
 
     @classmethod
     def of(cls, page: Page, before: int, after: int, tiles: int, copied: Mapping[str, int]) -> PageReport:
@@ -62,6 +66,8 @@ class SlideReport:
         Of the original; empty where nothing was written.
     kept : str
         Why the original was not replaced, although that was asked for; empty otherwise.
+    tissue : str
+        How the tissue was found that was kept, where glass was removed; empty otherwise.
     """
 
     mode: str
@@ -73,6 +79,7 @@ class SlideReport:
     sampled: int = 0
     sha256: str = ""
     kept: str = ""
+    tissue: str = ""
 
     @property
     def saved(self) -> float:
@@ -89,6 +96,16 @@ class SlideReport:
         """Those that were copied."""
         return sum(sum(page.copied.values()) for page in self.pages)
 
+    @property
+    def emptied(self) -> int:
+        """Tiles of glass that were left out."""
+        return sum(page.emptied for page in self.pages)
+
+    @property
+    def painted(self) -> int:
+        """Tiles whose glass was made white."""
+        return sum(page.painted for page in self.pages)
+
     def to_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
         facts = asdict(self)
@@ -98,4 +115,6 @@ class SlideReport:
             "saved": round(self.saved, 4),
             "tiles": self.tiles,
             "copied": self.copied,
+            "emptied": self.emptied,
+            "painted": self.painted,
         }

@@ -15,17 +15,18 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from napari_nic.disk import replacing
-from napari_nic.errors import DamagedSlideError, StoreError, UnreadableSlideError
+from napari_nic.errors import DamagedSlideError, InvalidParameterError, StoreError, UnreadableSlideError
 from napari_nic.jobs import CancellationToken, Progress
-from napari_nic.recompression.codecs import Coded, TileCodec, load_codec
+from napari_nic.recompression.codecs import SMALL_ALREADY, Coded, Optimize, TileCodec, load_codec
 from napari_nic.recompression.directories import MAX_CLASSIC, with_segments, write_directories
+from napari_nic.recompression.glass import GlassOptions, GlassPlan, Verdict, plan_glass
 from napari_nic.recompression.layout import Directory, Layout, Segment, TiffFormat
-from napari_nic.recompression.plan import MAX_TILE_BYTES, PagePlan, make_plan
+from napari_nic.recompression.plan import MAX_TILE_BYTES, NOT_SMALLER, PagePlan, make_plan
 from napari_nic.recompression.recipe import MAX_GAPS, TAG, Recipe
 from napari_nic.recompression.report import PageReport, SlideReport
 from napari_nic.recompression.restoring import check_whole
@@ -45,10 +46,11 @@ def recompress(
     out: Path,
     mode: str = "repack",
     *,
+    glass: GlassOptions | None = None,
     workers: int | None = None,
     token: CancellationToken | None = None,
 ) -> Generator[Progress, None, SlideReport]:
-    """Write a slide anew, without any loss.
+    """Write a slide anew, without any loss but that of its glass, where that is wanted.
 
     Parameters
     ----------
@@ -58,6 +60,9 @@ def recompress(
         The file to write; what is there is replaced. If it is the slide itself, the original gives way
         once the result was verified as a whole, and only to one that is smaller.
     mode : {"repack", "optimize"}
+    glass : GlassOptions, optional
+        Leave tiles of glass out, and make the glass of others white; with the mode "optimize" alone. Pixels
+        of tissue and of the margin around it stay exactly what they are. By default all glass is kept.
     workers : int, optional
         Threads; by default one per core that this process may use.
     token : CancellationToken, optional
@@ -76,17 +81,23 @@ def recompress(
         If the slide is no TIFF file, or none that can be written anew, or shown once it is repacked.
     DamagedSlideError
         If it is cut off, or changes meanwhile.
+    InvalidParameterError
+        If glass is to be removed by a mode that gives the original back, or there is no tissue.
+    MissingPixelSizeError, UnsupportedPixelsError
+        If glass is to be removed of a slide of unknown pixel size, or whose glass is dark.
     StoreError
         If the result cannot be written, or is not what was written once it is read again.
     CancelledError
         If `token` was cancelled; nothing is left then.
     """
-    codec, threads = load_codec(mode), threads_for(workers)
+    codec, threads = _codec(mode, glass), threads_for(workers)
     with TiffSource(slide) as source:
         shown = shown_of(slide) if codec.keeps_bytes else None
         plans = yield from make_plan(source, codec, workers=threads, token=token)
+        removed = yield from _plan_glass(source, glass, threads, token)
+        plans = [plan if removed is None else _with_painting(plan, removed) for plan in plans]
         is_replaced = out.exists() and out.samefile(slide)
-        writing = _Writing(source, codec, plans, threads, token)
+        writing = _Writing(source, codec, plans, threads, token, removed)
         try:
             with replacing(out) as temporary:
                 with temporary.open("wb+") as stream:
@@ -109,6 +120,7 @@ def try_sample(
     out: Path,
     mode: str = "repack",
     *,
+    glass: GlassOptions | None = None,
     workers: int | None = None,
     token: CancellationToken | None = None,
 ) -> Generator[Progress, None, SlideReport]:
@@ -116,13 +128,42 @@ def try_sample(
 
     Parameters and errors are the same.
     """
-    codec = load_codec(mode)
+    codec, threads = _codec(mode, glass), threads_for(workers)
     with TiffSource(slide) as source:
-        plans = yield from make_plan(source, codec, workers=threads_for(workers), token=token)
-        pages = [plan.estimate() for plan in plans]
+        plans = yield from make_plan(source, codec, workers=threads, token=token)
+        removed = yield from _plan_glass(source, glass, threads, token)
+        pages = [plan.estimate(removed) for plan in plans]
         saved = sum(page.before - page.after for page in pages)
         sampled = sum(plan.sampled for plan in plans)
-        return SlideReport(mode, slide, out, source.size, source.size - saved, pages, sampled)
+        size, tissue = source.size - saved, "" if removed is None else removed.method
+        return SlideReport(mode, slide, out, source.size, size, pages, sampled, tissue=tissue)
+
+
+def _codec(mode: str, glass: GlassOptions | None) -> TileCodec:
+    codec = load_codec(mode)
+    if glass is not None and not isinstance(codec, Optimize):
+        raise InvalidParameterError(
+            f"the mode {mode} gives the original back, glass too: none can be removed",
+            hint="choose the mode optimize, or keep the glass",
+        )
+    return codec
+
+
+def _with_painting(plan: PagePlan, glass: GlassPlan) -> PagePlan:
+    """Have all tiles of a page coded, where some are painted.
+
+    Tiles that are coded bring tables of their own, and all of a page must then; see `Optimize.encode`.
+    """
+    is_small = plan.copied in (NOT_SMALLER, SMALL_ALREADY)
+    return replace(plan, copied="") if is_small and glass.counts(plan.page)[Verdict.PAINT] else plan
+
+
+def _plan_glass(
+    source: TiffSource, glass: GlassOptions | None, workers: int, token: CancellationToken | None
+) -> Generator[Progress, None, GlassPlan | None]:
+    if glass is None:
+        return None
+    return (yield from plan_glass(source.path, source.pages, glass, workers=workers, token=token))
 
 
 def _read_again(
@@ -186,9 +227,12 @@ class _Writing:
     plans: Sequence[PagePlan]
     workers: int
     token: CancellationToken | None
+    glass: GlassPlan | None = None
     places: dict[tuple[int, Segment], Segment] = field(default_factory=dict)
     bits: dict[tuple[int, Segment], int] = field(default_factory=dict)
     copied: dict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    emptied: set[tuple[int, Segment]] = field(default_factory=set)
+    painted: Counter[int] = field(default_factory=Counter)
     sha256: str = ""
 
     def run(self, stream: BinaryIO, out: Path) -> Iterator[Progress]:
@@ -218,9 +262,27 @@ class _Writing:
 
     def _encode(self, numbered: tuple[int, _Piece]) -> tuple[_Piece, Coded, int]:
         offset, piece = numbered
+        verdict = self._verdict(piece)
+        if verdict is Verdict.EMPTY:
+            return piece, Coded(b""), offset
+        if verdict is Verdict.PAINT and isinstance(self.codec, Optimize):
+            return piece, self._painted(piece), offset
         if piece.is_packed and piece.plan is not None:
             return piece, self.codec.encode(piece.plan.page, piece.data), offset
         return piece, Coded(piece.data), offset
+
+    def _verdict(self, piece: _Piece) -> Verdict:
+        if self.glass is None or piece.plan is None:
+            return Verdict.KEEP
+        verdict = self.glass.verdict(piece.plan.page, piece.segment)
+        return verdict if piece.is_packed or verdict is Verdict.EMPTY else Verdict.KEEP
+
+    def _painted(self, piece: _Piece) -> Coded:
+        """Make the glass of a tile white; where that saves nothing the tile stays as it would be without."""
+        assert self.glass is not None and piece.plan is not None and piece.segment is not None  # noqa: S101, PT018 -- for the type checker
+        assert isinstance(self.codec, Optimize)  # noqa: S101 -- likewise
+        page = piece.plan.page
+        return self.codec.paint(page, piece.data, self.glass.kept_of(page, piece.segment))
 
     def _pieces(self) -> Iterator[tuple[int, _Piece]]:
         """Yield all bytes of the original with their places: gaps and tiles, by where they begin."""
@@ -250,6 +312,11 @@ class _Writing:
         if piece.plan is None or piece.segment is None:
             return 0
         key = piece.plan.page.number, piece.segment
+        if self._verdict(piece) is Verdict.EMPTY:
+            is_new = key not in self.emptied
+            self.emptied.add(key)
+            return int(is_new)
+        self.painted[key[0]] += coded.painted
         known = self.places.get(key)
         self.places[key] = Segment(
             known.offset if known else stream.tell(), (known.length if known else 0) + len(coded.data)
@@ -306,11 +373,13 @@ class _Writing:
     def report(self, out: Path, size: int) -> SlideReport:
         """Return what was done."""
         pages = tuple(self._page_report(plan.page) for plan in self.plans)
-        return SlideReport(
-            self.codec.mode, self.source.path, out, self.source.size, size, pages, sha256=self.sha256
-        )
+        tissue = "" if self.glass is None else self.glass.method
+        report = SlideReport(self.codec.mode, self.source.path, out, self.source.size, size, pages)
+        return replace(report, sha256=self.sha256, tissue=tissue)
 
     def _page_report(self, page: Page) -> PageReport:
         there = [place for (number, _), place in self.places.items() if number == page.number]
         after = sum(place.length for place in there)
-        return PageReport.of(page, page.stored_bytes(), after, len(there), self.copied[page.number])
+        report = PageReport.of(page, page.stored_bytes(), after, len(there), self.copied[page.number])
+        emptied = sum(number == page.number for number, _ in self.emptied)
+        return replace(report, emptied=emptied, painted=self.painted[page.number])
