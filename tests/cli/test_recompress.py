@@ -111,3 +111,30 @@ def test_without_its_library_the_install_line_is_told(cli, slide: Path, out: Pat
     assert outcome.code == 1
     assert 'pip install "napari-nic[recompress]"' in outcome.err
     assert not out.exists()
+
+
+def test_glass_is_removed_and_counted(cli, slide: Path, out: Path) -> None:
+    options = ("--mode", "optimize", "--glass", "remove", "--margin", "20")
+    outcome = cli("recompress", slide, *options, "--out", out, "--json")
+    assert outcome.code == 0, outcome.err
+    (record,) = outcome.json
+    assert record["painted"] > 0
+    assert record["tissue"]
+    assert cli("recompress", "validate", out / slide.name).code == 0
+    table = cli("recompress", slide, *options, "--dry-run")
+    assert "glass left out" in table.out
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--glass", "remove"), "gives the original back"),
+        (("--mode", "optimize", "--margin", "20"), "add --glass remove"),
+        (("--mode", "optimize", "--glass", "remove", "--margin", "-1"), "margin"),
+    ],
+)
+def test_options_about_glass_that_do_not_fit(cli, slide: Path, out: Path, options: tuple, said: str) -> None:
+    outcome = cli("recompress", slide, *options, "--out", out)
+    assert outcome.code == 2
+    assert said in outcome.err
+    assert not out.exists()

@@ -323,6 +323,11 @@ def write_pages() -> Callable[..., Path]:
     return write_made
 
 
+@pytest.fixture(scope="session")
+def make_page() -> Callable[..., MadePage]:
+    return made_page
+
+
 @pytest.fixture
 def gallery() -> dict[str, Callable[[], list[MadePage]]]:
     return GALLERY | {"mixed": lambda: [mixed_page()]}
