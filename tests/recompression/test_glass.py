@@ -95,14 +95,17 @@ def make_tiled(make_page: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def removed(slide: Path, out: Path, **options: Any) -> SlideReport:
-    glass = GlassOptions(**({"margin_um": MARGIN} | options))
+    glass = GlassOptions(**({"margin_um": MARGIN, "fill": "empty"} | options))
     return result_of(recompress(slide, out, "optimize", glass=glass, workers=2))
 
 
+@pytest.mark.parametrize("fill", ["empty", "white"])
 @pytest.mark.parametrize(("colors", "steps"), [("RGB", "444"), ("YCBCR", "420"), ("YCBCR", "422")])
-def test_tissue_stays_and_glass_goes(write_slide: Write, tmp_path: Path, colors: str, steps: str) -> None:
+def test_tissue_stays_and_glass_goes(
+    write_slide: Write, tmp_path: Path, colors: str, steps: str, fill: str
+) -> None:
     slide, out = write_slide(colors=colors, steps=steps), tmp_path / "out.svs"
-    report = removed(slide, out)
+    report = removed(slide, out, fill=fill)
     assert report.emptied > 50
     assert report.painted > 10
     assert report.after < 0.8 * report.before
@@ -121,6 +124,18 @@ def test_tissue_stays_and_glass_goes(write_slide: Write, tmp_path: Path, colors:
 
 def near(mask: np.ndarray, distance: int) -> np.ndarray:
     return distance_transform_edt(~mask) <= distance
+
+
+def test_a_few_cells_away_from_all_tissue_are_kept(write_slide: Write, tmp_path: Path) -> None:
+    pixels, _ = slide_picture()
+    few = np.zeros(pixels.shape[:2], bool)
+    few[1200:1240, 200:240] = True  # 20 x 20 um
+    pixels[few] = (150, 80, 160)
+    slide, out = write_slide(pixels), tmp_path / "out.svs"
+    result_of(recompress(slide, out, "optimize", glass=GlassOptions(), workers=2))
+    with open_slide(slide) as old, open_slide(out) as new:
+        place = RegionPx(1190, 190, 60, 60)
+        np.testing.assert_array_equal(old.read_region(0, place), new.read_region(0, place))
 
 
 def test_other_programs_see_the_same_frame(write_slide: Write, tmp_path: Path) -> None:
@@ -148,6 +163,23 @@ def test_first_and_last_tile_of_each_level_are_written(write_slide: Write, tmp_p
         assert tiff.pages[0].databytecounts.count(0) > 50
         first = imagecodecs.jpeg8_decode(read_tile(out, tiff.pages[0], 0))
         assert (first == WHITE).all()
+
+
+def test_a_white_tile_is_seen_as_white_by_programs_that_show_nothing_as_black(
+    write_slide: Write, tmp_path: Path
+) -> None:
+    slide, empty, white = write_slide(), tmp_path / "empty.svs", tmp_path / "white.svs"
+    removed(slide, empty, fill="empty")
+    removed(slide, white, fill="white")
+    assert 0 < white.stat().st_size - empty.stat().st_size < 2500
+    for number in range(2):
+        with tifffile.TiffFile(empty) as one, tifffile.TiffFile(white) as other:
+            pictures = [tiff.pages[number].asarray() for tiff in (one, other)]
+            assert 0 not in other.pages[number].databytecounts
+        assert pictures[0].min() == 0
+        left_out = (pictures[0] == 0).all(axis=2)
+        assert (pictures[1][left_out] == WHITE).all()
+        np.testing.assert_array_equal(pictures[0][~left_out], pictures[1][~left_out])
 
 
 def read_tile(path: Path, page: Any, number: int) -> bytes:

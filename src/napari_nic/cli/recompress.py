@@ -28,7 +28,7 @@ decoded and compared before it is written, and all other tiles, tags and picture
             same pixels; 'napari-nic restore' makes the original file again, byte for byte. Few other programs
             open it.
   optimize  tiles stay JPEG, with better Huffman tables: programs that opened the slide open the result. With
-            --glass remove tiles without tissue are left out, and the glass of others is made an even white;
+            --glass white tiles without tissue are left out, and the glass of others is made an even white;
             the pixels of tissue, and of a margin around it, stay exactly what they are.
 
 'napari-nic recompress validate FILE' checks a written file: all tiles, and whether the original can be had
@@ -56,10 +56,11 @@ def add_parser(commands: arguments.Subparsers) -> None:
     )
     parser.add_argument(
         "--glass",
-        choices=("keep", "remove"),
+        choices=("keep", "white", "empty"),
         default="keep",
-        help="remove: with --mode optimize leave tiles without tissue out, make the glass of others white; "
-        "pixels of tissue stay exactly what they are; default: %(default)s",
+        help="with --mode optimize: white puts one white tile for all tiles without tissue, empty leaves "
+        "them out (some programs show black there), and both make the glass of other tiles white; pixels of "
+        "tissue stay exactly what they are; default: %(default)s",
     )
     parser.add_argument(
         "--margin",
@@ -71,7 +72,7 @@ def add_parser(commands: arguments.Subparsers) -> None:
         "--min-piece",
         type=arguments.not_negative,
         metavar="UM2",
-        help="smaller pieces of tissue count as dust; default: 2500",
+        help="smaller pieces of tissue count as dust; default: 100",
     )
     parser.add_argument(
         "--mpp",
@@ -135,7 +136,7 @@ def _glass(args: argparse.Namespace) -> GlassOptions | None:
     if args.glass == "keep":
         if options:
             raise arguments.UsageError(
-                "options about glass were given, and it is kept", hint="add --glass remove"
+                "options about glass were given, and it is kept", hint="add --glass white"
             )
         return None
     if args.mode != "optimize":
@@ -143,7 +144,7 @@ def _glass(args: argparse.Namespace) -> GlassOptions | None:
             f"--mode {args.mode} gives the original back, glass too: none can be removed",
             hint="add --mode optimize",
         )
-    return GlassOptions(**options)
+    return GlassOptions(fill=args.glass, **options)
 
 
 def targets_of(paths: list[Path], args: argparse.Namespace, *, needed: bool = True) -> dict[Path, Path]:
@@ -221,7 +222,7 @@ def _print(report: SlideReport, console: Console) -> None:
         )
         for page in report.pages
     ]
-    glass = ("glass left out", "glass made white") if report.tissue else ()
+    glass = ("all glass", "glass made white") if report.tissue else ()
     console.table(("picture", "rows x columns", "parts", "bytes", "then", "saved", "copied", *glass), rows)
     place = "" if report.sampled else f" -> {report.out}"
     about = "about " if report.sampled else ""

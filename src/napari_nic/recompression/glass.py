@@ -4,9 +4,9 @@
 
     tissue mask (4 um/px) --margin--> what is kept --level by level--> empty | paint | keep, of each tile
 
-A tile that is glass all over is left out (it gets no bytes, which TIFF allows). The first and the last tile
-of each level are written all the same: OpenSlide takes the box of the tiles that are there for the part that
-was scanned, and programs that count from its corner would shift all annotations.
+A tile that is glass all over gets no bytes, which TIFF allows, or those of one white tile that all share. The
+first and the last tile of each level are written all the same: OpenSlide takes the box of the tiles that are
+there for the part that was scanned, and programs that count from its corner would shift all annotations.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -44,13 +45,19 @@ class GlassOptions:
     margin_um : float
         Glass nearer to tissue than this is kept.
     min_piece_um2 : float
-        Smaller pieces of tissue are taken for dust. Marker ink and fat are kept as tissue is.
+        Smaller pieces of tissue are taken for dust; a few cells together are more. Marker ink and fat are
+        kept as tissue is.
+    fill : {"empty", "white"}
+        What stands for a tile of glass: nothing at all, or one white tile that all places of a level share.
+        Programs show the first as they please, some as black, and the second as white. What is no JPEG is
+        always left empty.
     mpp : float, optional
         um per pixel of level 0, where the slide does not say.
     """
 
     margin_um: float = 100.0
-    min_piece_um2: float = 2500.0
+    min_piece_um2: float = 100.0
+    fill: Literal["empty", "white"] = "white"
     mpp: float | None = None
 
     def __post_init__(self) -> None:
@@ -162,11 +169,14 @@ class GlassPlan:
         Of the pages that are levels.
     method : str
         How the tissue was found.
+    fill : {"empty", "white"}
+        See :class:`GlassOptions`.
     """
 
     kept: KeptArea
     frames: dict[int, Frame]
     method: str
+    fill: Literal["empty", "white"]
     _verdicts: dict[tuple[int, Segment], tuple[Verdict, int]] = field(default_factory=dict)
 
     def verdict(self, page: Page, segment: Segment | None) -> Verdict:
@@ -242,7 +252,7 @@ def plan_glass(
         tissue = yield from iter_find_tissue(slide, options=look, workers=workers, token=token)
         _check_tissue(slide, tissue)
         frames = _frames(slide, pages, pixel)
-    plan = GlassPlan(KeptArea.around(tissue, options.margin_um), frames, tissue.method)
+    plan = GlassPlan(KeptArea.around(tissue, options.margin_um), frames, tissue.method, options.fill)
     for done, page in enumerate(page for page in pages if page.number in frames):
         yield Progress(done, len(frames), "looking for tiles of glass", "levels")
         plan.judge(page, token)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from napari_nic.errors import UnreadableSlideError
 from napari_nic.jobs import CancellationToken, Progress
-from napari_nic.recompression.codecs import TileCodec
+from napari_nic.recompression.codecs import SMALL_ALREADY, TileCodec
 from napari_nic.recompression.glass import GlassPlan, Verdict
 from napari_nic.recompression.layout import Segment
 from napari_nic.recompression.recipe import TAG, recipe_of
@@ -95,6 +95,15 @@ def make_plan(
         yield Progress(len(plans), len(source.pages), "trying a sample of tiles", "pictures")
         plans.append(_plan_page(source, page, codec, workers, token))
     return plans
+
+
+def with_painting(plan: PagePlan, glass: GlassPlan) -> PagePlan:
+    """Have all tiles of a page coded, where some are painted.
+
+    Tiles that are coded bring tables of their own, and all of a page must then; see `Optimize.encode`.
+    """
+    is_small = plan.copied in (NOT_SMALLER, SMALL_ALREADY)
+    return replace(plan, copied="") if is_small and glass.counts(plan.page)[Verdict.PAINT] else plan
 
 
 def _has_tag(source: TiffSource) -> bool:

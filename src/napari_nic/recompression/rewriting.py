@@ -17,16 +17,16 @@ from collections import Counter, defaultdict
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from napari_nic.disk import replacing
 from napari_nic.errors import DamagedSlideError, InvalidParameterError, StoreError, UnreadableSlideError
 from napari_nic.jobs import CancellationToken, Progress
-from napari_nic.recompression.codecs import SMALL_ALREADY, Coded, Optimize, TileCodec, load_codec
+from napari_nic.recompression.codecs import Coded, Optimize, TileCodec, load_codec
 from napari_nic.recompression.directories import MAX_CLASSIC, with_segments, write_directories
 from napari_nic.recompression.glass import GlassOptions, GlassPlan, Verdict, plan_glass
 from napari_nic.recompression.layout import Directory, Layout, Segment, TiffFormat
-from napari_nic.recompression.plan import MAX_TILE_BYTES, NOT_SMALLER, PagePlan, make_plan
+from napari_nic.recompression.plan import MAX_TILE_BYTES, PagePlan, make_plan, with_painting
 from napari_nic.recompression.recipe import MAX_GAPS, TAG, Recipe
 from napari_nic.recompression.report import PageReport, SlideReport
 from napari_nic.recompression.restoring import check_whole
@@ -95,7 +95,7 @@ def recompress(
         shown = shown_of(slide) if codec.keeps_bytes else None
         plans = yield from make_plan(source, codec, workers=threads, token=token)
         removed = yield from _plan_glass(source, glass, threads, token)
-        plans = [plan if removed is None else _with_painting(plan, removed) for plan in plans]
+        plans = [plan if removed is None else with_painting(plan, removed) for plan in plans]
         is_replaced = out.exists() and out.samefile(slide)
         writing = _Writing(source, codec, plans, threads, token, removed)
         try:
@@ -147,15 +147,6 @@ def _codec(mode: str, glass: GlassOptions | None) -> TileCodec:
             hint="choose the mode optimize, or keep the glass",
         )
     return codec
-
-
-def _with_painting(plan: PagePlan, glass: GlassPlan) -> PagePlan:
-    """Have all tiles of a page coded, where some are painted.
-
-    Tiles that are coded bring tables of their own, and all of a page must then; see `Optimize.encode`.
-    """
-    is_small = plan.copied in (NOT_SMALLER, SMALL_ALREADY)
-    return replace(plan, copied="") if is_small and glass.counts(plan.page)[Verdict.PAINT] else plan
 
 
 def _plan_glass(
@@ -233,6 +224,8 @@ class _Writing:
     copied: dict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     emptied: set[tuple[int, Segment]] = field(default_factory=set)
     painted: Counter[int] = field(default_factory=Counter)
+    whites: dict[int, Segment] = field(default_factory=dict)
+    written: Any = field(default_factory=hashlib.sha256)
     sha256: str = ""
 
     def run(self, stream: BinaryIO, out: Path) -> Iterator[Progress]:
@@ -240,7 +233,7 @@ class _Writing:
         form = self._form()
         stream.write(bytes(form.header_size))
         gaps: list[bytes] = []
-        written, hashed, position = hashlib.sha256(), hashlib.sha256(), 0
+        hashed, position = hashlib.sha256(), 0
         tiles = {(plan.page.number, s) for plan in self.plans for s in plan.page.segments if s.length}
         done = 0
         for piece, coded, offset in in_order(
@@ -252,19 +245,18 @@ class _Writing:
             if piece.plan is None:
                 gaps.append(piece.data)
                 continue
-            written.update(coded.data)
             done += self._place(piece, coded, stream)
             yield Progress(done, len(tiles), "packing tiles", "tiles")
         self.sha256 = hashed.hexdigest()
         data = Segment(form.header_size, stream.tell() - form.header_size)
-        recipe = self._recipe(gaps, data, written.hexdigest())
+        recipe = self._recipe(gaps, data, self.written.hexdigest())
         write_directories(stream, self._layout(form, recipe), out)
 
     def _encode(self, numbered: tuple[int, _Piece]) -> tuple[_Piece, Coded, int]:
         offset, piece = numbered
         verdict = self._verdict(piece)
         if verdict is Verdict.EMPTY:
-            return piece, Coded(b""), offset
+            return piece, self._white(piece), offset
         if verdict is Verdict.PAINT and isinstance(self.codec, Optimize):
             return piece, self._painted(piece), offset
         if piece.is_packed and piece.plan is not None:
@@ -276,6 +268,15 @@ class _Writing:
             return Verdict.KEEP
         verdict = self.glass.verdict(piece.plan.page, piece.segment)
         return verdict if piece.is_packed or verdict is Verdict.EMPTY else Verdict.KEEP
+
+    def _white(self, piece: _Piece) -> Coded:
+        """Return what stands for a tile of glass: nothing, or the first of a page's that became white."""
+        page = piece.plan.page if piece.plan else None
+        is_white = self.glass is not None and self.glass.fill == "white" and piece.is_packed
+        if page is None or page.number in self.whites or not is_white:
+            return Coded(b"")
+        coded = self._painted(piece)
+        return coded if coded.painted else Coded(b"")
 
     def _painted(self, piece: _Piece) -> Coded:
         """Make the glass of a tile white; where that saves nothing the tile stays as it would be without."""
@@ -313,15 +314,13 @@ class _Writing:
             return 0
         key = piece.plan.page.number, piece.segment
         if self._verdict(piece) is Verdict.EMPTY:
-            is_new = key not in self.emptied
-            self.emptied.add(key)
-            return int(is_new)
+            return self._place_glass(key, coded, stream)
         self.painted[key[0]] += coded.painted
         known = self.places.get(key)
         self.places[key] = Segment(
             known.offset if known else stream.tell(), (known.length if known else 0) + len(coded.data)
         )
-        stream.write(coded.data)
+        self._write(coded.data, stream)
         if coded.bits:
             self.bits[key] = coded.bits
         if self._is_open(piece, key):
@@ -330,6 +329,19 @@ class _Writing:
         if why:
             self.copied[key[0]][why] += 1
         return 1
+
+    def _place_glass(self, key: tuple[int, Segment], coded: Coded, stream: BinaryIO) -> int:
+        """Leave a tile of glass out, or let it share the white one of its page; return 1 once for each."""
+        if coded.data and key[0] not in self.whites:
+            self.whites[key[0]] = Segment(stream.tell(), len(coded.data))
+            self._write(coded.data, stream)
+        is_new = key not in self.emptied
+        self.emptied.add(key)
+        return int(is_new)
+
+    def _write(self, data: bytes, stream: BinaryIO) -> None:
+        self.written.update(data)
+        stream.write(data)
 
     def _is_open(self, piece: _Piece, key: tuple[int, Segment]) -> bool:
         """Whether more of a tile that is copied in pieces follows."""
@@ -361,14 +373,17 @@ class _Writing:
     def _rebuilt(self, directory: Directory, plans: Iterator[PagePlan], form: TiffFormat) -> Directory:
         plan = next(plans)  # the order is that of Directory.every
         base = directory if plan.copied else self.codec.directory(plan.page)
-        missing = Segment(0, 0)
-        segments = [self.places.get((plan.page.number, s), missing) for s in plan.page.segments]
+        segments = [self._place_of(plan.page, segment) for segment in plan.page.segments]
         new = with_segments(base, segments, form)
         below = {
             code: tuple(tuple(self._rebuilt(d, plans, form) for d in chain) for chain in chains)
             for code, chains in directory.below.items()
         }
         return Directory(new.tags, below)
+
+    def _place_of(self, page: Page, segment: Segment) -> Segment:
+        key, missing = (page.number, segment), Segment(0, 0)
+        return self.whites.get(page.number, missing) if key in self.emptied else self.places.get(key, missing)
 
     def report(self, out: Path, size: int) -> SlideReport:
         """Return what was done."""
@@ -379,6 +394,7 @@ class _Writing:
 
     def _page_report(self, page: Page) -> PageReport:
         there = [place for (number, _), place in self.places.items() if number == page.number]
+        there += [self.whites[page.number]] if page.number in self.whites else []
         after = sum(place.length for place in there)
         report = PageReport.of(page, page.stored_bytes(), after, len(there), self.copied[page.number])
         emptied = sum(number == page.number for number, _ in self.emptied)
