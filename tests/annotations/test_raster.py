@@ -8,7 +8,8 @@ import shapely
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from napari_nic.annotations import Annotation, AnnotationSet, covered_share, rasterise
+from napari_nic.annotations import Annotation, AnnotationSet, covered_share, joined, rasterise
+from napari_nic.annotations.merging import merged
 from napari_nic.geometry import LevelGeometry, PixelSize
 from napari_nic.grid import PatchGrid
 
@@ -107,3 +108,21 @@ def test_unit_squares_of_a_raster():
 def test_narrow_rasters(shape):
     rows, cols = shape
     np.testing.assert_allclose(covered_share([shapely.box(-1, -1, cols - 0.5, rows + 1)], shape)[0, -1], 0.5)
+
+
+def test_joining_is_merging() -> None:
+    """Areas that overlap, touch or contain each other, and others apart."""
+    rng = np.random.default_rng(11)
+    boxes = [shapely.box(x, y, x + 12, y + 9) for x, y in rng.integers(0, 200, (150, 2)).tolist()]
+    ring = shapely.box(300, 0, 400, 100).difference(shapely.box(320, 20, 380, 80))
+    areas = [
+        *boxes,
+        ring,
+        shapely.box(340, 40, 360, 60),
+        shapely.MultiPolygon([boxes[0], shapely.box(500, 0, 501, 1)]),
+    ]
+    found = joined(areas)
+    assert found.is_valid
+    assert found.equals(merged(areas))
+    assert joined([]).is_empty
+    assert joined(boxes[:1]).equals(boxes[0])

@@ -16,7 +16,7 @@ from napari_nic.annotations.colors import UNCLASSIFIED, UNCLASSIFIED_COLOR, labe
 from napari_nic.annotations.comparison import ClassComparison, class_comparison, compare_sets, in_um
 from napari_nic.annotations.label_image import LabelImage, plan_label_image
 from napari_nic.annotations.labelled import labelled_cells
-from napari_nic.annotations.merging import merged
+from napari_nic.annotations.merging import joined
 from napari_nic.annotations.model import AREA_KINDS, Annotation, AnnotationSet, Fault, Kind
 from napari_nic.annotations.raster import covered_share, patch_share, rasterise
 from napari_nic.annotations.registry import (
@@ -58,11 +58,11 @@ __all__ = [
     "format_of",
     "in_um",
     "iter_read_annotations",
+    "joined",
     "label_colors",
     "labelled_cells",
     "losses",
     "mask_distances",
-    "merged",
     "outline_distances",
     "patch_share",
     "plan_label_image",

@@ -104,8 +104,8 @@ def outline_distances(
     """
     if first.is_empty or second.is_empty:
         return _NONE
-    boundaries = [shapely.segmentize(area.boundary, step_um) for area in (first, second)]
-    samples = [_samples(boundary) for boundary in boundaries]
+    boundaries = first.boundary, second.boundary
+    samples = [_samples(shapely.segmentize(boundary, step_um)) for boundary in boundaries]
     distances = (
         _to(boundaries[1], samples[0][0], token),
         _to(boundaries[0], samples[1][0], token),

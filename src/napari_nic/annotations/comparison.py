@@ -9,7 +9,7 @@ from typing import Any
 import shapely
 
 from napari_nic.annotations.boundaries import STEP_UM, TOLERANCE_UM, BoundaryDistances, outline_distances
-from napari_nic.annotations.merging import merged
+from napari_nic.annotations.merging import joined
 from napari_nic.annotations.model import AnnotationSet
 from napari_nic.geometry import PixelSize
 from napari_nic.jobs import CancellationToken, checked
@@ -103,7 +103,7 @@ def compare_sets(
     results = []
     for label in checked(list(found if labels is None else labels), token):
         polygons = [one.polygons(label) for one in (first, second)]
-        areas = [in_um(merged(own, token=token), pixel) for own in polygons]
+        areas = [in_um(joined(own, token=token), pixel) for own in polygons]
         distances = outline_distances(areas[0], areas[1], step_um=step_um, token=token)
         sizes = float(areas[0].area), float(areas[1].area), float(shapely.intersection(*areas).area)
         numbers = len(polygons[0]), len(polygons[1])

@@ -6,10 +6,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import shapely
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
-from napari_nic.annotations.merging import merged
+from napari_nic.annotations.merging import disjoint
 from napari_nic.annotations.model import AnnotationSet
 from napari_nic.geometry import Placement
 from napari_nic.grid import PatchGrid
@@ -17,12 +15,6 @@ from napari_nic.jobs import CancellationToken, checked
 
 FULL = 1 - 1e-9
 """A window covered to this share is taken as full; far below what float32 can tell."""
-
-MAX_PAIRS = 2_000_000
-"""With more overlaps than these, all areas are merged at once: a list of the pairs would take gigabytes."""
-
-SAMPLED = 200
-"""Areas whose overlaps are counted to tell how many there are in all."""
 
 
 def rasterise(
@@ -53,7 +45,7 @@ def rasterise(
     areas = annotations.polygons(labels)
     if not areas:
         return np.zeros(grid.shape, np.float32)
-    in_cells = shapely.transform(_disjoint(areas, token), PixelsToCells(grid))
+    in_cells = shapely.transform(disjoint(areas, token=token), PixelsToCells(grid))
     return covered_share(in_cells, grid.shape, token=token)
 
 
@@ -71,7 +63,7 @@ def patch_share(
     areas = annotations.polygons()
     if grid.patch_px == grid.stride_px or not areas:
         return rasterise(annotations, grid, token=token)
-    in_cells = shapely.transform(_disjoint(areas, token), PixelsToCells(grid))
+    in_cells = shapely.transform(disjoint(areas, token=token), PixelsToCells(grid))
     share = np.zeros(grid.shape, np.float64)
     shapely.prepare(in_cells)
     tree, side = shapely.STRtree(in_cells), grid.patch_px / grid.stride_px
@@ -126,27 +118,6 @@ def covered_share(
         windows, owners = _halves(windows[split])
         parts = shapely.intersection(parts[split][owners], _boxes(windows))
     return np.clip(share, 0, 1).astype(np.float32)
-
-
-def _disjoint(areas: Sequence[shapely.Geometry], token: CancellationToken | None) -> np.ndarray:
-    """Merge areas that overlap; the others, often thousands of nuclei, stay as they are."""
-    geometries = np.asarray(areas, object)
-    tree = shapely.STRtree(geometries)
-    if _pairs_expected(tree, geometries) > MAX_PAIRS:
-        return np.asarray(shapely.get_parts(merged(geometries, token=token)))
-    first, second = tree.query(geometries, predicate="intersects")
-    graph = coo_array((np.ones(len(first), bool), (first, second)), shape=(len(areas),) * 2)
-    _, cluster = connected_components(graph, directed=False)
-    order = np.argsort(cluster, kind="stable")
-    groups = np.split(geometries[order], np.flatnonzero(np.diff(cluster[order])) + 1)
-    parts = [group[0] if len(group) == 1 else merged(group, token=token) for group in checked(groups, token)]
-    return np.array(parts, object)
-
-
-def _pairs_expected(tree: shapely.STRtree, geometries: np.ndarray) -> float:
-    """Number of pairs whose boxes meet, told from some of the areas, the same ones every time."""
-    chosen = geometries[:: max(1, len(geometries) // SAMPLED)]
-    return len(tree.query(chosen)[0]) / len(chosen) * len(geometries)
 
 
 def _start(geometries: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

@@ -18,6 +18,7 @@ from napari_nic.cli.readings import ReadingPlan, SlideFiles, add_files, each_sli
 from napari_nic.disk import write_text
 from napari_nic.jobs import Progress
 from napari_nic.names import RESULT_SUFFIXES, check_apart, has_suffix, safe_name
+from napari_nic.wording import counted
 
 if TYPE_CHECKING:
     from napari_nic.jobs import CancellationToken
@@ -262,7 +263,7 @@ def _boundary_row(one: PairComparison) -> tuple[str, ...]:
 def _print_summaries(summaries: Sequence[ClassSummary], console: Console) -> None:
     for first, second in dict.fromkeys((one.first, one.second) for one in summaries):
         own = [one for one in summaries if (one.first, one.second) == (first, second)]
-        console.result(f"{first} (reference) and {second}, {own[0].n_slides} slides")
+        console.result(f"{first} (reference) and {second}, {counted(own[0].n_slides, 'slide')}")
         console.table(_SHOWN_COHORT, [_summary_row(one) for one in own])
 
 

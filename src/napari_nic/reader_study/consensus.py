@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import shapely
 
-from napari_nic.annotations import Annotation, AnnotationSet, in_um, merged
+from napari_nic.annotations import Annotation, AnnotationSet, in_um, joined
 from napari_nic.colors import RGB
 from napari_nic.errors import InvalidParameterError
 from napari_nic.geometry import PixelSize
@@ -107,7 +107,7 @@ def majority(
         rule += f"; {TIE_RULES[ties].format(first=names[0])}"
     areas, tied = {}, {}
     for label in checked(list(labels or labels_of(readings)), token):
-        own = [merged(reading.annotations.polygons(label), token=token) for reading in readings]
+        own = [joined(reading.annotations.polygons(label), token=token) for reading in readings]
         won, half = _votes(own, token)
         if half is not None:
             tied[label] = float(in_um(half, pixel).area) / UM2_PER_MM2
@@ -130,7 +130,7 @@ def of_reader(readings: Sequence[Reading], name: str, *, labels: Sequence[str] |
             "there is no such reader", expected=", ".join(reading.name for reading in readings), found=name
         )
     rule = f"reader {name}"
-    areas = {label: merged(chosen.annotations.polygons(label)) for label in labels or labels_of([chosen])}
+    areas = {label: joined(chosen.annotations.polygons(label)) for label in labels or labels_of([chosen])}
     return Consensus(consensus_set(areas, rule, colors_of([chosen])), rule)
 
 

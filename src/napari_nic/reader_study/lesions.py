@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import shapely
 
-from napari_nic.annotations import AnnotationSet, in_um, merged
+from napari_nic.annotations import AnnotationSet, in_um, joined
 from napari_nic.errors import InvalidParameterError
 from napari_nic.geometry import PixelSize
 from napari_nic.jobs import CancellationToken, checked
@@ -92,9 +92,9 @@ def find_lesions(
     token : CancellationToken, optional
     """
     rules = rules or FrocRules()
-    area = in_um(merged(annotations.polygons(labels), token=token), pixel)
+    area = in_um(joined(annotations.polygons(labels), token=token), pixel)
     grown = shapely.buffer(area, rules.dilation_um / 2) if rules.dilation_um else area
-    # Filling may swallow what lies in a hole: the filled parts are merged once more.
+    # Filling may swallow what lies in a hole: the filled parts are joined once more.
     filled = shapely.union_all(shapely.polygons(shapely.get_exterior_ring(shapely.get_parts(grown))))
     found = []
     for part in checked(shapely.get_parts(filled), token):

@@ -19,8 +19,8 @@ from napari_nic.annotations import (
     class_comparison,
     compare_sets,
     in_um,
+    joined,
     mask_distances,
-    merged,
     rasterise,
 )
 from napari_nic.errors import InvalidParameterError
@@ -235,7 +235,7 @@ def _unseen(
     for reading, seen, other in zip(pair, sets, pair[::-1], strict=True):
         if other.seen is not None:
             before, after = (
-                in_um(merged(one.polygons(label), token=token), pixel).area
+                in_um(joined(one.polygons(label), token=token), pixel).area
                 for one in (reading.annotations, seen)
             )
             left_out += before - after

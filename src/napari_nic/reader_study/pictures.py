@@ -17,7 +17,7 @@ from napari_nic.slides import choice_options, open_slide, read_overview
 SIDE_PX = 400
 """Longest side of a picture."""
 
-OPACITY = 0.6
+OPACITY = 0.45
 
 _WHITE = 255
 

@@ -16,6 +16,7 @@ from napari_nic.reader_study.difference import difference_legend
 from napari_nic.reader_study.pairs import CompareOptions, PairComparison
 from napari_nic.reader_study.pictures import difference_picture
 from napari_nic.reader_study.slides import ReadSlide
+from napari_nic.wording import counted
 
 _STYLE = ".key { display: inline-block; width: .9em; height: .9em; } img { max-width: 100%; }"
 
@@ -111,7 +112,7 @@ class ReaderReport:
         parts = [
             f"<h1>{text(self.title)}</h1>",
             table(("", "areas"), self.readers),
-            f"<p>{len(self.sections):,} slides. {text(self._method())}</p>",
+            f"<p>{counted(len(self.sections), 'slide')}. {text(self._method())}</p>",
             *self._left_out(),
             *(part for pair in _pairs(comparisons) for part in _cohort(pair, summaries)),
             "<h2>Slides</h2>",
@@ -154,12 +155,13 @@ def _cohort(pair: tuple[str, str], summaries: Sequence[ClassSummary]) -> list[st
     names = ("dice", "boundary_mean_um", "boundary_p95_um", "boundary_max_um", "surface_dice", "auc")
     means = [(one.label, *(_estimate(one.means[name]) for name in names)) for one in own]
     return [
-        f"<h2>{text(pair[0])} (reference) and {text(pair[1])}, {own[0].n_slides:,} slides</h2>",
+        f"<h2>{text(pair[0])} (reference) and {text(pair[1])}, {counted(own[0].n_slides, 'slide')}</h2>",
         "<p>All areas of all slides together:</p>",
         table(_COHORT, pooled),
         "<p>Means over the slides on which the number is defined:</p>",
         table(_MEANS, means),
-        '<p class="small">In brackets: 95 % of cohorts of as many slides, drawn with replacement.</p>',
+        '<p class="small">In brackets: 95 % of cohorts of as many slides, drawn with replacement; '
+        "of one slide there is no interval.</p>",
     ]
 
 
