@@ -37,6 +37,7 @@ from napari_nic.plugin.layers import LayerData, annotation_frame, frame, pixel_o
 from napari_nic.plugin.slide_frames import SlideFrame
 from napari_nic.plugin.worker import Callbacks, Job, Runner
 from napari_nic.slides import Slide
+from napari_nic.wording import counted, was_were
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -148,7 +149,10 @@ class AnnotationController:
         document = self.documents.document
         if document is None or not self.files.is_part(document, path):
             return False
-        self.session.asking.tell(f"{path.name} is part of the annotations of this slide already")
+        text = f"{path.name} is part of the annotations of this slide already"
+        if number := self.files.bring_back(document, path):
+            text += f"; {counted(number, 'shape')} that {was_were(number)} taken away came back"
+        self.session.asking.tell(text)
         self.files.check()
         return True
 

@@ -129,6 +129,15 @@ class KnownFiles:
         theirs = self._base_objects(document, base, None)
         return any(identity in document for identity in theirs)
 
+    def bring_back(self, document: Document, path: Path) -> int:
+        """Put objects of a file back that were taken from its document; return how many."""
+        base = self._of(document).get(_key(path))
+        theirs = {} if base is None else self._base_objects(document, base, None)
+        missing = [item for identity, item in theirs.items() if identity not in document]
+        if missing:
+            document.put(f"open {path.name}", *missing, over_locks=True)
+        return len(missing)
+
     def _look(self, document: Document, base: _Base, slide: Slide) -> bool:
         """Merge a file that was changed, as the user says; False if the user wants to think about it."""
         path = Path(base.known.path)
