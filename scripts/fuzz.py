@@ -3,8 +3,9 @@
     python scripts/fuzz.py [--slides 2000] [--others 500] [--seed 0] [--workers 2]
         [--keep FOLDER] [--data FOLDER]
 
-Mutants of slides of all readers, annotation files, stores, model bundles, encoders and features of other
-programs, made by code; the same seed makes the same mutants. Exit code 1 if anything was found.
+Mutants of slides of all readers, annotation files, documents of annotations, stores, model bundles, encoders
+and features of other programs, made by code; the same seed makes the same mutants. Exit code 1 if
+anything was found.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
     python scripts/write_campaign.py kills --count 100 --seed 0
     python scripts/write_campaign.py full-disk
+    python scripts/write_campaign.py drawing --count 50
 
 Each job (compress, pca, saliency, export, import of features, annotations, patches, models train) is run
 undisturbed first. Then, `count` times in turn, it is run in a child that is killed (SIGKILL): at a seeded
@@ -13,6 +14,10 @@ command again must end well with the same bits, and leave no temporary file.
 ``full-disk`` runs each job onto a file system without space: a small tmpfs where mounting is allowed, else
 with a limit to the size of files. It must fail with one sentence and exit code 1, and what was there before
 must be unharmed.
+
+``drawing`` kills a child that draws annotations with napari's shapes: what is kept beside the slide must be
+what was drawn at most 10 s before, and a file that it saves over must be whole, with a copy of what was
+there.
 
 Children are forked, so that each needs no seconds to start; this works on Linux and macOS only.
 """
@@ -43,6 +48,10 @@ import safetensors.numpy
 import shapely
 import tifffile
 import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from drawing_campaign import drawing_campaign
 
 from napari_nic.annotations import Annotation, AnnotationSet, read_annotations, write_annotations
 from napari_nic.cli import cohorts as _cohorts  # noqa: F401 - loaded before forking, as all that follow
@@ -109,6 +118,12 @@ def make_data(folder: Path) -> None:
         csv.writer(file).writerows([("slide", "label"), *rows])
     export_store(CompressedSlide.open(stores[0]), folder / "features.h5", "trident")
     _model(folder / "model")
+
+
+def make_slide(folder: Path) -> None:
+    """Make the first of the slides alone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _slide(folder / "a.tif", 0)
 
 
 def _slide(path: Path, seed: int, side: int = 1536) -> None:
@@ -533,7 +548,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("campaign", choices=("kills", "full-disk"))
+    parser.add_argument("campaign", choices=("kills", "full-disk", "drawing"))
     parser.add_argument("--count", type=int, default=100, help="kills; default: %(default)s")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, help="folder for data and outputs; default: a temporary one")
@@ -542,9 +557,15 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         work = args.work or Path(temporary)
         # In a child: the parent must have no threads when it forks.
-        if in_child(lambda: make_data(work / "data") or 0, Path(temporary) / "data.log"):
+        make = make_slide if args.campaign == "drawing" else make_data
+        if in_child(lambda: make(work / "data") or 0, Path(temporary) / "data.log"):
             raise SystemExit((Path(temporary) / "data.log").read_text())
-        if args.campaign == "full-disk":
+        if args.campaign == "drawing":
+            drawn = drawing_campaign(work, work / "data" / "a.tif", count=args.count, seed=args.seed)
+            faults = drawn.faults
+            most = max(drawn.lost, default=0.0)
+            print(f"{drawn.kills} kills after {drawn.edits} edits; at most {most:.2f} s of drawing lost")
+        elif args.campaign == "full-disk":
             faults = full_disk_campaign(work)
         else:
             report = kill_campaign(work, count=args.count, seed=args.seed)

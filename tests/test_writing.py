@@ -40,6 +40,13 @@ def test_a_full_disk_is_one_sentence_and_harms_nothing() -> None:
     assert "no fault" in outcome.stdout
 
 
+def test_killed_while_somebody_draws_nothing_drawn_before_is_lost() -> None:
+    outcome = campaign("drawing", "--count", "2", "--seed", "5")
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    assert "2 kills" in outcome.stdout
+    assert "no fault" in outcome.stdout
+
+
 @pytest.fixture
 def as_nobody(tmp_path: Path):
     """``as_nobody("pca", ...)`` runs the command line as a user to whom permissions apply."""

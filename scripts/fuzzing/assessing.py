@@ -119,6 +119,21 @@ def _anything(*_: object) -> str:
     return ""
 
 
+def _document(_: Path, healthy: Facts, found: Facts, __: str, ___: bool) -> str:
+    """What is left out is told, unless the file simply ends earlier; nothing is another thing than it was."""
+    wrong = [name for name, what in found["objects"].items() if healthy["objects"].get(name, what) != what]
+    if wrong:
+        return f"{wrong[0]} is {found['objects'][wrong[0]][:80]}"
+    missing = set(healthy["objects"]) - set(found["objects"])
+    numbers = sorted(int(name.removeprefix("id-")) for name in missing)
+    is_end = numbers == sorted(int(n.removeprefix("id-")) for n in healthy["objects"])[-len(numbers) :]
+    return (
+        f"{len(missing)} objects are missing, and nothing is said"
+        if missing and not found["notes"] and not is_end
+        else ""
+    )
+
+
 _COMPARISONS: dict[str, Callable[[Path, Facts, Facts, str, bool], str]] = {
     "slide": _slide,
     "annotation": _anything,
@@ -126,4 +141,5 @@ _COMPARISONS: dict[str, Callable[[Path, Facts, Facts, str, bool], str]] = {
     "bundle": _same("scores"),
     "encoder": _same("identity", "sum"),
     "features": _features,
+    "document": _document,
 }

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MOST_BYTES = 5_000_000
 """Of a real file that is mutated: each mutant is a copy."""
 
-KINDS = ("slide", "annotation", "store", "bundle", "encoder", "features")
+KINDS = ("slide", "annotation", "store", "bundle", "encoder", "features", "document")
 
 
 @dataclass(frozen=True)
@@ -269,6 +269,34 @@ def companions(original: Original) -> list[Path]:
     return [path for path in beside if path != original.path and original.kind in ("slide", "features")]
 
 
+def _documents(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Journals of a document: one with edits behind its head, one written anew."""
+    import shapely
+
+    from napari_nic.annotations import Annotation
+    from napari_nic.editing import AnnotationObject, Document, Edited, Journal, State
+
+    for name, is_anew in (("edits", False), ("anew", True)):
+        document, journal = Document(author="Anna"), Journal(folder / name, "f", "slide")
+        edits = []
+        document.watch(edits.append)
+        for number in range(12):
+            area = shapely.Point(100 * number, 50).buffer(40, 3)
+            annotation = Annotation("Tumour" if number % 3 else "Stroma", "polygon", area, f"shape {number}")
+            document.put(
+                "draw", AnnotationObject(f"id-{number}", annotation, measurements={"area": area.area})
+            )
+            if number % 4 == 0:
+                document.undo()
+            state = State(document.objects(), document.classes, ranks=document.ranks)
+            journal.write(edits, state, Edited("Anna", "2026-11-29T10:00:00+00:00"))
+            edits.clear()
+        if is_anew:
+            journal.write_all(state, Edited())
+        journal.close()
+        yield f"journal, {name}", journal.path
+
+
 _MAKERS: dict[str, Callable[[Path], Iterator[tuple[str, Path]]]] = {
     "slide": _slides,
     "annotation": _annotations,
@@ -276,4 +304,5 @@ _MAKERS: dict[str, Callable[[Path], Iterator[tuple[str, Path]]]] = {
     "bundle": _bundles,
     "encoder": _encoders,
     "features": _features,
+    "document": _documents,
 }

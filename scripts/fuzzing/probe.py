@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_nic.errors import NicError
+from napari_nic.errors import AnnotationError, NicError
 
 MEMORY_LIMIT = 3 * 2**30
 """Bytes of data that a child may have; the shared libraries of PyTorch take a third of it."""
@@ -152,6 +152,17 @@ def open_features(path: Path) -> Facts:
         return {"shape": list(codes.shape), "grid": repr(store.grid), "sum": sums}
 
 
+def open_document(path: Path) -> Facts:
+    """Read the journal of a document as it is read with its slide."""
+    from napari_nic.editing import read_journal
+
+    kept = read_journal(path.parent, "f")
+    if kept is None:
+        raise AnnotationError("there is none", path=path)
+    objects = {item.id: f"{item.label} {item.annotation.geometry.wkt}" for item in kept.state.objects}
+    return {"objects": objects, "notes": list(kept.notes)}
+
+
 OPENERS: dict[str, Callable[[Path], Facts]] = {
     "slide": open_slide_file,
     "annotation": open_annotation,
@@ -159,6 +170,7 @@ OPENERS: dict[str, Callable[[Path], Facts]] = {
     "bundle": open_bundle,
     "encoder": open_encoder,
     "features": open_features,
+    "document": open_document,
 }
 
 

@@ -160,6 +160,18 @@ def test_objects_that_are_missing_are_told(five):
     assert "objects are missing: 1 of 2 were found" in read_journal(five.journal.folder, SLIDE).notes[-1]
 
 
+def test_lines_that_are_missing_or_come_twice_are_told(five):
+    good = lines(five)
+    five.journal.path.write_bytes(b"".join([*good[:-2], good[-1]]))
+    found = read_journal(five.journal.folder, SLIDE)
+    assert len(found.state.objects) == 6
+    assert "lines are missing between others" in found.notes[0]
+    five.journal.path.write_bytes(b"".join([*good, good[-3]]))
+    found = read_journal(five.journal.folder, SLIDE)
+    assert len(found.state.objects) == 7
+    assert "not in its place" in found.notes[0]
+
+
 def checked_line(value) -> bytes:
     text = json.dumps(value).encode()
     return b"%08x %s\n" % (zlib.crc32(text), text)
@@ -214,7 +226,8 @@ GOOD = {"id": "x", "rank": 0, "label": "a", "kind": "point", "wkb": "AQEAAAAAAAA
 def test_a_line_that_is_whole_but_wrong_is_left_out_and_told(five, wrong):
     head = lines(five)
     for value, expected in ((GOOD, 8), (GOOD | wrong, 7)):
-        five.journal.path.write_bytes(b"".join([*head, checked_line({"edit": {"put": [value]}})]))
+        line = checked_line({"edit": {"put": [value]}, "n": len(head)})
+        five.journal.path.write_bytes(b"".join([*head, line]))
         found = read_journal(five.journal.folder, SLIDE)
         assert len(found.state.objects) == expected
         assert bool(found.notes) == (value != GOOD)

@@ -163,6 +163,8 @@ class _Reading:
         self._bad: list[str] = []
         self._expected: int | None = None
         self._n_snapshot = 0
+        self._next = 1
+        self._is_in_order = True
 
     def read(self, file: IO[bytes], token: CancellationToken | None) -> Kept:
         self._check_header(file.readline(MOST_LINE))
@@ -213,6 +215,11 @@ class _Reading:
 
     def _take(self, value: Mapping[str, Any]) -> None:
         """Take what one line says; all of it or nothing."""
+        number = value.get("n")
+        if not isinstance(number, int) or number < self._next:
+            raise BadLineError("it is not in its place")
+        self._is_in_order &= number == self._next
+        self._next = number + 1
         if "object" in value:
             ranked = object_from(value["object"])
             self._objects[ranked.item.id] = ranked
@@ -258,6 +265,8 @@ class _Reading:
             notes.append(
                 f"{counted(len(self._bad), 'damaged line')} {was_were(len(self._bad))} left out: {names}"
             )
+        if not self._is_in_order and not self._bad:
+            notes.append("lines are missing between others, and what was changed there is not known")
         if self._expected is None or self._n_snapshot < self._expected:
             expected = "unknown" if self._expected is None else f"{self._expected:,}"
             notes.append(f"objects are missing: {self._n_snapshot:,} of {expected} were found")
@@ -316,6 +325,7 @@ class Journal:
         self._whole = 0
         self._appended = 0
         self._is_whole = False
+        self._number = 0
 
     @property
     def path(self) -> Path:
@@ -373,7 +383,7 @@ class Journal:
         """
         self.open()
         if self._is_whole and self._appended <= max(LEAST_ANEW, 2 * self._whole):
-            self._append([_edit_line(edit, state.ranks, edited) for edit in edits])
+            self._append([_edit_value(edit, state.ranks, edited) for edit in edits])
         else:
             self.write_all(state, edited, token=token)
 
@@ -387,8 +397,9 @@ class Journal:
         """
         self.open()
         with replacing(self.path) as temporary, temporary.open("wb") as file:
-            for line in self._all_lines(state, edited, token):
-                file.write(line)
+            self._number = 0
+            for value in self._all_values(state, edited, token):
+                file.write(self._numbered(value))
             self._whole = file.tell()
         self._appended, self._is_whole = 0, True
 
@@ -401,19 +412,27 @@ class Journal:
             If that cannot be done.
         """
         if self._is_whole:
-            self._append([line_of({"files": [vars(file) for file in files]})])
+            self._append([{"files": [vars(file) for file in files]}])
 
-    def _all_lines(self, state: State, edited: Edited, token: CancellationToken | None) -> Iterator[bytes]:
-        yield line_of({"journal": FORMAT, "version": VERSION, "slide": self._slide, "at": _now()})
-        yield line_of({"classes": classes_value(state.classes)})
+    def _all_values(
+        self, state: State, edited: Edited, token: CancellationToken | None
+    ) -> Iterator[dict[str, Any]]:
+        yield {"journal": FORMAT, "version": VERSION, "slide": self._slide, "at": _now()}
+        yield {"classes": classes_value(state.classes)}
         if state.files:
-            yield line_of({"files": [vars(file) for file in state.files]})
+            yield {"files": [vars(file) for file in state.files]}
         for number, item in enumerate(checked(state.objects, token)):
-            yield line_of({"object": object_value(state.ranks.get(item.id, number), item)})
-        yield line_of({"all": len(state.objects), "by": edited.by, "at": edited.at})
+            yield {"object": object_value(state.ranks.get(item.id, number), item)}
+        yield {"all": len(state.objects), "by": edited.by, "at": edited.at}
 
-    def _append(self, lines: Sequence[bytes]) -> None:
-        content = b"".join(lines)
+    def _numbered(self, value: dict[str, Any]) -> bytes:
+        """Return a line that knows its place, so that one that is missing or comes twice is noticed."""
+        line = line_of(value | {"n": self._number})
+        self._number += 1
+        return line
+
+    def _append(self, values: Sequence[dict[str, Any]]) -> None:
+        content = b"".join(map(self._numbered, values))
         try:
             with self.path.open("ab") as file:
                 file.write(content)
@@ -465,7 +484,7 @@ def copy_file(path: Path, copy: Path) -> None:
         shutil.copyfile(path, temporary)
 
 
-def _edit_line(edit: Edit, ranks: Mapping[str, int], edited: Edited) -> bytes:
+def _edit_value(edit: Edit, ranks: Mapping[str, int], edited: Edited) -> dict[str, Any]:
     put = [
         object_value(ranks.get(identity, len(ranks)), item)
         for identity, item in edit.after.items()
@@ -475,7 +494,7 @@ def _edit_line(edit: Edit, ranks: Mapping[str, int], edited: Edited) -> bytes:
     removed = [identity for identity, item in edit.after.items() if item is None]
     value |= {"removed": removed} if removed else {}
     value |= {} if edit.classes_after is None else {"classes": classes_value(edit.classes_after)}
-    return line_of({"edit": value})
+    return {"edit": value}
 
 
 def _now() -> str:
