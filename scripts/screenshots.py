@@ -75,6 +75,18 @@ STROKES = {
 """Three a class on the slide of skin, level-0 (x, y)."""
 
 
+DRAWN: dict[str, tuple[str, list[tuple[float, float]]]] = {
+    "dermis": ("freehand", [(900, 1300), (1010, 1500), (990, 1900), (860, 2050), (800, 1700), (850, 1400)]),
+    "keratin": ("ellipse", [(1240, 1450), (1500, 1800)]),
+    "epidermis": ("brush", [(1180, 900), (1230, 1000), (1200, 1200), (1130, 1350)]),
+}
+COLORS = {"dermis": (0, 158, 115), "keratin": (240, 228, 66), "epidermis": (86, 180, 233)}
+"""Told from the stain, and from each other."""
+
+BRUSHED = [(1130, 1350), (1090, 1500), (1110, 1700), (1170, 1880)]
+"""What is drawn on the slide of skin, and the stroke that is under way, level-0 (x, y)."""
+
+
 @dataclass(frozen=True, eq=False)
 class Desk:
     """An open window with its dock."""
@@ -239,6 +251,38 @@ def take_learning(folder: Path, path: Path) -> None:
             learning.shut_down()
 
 
+def take_annotating(folder: Path, path: Path) -> None:
+    """Areas of three classes on a real slide, and a stroke of the brush that goes on with one of them."""
+    from napari_nic.plugin.tools.pointer import Pointer
+
+    with opened(_copy_of(SLIDE, folder / "annotating")) as desk:
+        dock = desk.viewer.window.add_plugin_dock_widget("napari-nic", "Annotator", tabify=True)[1]
+        annotator = dock.annotator
+        try:
+            for label, (name, points) in DRAWN.items():
+                dock.classes.add(label)
+                dock.classes.recolor(label, COLORS[label])
+                annotator.set_tool(name)
+                tool = annotator.tool
+                step = dock.pointing.step
+                tool.press(Pointer(points[0], step))
+                for point in points[1:]:
+                    tool.drag(Pointer(point, step))
+                tool.release(Pointer(points[-1], step))
+            annotator.choose_class("epidermis")
+            annotator.set_tool("brush")
+            annotator.tool.press(Pointer(BRUSHED[0], dock.pointing.step))
+            for point in BRUSHED[1:]:
+                annotator.tool.drag(Pointer(point, dock.pointing.step))
+            dock.pointing.refresh()
+            desk.settle()
+            desk.viewer.reset_view(layers=[desk.dock.session.layer], margin=MARGIN)
+            desk.settle()
+            desk.take_small(path)
+        finally:
+            dock.shut_down()
+
+
 def take_sample(folder: Path, path: Path, kind: Kind) -> None:
     """The sample slide with the outline of its lesion."""
     from napari_nic.demo import demo_slide
@@ -304,6 +348,7 @@ def _copy_of(slide: Path, folder: Path) -> Path:
 
 
 PICTURES: dict[str, Callable[[Path, Path], None]] = {
+    "annotating": take_annotating,
     "cohort": take_cohort,
     "compressing": take_compressing,
     "learning": take_learning,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import shapely
+from npe2 import PluginManifest
 from shapely.geometry import LineString, Point, box
 
+import napari_nic
 from napari_nic.annotations import UNCLASSIFIED, Annotation
 from napari_nic.editing import AnnotationObject
 from napari_nic.editing.operations import area_of
@@ -16,7 +19,7 @@ from napari_nic.geometry import Placement
 from napari_nic.plugin.controllers.annotating import AnnotationController
 from napari_nic.plugin.controllers.annotator import LARGEST_UM, SMALLEST_UM, Annotator
 from napari_nic.plugin.controllers.class_list import SETS_SETTING, ClassList
-from napari_nic.plugin.controllers.commands import BY_ACTION, COMMANDS
+from napari_nic.plugin.controllers.commands import BY_ACTION, COMMANDS, IN_PALETTE, PREFIX
 from napari_nic.plugin.controllers.compressing import CompressController
 from napari_nic.plugin.controllers.models import ModelController
 from napari_nic.plugin.controllers.object_list import Filter, ObjectList
@@ -28,6 +31,7 @@ from napari_nic.plugin.controllers.tool_pointing import ToolPointing
 from napari_nic.plugin.drawing_layer import DrawingLayer
 from napari_nic.plugin.layers import tag_of
 from napari_nic.plugin.tools.pointer import Pointer
+from napari_nic.plugin.tools.toolbox import TOOLS
 from napari_nic.tissue import TissueMask
 
 
@@ -156,9 +160,11 @@ def test_a_sketch_is_shown_and_taken_away(desk):
     tool, layer = desk.annotator.tool, layer_of(desk)
     tool.press(Pointer((10.0, 10.0)))
     tool.drag(Pointer((110.0, 60.0)))
+    extent = layer.extent.data.copy()
     desk.pointing.refresh()
     ends = layer.data[:, 0] + layer.data[:, 1]
-    assert set(map(tuple, np.round(ends).tolist())) == {(10, 10), (10, 110), (60, 110), (60, 10)}
+    assert {(10, 10), (10, 110), (60, 110), (60, 10)} <= set(map(tuple, np.round(ends).tolist()))
+    assert np.array_equal(layer.extent.data, extent)
     tool.cancel()
     desk.pointing.refresh()
     assert len(layer.data) == 0
@@ -263,6 +269,25 @@ def test_commands_have_keys_of_their_own():
     keys = [key for command in COMMANDS for key in command.keys]
     assert len(keys) == len(set(keys))
     assert len(BY_ACTION) == len(COMMANDS)
+
+
+def test_the_page_lists_all_tools_and_keys():
+    page = (Path(__file__).parents[2] / "docs" / "annotating.md").read_text("utf-8")
+    for tool in TOOLS:
+        assert f"| {tool.title} | `{tool.key}` | {tool.help} |\n" in page
+    for command in COMMANDS:
+        keys = " or ".join(f"`{key}`" for key in command.keys)
+        assert f"| {keys} | {command.title.removeprefix('Annotator: ')} |\n" in page
+
+
+def test_the_palette_has_what_needs_no_hand_on_the_canvas():
+    manifest = PluginManifest.from_file(Path(napari_nic.__file__).with_name("napari.yaml"))
+    listed = {command.id: command for command in manifest.contributions.commands}
+    for command in IN_PALETTE:
+        name = command.name.removeprefix(PREFIX)
+        entry = listed[f"napari-nic.annotator_{name}"]
+        assert entry.title == command.title
+        assert entry.python_name == f"napari_nic.plugin.annotator_palette:{name}"
 
 
 # -- what lies around ------------------------------------------------------------------------------------

@@ -267,6 +267,16 @@ def test_keys_stand_in_the_preferences_and_may_be_changed(hand):
         editor.deleteLater()
 
 
+def test_commands_of_the_palette_run_in_the_window(hand):
+    from napari._app_model import get_app_model
+
+    commands = get_app_model().commands
+    commands.execute_command("napari-nic.annotator_tool_brush").result()
+    assert hand.dock.annotator.tool_name == "brush"
+    commands.execute_command("napari-nic.annotator_hide").result()
+    assert hand.dock.annotator.documents.hidden
+
+
 def test_no_key_of_ours_reaches_past_the_drawing_layer(hand):
     from napari.components import ViewerModel
     from napari.layers import Shapes, Vectors

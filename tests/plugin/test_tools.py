@@ -267,7 +267,10 @@ def test_an_arrow_has_its_head_where_the_drag_ends(desk):
     assert head[1] == pytest.approx((200, 0))
     assert (head[[0, 2], 0] < 200).all()
     tool.release(at(200, 0))
-    assert only(desk).annotation.geometry.coords[-1] == (200, 0)
+    shape, name = only(desk).annotation.geometry, only(desk).annotation.name
+    assert shape.coords[1] == shape.coords[3] == pytest.approx((200, 0))
+    assert shape.length == pytest.approx(200 + 3 * 24)
+    assert name == "arrow"
 
 
 def test_each_click_is_a_point(desk):

@@ -44,6 +44,9 @@ EDGE_OF_SHAPE = 1 / 15
 POINT_PX, POINT_OF_SLIDE = 10.0, 1 / 200
 """Diameter of a point: in level-0 pixels at least, and as a share of the slide's longer side."""
 
+POINT_SCREEN_PX = (9, 10_000)
+"""Diameters of points on the screen: they are seen where all of a slide is."""
+
 FACE_ALPHA = 0.12
 """Areas are tinted just enough to be told apart; what lies under them is what matters."""
 
@@ -248,6 +251,7 @@ def _points_layer(
         "face_color": _colors(rows, tag.annotations),
         "border_color": "black",
         "size": point_size(tag.slide),
+        "canvas_size_limits": POINT_SCREEN_PX,
         "features": _features(rows),
         "feature_defaults": dict.fromkeys((*COLUMNS, ROW), ""),
     }

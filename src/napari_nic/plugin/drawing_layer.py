@@ -29,7 +29,10 @@ DASH = 7.0
 MOST_DASHES = 6000
 """Longer outlines are drawn in one colour: each dash is a segment."""
 
+RGBA = tuple[float, float, float, float]
+
 BLACK, WHITE, ERASING = (0.0, 0.0, 0.0, 1.0), (1.0, 1.0, 1.0, 1.0), (1.0, 0.1, 0.1, 1.0)
+SAME_WIDTH = 0.01
 ONE_COLOR = (1.0, 0.85, 0.0, 1.0)
 NAME = "Annotator"
 PAN_ZOOM, DRAW = "pan_zoom", "draw"
@@ -47,6 +50,9 @@ class DrawingLayer(Vectors):
     """
 
     def __init__(self, slide: Slide, **place: Any) -> None:
+        self._size = slide.levels[0].shape
+        self._is_sketching = False
+        self._width = 1.0
         super().__init__(
             np.zeros((0, 2, 2), np.float32),
             ndim=2,
@@ -79,6 +85,16 @@ class DrawingLayer(Vectors):
         # The kind of layer that it is for menus, icons and writers.
         return "vectors"
 
+    @property
+    def _extent_data(self) -> np.ndarray:
+        """The slide: what is drawn on it makes it no larger, and moves no slider."""
+        return np.array([(0.0, 0.0), self._size])
+
+    def _clear_extent(self) -> None:
+        """Leave alone what other layers and sliders know of the size while the pointer draws."""
+        if not self._is_sketching:
+            super()._clear_extent()
+
     def _update_thumbnail(self) -> None:
         """Leave the thumbnail as it is: it would be drawn pixel by pixel at each move of the pointer."""
 
@@ -96,21 +112,30 @@ class DrawingLayer(Vectors):
         step : float
             Level-0 pixels of a pixel on the screen.
         """
-        chosen = [_segments(line) for line in selected]
-        dashes, colors = _dashed(chosen, DASH * step)
-        lines = [_segments(line) for line in sketch.lines] + [
-            _cross(mark, MARK * step) for mark in sketch.marks
-        ]
-        drawn = np.concatenate([np.zeros((0, 2, 2)), *lines])
-        rgba = ERASING if sketch.erases else (*(part / 255 for part in color), 1.0)
-        self.edge_width = WIDTH * step
-        data = np.concatenate([dashes, drawn])
-        if len(data) == self._n_shown == 0:
-            return
-        self._n_shown = len(data)
-        self.data = data[..., ::-1].astype(np.float32)
-        if len(data):
-            self.edge_color = np.concatenate([colors, np.tile(rgba, (len(drawn), 1))])
+        rgba = ERASING if sketch.erases else (color[0] / 255, color[1] / 255, color[2] / 255, 1.0)
+        chosen = _dashed([_segments(line) for line in selected], DASH * step, (BLACK, WHITE))
+        # Dashes of the class and of black: a class may have the colour of the stain.
+        drawn = _dashed([_segments(line) for line in sketch.lines], DASH * step, (rgba, rgba, BLACK))
+        marks = np.concatenate([np.zeros((0, 2, 2)), *(_cross(mark, MARK * step) for mark in sketch.marks)])
+        data = np.concatenate([chosen[0], drawn[0], marks])
+        colors = np.concatenate([chosen[1], drawn[1], np.tile(rgba, (len(marks), 1))])
+        if len(data) != 0 or self._n_shown != 0:
+            self._n_shown = len(data)
+            self._take(data[..., ::-1].astype(np.float32), colors, WIDTH * step)
+
+    def _take(self, data: np.ndarray, colors: np.ndarray, width: float) -> None:
+        self._is_sketching = True
+        try:
+            if abs(self._width - width) > SAME_WIDTH * width:
+                self.edge_width = self._width = width
+            if len(data) == 0:
+                self.data = data
+                return
+            with self.events.set_data.blocker():  # the mesh is made once, by the colours
+                self.data = data
+            self.edge_color = colors
+        finally:
+            self._is_sketching = False
 
 
 def _segments(line: np.ndarray) -> np.ndarray:
@@ -125,18 +150,20 @@ def _cross(at: tuple[float, float], half: float) -> np.ndarray:
     )
 
 
-def _dashed(lines: Sequence[np.ndarray], length: float) -> tuple[np.ndarray, np.ndarray]:
-    """Cut sides into dashes of black and white, which are seen on any ground; very many stay whole."""
+def _dashed(
+    lines: Sequence[np.ndarray], length: float, colors: Sequence[RGBA]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cut sides into dashes of colours in turn, so that they are seen on any ground; very many stay whole."""
     if not lines:
         return np.zeros((0, 2, 2)), np.zeros((0, 4))
     sides = np.concatenate(lines)
     lengths = np.hypot(*sides[:, 1].T)
     counts = np.maximum(1, np.ceil(lengths / length)).astype(int)
     if counts.sum() > MOST_DASHES:
-        return sides, np.tile(ONE_COLOR, (len(sides), 1))
+        return sides, np.tile(ONE_COLOR if colors[0] == BLACK else colors[0], (len(sides), 1))
     number = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     steps = np.repeat(sides[:, 1] / counts[:, None], counts, axis=0)
     starts = np.repeat(sides[:, 0], counts, axis=0) + steps * number[:, None]
     along = np.cumsum(np.hypot(*steps.T))
-    colors = np.where(((along / length).astype(int) % 2 == 0)[:, None], BLACK, WHITE)
-    return np.stack([starts, steps], axis=1), colors
+    turn = (along / length).astype(int) % len(colors)
+    return np.stack([starts, steps], axis=1), np.array(colors)[turn]

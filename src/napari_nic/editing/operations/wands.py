@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from napari_nic.errors import AnnotationError, OutOfBoundsError
@@ -35,17 +37,20 @@ def wand_by_color(
     OutOfBoundsError
         If the seed lies off the picture.
     """
-    from scipy.ndimage import gaussian_filter
+    from scipy.ndimage import binary_dilation, gaussian_filter
     from skimage.color import rgb2lab
 
     _require_inside(seed, picture.shape[:2])
-    lab = rgb2lab(picture).astype(np.float32)
-    if blur > 0:
-        lab = gaussian_filter(lab, (blur, blur, 0))
+    sharp = rgb2lab(picture).astype(np.float32)
+    lab = gaussian_filter(sharp, (blur, blur, 0)) if blur > 0 else sharp
     row, col = seed
     around = lab[max(0, row - AROUND) : row + AROUND + 1, max(0, col - AROUND) : col + AROUND + 1]
-    distance = np.linalg.norm(lab - around.mean(axis=(0, 1)), axis=2)
-    return _connected(distance <= tolerance, seed)
+    wanted = around.mean(axis=(0, 1))
+    found = _connected(np.linalg.norm(lab - wanted, axis=2) <= tolerance, seed)
+    if blur > 0:  # the blur mixed colours at the rim of the region: it goes on to where the sharp ones end
+        near = binary_dilation(found, iterations=math.ceil(2 * blur))
+        found |= near & (np.linalg.norm(sharp - wanted, axis=2) <= tolerance)
+    return _connected(found, seed)
 
 
 def wand_by_similarity(

@@ -132,6 +132,8 @@ class Annotator:
             self.tell("open a slide first: annotations belong to a slide")
             name = ""
         self.tool = BY_NAME[name](self) if name else None
+        if name == "similar":
+            self.surroundings.make_ready()
         self.tool_changed.emit()
         self.changed.emit()
 

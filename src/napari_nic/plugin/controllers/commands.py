@@ -74,8 +74,11 @@ def _back(desk: Commanded) -> None:
         annotator.delete()
 
 
+PREFIX = "napari-nic:annotator_"
+
+
 def _action(name: str) -> str:
-    return f"napari-nic:annotator_{name}"
+    return f"{PREFIX}{name}"
 
 
 TOOL_COMMANDS = tuple(
@@ -187,4 +190,15 @@ OTHER_COMMANDS = (
 )
 
 COMMANDS = (*TOOL_COMMANDS, *CLASS_COMMANDS, *OTHER_COMMANDS)
+IN_PALETTE = (
+    *TOOL_COMMANDS,
+    *(
+        command
+        for command in OTHER_COMMANDS
+        if command.name.removeprefix(PREFIX)
+        not in ("finish", "cancel", "back", "smaller", "larger", "transfer")
+    ),
+)
+"""Commands that mean something without a hand on the canvas."""
+
 BY_ACTION = {command.name: command for command in COMMANDS}

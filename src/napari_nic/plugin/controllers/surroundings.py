@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_nic.editing.operations import Area, Snapper, area_of_mask, wand_by_similarity
 from napari_nic.embeddings import CompressedSlide, ResidentCodes
+from napari_nic.errors import NicError
 from napari_nic.geometry import PixelSize, RegionPx
 from napari_nic.jobs import CancellationToken
 from napari_nic.plugin.layers import pixel_of
@@ -31,6 +32,9 @@ FINER = 1.5
 
 SNAP_PX = 12.0
 """Screen pixels within which a corner snaps to the tissue."""
+
+AT_ONCE = 20_000
+"""Codes of so many cells are read in tens of milliseconds."""
 
 SMOOTH_CELLS = 0.6
 """Standard deviation, in cells, that rounds off the steps of areas of cells."""
@@ -138,8 +142,7 @@ class Surroundings:
         if store is None:
             self.session.asking.tell("The embedding wand needs a compressed slide: compress it first")
             return None
-        if self._codes is None:
-            self._read(store)
+        self.make_ready()
         if self._codes is None:
             self.session.asking.tell("The codes of the slide are being read: click again in a moment")
             return None
@@ -152,18 +155,26 @@ class Surroundings:
         step = place.step_um[0] / pixel.y, place.step_um[1] / pixel.x
         return area_of_mask(mask, origin, step, smooth=SMOOTH_CELLS)
 
+    def make_ready(self) -> None:
+        """Begin to read the codes of the slide, if it has any; few are read at once."""
+        store = self.session.store
+        if store is None or self._codes is not None or self._is_reading:
+            return
+        if np.count_nonzero(store.encoded()) > AT_ONCE:
+            self._read(store)
+            return
+        try:
+            self._codes = ResidentCodes.load(store)
+        except NicError as error:
+            self.session.asking.tell_error(error)
+
     def _read(self, store: CompressedSlide) -> None:
-        if not self._is_reading:
-            self._is_reading = True
-            self._runner.start(
-                f"Reading the codes of {store.slide_name}",
-                partial(_load, store),
-                Callbacks(
-                    returned=self._on_codes,
-                    failed=self.session.asking.tell_error,
-                    finished=self._on_read,
-                ),
-            )
+        self._is_reading = True
+        self._runner.start(
+            f"Reading the codes of {store.slide_name}",
+            partial(_load, store),
+            Callbacks(returned=self._on_codes, failed=self.session.asking.tell_error, finished=self._on_read),
+        )
 
     def _on_codes(self, codes: ResidentCodes) -> None:
         store = self.session.store

@@ -11,6 +11,7 @@ from napari_nic.editing.operations import (
     Sweep,
     area_of,
     area_of_mask,
+    filled,
     painted,
     size_text,
     united,
@@ -21,6 +22,12 @@ from napari_nic.errors import NicError
 from napari_nic.plugin.tools.base import Tool
 from napari_nic.plugin.tools.committing import HALF_SCREEN_PIXEL, Drawn, erase, put_new, target_of
 from napari_nic.plugin.tools.pointer import NOTHING, Pointer, Sketch, outlines_of
+
+BLUR = 2.0
+"""Standard deviation, in pixels of the shown level, of the Gaussian before the colours are compared."""
+
+HOLE = 64.0
+"""Holes of at most so many pixels of the shown level are filled."""
 
 SMOOTH = 1.2
 """Standard deviation, in pixels of the screen, that rounds off the steps of a wand's outline."""
@@ -176,9 +183,10 @@ class ColorWandTool(_PaintTool):
                 return self._area
             row = int((pointer.xy[1] - view.origin[0]) // view.scale[0])
             col = int((pointer.xy[0] - view.origin[1]) // view.scale[1])
-        mask = wand_by_color(view.picture, (row, col), self.desk.tolerance)
+        mask = wand_by_color(view.picture, (row, col), self.desk.tolerance, BLUR)
         found = area_of_mask(mask, view.origin, view.scale, smooth=SMOOTH)
-        return united([self._area, found])
+        # Holes of a few pixels are nuclei and noise, not another tissue.
+        return united([self._area, filled(found, HOLE * view.scale[0] * view.scale[1])])
 
 
 class EmbeddingWandTool(_PaintTool):

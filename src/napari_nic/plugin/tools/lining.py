@@ -17,6 +17,8 @@ from napari_nic.plugin.tools.outlining import MOVED
 from napari_nic.plugin.tools.pointer import XY, Pointer, Sketch, path_of
 
 ENDS = 2
+ARROW = "arrow"
+"""Name of arrows, whose length means nothing."""
 HEAD, HEAD_ANGLE = 12.0, np.deg2rad(25)
 """An arrow's head: length in screen pixels and half its angle."""
 
@@ -115,8 +117,20 @@ class ArrowTool(LineTool):
     help = "Drag from the tail to the point that the arrow shows"
     undo_title = "draw arrow"
 
+    def __init__(self, desk: Any) -> None:
+        super().__init__(desk)
+        self._step = 1.0
+
+    def make(self, line: Any) -> None:
+        """Make one line of shaft and head: so it looks like an arrow in every program."""
+        shaft = path_of(line.coords)
+        left, tip, right = arrow_head(shaft, HEAD * self._step)
+        shape = LineString([*shaft, left, tip, right])
+        put_new(self.desk, shape, self.kind, self.undo_title, ARROW)
+
     def lines(self, points: list[XY], step: float) -> tuple[np.ndarray, ...]:
         """Shaft and head."""
+        self._step = step
         return (path_of(points), arrow_head(path_of(points), HEAD * step))
 
 

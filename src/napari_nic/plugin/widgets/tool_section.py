@@ -78,7 +78,7 @@ class ToolSection(Section):
             "wheel"
         )
         self.tolerance.valueChanged.connect(self._on_tolerance)
-        self.tolerance_row = row(self.tolerance, label="&Tolerance")
+        self.tolerance_row = row(self.tolerance, label="&Delta E")
         self.similarity = _spin(-1, 1, 3, "")
         self.similarity.setSingleStep(0.02)
         self.similarity.setToolTip(
