@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import shapely
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
+from napari_nic.annotations import Annotation
+from napari_nic.editing import AnnotationObject
 from napari_nic.pipeline import GridOptions
 from napari_nic.plugin.widgets.docking import LEARNING, open_dock
 from napari_nic.plugin.widgets.probe_dock import ProbeDock
@@ -93,3 +96,17 @@ def test_controls_say_why_they_wait(window, qtbot):
         assert not control.isEnabled()
     assert dock.section.line.toolTip() == "Open a slide first"
     dock.shut_down()
+
+
+def test_what_the_annotator_draws_is_learned_too(learning, qtbot):
+    """Its tools put objects into the slide's document, and an undo takes them out again."""
+    _, nic, dock = learning
+    for label, (y, x) in zip(("tissue", "glass"), dark_and_light(nic), strict=True):
+        area = shapely.box(x / 0.5, y / 0.5, (x + 90) / 0.5, (y + 90) / 0.5)
+        nic.documents.document.put("draw", AnnotationObject.new(Annotation(label, "polygon", area)))
+    qtbot.waitUntil(lambda: dock.probing.is_shown, timeout=TIMEOUT_MS)
+    assert set(dock.probing.learned.counts) == {"tissue", "glass"}
+    nic.documents.undo()
+    qtbot.waitUntil(lambda: set(dock.probing.learned.counts) == {"tissue"}, timeout=TIMEOUT_MS)
+    qtbot.waitUntil(lambda: not dock.runner.jobs, timeout=TIMEOUT_MS)
+    assert not dock.probing.is_shown

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -296,6 +297,22 @@ def test_slides_are_learned_from_together(
     probing.forget_others()
     assert probing.other_slides() == ()
     assert probing.learned.slides == ("other",)
+
+
+def test_strokes_of_another_encoder_are_refused_until_they_are_forgotten(compressed, probing):
+    draw_all(compressed)
+    learner, (slide, _) = probing._pupil.learner, probing._pupil.look_at(compressed.session.store, None)
+    strokes = learner.strokes_on(slide.fingerprint)
+    learner.forget_slide(slide.fingerprint)
+    other = {**slide.encoder, "weights_sha256": "f" * 64}
+    learner.set_strokes(replace(slide, name="older", fingerprint="sha256:older", encoder=other), strokes)
+    stroke(compressed, "tissue", places(compressed)[0][1], length=1)
+    assert "slides of two encoders cannot be learned from together" in probing.why_not()
+    assert probing.stack.layer("probe") is None, "nothing is shown that was not learned"
+    assert probing.can_forget_others()
+    probing.forget_others()
+    assert probing.why_not() == ""
+    assert probing.learned.slides == ("made",)
 
 
 def test_a_probe_is_saved_and_read_again(compressed, probing, answers, runner, tmp_path):

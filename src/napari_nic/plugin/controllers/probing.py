@@ -159,6 +159,10 @@ class ProbeController:
         self._pupil = Pupil(colors=self._pupil.colors)
         self._learn_anew()
 
+    def can_forget_others(self) -> bool:
+        """Whether strokes of other slides are learned from, or may be what is in the way."""
+        return bool(self.other_slides() or self.error)
+
     def other_slides(self) -> tuple[str, ...]:
         """Names of other slides whose strokes are learned from."""
         store = self._store()

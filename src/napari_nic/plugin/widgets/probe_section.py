@@ -153,8 +153,8 @@ class ProbeSection(Section):
         self.warnings.setText(warnings)
         self.warnings.setVisible(bool(warnings))
         others = self._probing.other_slides()
-        self.others.setText(f"Also learned from {', '.join(others)}")
-        self.others_row.setVisible(bool(others))
+        self.others.setText(f"Also learned from {', '.join(others)}" if others else "")
+        self.others_row.setVisible(self._probing.can_forget_others())
 
     def _on_drawn(self) -> None:
         self._settled.start()
