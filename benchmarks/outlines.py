@@ -2,6 +2,7 @@
 
     xvfb-run -a -s "-screen 0 1600x1000x24" python benchmarks/outlines.py
     xvfb-run -a -s "-screen 0 1600x1000x24" python benchmarks/outlines.py --count 1000000
+    python benchmarks/outlines.py --core       # without a window: processor time of each part
 
 GeoJSON of round outlines of 20 corners in three classes, as QuPath writes detections, is opened in a napari
 window over a slide: as the dock opens it, in the background, while the window lives. First pixels are there
@@ -25,6 +26,7 @@ import numpy as np
 
 from gigapixel import make_gigapixel
 from gui_latency import PAN_STEP_PX, SOURCE, Probe
+from napari_nic.outlines.cache import SETTLED_SECONDS
 
 CLASSES = ("Tumor", "Immune", "Stroma")
 CORNERS = 20
@@ -56,7 +58,6 @@ def write_outlines(path: Path, count: int, side: int, seed: int = 0) -> None:
             }
             file.write((",\n" if number else "\n") + json.dumps(feature))
         file.write("\n]}\n")
-    os.utime(path, (1e9, 1e9))
 
 
 class Window:
@@ -194,6 +195,41 @@ def measure_places(window: Window, side: int) -> dict[str, float]:
     }
 
 
+def measure_core(path: Path, side: int) -> dict[str, float]:
+    """Read, keep, index and draw without a window; seconds of this process's processor time.
+
+    They depend less on what else the machine does than the clock, and not at all on how much of a processor
+    was to be had.
+    """
+    from napari_nic.jobs import result_of
+    from napari_nic.outlines import OutlineIndex, OutlinePyramid, Tile
+    from napari_nic.outlines.cache import OutlineCache, content_key
+    from napari_nic.outlines.reading import iter_read_outlines
+
+    results: dict[str, float] = {}
+
+    def timed(name: str, work: Callable[[], Any]) -> Any:
+        before, start, worked = rss_mb(), time.perf_counter(), time.process_time()
+        found = work()
+        results[f"{name}: processor s"] = time.process_time() - worked
+        results[f"{name}: s by the clock"] = time.perf_counter() - start
+        results[f"{name}: memory growth MB"] = rss_mb() - before
+        return found
+
+    cache = OutlineCache()
+    annotations = timed("GeoJSON read and kept", lambda: result_of(iter_read_outlines(path, cache=cache)))
+    again = timed("the same from the cache", lambda: cache.load(content_key(path), path.name))
+    assert again is not None, "it was not kept"
+    assert again.annotations == annotations.annotations
+    index = timed("index", lambda: OutlineIndex.of(annotations))
+    pyramid = timed("coarsest picture", lambda: OutlinePyramid(index, (side, side)))
+    for level, (height, width) in enumerate(pyramid.shapes[:-1]):
+        start = time.process_time()
+        pyramid.draw(Tile(level, height // 1024, width // 1024))
+        results[f"tile of 512 px, level {level}: processor ms"] = (time.process_time() - start) * 1e3
+    return results
+
+
 def rss_mb() -> float:
     """Memory of this process now."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
@@ -207,21 +243,25 @@ def main() -> None:
     )
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--side", type=int, default=60_000, help="of the slide, in pixels")
+    parser.add_argument("--core", action="store_true", help="without a window")
     parser.add_argument("--slide", type=Path, help="a slide instead of the one that is made")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["NAPARI_NIC_HOME"] = str(Path(folder) / "home")
         path, slide = Path(folder) / "outlines.geojson", args.slide or Path(folder) / "slide.tif"
         write_outlines(path, args.count, args.side)
-        if args.slide is None:
+        if args.slide is None and not args.core:
             make_gigapixel(SOURCE, slide, args.side)
+        time.sleep(SETTLED_SECONDS)  # what was written just now may be written again, and is not kept yet
         print(f"{args.count:,} outlines of {CORNERS} corners, {path.stat().st_size / 1e6:,.0f} MB of GeoJSON")
         print(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors", flush=True)
-        _measure(Window(slide), path, args.side)
+        results = measure_core(path, args.side) if args.core else _measure(Window(slide), path, args.side)
+        for name, value in results.items():
+            print(f"{name:<55} {value:10.2f}")
         print(f"load of the machine: {os.getloadavg()[0]:.1f}")
 
 
-def _measure(window: Window, path: Path, side: int) -> None:
+def _measure(window: Window, path: Path, side: int) -> dict[str, float]:
     before = rss_mb()
     # napari and Python import what a first layer of labels needs once a session.
     warm = path.with_name("warm.geojson")
@@ -243,10 +283,9 @@ def _measure(window: Window, path: Path, side: int) -> None:
     }
     for part in (measure_places(window, side), measure_colours(window), measure_pan(window)):
         results |= part
-    for name, value in results.items():
-        print(f"{name:<55} {value:10.2f}")
     window.dock.session.asking.leaving = lambda *_: "discard"
     window.viewer.close()
+    return results
 
 
 if __name__ == "__main__":
