@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
+import threading
+import weakref
 
 import pytest
 from napari._app_model import get_app_model
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import QEvent, QPoint, Qt
 from qtpy.QtWidgets import QApplication, QFileDialog
 
 from napari_nic.plugin.layers import tag_of
@@ -37,6 +40,14 @@ def on_slide(view, slide_file, add_slide, qtbot):
     qtbot.waitUntil(lambda: not view.runner.jobs and view.navigator.thumbnail is not None, timeout=TIMEOUT_MS)
     view.navigator.fit()
     return view
+
+
+def left(alive: dict) -> list[str]:
+    for _ in range(3):
+        QApplication.processEvents()
+        QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+        gc.collect()
+    return [name for name, ref in alive.items() if ref() is not None]
 
 
 def test_without_a_slide_it_says_so(view):
@@ -256,3 +267,27 @@ def test_commands_of_the_palette_do_what_the_dock_does(on_slide):
     assert on_slide.navigator.magnification == pytest.approx(40)
     assert len(on_slide.bookmarks.all) == 1
     assert not on_slide.displaying.display.is_plain
+
+
+def test_a_second_view_opens_beside_the_first_and_leaves_nothing(on_slide, qtbot):
+    viewer, section, linking = on_slide.watch.viewer, on_slide.second_section, on_slide.linking
+    threads, splitter = threading.active_count(), viewer.window._qt_viewer
+    qtbot.mouseClick(section.toggleButton(), Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(section.show_button, Qt.MouseButton.LeftButton)
+    assert splitter.count() == 2
+    second = linking._screen.model
+    on_slide.navigator.magnify(20)
+    assert second.scene.camera.zoom == viewer.scene.camera.zoom
+    canvas = viewer.window._qt_viewer.canvas.native
+    qtbot.keyClick(canvas, Qt.Key.Key_End, ALT)
+    assert not linking.linked
+    assert all(cross.isVisible() for cross in linking._screen.crosses)
+    viewer.theme = "light"
+    assert second.theme == "light"
+    alive = {"model": weakref.ref(second), "layer": weakref.ref(second.layers[0])}
+    alive["screen"] = weakref.ref(linking._screen)
+    del second
+    qtbot.mouseClick(section.show_button, Qt.MouseButton.LeftButton)
+    assert splitter.count() == 1
+    assert left(alive) == []
+    assert threading.active_count() == threads

@@ -1,5 +1,6 @@
 """What a viewer of slides computes: magnification, thumbnails, stains; no window and no Qt."""
 
+from napari_nic.viewing.alignment import LEAST_LANDMARKS, Alignment, AlignmentKind, align
 from napari_nic.viewing.bookmarks import Bookmark
 from napari_nic.viewing.figure import (
     FigureFrame,
@@ -43,11 +44,14 @@ from napari_nic.viewing.stains import (
 from napari_nic.viewing.thumbnail import iter_thumbnail
 
 __all__ = [
+    "LEAST_LANDMARKS",
     "MAGNIFICATIONS",
     "MM_PER_INCH",
     "OWN",
     "STAIN_SETS",
     "UM_PER_PX_AT_1X",
+    "Alignment",
+    "AlignmentKind",
     "Bookmark",
     "Display",
     "FigureFacts",
@@ -63,6 +67,7 @@ __all__ = [
     "StainSet",
     "Tone",
     "Write",
+    "align",
     "draw_scale_bar",
     "format_length",
     "format_magnification",

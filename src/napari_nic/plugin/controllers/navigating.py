@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,7 @@ class Navigator:
         self.thumbnail: RgbArray | None = None
         self._pictured: Slide | None = None
         self._job: Job | None = None
+        self._made: weakref.WeakKeyDictionary[Slide, RgbArray] = weakref.WeakKeyDictionary()
         self._camera = watch.viewer.scene.camera
         self._camera.events.connect(self._on_camera)
         watch.viewer.canvas.events.size.connect(self._on_camera)
@@ -172,10 +174,11 @@ class Navigator:
     def _on_slide(self) -> None:
         shown = self._shown()
         if shown is not self._pictured:
-            self._pictured, self.thumbnail = shown, None
+            self._pictured = shown
+            self.thumbnail = None if shown is None else self._made.get(shown)
             if self._job is not None:
                 self._job.cancel()
-            if shown is not None:
+            if shown is not None and self.thumbnail is None:
                 self._make_thumbnail(shown)
             self.thumbnail_changed.emit()
         self.moved.emit()
@@ -197,6 +200,7 @@ class Navigator:
                 yield
 
         def take(picture: RgbArray) -> None:
+            self._made[slide] = picture
             if slide is self._pictured:
                 self.thumbnail = picture
                 self.thumbnail_changed.emit()

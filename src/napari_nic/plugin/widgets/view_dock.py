@@ -13,6 +13,7 @@ from napari_nic.plugin.controllers.bookmarking import Bookmarks
 from napari_nic.plugin.controllers.displaying import DisplayController
 from napari_nic.plugin.controllers.figuring import FigureController
 from napari_nic.plugin.controllers.keys import Key, KeyMap
+from napari_nic.plugin.controllers.linking import LinkedView
 from napari_nic.plugin.controllers.navigating import Navigator
 from napari_nic.plugin.controllers.overlay_kinds import KINDS
 from napari_nic.plugin.controllers.projecting import ProjectController
@@ -31,6 +32,8 @@ from napari_nic.plugin.widgets.nic_dock import NicDock
 from napari_nic.plugin.widgets.overview_section import OverviewSection
 from napari_nic.plugin.widgets.places_section import PlacesSection
 from napari_nic.plugin.widgets.project_section import ProjectSection
+from napari_nic.plugin.widgets.second_screen import SplitScreen
+from napari_nic.plugin.widgets.second_section import SecondSection
 from napari_nic.plugin.widgets.slide_choice import choose_slides
 from napari_nic.plugin.widgets.slides_section import SlidesSection
 from napari_nic.plugin.worker import Runner, ThreadRunner
@@ -66,6 +69,7 @@ class ViewDock(ClosingDock):
         self.watch = SlideWatch(viewer)
         self.navigator = Navigator(self.watch, self.runner, self.asking)
         self.associated = AssociatedImages(self.watch, self.runner, self.asking)
+        self._screen: SplitScreen | None = None
         settings = Settings()
         self.displaying = DisplayController(self.watch, settings, self.asking)
         self.bookmarks = Bookmarks(self.navigator, settings)
@@ -80,6 +84,7 @@ class ViewDock(ClosingDock):
         self.projecting = ProjectController(
             self.navigator, self.bookmarks, settings, self.asking, show_overlays=self._show_overlays
         )
+        self.linking = LinkedView(self.watch, self.asking, self._make_screen)
         MODEL_NEWS.folder_opened.connect(self._open_folder_soon)
         MODEL_NEWS.project_opened.connect(self._restore_soon)
         self.key_map = KeyMap(viewer, self._keys())
@@ -93,6 +98,8 @@ class ViewDock(ClosingDock):
         self.places_section = PlacesSection(self.bookmarks)
         self.slides_section = SlidesSection(self.slides)
         self.figure_section = FigureSection(self.figuring, Settings())
+        self.second_section = SecondSection(self.linking)
+        self.linking.changed.connect(self._show_crosses)
         self.project_section = ProjectSection(self.projecting, Settings())
         self.project_section.open_wanted.connect(lambda path: self._viewer.open(path, plugin=PLUGIN))
         self.watch.slides_changed.connect(self.project_section.refresh)
@@ -111,6 +118,7 @@ class ViewDock(ClosingDock):
             self.slides_section,
             self.figure_section,
             self.project_section,
+            self.second_section,
             self.key_list,
         )
 
@@ -118,6 +126,21 @@ class ViewDock(ClosingDock):
         """Choose from a folder that was dropped on this window; not now, a dialog would hold up the drop."""
         if plain_viewer(current_viewer()) is self._viewer:
             soon(self, partial(self.slides.open_folder, folder))
+
+    def _make_screen(self) -> SplitScreen:
+        self._screen = SplitScreen(self._viewer)
+        return self._screen
+
+    def _toggle_link(self) -> None:
+        if self.linking.is_open:
+            self.linking.set_linked(not self.linking.linked)
+
+    def _show_crosses(self) -> None:
+        """Mark the middle of both views while each moves by itself: a landmark is taken there."""
+        if not self.linking.is_open:
+            self._screen = None
+        elif self._screen is not None:
+            self._screen.show_crosses(not self.linking.linked)
 
     def _restore_soon(self, opened: OpenedProject) -> None:
         """Show what was seen of a project once its layers, which come next, are there."""
@@ -154,6 +177,8 @@ class ViewDock(ClosingDock):
             Key("Alt-Left", "previous bookmark", partial(self.bookmarks.step, -1)),
             Key("Alt-PageDown", "next slide", partial(self.slides.step, 1)),
             Key("Alt-PageUp", "previous slide", partial(self.slides.step, -1)),
+            Key("Alt-End", "link or unlink the second view", self._toggle_link),
+            Key("Alt-Home", "add a place of both views", self.linking.add_landmark),
         ]
 
     def escape(self) -> bool:
@@ -169,6 +194,8 @@ class ViewDock(ClosingDock):
         self.key_map.close()
         MODEL_NEWS.folder_opened.disconnect(self._open_folder_soon)
         MODEL_NEWS.project_opened.disconnect(self._restore_soon)
+        self.linking.close()
+        self._screen = None
         self.figuring.close()
         self.slides.close()
         self.bookmarks.close()
@@ -177,4 +204,4 @@ class ViewDock(ClosingDock):
         self.navigator.close()
         self.watch.close()
         silence(self.watch, self.navigator, self.associated)
-        silence(self.displaying, self.bookmarks, self.slides, self.figuring)
+        silence(self.displaying, self.bookmarks, self.slides, self.figuring, self.linking)
