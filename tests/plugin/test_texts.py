@@ -18,6 +18,7 @@ from napari_nic.plugin.widgets.cohort_dock import CohortDock
 from napari_nic.plugin.widgets.compare_dock import CompareDock
 from napari_nic.plugin.widgets.dock_base import WIDTH
 from napari_nic.plugin.widgets.docking import COHORT, open_dock
+from napari_nic.plugin.widgets.fold import Fold
 from napari_nic.plugin.widgets.probe_dock import ProbeDock
 from napari_nic.plugin.widgets.similar_dock import SimilarDock
 from napari_nic.plugin.widgets.train_dock import TrainDock
@@ -149,6 +150,9 @@ def test_other_docks_are_read_in_full(with_slide, theme, kind):
     viewer.window.add_dock_widget(dock, name=kind.__name__)
     narrow(dock)
     assert all_clipped(dock) == []
+    for fold in dock.findChildren(Fold):
+        fold.toggleButton().click()
+        assert all_clipped(dock) == [], fold.text()
     if kind is TrainDock:
         dock.training.fill_in(source="tiles", paths=("/a/folder/of/tiles",))
         assert all_clipped(dock) == []

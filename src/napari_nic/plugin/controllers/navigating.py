@@ -10,6 +10,7 @@ import numpy as np
 from psygnal import Signal
 
 from napari_nic.jobs import CancellationToken
+from napari_nic.plugin.controllers.turning import Turning
 from napari_nic.plugin.layers import pixel_of, tag_of
 from napari_nic.plugin.worker import Callbacks, Job
 from napari_nic.slides import RgbArray, Slide
@@ -34,6 +35,8 @@ PAN_SHARE = 0.25
 """Share of the view by which a key moves it."""
 
 ZOOM_STEP = 1.25
+FIT_SHARE = 0.95
+"""Share of the canvas that a whole slide takes; napari's own."""
 
 
 class Navigator:
@@ -47,6 +50,8 @@ class Navigator:
     runner : Runner
         Makes thumbnails.
     asking : Asking
+    turning : Turning, optional
+        How the view is turned; upright by default.
     """
 
     moved = Signal()
@@ -54,8 +59,12 @@ class Navigator:
 
     thumbnail_changed = Signal()
 
-    def __init__(self, watch: SlideWatch, runner: Runner, asking: Asking) -> None:
+    def __init__(
+        self, watch: SlideWatch, runner: Runner, asking: Asking, turning: Turning | None = None
+    ) -> None:
         self.watch, self._runner, self._asking = watch, runner, asking
+        self._turning = turning or Turning(watch.viewer)
+        self._turning.changed.connect(self._on_turn)
         self.thumbnail: RgbArray | None = None
         self._pictured: Slide | None = None
         self._job: Job | None = None
@@ -71,6 +80,7 @@ class Navigator:
         self._camera.events.disconnect(self._on_camera)
         self.watch.viewer.canvas.events.size.disconnect(self._on_camera)
         self.watch.changed.disconnect(self._on_slide)
+        self._turning.changed.disconnect(self._on_turn)
         self.thumbnail = self._pictured = None
 
     @property
@@ -125,6 +135,20 @@ class Navigator:
         """Show the whole slide."""
         if self.watch.layer is not None:
             self.watch.viewer.reset_view(layers=[self.watch.layer])
+            self._fit_turned()
+
+    def _fit_turned(self) -> None:
+        """Give the turned slide the room that it needs: napari fits it as if it were upright."""
+        slide = self.slide
+        if slide is None or self._turning.angle == 0:
+            return
+        pixel = pixel_of(slide)
+        height, width = (
+            side * step for side, step in zip(slide.levels[0].shape, (pixel.y, pixel.x), strict=True)
+        )
+        tall, wide = np.abs(self._turning.to_world()).T @ (height, width)
+        rows, cols = self.watch.viewer.canvas.size
+        self._camera.zoom = FIT_SHARE * min(rows / tall, cols / wide)
 
     def zoom_by(self, steps: int) -> None:
         """Go nearer, or further with a negative number."""
@@ -142,7 +166,8 @@ class Navigator:
             return None
         center = np.array(self._camera.center[-2:])
         half = np.array(self.watch.viewer.canvas.size) / self._camera.zoom / 2
-        corners = center + half * np.array([(-1, -1), (-1, 1), (1, 1), (1, -1)])
+        offsets = half * np.array([(-1, -1), (-1, 1), (1, 1), (1, -1)])
+        corners = center + offsets @ self._turning.to_world().T
         return np.array([_to_px(layer, corner) for corner in corners])
 
     def center(self) -> tuple[float, float] | None:
@@ -163,12 +188,16 @@ class Navigator:
         """Move by a quarter of the view."""
         height, width = self.watch.viewer.canvas.size
         _, y, x = (0.0, *self._camera.center)[-3:]
-        step = PAN_SHARE / self._camera.zoom
-        self._camera.center = (0.0, y + down * step * height, x + right * step * width)
+        step = PAN_SHARE / self._camera.zoom * np.array([down * height, right * width])
+        dy, dx = self._turning.to_world() @ step
+        self._camera.center = (0.0, float(y + dy), float(x + dx))
 
     # -- thumbnail ---------------------------------------------------------------------------------------
 
     def _on_camera(self, event: Any) -> None:  # noqa: ARG002 -- napari passes the event
+        self.moved.emit()
+
+    def _on_turn(self) -> None:
         self.moved.emit()
 
     def _on_slide(self) -> None:

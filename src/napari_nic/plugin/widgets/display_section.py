@@ -16,7 +16,7 @@ STEPS = 100
 GAMMA_STEPS = 50
 """So many steps of the slider double or halve gamma: it is moved by factors."""
 
-NAME_WIDTH, VALUE_WIDTH = 76, 38
+NAME_WIDTH, VALUE_WIDTH = 84, 38
 SETTLE_MS = 30
 """A slider that is dragged changes more often than tiles can be shown anew."""
 

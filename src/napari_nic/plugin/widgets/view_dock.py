@@ -18,6 +18,7 @@ from napari_nic.plugin.controllers.navigating import Navigator
 from napari_nic.plugin.controllers.overlay_kinds import KINDS
 from napari_nic.plugin.controllers.projecting import ProjectController
 from napari_nic.plugin.controllers.slide_list import SlideList
+from napari_nic.plugin.controllers.turning import STEP, Turning
 from napari_nic.plugin.controllers.watching import SlideWatch
 from napari_nic.plugin.news import MODEL_NEWS
 from napari_nic.plugin.settings import Settings
@@ -36,6 +37,8 @@ from napari_nic.plugin.widgets.second_screen import SplitScreen
 from napari_nic.plugin.widgets.second_section import SecondSection
 from napari_nic.plugin.widgets.slide_choice import choose_slides
 from napari_nic.plugin.widgets.slides_section import SlidesSection
+from napari_nic.plugin.widgets.turn_section import TurnSection
+from napari_nic.plugin.widgets.turned_canvas import TurnedCanvas
 from napari_nic.plugin.worker import Runner, ThreadRunner
 from napari_nic.viewing import MAGNIFICATIONS, format_magnification
 
@@ -67,7 +70,9 @@ class ViewDock(ClosingDock):
         self.runner = runner or ThreadRunner()
         self.asking = Dialogs(self)
         self.watch = SlideWatch(viewer)
-        self.navigator = Navigator(self.watch, self.runner, self.asking)
+        self._turned = TurnedCanvas.of(viewer)
+        self.turning = Turning(viewer, None if self._turned is None else self._turned.turn)
+        self.navigator = Navigator(self.watch, self.runner, self.asking, self.turning)
         self.associated = AssociatedImages(self.watch, self.runner, self.asking)
         self._screen: SplitScreen | None = None
         settings = Settings()
@@ -100,6 +105,7 @@ class ViewDock(ClosingDock):
         self.figure_section = FigureSection(self.figuring, Settings())
         self.second_section = SecondSection(self.linking)
         self.linking.changed.connect(self._show_crosses)
+        self.turn_section = TurnSection(self.turning)
         self.project_section = ProjectSection(self.projecting, Settings())
         self.project_section.open_wanted.connect(lambda path: self._viewer.open(path, plugin=PLUGIN))
         self.watch.slides_changed.connect(self.project_section.refresh)
@@ -119,6 +125,7 @@ class ViewDock(ClosingDock):
             self.figure_section,
             self.project_section,
             self.second_section,
+            self.turn_section,
             self.key_list,
         )
 
@@ -177,6 +184,10 @@ class ViewDock(ClosingDock):
             Key("Alt-Left", "previous bookmark", partial(self.bookmarks.step, -1)),
             Key("Alt-PageDown", "next slide", partial(self.slides.step, 1)),
             Key("Alt-PageUp", "previous slide", partial(self.slides.step, -1)),
+            Key("Alt-Shift-Right", "turn right by 15\N{DEGREE SIGN}", partial(self.turning.turn, STEP)),
+            Key("Alt-Shift-Left", "turn left by 15\N{DEGREE SIGN}", partial(self.turning.turn, -STEP)),
+            Key("Alt-Shift-Home", "mirror", self.turning.mirror),
+            Key("Alt-Shift-End", "upright", self.turning.reset),
             Key("Alt-End", "link or unlink the second view", self._toggle_link),
             Key("Alt-Home", "add a place of both views", self.linking.add_landmark),
         ]
@@ -202,6 +213,8 @@ class ViewDock(ClosingDock):
         self.displaying.close()
         self.associated.close()
         self.navigator.close()
+        self.turning.reset()
+        self._turned = None
         self.watch.close()
         silence(self.watch, self.navigator, self.associated)
-        silence(self.displaying, self.bookmarks, self.slides, self.figuring, self.linking)
+        silence(self.displaying, self.bookmarks, self.slides, self.figuring, self.linking, self.turning)
