@@ -10,9 +10,12 @@ from shapely.geometry import LineString, box
 
 from napari_nic.outlines import OutlineIndex, Tile, pyramid
 from napari_nic.outlines.values import FEW_CLASSES, NOTHING
-from napari_nic.plugin.layers import LayerTag
+from napari_nic.plugin.annotation_layers import AnnotationTag
+from napari_nic.plugin.figure_layers import figure_layers
+from napari_nic.plugin.layers import METADATA_KEY, LayerTag
 from napari_nic.plugin.outline_tiles import TileDrawing
 from napari_nic.plugin.outline_view import OWN, OutlineView
+from napari_nic.plugin.slide_frames import SlideFrame
 from napari_nic.slides import open_slide
 
 COLORS = {"Tumour": (200, 0, 0), "Stroma": (0, 0, 200)}
@@ -158,6 +161,20 @@ def test_with_a_runner_tiles_are_drawn_by_jobs(view, viewer, runner):
     drawn = view.levels[0][0:512, 0:512]
     assert (drawn != first).any()
     assert (drawn == view.pyramid.read(0, (slice(0, 512), slice(0, 512)))).all()
+
+
+def test_for_figures_all_is_drawn_before_it_is_given(view, viewer, runner, slide):
+    runner.hold = True
+    data, options, _ = view.layer_data()
+    layer = viewer.add_labels(data, **options)
+    view.bind(layer, runner)
+    layer.metadata[METADATA_KEY] = AnnotationTag("annotations", slide, "many", view=view)
+    (part,) = figure_layers([layer], SlideFrame(slide)).parts
+    exact = view.pyramid.read(0, (slice(0, 512), slice(0, 512)))
+    assert (part.levels[0][0:512, 0:512] == exact).all()
+    view.pyramid._tiles.clear()
+    assert (view.levels[0][0:512, 0:512] != exact).any(), "what napari is given may be coarser"
+    assert (part.levels[0][0:512, 0:512] == exact).all()
 
 
 def test_what_is_looked_at_now_is_drawn_and_what_was_before_is_not(view, runner, monkeypatch):

@@ -91,7 +91,11 @@ def _image_part(layer: Any, frame: SlideFrame) -> Part:
 
 
 def _labels_part(layer: Any, frame: SlideFrame) -> Part:
-    levels = list(layer.data) if layer.multiscale else [layer.data]
+    tag = annotation_tag(layer)
+    if tag is not None and tag.view is not None:
+        levels = tag.view.whole_levels()  # those of the layer show what is not drawn yet by something coarser
+    else:
+        levels = list(layer.data) if layer.multiscale else [layer.data]
     return _raster(layer, frame, levels, layer.colormap.map, smooth=False)
 
 

@@ -87,6 +87,10 @@ class OutlineView:
         }
         return self.levels, options, "labels"
 
+    def whole_levels(self) -> list[Any]:
+        """Return levels of which every part is drawn before it is given: for pictures that are kept."""
+        return levels_of(self.pyramid)
+
     def bind(self, layer: Labels, runner: Runner | None = None) -> None:
         """Follow the layer that was made of this: tell what lies under the pointer, and what is clicked.
 
