@@ -42,7 +42,7 @@ class Desk:
 def desk(opened, runner):
     models, tissue = ModelController(opened), TissueController(opened, runner)
     overlays = OverlayController(opened, CompressController(opened, runner, tissue), models, runner)
-    documents = DocumentController(opened)
+    documents = DocumentController(opened, runner)
     annotating = AnnotationController(opened, overlays, runner, documents=documents)
     yield Desk(opened, models, documents, runner, annotating)
     annotating.close()
