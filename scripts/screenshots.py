@@ -5,8 +5,8 @@
 
 Two pictures show the sample slide, which is made by code, and one a cohort made by code with models that are
 trained on it for the picture (under a minute on a quiet core). The others show CMU-1-Small-Region, one with
-its tissue annotation, from the test data ($NAPARI_NIC_TEST_DATA). Settings, samples and stores go to a
-temporary folder; nothing of the user's is read or written.
+its tissue annotation and one beside another real slide, from the test data ($NAPARI_NIC_TEST_DATA). Settings,
+samples and stores go to a temporary folder; nothing of the user's is read or written.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("NAPARI_NIC_TEST_DATA", ROOT.parent / "shared" / "data"))
 SLIDE = DATA / "slides" / "CMU-1-Small-Region.svs"
+OTHER_SLIDE = DATA / "slides_real" / "svs" / "luna_1065626.svs"
 ANNOTATION = DATA / "annotations" / "CMU-1-Small-Region-tissue.geojson"
 
 SIZE = (1500, 950)
@@ -73,6 +74,12 @@ STROKES = {
     "glass": ([(180, 600), (360, 900)], [(1920, 180), (1860, 480)], [(180, 2400), (360, 2850)]),
 }
 """Three a class on the slide of skin, level-0 (x, y)."""
+
+ASKED_UM = (800.0, 540.0)
+"""Place (y, x) on the first slide that is asked for, in micrometres."""
+
+SHOWN_FROM = 0.65
+"""Cells are shown from this share of the range of similarities on."""
 
 
 DRAWN: dict[str, tuple[str, list[tuple[float, float]]]] = {
@@ -283,6 +290,37 @@ def take_annotating(folder: Path, path: Path) -> None:
             dock.shut_down()
 
 
+def take_similar(folder: Path, path: Path) -> None:
+    """What is like a place of a real slide: on it, and on another one."""
+    from napari_nic.cli.main import main as nic
+    from napari_nic.plugin.widgets.similar_dock import SimilarDock
+
+    place = folder / "similar"
+    for slide in (SLIDE, OTHER_SLIDE):
+        _copy_of(slide, place)
+    if nic(["compress", "-q", str(place), "--stride", "64"]):
+        raise SystemExit("the slides of the picture could not be compressed")
+    with opened(place / SLIDE.name) as desk:
+        dock: SimilarDock = desk.viewer.window.add_plugin_dock_widget(
+            "napari-nic", "Find similar", tabify=True
+        )[1]
+        try:
+            dock.search.set_folder(place)
+            dock.search.options = replace(dock.search.options, top=12, per_slide=6)
+            dock.similar.ask_world(ASKED_UM)
+            desk.wait(lambda: dock.similar.query is not None and not dock.runner.jobs)
+            low, high = dock.similar.limits()
+            dock.similar.set_threshold(low + SHOWN_FROM * (high - low))
+            desk.wait(dock.search_section.button.isEnabled)
+            dock.search_section.button.click()
+            desk.wait(lambda: bool(dock.search.crops) and not dock.runner.jobs)
+            desk.frame_slide()
+            desk.settle()
+            desk.take_small(path)
+        finally:
+            dock.shut_down()
+
+
 def take_sample(folder: Path, path: Path, kind: Kind) -> None:
     """The sample slide with the outline of its lesion."""
     from napari_nic.demo import demo_slide
@@ -356,6 +394,7 @@ PICTURES: dict[str, Callable[[Path, Path], None]] = {
     "pca": lambda folder, path: take_sample(folder, path, "pca"),
     "sample": lambda folder, path: take_sample(folder, path, "prediction"),
     "saliency": take_saliency,
+    "similar": take_similar,
 }
 
 

@@ -51,8 +51,7 @@ HOME_VARIABLE = "NAPARI_NIC_HOME"
 
 _WHAT = "the description of an index"
 _TRAINED_PER_LIST = 40
-_LISTS_PER_ROOT = 4
-_MOST_LISTS = 16_384
+_MOST_LISTS = 8_192
 _PROBES = 32
 _PROPOSED = (2_000, 20_000)
 """Cells that the index proposes; the second number where the first ones lie too close together."""
@@ -220,8 +219,8 @@ def _read_cells(
 
 def _build(faiss: Any, searched: Searched, token: CancellationToken | None) -> Generator[Progress, None, Any]:
     size = searched.stores[0].code_size
-    lists = min(_MOST_LISTS, max(1, int(_LISTS_PER_ROOT * math.sqrt(searched.n_cells))))
-    lists = max(1, min(lists, searched.n_cells // _TRAINED_PER_LIST))
+    lists = min(_MOST_LISTS, math.isqrt(searched.n_cells), searched.n_cells // _TRAINED_PER_LIST)
+    lists = max(1, lists)
     yield Progress(0, searched.n_cells, "learning the index", "cells")
     drawn = draw_cells(searched.stores, lists * _TRAINED_PER_LIST, token=token)
     index = faiss.IndexIVFScalarQuantizer(
