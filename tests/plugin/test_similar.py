@@ -35,7 +35,7 @@ def desk(session, runner):
     compressing = CompressController(session, runner, tissue)
     models = ModelController(session)
     overlays = OverlayController(session, compressing, models, runner)
-    documents = DocumentController(session)
+    documents = DocumentController(session, runner)
     yield SimpleNamespace(session=session, overlays=overlays, documents=documents, models=models)
     overlays.close()
     documents.close()
@@ -262,6 +262,35 @@ def test_names_are_not_lost_without_a_question(ready, answers):
     assert len(answers.questions) == 2
 
 
+@pytest.mark.parametrize("agree", [True, False])
+def test_the_clusters_of_the_slide_before_are_offered(ready, answers, second_slide, add_slide, agree):
+    ready.groups.count = 3
+    ready.groups.show(on=True)
+    ready.groups.rename(0, "stroma")
+    first = ready.groups.clusters
+    add_slide(ready.desk.session.viewer, second_slide)
+    assert ready.groups.clusters is None
+    answers.agree = agree
+    ready.groups.count = 2
+    ready.groups.show(on=True)
+    assert answers.questions[-1].endswith("into the 3 clusters of made?")
+    assert (ready.groups.clusters.names == first.names) is agree
+    assert len(ready.groups.clusters) == (3 if agree else 2)
+    assert ready.groups.place().name == "other.clusters.json"
+    assert load_clusters(ready.groups.place()).names == ready.groups.clusters.names
+
+
+def test_controls_wake_when_a_run_has_brought_the_first_codes(ready, monkeypatch):
+    told = []
+    ready.maps.changed.connect(lambda: told.append(ready.similar.why_not()))
+    monkeypatch.setattr(DeskLink, "why_not", lambda _: NO_CODES)
+    ready.desk.overlays.changed.emit()
+    monkeypatch.undo()
+    ready.desk.overlays.changed.emit()
+    ready.desk.overlays.changed.emit()
+    assert told == [NO_CODES, ""]
+
+
 def test_where_the_folder_may_not_be_written_names_go_to_the_user_s(ready, home, monkeypatch):
     from napari_nic.errors import StoreError
     from napari_nic.plugin.controllers import grouping
@@ -314,12 +343,19 @@ def test_unusual_cells_are_shown_and_measured_otherwise(ready):
 
 
 @pytest.fixture
-def cohort(ready, compress_file, make_tiff, make_tissue, tmp_path):
+def second_slide(ready, compress_file, make_tiff, make_tissue):
+    """Another slide beside the made one, compressed too."""
+    other = ready.desk.session.slide.path.with_name("other.tif")
+    make_tiff(other, make_tissue(900, 1200, seed=1), factors=(1, 4))
+    compress_file(other)
+    return other
+
+
+@pytest.fixture
+def cohort(ready, second_slide, tmp_path):
     """A folder of the made slide's store and of another one's; the other slide lies beside the made one."""
     folder = tmp_path / "stores"
-    slides = ready.desk.session.slide.path.parent
-    other = make_tiff(slides / "other.tif", make_tissue(900, 1200, seed=1), factors=(1, 4))
-    compress_file(other)
+    slides = second_slide.parent
     for name in ("made", "other"):
         shutil.copytree(slides / f"{name}.nic.zarr", folder / f"{name}.nic.zarr")
     return folder

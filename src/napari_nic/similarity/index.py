@@ -29,6 +29,7 @@ from napari_nic.errors import NicError, StoreError
 from napari_nic.extras import check_installed, require
 from napari_nic.identity import identity
 from napari_nic.jobs import CancellationToken, Progress, checked
+from napari_nic.similarity.matches import Match
 from napari_nic.similarity.query import Query, cosine, normalized
 from napari_nic.similarity.reading import CellBlock, cell_blocks, draw_cells
 from napari_nic.similarity.search import (
@@ -53,6 +54,9 @@ _WHAT = "the description of an index"
 _TRAINED_PER_LIST = 40
 _MOST_LISTS = 8_192
 _PROBES = 32
+_SPARE = 5
+"""So many times the wanted matches are compared exactly."""
+
 _PROPOSED = (2_000, 20_000)
 """Cells that the index proposes; the second number where the first ones lie too close together."""
 
@@ -169,16 +173,19 @@ class CellIndex:
         token : CancellationToken, optional
             Asked at each store with proposed cells.
         """
-        found, proposed = [], 0
+        found: list[Match] = []
+        proposed = 0
         for proposed in _PROPOSED:
-            _, numbers = self.index.search(query.vector[None], min(proposed, self.searched.n_cells))
-            found = self._matches(query, np.sort(numbers[0][numbers[0] >= 0]), options, token)
+            likely, numbers = self.index.search(query.vector[None], min(proposed, self.searched.n_cells))
+            known = numbers[0] >= 0
+            cells = self._likely(query, numbers[0][known], likely[0][known], options)
+            found = self._compared(query, cells, options, token)
             if len(found) >= options.top or proposed >= self.searched.n_cells:
                 break
         stores = counted(len(self.searched.stores), "slide")
         note = (
-            f"searched by an index of {self.searched.n_cells:,} cells of {stores}, and the {proposed:,} best "
-            "compared exactly; a match may be missed"
+            f"searched by an index of {self.searched.n_cells:,} cells of {stores}; of {proposed:,} that it "
+            "proposed the likeliest were compared exactly; a match may be missed"
         )
         return SearchResult(
             tuple(found),
@@ -189,21 +196,37 @@ class CellIndex:
             self.searched.left_out,
         )
 
-    def _matches(
-        self, query: Query, numbers: np.ndarray, options: SearchOptions, token: CancellationToken | None
-    ) -> list[Any]:
-        """Compare proposed cells exactly, and pick among them."""
+    def _likely(
+        self, query: Query, numbers: np.ndarray, similarity: np.ndarray, options: SearchOptions
+    ) -> list[Match]:
+        """Pick more matches than are wanted among proposed cells, by what the index knows of them."""
+        wide = SearchOptions(
+            _SPARE * options.top, options.per_slide and _SPARE * options.per_slide, options.apart_um
+        )
         starts = np.concatenate([[0], np.cumsum(self.searched.counts)])
-        matches = []
-        for index in checked(np.unique(np.searchsorted(starts, numbers, side="right") - 1).tolist(), token):
-            store = self.searched.stores[index]
-            own = numbers[(numbers >= starts[index]) & (numbers < starts[index + 1])] - starts[index]
-            cells = np.argwhere(store.encoded())[own]
+        owner = np.searchsorted(starts, numbers, side="right") - 1
+        found: list[Match] = []
+        for index in np.unique(owner).tolist():
+            store, own = self.searched.stores[index], owner == index
+            values = np.full(store.grid.shape, -np.inf, np.float32)
+            rows, cols = np.nonzero(store.encoded())
+            inside = numbers[own] - starts[index]
+            values[rows[inside], cols[inside]] = similarity[own]
+            found += pick(query, store, values, wide)
+        return best(found, wide)
+
+    def _compared(
+        self, query: Query, likely: list[Match], options: SearchOptions, token: CancellationToken | None
+    ) -> list[Match]:
+        """Compare cells exactly, and pick the matches among them."""
+        found: list[Match] = []
+        for store in checked(self.searched.stores, token):
+            cells = np.array([(m.row, m.col) for m in likely if m.store == store.path], int).reshape(-1, 2)
             values = np.full(store.grid.shape, -np.inf, np.float32)
             for block in _read_cells(store, cells, token):
                 values[block.rows, block.cols] = cosine(block.codes, query.vector)
-            matches += pick(query, store, values, options)
-        return best(matches, options)
+            found += pick(query, store, values, options)
+        return best(found, options)
 
 
 def _read_cells(

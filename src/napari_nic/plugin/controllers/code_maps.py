@@ -39,6 +39,7 @@ class CodeMaps:
         self._overlays: dict[MapKind, Overlay] = {}
         self._opacity = OPACITY
         self._others_shown = False
+        self._why_not = link.why_not()
         link.store_changed.connect(self._on_store)
         link.overlays_changed.connect(self._on_others)
 
@@ -139,8 +140,11 @@ class CodeMaps:
         self.changed.emit()
 
     def _on_others(self) -> None:
-        """Give way to what the NIC dock has just shown."""
-        overlays = self._link.overlays
+        """Give way to what the NIC dock has just shown; and see whether a run has brought the first codes."""
+        overlays, why_not = self._link.overlays, self._link.why_not()
+        if why_not != self._why_not:
+            self._why_not = why_not
+            self.changed.emit()
         if overlays is None:
             return
         shown = any(overlays.stack.shown(kind) for kind in KINDS)

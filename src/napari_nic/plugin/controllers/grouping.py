@@ -56,6 +56,7 @@ class GroupController:
         self.count = DEFAULT_COUNT
         self.grouped: Grouped | None = None
         self._job: Job | None = None
+        self._last: tuple[Clusters, str] | None = None
         maps.forgotten.connect(self._on_forgotten)
         maps.changed.connect(self.changed.emit)
 
@@ -87,7 +88,22 @@ class GroupController:
         if store is None or self.why_not():
             self._link.tell(self.why_not())
             return
-        self._start(store, self._kept(store) or self.count)
+        self._start(store, self._kept(store) or self._carried(store) or self.count)
+
+    def _carried(self, store: CompressedSlide) -> Clusters | None:
+        """Offer the clusters of the slide before, so that a name means the same on both."""
+        if self._last is None:
+            return None
+        clusters, name = self._last
+        try:
+            clusters.check_encoder(store)
+        except StoreMismatchError:
+            return None
+        text = f"Sort the cells of {store.slide_name} into the {len(clusters)} clusters of {name}?"
+        asking = self._link.open().session.asking
+        if asking.confirm("Clusters of another slide", text, yes="The same clusters", no="Find new ones"):
+            return clusters
+        return None
 
     def find(self) -> None:
         """Find groups anew; names that were given are lost if the user agrees."""
@@ -127,13 +143,14 @@ class GroupController:
         if store is not self._link.store:
             return
         self.grouped = grouped
-        if is_new:
+        if is_new or not _places(store)[0].exists():
             self._keep()
         self._put()
 
     def _put(self) -> None:
         store, grouped = self._link.store, self.grouped
         if store is not None and grouped is not None:
+            self._last = grouped.clusters, store.slide_name
             overlay = cluster_overlay(
                 grouped.clusters, grouped.numbers, store.encoded(), store.grid.placement
             )
