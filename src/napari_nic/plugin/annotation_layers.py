@@ -250,6 +250,7 @@ def _points_layer(
     options = base | {
         "face_color": _colors(rows, tag.annotations),
         "border_color": "black",
+        "border_width": 0,  # one that is drawn larger than it is would be half of a small point
         "size": point_size(tag.slide),
         "canvas_size_limits": POINT_SCREEN_PX,
         "features": _features(rows),
