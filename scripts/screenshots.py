@@ -23,7 +23,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
+import tifffile
 from PIL import Image
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from napari_nic.plugin.controllers.overlays import Kind
     from napari_nic.plugin.widgets.nic_dock import NicDock
     from napari_nic.plugin.widgets.train_dock import TrainDock
+    from napari_nic.plugin.widgets.view_dock import ViewDock
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("NAPARI_NIC_TEST_DATA", ROOT.parent / "shared" / "data"))
@@ -59,6 +62,14 @@ SHARE_DONE = 0.55
 PALETTE = 256
 
 TRAINING_STEPS = 200
+
+NICE_PLACE_PX = (1250.0, 1150.0)
+"""(y, x) where epithelium, stroma and keratin lie side by side."""
+
+PLACES_PX = ((900, 500), (1500, 1200), (900, 2300))
+"""(x, y) of the places that the second view is aligned by."""
+
+TURN_DEGREES, TURN_SCALE, TURN_MARGIN_PX = 25, 0.95, 400
 
 STROKES = {
     "epidermis": (
@@ -258,6 +269,76 @@ def take_learning(folder: Path, path: Path) -> None:
             learning.shut_down()
 
 
+def take_view(folder: Path, path: Path) -> None:
+    """The view dock beside a real slide, of which one stain is shown."""
+    with opened(_copy_of(SLIDE, folder / "view")) as desk:
+        view = _open_view(desk)
+        try:
+            view.display_section.toggleButton().click()
+            view.navigator.magnify(20)
+            view.navigator.look_at(*NICE_PLACE_PX)
+            view.displaying.show_stain(0)
+            desk.settle()
+            desk.take_small(path)
+        finally:
+            view.shut_down()
+
+
+def take_second_view(folder: Path, path: Path) -> None:
+    """A real slide beside itself, turned and scaled by code, aligned by three places."""
+    slide = _copy_of(SLIDE, folder / "second")
+    turned, matrix = _turned_copy(slide)
+    with opened(slide) as desk:
+        view = _open_view(desk)
+        try:
+            desk.viewer.open(turned, plugin="napari-nic")
+            view.slides.open(slide)
+            view.second_section.toggleButton().click()
+            linking, first = view.linking, desk.viewer.scene.camera
+            linking.open(linking.choices()[1])
+            linking.set_linked(False)
+            pixel = view.navigator.slide.pixel_size
+            second = linking._screen.model.scene.camera
+            for x, y in PLACES_PX:
+                there = matrix @ (x, y, 1.0)
+                first.center = (0, y * pixel.y, x * pixel.x)
+                second.center = (0, there[1] * pixel.y, there[0] * pixel.x)
+                linking.add_landmark()
+            linking.fit()
+            view.navigator.magnify(8)
+            view.navigator.look_at(*NICE_PLACE_PX)
+            desk.settle()
+            desk.take_small(path)
+        finally:
+            view.shut_down()
+
+
+def _open_view(desk: Desk) -> ViewDock:
+    from napari_nic.plugin.widgets.docking import VIEW, open_dock
+    from napari_nic.plugin.widgets.view_dock import ViewDock
+
+    view = open_dock(desk.viewer, ViewDock, VIEW, tabify=True)
+    desk.wait(lambda: not view.runner.jobs)
+    return view
+
+
+def _turned_copy(slide: Path) -> tuple[Path, np.ndarray]:
+    """Write a slide as it would lie turned on its glass; return its path and where (x, y, 1) went."""
+    from napari_nic.slides import open_slide
+
+    with open_slide(slide) as opened_slide:
+        level = opened_slide.levels[0]
+        pixels = opened_slide.read_region(0, level.region)
+        mpp = opened_slide.require_pixel_size().mean
+    matrix = cv2.getRotationMatrix2D((level.width / 2, level.height / 2), TURN_DEGREES, TURN_SCALE)
+    size = (level.width + TURN_MARGIN_PX, level.height)
+    turned = cv2.warpAffine(pixels, matrix, size, borderValue=(243, 243, 243))
+    path = slide.with_name("serial.tif")
+    resolution = {"resolution": (1e4 / mpp,) * 2, "resolutionunit": "CENTIMETER"}
+    tifffile.imwrite(path, turned, tile=(256, 256), photometric="rgb", metadata=None, **resolution)
+    return path, matrix
+
+
 def take_annotating(folder: Path, path: Path) -> None:
     """Areas of three classes on a real slide, and a stroke of the brush that goes on with one of them."""
     from napari_nic.plugin.tools.pointer import Pointer
@@ -390,7 +471,9 @@ PICTURES: dict[str, Callable[[Path, Path], None]] = {
     "cohort": take_cohort,
     "compressing": take_compressing,
     "learning": take_learning,
+    "second-view": take_second_view,
     "training": take_training,
+    "view": take_view,
     "pca": lambda folder, path: take_sample(folder, path, "pca"),
     "sample": lambda folder, path: take_sample(folder, path, "prediction"),
     "saliency": take_saliency,
