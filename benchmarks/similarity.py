@@ -7,7 +7,8 @@ Codes are made; but for the index, time depends on their number and length alone
 in memory: cosine similarity with a query, the same laid out as a map with its limits (what comes before the
 window paints it), and the best matches apart from each other. Of a folder: exact search over stores in a
 temporary folder, read from disk, for each million cells; with faiss installed the index too. Medians of
-several runs: on the clock, and of the processors together, which tells more on a machine that does other work.
+several runs: on the clock, and of the processors together, which tells more on a machine that does other
+work.
 """
 
 from __future__ import annotations
