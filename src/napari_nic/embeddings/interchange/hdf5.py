@@ -112,7 +112,8 @@ def existing_file(path: Path) -> Iterator[h5py.File]:
     check_regular(path, StoreError)
     check_hdf5(path, StoreError)
     try:
-        with h5py.File(path, "r") as file:
+        # Rows are read once and by whole chunks: a cache of chunks would be one more copy.
+        with h5py.File(path, "r", rdcc_nbytes=0) as file:
             check_types(file, path, StoreError)
             yield file
     except (OSError, KeyError, RuntimeError, MemoryError) as error:

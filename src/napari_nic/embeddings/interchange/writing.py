@@ -60,31 +60,31 @@ def write_shards(
     StoreError
         If a code is no finite float16 number.
     """
-    rounding = Rounding(features.shape[1])
+    rounding, reader = Rounding(features.shape[1]), _Reader(features)
     coverage = np.zeros(layout.read_description(layout.open_group(root), root).header.grid.shape, bool)
     coverage[tuple(cells.T)] = True
     with ShardWriter(root, coverage, features.shape[1]) as writer:
         filling = _Filling(cells, coverage.shape, features.shape[1], writer, token)
         left = np.arange(len(rows))
         while len(left):
-            left = _pass_over(features, rows, left, filling, rounding)
+            left = _pass_over(reader, rows, left, filling, rounding)
     sync_all(root)
     rounding.check(source)
     return rounding.notes()
 
 
 def _pass_over(
-    features: Rows, rows: np.ndarray, left: np.ndarray, filling: _Filling, rounding: Rounding
+    reader: _Reader, rows: np.ndarray, left: np.ndarray, filling: _Filling, rounding: Rounding
 ) -> np.ndarray:
     """Read the rows that are left, and return those that found no room."""
     wanted, behind = rows[left], []
-    for start, stop in checked(_spans(features, wanted), filling.token):
+    for start, stop in checked(_spans(reader.features, wanted), filling.token):
         members = left[slice(*np.searchsorted(wanted, (start, stop)))]
         has_room = filling.make_room(members)
         behind.append(members[~has_room])
         if has_room.any():
             members = members[has_room]
-            filling.fill(members, rounding.rounded(_read(features, start, stop, rows[members])))
+            filling.fill(members, rounding.rounded(reader.read(start, stop, rows[members])))
     return np.concatenate(behind)
 
 
@@ -152,9 +152,24 @@ class _Filling:
         self._free.append(self._writer.written())
 
 
-def _read(features: Rows, start: int, stop: int, wanted: np.ndarray) -> np.ndarray:
-    read = np.asarray(features[start:stop])
-    return read if len(read) == len(wanted) else read[wanted - start]
+class _Reader:
+    """Reads rows of a file into memory that is used again and again."""
+
+    def __init__(self, features: Rows) -> None:
+        self.features = features
+        self._room = np.empty((0, features.shape[1]), features.dtype)
+
+    def read(self, start: int, stop: int, wanted: np.ndarray) -> np.ndarray:
+        """Return the rows `wanted`, rising, of those from `start` to `stop`; good until the next are read."""
+        read_direct = getattr(self.features, "read_direct", None)  # of a dataset of HDF5
+        if read_direct is None:
+            read = np.asarray(self.features[start:stop])
+        else:
+            if len(self._room) < stop - start:
+                self._room = np.empty((stop - start, self.features.shape[1]), self.features.dtype)
+            read = self._room[: stop - start]
+            read_direct(read, np.s_[start:stop])
+        return read if len(read) == len(wanted) else read[wanted - start]
 
 
 def _spans(features: Rows, rows: np.ndarray) -> Iterator[tuple[int, int]]:
