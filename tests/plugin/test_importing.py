@@ -17,6 +17,7 @@ from qtpy.QtWidgets import QApplication
 from napari_nic.embeddings import CompressedSlide
 from napari_nic.errors import CancelledError, InvalidParameterError
 from napari_nic.plugin.annotation_jobs import at_once
+from napari_nic.plugin.annotation_layers import annotation_tag
 from napari_nic.plugin.controllers.importing import ImportController
 from napari_nic.plugin.features import looks_like_features
 from napari_nic.plugin.readers import get_reader, read_features
@@ -164,11 +165,17 @@ def test_every_real_file_is_known(data_dir):
 
 
 def test_drop_on_the_window(with_slide, qtbot, tmp_path):
+    """A file of a TRIDENT job, beside which the tissue is outlined."""
     viewer, dock = with_slide
+    file = write(tmp_path / "20x_128px_0px_overlap" / "features_uni" / "made.h5")
+    outlines = tmp_path / "contours_geojson" / "made.geojson"
+    outlines.parent.mkdir()
+    ring = [[256, 128], [1024, 128], [1024, 768], [256, 768], [256, 128]]
+    outlines.write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))
     get_settings().plugins.extension2reader = {"*.h5": "napari-nic"}
     canvas = viewer.window._qt_viewer
     files = QMimeData()
-    files.setUrls([QUrl.fromLocalFile(str(write(tmp_path / "made.h5")))])
+    files.setUrls([QUrl.fromLocalFile(str(file))])
     place, action, left = QPointF(canvas.rect().center()), Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton
     none = Qt.KeyboardModifier.NoModifier
     QApplication.sendEvent(canvas, QDragEnterEvent(place.toPoint(), action, files, left, none))
@@ -178,4 +185,8 @@ def test_drop_on_the_window(with_slide, qtbot, tmp_path):
     dock.overlays.show("pca", on=True)
     qtbot.waitUntil(lambda: dock.overlays.is_ready("pca"), timeout=60_000)
     text = dock.compress_section.text.text()
-    assert text == f"{len(XY)} of {len(XY)} tissue cells, codes of unknown"
+    assert text == f"{len(XY)} of {len(XY)} tissue cells, codes of uni"
+    qtbot.waitUntil(lambda: len(dock.annotating.layers()) == 1, timeout=60_000)
+    (layer,) = dock.annotating.layers()
+    assert layer.data[0].shape[0] in (4, 5)
+    assert annotation_tag(layer).path == outlines
