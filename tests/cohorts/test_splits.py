@@ -104,3 +104,17 @@ def test_a_fold_without_an_event_is_named() -> None:
     cohort = replace(cohort, slides=censored)
     with pytest.raises(InvalidParameterError, match="no slide with an event"):
         check_folds(cohort, make_folds(cohort))
+
+
+@given(st.integers(0, 200), st.integers(3, 5), st.lists(st.integers(3, 7), min_size=2, max_size=4))
+def test_three_slides_of_a_class_are_enough_to_learn_it_in_every_fold(
+    seed: int, count: int, sizes: list[int]
+) -> None:
+    labels = [float(number) for number, size in enumerate(sizes) for _ in range(size)]
+    cohort = cohort_of(list(range(len(labels))), labels)
+    cohort = replace(cohort, class_names=tuple("abcd"[: len(sizes)]))
+    folds = make_folds(cohort, count, seed=seed)
+    check_folds(cohort, folds)
+    assert sorted(index for fold in folds for index in fold.test) == list(range(len(labels)))
+    lengths = [len(fold.test) for fold in folds]
+    assert max(lengths) - min(lengths) <= 1

@@ -66,8 +66,12 @@ def make_folds(cohort: Cohort, count: int = 4, *, seed: int = 0) -> tuple[Fold, 
     named = set(splits)
     if named == {""}:
         _check_count(count, LEAST_FOLDS)
-        parts = _parts(cohort.slides, count, seed)
-        return tuple(_rotated(parts, number, count) for number in range(count))
+        folds = _all_rotated(_parts(cohort.slides, count, seed), count)
+        if any(
+            _missing(cohort, fold) for fold in folds
+        ):  # of a class of three slides all may be in two parts
+            folds = _all_rotated(_parts(cohort.slides, count, seed, in_turn=True), count)
+        return folds
     if named == {"train", "validation", "test"}:
         return (Fold(1, *(_where(splits, name) for name in ("train", "validation", "test"))),)
     if named == {"train", "test"}:
@@ -89,22 +93,24 @@ def check_folds(cohort: Cohort, folds: Sequence[Fold]) -> None:
     InvalidParameterError
         If a fold has no training slide of some class, or none with an event.
     """
-    if cohort.task == "regression":
-        return
     for fold in folds:
-        slides = [cohort.slides[index] for index in fold.train]
-        if cohort.task == "survival":
-            missing = [] if any(slide.event for slide in slides) else ["an event"]
-        else:
-            there = {int(slide.label) for slide in slides}
-            missing = [name for number, name in enumerate(cohort.class_names) if number not in there]
-        if missing:
+        if missing := _missing(cohort, fold):
             raise InvalidParameterError(
                 f"the model of fold {fold.number} would learn from no slide with {', '.join(missing)}",
                 expected="training slides of each class, or with an event",
-                found=f"{len(slides)} training slides",
+                found=f"{len(fold.train)} training slides",
                 hint="add slides of the rare class, or share them out otherwise (--folds, --seed)",
             )
+
+
+def _missing(cohort: Cohort, fold: Fold) -> list[str]:
+    """Name the classes, or the event, that no training slide of a fold has."""
+    slides = [cohort.slides[index] for index in fold.train]
+    if cohort.task == "survival":
+        return [] if any(slide.event for slide in slides) else ["an event"]
+    there = {int(slide.label) for slide in slides} if cohort.task == "classification" else set()
+    names = cohort.class_names if cohort.task == "classification" else ()
+    return [name for number, name in enumerate(names) if number not in there]
 
 
 def _validating_in_turn(cohort: Cohort, splits: list[str], count: int, seed: int) -> tuple[Fold, ...]:
@@ -117,6 +123,10 @@ def _validating_in_turn(cohort: Cohort, splits: list[str], count: int, seed: int
     )
 
 
+def _all_rotated(parts: np.ndarray, count: int) -> tuple[Fold, ...]:
+    return tuple(_rotated(parts, number, count) for number in range(count))
+
+
 def _rotated(parts: np.ndarray, number: int, count: int) -> Fold:
     test, validation = parts == number, parts == (number + 1) % count
     chosen = (~test & ~validation, validation, test)
@@ -124,8 +134,11 @@ def _rotated(parts: np.ndarray, number: int, count: int) -> Fold:
     return Fold(number + 1, train, validate, test)
 
 
-def _parts(slides: Sequence[CohortSlide], count: int, seed: int) -> np.ndarray:
-    """Number of each slide's part: alike in labels and sizes, cases whole; ndarray of int, (N,)."""
+def _parts(slides: Sequence[CohortSlide], count: int, seed: int, *, in_turn: bool = False) -> np.ndarray:
+    """Number of each slide's part: alike in labels and sizes, cases whole; ndarray of int, (N,).
+
+    With `in_turn` neighbours by label go to the parts in one order all the way: three of a class in three.
+    """
     cases: dict[str, list[CohortSlide]] = {}
     for slide in slides:
         cases.setdefault(slide.case, []).append(slide)
@@ -141,6 +154,10 @@ def _parts(slides: Sequence[CohortSlide], count: int, seed: int) -> np.ndarray:
     # Events apart from censored cases, and then by label; the order among equals stays random.
     names.sort(key=lambda name: max((s.event, s.label) for s in cases[name]))
     part_of: dict[str, int] = {}
+    if in_turn:
+        order = rng.permutation(count)
+        part_of = {name: int(order[index % count]) for index, name in enumerate(names)}
+        return np.array([part_of[slide.case] for slide in slides])
     for start in range(0, len(names), count):
         # Every part gets one of each run of neighbours.
         block = names[start : start + count]
