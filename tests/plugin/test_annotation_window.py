@@ -62,6 +62,8 @@ def test_a_rectangle_drawn_in_a_new_layer_is_saved_where_it_was_drawn(with_slide
     press_and_drag(viewer, (50.0, 60.0), (150.0, 260.0))
     QApplication.processEvents()
     (drawn,) = dock.annotating.annotations().annotations
+    (kept,) = dock.documents.document.objects()
+    assert kept.annotation == drawn, "a drawing by the mouse is an edit when the button is let go"
     assert np.allclose(drawn.geometry.bounds, np.array([60.25, 50.25, 260.25, 150.25]) / 0.5, atol=0.1)
     assert drawn.label == UNCLASSIFIED
     assert np.allclose(layer.edge_color[0][:3] * 255, UNCLASSIFIED_COLOR, atol=1)

@@ -38,6 +38,9 @@ class LayerHooks:
         Whether something was changed that nobody has looked at.
     in_gesture : bool
         Whether a button of the mouse is held over it.
+    is_added : bool
+        Whether it is told just now that a shape was added: that is whole, though napari counts it as being
+        drawn until it has told.
     """
 
     def __init__(
@@ -49,7 +52,7 @@ class LayerHooks:
         selected: Callable[[], None],
     ) -> None:
         self.numbers = numbers
-        self.is_dirty = self.in_gesture = False
+        self.is_dirty = self.in_gesture = self.is_added = False
         self._layer, self._changed, self._moved, self._selected = layer, changed, moved, selected
         self._hooks: list[tuple[Any, Callable[..., None]]] = []
         for name in (*_AT_ONCE, *_LATER):
@@ -81,8 +84,11 @@ class LayerHooks:
 
     def _on_changed(self, event: Any = None) -> None:
         action = getattr(event, "action", "changed")
-        if str(getattr(action, "value", action)) in _FINISHED:
+        name = str(getattr(action, "value", action))
+        self.is_added = name == "added"
+        if name in _FINISHED:
             self._changed(self._layer)
+        self.is_added = False
 
     def _on_moved(self, _event: Any = None) -> None:
         self._moved(self._layer)

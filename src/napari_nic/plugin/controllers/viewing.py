@@ -211,7 +211,7 @@ class Views:
         features = layer.features if hasattr(layer, "selected_data") else None
         if (
             view.in_gesture
-            or is_drawing(layer)
+            or (is_drawing(layer) and not self._views[layer].is_added)
             or (features is not None and len(features) != len(layer.data))
         ):
             return
