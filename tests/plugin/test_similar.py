@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from napari_nic.embeddings import CompressedSlide
+from napari_nic.plugin.controllers.annotating import AnnotationController
 from napari_nic.plugin.controllers.code_maps import MAP_KINDS, CodeMaps
 from napari_nic.plugin.controllers.compressing import CompressController
 from napari_nic.plugin.controllers.desk_link import NO_CODES, NO_SLIDE, DeskLink
@@ -36,9 +37,10 @@ def desk(session, runner):
     models = ModelController(session)
     overlays = OverlayController(session, compressing, models, runner)
     documents = DocumentController(session, runner)
+    annotating = AnnotationController(session, overlays, runner, documents=documents)
     yield SimpleNamespace(session=session, overlays=overlays, documents=documents, models=models)
+    annotating.close()
     overlays.close()
-    documents.close()
     models.close()
     tissue.close()
 
@@ -143,6 +145,18 @@ def test_the_cells_of_a_selected_shape_are_asked_for_together(ready, answers):
     layer.selected_data = {1}
     ready.similar.ask_selected()
     assert "no code here" in str(answers.errors[-1])
+
+
+def test_annotations_that_are_selected_are_asked_for_too(ready):
+    ask(ready)
+    ready.similar.make_annotation("all")
+    documents = ready.desk.documents
+    documents.views.sync_all()  # the dock does so when the layer has come to rest
+    documents.select(list(documents.document))
+    assert documents.selected
+    ready.similar.ask_selected()
+    count = int(ready.desk.session.store.encoded().sum())
+    assert ready.similar.query.what == f"{count} cells"
 
 
 def test_the_map_goes_with_its_slide(ready, slide_file, add_slide, make_tiff, make_tissue, tmp_path):

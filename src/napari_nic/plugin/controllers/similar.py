@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from psygnal import Signal
 
-from napari_nic.annotations import rasterise
+from napari_nic.annotations import AnnotationSet, rasterise
 from napari_nic.errors import AnnotationError
 from napari_nic.explain import Overlay
 from napari_nic.plugin.controllers.code_maps import CodeMaps, MapKind, cell_at
 from napari_nic.plugin.controllers.desk_link import NO_CODES, NO_SLIDE, DeskLink
+from napari_nic.plugin.controllers.document import DocumentController
 from napari_nic.plugin.controllers.picking import Picking
 from napari_nic.plugin.selected_shapes import selected_areas
 from napari_nic.plugin.similar_jobs import Answer, Held, ask_job, outline_job
@@ -100,13 +101,13 @@ class SimilarController:
 
     def ask_selected(self) -> None:
         """Ask for what is like the cells in the shapes that are selected."""
-        session = self._link.open().session
-        store = session.store
+        desk = self._link.open()
+        session, store = desk.session, desk.session.store
         if store is None or self.why_not():
             session.asking.tell(self.why_not() or NO_CODES)
             return
         try:
-            areas = selected_areas(self._viewer, session)
+            areas = _selected_objects(desk.documents) or selected_areas(self._viewer, session)
         except AnnotationError as error:
             session.asking.tell_error(error)
             return
@@ -217,3 +218,13 @@ class SimilarController:
         self.picking.stop()
         self.answer, self._held, self.threshold = None, None, None
         self.changed.emit()
+
+
+def _selected_objects(documents: DocumentController) -> AnnotationSet | None:
+    """Return the annotated areas that are selected, however they are shown; None if there are none."""
+    document = documents.document
+    if document is None:
+        return None
+    shapes = [document[identity].annotation for identity in documents.selected if identity in document]
+    areas = tuple(shape for shape in shapes if shape.is_area)
+    return AnnotationSet(areas) if areas else None
