@@ -23,6 +23,7 @@ from napari_nic.plugin.controllers.similar_search import MATCH, NO_FOLDER, Searc
 from napari_nic.plugin.controllers.tissue import TissueController
 from napari_nic.plugin.controllers.unusual import AnomalyController
 from napari_nic.plugin.layers import annotation_frame, tag_of
+from napari_nic.plugin.legend import format_value
 from napari_nic.plugin.settings import Settings
 from napari_nic.similarity import load_clusters
 
@@ -341,6 +342,7 @@ def test_clusters_become_a_table_and_annotations(ready, tmp_path):
 
 def test_unusual_cells_are_shown_and_measured_otherwise(ready):
     ready.unusual.show(on=True)
+    assert [format_value(tick) for tick in ready.maps.legend().bar.ticks()] == ["0", "100"]
     first = ready.maps.overlay("anomaly")
     assert "10 nearest" in first.note
     ready.unusual.set_method("mahalanobis")

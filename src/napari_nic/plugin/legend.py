@@ -87,4 +87,6 @@ def format_value(value: float) -> str:
         return "none"
     if value == 0:
         return "0"
+    if 100 <= abs(value) < 1e6:
+        return f"{value:,.0f}"
     return f"{value:.2f}" if 0.01 <= abs(value) < 100 else f"{value:.2g}"

@@ -122,8 +122,7 @@ class DeskLink:
         except NicError as error:
             self.tell_error(error)
             return
-        number = counted(len(annotations), "annotation")
-        self.tell(f"{number} made of {', '.join(annotations.labels())}; they are saved in the NIC dock")
+        self.tell(f"{counted(len(annotations), 'annotation')} made: {', '.join(annotations.labels())}")
 
     def tell_error(self, error: Exception) -> None:
         """Show what went wrong."""
