@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_nic.cohorts import Absent, CohortSlide, Columns, Plan, read_cohort
+from napari_nic.cohorts import Absent, Cohort, CohortSlide, Columns, Plan, read_cohort
 from napari_nic.cohorts.plan import PLAN_FILE
 from napari_nic.errors import InvalidParameterError
 
@@ -70,6 +70,12 @@ def test_of_two_classes_the_finding_is_the_positive_one(
     assert read_cohort(file, "classification", stores=stores).class_names == order
 
 
+def is_same(one: Cohort, other: Cohort) -> bool:
+    """Compare slides by their texts: sizes that are not known are NaN, which equals nothing."""
+    slides = [[repr(slide) for slide in cohort.slides] for cohort in (one, other)]
+    return slides[0] == slides[1] and replace(one, slides=()) == replace(other, slides=())
+
+
 def test_what_a_cohort_lacks_is_kept_with_its_plan(stores: Path, tmp_path: Path) -> None:
     file = table(tmp_path, "slide,label,mpp\na,x,0.5\nb,y,\ngone,y,\nc,,\n")
     cohort = read_cohort(file, "classification", stores=stores)
@@ -79,7 +85,7 @@ def test_what_a_cohort_lacks_is_kept_with_its_plan(stores: Path, tmp_path: Path)
     plan.save(tmp_path / "out")
     read = Plan.load(tmp_path / "out")
     assert read is not None
-    assert read.cohort == cohort
+    assert is_same(read.cohort, cohort)
     assert read.cohort.absent == cohort.absent
     plan.save(tmp_path / "out")
     with pytest.raises(InvalidParameterError, match="the same absent"):
@@ -95,7 +101,7 @@ def test_plans_of_earlier_versions_are_read(stores: Path, tmp_path: Path) -> Non
     (tmp_path / PLAN_FILE).write_text(json.dumps(data))
     read = Plan.load(tmp_path)
     assert read is not None
-    assert read.cohort == cohort
+    assert is_same(read.cohort, cohort)
     Plan(cohort, (), {"name": "m"}).save(tmp_path)  # it is the same one
 
 

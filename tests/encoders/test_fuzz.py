@@ -148,17 +148,26 @@ def test_mutants_of_archives_are_looked_into_without_a_traceback(archives, tmp_p
             look(mutated(data, archives[suffix]), tmp_path / f"m{suffix}")
 
 
-@FEW
-@given(data=st.data())
-def test_mutants_of_pytorch_files(tmp_path, data):
+@pytest.fixture(scope="module")
+def pytorch_files(tmp_path_factory):
+    """Content of both of PyTorch's formats; the old one names addresses, whose length varies."""
     import torch
 
-    file = tmp_path / "w.pth"
-    torch.save({"a": torch.zeros(3, 4), "b": torch.ones(2)}, file, _use_new_zipfile_serialization=False)
-    zipped = tmp_path / "z.pth"
-    torch.save({"a": torch.zeros(3, 4), "b": torch.ones(2)}, zipped)
-    for path in (file, zipped):
-        path.write_bytes(mutated(data, path.read_bytes()))
+    file = tmp_path_factory.mktemp("pytorch") / "w.pth"
+    contents = {}
+    for name, is_zipped in (("w.pth", False), ("z.pth", True)):
+        weights = {"a": torch.zeros(3, 4), "b": torch.ones(2)}
+        torch.save(weights, file, _use_new_zipfile_serialization=is_zipped)
+        contents[name] = file.read_bytes()
+    return contents
+
+
+@FEW
+@given(data=st.data())
+def test_mutants_of_pytorch_files(pytorch_files, tmp_path, data):
+    for name, content in pytorch_files.items():
+        path = tmp_path / name
+        path.write_bytes(mutated(data, content))
         with contextlib.suppress(NicError):
             read_state(path)
 
