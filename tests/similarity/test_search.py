@@ -19,7 +19,7 @@ from napari_nic.similarity import (
     search_exactly,
     stores_in,
 )
-from napari_nic.telling import LeftOut, telling
+from napari_nic.telling import LeftOut, Notices, telling
 
 
 def cells_of(stores):
@@ -78,15 +78,18 @@ def test_what_cannot_be_searched_is_told_and_left_out(make_store, tmp_path) -> N
     twin = make_store("a", folder="elsewhere")
     broken = tmp_path / "broken.nic.zarr"
     broken.mkdir()
-    told: list[LeftOut] = []
+    told: list[LeftOut | Notices] = []
     with telling(told.append):
         searched = open_searched(query, [store.path, other.path, empty.path, twin.path, broken])
     assert [kept.path for kept in searched.stores] == [store.path]
-    reasons = {event.name: event.why for event in told}
+    missed = [event for event in told if isinstance(event, LeftOut)]
+    assert str(twin.path) not in [event.name for event in missed], "its cells are searched all the same"
+    reasons = {event.name: event.why for event in missed}
+    reasons |= {event.name: event.texts[0] for event in told if isinstance(event, Notices)}
     assert set(reasons) == {str(path) for path in (other.path, empty.path, twin.path, broken)}
     assert "another encoder" in reasons[str(other.path)]
     assert "same slide as a.nic.zarr" in reasons[str(twin.path)]
-    assert dict(searched.left_out) == {path: reasons[str(path)] for path, _ in searched.left_out}
+    assert [str(path) for path, _ in searched.left_out] == [event.name for event in told]
     with pytest.raises(StoreMismatchError, match="no compressed slide can be searched"):
         open_searched(query, [other.path])
 

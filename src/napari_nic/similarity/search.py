@@ -16,7 +16,7 @@ from napari_nic.similarity.apart import near, pick_apart
 from napari_nic.similarity.matches import Match
 from napari_nic.similarity.query import Query, cosine
 from napari_nic.similarity.reading import cell_blocks
-from napari_nic.telling import LeftOut, tell
+from napari_nic.telling import LeftOut, Notices, tell
 from napari_nic.wording import counted
 
 APART_UM = 250.0
@@ -126,6 +126,7 @@ def open_searched(query: Query, paths: Iterable[Path], *, token: CancellationTok
     """
     stores: dict[str, CompressedSlide] = {}
     left_out: list[tuple[Path, str]] = []
+    twins: list[tuple[Path, str]] = []
     for path in checked(paths, token):
         try:
             store = CompressedSlide.open(path)
@@ -135,11 +136,14 @@ def open_searched(query: Query, paths: Iterable[Path], *, token: CancellationTok
             continue
         twin = stores.setdefault(store.header.slide_fingerprint, store)
         if twin is not store:
-            left_out.append((path, f"it is of the same slide as {twin.path.name}"))
+            twins.append((path, f"it is of the same slide as {twin.path.name}"))
     empty = [store for store in stores.values() if not store.encoded().any()]
     left_out += [(store.path, "no cell of it is encoded yet") for store in empty]
     for path, why in left_out:
         tell(LeftOut(str(path), why))
+    for path, why in twins:  # its cells are searched all the same, in the other store
+        tell(Notices(str(path), (f"not searched: {why}",)))
+    left_out += twins
     kept = tuple(store for store in stores.values() if store not in empty)
     if not kept:
         reasons = "; ".join(f"{path.name}: {why}" for path, why in left_out[:3])
