@@ -16,7 +16,7 @@ from napari_nic.errors import AnnotationError, InvalidParameterError
 from napari_nic.geometry import PixelSize, RegionPx
 from napari_nic.reader_study import ValueMap, square_grid
 from napari_nic.reader_study.detections import Detections, map_detections, read_detections
-from napari_nic.reader_study.froc import froc, judge_detections
+from napari_nic.reader_study.froc import froc, match_detections
 from napari_nic.reader_study.lesions import FrocRules, find_lesions, major_axis
 
 HALF = PixelSize(0.5, 0.5)
@@ -39,7 +39,7 @@ def test_a_cohort_counted_by_hand() -> None:
     """Two slides. The first has a lesion of 1000 um, one of 500 um, and isolated cells of 50 um."""
     lesions = find_lesions(truth((0, 0, 1000, 1000), (3000, 0, 3500, 500), (6000, 0, 6050, 50)), HALF)
     assert sorted(one.is_isolated for one in lesions) == [False, False, True]
-    first = judge_detections(
+    first = match_detections(
         "first",
         detections(
             (0.9, 500, 500),  # finds the large one
@@ -54,7 +54,7 @@ def test_a_cohort_counted_by_hand() -> None:
     assert sorted(first.found.tolist()) == [0.5, 0.9]
     assert first.false.tolist() == [0.7]
     assert first.n_isolated == 1
-    second = judge_detections("second", detections((0.6, 10, 10), (0.4, 900, 10)), (), HALF)
+    second = match_detections("second", detections((0.6, 10, 10), (0.4, 900, 10)), (), HALF)
     assert sorted(second.false.tolist()) == [0.4, 0.6]
     curve = froc([first, second])
     # Thresholds 0.9, 0.7, 0.6, 0.5, 0.4: hits 1 1 1 2 2 of two, false positives 0 1 2 2 3 on two slides.
@@ -69,8 +69,8 @@ def test_a_cohort_counted_by_hand() -> None:
 def test_between_two_points_the_curve_is_a_line() -> None:
     lesions = find_lesions(truth((0, 0, 500, 500)), HALF)
     hits = [
-        judge_detections("a", detections((0.5, 100, 100), (0.5, 900, 900)), lesions, HALF),
-        *(judge_detections(f"b{k}", detections(), (), HALF) for k in range(1)),
+        match_detections("a", detections((0.5, 100, 100), (0.5, 900, 900)), lesions, HALF),
+        *(match_detections(f"b{k}", detections(), (), HALF) for k in range(1)),
     ]
     curve = froc(hits)
     # One step from (0, 0) to (0.5, 1): equal scores come together.
@@ -133,10 +133,10 @@ def test_the_major_axis_of_an_ellipse_and_a_rectangle() -> None:
 
 
 def test_nothing_to_find() -> None:
-    curve = froc([judge_detections("a", detections((0.5, 1, 1)), (), HALF)])
+    curve = froc([match_detections("a", detections((0.5, 1, 1)), (), HALF)])
     assert math.isnan(curve.score.value)
     assert curve.to_dict()["score"]["value"] is None
-    silent = froc([judge_detections("a", detections(), find_lesions(truth((0, 0, 500, 500)), HALF), HALF)])
+    silent = froc([match_detections("a", detections(), find_lesions(truth((0, 0, 500, 500)), HALF), HALF)])
     assert silent.score.value == 0
     with pytest.raises(InvalidParameterError, match="no such rules"):
         FrocRules(false_positives=())

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 DOCTOR = """\
 Rank annotated objects by how little they look like their class: the mean code of each object's cells is
-judged by a linear model that saw no object of the same slide (of a single slide: of the same part of it). The
+scored by a linear model that saw no object of the same slide (of a single slide: of the same part of it). The
 first ones of the list are worth a second look; nothing is changed. --stores names the compressed slides."""
 
 SHOWN = 20
@@ -129,7 +129,7 @@ def _print(found: Diagnosis, first: int, console: Console) -> None:
     others = sum(one.looks_like != one.label for one in found.suspects)
     console.result(
         f"{others:,} of {counted(len(found.suspects), 'object')} look like another class; "
-        f"{len(found.left_out):,} could not be judged"
+        f"{len(found.left_out):,} could not be scored"
     )
     console.result(
         f"balanced accuracy {found.balanced_accuracy:.3f} with {found.held_out} held out "

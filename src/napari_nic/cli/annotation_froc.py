@@ -91,10 +91,10 @@ def run_froc(args: argparse.Namespace, console: Console) -> int:
     rules = FrocRules(args.grow, args.least_extent)
     with stoppable(console, ending=STOPPED) as token:
         plan = ReadingPlan(args, console)
-        judged = console.outcome(_judge_all(plan, args, rules, console, token), "Counting lesions")
-        if not judged:
-            raise AnnotationError("no slide could be judged", path=args.files[0])
-    found = froc(judged, rules)
+        matched = console.outcome(_judge_all(plan, args, rules, console, token), "Counting lesions")
+        if not matched:
+            raise AnnotationError("no slide could be matched", path=args.files[0])
+    found = froc(matched, rules)
     if args.json:
         console.json(found.to_dict())
     else:
@@ -109,10 +109,10 @@ def _judge_all(
     console: Console,
     token: CancellationToken,
 ) -> Generator[Progress, None, list[SlideHits]]:
-    from napari_nic.reader_study.froc import judge_detections
+    from napari_nic.reader_study.froc import match_detections
     from napari_nic.reader_study.lesions import find_lesions
 
-    judged: list[SlideHits] = []
+    matched: list[SlideHits] = []
 
     def judge(slide: SlideFiles) -> None:
         """Count the lesions of one slide that were found."""
@@ -122,10 +122,10 @@ def _judge_all(
             detections = _of_table(slide.name, plan, args, token)
         else:
             detections = plan.peaks(args.model, read, token)
-        judged.append(judge_detections(slide.name, detections, lesions, read.pixel))
+        matched.append(match_detections(slide.name, detections, lesions, read.pixel))
 
     yield from each_slide(plan, console, token, judge)
-    return judged
+    return matched
 
 
 def _of_table(

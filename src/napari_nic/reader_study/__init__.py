@@ -1,4 +1,4 @@
-"""Readers, predictions and saliency judged against each other: overlap, boundaries, kappa, FROC, consensus.
+"""Readers, predictions and saliency compared with each other: overlap, boundaries, kappa, FROC, consensus.
 
 Public modules beside this list: ``consensus``, ``detections``, ``doctor``, ``froc``, ``kappa``, ``lesions``,
 ``matching``, ``object_codes``, ``report``, ``staple``, ``units``.

@@ -101,7 +101,7 @@ class Diagnosis:
     Attributes
     ----------
     suspects : tuple of Suspect
-        All that could be judged, the least probable labels first.
+        All that could be scored, the least probable labels first.
     classes : tuple of str
     held_out : {"slides", "parts of the slide"}
         What was held out together.
@@ -109,7 +109,7 @@ class Diagnosis:
         Mean over classes of the share of objects that look like their class. Near 1 / classes, the codes
         do not tell the classes apart, and the list says nothing.
     left_out : tuple of (str, int, str)
-        Slide, place and reason of objects that could not be judged.
+        Slide, place and reason of objects that could not be scored.
     """
 
     suspects: tuple[Suspect, ...]
@@ -147,10 +147,10 @@ def examine(
     folds = table.folds(seed)
     known, classes, labels = table.known_classes(folds)
     scores = held_out_scores(table.codes[known], labels, folds[known], len(classes), token=token)
-    judged = np.isfinite(scores[np.arange(len(labels)), labels])
-    probabilities = calibrated(scores[judged], labels[judged])
-    rows = np.flatnonzero(known)[judged]
-    own = probabilities[np.arange(len(rows)), labels[judged]]
+    scored = np.isfinite(scores[np.arange(len(labels)), labels])
+    probabilities = calibrated(scores[scored], labels[scored])
+    rows = np.flatnonzero(known)[scored]
+    own = probabilities[np.arange(len(rows)), labels[scored]]
     best = probabilities.argmax(axis=1)
     margin = own - probabilities.max(axis=1)
     order = np.lexsort((own, margin))
@@ -158,8 +158,8 @@ def examine(
         table.suspect(rows[k], classes[best[k]], float(own[k]), float(probabilities[k, best[k]]))
         for k in order
     )
-    found = best == labels[judged]
-    accuracy = float(np.mean([found[labels[judged] == k].mean() for k in np.unique(labels[judged])]))
+    found = best == labels[scored]
+    accuracy = float(np.mean([found[labels[scored] == k].mean() for k in np.unique(labels[scored])]))
     left_out = table.left_out(set(rows.tolist()))
     held_out: Literal["slides", "parts of the slide"] = "slides" if len(slides) > 1 else "parts of the slide"
     return Diagnosis(suspects, tuple(classes), held_out, accuracy, left_out)
@@ -218,11 +218,11 @@ class _Table:
             slide.name, index, annotation.id, annotation.label, looks_like, own, likeliest, (x, y), cells
         )
 
-    def left_out(self, judged: set[int]) -> tuple[tuple[str, int, str], ...]:
-        """Say of the other objects why they were not judged."""
+    def left_out(self, scored: set[int]) -> tuple[tuple[str, int, str], ...]:
+        """Say of the other objects why they were not scored."""
         found = []
         for row in range(len(self._labels)):
-            if row not in judged:
+            if row not in scored:
                 why = "too few others of its class" if self._seen[row] else "none of its cells is encoded"
                 found.append((self._slides[self._slide[row]].name, int(self._index[row]), why))
         return tuple(found)

@@ -78,7 +78,7 @@ class Froc:
         }
 
 
-def judge_detections(
+def match_detections(
     slide: str, detections: Detections, lesions: Sequence[TrueLesion], pixel: PixelSize
 ) -> SlideHits:
     """Sort detections into hits and false positives.

@@ -214,11 +214,11 @@ def pixel_auc(pair: tuple[Reading, Reading], label: str, token: CancellationToke
     maps = [one.maps.get(label) for one in pair]
     if (maps[0] is None) == (maps[1] is None):
         return float("nan")
-    judged = 0 if maps[1] is None else 1
-    values = maps[judged]
+    tested = 0 if maps[1] is None else 1
+    values = maps[tested]
     if values is None:
         return float("nan")
-    inside = rasterise(pair[1 - judged].annotations, values.grid, label, token=token) >= INSIDE
+    inside = rasterise(pair[1 - tested].annotations, values.grid, label, token=token) >= INSIDE
     if not inside[values.mask].any():
         return float("nan")
     return agreement(values.values, inside, values.mask).auc

@@ -193,7 +193,7 @@ class GlassPlan:
         """Number of tiles of each verdict; tiles that lie at one place count once."""
         return Counter(self.verdict(page, segment) for segment in set(page.segments) if segment.length)
 
-    def judge(self, page: Page, token: CancellationToken | None = None) -> None:
+    def decide(self, page: Page, token: CancellationToken | None = None) -> None:
         """Decide on all tiles of a page that is a level."""
         frame = self.frames[page.number]
         users: Mapping[Segment, list[int]] = defaultdict(list)
@@ -255,7 +255,7 @@ def plan_glass(
     plan = GlassPlan(KeptArea.around(tissue, options.margin_um), frames, tissue.method, options.fill)
     for done, page in enumerate(page for page in pages if page.number in frames):
         yield Progress(done, len(frames), "looking for tiles of glass", "levels")
-        plan.judge(page, token)
+        plan.decide(page, token)
     return plan
 
 

@@ -60,7 +60,7 @@ class DoctorController:
         if document is None or len(document) == 0:
             return "There are no annotations to examine"
         if self._desk.session.store is None:
-            return "Compress the slide first: objects are judged by its codes"
+            return "Compress the slide first: objects are scored by its codes"
         return ""
 
     @property
@@ -119,7 +119,7 @@ class DoctorController:
             f"{found.held_out} held out."
         )
         if found.left_out:
-            text += f" {len(found.left_out):,} could not be judged."
+            text += f" {len(found.left_out):,} could not be scored."
         return text
 
     def classes(self) -> tuple[str, ...]:
