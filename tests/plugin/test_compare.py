@@ -193,7 +193,7 @@ def test_the_doctor_leads_from_one_object_to_the_next(desk, doctor, slide_file, 
     found = [suspect.id for suspect in doctor.suspects]
     assert {ids[0], ids[-1]} == set(found[:2])
     assert "Balanced accuracy" in doctor.summary()
-    assert "1 could not be judged" in doctor.summary()
+    assert "1 could not be scored" in doctor.summary()
     doctor.look_at_next()
     assert doctor.suspect.id == found[0]
     right = doctor.suspect.looks_like

@@ -1,4 +1,4 @@
-"""The annotation doctor: planted errors come first, and what cannot be judged is said."""
+"""The annotation doctor: planted errors come first, and what cannot be scored is said."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_groups_stay_together() -> None:
     assert np.bincount(folds).max() <= 5
 
 
-def test_what_cannot_be_judged_is_said() -> None:
+def test_what_cannot_be_scored_is_said() -> None:
     slide, _ = made_up("s", 3)
     shapes = list(slide.annotations.annotations)
     shapes[0] = Annotation("unique", "point", shapes[0].geometry)

@@ -91,7 +91,7 @@ def run_froc(args: argparse.Namespace, console: Console) -> int:
     rules = FrocRules(args.grow, args.least_extent)
     with stoppable(console, ending=STOPPED) as token:
         plan = ReadingPlan(args, console)
-        matched = console.outcome(_judge_all(plan, args, rules, console, token), "Counting lesions")
+        matched = console.outcome(_match_all(plan, args, rules, console, token), "Counting lesions")
         if not matched:
             raise AnnotationError("no slide could be matched", path=args.files[0])
     found = froc(matched, rules)
@@ -102,7 +102,7 @@ def run_froc(args: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _judge_all(
+def _match_all(
     plan: ReadingPlan,
     args: argparse.Namespace,
     rules: FrocRules,
