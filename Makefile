@@ -43,8 +43,8 @@ contracts: light ## which room may import which: import-linter
 manifest: python ## the napari manifest: npe2
 	$(BIN)/npe2 validate napari-nic
 
-unit: setup ## the tests, on a virtual screen
-	scripts/with-screen.sh $(BIN)/python -m pytest
+unit: setup ## the tests, on virtual screens, in two processes
+	scripts/tests.sh $(BIN)/python
 
 coverage: setup ## the tests, and which lines they reach: half as long again
 	scripts/with-screen.sh $(BIN)/python -m pytest --cov

@@ -6,7 +6,8 @@ if command -v xvfb-run > /dev/null; then
     # Qt must not prefer a Wayland session of the desktop over the virtual screen.
     unset WAYLAND_DISPLAY
     export QT_QPA_PLATFORM=xcb
-    exec xvfb-run -a -s "-screen 0 1600x1000x24" "$@"
+    # Two that look for a free screen at the same moment must not begin at one number.
+    exec xvfb-run -a -n "${FIRST_SCREEN:-99}" -s "-screen 0 1600x1000x24" "$@"
 fi
 if [ "$(uname)" = Linux ] && [ -z "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]; then
     echo "note: no screen and no xvfb-run" >&2

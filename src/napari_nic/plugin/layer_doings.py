@@ -12,6 +12,7 @@ from napari_nic.plugin.annotation_layers import ROW, AnnotationTag
 from napari_nic.plugin.annotation_reading import Found
 from napari_nic.plugin.layer_rows import set_cells
 from napari_nic.plugin.layer_updates import renew, repaint
+from napari_nic.wording import counted
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -52,7 +53,7 @@ class Done:
         ]
         if not moved:
             return "change class"
-        return "edit" if len(moved) == 1 else f"edit {len(moved)} shapes"
+        return "edit" if len(moved) == 1 else f"edit {counted(len(moved), 'shape')}"
 
 
 def what_was_done(

@@ -20,6 +20,7 @@ from napari_nic.plugin.layers import pixel_of
 from napari_nic.plugin.tools.base import Tool, View
 from napari_nic.plugin.tools.pointer import XY, Pointer
 from napari_nic.plugin.tools.toolbox import BY_NAME
+from napari_nic.wording import counted
 
 if TYPE_CHECKING:
     from napari_nic.plugin.controllers.session import Session
@@ -315,7 +316,9 @@ class Annotator:
         ids = tuple(item.id for item in self.items)
         if not ids:
             self.tell("nothing is selected")
-        elif self.carry_out(Step("delete" if len(ids) == 1 else f"delete {len(ids)} objects", remove=ids)):
+        elif self.carry_out(
+            Step("delete" if len(ids) == 1 else f"delete {counted(len(ids), 'object')}", remove=ids)
+        ):
             self.select(())
 
     def choose_class(self, name: str) -> None:

@@ -31,6 +31,7 @@ from napari_nic.similarity import (
     load_clusters,
     save_clusters,
 )
+from napari_nic.wording import counted
 
 DEFAULT_COUNT = 8
 CLUSTERS: MapKind = "clusters"
@@ -99,7 +100,7 @@ class GroupController:
             clusters.check_encoder(store)
         except StoreMismatchError:
             return None
-        text = f"Sort the cells of {store.slide_name} into the {len(clusters)} clusters of {name}?"
+        text = f"Sort the cells of {store.slide_name} into the {counted(len(clusters), 'cluster')} of {name}?"
         asking = self._link.open().session.asking
         if asking.confirm("Clusters of another slide", text, yes="The same clusters", no="Find new ones"):
             return clusters
