@@ -25,6 +25,7 @@ folder = Path(sys.argv[1])
 import h5py, huggingface_hub, imagecodecs, onnxruntime, safetensors, tifffile, timm, torch, zarr
 from napari_nic.annotations import read_annotations
 from napari_nic.cohorts import read_cohort, read_listing
+from napari_nic.apart import _CHILD as TESTER
 from napari_nic.embeddings import CompressedSlide, import_store
 from napari_nic.encoders import get_spec, import_keras, list_encoders, load_encoder
 from napari_nic.encoders.external import Settings, TimmWeights, import_encoder, import_model_file, import_timm
@@ -38,10 +39,10 @@ FORBIDDEN = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "su
 seen, watching = [], [False]
 
 def watch(event, args):
-    # The one process that is started: ours, which reads HDF5 before we do.
-    ours = {"napari_nic.encoders.keras_import:_read_model", "napari_nic.hdf5_files:read_all"}
-    # Newer Pythons start it by another call, which is watched too.
-    apart = event in ("subprocess.Popen", "os.posix_spawn") and not ours.isdisjoint(args[1])
+    # The one process that is started: ours, which reads HDF5 before we do. What is read there is asked of it
+    # by name, by the modules that this program names, see test_apart.py. Newer Pythons start it by another
+    # call, which is watched too.
+    apart = event in ("subprocess.Popen", "os.posix_spawn") and TESTER in args[1]
     if watching[0] and event in FORBIDDEN and not apart:
         seen.append(f"{event} {args}"[:200])
 
