@@ -34,5 +34,8 @@ def test_room_loads_nothing_heavy(room: str) -> None:
 
 def test_a_slide_is_opened_without_what_stores_and_features_need() -> None:
     """They take as long to load as the slide takes to be opened."""
-    statement = "from napari_nic.plugin.readers import get_reader; assert get_reader('slide.svs')"
-    assert modules_after(statement) & {"anndata", "h5py", "pyarrow", "zarr"} == set()
+    statement = (
+        "from napari_nic.plugin.readers import get_reader; assert get_reader('slide.svs')\n"
+        "import napari_nic.plugin.widgets.dialogs, napari_nic.plugin.widgets.first_look"
+    )
+    assert modules_after(statement) & {"anndata", "h5py", "orjson", "pyarrow", "shapely", "zarr"} == set()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from napari_nic.editing import Choice
 from napari_nic.slides import Channel, Slide
+
+if TYPE_CHECKING:
+    from napari_nic.editing import Choice
 
 Leaving = Literal["save", "discard", "cancel"]
 """What becomes of work that is not saved when it is about to go."""

@@ -6,19 +6,21 @@ import html
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_info
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication, QFileDialog, QInputDialog, QMainWindow, QMessageBox, QWidget
 
-from napari_nic.editing import Choice
 from napari_nic.errors import NicError, UnreadableSlideError
 from napari_nic.geometry import MPP_MAX, MPP_MIN
 from napari_nic.names import known_suffix
 from napari_nic.plugin.controllers.asking import Leaving
 from napari_nic.slides import Channel, Slide
 from napari_nic.wording import counted
+
+if TYPE_CHECKING:
+    from napari_nic.editing import Choice
 
 TYPICAL_MPP = 0.25
 """Offered first: a 40x scan, which most scanners make."""
