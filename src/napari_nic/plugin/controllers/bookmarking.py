@@ -93,11 +93,6 @@ class Bookmarks:
             start = self.current if self.current >= 0 else (-1 if by > 0 else 0)
             self.go_to((start + by) % len(self.all))
 
-    def replace_all(self, marks: tuple[Bookmark, ...]) -> None:
-        """Take these instead, as a project file has them."""
-        self.current = -1
-        self._set(marks)
-
     def _set(self, marks: tuple[Bookmark, ...]) -> None:
         slide = self._navigator.slide
         if slide is None:
