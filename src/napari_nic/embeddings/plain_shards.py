@@ -37,7 +37,8 @@ def is_plain(array: zarr.Array[Any]) -> bool:
         return False
     shard, as_is = codecs[0], (BytesCodec(endian="little"), CODEC)
     inside, of_index = tuple(shard.codecs), tuple(shard.index_codecs)
-    return inside == of_index == as_is and shard.index_location.value == "end"
+    place = getattr(shard.index_location, "value", shard.index_location)  # newer Zarr: a string
+    return inside == of_index == as_is and place == "end"
 
 
 class NewShard:
