@@ -7,9 +7,11 @@ import pytest
 import shapely
 from hypothesis import strategies as st
 
-from napari_nic.annotations import UNCLASSIFIED, Annotation, AnnotationSet
+from napari_nic.annotations import UNCLASSIFIED, Annotation, AnnotationSet, ellipse_outline
 
 LABELS = (UNCLASSIFIED, "Tumour", 'Stroma <dense> & "old"', "Normal", "Ärzte: Übung")
+
+KINDS_DRAWN = ("polygon", "multi", "rectangle", "ellipse", "line", "arrow", "point", "points")
 
 
 @st.composite
@@ -26,7 +28,7 @@ def star(draw, holes=True):
 
 
 @st.composite
-def annotation(draw, kinds=("polygon", "multi", "rectangle", "line", "point", "points")):
+def annotation(draw, kinds=KINDS_DRAWN):
     """One annotation."""
     kind = draw(st.sampled_from(kinds))
     coordinate = st.floats(-1000, 100_000)
@@ -39,6 +41,12 @@ def annotation(draw, kinds=("polygon", "multi", "rectangle", "line", "point", "p
     elif kind == "rectangle":
         x, y = draw(coordinate), draw(coordinate)
         geometry = shapely.box(x, y, x + draw(st.floats(1, 100)), y + draw(st.floats(1, 100)))
+    elif kind == "ellipse":
+        radii = draw(st.tuples(st.floats(0.3, 200), st.floats(0.3, 200)))
+        turn = draw(st.sampled_from([0.0, 0.0, 0.5, -3.0]))
+        geometry = ellipse_outline((draw(coordinate), draw(coordinate)), radii, turn)
+    elif kind == "arrow":
+        geometry = shapely.LineString(draw(points)[:2])
     elif kind == "line":
         geometry = shapely.LineString(draw(points))
     elif kind == "point":

@@ -58,7 +58,7 @@ def named(**shape):
         ({"bounding_box": {"x": 1, "y": 2, "w": 3, "h": 4}}, "rectangle", 12),
         (
             {"ellipse": {"center": {"x": 0, "y": 0}, "radius": {"x": 4, "y": 2}, "angle": 0.5}},
-            "polygon",
+            "ellipse",
             math.pi * 8,
         ),
         ({"line": {"path": path((0, 0), (3, 4))}}, "line", 0),

@@ -12,6 +12,7 @@ from napari_nic.annotations import (
     UNCLASSIFIED,
     Annotation,
     AnnotationSet,
+    ellipse_outline,
     read_annotations,
     write_annotations,
 )
@@ -71,11 +72,11 @@ def test_a_document_without_a_name_has_no_class(read):
         (polyline(holes=[HOLE]), "polygon", 7950, (0, 0, 100, 80)),
         (polyline(closed=False), "line", 0, (0, 0, 100, 80)),
         ({"type": "point", "center": [3, 4, 0]}, "point", 0, (3, 4, 3, 4)),
-        ({"type": "arrow", "points": [[0, 0, 0], [3, 4, 0]]}, "line", 0, (0, 0, 3, 4)),
-        ({"type": "circle", "center": [50, 50, 0], "radius": 10}, "polygon", math.pi * 100, (40, 40, 60, 60)),
+        ({"type": "arrow", "points": [[0, 0, 0], [3, 4, 0]]}, "arrow", 0, (0, 0, 3, 4)),
+        ({"type": "circle", "center": [50, 50, 0], "radius": 10}, "ellipse", math.pi * 100, (40, 40, 60, 60)),
         (
             {"type": "ellipse", "center": [50, 50, 0], "width": 40, "height": 20, "rotation": 0},
-            "polygon",
+            "ellipse",
             math.pi * 200,
             (30, 40, 70, 60),
         ),
@@ -92,6 +93,26 @@ def test_every_element(read, element, kind, area, bounds):
     assert found.kind == kind
     assert found.geometry.area == pytest.approx(area, rel=2e-3)
     assert found.geometry.bounds == pytest.approx(bounds)
+
+
+def test_the_head_of_an_arrow_comes_first(read, tmp_path):
+    found = read(document({"type": "arrow", "points": [[9, 8, 0], [3, 4, 0]]}))
+    assert found.annotations[0].geometry.wkt == "LINESTRING (3 4, 9 8)"  # ours is last
+    write_annotations(found, tmp_path / "b.json", "dsa")
+    (element,) = json.loads((tmp_path / "b.json").read_text())["elements"]
+    assert element["points"] == [[9, 8, 0], [3, 4, 0]]
+
+
+def test_circles_and_ellipses_are_written_as_such(tmp_path):
+    shapes = [ellipse_outline((50, 40), (10, 10)), ellipse_outline((50, 40), (20, 10), 0.3)]
+    drawn = AnnotationSet(tuple(Annotation("a", "ellipse", shape) for shape in shapes))
+    write_annotations(drawn, tmp_path / "b.json", "dsa")
+    circle, turned = json.loads((tmp_path / "b.json").read_text())["elements"]
+    assert circle["type"] == "circle"
+    assert circle["radius"] == pytest.approx(10)
+    assert turned["type"] == "ellipse"
+    assert (turned["width"], turned["height"], turned["rotation"]) == pytest.approx((40, 20, 0.3))
+    assert turned["center"] == pytest.approx([50, 40, 0])
 
 
 def test_a_turned_rectangle_turns_x_towards_y(read):

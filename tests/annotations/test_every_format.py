@@ -18,6 +18,7 @@ from napari_nic.annotations import (
     Annotation,
     AnnotationSet,
     SlideExtent,
+    ellipse_outline,
     losses,
     read_annotations,
     writable_formats,
@@ -28,7 +29,7 @@ from napari_nic.annotations.details import details, measurements
 from napari_nic.errors import AnnotationError
 from napari_nic.geometry import PixelSize
 
-EXTENT = SlideExtent((60_000, 80_000), PixelSize(0.25, 0.22), centre_nm=(1_500_000, -2_000_000))
+EXTENT = SlideExtent((60_000, 80_000), PixelSize(0.22, 0.22), centre_nm=(1_500_000, -2_000_000))
 WRITTEN = writable_formats()
 
 RING = shapely.box(10, 10, 90, 70).difference(shapely.Point(50, 40).buffer(9, quad_segs=3))
@@ -41,9 +42,13 @@ EXAMPLES = {
     "holes": Annotation("Tumour", "polygon", RING),
     "areas of several parts": Annotation("Tumour", "polygon", TWO),
     "rectangles": Annotation("Tumour", "rectangle", shapely.box(3, 4, 10, 20)),
+    "circles": Annotation("Tumour", "ellipse", ellipse_outline((40.5, 30), (17, 17))),
+    "ellipses": Annotation("Tumour", "ellipse", ellipse_outline((40, 30), (25.5, 12))),
+    "turned ellipses": Annotation("Tumour", "ellipse", ellipse_outline((40, 30), (25, 12), -0.4)),
     "splines": Annotation("Tumour", "spline", TRIANGLE),
     "lines": Annotation("Tumour", "line", ZIGZAG),
     "lines of several parts": Annotation("Tumour", "line", shapely.MultiLineString([ZIGZAG, STROKE])),
+    "arrows": Annotation("Tumour", "arrow", STROKE),
     "measured lines": Annotation("Tumour", "measurement", STROKE),
     "points": Annotation("Tumour", "point", shapely.Point(3, 4)),
     "point sets": Annotation("Tumour", "points", shapely.MultiPoint([(3, 4), (5, 6)])),
@@ -134,7 +139,7 @@ def test_all_together_lie_where_they_lay(tmp_path, name):
     for label in labels:
         before, after = (shapely.union_all(one.polygons(label)) for one in (original, again))
         assert shapely.symmetric_difference(before, after).area <= tolerance(name) * before.length + 1e-3
-        for kinds in (("line", "measurement"), ("point", "points")):
+        for kinds in (("line", "arrow", "measurement"), ("point", "points")):
             ours, theirs = (
                 shapely.union_all(
                     [a.geometry for a in one.annotations if a.label == label and a.kind in kinds]
@@ -263,11 +268,39 @@ def many_objects(number: int) -> AnnotationSet:
             ("line", shapely.LineString(outer)),
             ("point", shapely.Point(centre)),
             ("points", shapely.MultiPoint(outer)),
-        ][n % 7]
+            ("ellipse", ellipse_outline(tuple(centre), tuple(rng.uniform(5, 25, 2)), n % 5 / 4)),
+            ("ellipse", ellipse_outline(tuple(centre), (9.25, 9.25))),
+            ("arrow", shapely.LineString(outer[:2])),
+        ][n % 10]
         measured = {"properties": {"measurements": {"n": float(n)}}} if n % 2 else {}
         label = ("Tumour", "Stroma", UNCLASSIFIED)[n % 3]
         shapes.append(Annotation(label, kind, geometry, f"name {n}", f"id-{n}", measured))
     return AnnotationSet(tuple(shapes))
+
+
+def test_a_circle_of_pixels_that_are_not_square_is_none_on_the_glass(tmp_path):
+    extent = SlideExtent((60_000, 80_000), PixelSize(0.25, 0.22), centre_nm=(1_500_000, -2_000_000))
+    drawn = AnnotationSet((EXAMPLES["circles"],))
+    assert losses(drawn, "ndpa") == ()
+    told = ("Hamamatsu NDPA has no ellipses: 1 ellipse is written as outlines",)
+    assert losses(drawn, "ndpa", extent=extent) == told
+    path = tmp_path / "a.ndpa"
+    assert write_annotations(drawn, path, extent=extent) == told
+    (found,) = read_annotations(path, extent=extent).annotations
+    assert found.kind == "polygon"
+    assert same_place("ndpa", EXAMPLES["circles"].geometry, found.geometry)
+
+
+def test_what_was_edited_is_written_as_what_it_is_now(tmp_path):
+    outline = EXAMPLES["ellipses"].geometry
+    moved = shapely.transform(outline, lambda xy: np.where(xy == xy.max(axis=0), xy + 9, xy))
+    longer = shapely.LineString([(0, 0), (5, 5), (9, 0)])
+    shapes = (Annotation("a", "ellipse", moved), Annotation("a", "arrow", longer))
+    for name in WRITTEN:
+        assert not [text for text in losses(AnnotationSet(shapes), name) if "ellipses" in text]
+        again, _ = there_and_back(tmp_path, AnnotationSet(shapes), name)
+        assert again.annotations[0].kind == "polygon"
+        assert "arrow" not in [a.kind for a in again.annotations]
 
 
 @pytest.mark.parametrize("name", [name for name in FORMATS if FORMATS.get(name).unit not in ("px",)])
@@ -293,7 +326,7 @@ NEEDS_SLIDE = {
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("ndpa", ((1000 - 1_500_000) / 220 + 40_000, (2000 + 2_000_000) / 250 + 30_000)),
+        ("ndpa", ((1000 - 1_500_000) / 220 + 40_000, (2000 + 2_000_000) / 220 + 30_000)),
         ("sectra", (40_000, 20_000)),
         ("cytomine", (100, 59_800)),
     ],

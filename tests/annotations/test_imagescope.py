@@ -56,7 +56,7 @@ def test_layers_are_classes_with_colours(read):
     [
         (0, SQUARE, "polygon", "POLYGON ((0 0, 10 0, 10 10, 0 10, 0 0))"),
         (1, [(10, 10), (0, 0)], "rectangle", "POLYGON ((0 0, 10 0, 10 10, 0 10, 0 0))"),
-        (3, [(1, 2), (3, 4)], "line", "LINESTRING (1 2, 3 4)"),
+        (3, [(1, 2), (3, 4)], "arrow", "LINESTRING (1 2, 3 4)"),
         (4, [(1, 2), (3, 4)], "measurement", "LINESTRING (1 2, 3 4)"),
         (5, [(1, 2)], "point", "POINT (1 2)"),
         (5, [(1, 2), (3, 4)], "points", "MULTIPOINT ((1 2), (3 4))"),
@@ -70,6 +70,7 @@ def test_every_type(read, kind, points, ours, wkt):
 
 def test_ellipse_fills_its_box(read):
     (annotation,) = read(layer(region([(0, 0), (40, 20)], kind=2))).annotations
+    assert annotation.kind == "ellipse"
     assert annotation.geometry.area == pytest.approx(math.pi * 20 * 10, rel=2e-3)
     assert annotation.geometry.bounds == pytest.approx((0, 0, 40, 20))
 

@@ -70,12 +70,12 @@ def read(tmp_path):
         (freehand(*SQUARE, closed=0), "line", (1000, 500, 1010, 510), 0),
         (
             shape("circle", "<x>0</x><y>0</y><radius>5000</radius>"),
-            "polygon",
+            "ellipse",
             (990, 490, 1010, 510),
             math.pi * 100,
         ),
         (shape("pin", "<x>500</x><y>-500</y><icon>pinred</icon>"), "point", (1001, 499, 1001, 499), 0),
-        (shape("pointer", "<x1>0</x1><y1>0</y1><x2>500</x2><y2>0</y2>"), "line", (1000, 500, 1001, 500), 0),
+        (shape("pointer", "<x1>0</x1><y1>0</y1><x2>500</x2><y2>0</y2>"), "arrow", (1000, 500, 1001, 500), 0),
         (
             shape("linearmeasure", "<x1>0</x1><y1>0</y1><x2>500</x2><y2>0</y2>"),
             "measurement",

@@ -38,7 +38,7 @@ def test_halo(tmp_path):
     found = read_annotations(path)
     areas = [(a.label, a.kind, round(a.geometry.area)) for a in found.annotations]
     assert areas[0] == ("Tumour", "polygon", 480_000 - 40_000)
-    assert areas[1][:2] == ("Stroma", "polygon")
+    assert areas[1][:2] == ("Stroma", "ellipse")
     assert areas[1][2] == pytest.approx(math.pi * 200 * 100, rel=1e-3)
     assert areas[2][:2] == ("Stroma", "point")
     assert found.notes == (

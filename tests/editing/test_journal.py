@@ -12,7 +12,7 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_nic.annotations import Annotation
+from napari_nic.annotations import Annotation, ellipse_outline
 from napari_nic.editing import (
     AnnotationObject,
     Document,
@@ -116,6 +116,27 @@ def test_all_that_an_object_has_comes_back_bit_by_bit(kept):
     assert found.annotation.extra == wanted.annotation.extra
     assert found.edited == wanted.edited
     assert found == wanted
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        Annotation("a", "ellipse", ellipse_outline((50, 40), (30, 9), 0.4)),
+        Annotation("a", "arrow", shapely.LineString([(1, 2), (8, 9)])),
+        Annotation("a", "rectangle", shapely.box(1, 2, 8, 9)),
+    ],
+)
+def test_every_kind_is_kept(kept, annotation):
+    kept.document.put("draw", AnnotationObject("new", annotation))
+    assert kept.assert_is_read().state.objects[-1].annotation == annotation
+
+
+def test_an_ellipse_that_is_no_more_one_is_a_polygon(kept):
+    outline = ellipse_outline((50, 40), (30, 9))
+    item = AnnotationObject("new", Annotation("a", "ellipse", outline))
+    assert item.with_geometry(shapely.affinity.rotate(outline, 30)).annotation.kind == "ellipse"
+    kept.document.put("cut", item.with_geometry(outline.difference(shapely.box(0, 0, 50, 90))))
+    assert kept.assert_is_read().state.objects[-1].annotation.kind == "polygon"
 
 
 def test_what_comes_back_by_undo_comes_to_its_old_place(five):

@@ -14,6 +14,8 @@ from napari_nic.annotations.boundaries import (
 from napari_nic.annotations.cell_areas import cell_area
 from napari_nic.annotations.colors import UNCLASSIFIED, UNCLASSIFIED_COLOR, label_colors
 from napari_nic.annotations.comparison import ClassComparison, class_comparison, compare_sets, in_um
+from napari_nic.annotations.ellipses import Ellipse, ellipse_of, ellipse_outline
+from napari_nic.annotations.kinds import KINDS, true_kind
 from napari_nic.annotations.label_image import LabelImage, plan_label_image
 from napari_nic.annotations.labelled import labelled_cells
 from napari_nic.annotations.merging import joined
@@ -35,6 +37,7 @@ from napari_nic.colors import RGB
 __all__ = [
     "AREA_KINDS",
     "FORMATS",
+    "KINDS",
     "RGB",
     "STEP_UM",
     "TOLERANCE_UM",
@@ -45,6 +48,7 @@ __all__ = [
     "AnnotationSet",
     "BoundaryDistances",
     "ClassComparison",
+    "Ellipse",
     "Fault",
     "Kind",
     "LabelImage",
@@ -55,6 +59,8 @@ __all__ = [
     "compare_sets",
     "counts_in_pixels",
     "covered_share",
+    "ellipse_of",
+    "ellipse_outline",
     "format_of",
     "in_um",
     "iter_read_annotations",
@@ -68,6 +74,7 @@ __all__ = [
     "plan_label_image",
     "rasterise",
     "read_annotations",
+    "true_kind",
     "writable_formats",
     "write_annotations",
 ]

@@ -248,8 +248,12 @@ def _pieces(annotation: Annotation) -> list[tuple[str, Points]]:
 INSTEAD = {
     "holes": "cut into pieces that have none",
     "areas of several parts": "written as separate ones",
+    "circles": "written as polygons",
+    "ellipses": "written as polygons",
+    "turned ellipses": "written as polygons",
     "lines": "written as measurements, those of more than two points as point sets",
     "lines of several parts": "written as separate ones",
+    "arrows": "written as measurements",
     "ids": WITHOUT,
     "measurements": WITHOUT,
     "further details": WITHOUT,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import shapely
 
+from napari_nic.annotations.kinds import true_kind
 from napari_nic.annotations.model import AREA_KINDS, Annotation, AnnotationSet, Fault, Kind
 from napari_nic.colors import RGB
 from napari_nic.errors import AnnotationError
@@ -134,7 +135,7 @@ def iter_build(
         first = min(bad)
         raise malformed(path, drawn[first].where, bad[first])
     annotations = tuple(
-        Annotation(shape.label, shape.kind, geometry, shape.name, shape.id, shape.extra)
+        Annotation(shape.label, _kind(shape.kind, geometry), geometry, shape.name, shape.id, shape.extra)
         for shape, geometry in zip(checked(drawn, token), geometries, strict=True)
         if geometry is not None
     )
@@ -164,6 +165,11 @@ def iter_build_set(
     """Do the same with progress."""
     built = yield from iter_build(drawn, path, token)
     return AnnotationSet(built.annotations, colors, path.name, (*built.notes, *notes), built.faults)
+
+
+def _kind(kind: Kind, geometry: shapely.Geometry) -> Kind:
+    """Kind of a shape; what a file only calls an ellipse or an arrow is none."""
+    return true_kind(kind, geometry) if kind in ("ellipse", "arrow") else kind
 
 
 def points_of(ring: Any) -> np.ndarray:

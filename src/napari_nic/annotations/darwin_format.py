@@ -16,7 +16,7 @@ import shapely
 from napari_nic.annotations.building import BadShapeError, Drawn, build_set, points_of
 from napari_nic.annotations.carrying import COLOURS, WITHOUT
 from napari_nic.annotations.colors import UNCLASSIFIED
-from napari_nic.annotations.ellipses import ellipse
+from napari_nic.annotations.ellipses import Ellipse, ellipse, ellipse_of
 from napari_nic.annotations.json_files import (
     first_keys,
     list_of,
@@ -149,7 +149,7 @@ def _box(value: Mapping[str, Any], where: str) -> Drawn:
 def _ellipse(value: Mapping[str, Any], where: str) -> Drawn:
     angle = number_of(value.get("angle") or 0.0, "an angle")
     ring = ellipse(xy_of(value.get("center"), "a centre"), xy_of(value.get("radius"), "a radius"), angle)
-    return Drawn(where, "", "polygon", [[ring]])
+    return Drawn(where, "", "ellipse", [[ring]])
 
 
 _SHAPES: dict[str, Callable[[Mapping[str, Any], str], Drawn]] = {
@@ -198,6 +198,10 @@ def _written(annotation: Annotation) -> Iterable[dict[str, Any]]:
         if annotation.kind == "rectangle" and geometry.equals(shapely.box(*geometry.bounds)):
             yield {"bounding_box": box}
             return
+        round_one = ellipse_of(geometry) if annotation.kind == "ellipse" else None
+        if round_one is not None:
+            yield {"ellipse": _round(round_one), "bounding_box": box}
+            return
         rings = [ring for part in parts_of(geometry) for ring in (part.exterior, *part.interiors)]
         yield {"polygon": {"paths": [_path(ring) for ring in rings]}, "bounding_box": box}
         return
@@ -206,6 +210,11 @@ def _written(annotation: Annotation) -> Iterable[dict[str, Any]]:
             yield {"keypoint": _path(part)[0]}
         else:
             yield {"line": {"path": _path(part)}}
+
+
+def _round(one: Ellipse) -> dict[str, Any]:
+    (x, y), (across, down) = one.centre, one.radii
+    return {"center": {"x": x, "y": y}, "radius": {"x": across, "y": down}, "angle": one.angle}
 
 
 def _path(geometry: shapely.Geometry) -> list[dict[str, float]]:
@@ -221,6 +230,7 @@ FORMAT = AnnotationFormat(
     instead={
         "splines": "written as polygons",
         "lines of several parts": "written as separate ones",
+        "arrows": "written as lines",
         "measured lines": "written as lines",
         "point sets": "written as single points",
         "names": WITHOUT,

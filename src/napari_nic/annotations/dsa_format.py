@@ -18,7 +18,7 @@ import shapely
 from napari_nic.annotations.building import BadShapeError, Drawn, build_set
 from napari_nic.annotations.colors import UNCLASSIFIED
 from napari_nic.annotations.details import details, extra_of, measurements, measurements_of, written_number
-from napari_nic.annotations.ellipses import ellipse, rectangle
+from napari_nic.annotations.ellipses import Ellipse, ellipse, ellipse_of, rectangle
 from napari_nic.annotations.json_files import (
     color_of_text,
     first_keys,
@@ -142,17 +142,18 @@ def _point(element: Mapping[str, Any], where: str) -> Drawn:
 
 
 def _arrow(element: Mapping[str, Any], where: str) -> Drawn:
-    return Drawn(where, "", "line", [list_of(element.get("points"), "points")])
+    """Make an arrow; its head comes first."""
+    return Drawn(where, "", "arrow", [list_of(element.get("points"), "points")[::-1]])
 
 
 def _circle(element: Mapping[str, Any], where: str) -> Drawn:
     radius = number_of(element.get("radius"), "a radius")
-    return Drawn(where, "", "polygon", [[ellipse(_centre(element), (radius, radius))]])
+    return Drawn(where, "", "ellipse", [[ellipse(_centre(element), (radius, radius))]])
 
 
 def _ellipse(element: Mapping[str, Any], where: str) -> Drawn:
     width, height, turn = _box(element)
-    return Drawn(where, "", "polygon", [[ellipse(_centre(element), (width / 2, height / 2), turn)]])
+    return Drawn(where, "", "ellipse", [[ellipse(_centre(element), (width / 2, height / 2), turn)]])
 
 
 def _rectangle(element: Mapping[str, Any], where: str) -> Drawn:
@@ -242,6 +243,13 @@ def _written(annotation: Annotation) -> Iterable[dict[str, Any]]:
         size = {"width": right - left, "height": bottom - top}
         yield {"type": "rectangle", "center": centre, **size, "rotation": 0}
         return
+    round_one = ellipse_of(annotation.geometry) if annotation.kind == "ellipse" else None
+    if round_one is not None:
+        yield _round(round_one)
+        return
+    if annotation.kind == "arrow":
+        yield {"type": "arrow", "points": _xyz(annotation.geometry)[::-1]}
+        return
     for part in parts_of(annotation.geometry):
         if annotation.is_area:
             element = {"type": "polyline", "closed": True, "points": _xyz(part.exterior)}
@@ -250,6 +258,15 @@ def _written(annotation: Annotation) -> Iterable[dict[str, Any]]:
             yield {"type": "point", "center": [*points_in(part)[0], 0]}
         else:
             yield {"type": "polyline", "closed": False, "points": _xyz(part)}
+
+
+def _round(one: Ellipse) -> dict[str, Any]:
+    """Write a circle or an ellipse."""
+    centre = [*one.centre, 0]
+    if one.is_circle:
+        return {"type": "circle", "center": centre, "radius": one.radii[0]}
+    size = {"width": 2 * one.radii[0], "height": 2 * one.radii[1]}
+    return {"type": "ellipse", "center": centre, **size, "rotation": one.angle}
 
 
 def _is_upright(geometry: shapely.Geometry) -> bool:

@@ -13,18 +13,23 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from napari_nic.annotations import geojson_writing
 from napari_nic.annotations.building import BadShapeError, Drawn, iter_build_set, malformed, points_of
 from napari_nic.annotations.colors import UNCLASSIFIED
 from napari_nic.annotations.details import measurements_of
-from napari_nic.annotations.ellipses import ellipse
+from napari_nic.annotations.ellipses import ellipse, ellipse_in_box
 from napari_nic.annotations.foreign import CONVERT, name_of_json
 from napari_nic.annotations.geojson_classes import OBJECT_TYPES, FeatureFile, note_class
 from napari_nic.annotations.geojson_plain import make_areas
+from napari_nic.annotations.geojson_writing import AT_END, AT_START, HEAD, IS_ELLIPSE, METADATA
 from napari_nic.annotations.json_files import is_json, parse_json, read_json
 from napari_nic.annotations.json_parsing import NotInPiecesError, features_of
+from napari_nic.annotations.kinds import ARROW_ENDS
 from napari_nic.annotations.model import AnnotationSet, Kind
 from napari_nic.annotations.registry import FORMATS, AnnotationFormat
+from napari_nic.annotations.scaling import pair
 from napari_nic.errors import AnnotationError
 from napari_nic.jobs import CancellationToken, Progress, checked, result_of
 from napari_nic.names import ANNOTATION_SUFFIXES
@@ -164,7 +169,10 @@ def _add_feature(feature: Any, where: str, file: FeatureFile, parent: str) -> No
     extra = _extra(feature, properties)
     if parent:
         extra["parent"] = parent
-    for shape in _geometry_parts(geometry, where):
+    shapes = _geometry_parts(geometry, where)
+    if len(shapes) == 1:
+        extra = _pointed(shapes[0], extra)
+    for shape in shapes:
         shape.label, shape.name, shape.id, shape.extra = label, name, identity, extra
         if properties.get("type") in ("circle", "ellipse"):
             _round(shape)
@@ -191,7 +199,22 @@ def _round(shape: Drawn) -> None:
     centre, along, across = ring[:4].mean(axis=0), (ring[1] - ring[0]) / 2, (ring[2] - ring[1]) / 2
     radii = math.hypot(*along), math.hypot(*across)
     angle = math.atan2(along[1], along[0])
-    shape.kind, shape.parts = "polygon", [[ellipse((float(centre[0]), float(centre[1])), radii, angle)]]
+    shape.kind, shape.parts = "ellipse", [[ellipse(pair(centre), radii, angle)]]
+
+
+def _pointed(shape: Drawn, extra: dict[str, Any]) -> dict[str, Any]:
+    """Make an arrow of a line of two points that has one head; return what is left to be told of it."""
+    properties = extra.get("properties", {})
+    metadata = properties.get(METADATA)
+    head = metadata.get(HEAD) if isinstance(metadata, dict) else None
+    if head not in (AT_START, AT_END) or shape.kind != "line" or len(shape.parts[0]) != ARROW_ENDS:
+        return extra
+    shape.kind = "arrow"
+    shape.parts = shape.parts if head == AT_END else [shape.parts[0][::-1]]
+    rest = {key: value for key, value in metadata.items() if key != HEAD}
+    left = {key: value for key, value in properties.items() if key != METADATA}
+    left |= {METADATA: rest} if rest else {}
+    return {**extra, "properties": left}
 
 
 def _extra(feature: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, Any]:
@@ -234,9 +257,19 @@ def _geometry_parts(geometry: Any, where: str, depth: int = 0) -> list[Drawn]:
     if our_kind == "polygon":
         if not all(isinstance(part, list) for part in parts):
             raise BadShapeError(f"{kind} whose coordinates are no lists of rings")
-        if _is_rectangle(parts):
+        if geometry.get(IS_ELLIPSE) is True:
+            our_kind, parts = "ellipse", [[_in_box(parts)]]
+        elif _is_rectangle(parts):
             our_kind = "rectangle"
     return [Drawn(where, UNCLASSIFIED, our_kind, parts)]
+
+
+def _in_box(polygons: list[Any]) -> list[tuple[float, float]]:
+    """Draw the ellipse in the box of an outline, as QuPath does, whose corners are rounded."""
+    points = points_of(polygons[0][0]) if len(polygons) == 1 and polygons[0] else np.empty((0, 2))
+    if len(points) == 0:
+        raise BadShapeError("an ellipse without an outline")
+    return ellipse_in_box(pair(points.min(axis=0)), pair(points.max(axis=0)))
 
 
 _READERS: dict[str, tuple[Kind, bool]] = {

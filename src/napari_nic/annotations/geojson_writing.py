@@ -13,12 +13,23 @@ import shapely
 
 from napari_nic.annotations.colors import UNCLASSIFIED
 from napari_nic.annotations.details import details, measurements, written_number
+from napari_nic.annotations.ellipses import ellipse_of, ellipse_outline
 from napari_nic.annotations.model import Annotation, AnnotationSet
 from napari_nic.colors import RGB
 from napari_nic.jobs import CancellationToken, checked
 from napari_nic.wording import counted, was_were
 
-INSTEAD = {"splines": "written as polygons", "measured lines": "written as lines"}
+IS_ELLIPSE = "isEllipse"
+"""Member of a geometry whose box QuPath fills with an upright ellipse."""
+
+METADATA, HEAD, AT_START, AT_END = "metadata", "arrowhead", "<", ">"
+"""Where QuPath says that a line has a head, and at which end."""
+
+INSTEAD = {
+    "turned ellipses": "written as polygons",
+    "splines": "written as polygons",
+    "measured lines": "written as lines",
+}
 
 _DEFAULTS: dict[str, Any] = {"objectType": "annotation", "isLocked": False}
 
@@ -43,7 +54,7 @@ def write(annotations: AnnotationSet, path: Path, token: CancellationToken | Non
         file.write('{"type": "FeatureCollection", "features": [')
         for index, annotation in enumerate(checked(annotations.annotations, token)):
             file.write("\n" if index == 0 else ",\n")
-            geometry = shapely.to_geojson(annotation.geometry)
+            geometry = _geometry_text(annotation)
             text, dropped = _feature_text(annotation, geometry, annotations.colors, index)
             file.write(text)
             n_dropped += dropped
@@ -51,6 +62,15 @@ def write(annotations: AnnotationSet, path: Path, token: CancellationToken | Non
     if not n_dropped:
         return ()
     return (f"{counted(n_dropped, 'detail')} without a number {was_were(n_dropped)} left out",)
+
+
+def _geometry_text(annotation: Annotation) -> str:
+    """Write the geometry; of an ellipse with what makes QuPath take it for one."""
+    found = ellipse_of(annotation.geometry) if annotation.kind == "ellipse" else None
+    if found is None:
+        return str(shapely.to_geojson(annotation.geometry))
+    text = shapely.to_geojson(ellipse_outline(found.centre, found.radii))
+    return f'{text[:-1]},"{IS_ELLIPSE}":true}}'
 
 
 def _feature_text(
@@ -62,6 +82,9 @@ def _feature_text(
     properties: dict[str, Any] = _DEFAULTS | extra.pop("properties", {})
     if "object_type" in properties:  # the older word for the same
         properties["objectType"] = properties.pop("object_type")
+    if annotation.kind == "arrow":
+        metadata = properties.get(METADATA)
+        properties[METADATA] = {**(metadata if isinstance(metadata, Mapping) else {}), HEAD: AT_END}
     if values:
         properties["measurements"] = {name: written_number(value) for name, value in values.items()}
     if annotation.name:

@@ -17,9 +17,12 @@ import shapely
 from napari_nic.annotations import imagescope_writing
 from napari_nic.annotations.building import Drawn, build
 from napari_nic.annotations.colors import UNCLASSIFIED
+from napari_nic.annotations.ellipses import ellipse_in_box
 from napari_nic.annotations.merging import merged
-from napari_nic.annotations.model import Annotation, AnnotationSet, Kind
+from napari_nic.annotations.model import AREA_KINDS, Annotation, AnnotationSet, Kind
+from napari_nic.annotations.pieces import Points
 from napari_nic.annotations.registry import AnnotationFormat
+from napari_nic.annotations.scaling import pair
 from napari_nic.annotations.xml_stream import Numbers, parse, root_tag
 from napari_nic.colors import RGB
 from napari_nic.jobs import CancellationToken, checked
@@ -29,27 +32,24 @@ from napari_nic.wording import counted, was_were
 _KIND_OF_TYPE: dict[str, Kind] = {
     "0": "polygon",
     "1": "rectangle",
-    "2": "polygon",
-    "3": "line",
+    "2": "ellipse",
+    "3": "arrow",
     "4": "measurement",
     "5": "points",
     "polygon": "polygon",
     "rectangle": "rectangle",
-    "ellipse": "polygon",
+    "ellipse": "ellipse",
     "pen": "polygon",
     "freehand": "polygon",
-    "arrow": "line",
+    "arrow": "arrow",
     "line": "line",
     "ruler": "measurement",
     "pin": "points",
     "point": "points",
 }
-_ELLIPSES = ("2", "ellipse")
 _CORNERS = ("Vertex", "V")
 _YES = ("1", "true")
 _HALO = re.compile(rb"<V\s|HasEndcaps")
-ELLIPSE_CORNERS = 128
-"""An ellipse is given by its box and drawn with so many corners: within 0.05 % of its area."""
 
 
 def recognises(head: bytes) -> bool:
@@ -114,14 +114,16 @@ class _Handler:
             if self._type not in _KIND_OF_TYPE:
                 self.unknown_types.add(self._type)
             shape.kind = _KIND_OF_TYPE.get(self._type, "polygon")
-            points = _ellipse(self._points) if self._type in _ELLIPSES else self._points
+            points = self._points
             if shape.kind == "rectangle":
                 points = _box(points)
+            if shape.kind == "ellipse" and points:
+                points = ellipse_in_box(*_ends(points))
             if shape.kind == "points":
                 shape.kind = "point" if len(points) == 1 else "points"
                 shape.parts = list(points)
             else:
-                shape.parts = [points] if shape.kind in ("line", "measurement") else [[points]]
+                shape.parts = [[points]] if shape.kind in AREA_KINDS else [points]
 
     def labels(self) -> list[str]:
         """Label of each layer: its name; where there are several nameless ones, its number."""
@@ -217,22 +219,16 @@ def _color(attributes: Mapping[str, str]) -> RGB | None:
     return value & 0xFF, (value >> 8) & 0xFF, (value >> 16) & 0xFF
 
 
-def _box(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+def _box(points: Points) -> Points:
     if not points:
         return points
-    left, top = np.min(points, axis=0)
-    right, bottom = np.max(points, axis=0)
+    (left, top), (right, bottom) = _ends(points)
     return [(left, top), (right, top), (right, bottom), (left, bottom)]
 
 
-def _ellipse(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Draw the ellipse that fills the box of the points."""
-    if not points:
-        return points
-    low, high = np.min(points, axis=0), np.max(points, axis=0)
-    angle = np.arange(ELLIPSE_CORNERS) * (2 * np.pi / ELLIPSE_CORNERS)
-    ring = (low + high) / 2 + np.stack([np.cos(angle), np.sin(angle)], axis=1) * (high - low) / 2
-    return [(float(x), float(y)) for x, y in ring]
+def _ends(points: Points) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Two opposite corners of the box around points."""
+    return pair(np.min(points, axis=0)), pair(np.max(points, axis=0))
 
 
 FORMAT = AnnotationFormat(

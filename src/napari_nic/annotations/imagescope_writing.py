@@ -16,6 +16,7 @@ import numpy as np
 import shapely
 
 from napari_nic.annotations.carrying import WITHOUT
+from napari_nic.annotations.ellipses import ellipse_of
 from napari_nic.annotations.model import Annotation, AnnotationSet
 from napari_nic.annotations.pieces import Points, corners, parts_of, points_in
 from napari_nic.annotations.xml_stream import clean_text
@@ -24,6 +25,7 @@ from napari_nic.jobs import CancellationToken, checked
 
 IMAGESCOPE_INSTEAD = {
     "areas of several parts": "written as separate ones",
+    "turned ellipses": "written as polygons",
     "splines": "written as polygons",
     "lines": "written as arrows",
     "lines of several parts": "written as separate ones",
@@ -34,9 +36,11 @@ IMAGESCOPE_INSTEAD = {
 
 HALO_INSTEAD = {
     "areas of several parts": "written as separate ones",
+    "turned ellipses": "written as polygons",
     "splines": "written as polygons",
     "lines": "written as rulers",
     "lines of several parts": "written as separate ones",
+    "arrows": "written as rulers",
     "point sets": "written as single pins",
     "names": WITHOUT,
     "ids": WITHOUT,
@@ -105,7 +109,10 @@ def _write(
 
 def _regions(annotation: Annotation, dialect: _Dialect) -> Iterator[_Region]:
     name = clean_text(annotation.name)
-    if annotation.is_area:
+    round_one = ellipse_of(annotation.geometry) if annotation.kind == "ellipse" else None
+    if round_one is not None:
+        yield _Region("ellipse", name, [list(round_one.box)], annotation.geometry)
+    elif annotation.is_area:
         parts = parts_of(annotation.geometry)
         kind = "rectangle" if annotation.kind == "rectangle" and _is_box(annotation.geometry) else "polygon"
         for part in parts:
@@ -157,14 +164,18 @@ def _packed(color: RGB) -> int:
 _IMAGESCOPE_TYPES: Mapping[str, int] = {
     "polygon": 0,
     "rectangle": 1,
+    "ellipse": 2,
     "line": 3,
+    "arrow": 3,
     "measurement": 4,
     "points": 5,
 }
 _HALO_TYPES: Mapping[str, str] = {
     "polygon": "Polygon",
     "rectangle": "Rectangle",
+    "ellipse": "Ellipse",
     "line": "Ruler",
+    "arrow": "Ruler",
     "measurement": "Ruler",
     "points": "Pin",
 }

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 import shapely
 
 from napari_nic.annotations.colors import UNCLASSIFIED, label_colors
+from napari_nic.annotations.kinds import AREA_KINDS, Kind
 from napari_nic.annotations.scaling import Scaling, moved_extra
 from napari_nic.colors import RGB
-
-Kind = Literal["polygon", "rectangle", "spline", "line", "measurement", "point", "points"]
-
-AREA_KINDS = ("polygon", "rectangle", "spline")
 
 
 @dataclass(frozen=True)
@@ -27,7 +24,9 @@ class Annotation:
     label : str
         Its class; :data:`~napari_nic.annotations.UNCLASSIFIED` if it has none.
     kind : str
-        As what it was drawn: polygon, rectangle, spline (areas), line, measurement, point, points.
+        As what it was drawn: polygon, rectangle, ellipse, spline (areas), line, arrow, measurement, point,
+        points. An ellipse is the outline of :func:`~napari_nic.annotations.ellipse_outline`; the last point
+        of an arrow is its head.
     geometry : shapely geometry
         In level-0 pixels, corner-based, **(x, y)** as shapely has it; valid. Areas are Polygon or
         MultiPolygon and may have holes.

@@ -15,7 +15,7 @@ import shapely
 from napari_nic.annotations.building import Drawn, build_set
 from napari_nic.annotations.carrying import WITHOUT
 from napari_nic.annotations.colors import UNCLASSIFIED
-from napari_nic.annotations.ellipses import ellipse
+from napari_nic.annotations.ellipses import ellipse, ellipse_of
 from napari_nic.annotations.model import Annotation, AnnotationSet
 from napari_nic.annotations.pieces import Points, corners, parts_of, points_in, simple_areas
 from napari_nic.annotations.registry import AnnotationFormat
@@ -27,6 +27,10 @@ from napari_nic.names import ANNOTATION_SUFFIXES
 NANOMETRES = "nanometers"
 
 _LINE_POINTS = 2
+_TYPE_OF_LINE = {
+    "measurement": 'type="linearmeasure" displayname="AnnotateRuler"',
+    "arrow": 'type="pointer" displayname="AnnotatePointer"',
+}
 
 
 def recognises(head: bytes) -> bool:
@@ -103,11 +107,11 @@ class _Handler:
             self._freehand(shape, given)
         elif kind == "circle":
             radius = self._number(given, "radius")
-            shape.parts = [[ellipse(self._xy(given), (radius, radius))]]
+            shape.kind, shape.parts = "ellipse", [[ellipse(self._xy(given), (radius, radius))]]
         elif kind == "pin":
             shape.kind, shape.parts = "point", [self._xy(given)]
         elif kind in ("pointer", "linearmeasure"):
-            shape.kind = "line" if kind == "pointer" else "measurement"
+            shape.kind = "arrow" if kind == "pointer" else "measurement"
             shape.parts = [[self._xy(given, "1"), self._xy(given, "2")]]
         else:
             raise ValueError(f"a shape of unknown type {kind[:40]!r}")
@@ -185,7 +189,12 @@ def _state_text(number: int, annotation: Annotation) -> str:
 def _shapes(annotation: Annotation) -> Iterator[tuple[str, str]]:
     """Attributes and content of the elements that stand for one annotation."""
     geometry = annotation.geometry
-    if annotation.is_area:
+    circle = ellipse_of(geometry) if annotation.kind == "ellipse" else None
+    if circle is not None:
+        (x, y), radius = circle.centre, circle.radii[0]
+        body = f"<x>{round(x)}</x><y>{round(y)}</y><radius>{round(radius)}</radius>"
+        yield 'type="circle" displayname="AnnotateCircle"', f"{body}<measuretype>0</measuretype>"
+    elif annotation.is_area:
         box = annotation.kind == "rectangle" and geometry.equals(shapely.box(*geometry.bounds))
         for piece in simple_areas(geometry):
             yield _freehand(corners(piece.exterior), closed=True, rectangle=box)
@@ -194,18 +203,18 @@ def _shapes(annotation: Annotation) -> Iterator[tuple[str, str]]:
             yield 'type="pin" displayname="AnnotatePin"', f"<x>{round(x)}</x><y>{round(y)}</y>"
     else:
         for part in parts_of(geometry):
-            yield _line(corners(part), measured=annotation.kind == "measurement")
+            yield _line(corners(part), annotation.kind)
 
 
-def _line(points: Points, *, measured: bool) -> tuple[str, str]:
-    if not measured or len(points) != _LINE_POINTS:
+def _line(points: Points, kind: str) -> tuple[str, str]:
+    if kind not in _TYPE_OF_LINE or len(points) != _LINE_POINTS:
         return _freehand(points, closed=False)
     ends = "".join(
         f"<{axis}{end}>{round(value)}</{axis}{end}>"
         for end, point in enumerate(points, 1)
         for axis, value in zip("xy", point, strict=True)
     )
-    return 'type="linearmeasure" displayname="AnnotateRuler"', ends
+    return _TYPE_OF_LINE[kind], ends
 
 
 def _freehand(points: Points, *, closed: bool, rectangle: bool = False) -> tuple[str, str]:
@@ -225,6 +234,8 @@ FORMAT = AnnotationFormat(
     instead={
         "holes": "cut into pieces that have none",
         "areas of several parts": "written as separate ones",
+        "ellipses": "written as outlines",
+        "turned ellipses": "written as outlines",
         "splines": "written as polygons",
         "lines of several parts": "written as separate ones",
         "point sets": "written as single pins",

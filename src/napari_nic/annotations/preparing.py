@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
 import shapely
 
 from napari_nic.annotations.building import repair_area
-from napari_nic.annotations.model import AnnotationSet
+from napari_nic.annotations.carrying import carried
+from napari_nic.annotations.ellipses import ellipse_of
+from napari_nic.annotations.model import Annotation, AnnotationSet
 from napari_nic.jobs import CancellationToken, checked
 from napari_nic.wording import counted, was_were
 
 
 def ready_to_write(
-    annotations: AnnotationSet, step: float = 0.0, token: CancellationToken | None = None
+    annotations: AnnotationSet,
+    step: float = 0.0,
+    token: CancellationToken | None = None,
+    *,
+    instead: Collection[str] = (),
 ) -> tuple[AnnotationSet, tuple[str, ...]]:
     """Repair outlines that cross themselves, which QuPath refuses, and round to what a format can hold.
 
@@ -25,6 +32,9 @@ def ready_to_write(
         Coordinates become whole multiples of it; 0 for any number. Outlines stay valid.
     token : CancellationToken, optional
         Asked at each shape.
+    instead : collection of str
+        Features that the format lacks: ellipses and arrows that it has not become polygons and lines. Those
+        that it has are not rounded: their writer rounds what the file says of them.
 
     Returns
     -------
@@ -33,6 +43,8 @@ def ready_to_write(
     notes : tuple of str
         What was changed.
     """
+    shapes = tuple(_rounded_kind(carried(a, instead), step) for a in annotations.annotations)
+    annotations = replace(annotations, annotations=shapes)
     geometries = np.array([a.geometry for a in annotations.annotations] + [None], object)[:-1]
     areas = np.array([a.is_area for a in annotations.annotations], bool)
     crossing = np.flatnonzero(areas & ~shapely.is_valid(geometries))
@@ -41,7 +53,8 @@ def ready_to_write(
         geometries[index] = repair_area(geometries[index], index, unrepaired) or shapely.Polygon()
     if step:
         for index in checked(range(len(geometries)), token):
-            geometries[index] = shapely.set_precision(geometries[index], step)
+            if annotations.annotations[index].kind != "ellipse":
+                geometries[index] = shapely.set_precision(geometries[index], step)
     empty = shapely.is_empty(geometries)
     kept = tuple(
         replace(annotation, geometry=geometry)
@@ -49,6 +62,12 @@ def ready_to_write(
         if not gone
     )
     return replace(annotations, annotations=kept), _notes(len(crossing), int(empty.sum()))
+
+
+def _rounded_kind(annotation: Annotation, step: float) -> Annotation:
+    """Return an ellipse that is too small for the numbers of a format as a polygon."""
+    found = ellipse_of(annotation.geometry) if step and annotation.kind == "ellipse" else None
+    return replace(annotation, kind="polygon") if found and min(found.radii) < step else annotation
 
 
 def _notes(crossing: int, gone: int) -> tuple[str, ...]:

@@ -240,9 +240,11 @@ def write_annotations(
             expected=f"one of {', '.join(writable_formats())}",
         )
     _check_target(path, name)
-    lost = losses(annotations, name)
+    lost = losses(annotations, name, extent=extent)
     scaling = to_pixels(_written_unit(chosen), extent, path)
-    in_file, repaired = ready_to_write(annotations.moved(scaling.inverse), chosen.step, token)
+    in_file, repaired = ready_to_write(
+        annotations.moved(scaling.inverse), chosen.step, token, instead=chosen.instead
+    )
     try:
         with replacing(path) as temporary:
             notes = chosen.write(in_file, temporary, token)
@@ -260,6 +262,8 @@ def write_annotations(
 def losses(
     annotations: AnnotationSet,
     format: str,  # noqa: A002 - the user's word
+    *,
+    extent: SlideExtent | None = None,
 ) -> tuple[str, ...]:
     """Say what a format cannot hold of a set, before it is written.
 
@@ -268,6 +272,9 @@ def losses(
     annotations : AnnotationSet
     format : str
         A name in :data:`FORMATS`.
+    extent : SlideExtent, optional
+        The slide, for formats that count in something else than its pixels: of pixels that are not square, a
+        circle is none on the glass.
 
     Returns
     -------
@@ -278,7 +285,17 @@ def losses(
     instead = dict(chosen.instead)
     if chosen.step and _written_unit(chosen) == "px":
         instead["fractions of a unit"] = "rounded to whole pixels"
+    if extent is not None and any(a.kind == "ellipse" for a in annotations.annotations):
+        annotations = _in_file(annotations, chosen, extent)
     return losses_of(annotations, chosen.label, instead)
+
+
+def _in_file(annotations: AnnotationSet, chosen: AnnotationFormat, extent: SlideExtent) -> AnnotationSet:
+    try:
+        scaling = to_pixels(_written_unit(chosen), extent, Path(extent.name))
+    except AnnotationError:  # the slide says too little: writing refuses it, with the reason
+        return annotations
+    return annotations.moved(scaling.inverse)
 
 
 def _written_unit(chosen: AnnotationFormat) -> Unit:

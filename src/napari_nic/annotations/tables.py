@@ -26,8 +26,8 @@ _OTHER_NAMES: dict[str, tuple[str, ...]] = {
 }
 
 _SAME_FORM: dict[str, tuple[Kind, ...]] = {
-    "polygon": ("polygon", "rectangle", "spline"),
-    "line": ("line", "measurement"),
+    "polygon": ("polygon", "rectangle", "ellipse", "spline"),
+    "line": ("line", "arrow", "measurement"),
     "point": ("point",),
     "points": ("points",),
 }

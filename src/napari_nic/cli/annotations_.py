@@ -121,7 +121,7 @@ def _write(
 
     name = args.to or format_of(target)
     _check_free(target, overwrite=args.overwrite)
-    lost = losses(annotations, name)
+    lost = losses(annotations, name, extent=extent)
     for text in lost:
         console.warning(f"note: {target.name}: {text}")
     if lost and args.strict:

@@ -9,11 +9,11 @@ import math
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, get_args
+from typing import Any
 
 import shapely
 
-from napari_nic.annotations import RGB, Annotation, Kind
+from napari_nic.annotations import KINDS, RGB, Annotation
 from napari_nic.annotations.details import measurements_of, written_number
 from napari_nic.editing.classes import DrawingClass
 from napari_nic.editing.edits import Classes
@@ -38,9 +38,6 @@ _TYPES: dict[str, tuple[str, ...]] = {
     "points": ("MultiPoint", "Point"),
 }
 """By kind, what its geometry may be."""
-
-
-_KINDS: dict[str, Kind] = {str(kind): kind for kind in get_args(Kind)}
 
 
 class BadLineError(ValueError):
@@ -126,7 +123,7 @@ def object_from(value: Any) -> Ranked:
     """
     if not isinstance(value, dict):
         raise BadLineError("an object that is none")
-    rank, kind = value.get("rank"), _KINDS.get(str(value.get("kind")))
+    rank, kind = value.get("rank"), KINDS.get(str(value.get("kind")))
     if kind is None:
         raise BadLineError(f"an object of unknown kind {str(value.get('kind'))[:40]!r}")
     if not isinstance(rank, int) or isinstance(rank, bool):

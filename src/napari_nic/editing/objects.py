@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from napari_nic.annotations import RGB, Annotation
+from napari_nic.annotations import RGB, Annotation, true_kind
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,8 @@ class AnnotationObject:
     def with_geometry(self, geometry: Any) -> AnnotationObject:
         """Return it in another shape; what was measured of the old one is not true any more, and goes."""
         extra = {key: value for key, value in self.annotation.extra.items() if key != _NUCLEUS}
-        annotation = replace(self.annotation, geometry=geometry, extra=extra)
+        kind = true_kind(self.annotation.kind, geometry)
+        annotation = replace(self.annotation, kind=kind, geometry=geometry, extra=extra)
         return replace(self, annotation=annotation, measurements={})
 
 

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from shapely.geometry import LineString, Point, Polygon
 
-from napari_nic.annotations import AREA_KINDS, RGB, UNCLASSIFIED, Annotation, AnnotationSet, Kind
+from napari_nic.annotations import (
+    AREA_KINDS,
+    KINDS,
+    RGB,
+    UNCLASSIFIED,
+    Annotation,
+    AnnotationSet,
+    true_kind,
+)
 from napari_nic.plugin.annotation_layers import (
     COLUMNS,
     ROW,
@@ -215,8 +223,10 @@ class _Reader:
         """Give a shape what its row says; one that was drawn or copied has no id of its own yet."""
         texts = rows.texts(index)
         kind = texts.pop("kind", "")
-        if kind and (kind in AREA_KINDS) == shape.is_area and (kind != "rectangle" or _is_upright(shape)):
-            texts["kind"] = kind
+        named = KINDS.get(kind)
+        fits = named is not None and (named in AREA_KINDS) == shape.is_area
+        if fits and named is not None and true_kind(named, shape.geometry) == named:
+            texts["kind"] = named
         if number is None:
             texts.pop("id", None)
             return replace(shape, **texts)
@@ -337,17 +347,10 @@ def _read_shape(place: np.ndarray, drawn_as: str) -> Annotation:
         line = LineString(place[:, ::-1]) if (place != place[0]).any() else LineString()
         return Annotation(UNCLASSIFIED, "line", line)
     if drawn_as == "ellipse":
-        return Annotation(UNCLASSIFIED, "polygon", _ellipse(place))
+        area = _ellipse(place)
+        return Annotation(UNCLASSIFIED, true_kind("ellipse", area), area)
     shape = Annotation(UNCLASSIFIED, "polygon", from_loop(place))
-    kind: Kind = "rectangle" if drawn_as == "rectangle" and _is_upright(shape) else "polygon"
-    return replace(shape, kind=kind)
-
-
-def _is_upright(shape: Annotation) -> bool:
-    """Whether an area fills its box: a rectangle that was turned or edited is a polygon."""
-    left, top, right, bottom = shape.geometry.bounds
-    full = (right - left) * (bottom - top)
-    return bool(shape.geometry.area >= full * (1 - 1e-9))
+    return replace(shape, kind=true_kind("rectangle", shape.geometry)) if drawn_as == "rectangle" else shape
 
 
 def _ellipse(corners: np.ndarray) -> Polygon:
