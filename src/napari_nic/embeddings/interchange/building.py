@@ -19,7 +19,15 @@ from napari_nic.embeddings.header import MOST_CELLS, StoreHeader
 from napari_nic.embeddings.interchange.distinct import distinct_rows
 from napari_nic.embeddings.interchange.finding import tissue_outlines_beside
 from napari_nic.embeddings.interchange.naming import IMPORTED
-from napari_nic.embeddings.interchange.placing import MOST_LOST, ON_GRID, Laid, cells_at, nearest_of_each_cell
+from napari_nic.embeddings.interchange.placing import (
+    MOST_LOST,
+    ON_GRID,
+    Laid,
+    cells_at,
+    covered,
+    nearest_of_each_cell,
+    parts,
+)
 from napari_nic.embeddings.interchange.planning import plan_grid
 from napari_nic.embeddings.interchange.table import ForeignCodes, ImportHints, needs_slide
 from napari_nic.embeddings.interchange.writing import write_shards
@@ -77,28 +85,55 @@ def build_store(
     StoreMismatchError
         If they are of another slide than the hints say.
     """
+    plan = _plan(found, source, hints, how)
+    check_replaceable(target, overwrite=how.overwrite)
+    with replacing_folder(target) as temporary:
+        _write(temporary, plan.header, plan.laid)
+        rounded = write_shards(temporary, found.features, plan.rows, plan.laid.cells, source, how.token)
+        made_from = {"files": dict(how.sums()), **plan.header.origin}
+        layout.replace_header(temporary, replace(plan.header, origin=made_from))
+    if notes := (*plan.notes, *rounded):
+        tell(Notices(source.name, notes))
+    return CompressedSlide.open(target, mode="r+")
+
+
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """A store that is to be made.
+
+    Attributes
+    ----------
+    header : StoreHeader
+    laid : Laid
+        The patches that it will hold.
+    rows : ndarray of int64, (N,)
+        Their features in the file, rising.
+    notes : tuple of str
+        What is to be said of it.
+    """
+
+    header: StoreHeader
+    laid: Laid
+    rows: np.ndarray
+    notes: tuple[str, ...]
+
+
+def _plan(found: ForeignCodes, source: Path, hints: ImportHints, how: Building) -> _Plan:
     _check_table(found, source)
     _check_slide(found, hints, source)
-    rows = distinct_rows(found.features, found.corners, source, how.token)
-    repeated = _repeated(len(found.corners) - len(rows))
-    found = replace(found, corners=found.corners[rows], notes=(*found.notes, *repeated))
+    distinct = distinct_rows(found.features, found.corners, source, how.token)
+    corners = found.corners[distinct]
+    repeated = _repeated(len(found.corners) - len(corners))
+    rows = np.arange(len(found.corners))[distinct]
+    found = replace(found, corners=corners, notes=(*found.notes, *repeated))
     placed = _place(found, source, hints, how.token)
     header = _header_of(found, placed, source, hints, how.origin)
     _check_size(header, found, source)
     side_px = header.grid.patch_px * max(header.grid.downsample)
     _check_on_slide(found, header.slide_shape, side_px, source)
-    check_replaceable(target, overwrite=how.overwrite)
-    with replacing_folder(target) as temporary:
-        _write(temporary, header, placed.laid)
-        kept = placed.laid.kept
-        rounded = write_shards(
-            temporary, found.features, rows[kept], placed.laid.cells[kept], source, how.token
-        )
-        made_from = {"files": dict(how.sums()), **header.origin}
-        layout.replace_header(temporary, replace(header, origin=made_from))
-    if notes := (*found.notes, *placed.notes, *rounded):
-        tell(Notices(source.name, notes))
-    return CompressedSlide.open(target, mode="r+")
+    laid = placed.laid
+    notes = (*found.notes, *placed.notes)
+    return _Plan(header, laid.without_lost(), rows[laid.kept] if laid.lost else rows, notes)
 
 
 def _repeated(number: int) -> tuple[str, ...]:
@@ -109,13 +144,12 @@ def _repeated(number: int) -> tuple[str, ...]:
 
 def _write(root: Path, header: StoreHeader, laid: Laid) -> None:
     """Write all of a complete store but its codes."""
-    grid, cells = header.grid, laid.cells[laid.kept]
-    coverage = np.zeros(grid.shape, bool)
-    coverage[tuple(cells.T)] = True
+    grid = header.grid
+    coverage = covered(grid.shape, laid.cells)
     done = np.ones(layout.block_shape(*grid.shape), bool)
     layout.create_arrays(root, header, coverage, done, codec=_codec(coverage))
     if laid.off_grid:
-        layout.add_offsets(root, grid.shape, cells, laid.shift[laid.kept] * grid.downsample)
+        layout.add_offsets(root, grid.shape, laid.cells, laid.shift * grid.downsample)
 
 
 def _codec(coverage: np.ndarray) -> BytesBytesCodec:
@@ -171,8 +205,8 @@ def _told(laid: Laid, grid: PatchGrid) -> str:
 
 def _on_our_grid(found: ForeignCodes, grid: PatchGrid, source: Path) -> _Placed:
     """Lay patches on the grid of a file that we wrote: they are where it says, or kept what was off it."""
-    corners = found.corners * found.unit_px / np.array(grid.downsample)
-    cells, shift = cells_at(corners, grid.origin_px, grid.stride_px)
+    unit = np.array(found.unit_px) / grid.downsample
+    cells, shift = cells_at(found.corners, grid.origin_px, grid.stride_px, unit)
     kept = nearest_of_each_cell(cells, shift)
     if len(cells) and ((cells < 0).any() or (cells >= grid.shape).any()):
         raise StoreError("patches lie outside of the slide", path=source, expected=f"{grid.shape} cells")
@@ -203,10 +237,10 @@ def _check_table(found: ForeignCodes, source: Path) -> None:
             f"{counted(len(found.corners), 'coordinate')}",
             hint="the writer was interrupted, or the two files are of two runs: make them again",
         )
-    if not np.isfinite(found.corners).all() or np.abs(found.corners).max(initial=0) > _FARTHEST:
-        raise StoreError(
-            "coordinates that no slide has", path=source, found=f"{np.abs(found.corners).max():g} px"
-        )
+    # A place that is no number makes both of them none, which no comparison finds small.
+    farthest = max(found.corners.max(initial=0), -found.corners.min(initial=0))
+    if not farthest <= _FARTHEST:
+        raise StoreError("coordinates that no slide has", path=source, found=f"{farthest:g} px")
 
 
 def _check_slide(found: ForeignCodes, hints: ImportHints, source: Path) -> None:
@@ -266,15 +300,17 @@ def _check_size(header: StoreHeader, found: ForeignCodes, source: Path) -> None:
 
 def _check_on_slide(found: ForeignCodes, shape: tuple[int, int], side_px: float, source: Path) -> None:
     """Refuse coordinates that are not of the slide whose size is known: of another frame, say."""
-    corners = found.corners * found.unit_px
-    is_beyond = (corners > np.array(shape) - 1 + ON_GRID) | (corners <= -side_px)
-    outside = int(is_beyond.any(axis=1).sum())
+    outside = 0
+    for part in parts(len(found.corners)):
+        corners = found.corners[part] * found.unit_px
+        is_beyond = (corners > np.array(shape) - 1 + ON_GRID) | (corners <= -side_px)
+        outside += int(is_beyond.any(axis=1).sum())
     if outside:
         raise StoreError(
             "patches lie outside of the slide",
             path=source,
             expected=f"corners within {shape[1]:,} x {shape[0]:,} px, its size",
-            found=f"{outside:,} of {len(corners):,} patches elsewhere",
+            found=f"{outside:,} of {len(found.corners):,} patches elsewhere",
         )
 
 

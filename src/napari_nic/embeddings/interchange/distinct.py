@@ -6,14 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_nic.embeddings.interchange.placing import is_distinct
+from napari_nic.embeddings.interchange.placing import are_distinct, parts
 from napari_nic.embeddings.interchange.table import Rows
 from napari_nic.errors import StoreError
 from napari_nic.jobs import CancellationToken, checked
 
 
-def distinct_rows(features: Rows, corners: np.ndarray, source: Path, token: CancellationToken) -> np.ndarray:
-    """Indices of the rows, in order, without those that repeat another one.
+def distinct_rows(
+    features: Rows, corners: np.ndarray, source: Path, token: CancellationToken
+) -> np.ndarray | slice:
+    """Indices of the rows, in order, without those that repeat another one; a slice where that is all.
 
     Parameters
     ----------
@@ -29,8 +31,8 @@ def distinct_rows(features: Rows, corners: np.ndarray, source: Path, token: Canc
     StoreError
         If two patches of one place have different features.
     """
-    if _are_distinct(corners):
-        return np.arange(len(corners))
+    if _are_surely_distinct(corners):
+        return slice(None)
     order = np.lexsort((corners[:, 1], corners[:, 0]))  # stable: of equals the first stays first
     ordered = corners[order]
     repeats = np.zeros(len(corners), bool)
@@ -52,9 +54,7 @@ def distinct_rows(features: Rows, corners: np.ndarray, source: Path, token: Canc
     return np.flatnonzero(kept)
 
 
-def _are_distinct(corners: np.ndarray) -> bool:
+def _are_surely_distinct(corners: np.ndarray) -> bool:
     """Whether places are surely all different: quick to tell where they are whole numbers."""
-    whole = corners.astype(np.int64)
-    least = whole.min(axis=0, initial=0)
-    width = int(whole[:, 1].max(initial=0) - least[1]) + 1
-    return bool((whole == corners).all()) and is_distinct((whole[:, 0] - least[0]) * width + whole[:, 1])
+    whole = (bool((np.rint(corners[part]) == corners[part]).all()) for part in parts(len(corners)))
+    return all(whole) and are_distinct(corners)

@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_nic.embeddings import layout
 from napari_nic.embeddings.interchange import table
+from napari_nic.embeddings.interchange.placing import covered, parts
 from napari_nic.embeddings.interchange.rounding import Rounding
 from napari_nic.embeddings.interchange.table import Rows
 from napari_nic.embeddings.interchange.workers import ShardWriter, sync_all
@@ -43,7 +44,7 @@ def write_shards(
         (N, C) numbers.
     rows : ndarray of int, (M,)
         Rows of `features` that are taken, rising.
-    cells : ndarray of int64, (M, 2)
+    cells : ndarray of int, (M, 2)
         Where each goes.
     source : Path
         Named in errors.
@@ -61,11 +62,11 @@ def write_shards(
         If a code is no finite float16 number.
     """
     rounding, reader = Rounding(features.shape[1]), _Reader(features)
-    coverage = np.zeros(layout.read_description(layout.open_group(root), root).header.grid.shape, bool)
-    coverage[tuple(cells.T)] = True
+    grid = layout.read_description(layout.open_group(root), root).header.grid
+    coverage = covered(grid.shape, cells)
     with ShardWriter(root, coverage, features.shape[1]) as writer:
         filling = _Filling(cells, coverage.shape, features.shape[1], writer, token)
-        left = np.arange(len(rows))
+        left = np.arange(len(rows), dtype=np.int32)
         while len(left):
             left = _pass_over(reader, rows, left, filling, rounding)
     sync_all(root)
@@ -77,7 +78,7 @@ def _pass_over(
     reader: _Reader, rows: np.ndarray, left: np.ndarray, filling: _Filling, rounding: Rounding
 ) -> np.ndarray:
     """Read the rows that are left, and return those that found no room."""
-    wanted, behind = rows[left], []
+    wanted, behind = rows if len(left) == len(rows) else rows[left], []
     for start, stop in checked(_spans(reader.features, wanted), filling.token):
         members = left[slice(*np.searchsorted(wanted, (start, stop)))]
         has_room = filling.make_room(members)
@@ -102,9 +103,10 @@ class _Filling:
         self.token, self._writer, side = token, writer, writer.side
         rows, self._width = (-(-length // side) for length in shape)
         self._size = side * side
-        self._piece = (cells[:, 0] // side * self._width + cells[:, 1] // side).astype(np.int32)
-        self._slot = (cells[:, 0] % side * side + cells[:, 1] % side).astype(np.int32)
-        self._left = np.bincount(self._piece, minlength=rows * self._width)
+        self._cells, self._side = cells, side
+        self._left = np.zeros(rows * self._width, np.int64)
+        for part in parts(len(cells)):
+            self._left += np.bincount(self._pieces(part), minlength=rows * self._width)
         self._room = np.full(rows * self._width, -1, np.int32)
         most = POOL_BYTES // (self._size * code_size * 2)
         count = max(_LEAST_ROOMS, min(int(np.count_nonzero(self._left)), most))
@@ -113,9 +115,19 @@ class _Filling:
         self._is_filled = np.zeros((count, self._size), bool)
         self._free = list(range(count))[::-1]
 
+    def _pieces(self, members: np.ndarray | slice) -> np.ndarray:
+        """Piece that each row goes to: int, (n,)."""
+        row, col = (self._cells[members] // self._side).T
+        return np.asarray(row * self._width + col)
+
+    def _slots(self, members: np.ndarray) -> np.ndarray:
+        """Place of each row in its piece: int, (n,)."""
+        row, col = (self._cells[members] % self._side).T
+        return np.asarray(row * self._side + col)
+
     def make_room(self, members: np.ndarray) -> np.ndarray:
         """Tell which rows have a room for their piece now: bool, (n,)."""
-        pieces = self._piece[members]
+        pieces = self._pieces(members)
         for piece in np.unique(pieces[self._room[pieces] < 0]):
             if not self._free and self._writer.waiting:
                 self._take_back()
@@ -127,8 +139,8 @@ class _Filling:
 
     def fill(self, members: np.ndarray, codes: np.ndarray) -> None:
         """Lay codes (n, C) into their rooms; pieces that are full are written."""
-        pieces = self._piece[members]
-        at = self._room[pieces].astype(np.int64) * self._size + self._slot[members]
+        pieces = self._pieces(members)
+        at = self._room[pieces].astype(np.int64) * self._size + self._slots(members)
         self._codes.reshape(-1, codes.shape[1])[at] = codes
         self._is_filled.reshape(-1)[at] = True
         found, counts = np.unique(pieces, return_counts=True)
@@ -177,9 +189,11 @@ def _spans(features: Rows, rows: np.ndarray) -> Iterator[tuple[int, int]]:
     step = max(1, table.SLAB_BYTES // max(1, features.shape[1] * features.dtype.itemsize))
     chunk = _chunk_rows(features)
     step = max(chunk, step // chunk * chunk)
-    for number in np.unique(rows // step):
-        inside = rows[slice(*np.searchsorted(rows, (number * step, (number + 1) * step)))]
-        yield int(inside[0]), int(inside[-1]) + 1
+    at = 0
+    while at < len(rows):
+        first = int(rows[at])
+        at = int(np.searchsorted(rows, (first // step + 1) * step))
+        yield first, int(rows[at - 1]) + 1
 
 
 def _chunk_rows(features: Any) -> int:
