@@ -14,6 +14,7 @@ INSTALL = {
     "faiss": 'pip install "napari-nic[similarity]"',
     "jpeglib": 'pip install "napari-nic[recompress]"',
     "matplotlib": 'pip install "napari-nic[train]"',
+    "mozjpeg_lossless_optimization": 'pip install "napari-nic[recompress]"',
     "onnxruntime": 'pip install "napari-nic[networks]"',
     "openpyxl": 'pip install "napari-nic[tables]"',
     "pyarrow": 'pip install "napari-nic[interchange]"',

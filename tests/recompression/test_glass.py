@@ -94,18 +94,20 @@ def make_tiled(make_page: Callable[..., Any]) -> Callable[..., Any]:
     return make
 
 
-def removed(slide: Path, out: Path, **options: Any) -> SlideReport:
+def removed(slide: Path, out: Path, *, mode: str = "optimize", **options: Any) -> SlideReport:
     glass = GlassOptions(**({"margin_um": MARGIN, "fill": "empty"} | options))
-    return result_of(recompress(slide, out, "optimize", glass=glass, workers=2))
+    return result_of(recompress(slide, out, mode, glass=glass, workers=2))
 
 
-@pytest.mark.parametrize("fill", ["empty", "white"])
+@pytest.mark.parametrize(
+    ("mode", "fill"), [("optimize", "empty"), ("optimize", "white"), ("progressive", "white")]
+)
 @pytest.mark.parametrize(("colors", "steps"), [("RGB", "444"), ("YCBCR", "420"), ("YCBCR", "422")])
 def test_tissue_stays_and_glass_goes(
-    write_slide: Write, tmp_path: Path, colors: str, steps: str, fill: str
+    write_slide: Write, tmp_path: Path, colors: str, steps: str, mode: str, fill: str
 ) -> None:
     slide, out = write_slide(colors=colors, steps=steps), tmp_path / "out.svs"
-    report = removed(slide, out, fill=fill)
+    report = removed(slide, out, mode=mode, fill=fill)
     assert report.emptied > 50
     assert report.painted > 10
     assert report.after < 0.8 * report.before

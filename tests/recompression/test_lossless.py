@@ -49,9 +49,10 @@ def test_repacked_and_back(made: Path, tmp_path: Path, workers: int) -> None:
     assert back.read_bytes() == made.read_bytes()
 
 
-def test_optimised(made: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", ["optimize", "progressive"])
+def test_optimised(made: Path, tmp_path: Path, mode: str) -> None:
     out = tmp_path / "small.svs"
-    report = result_of(recompress(made, out, "optimize", workers=1))
+    report = result_of(recompress(made, out, mode, workers=1))
     assert_same(pixels(made), pixels(out))
     assert not result_of(validate(out)).can_restore
     with tifffile.TiffFile(made) as old, tifffile.TiffFile(out) as new:
@@ -67,7 +68,7 @@ def test_optimised(made: Path, tmp_path: Path) -> None:
         result_of(restore(out, tmp_path / "back.svs"))
 
 
-@pytest.mark.parametrize("mode", ["repack", "optimize"])
+@pytest.mark.parametrize("mode", ["repack", "optimize", "progressive"])
 @pytest.mark.parametrize("form", FORMS)
 def test_byte_order_and_kind_of_tiff_stay(write_pages, gallery, tmp_path: Path, form: str, mode: str) -> None:
     order, big = FORMS[form]
@@ -83,9 +84,10 @@ def test_byte_order_and_kind_of_tiff_stay(write_pages, gallery, tmp_path: Path, 
         assert out.read_bytes() == source.read_bytes()
 
 
-def test_openslide_reads_an_optimised_slide_as_before(aperio: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", ["optimize", "progressive"])
+def test_openslide_reads_an_optimised_slide_as_before(aperio: Path, tmp_path: Path, mode: str) -> None:
     out = tmp_path / "small.svs"
-    report = result_of(recompress(aperio, out, "optimize", workers=1))
+    report = result_of(recompress(aperio, out, mode, workers=1))
     assert report.after < report.before
     with openslide.OpenSlide(aperio) as old, openslide.OpenSlide(out) as new:
         changing = {"openslide.quickhash-1"}
@@ -107,7 +109,7 @@ def test_openslide_does_not_open_a_repacked_slide(aperio: Path, tmp_path: Path) 
         openslide.OpenSlide(out)
 
 
-@pytest.mark.parametrize("mode", ["repack", "optimize"])
+@pytest.mark.parametrize("mode", ["repack", "optimize", "progressive"])
 def test_what_cannot_be_packed_is_copied_and_counted(write_pages, gallery, tmp_path: Path, mode: str) -> None:
     source = write_pages(tmp_path / "a.svs", gallery["mixed"](), trailer=b"behind the end" * 5)
     out, back = tmp_path / "b.svs", tmp_path / "c.svs"

@@ -30,6 +30,9 @@ decoded and compared before it is written, and all other tiles, tags and picture
   optimize  tiles stay JPEG, with better Huffman tables: programs that opened the slide open the result. With
             --glass white tiles without tissue are left out, and the glass of others is made an even white;
             the pixels of tissue, and of a margin around it, stay exactly what they are.
+  progressive
+            as optimize, but tiles become progressive JPEG: smaller again, with the same pixels, and slower to
+            open. Programs that read slides by libjpeg (OpenSlide, tifffile) take it.
 
 'napari-nic recompress validate FILE' checks a written file: all tiles, and whether the original can be had
 back."""
@@ -52,13 +55,16 @@ def add_parser(commands: arguments.Subparsers) -> None:
         help="slide, folder of slides, or pattern; with the word validate before them: files to check",
     )
     parser.add_argument(
-        "--mode", choices=("repack", "optimize"), default="repack", help="what is done; default: %(default)s"
+        "--mode",
+        choices=("repack", "optimize", "progressive"),
+        default="repack",
+        help="what is done; default: %(default)s",
     )
     parser.add_argument(
         "--glass",
         choices=("keep", "white", "empty"),
         default="keep",
-        help="with --mode optimize: white puts one white tile for all tiles without tissue, empty leaves "
+        help="not with --mode repack: white puts one white tile for all tiles without tissue, empty leaves "
         "them out (some programs show black there), and both make the glass of other tiles white; pixels of "
         "tissue stay exactly what they are; default: %(default)s",
     )
@@ -139,10 +145,10 @@ def _glass(args: argparse.Namespace) -> GlassOptions | None:
                 "options about glass were given, and it is kept", hint="add --glass white"
             )
         return None
-    if args.mode != "optimize":
+    if args.mode == "repack":
         raise arguments.UsageError(
             f"--mode {args.mode} gives the original back, glass too: none can be removed",
-            hint="add --mode optimize",
+            hint="add --mode optimize or --mode progressive",
         )
     return GlassOptions(fill=args.glass, **options)
 

@@ -35,6 +35,7 @@ from napari_nic.recompression.streams import (
     joined,
     lacks,
     spliced,
+    spliced_scans,
     taken_apart,
 )
 from napari_nic.recompression.whitening import whiten
@@ -217,8 +218,8 @@ class Optimize:
             nonlocal is_changed
             is_changed = whiten(image, kept, colors, white_is_zero=white_is_zero)
 
-        new = self._rewritten(stream, change)
-        return spliced(tile, new) if is_changed else None
+        new = self._recoded(tile, stream, change)
+        return new if is_changed else None
 
     def _coded(self, page: Page, tile: bytes, stream: bytes, whole: bytes) -> Coded:
         """Choose between a tile with new tables and `whole`, the same with those that it had."""
@@ -228,7 +229,7 @@ class Optimize:
             before = _pixels(tile, page)
             if _is_cut_off(tile, before, page):  # written anew it would seem whole
                 return Coded(tile, copied="damaged JPEG")
-            new = spliced(tile, self._rewritten(stream))
+            new = self._recoded(tile, stream)
             if len(new) >= len(whole):
                 return Coded(whole, copied=SMALL_ALREADY)
             is_same = np.array_equal(before, _pixels(new, page))
@@ -240,6 +241,10 @@ class Optimize:
         """Return the page's tags: tiles bring tables of their own, which replace the shared ones."""
         return page.directory
 
+    def _recoded(self, tile: bytes, stream: bytes, change: Callable[[Any], None] | None = None) -> bytes:
+        """Return a tile coded anew; `stream` is the same, standing alone; `change` alters coefficients."""
+        return spliced(tile, self._rewritten(stream, change))
+
     def _rewritten(self, stream: bytes, change: Callable[[Any], None] | None = None) -> bytes:
         """Run a stream through the library, which knows files only; `change` may alter coefficients."""
         name = f"{self._folder}/{threading.get_ident()}"
@@ -250,6 +255,31 @@ class Optimize:
             change(image)
         image.write_dct(str(after), flags=["+OPTIMIZE_CODING"])
         return after.read_bytes()
+
+
+class Progressive(Optimize):
+    """The same coefficients in several scans, each with tables of its own: a progressive JPEG.
+
+    Where that is no smaller (glass) the tile stays in one scan, as of :class:`Optimize`.
+
+    Raises
+    ------
+    MissingDependencyError
+        If the libraries jpeglib and mozjpeg-lossless-optimization are not installed.
+    """
+
+    mode = "progressive"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._library = require("mozjpeg_lossless_optimization", "the mode progressive")
+
+    def _recoded(self, tile: bytes, stream: bytes, change: Callable[[Any], None] | None = None) -> bytes:
+        plain = super()._recoded(tile, stream, change)
+        # The library knows no coefficients: what is changed was changed before.
+        whole = stream if change is None else spliced(stream, self._rewritten(stream, change))
+        scans = spliced_scans(tile, bytes(self._library.optimize(whole)))
+        return min(plain, scans, key=len)
 
 
 _loading = threading.Lock()
@@ -280,7 +310,7 @@ def _is_cut_off(tile: bytes, pixels: Any, page: Page) -> bool:
     return takes_what_follows(tile, scan, pixels, lambda stream: _pixels(stream, page))
 
 
-CODECS: dict[str, type[TileCodec]] = {"repack": Repack, "optimize": Optimize}
+CODECS: dict[str, type[TileCodec]] = {codec.mode: codec for codec in (Repack, Optimize, Progressive)}
 """Lossless modes by name."""
 
 

@@ -59,9 +59,9 @@ def recompress(
     out : Path
         The file to write; what is there is replaced. If it is the slide itself, the original gives way
         once the result was verified as a whole, and only to one that is smaller.
-    mode : {"repack", "optimize"}
+    mode : {"repack", "optimize", "progressive"}
     glass : GlassOptions, optional
-        Leave tiles of glass out, and make the glass of others white; with the mode "optimize" alone. Pixels
+        Leave tiles of glass out, and make the glass of others white; not with the mode "repack". Pixels
         of tissue and of the margin around it stay exactly what they are. By default all glass is kept.
     workers : int, optional
         Threads; by default one per core that this process may use.
@@ -144,7 +144,7 @@ def _codec(mode: str, glass: GlassOptions | None) -> TileCodec:
     if glass is not None and not isinstance(codec, Optimize):
         raise InvalidParameterError(
             f"the mode {mode} gives the original back, glass too: none can be removed",
-            hint="choose the mode optimize, or keep the glass",
+            hint="choose the mode optimize or progressive, or keep the glass",
         )
     return codec
 

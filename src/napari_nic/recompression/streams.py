@@ -159,6 +159,32 @@ def spliced(tile: bytes, coded: bytes) -> bytes:
     return tile[:2] + kept + tables + bytes(scan) + coded[end:]
 
 
+def spliced_scans(tile: bytes, coded: bytes) -> bytes:
+    """Give a tile the frame, the Huffman tables and all scans of another stream with the same coefficients.
+
+    All other markers stay the tile's, in its order.
+
+    Parameters
+    ----------
+    tile : bytes
+        Sequential, of one scan.
+    coded : bytes
+        Progressive; its components have the tile's names.
+
+    Raises
+    ------
+    ValueError
+        If its components are called otherwise.
+    """
+    parts, new = list(markers(tile)), list(markers(coded))
+    if _components(tile, parts) != _components(coded, new):
+        raise ValueError("the components have other names")
+    dropped = FRAMES | {DHT, DRI, SOS}
+    kept = b"".join(tile[start:end] for marker, start, end in parts if marker not in dropped)
+    first = b"".join(coded[start:end] for marker, start, end in new if marker in FRAMES | {DHT})
+    return tile[:2] + kept + first + coded[next(start for marker, start, _ in new if marker == SOS) :]
+
+
 def _components(stream: bytes, parts: list[tuple[int, int, int]]) -> bytes:
     """Return the names of a frame's components."""
     start, end = next((start, end) for marker, start, end in parts if marker in FRAMES)
