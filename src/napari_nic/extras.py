@@ -12,6 +12,7 @@ INSTALL = {
     "SimpleITK": 'pip install "napari-nic[consensus]"',
     "anndata": 'pip install "napari-nic[interchange]"',
     "faiss": 'pip install "napari-nic[similarity]"',
+    "highdicom": 'pip install "napari-nic[dicom]"',
     "jpeglib": 'pip install "napari-nic[recompress]"',
     "matplotlib": 'pip install "napari-nic[train]"',
     "mozjpeg_lossless_optimization": 'pip install "napari-nic[recompress]"',

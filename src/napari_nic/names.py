@@ -67,6 +67,8 @@ TOLD_SUFFIXES = (".afi", ".ndpis", ".vsi", *SCANNER_FILES)
 refusal says what to open or do instead. Pictures of microscopes are not among them: others may read them."""
 
 DICOM_SUFFIXES = (".dcm", ".dicom")
+DICOM_ANNOTATIONS_CLASS = "1.2.840.10008.5.1.4.1.1.91.1"
+"""By which a DICOM file says that it holds annotations of a slide (Microscopy Bulk Simple Annotations)."""
 
 TILE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 """Of small pictures to learn from."""
@@ -107,16 +109,17 @@ ANNOTATION_SUFFIXES = {
     "cytomine": (".json",),
     "geoparquet": (".parquet", ".geoparquet"),
     "csv": (".csv",),
+    "dicom": (".dcm",),
 }
 """Of annotations, by format; the first one is used for new files."""
 
 CLAIMED_ANNOTATIONS = tuple(
     sorted(
         {suffix for suffixes in ANNOTATION_SUFFIXES.values() for suffix in suffixes}
-        - {".json", ".csv", ".parquet"}
+        - {".json", ".csv", ".parquet", ".dcm"}
     )
 )
-"""Of files that are annotations by their name alone; a ``.json`` or a table may be anything."""
+"""Of files that are annotations by their name alone; a ``.json``, a ``.dcm`` or a table may be anything."""
 
 LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".zarr")
 """Of pictures of class numbers."""

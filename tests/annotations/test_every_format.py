@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 import shapely
 from hypothesis import HealthCheck, given, settings
@@ -31,6 +32,14 @@ from napari_nic.geometry import PixelSize
 
 EXTENT = SlideExtent((60_000, 80_000), PixelSize(0.22, 0.22), centre_nm=(1_500_000, -2_000_000))
 WRITTEN = writable_formats()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def slide_is_there(dicom_slide):
+    """DICOM's annotations refer to the pictures of a slide."""
+    global EXTENT
+    EXTENT = replace(EXTENT, path=dicom_slide)
+
 
 RING = shapely.box(10, 10, 90, 70).difference(shapely.Point(50, 40).buffer(9, quad_segs=3))
 TRIANGLE = shapely.Polygon([(0, 0), (40, 5), (11, 30)])
@@ -184,7 +193,7 @@ class TestEveryWriter:
         files = [tmp_path / f"{n}{FORMATS.get(name).suffixes[0]}" for n in "ab"]
         for file in files:
             write_annotations(original, file, name, extent=EXTENT)
-        assert files[0].read_bytes() == files[1].read_bytes()
+        assert _without_date(files[0]) == _without_date(files[1])
 
     def test_outlines_that_cross_themselves_are_repaired_before(self, tmp_path, name):
         bowtie = shapely.Polygon([(0, 0), (100, 100), (100, 0), (0, 100)])
@@ -208,7 +217,8 @@ class TestEveryWriter:
         again, notes = there_and_back(tmp_path, AnnotationSet(shapes), name)
         for ours, theirs in zip(odd, again.annotations, strict=True):
             written = " ".join(ours.split()) if "\n" in ours or "\t" in ours else ours
-            assert theirs.label in (ours, written), notes
+            told = any(f"the class {ours!r} was written as {theirs.label!r}" in note for note in notes)
+            assert told or theirs.label in (ours, written), notes
             if "names" not in FORMATS.get(name).instead:
                 assert theirs.name in (ours, written)
 
@@ -240,6 +250,16 @@ class TestEveryWriter:
             np.testing.assert_allclose(found, centre, atol=1e-3 + 10 * tolerance(name))
         if "ids" not in FORMATS.get(name).instead and len(again) == len(original):
             assert [a.id for a in again.annotations] == [a.id for a in original.annotations]
+
+
+def _without_date(path: Path) -> object:
+    """Content of a file, but for the moments at which a DICOM file was made."""
+    if path.suffix != ".dcm":
+        return path.read_bytes()
+    document = pydicom.dcmread(path)
+    for word in ("InstanceCreationTime", "ContentTime", "ContributingEquipmentSequence"):
+        del document[word]
+    return document
 
 
 @cache
@@ -303,7 +323,9 @@ def test_what_was_edited_is_written_as_what_it_is_now(tmp_path):
         assert "arrow" not in [a.kind for a in again.annotations]
 
 
-@pytest.mark.parametrize("name", [name for name in FORMATS if FORMATS.get(name).unit not in ("px",)])
+@pytest.mark.parametrize(
+    "name", [name for name in FORMATS if FORMATS.get(name).unit != "px" and name != "dicom"]
+)
 def test_files_that_have_no_place_without_their_slide_say_so(tmp_path, name):
     chosen = FORMATS.get(name)
     if callable(chosen.unit):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,16 @@ import pytest
 import shapely
 from PIL import Image
 
-from napari_nic.annotations import Annotation, AnnotationSet, SlideExtent, write_annotations
+from napari_nic.annotations import (
+    Annotation,
+    AnnotationSet,
+    SlideExtent,
+    read_annotations,
+    write_annotations,
+)
 from napari_nic.embeddings import CompressedSlide
+from napari_nic.embeddings.layout import replace_header
+from napari_nic.geometry import RegionPx
 
 
 @pytest.fixture
@@ -144,6 +153,27 @@ def test_what_an_annotation_file_lacks_is_told(
     outcome = cli(*command, "--label", "Lesion")
     assert outcome.code == 0
     assert "1 damaged shape was left out: feature 1" in outcome.err
+
+
+def test_the_scanned_part_is_known_by_the_store_alone(
+    cli, store: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    alone = Path(shutil.copytree(store, tmp_path / "alone" / store.name))
+    header = CompressedSlide.open(alone).header
+    assert header.slide_bounds is None
+    replace_header(alone, replace(header, slide_bounds=RegionPx(400, 500, 320, 400)))
+    file = annotation_file(
+        tmp_path / "a.geojson", Annotation("Lesion", "polygon", shapely.box(100, 100, 380, 300))
+    )
+    outcome = cli("saliency", alone, "--model", "tiny", "--annotation", file)
+    assert outcome.code == 1
+    assert "count from the scanned part" in outcome.err
+    moved = ("saliency", alone, "--model", "tiny", "--annotation", file, "--annotation-from", "scan")
+    assert cli(*moved).code == 0
+    converted = ("annotations", "convert", file, "--out", tmp_path / "b.geojson", "--slide", alone)
+    assert cli(*converted).code == 1
+    assert cli(*converted, "--annotation-from", "scan").code == 0
+    assert read_annotations(tmp_path / "b.geojson").polygons()[0].bounds == (600, 500, 880, 700)
 
 
 def test_annotations_of_the_scanned_part(

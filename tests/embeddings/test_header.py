@@ -7,11 +7,23 @@ import json
 import pytest
 
 from napari_nic.embeddings import StoreHeader
+from napari_nic.geometry import RegionPx
 
 
 def test_header_survives_json(toy):
     header = toy.header()
     assert StoreHeader.from_dict(json.loads(json.dumps(header.to_dict()))) == header
+
+
+def test_the_scanned_part_is_kept_and_older_stores_know_none(toy):
+    header = toy.header(slide_bounds=RegionPx(3, 4, 50, 60))
+    data = json.loads(json.dumps(header.to_dict()))
+    assert StoreHeader.from_dict(data).slide_bounds == RegionPx(3, 4, 50, 60)
+    assert header.matches(toy.header()), "it changes no code"
+    del data["slide_bounds"]
+    assert StoreHeader.from_dict(data).slide_bounds is None
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        StoreHeader.from_dict(data | {"slide_bounds": {"y": 1}})
 
 
 def test_unknown_entries_of_later_versions_are_ignored(toy):

@@ -36,6 +36,12 @@ def slide(noise_slide):
         yield slide
 
 
+def test_the_store_keeps_which_part_was_scanned(slide, moment_encoder, tmp_path, monkeypatch):
+    monkeypatch.setattr(slide, "bounds", RegionPx(32, 16, 128, 96))
+    store = prepare_store(slide, moment_encoder(), path=tmp_path / "a.nic.zarr", options=ALL_CELLS)
+    assert CompressedSlide.open(store.path).header.slide_bounds == RegionPx(32, 16, 128, 96)
+
+
 def expected_codes(slide, store, encoder):
     """The plain way: one read_region and one encode for each patch."""
     import cv2

@@ -53,6 +53,9 @@ class AnnotationFormat:
         Coordinates are whole multiples of it, in that unit; 0 where they may be any number.
     iter_read : callable, optional
         The same as `read` with progress, where files may hold very many shapes.
+    on_slide : callable, optional
+        ``on_slide(format, extent, path)``: the same for one slide, where files say of which slide they are;
+        raises :class:`~napari_nic.errors.AnnotationError` if that slide can have none.
     """
 
     label: str
@@ -66,6 +69,7 @@ class AnnotationFormat:
     iter_read: Callable[[Path, CancellationToken | None], Generator[Progress, None, AnnotationSet]] | None = (
         None
     )
+    on_slide: Callable[[AnnotationFormat, SlideExtent, Path], AnnotationFormat] | None = None
 
     def unit_of(self, head: bytes) -> Unit:
         """What the coordinates of a file that begins with `head` count in."""
@@ -75,7 +79,7 @@ class AnnotationFormat:
 FORMATS: Registry[AnnotationFormat] = Registry("annotation format")
 for _name in (
     *("geojson", "asap", "imagescope", "ndpa", "dsa", "darwin", "sectra", "cytomine"),
-    *("geoparquet", "csv"),
+    *("geoparquet", "csv", "dicom"),
 ):
     FORMATS.register(_name, f"napari_nic.annotations.{_name}_format:FORMAT")
 FORMATS.register("halo", "napari_nic.annotations.imagescope_format:HALO")
@@ -137,6 +141,7 @@ def iter_read_annotations(
         chosen = FORMATS.get(name)
         with without_garbage_collection():
             scaling = to_pixels(chosen.unit_of(head), extent, path)
+            chosen = _for_slide(chosen, extent, path)
             found = yield from _reading(chosen, path, token)
             annotations = _with_notes(found.moved(scaling))
     except OSError as error:
@@ -144,6 +149,10 @@ def iter_read_annotations(
     if annotations.notes:
         tell(Notices(path.name, annotations.notes))
     return annotations
+
+
+def _for_slide(chosen: AnnotationFormat, extent: SlideExtent | None, path: Path) -> AnnotationFormat:
+    return chosen if chosen.on_slide is None or extent is None else chosen.on_slide(chosen, extent, path)
 
 
 def _reading(
@@ -242,6 +251,9 @@ def write_annotations(
     _check_target(path, name)
     lost = losses(annotations, name, extent=extent)
     scaling = to_pixels(_written_unit(chosen), extent, path)
+    chosen = _for_slide(chosen, extent, path)
+    if chosen.write is None:
+        raise AssertionError(f"{name} cannot be written for one slide")
     in_file, repaired = ready_to_write(
         annotations.moved(scaling.inverse), chosen.step, token, instead=chosen.instead
     )

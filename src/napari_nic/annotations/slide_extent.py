@@ -16,8 +16,17 @@ from napari_nic.geometry import PixelSize, RegionPx
 if TYPE_CHECKING:
     from napari_nic.slides import Slide
 
-Unit = Literal["px", "px from the bottom", "parts of the width", "um", "nm from the middle of the glass"]
-"""What a file counts in. All but the last two directions count from the top left corner of level 0."""
+Unit = Literal[
+    "px",
+    "px from the bottom",
+    "parts of the width",
+    "um",
+    "nm from the middle of the glass",
+    "px of a DICOM slide",
+]
+"""What a file counts in. From the top left corner of level 0, where nothing else is said."""
+
+OF_DICOM: Unit = "px of a DICOM slide"
 
 NM_PER_UM = 1000.0
 
@@ -40,6 +49,8 @@ class SlideExtent:
         The scanned part, level-0 pixels.
     name : str
         For messages.
+    path : Path or None
+        Of the slide, for files that refer to its pictures; None where it is not at hand.
     """
 
     shape: tuple[int, int]
@@ -47,6 +58,7 @@ class SlideExtent:
     centre_nm: tuple[float, float] | None = None
     bounds: RegionPx | None = None
     name: str = ""
+    path: Path | None = None
 
     @classmethod
     def of(cls, slide: Slide) -> SlideExtent:
@@ -57,6 +69,7 @@ class SlideExtent:
             _centre_nm(slide.properties),
             slide.bounds,
             slide.path.name,
+            slide.path,
         )
 
 
@@ -76,7 +89,7 @@ def to_pixels(unit: Unit, extent: SlideExtent | None, path: Path) -> Scaling:
     AnnotationError
         If the slide, its pixel size or its place on the glass is needed and not known.
     """
-    if unit == "px":
+    if unit == "px" or (unit == OF_DICOM and extent is not None):
         return Scaling()
     if extent is None:
         raise AnnotationError(

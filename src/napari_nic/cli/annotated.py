@@ -95,7 +95,8 @@ def shapes_on(
         raise AnnotationError(
             "it is not known where the scanned part of the slide begins",
             path=path,
-            expected=f"the slide {store.slide_name} beside {store.path.name}, with a scanned part",
+            expected=f"a slide {store.slide_name} that says which part of it was scanned",
+            hint=f"if it does, put it beside {store.path.name}: older stores do not know it",
         )
     return on_slide(annotations, store.header.slide_shape, bounds, args.annotation_from)
 
@@ -125,7 +126,10 @@ def extent_of_store(store: CompressedSlide) -> SlideExtent:
     with _slide_beside(store) as slide:
         if slide is not None:
             return SlideExtent.of(slide)
-    return SlideExtent(store.header.slide_shape, store.grid.pixel_size, name=store.slide_name)
+    header = store.header
+    return SlideExtent(
+        header.slide_shape, store.grid.pixel_size, bounds=header.slide_bounds, name=store.slide_name
+    )
 
 
 def path_beside(store: CompressedSlide) -> Path | None:

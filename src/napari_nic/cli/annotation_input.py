@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_nic.cli import arguments
-from napari_nic.cli.annotated import SCAN, add_frame
+from napari_nic.cli.annotated import SCAN, add_frame, extent_of_store
 from napari_nic.errors import AnnotationError
+from napari_nic.names import STORE_SUFFIX, has_suffix
 
 if TYPE_CHECKING:
     from napari_nic.annotations import AnnotationSet, SlideExtent
@@ -50,8 +51,8 @@ def add_input(parser: argparse.ArgumentParser, *, slide: bool = False) -> None:
         "--slide",
         metavar="SLIDE",
         required=slide,
-        help="the slide that they were drawn on; needed for files that count in something else than pixels "
-        "from its corner",
+        help="the slide that they were drawn on, or its compressed slide; needed for files that count in "
+        "something else than pixels from its corner",
     )
     parser.add_argument(
         "--mpp",
@@ -63,14 +64,22 @@ def add_input(parser: argparse.ArgumentParser, *, slide: bool = False) -> None:
 
 
 def extent_of(args: argparse.Namespace) -> SlideExtent | None:
-    """Open the slide that was named and take what annotations need of it."""
+    """Open the slide that was named, or what was compressed of it, and take what annotations need of it."""
     from napari_nic.annotations import SlideExtent
     from napari_nic.slides import open_slide
 
     if args.slide is None:
         return None
+    if has_suffix(args.slide, STORE_SUFFIX):
+        return _extent_of_store(Path(args.slide))
     with open_slide(args.slide, mpp=args.mpp) as slide:
         return SlideExtent.of(slide)
+
+
+def _extent_of_store(path: Path) -> SlideExtent:
+    from napari_nic.embeddings import CompressedSlide
+
+    return extent_of_store(CompressedSlide.open(path))
 
 
 def read_input(

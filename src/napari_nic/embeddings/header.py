@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from napari_nic import old_names
+from napari_nic.geometry import RegionPx
 from napari_nic.grid import PatchGrid
 from napari_nic.identity import identity
 from napari_nic.slides import clean_choice
@@ -52,6 +53,9 @@ class StoreHeader:
     origin : dict
         What an imported store was made from: name and SHA-256 of the file, the folder that stands for its
         encoder, and what was said besides; empty for one that was compressed.
+    slide_bounds : RegionPx or None
+        The scanned part in level-0 pixels, which QuPath counts from; None if the slide states none, or the
+        store was written by a version that did not keep it.
     """
 
     slide_name: str
@@ -67,6 +71,7 @@ class StoreHeader:
     software: str
     created: str
     origin: dict[str, Any] = field(default_factory=dict, compare=False)
+    slide_bounds: RegionPx | None = field(default=None, compare=False)
 
     @property
     def code_size(self) -> int:
@@ -124,7 +129,7 @@ class StoreHeader:
         KeyError, TypeError, ValueError
             If an entry is missing or of the wrong kind.
         """
-        entries = {"origin": {}} | dict(data)
+        entries = {"origin": {}, "slide_bounds": None} | dict(data)
         values = {name: entries[name] for name in cls.__dataclass_fields__}
         for name in ("color", "encoder", "tissue", "origin"):
             if not isinstance(values[name], dict):
@@ -133,6 +138,7 @@ class StoreHeader:
             values[name] = str(values[name])
         height, width = values["slide_shape"]
         values["slide_shape"] = (int(height), int(width))
+        values["slide_bounds"] = _bounds(values["slide_bounds"])
         values["grid"] = PatchGrid.from_dict(values["grid"])
         header = cls(**values)
         if not 1 <= header.code_size <= MOST_CHANNELS:  # also raises where there is none
@@ -140,6 +146,13 @@ class StoreHeader:
         if header.grid.rows * header.grid.cols > MOST_CELLS:
             raise ValueError(f"a grid of {header.grid.rows} x {header.grid.cols} cells")
         return header
+
+
+def _bounds(value: Any) -> RegionPx | None:
+    if value is None:
+        return None
+    y, x, height, width = (int(value[name]) for name in ("y", "x", "height", "width"))
+    return RegionPx(y, x, height, width)
 
 
 def _identity(header: StoreHeader) -> dict[str, Any]:

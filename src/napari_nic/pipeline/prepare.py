@@ -241,6 +241,7 @@ def _make_header(slide: Slide, encoder: Encoder, grid: PatchGrid, tissue: Mappin
         tissue=dict(tissue),
         software=f"napari-nic {napari_nic.__version__}",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
+        slide_bounds=slide.bounds,
     )
 
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from napari_nic.errors import ChannelsError, NicError
 from napari_nic.names import (
     CLAIMED_ANNOTATIONS,
+    DICOM_ANNOTATIONS_CLASS,
+    DICOM_SUFFIXES,
     FEATURE_SUFFIXES,
     FEATURE_TABLE_SUFFIXES,
     PROJECT_SUFFIX,
@@ -31,6 +33,9 @@ CARD_FILE, PLAN_FILE = "model.json", "plan.json"
 
 LARGE_BYTES = 1_000_000
 """Annotations of more bytes, some 2,000 outlines, take so long that the window must live meanwhile."""
+
+DICOM_HEAD = 1024
+"""Bytes of a DICOM file in which it says what it is."""
 
 NO_LAYER = (None,)
 """What napari takes for "read, and there is nothing to show"."""
@@ -264,11 +269,19 @@ def _reader_of(path: Path) -> Callable[[Path], list[LayerData]] | None:
         return read_cohort_folder
     if _is_features(path):
         return read_features
-    if name.endswith(CLAIMED_ANNOTATIONS) and not path.is_dir():
+    if (name.endswith(CLAIMED_ANNOTATIONS) and not path.is_dir()) or _is_dicom_annotations(path):
         return read_annotation_file
     if is_slide(path):
         return read_slide
     return read_slide_folder if path.is_dir() and holds_slides(path) else None
+
+
+def _is_dicom_annotations(path: Path) -> bool:
+    """A DICOM file may be a part of a slide, or annotations of one."""
+    if not has_suffix(path, *DICOM_SUFFIXES) or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return DICOM_ANNOTATIONS_CLASS.encode() in file.read(DICOM_HEAD)
 
 
 def _is_features(path: Path) -> bool:

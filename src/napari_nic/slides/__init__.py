@@ -1,6 +1,6 @@
 """Path -> :class:`Slide`: a lazy pyramid of any vendor's slide, its pixel size, colours and fingerprint.
 
-Public modules beside this list: ``hatching``, ``readers``, ``shrink``.
+Public modules beside this list: ``dicom_instances``, ``hatching``, ``readers``, ``shrink``.
 """
 
 from napari_nic.slides.channels import SHOWN_FROM, choice_options, clean_choice, describe_choice

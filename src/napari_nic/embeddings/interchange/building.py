@@ -327,7 +327,12 @@ def _header_of(
         }
     if found.header is not None:
         # The slide may have been renamed since, and its older name may be a patient's.
-        return replace(found.header, slide_name=hints.slide_name or found.header.slide_name, origin=made_from)
+        return replace(
+            found.header,
+            slide_name=hints.slide_name or found.header.slide_name,
+            origin=made_from,
+            slide_bounds=hints.slide_bounds or found.header.slide_bounds,
+        )
     step = grid.stride_px * np.array(grid.downsample)
     shape = hints.slide_shape or found.slide_shape
     return StoreHeader(
@@ -345,6 +350,7 @@ def _header_of(
         software=f"napari-nic {napari_nic.__version__}",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         origin=made_from,
+        slide_bounds=hints.slide_bounds,
     )
 
 

@@ -16,7 +16,7 @@ from napari_nic.embeddings.header import StoreHeader
 from napari_nic.embeddings.layout import BLOCK, SHARD
 from napari_nic.embeddings.store import CompressedSlide
 from napari_nic.errors import StoreError
-from napari_nic.geometry import PixelSize
+from napari_nic.geometry import PixelSize, RegionPx
 from napari_nic.grid import PatchGrid
 from napari_nic.jobs import CancellationToken, checked
 
@@ -138,7 +138,7 @@ class ImportHints:
 
     Attributes
     ----------
-    slide_name, slide_fingerprint, slide_shape
+    slide_name, slide_fingerprint, slide_shape, slide_bounds
         As in :class:`~napari_nic.embeddings.StoreHeader`.
     slide_choice : mapping
         Of a slide that holds more than one picture, see :attr:`napari_nic.slides.Slide.choice`.
@@ -160,6 +160,7 @@ class ImportHints:
     slide_fingerprint: str = "unknown"
     slide_shape: tuple[int, int] | None = None
     slide_choice: Mapping[str, Any] = field(default_factory=dict)
+    slide_bounds: RegionPx | None = None
     pixel_size: PixelSize | None = None
     patch_size: int | None = None
     stride: int | None = None
@@ -181,6 +182,7 @@ class ImportHints:
             slide_fingerprint=slide.fingerprint,
             slide_shape=slide.level_geometries[0].shape,
             slide_choice=dict(getattr(slide, "choice", {})),
+            slide_bounds=getattr(slide, "bounds", None),
             pixel_size=slide.pixel_size,
         )
 

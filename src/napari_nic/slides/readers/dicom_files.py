@@ -38,6 +38,8 @@ _TAGS = [
     "SOPClassUID",
     "SOPInstanceUID",
     "SeriesInstanceUID",
+    "FrameOfReferenceUID",
+    "SOPInstanceUIDOfConcatenationSource",
     "ImageType",
     "Manufacturer",
     "PhotometricInterpretation",
