@@ -64,6 +64,7 @@ from napari_nic.reader_study.lesions import FrocRules, find_lesions
 from napari_nic.reader_study.object_codes import object_codes
 from napari_nic.reader_study.staple import staple
 from napari_nic.recompression import recompress, restore, validate
+from napari_nic.recompression.lossy import recompress_lossy
 from napari_nic.similarity import (
     Reference,
     draw_cells,
@@ -466,6 +467,10 @@ def _recompress(mode: str) -> Callable[[Inputs, Path, CancellationToken], Any]:
     return run
 
 
+def _lossy(inputs: Inputs, out: Path, token: CancellationToken) -> None:
+    result_of(recompress_lossy(inputs.slide, out / "s.tif", workers=2, token=token))
+
+
 def _restore(inputs: Inputs, out: Path, token: CancellationToken) -> None:
     result_of(restore(inputs.exports / "packed.tif", out / "s.tif", workers=2, token=token))
 
@@ -516,6 +521,7 @@ OPERATIONS: dict[str, Operation] = {
     "synthetic slide": Operation(_synthetic, units=4),
     "repacking": Operation(_recompress("repack"), units=8),
     "optimising": Operation(_recompress("optimize"), units=8),
+    "encoding anew": Operation(_lossy, units=8, resumes=(".s.tif.unfinished/*",)),
     "restoring": Operation(_restore, units=8),
     "checking a repacked slide": Operation(_validate, units=8),
     "fingerprint of many files": Operation(_fingerprint, units=6),

@@ -38,6 +38,14 @@ READER_SUFFIXES = {
 }
 """Of slides, by the reader that opens them. What is in a file decides, not its name."""
 
+CONTAINER_SUFFIXES = {
+    "tiff": (".tif", ".tiff", ".btf", ".tf8"),
+    "svs": (".svs", ".tif", ".tiff"),
+    "ome-tiff": (".ome.tif", ".ome.tiff", ".ome.btf", ".ome.tf8"),
+    "ome-zarr": (".ome.zarr", ".zarr"),
+}
+"""Of slides that are written anew, by their container; the first is given."""
+
 SCANNER_FILES = {
     ".kfb": "a KFBio slide",
     ".sdpc": "a TEKSQRAY slide",

@@ -245,18 +245,36 @@ def plan_glass(
     InvalidParameterError
         If there is no tissue on it: nothing would be left.
     """
-    look = TissueOptions(mpp=MASK_MPP, min_area_um2=options.min_piece_um2, drop_pen=False)
     with open_slide(path) as opened:
         slide = opened if options.mpp is None else opened.with_pixel_size(options.mpp)
-        pixel = slide.require_pixel_size()
-        tissue = yield from iter_find_tissue(slide, options=look, workers=workers, token=token)
-        _check_tissue(slide, tissue)
-        frames = _frames(slide, pages, pixel)
-    plan = GlassPlan(KeptArea.around(tissue, options.margin_um), frames, tissue.method, options.fill)
+        kept, method = yield from iter_kept_area(slide, options, workers=workers, token=token)
+        frames = _frames(slide, pages, slide.require_pixel_size())
+    plan = GlassPlan(kept, frames, method, options.fill)
     for done, page in enumerate(page for page in pages if page.number in frames):
         yield Progress(done, len(frames), "looking for tiles of glass", "levels")
         plan.decide(page, token)
     return plan
+
+
+def iter_kept_area(
+    slide: Slide, options: GlassOptions, *, workers: int = 1, token: CancellationToken | None = None
+) -> Generator[Progress, None, tuple[KeptArea, str]]:
+    """Find what of a slide is kept, and how the tissue was found.
+
+    Raises
+    ------
+    MissingPixelSizeError
+        If nobody knows the slide's pixel size.
+    UnsupportedPixelsError
+        If its glass is not bright.
+    InvalidParameterError
+        If there is no tissue on it: nothing would be left.
+    """
+    slide.require_pixel_size()
+    look = TissueOptions(mpp=MASK_MPP, min_area_um2=options.min_piece_um2, drop_pen=False)
+    tissue = yield from iter_find_tissue(slide, options=look, workers=workers, token=token)
+    _check_tissue(slide, tissue)
+    return KeptArea.around(tissue, options.margin_um), tissue.method
 
 
 def _check_tissue(slide: Slide, tissue: TissueMask) -> None:

@@ -152,6 +152,16 @@ class Slide:
         return self.levels
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """The files whose bytes identify the slide; of a folder of many, some of them."""
+        return self._source.info.fingerprint_files
+
+    @property
+    def icc_profile(self) -> bytes | None:
+        """The embedded colour profile, whether it was applied or not."""
+        return self._source.info.icc_profile
+
+    @property
     def fingerprint(self) -> str:
         """``"sha256:..."`` of size, head, middle and tail of the slide's files; the same after a move.
 
@@ -249,7 +259,7 @@ class Slide:
 
     def _make_halvings(self) -> tuple[CoarserLevels, ...]:
         return tuple(
-            CoarserLevels(level, count, partial(self._read_stored, index), self.background)
+            CoarserLevels(level, count, partial(self.read_stored_region, index), self.background)
             for index, (level, count) in enumerate(zip(self.levels, halving_counts(self.levels), strict=True))
         )
 
@@ -314,8 +324,8 @@ class Slide:
         geometry = self._level(level)
         return compose(geometry, region, partial(self._cached_tile, level), self.background)
 
-    def _read_stored(self, level: int, region: RegionPx) -> RgbArray | None:
-        """Return the same, or None where the file holds no tile of it."""
+    def read_stored_region(self, level: int, region: RegionPx) -> RgbArray | None:
+        """Return the same as :meth:`read_region`, or None where the file holds no tile of it."""
         return compose_stored(self.levels[level], region, partial(self._cached_tile, level), self.background)
 
     def _cached_tile(self, level: int, row: int, col: int) -> RgbArray | None:

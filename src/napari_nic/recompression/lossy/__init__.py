@@ -9,15 +9,24 @@ from napari_nic.recompression.lossy.codecs import (
     QualityScale,
     make_settings,
 )
+from napari_nic.recompression.lossy.containers import CONTAINERS, load_container
+from napari_nic.recompression.lossy.options import LossyOptions
+from napari_nic.recompression.lossy.reports import LossyReport
+from napari_nic.recompression.lossy.writing import recompress_lossy
 
 __all__ = [
+    "CONTAINERS",
     "PIXEL_CODECS",
     "SUBSAMPLINGS",
     "CodecSettings",
+    "LossyOptions",
+    "LossyReport",
     "PixelCodec",
     "QualityScale",
     "TileCheck",
     "Verdict",
     "WrittenTile",
+    "load_container",
     "make_settings",
+    "recompress_lossy",
 ]

@@ -199,6 +199,24 @@ def read_webp_size(data: bytes) -> tuple[int, int] | None:
     return None
 
 
+def read_avif_size(data: bytes) -> tuple[int, int] | None:
+    """Return (rows, cols) of an AVIF picture, by the largest of its parts; None if it is none.
+
+    The property ``ispe`` of an item stands in the boxes at the front of the file, before the pixels.
+    """
+    if data[4:8] != b"ftyp" or not any(brand in data[8:64] for brand in (b"avif", b"avis")):
+        return None
+    found, at, front = [], data.find(b"ispe"), data[:_AVIF_FRONT]
+    while 0 <= at <= len(front) - 16:
+        width, height = struct.unpack_from(">II", front, at + 8)
+        found.append((height, width))
+        at = front.find(b"ispe", at + 4)
+    return max(found, key=lambda size: size[0] * size[1], default=None)
+
+
+_AVIF_FRONT = 4096
+
+
 def read_png_size(data: bytes) -> tuple[int, int] | None:
     """Return (rows, cols) of a PNG stream; None if it is none."""
     if not data.startswith(b"\x89PNG\r\n\x1a\n") or len(data) < 24:

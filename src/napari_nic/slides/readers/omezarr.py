@@ -32,6 +32,7 @@ from napari_nic.slides.model import (
     SourceInfo,
     to_rgb,
 )
+from napari_nic.slides.readers.omezarr_beside import Beside, read_beside
 from napari_nic.slides.readers.omezarr_channels import channels_of, is_color
 from napari_nic.slides.readers.omezarr_metadata import (
     Multiscale,
@@ -59,11 +60,17 @@ class _Source:
     """What both kinds of OME-Zarr share: levels, and reading a block of all wanted channels."""
 
     def __init__(
-        self, path: Path, picture: Multiscale, planes: dict[str, int], notices: Sequence[str]
+        self,
+        path: Path,
+        picture: Multiscale,
+        planes: dict[str, int],
+        notices: Sequence[str],
+        beside: Beside,
     ) -> None:
         self.path = path
         self._picture = picture
         self._planes = planes
+        self._beside = beside
         y, x = picture.axes.index("y"), picture.axes.index("x")
         chosen = {axis: at for axis, at in planes.items() if picture.size(axis) > 1}
         self.info = SourceInfo(
@@ -74,6 +81,8 @@ class _Source:
             ),
             pixel_sizes=picture.pixel_sizes,
             background=WHITE,
+            icc_profile=beside.icc_profile,
+            associated=tuple(beside.associated),
             properties={"ome-zarr.version": picture.version, "ome-zarr.name": picture.name},
             fingerprint_files=tuple(_files_of(path, picture.arrays[-1])),
             notices=(*picture.notices, *notices),
@@ -140,8 +149,15 @@ class _Source:
         )
 
     def read_associated(self, name: str) -> RgbArray:
-        """OME-Zarr names no associated images."""
-        raise OutOfBoundsError(f"no associated image {name!r}", path=self.path)
+        """Decode a picture that this program has put beside the slide; OME-Zarr itself names none."""
+        if name not in self._beside.associated:
+            raise OutOfBoundsError(f"no associated image {name!r}", path=self.path)
+        try:
+            return self._beside.read(name)
+        except _READ_ERRORS as error:
+            raise DamagedSlideError(
+                f"the {name} image cannot be decoded", path=self.path, found=str(error)
+            ) from error
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -210,7 +226,7 @@ def open_omezarr(path: Path, selection: Selection | None = None) -> SlideSource 
         _check_kind(array, picture.axes)
     planes, notices = _choose_planes(path, picture, selection)
     kind = OmeZarrSource if is_color(picture) else OmeZarrChannels
-    return kind(path, picture, planes, notices)
+    return kind(path, picture, planes, notices, read_beside(path))
 
 
 def _check_kind(array: zarr.Array[Any], axes: Sequence[str]) -> None:

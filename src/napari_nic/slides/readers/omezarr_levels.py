@@ -16,6 +16,7 @@ from napari_nic.names import ZARR_FILES
 from napari_nic.slides.levels import downsample_of, is_same_picture
 from napari_nic.slides.model import PixelSizeClaim
 from napari_nic.slides.pixel_size import um_of_unit
+from napari_nic.slides.readers.zarr_pictures import register_picture_codecs
 from napari_nic.zarr_files import CheckedStore
 
 _MAX_METADATA_BYTES = 2**26
@@ -32,6 +33,7 @@ LIBRARY_ERRORS = (
 def open_group(folder: Path) -> zarr.Group:
     """Open a group whose metadata were checked."""
     _check_files(folder)
+    register_picture_codecs()
     try:
         node = zarr.open(CheckedStore(folder), mode="r")
     except LIBRARY_ERRORS as error:

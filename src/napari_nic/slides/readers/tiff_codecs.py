@@ -1,6 +1,6 @@
 """Decode one segment (tile or strip) of a TIFF page to samples, by what its stream says.
 
-tifffile unpacks what is plain numbers. What is a picture of its own (JPEG, JPEG 2000, WebP, JPEG XL) is
+tifffile unpacks what is plain numbers. What is a picture of its own (JPEG, JPEG 2000, WebP, JPEG XL, AVIF) is
 decoded here, since a tile may be smaller, larger or of other colours than the directory says. No tile is
 decoded before its header was asked how large it is.
 """
@@ -22,6 +22,7 @@ from napari_nic.slides.readers.codestreams import (
     JpegHeader,
     holds_jpeg,
     one_jpeg_of,
+    read_avif_size,
     read_jpeg2000_header,
     read_jpeg_header,
     read_jpegxl_size,
@@ -55,6 +56,7 @@ _PICTURES: dict[int, tuple[Callable[..., Samples], Callable[[bytes], tuple[int, 
     50002: (imagecodecs.jpegxl_decode, read_jpegxl_size),
     52546: (imagecodecs.jpegxl_decode, read_jpegxl_size),
     34933: (imagecodecs.png_decode, read_png_size),
+    60001: (imagecodecs.avif_decode, read_avif_size),  # no registered number: that of wsitools
 }
 JPEG_XL_CODES = frozenset({50002, 52546})
 PICTURE_CODES = JPEG_CODES | JPEG2000_CODES | frozenset(_PICTURES)

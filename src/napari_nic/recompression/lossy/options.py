@@ -1,0 +1,82 @@
+"""What is asked of a lossy run."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from napari_nic.errors import InvalidParameterError
+from napari_nic.recompression.glass import GlassOptions
+from napari_nic.recompression.lossy.codecs import (
+    PIXEL_CODECS,
+    CodecSettings,
+    PixelCodec,
+    make_settings,
+)
+
+
+@dataclass(frozen=True)
+class LossyOptions:
+    """How a slide is written anew.
+
+    Attributes
+    ----------
+    codec : str
+        One of :data:`~napari_nic.recompression.lossy.PIXEL_CODECS`.
+    quality : float, optional
+        On the codec's scale; its default if None.
+    subsampling : str, optional
+        Of chroma: ``"4:4:4"``, ``"4:2:2"``, ``"4:2:0"``; the codec's first if None.
+    effort : int
+        Of JPEG XL.
+    container : str
+        One of :data:`~napari_nic.recompression.lossy.CONTAINERS`.
+    tile : int, optional
+        Side of tiles; the slide's own if None.
+    glass : GlassOptions, optional
+        Remove glass; by default all of it is kept.
+    deidentify : bool
+        Leave out whatever may name somebody.
+    label_text : str
+        What the label of a file without names says.
+    mpp : float, optional
+        um per level-0 pixel, where the slide does not say.
+    """
+
+    codec: str = "jpegxl"
+    quality: float | None = None
+    subsampling: str | None = None
+    effort: int = 3
+    container: str = "tiff"
+    tile: int | None = None
+    glass: GlassOptions | None = None
+    deidentify: bool = False
+    label_text: str = ""
+    mpp: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.tile is not None and (self.tile % 16 or not 64 <= self.tile <= 4096):
+            raise InvalidParameterError(
+                "no such side of tiles", expected="a multiple of 16 from 64 to 4096", found=str(self.tile)
+            )
+        if self.label_text and not self.deidentify:
+            raise InvalidParameterError(
+                "a text for a new label was given, and the old one is kept", hint="add --deidentify"
+            )
+
+    def load_codec(self) -> tuple[PixelCodec, CodecSettings]:
+        """Return the codec and its settings.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such codec.
+        InvalidParameterError
+            If it has no such quality or subsampling.
+        """
+        codec = PIXEL_CODECS.get(self.codec)()
+        return codec, make_settings(codec, self.quality, self.subsampling, self.effort)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        return asdict(self)
