@@ -65,6 +65,7 @@ from napari_nic.reader_study.object_codes import object_codes
 from napari_nic.reader_study.staple import staple
 from napari_nic.recompression import recompress, restore, validate
 from napari_nic.recompression.lossy import recompress_lossy
+from napari_nic.recompression.reporting import ReportOptions, compare_slides
 from napari_nic.similarity import (
     Reference,
     draw_cells,
@@ -471,6 +472,11 @@ def _lossy(inputs: Inputs, out: Path, token: CancellationToken) -> None:
     result_of(recompress_lossy(inputs.slide, out / "s.tif", workers=2, token=token))
 
 
+def _compare_files(inputs: Inputs, _: Path, token: CancellationToken) -> None:
+    options = ReportOptions(views=4, encoders=("mean-rgb",))
+    result_of(compare_slides(inputs.slide, inputs.exports / "packed.tif", options, token=token))
+
+
 def _restore(inputs: Inputs, out: Path, token: CancellationToken) -> None:
     result_of(restore(inputs.exports / "packed.tif", out / "s.tif", workers=2, token=token))
 
@@ -522,6 +528,7 @@ OPERATIONS: dict[str, Operation] = {
     "repacking": Operation(_recompress("repack"), units=8),
     "optimising": Operation(_recompress("optimize"), units=8),
     "encoding anew": Operation(_lossy, units=8, resumes=(".s.tif.unfinished/*",)),
+    "comparing two files of a slide": Operation(_compare_files, units=8),
     "restoring": Operation(_restore, units=8),
     "checking a repacked slide": Operation(_validate, units=8),
     "fingerprint of many files": Operation(_fingerprint, units=6),

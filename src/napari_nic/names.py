@@ -132,6 +132,9 @@ CLAIMED_ANNOTATIONS = tuple(
 LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".zarr")
 """Of pictures of class numbers."""
 
+REPORT_SUFFIXES = (".html", ".json")
+"""Of a page for people and of its numbers."""
+
 RESULT_SUFFIXES = (".csv", ".json")
 """Of tables of results."""
 

@@ -151,7 +151,7 @@ def run_train(args: argparse.Namespace, console: Console) -> int:
     if args.out is None:
         raise arguments.UsageError("models train needs a folder for the models", expected="--out FOLDER")
     from napari_nic.cohorts import train_cohort
-    from napari_nic.cohorts.plots import require_matplotlib
+    from napari_nic.plots import require_matplotlib
 
     require_matplotlib()
     out = Path(args.out)

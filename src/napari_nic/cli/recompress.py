@@ -12,6 +12,14 @@ from napari_nic.cli.console import Console
 from napari_nic.cli.files import check_free
 from napari_nic.cli.inputs import find_slides
 from napari_nic.cli.interrupt import STOPPED, stoppable
+from napari_nic.cli.recompress_compare import COMPARE, add_compare_options, run_compare
+from napari_nic.cli.recompress_report import (
+    REPORT,
+    add_report_options,
+    report_options,
+    run_report,
+    write_report,
+)
 from napari_nic.names import check_apart, exists, is_folder, known_suffix
 from napari_nic.wording import counted
 
@@ -35,7 +43,10 @@ decoded and compared before it is written, and all other tiles, tags and picture
             open. Programs that read slides by libjpeg (OpenSlide, tifffile) take it.
 
 'napari-nic recompress validate FILE' checks a written file: all tiles, and whether the original can be had
-back."""
+back.
+'napari-nic recompress report BEFORE AFTER' compares any two files of one slide: bytes, quality at each
+magnification, what encoders see of the difference, and the worst places as pictures.
+'napari-nic recompress compare SLIDES' compares codecs on tiles of tissue, at each magnification."""
 
 
 def add_parser(commands: arguments.Subparsers) -> None:
@@ -52,7 +63,8 @@ def add_parser(commands: arguments.Subparsers) -> None:
         "slides",
         nargs="+",
         metavar="SLIDE",
-        help="slide, folder of slides, or pattern; with the word validate before them: files to check",
+        help="slide, folder of slides, or pattern; with the word validate before them: files to check; "
+        "with the word report: a slide before and after; with the word compare: slides to compare codecs on",
     )
     parser.add_argument(
         "--mode",
@@ -98,6 +110,8 @@ def add_parser(commands: arguments.Subparsers) -> None:
     parser.add_argument(
         "--workers", type=arguments.positive_int, metavar="N", help="threads; default: one per core"
     )
+    add_report_options(parser)
+    add_compare_options(parser)
     arguments.add_overwrite(parser)
     arguments.add_json(parser)
 
@@ -106,9 +120,13 @@ def run(args: argparse.Namespace, console: Console) -> int:
     """Write each slide anew, or check each file."""
     if args.slides[0] == VALIDATE and len(args.slides) > 1 and not exists(Path(VALIDATE)):
         return _run_checks(args, console)
+    if args.slides[0] == REPORT and len(args.slides) > 1 and not exists(Path(REPORT)):
+        return run_report(args, console)
+    if args.slides[0] == COMPARE and len(args.slides) > 1 and not exists(Path(COMPARE)):
+        return run_compare(args, console)
     from napari_nic.recompression import recompress, try_sample
 
-    glass = _glass(args)
+    glass, report_of = _glass(args), report_options(args)
     paths = find_slides(args.slides)
     targets = targets_of(paths, args, needed=not args.dry_run)
 
@@ -121,7 +139,10 @@ def run(args: argparse.Namespace, console: Console) -> int:
         job = do(path, out, args.mode, glass=glass, workers=args.workers, token=token)
         report = console.outcome(job, path.name)
         _print(report, console)
-        return report.to_dict()
+        if report_of is None:
+            return report.to_dict()
+        found = write_report(path, out, report_of, console, token, overwrite=args.overwrite)
+        return report.to_dict() | {"report": found}
 
     with stoppable(console, ending=STOPPED) as token:
         return run_each(paths, work, console)

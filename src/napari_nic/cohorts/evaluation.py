@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from napari_nic import old_names
 from napari_nic.cohorts.extremes import saliency_note, show_extremes
 from napari_nic.cohorts.plan import BUNDLE_KEY, Plan
-from napari_nic.cohorts.plots import require_matplotlib, result_plots, training_curves
+from napari_nic.cohorts.plots import result_plots, training_curves
 from napari_nic.cohorts.predictions import PREDICTIONS_FILE, ScoredSlide, read_scores, write_scores
 from napari_nic.cohorts.previews import absent_facts
 from napari_nic.cohorts.report import MEASURES, Report
@@ -25,6 +25,7 @@ from napari_nic.disk import replacing
 from napari_nic.errors import InvalidParameterError, StoreError
 from napari_nic.jobs import CancellationToken, Progress
 from napari_nic.metrics import METRIC_NAMES
+from napari_nic.plots import require_matplotlib
 from napari_nic.slide_models import ModelBundle, predict
 from napari_nic.wording import counted
 

@@ -2,48 +2,20 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_nic.cohorts.results import POSITIVE, Table
 from napari_nic.colors import CLASS_COLORS, to_hex
-from napari_nic.extras import check_installed
+from napari_nic.plots import draw
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Draw = Callable[["Axes"], None]
-SIZE = (4.6, 3.6)
-"""Inches."""
-
 _COLORS = tuple(to_hex(rgb) for rgb in CLASS_COLORS)
 _FAINT = "0.6"
-
-
-def require_matplotlib() -> None:
-    """Raise :class:`MissingDependencyError` where plots cannot be drawn, before hours of training."""
-    check_installed("matplotlib", "the plots of the report")
-
-
-def draw(plot: Draw) -> str:
-    """Draw a plot and return it as an SVG element."""
-    require_matplotlib()
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    # Text stays text, and the same plot gives the same file.
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "napari-nic"}):
-        figure = Figure(figsize=SIZE, layout="constrained")
-        axes = figure.add_subplot()
-        plot(axes)
-        axes.spines[["top", "right"]].set_visible(False)
-        out = io.StringIO()
-        figure.savefig(out, format="svg", metadata={"Date": None})
-    text = out.getvalue()
-    return text[text.index("<svg") :]
 
 
 def training_curves(logs: Mapping[str, Sequence[Mapping[str, float]]], metric: str) -> dict[str, str]:

@@ -1,4 +1,7 @@
-"""Smaller slide files: tiles are packed anew, everything else stays as it was, and nothing is lost unseen."""
+"""Smaller slide files: tiles are packed anew, everything else stays as it was, and nothing is lost unseen.
+
+Public modules beside this list: ``lossy``, ``quality``, ``reporting``.
+"""
 
 from napari_nic.recompression.codecs import CODECS
 from napari_nic.recompression.glass import GlassOptions

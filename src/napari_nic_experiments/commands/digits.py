@@ -51,7 +51,7 @@ def add_digits(actions: arguments.Subparsers) -> None:
 
 def run_digits(args: argparse.Namespace, console: Console) -> int:
     """Run the experiment, print its tables and write its plots."""
-    from napari_nic.cohorts.plots import require_matplotlib
+    from napari_nic.plots import require_matplotlib
     from napari_nic_experiments.digits.plan import get_preset
     from napari_nic_experiments.digits.run import Experiment, ExperimentDone, run_experiment
 

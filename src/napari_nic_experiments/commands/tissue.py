@@ -53,9 +53,9 @@ def add_tissue(actions: arguments.Subparsers) -> None:
 
 def run_tissue_command(args: argparse.Namespace, console: Console) -> int:
     """Run the experiment, print its tables and write its plots."""
-    from napari_nic.cohorts.plots import require_matplotlib
     from napari_nic.encoders import DEFAULT_ENCODER
     from napari_nic.patches.tiles import TileFolder
+    from napari_nic.plots import require_matplotlib
     from napari_nic_experiments.tissue.run import TissueDone, TissueExperiment, get_preset, run_tissue
 
     require_matplotlib()

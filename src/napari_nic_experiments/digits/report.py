@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_nic.cohorts.plots import require_matplotlib
 from napari_nic.colors import CLASS_COLORS, to_hex
 from napari_nic.disk import replacing
+from napari_nic.plots import require_matplotlib
 from napari_nic_experiments.digits.encoders import METHODS
 from napari_nic_experiments.digits.plan import SALIENCY, Cell, Preset
 from napari_nic_experiments.digits.run import Experiment

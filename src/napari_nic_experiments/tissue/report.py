@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_nic.cohorts.plots import draw
 from napari_nic.colors import CLASS_COLORS, to_hex
 from napari_nic.disk import replacing
+from napari_nic.plots import draw
 from napari_nic_experiments.tissue.localisation import MAPS, METHODS
 
 if TYPE_CHECKING:
