@@ -25,8 +25,9 @@ from napari_nic.plugin.controllers.models import ModelController
 from napari_nic.plugin.controllers.object_list import Filter, ObjectList
 from napari_nic.plugin.controllers.object_operations import ObjectOperations
 from napari_nic.plugin.controllers.overlays import OverlayController
-from napari_nic.plugin.controllers.surroundings import Surroundings, outline_of
+from napari_nic.plugin.controllers.surroundings import Surroundings
 from napari_nic.plugin.controllers.tissue import TissueController
+from napari_nic.plugin.controllers.tissue_outline import outline_of
 from napari_nic.plugin.controllers.tool_pointing import ToolPointing
 from napari_nic.plugin.drawing_layer import DrawingLayer
 from napari_nic.plugin.layers import tag_of
@@ -88,6 +89,12 @@ def empty_desk(session, runner):
     made = Desk(session, runner)
     yield made
     made.close()
+
+
+def tissue_of(desk):
+    found = []
+    desk.surroundings.with_tissue(found.append)
+    return found[0]
 
 
 def layer_of(desk):
@@ -178,10 +185,27 @@ def test_selected_objects_are_dashed_unless_that_takes_too_many(desk):
     assert len(layer.data) > 20
     assert len(np.unique(layer.edge_color, axis=0)) == 2
     angles = np.linspace(0, 2 * math.pi, 9000)
-    large = desk.put(shapely.Polygon(np.stack([500 + 400 * np.cos(angles), 500 + 400 * np.sin(angles)], 1)))
+    radius = np.where(np.arange(9000) % 2, 300, 400)
+    ring = np.stack([500 + radius * np.cos(angles), 500 + radius * np.sin(angles)], 1)
+    large = desk.put(shapely.Polygon(ring))
     desk.annotator.select([large.id])
-    assert len(layer.data) == 9000
+    assert len(layer.data) > 6000
     assert len(np.unique(layer.edge_color, axis=0)) == 1
+
+
+def test_long_outlines_are_shown_where_they_are_seen_and_again_when_the_view_moves(desk):
+    viewer = desk.annotator.session.viewer
+    angles = np.linspace(0, 2 * math.pi, 20_000)
+    large = desk.put(shapely.Polygon(np.stack([800 + 700 * np.cos(angles), 800 + 700 * np.sin(angles)], 1)))
+    desk.run("tool_polygon")
+    viewer.scene.camera.zoom = 200
+    viewer.scene.camera.center = (800 * 0.5, 100 * 0.5)
+    desk.annotator.select([large.id])
+    layer = layer_of(desk)
+    assert 0 < len(layer.data) < 6000
+    assert layer.data[:, 0, 1].max() < 400
+    viewer.scene.camera.center = (800 * 0.5, 1500 * 0.5)
+    assert layer.data[:, 0, 1].min() > 1200
 
 
 def test_steps_of_sizes_go_to_the_tool_in_hand_and_are_remembered(desk, settings):
@@ -310,7 +334,7 @@ def test_the_wand_looks_at_the_level_that_the_screen_shows(desk):
 def test_snapping_finds_the_tissue_first(desk):
     annotator = desk.annotator
     annotator.set_snaps(snaps=True)
-    outline = desk.surroundings._outlines[annotator.session.slide.fingerprint]
+    outline = tissue_of(desk)
     x, y = (
         outline.exterior.coords[0] if outline.geom_type == "Polygon" else outline.geoms[0].exterior.coords[0]
     )
@@ -320,6 +344,34 @@ def test_snapping_finds_the_tissue_first(desk):
     assert annotator.snapped(far) == far.xy
     annotator.set_snaps(snaps=False)
     assert annotator.snapped(Pointer((x + 1, y + 1))) == (x + 1, y + 1)
+
+
+def test_snapping_that_was_remembered_finds_the_tissue_at_its_first_use(desk, runner):
+    desk.annotator.snaps = True
+    runner.hold = True
+    assert desk.annotator.snapped(Pointer((5.0, 5.0))) == (5.0, 5.0)
+    assert len(runner.waiting) == 1
+    desk.annotator.snapped(Pointer((6.0, 5.0)))
+    assert len(runner.waiting) == 1, "it is traced once"
+    runner.finish()
+    outline = tissue_of(desk).boundary
+    x, y = shapely.get_coordinates(outline)[0]
+    assert outline.distance(Point(desk.annotator.snapped(Pointer((x + 1, y + 1))))) < 1e-6
+    assert desk.annotator.snapped(Pointer((x + 1, y + 1), free=True)) == (x + 1, y + 1)
+
+
+def test_snapping_follows_what_is_painted_into_the_mask(desk, runner):
+    desk.annotator.set_snaps(snaps=True)
+    desk.surroundings.outline._tissue.edit()
+    (layer,) = [layer for layer in desk.annotator.session.viewer.layers if layer.name.startswith("Tissue")]
+    layer.data_setitem(tuple(np.indices(layer.data.shape).reshape(2, -1)), 0)
+    layer.data_setitem(tuple(np.indices((3, 4)).reshape(2, -1)), 1)
+    size = np.array(layer.scale) / 0.5
+    corner = (4 * size[1], 3 * size[0])
+    desk.annotator.snapped(Pointer((0.0, 0.0)))
+    assert desk.annotator.snapped(Pointer((corner[0] + 2, corner[1] + 2))) == pytest.approx(corner)
+    way = desk.annotator.way(corner, Pointer((corner[0], 1.0)))
+    assert way[-1] == pytest.approx((corner[0], 1.0))
 
 
 def test_the_outline_of_a_mask_lies_on_its_elements(opened):
@@ -542,7 +594,7 @@ def test_the_inverse_is_within_the_tissue(desk):
     item = desk.put(box(0, 0, 700, 2000))
     desk.annotator.select([item.id])
     desk.run("invert")
-    tissue = desk.surroundings._outlines[desk.annotator.session.slide.fingerprint]
+    tissue = tissue_of(desk)
     (inverse,) = desk.annotator.items
     shape = inverse.annotation.geometry
     assert shape.area + tissue.intersection(box(0, 0, 700, 2000)).area == pytest.approx(area_of(tissue).area)

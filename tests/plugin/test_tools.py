@@ -9,7 +9,7 @@ from shapely.geometry import LineString, Point, box
 
 from napari_nic.annotations import Annotation
 from napari_nic.editing import AnnotationObject, Document, DrawingClass, ObjectIndex
-from napari_nic.editing.operations import Brush
+from napari_nic.editing.operations import Brush, Snapper
 from napari_nic.errors import AnnotationError, NicError
 from napari_nic.geometry import PixelSize
 from napari_nic.plugin.tools.base import View
@@ -37,6 +37,7 @@ class FakeDesk:
         self.told: list[str] = []
         self.errors: list[Exception] = []
         self.snaps_to: tuple[float, float] | None = None
+        self.outline: Snapper | None = None
         self.view: View | None = None
         self.similar = None
 
@@ -65,8 +66,15 @@ class FakeDesk:
         return True
 
     def snapped(self, pointer):
+        if self.outline is not None and not pointer.free:
+            return self.outline.point(pointer.xy, 10 * STEP)
         near = self.snaps_to is not None and pointer.distance(self.snaps_to) < 10
         return self.snaps_to if near else pointer.xy
+
+    def way(self, start, pointer, *, freehand=False):
+        if self.outline is None or pointer.free:
+            return [self.snapped(pointer)]
+        return self.outline.onward(start, pointer.xy, 10 * STEP, longest=4.0 if freehand else np.inf)
 
     def view_around(self, pointer):
         return self.view
@@ -231,6 +239,77 @@ def test_corners_snap(desk):
     desk.snaps_to = (0.0, 0.0)
     drag(BY_NAME["rectangle"](desk), (7, 7), (100, 100))
     assert only(desk).annotation.geometry.bounds == (0, 0, 100, 100)
+
+
+@pytest.fixture
+def tissue(desk):
+    """A disc of tissue that the desk's tools snap to."""
+    disc = Point(1000, 1000).buffer(500, quad_segs=64)
+    desk.outline = Snapper(disc, PixelSize(1, 1))
+    return disc
+
+
+def test_between_two_corners_on_the_tissue_a_polygon_follows_it(desk, tissue):
+    tool = BY_NAME["polygon"](desk)
+    click(tool, 1510, 1000)
+    click(tool, 1000, 1515)
+    click(tool, 1000, 1000)
+    tool.enter()
+    quarter = tissue.intersection(box(1000, 1000, 2000, 2000))
+    assert only(desk).annotation.geometry.symmetric_difference(quarter).area < quarter.length * STEP
+
+
+def test_the_side_that_closes_a_polygon_follows_the_tissue_too(desk, tissue):
+    tool = BY_NAME["polygon"](desk)
+    for x, y in ((1000, 1510), (1000, 1000), (1505, 1000)):
+        click(tool, x, y)
+    tool.hover(at(1505, 1000))
+    shown = shapely.Polygon(tool.sketch.lines[0])
+    tool.double_click(at(1505, 1000))
+    quarter = tissue.intersection(box(1000, 1000, 2000, 2000))
+    drawn = only(desk).annotation.geometry
+    assert drawn.symmetric_difference(quarter).area < quarter.length * STEP
+    assert shown.symmetric_difference(quarter).area < quarter.length * STEP
+
+
+def test_backspace_takes_a_corner_back_with_the_way_along_the_tissue(desk, tissue):
+    tool = BY_NAME["polygon"](desk)
+    for x, y in ((1000, 1000), (1505, 1000), (1000, 1510)):
+        click(tool, x, y)
+    tool.back()
+    click(tool, 1300, 1300, free=True)
+    tool.enter()
+    assert len(only(desk).annotation.geometry.exterior.coords) == 4
+
+
+def test_with_control_nothing_snaps_and_no_side_follows(desk, tissue):
+    tool = BY_NAME["polygon"](desk)
+    for x, y in ((1510, 1000), (1000, 1515), (1000, 1000)):
+        click(tool, x, y, free=True)
+    tool.enter()
+    assert only(desk).annotation.geometry.equals(shapely.Polygon([(1510, 1000), (1000, 1515), (1000, 1000)]))
+
+
+def test_two_corners_alone_are_no_polygon_beside_tissue_either(desk, tissue):
+    tool = BY_NAME["polygon"](desk)
+    click(tool, 1000, 1000)
+    click(tool, 1100, 1000)
+    tool.enter()
+    assert len(desk.document) == 0
+    assert "three corners" in desk.told[0]
+
+
+def test_freehand_follows_the_tissue_and_runs_round_no_lobe(desk):
+    # Two lobes with a slit between them, narrower than the reach: one outline, a long way round each.
+    lobes = box(0, 0, 1000, 1000).difference(box(498, 100, 502, 1000))
+    desk.outline = Snapper(lobes, PixelSize(1, 1))
+    drag(BY_NAME["freehand"](desk), (480, 990), (497, 700), (503, 650), (520, 980), (800, 800), (300, 900))
+    drawn = only(desk).annotation.geometry
+    assert drawn.length < 3000, "it ran round the slit"
+    other = BY_NAME["freehand"](desk)
+    drag(other, (1, 300), (2, 400), (-3, 500), (200, 400), free=False)
+    left = desk.items[0].annotation.geometry
+    assert left.boundary.intersection(lobes.boundary).length > 150
 
 
 # -- lines and points ------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from napari_nic.editing.operations.lengths import (
     length_um,
     size_text,
 )
-from napari_nic.editing.operations.masks import area_of_mask
+from napari_nic.editing.operations.masks import area_of_mask, rough_outlines
 from napari_nic.editing.operations.reshaping import (
     carried,
     expanded,
@@ -38,12 +38,13 @@ from napari_nic.editing.operations.reshaping import (
 from napari_nic.editing.operations.simplifying import simplified, simplified_near
 from napari_nic.editing.operations.snapping import Snapper
 from napari_nic.editing.operations.strokes import Brush, BrushShape, Sweep, erased, painted, swept
-from napari_nic.editing.operations.wands import wand_by_color, wand_by_similarity
+from napari_nic.editing.operations.wands import ColorWand, wand_by_color, wand_by_similarity
 
 __all__ = [
     "Area",
     "Brush",
     "BrushShape",
+    "ColorWand",
     "Snapper",
     "Sweep",
     "area_of",
@@ -64,6 +65,7 @@ __all__ = [
     "n_holes",
     "painted",
     "parts_of",
+    "rough_outlines",
     "simplified",
     "simplified_near",
     "size_text",

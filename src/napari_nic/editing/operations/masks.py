@@ -40,6 +40,21 @@ def area_of_mask(
     return area_of(shapely.transform(traced, lambda points: points * scale + shift))
 
 
+def rough_outlines(
+    mask: np.ndarray, origin_px: tuple[float, float], step_px: tuple[float, float]
+) -> tuple[np.ndarray, ...]:
+    """Lines (n, 2) as (x, y) through the outermost elements of a mask, to be shown while it grows.
+
+    Parameters as of :func:`area_of_mask`; in a fraction of its time, and half an element off.
+    """
+    import cv2
+
+    found, _ = cv2.findContours(mask.view(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
+    scale, shift = np.array(step_px[::-1]), np.array(origin_px[::-1])
+    rings = [np.concatenate([ring[:, 0], ring[:1, 0]]) for ring in found if len(ring) > 1]
+    return tuple((ring + HALF) * scale + shift for ring in rings)
+
+
 def _edges(mask: np.ndarray) -> shapely.Geometry:
     """Union of runs of elements: as exact as the mask."""
     padded = np.pad(mask.astype(np.int8), ((0, 0), (1, 1)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -63,10 +62,10 @@ def _thinned(ring: Any, near: Any, tolerance: float) -> np.ndarray:
     points = np.concatenate([points[start:-1], points[: start + 1]])
     is_near = np.concatenate([is_near[start:-1], is_near[: start + 1]])
     fixed = np.flatnonzero(~is_near)
-    pieces = [points[:1]]
-    for first, last in pairwise(fixed):
-        piece = points[first : last + 1]
-        if len(piece) > 2:
-            piece = np.asarray(LineString(piece).simplify(tolerance).coords)
-        pieces.append(piece[1:])
-    return np.concatenate(pieces)
+    pieces, done = [], 0
+    for gap in np.flatnonzero(np.diff(fixed) > 1):
+        first, last = fixed[gap], fixed[gap + 1]
+        thinner = LineString(points[first : last + 1]).simplify(tolerance).coords
+        pieces += [points[done:first], np.asarray(thinner)[:-1]]
+        done = last
+    return np.concatenate([*pieces, points[done:]])

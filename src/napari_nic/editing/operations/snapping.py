@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 import shapely
@@ -11,6 +12,9 @@ from shapely.ops import substring
 from napari_nic.geometry import PixelSize
 
 XY = tuple[float, float]
+
+ON_OUTLINE_UM = 1e-4
+"""A point so near to an outline was drawn onto it: more than rounding, less than any hand."""
 
 
 class Snapper:
@@ -48,6 +52,38 @@ class Snapper:
             return [self.point(first, reach_um), self.point(last, reach_um)]
         line = self._along(self._rings[begin[0]], begin[1], end[1])
         return [self._to_px(Point(point)) for point in line.coords]
+
+    def onward(self, first: XY, last: XY, reach_um: float, *, longest: float = inf) -> list[XY]:
+        """Return how a line goes on from where it has come to.
+
+        Parameters
+        ----------
+        first : (x, y)
+            Where the line ends so far: on an outline if it was drawn onto it, not if it only came near.
+        last : (x, y)
+            Where it is to go.
+        reach_um : float
+            Within which `last` is drawn onto an outline.
+        longest : float
+            The outline is followed no farther than so many times the straight distance, and `reach_um`.
+
+        Returns
+        -------
+        list of (x, y)
+            The points after `first`: the shorter way along the outline if both lie on the same one, else the
+            place of `last` alone, drawn onto an outline if one is within reach.
+        """
+        begin, end = self._found(first, ON_OUTLINE_UM), self._found(last, reach_um)
+        if end is None:
+            return [last]
+        target = self._rings[end[0]].interpolate(end[1])
+        if begin is None or begin[0] != end[0] or begin[1] == end[1]:
+            return [self._to_px(target)]
+        line = self._along(self._rings[end[0]], begin[1], end[1])
+        straight = target.distance(Point(line.coords[0]))
+        if line.length > longest * straight + reach_um:
+            return [self._to_px(target)]
+        return [self._to_px(Point(point)) for point in line.coords[1:]]
 
     @staticmethod
     def _along(ring: LineString, begin: float, end: float) -> LineString:

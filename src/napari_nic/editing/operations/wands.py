@@ -37,20 +37,57 @@ def wand_by_color(
     OutOfBoundsError
         If the seed lies off the picture.
     """
-    from scipy.ndimage import binary_dilation, gaussian_filter
-    from skimage.color import rgb2lab
+    return ColorWand(picture, blur).take(seed, tolerance)
 
-    _require_inside(seed, picture.shape[:2])
-    sharp = rgb2lab(picture).astype(np.float32)
-    lab = gaussian_filter(sharp, (blur, blur, 0)) if blur > 0 else sharp
-    row, col = seed
-    around = lab[max(0, row - AROUND) : row + AROUND + 1, max(0, col - AROUND) : col + AROUND + 1]
-    wanted = around.mean(axis=(0, 1))
-    found = _connected(np.linalg.norm(lab - wanted, axis=2) <= tolerance, seed)
-    if blur > 0:  # the blur mixed colours at the rim of the region: it goes on to where the sharp ones end
-        near = binary_dilation(found, iterations=math.ceil(2 * blur))
-        found |= near & (np.linalg.norm(sharp - wanted, axis=2) <= tolerance)
-    return _connected(found, seed)
+
+class ColorWand:
+    """A wand over one picture, whose colours are looked at once.
+
+    Parameters
+    ----------
+    picture : ndarray of uint8, (rows, cols, 3)
+        sRGB.
+    blur : float
+        See :func:`wand_by_color`.
+    """
+
+    def __init__(self, picture: np.ndarray, blur: float = 1.0) -> None:
+        import cv2
+
+        self._blur = blur
+        self._sharp = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+        self._soft = self._sharp
+        if blur > 0:
+            self._soft = cv2.GaussianBlur(self._sharp, (0, 0), blur, borderType=cv2.BORDER_REFLECT)
+
+    def take(self, seed: tuple[int, int], tolerance: float) -> np.ndarray:
+        """Find the connected pixels whose colour is like that at a point, see :func:`wand_by_color`.
+
+        Raises
+        ------
+        OutOfBoundsError
+            If the seed lies off the picture.
+        """
+        import cv2
+
+        _require_inside(seed, self._soft.shape[:2])
+        row, col = seed
+        around = self._soft[max(0, row - AROUND) : row + AROUND + 1, max(0, col - AROUND) : col + AROUND + 1]
+        wanted = around.mean(axis=(0, 1))
+        found = _connected(_near(self._soft, wanted, tolerance), seed)
+        if self._blur > 0:  # it mixed colours at the rim of the region: go on to where the sharp ones end
+            reach = 2 * math.ceil(2 * self._blur) + 1
+            disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
+            near = cv2.dilate(found.view(np.uint8), disc).view(bool)
+            found |= near & _near(self._sharp, wanted, tolerance)
+        return _connected(found, seed)
+
+
+def _near(lab: np.ndarray, wanted: np.ndarray, tolerance: float) -> np.ndarray:
+    """Pixels whose colour is within a distance of the wanted one."""
+    difference = (lab - wanted).reshape(-1, 3)
+    squares: np.ndarray = (difference * difference) @ np.ones(3, np.float32)
+    return (squares <= np.float32(tolerance**2)).reshape(lab.shape[:2])
 
 
 def wand_by_similarity(
@@ -102,10 +139,10 @@ def wand_by_similarity(
 
 
 def _connected(mask: np.ndarray, seed: tuple[int, int]) -> np.ndarray:
-    from scipy.ndimage import label
+    import cv2
 
     mask[seed] = True  # blurring may have moved the click's own colour away
-    regions, _ = label(mask)
+    _, regions = cv2.connectedComponents(np.ascontiguousarray(mask).view(np.uint8), connectivity=4)
     return np.asarray(regions == regions[seed])
 
 

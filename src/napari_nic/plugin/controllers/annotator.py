@@ -267,7 +267,13 @@ class Annotator:
 
     def snapped(self, pointer: Pointer) -> XY:
         """The pointer's place, drawn onto the tissue's outline if that is wished and it is near."""
-        return self.surroundings.snapped(pointer) if self.snaps else pointer.xy
+        is_free = pointer.free or not self.snaps
+        return pointer.xy if is_free else self.surroundings.outline.point(pointer)
+
+    def way(self, start: XY, pointer: Pointer, *, freehand: bool = False) -> list[XY]:
+        """Points after `start` up to the pointer: along the tissue's outline between two points of it."""
+        is_free = pointer.free or not self.snaps
+        return [pointer.xy] if is_free else self.surroundings.outline.way(start, pointer, freehand=freehand)
 
     def view_around(self, pointer: Pointer) -> View | None:
         """The slide around the pointer, as the screen shows it."""

@@ -8,17 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_nic.editing.operations import Area, Snapper, area_of_mask, wand_by_similarity
+from napari_nic.editing.operations import Area, area_of_mask, wand_by_similarity
 from napari_nic.embeddings import CompressedSlide, ResidentCodes
 from napari_nic.errors import NicError
-from napari_nic.geometry import PixelSize, RegionPx
+from napari_nic.geometry import RegionPx
 from napari_nic.jobs import CancellationToken
-from napari_nic.plugin.layers import pixel_of
+from napari_nic.plugin.controllers.tissue_outline import TissueOutline
 from napari_nic.plugin.tools.base import View
 from napari_nic.plugin.tools.pointer import XY, Pointer
 from napari_nic.plugin.worker import Callbacks, Runner
-from napari_nic.slides import Slide
-from napari_nic.tissue import TissueMask, find_tissue
 
 if TYPE_CHECKING:
     from napari_nic.plugin.controllers.session import Session
@@ -29,9 +27,6 @@ VIEW_SIDE = 512
 
 FINER = 1.5
 """A level may be so much coarser than the screen and still be what it shows."""
-
-SNAP_PX = 12.0
-"""Screen pixels within which a corner snaps to the tissue."""
 
 AT_ONCE = 20_000
 """Codes of so many cells are read in tens of milliseconds."""
@@ -54,18 +49,17 @@ class Surroundings:
 
     def __init__(self, session: Session, tissue: TissueController, runner: Runner) -> None:
         self.session = session
-        self._tissue = tissue
+        self.outline = TissueOutline(session, tissue, runner)
         self._runner = runner
-        self._outlines: dict[str, Area] = {}
-        self._snapper: Snapper | None = None
         self._codes: ResidentCodes | None = None
         self._is_reading = False
-        session.slide_changed.connect(self._forget)
+        session.slide_changed.connect(self._forget_codes)
         session.store_changed.connect(self._forget_codes)
 
     def close(self) -> None:
         """Let the session go."""
-        self.session.slide_changed.disconnect(self._forget)
+        self.outline.close()
+        self.session.slide_changed.disconnect(self._forget_codes)
         self.session.store_changed.disconnect(self._forget_codes)
 
     # -- pixels ------------------------------------------------------------------------------------------
@@ -91,40 +85,7 @@ class Surroundings:
 
     def with_tissue(self, then: Callable[[Area], object]) -> None:
         """Call with the area of the tissue, level-0 pixels: at once if it is known, else when it is found."""
-        slide = self.session.slide
-        if slide is None:
-            return
-        known = self._known_tissue(slide)
-        if known is not None:
-            then(known)
-            return
-        self._runner.start(
-            f"Finding tissue on {slide.name}",
-            partial(_find, slide),
-            Callbacks(returned=partial(self._on_found, slide, then), failed=self.session.asking.tell_error),
-        )
-
-    def snapped(self, pointer: Pointer) -> XY:
-        """Return the nearest point of the tissue's outline if it is near, else the pointer's place."""
-        slide = self.session.slide
-        known = None if slide is None else self._known_tissue(slide)
-        if known is None:
-            return pointer.xy
-        pixel = pixel_of(slide)
-        if self._snapper is None:
-            self._snapper = Snapper(known, pixel)
-        return self._snapper.point(pointer.xy, SNAP_PX * pointer.step * pixel.mean)
-
-    def _known_tissue(self, slide: Slide) -> Area | None:
-        painted = self._tissue.edited()
-        return (
-            self._outlines.get(slide.fingerprint) if painted is None else outline_of(painted, pixel_of(slide))
-        )
-
-    def _on_found(self, slide: Slide, then: Callable[[Area], object], mask: TissueMask) -> None:
-        self._outlines[slide.fingerprint] = area = outline_of(mask, pixel_of(slide))
-        if slide is self.session.slide:
-            then(area)
+        self.outline.with_area(then)
 
     # -- codes -------------------------------------------------------------------------------------------
 
@@ -186,23 +147,6 @@ class Surroundings:
 
     def _forget_codes(self) -> None:
         self._codes = None
-
-    def _forget(self) -> None:
-        self._codes = self._snapper = None
-
-
-def outline_of(mask: TissueMask, pixel: PixelSize) -> Area:
-    """Return the area of a mask in level-0 pixels, exactly along the edges of its elements."""
-    (y, x), (height, width) = mask.placement.origin_um, mask.placement.step_um
-    return area_of_mask(
-        np.asarray(mask.mask), (y / pixel.y, x / pixel.x), (height / pixel.y, width / pixel.x)
-    )
-
-
-def _find(slide: Slide, token: CancellationToken) -> Generator[None, None, TissueMask]:
-    token.checkpoint()
-    yield
-    return find_tissue(slide, token=token)
 
 
 def _load(store: CompressedSlide, token: CancellationToken) -> Generator[None, None, Any]:

@@ -11,9 +11,10 @@ import numpy as np
 from napari_nic.plugin.controllers.annotator import Annotator
 from napari_nic.plugin.controllers.object_list import ObjectList
 from napari_nic.plugin.controllers.object_operations import ObjectOperations
+from napari_nic.plugin.controllers.selected_outlines import Box, SelectedOutlines
 from napari_nic.plugin.drawing_layer import DRAW, PAN_ZOOM, DrawingLayer
 from napari_nic.plugin.layers import annotation_frame, pixel_of
-from napari_nic.plugin.tools.pointer import NOTHING, Pointer, Sketch, outlines_of
+from napari_nic.plugin.tools.pointer import NOTHING, Pointer, Sketch
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -46,6 +47,7 @@ class ToolPointing:
         self._before: Layer | None = None
         self._is_ours = False
         self._shown_step = 0.0
+        self._outlines = SelectedOutlines()
         self._last = Pointer((0.0, 0.0))
         self._viewer = annotator.session.viewer
         annotator.tool_changed.connect(self._on_tool)
@@ -54,6 +56,7 @@ class ToolPointing:
         self._viewer.layers.selection.events.active.connect(self._on_active)
         self._viewer.layers.events.removed.connect(self._on_removed)
         self._viewer.scene.camera.events.zoom.connect(self._on_zoom)
+        self._viewer.scene.camera.events.center.connect(self._on_center)
 
     def close(self) -> None:
         """Take the layer out, and let the viewer go."""
@@ -63,6 +66,7 @@ class ToolPointing:
         self._viewer.layers.selection.events.active.disconnect(self._on_active)
         self._viewer.layers.events.removed.disconnect(self._on_removed)
         self._viewer.scene.camera.events.zoom.disconnect(self._on_zoom)
+        self._viewer.scene.camera.events.center.disconnect(self._on_center)
         self._take_out()
 
     def pointer_xy(self) -> tuple[float, float]:
@@ -164,7 +168,10 @@ class ToolPointing:
         assert self.layer is not None  # noqa: S101 -- its own event
         y, x = self.layer.world_to_data(event.position)[-2:]
         modifiers = event.modifiers
-        self._last = Pointer((float(x), float(y)), self.step, SHIFT in modifiers, ALT in modifiers)
+        held = {name: name in modifiers for name in (SHIFT, ALT, CONTROL)}
+        self._last = Pointer(
+            (float(x), float(y)), self.step, add=held[SHIFT], subtract=held[ALT], free=held[CONTROL]
+        )
         return self._last
 
     @property
@@ -237,7 +244,7 @@ class ToolPointing:
         self._shown_step = self.step
         annotator = self.annotator
         items = () if annotator.documents.hidden else annotator.items[:MOST_OUTLINED]
-        selected = [line for item in items for line in outlines_of(item.annotation.geometry)]
+        selected = self._outlines.lines(items, self._shown_step, self._view())
         self.layer.show(self.sketch, annotator.color, selected, step=self._shown_step)
         if self.sketch.text:
             self._viewer.status = self.sketch.text
@@ -247,6 +254,17 @@ class ToolPointing:
             ratio = self.step / self._shown_step
             if max(ratio, 1 / ratio) > LEAST_ZOOM:
                 self.refresh()
+
+    def _on_center(self, event: Any) -> None:  # noqa: ARG002 -- napari passes the event
+        if self.layer is not None and self._outlines.is_left(self._view()):
+            self.refresh()
+
+    def _view(self) -> Box:
+        """What the screen shows at the most, however it is turned, level-0 pixels."""
+        assert self.layer is not None  # noqa: S101 -- asked while it is shown
+        y, x = self.layer.world_to_data(self._viewer.scene.camera.center)[-2:]
+        reach = float(np.hypot(*self._viewer.canvas.size)) / 2 * self.step
+        return x - reach, y - reach, x + reach, y + reach
 
     def _set_cursor(self) -> None:
         layer, tool = self.layer, self.annotator.tool

@@ -89,6 +89,10 @@ class Desk(Protocol):
         """The pointer's place, drawn onto the tissue's outline if that is wished and it is near."""
         ...
 
+    def way(self, start: XY, pointer: Pointer, *, freehand: bool = False) -> list[XY]:
+        """Points after `start` up to the pointer: along the tissue's outline between two points of it."""
+        ...
+
     def view_around(self, pointer: Pointer) -> View | None:
         """The slide around the pointer, as the screen shows it."""
         ...

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import shapely
 from shapely.geometry import Polygon
 
 from napari_nic.editing import AnnotationObject
 from napari_nic.editing.operations import (
+    ColorWand,
     Sweep,
     area_of,
     area_of_mask,
     filled,
     painted,
+    rough_outlines,
     size_text,
     united,
-    wand_by_color,
 )
 from napari_nic.editing.operations.objects import Step, reshaped
 from napari_nic.errors import NicError
-from napari_nic.plugin.tools.base import Tool
+from napari_nic.plugin.tools.base import Tool, View
 from napari_nic.plugin.tools.committing import HALF_SCREEN_PIXEL, Drawn, erase, put_new, target_of
 from napari_nic.plugin.tools.pointer import NOTHING, Pointer, Sketch, outlines_of
 
@@ -31,6 +34,10 @@ HOLE = 64.0
 
 SMOOTH = 1.2
 """Standard deviation, in pixels of the screen, that rounds off the steps of a wand's outline."""
+
+
+MOST_MERGED = 1_000
+"""Corners of the object that a stroke goes to; with more the stroke alone is shown until it is done."""
 
 
 class _PaintTool(Tool):
@@ -121,10 +128,11 @@ class _PaintTool(Tool):
 
     def _show(self, pointer: Pointer) -> None:
         erases = self._erases(pointer)
+        whole = self._area
         if self._target is not None and not erases:
-            whole = united([self._target.annotation.geometry, self._area])
-        else:
-            whole = self._area
+            before = self._target.annotation.geometry
+            if shapely.get_num_coordinates(before) <= MOST_MERGED:
+                whole = united([before, whole])
         text = "" if erases else size_text(whole, self.desk.known_pixel)
         self.sketch = Sketch(outlines_of(whole), text=text, erases=erases)
 
@@ -166,27 +174,66 @@ class ColorWandTool(_PaintTool):
 
     def begin(self, pointer: Pointer) -> None:
         """Look at the slide here."""
-        self._found: list[Any] = []
-        self._view = self.desk.view_around(pointer)
+        self._seen: list[tuple[View, np.ndarray]] = []
+        self._look(pointer)
 
     def covered(self, pointer: Pointer) -> Any:
         """Flood from here."""
-        view = self._view
-        if view is None:
-            return self._area
+        self._take(pointer)
+        return self._traced()
+
+    def drag(self, pointer: Pointer) -> None:
+        """Flood from here too, unless it is taken already; it is traced exactly when the button goes up."""
+        if self._is_held and self._take(pointer):
+            self._show(pointer)
+
+    def release(self, pointer: Pointer) -> None:
+        """Make it one step."""
+        if self._is_held:
+            self._area = self._traced()
+        super().release(pointer)
+
+    def _look(self, pointer: Pointer) -> None:
+        view = self.desk.view_around(pointer)
+        self._wand = None if view is None else ColorWand(view.picture, BLUR)
+        if view is not None:
+            self._seen.append((view, np.zeros(view.picture.shape[:2], bool)))
+
+    def _take(self, pointer: Pointer) -> bool:
+        """Add what is found here; False if nothing is new."""
+        seed = self._pixel_at(pointer)
+        if seed is None:  # beside the picture that was looked at last
+            self._look(pointer)
+            seed = self._pixel_at(pointer)
+        if self._wand is None or seed is None:
+            return False
+        mask = self._seen[-1][1]
+        if mask[seed]:
+            return False
+        mask |= self._wand.take(seed, self.desk.tolerance)
+        return True
+
+    def _traced(self) -> Any:
+        areas = []
+        for view, mask in self._seen:
+            found = area_of_mask(mask, view.origin, view.scale, smooth=SMOOTH)
+            # Holes of a few pixels are nuclei and noise, not another tissue.
+            areas.append(filled(found, HOLE * view.scale[0] * view.scale[1]))
+        return united(areas)
+
+    def _show(self, pointer: Pointer) -> None:
+        lines = [rough_outlines(mask, view.origin, view.scale) for view, mask in self._seen]
+        self.sketch = Sketch(tuple(line for some in lines for line in some), erases=self._erases(pointer))
+
+    def _pixel_at(self, pointer: Pointer) -> tuple[int, int] | None:
+        """The pixel of what was looked at below the pointer, (row, column)."""
+        if not self._seen:
+            return None
+        view = self._seen[-1][0]
         row = int((pointer.xy[1] - view.origin[0]) // view.scale[0])
         col = int((pointer.xy[0] - view.origin[1]) // view.scale[1])
         rows, cols = view.picture.shape[:2]
-        if not (0 <= row < rows and 0 <= col < cols):
-            self._view = view = self.desk.view_around(pointer)
-            if view is None:
-                return self._area
-            row = int((pointer.xy[1] - view.origin[0]) // view.scale[0])
-            col = int((pointer.xy[0] - view.origin[1]) // view.scale[1])
-        mask = wand_by_color(view.picture, (row, col), self.desk.tolerance, BLUR)
-        found = area_of_mask(mask, view.origin, view.scale, smooth=SMOOTH)
-        # Holes of a few pixels are nuclei and noise, not another tissue.
-        return united([self._area, filled(found, HOLE * view.scale[0] * view.scale[1])])
+        return (row, col) if 0 <= row < rows and 0 <= col < cols else None
 
 
 class EmbeddingWandTool(_PaintTool):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
+import numpy as np
 from shapely import affinity
 from shapely.geometry import Point, Polygon, box
 
@@ -19,7 +21,10 @@ NEAR = 8.0
 MOVED = 3.0
 """Screen pixels that the pointer moves before it counts as moved."""
 
-CORNERS = 3
+ENDS, CORNERS = 2, 3
+SAME_PLACE = 1e-3
+"""Level-0 pixels: less than any hand does, more than rounding."""
+
 QUADRANT = 32
 """Segments of a quarter of an ellipse."""
 
@@ -37,6 +42,7 @@ class PolygonTool(Tool):
         super().__init__(desk)
         self._corners: list[XY] = []
         self._marks: list[int] = []
+        self._begins: list[int] = []
         self._last: Pointer | None = None
 
     @property
@@ -49,14 +55,16 @@ class PolygonTool(Tool):
         if len(self._corners) >= CORNERS and pointer.distance(self._corners[0]) <= NEAR:
             self._finish(pointer)
             return
-        self._marks.append(len(self._corners))
-        self._corners.append(self.desk.snapped(pointer))
+        begun = len(self._corners)
+        self._corners += self._onward(pointer)
+        self._marks.append(len(self._corners) - 1)
+        self._begins.append(begun)
         self._show(pointer)
 
     def drag(self, pointer: Pointer) -> None:
         """Draw freehand between two corners."""
         if self._corners and pointer.distance(self._corners[-1]) >= MOVED:
-            self._corners.append(self.desk.snapped(pointer))
+            self._corners += self._onward(pointer, freehand=True)
         self._show(pointer)
 
     def hover(self, pointer: Pointer) -> None:
@@ -76,14 +84,15 @@ class PolygonTool(Tool):
         """Take the last corner back, with what was drawn freehand after it."""
         if not self._marks:
             return False
-        del self._corners[self._marks.pop() :]
+        self._marks.pop()
+        del self._corners[self._begins.pop() :]
         self._show(self._last)
         return True
 
     def cancel(self) -> bool:
         """Drop all corners."""
         had = bool(self._corners)
-        self._corners, self._marks, self._last = [], [], None
+        self._corners, self._marks, self._begins, self._last = [], [], [], None
         super().cancel()
         return had
 
@@ -92,14 +101,23 @@ class PolygonTool(Tool):
         if not self._corners or pointer is None:
             self.sketch = Sketch()
             return
-        line = path_of([*self._corners, self.desk.snapped(pointer)], closed=len(self._corners) > 1)
+        points = [*self._corners, *self._onward(pointer)]
+        points += _closing(self.desk, points, pointer)
+        line = path_of(points, closed=len(self._corners) > 1)
         area = Polygon(line) if len(line) > CORNERS else Polygon()
         text = size_text(area, self.desk.known_pixel) if area.is_valid and area.area else ""
         marks = tuple(self._corners[index] for index in self._marks)
         self.sketch = Sketch((line,), marks, text, erases=pointer.subtract)
 
+    def _onward(self, pointer: Pointer, *, freehand: bool = False) -> list[XY]:
+        """How it goes on to the pointer; between two points of the tissue's outline it follows that."""
+        if not self._corners:
+            return [self.desk.snapped(pointer)]
+        return self.desk.way(self._corners[-1], pointer, freehand=freehand)
+
     def _finish(self, pointer: Pointer) -> None:
         corners = self._corners
+        corners = corners + _closing(self.desk, corners, pointer)
         self.cancel()
         if not corners:
             return
@@ -108,6 +126,15 @@ class PolygonTool(Tool):
             return
         drawn = Drawn(Polygon(corners), "draw polygon", tolerance=HALF_SCREEN_PIXEL * pointer.step)
         commit(self.desk, drawn, add=pointer.add, subtract=pointer.subtract)
+
+
+def _closing(desk: Any, points: list[XY], pointer: Pointer, *, freehand: bool = False) -> list[XY]:
+    """Points of the side that closes an outline: of the tissue's, if both ends were drawn onto it."""
+    if len(points) < ENDS:
+        return []
+    way = desk.way(points[-1], replace(pointer, xy=points[0]), freehand=freehand)
+    was_snapped = np.allclose(way[-1], points[0], rtol=0, atol=SAME_PLACE)
+    return way[:-1] if was_snapped else []
 
 
 class FreehandTool(Tool):
@@ -126,13 +153,14 @@ class FreehandTool(Tool):
 
     def drag(self, pointer: Pointer) -> None:
         """Go on with it."""
-        self._points.append(self.desk.snapped(pointer))
+        self._points += self.desk.way(self._points[-1], pointer, freehand=True)
         line = path_of(self._points, closed=len(self._points) > 1)
         self.sketch = Sketch((line,), erases=pointer.subtract)
 
     def release(self, pointer: Pointer) -> None:
         """Close it."""
         points, self._points = self._points, []
+        points += _closing(self.desk, points, pointer, freehand=True)
         super().cancel()
         if len(points) < CORNERS:
             if points:

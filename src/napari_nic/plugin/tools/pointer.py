@@ -26,12 +26,15 @@ class Pointer:
         Whether Shift is held: what is drawn is added to the selected object.
     subtract : bool
         Whether Alt is held: it is taken out of it.
+    free : bool
+        Whether Control is held: nothing snaps.
     """
 
     xy: XY
     step: float = 1.0
     add: bool = False
     subtract: bool = False
+    free: bool = False
 
     def distance(self, xy: XY) -> float:
         """Distance to a point in pixels of the screen."""

@@ -88,7 +88,10 @@ class ToolSection(Section):
         self.similarity.valueChanged.connect(self._on_similarity)
         self.similarity_row = row(self.similarity, label="&Similarity")
         self.snap = QCheckBox("Snap to the tissue")
-        self.snap.setToolTip("Corners near the outline of the tissue are drawn onto it")
+        self.snap.setToolTip(
+            "Corners near the outline of the tissue jump onto it, and between two of them the polygon or"
+            " freehand line follows it. Hold Ctrl to draw freely"
+        )
         self.snap.clicked.connect(lambda on: self._annotator.set_snaps(snaps=on))
         for widget in (self.brush_row, self.tolerance_row, self.similarity_row, self.snap):
             self.body.addWidget(widget)
