@@ -52,14 +52,14 @@ def desk(opened, runner):
 
 @pytest.fixture
 def comparing(desk):
-    made = ReaderComparing(desk)
+    made = ReaderComparing(desk, desk.runner)
     yield made
     made.close()
 
 
 @pytest.fixture
 def doctor(desk):
-    made = DoctorController(desk)
+    made = DoctorController(desk, desk.runner)
     yield made
     made.close()
 

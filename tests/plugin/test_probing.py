@@ -200,7 +200,7 @@ def test_a_newer_stroke_overtakes_what_runs(compressed, probing, learning, monke
 def test_what_is_learned_is_what_a_learner_of_the_same_strokes_learns(compressed, probing):
     draw_all(compressed)
     learned = probing.learned
-    slide, _ = probing._pupil.look_at(compressed.session.store, None)
+    slide, _ = probing.pupil.look_at(compressed.session.store, None)
     again = Learner()
     again.set_strokes(slide, learned.strokes)
     trained = again.train(learned.colors)
@@ -301,7 +301,7 @@ def test_slides_are_learned_from_together(
 
 def test_strokes_of_another_encoder_are_refused_until_they_are_forgotten(compressed, probing):
     draw_all(compressed)
-    learner, (slide, _) = probing._pupil.learner, probing._pupil.look_at(compressed.session.store, None)
+    learner, (slide, _) = probing.pupil.learner, probing.pupil.look_at(compressed.session.store, None)
     strokes = learner.strokes_on(slide.fingerprint)
     learner.forget_slide(slide.fingerprint)
     other = {**slide.encoder, "weights_sha256": "f" * 64}

@@ -35,4 +35,6 @@ def run(command: Command) -> None:
     viewer = current_viewer()
     if viewer is None:
         raise InvalidParameterError("no window of napari is open")
-    command.run(open_dock(viewer, AnnotatorDock, ANNOTATOR, tabify=True).pointing)
+    dock = open_dock(viewer, AnnotatorDock, ANNOTATOR, tabify=True)
+    dock.link.open()
+    command.run(dock.pointing)

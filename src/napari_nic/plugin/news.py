@@ -1,4 +1,4 @@
-"""Word of new encoders, and of what was dropped on the window that is no layer, for all docks."""
+"""Word for all docks: new encoders, NIC docks, and what was dropped on the window that is no layer."""
 
 from __future__ import annotations
 
@@ -39,4 +39,15 @@ class ModelNews:
 
 
 MODEL_NEWS = ModelNews()
+"""The program's one instance."""
+
+
+class DeskNews:
+    """Tells that a NIC dock was opened or closed; connect with bound methods, which are held weakly."""
+
+    changed = Signal()
+    """Emitted in the main thread when a window may have another NIC dock, or none any more."""
+
+
+DESK_NEWS = DeskNews()
 """The program's one instance."""

@@ -48,6 +48,9 @@ class DeskLink:
         Gives it, opened if need be.
     """
 
+    desk_changed = Signal()
+    """Emitted when there is another NIC dock, or none any more."""
+
     store_changed = Signal()
     """Emitted when another slide or another store is worked on, or it has grown."""
 
@@ -62,10 +65,12 @@ class DeskLink:
         """Return the NIC dock there is now."""
         desk = self._find()
         if desk is not self._desk:
+            self.close()
             self._desk = desk
             if desk is not None:
                 desk.session.store_changed.connect(self._on_store)
                 desk.overlays.changed.connect(self._on_overlays)
+            self.desk_changed.emit()
             self.store_changed.emit()
         return desk
 

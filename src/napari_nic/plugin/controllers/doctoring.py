@@ -10,7 +10,7 @@ from napari_nic.annotations import AnnotationSet
 from napari_nic.errors import NicError
 from napari_nic.plugin.comparison_jobs import examine_job
 from napari_nic.plugin.controllers.reader_comparing import ReadingDesk
-from napari_nic.plugin.worker import Callbacks, Job
+from napari_nic.plugin.worker import Callbacks, Job, Runner
 from napari_nic.reader_study.doctor import Diagnosis, Suspect
 from napari_nic.wording import counted
 
@@ -21,6 +21,7 @@ class DoctorController:
     Parameters
     ----------
     desk : ReadingDesk
+    runner : Runner
 
     Attributes
     ----------
@@ -32,8 +33,8 @@ class DoctorController:
 
     changed = Signal()
 
-    def __init__(self, desk: ReadingDesk) -> None:
-        self._desk = desk
+    def __init__(self, desk: ReadingDesk, runner: Runner) -> None:
+        self._desk, self._runner = desk, runner
         self.diagnosis: Diagnosis | None = None
         self.current = -1
         self._decided: dict[str, str] = {}
@@ -75,7 +76,7 @@ class DoctorController:
             return
         self._desk.documents.views.sync_all()
         annotations: AnnotationSet = document.as_set(session.slide.name, with_ids=True)
-        self._job = self._desk.runner.start(
+        self._job = self._runner.start(
             "Examining annotations",
             partial(examine_job, session.slide.name, annotations, session.store),
             Callbacks(

@@ -62,9 +62,13 @@ class ProbeController:
     ----------
     desk : Desk
     runner : Runner
+    pupil : Pupil, optional
+        With what was learned before, of other slides too.
 
     Attributes
     ----------
+    pupil : Pupil
+        With what was learned.
     learned : Learned or None
         What the newest strokes of this slide taught.
     live : bool
@@ -78,11 +82,11 @@ class ProbeController:
     drawn = Signal()
     """Emitted at every change of the annotations; :meth:`learn` may then wait for the end of the stroke."""
 
-    def __init__(self, desk: Desk, runner: Runner) -> None:
+    def __init__(self, desk: Desk, runner: Runner, pupil: Pupil | None = None) -> None:
         self.session, self._annotating = desk.session, desk.annotating
         self._overlays, self._compressing = desk.overlays, desk.compressing
         self._runner = runner
-        self._pupil = Pupil()
+        self.pupil = pupil or Pupil()
         self.stack = OverlayStack(self.session, lambda _kind: self.changed.emit())
         self.learned: Learned | None = None
         self.live = True
@@ -106,7 +110,7 @@ class ProbeController:
         self._overlays.changed.disconnect(self._on_overlays)
         self._compressing.ended.disconnect(self._on_store)
         self._forget_slide()
-        self._pupil.forget()
+        self.pupil.forget()
         self.stack.close()
 
     # -- learning ----------------------------------------------------------------------------------------
@@ -147,7 +151,7 @@ class ProbeController:
             return
         self._seen = annotations, store
         found, trained = (None, None) if self.learned is None else (self.learned.found, self.learned.trained)
-        request = ProbeRequest(self._pupil, store, annotations, self._visible(), found, trained)
+        request = ProbeRequest(self.pupil, store, annotations, self._visible(), found, trained)
         title = f"Learning from the strokes on {store.slide_name}"
         # It may end at once, so it is known as running before it is started.
         self._job = Job(title)
@@ -156,7 +160,7 @@ class ProbeController:
 
     def forget_others(self) -> None:
         """Learn from this slide alone from now on."""
-        self._pupil = Pupil(colors=self._pupil.colors)
+        self.pupil = Pupil(colors=self.pupil.colors)
         self._learn_anew()
 
     def can_forget_others(self) -> bool:

@@ -46,10 +46,6 @@ class ReadingDesk(Protocol):
     def documents(self) -> DocumentController:
         """Tells of edits."""
 
-    @property
-    def runner(self) -> Runner:
-        """Starts background work."""
-
 
 class ReaderComparing:
     """Holds which two are compared, what came of it, and the overlay of their difference.
@@ -57,6 +53,7 @@ class ReaderComparing:
     Parameters
     ----------
     desk : ReadingDesk
+    runner : Runner
 
     Attributes
     ----------
@@ -71,8 +68,8 @@ class ReaderComparing:
 
     changed = Signal()
 
-    def __init__(self, desk: ReadingDesk) -> None:
-        self._desk = desk
+    def __init__(self, desk: ReadingDesk, runner: Runner) -> None:
+        self._desk, self._runner = desk, runner
         self._stack = OverlayStack(desk.session, lambda _: None)
         self.first = self.second = self.label = ""
         self.compared: Compared | None = None
@@ -223,7 +220,7 @@ class ReaderComparing:
 
     def _run(self, title: str, make: MakeJob, returned: Callable[..., None]) -> None:
         callbacks = Callbacks(returned=returned, failed=self._on_failed, finished=self.changed.emit)
-        job = self._desk.runner.start(title, make, callbacks)
+        job = self._runner.start(title, make, callbacks)
         if job.running:  # else it has ended, and what it led to was started already
             self._job = job
         self.changed.emit()

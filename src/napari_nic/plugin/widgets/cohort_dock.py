@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QLineEdit, QPushButton, QVBoxLayout
 
 from napari_nic.cohorts import ListedSlide
 from napari_nic.names import TABLE_SUFFIXES, WORKBOOK_SUFFIXES, patterns
-from napari_nic.plugin.controllers.cohort import CohortController, Desk
-from napari_nic.plugin.widgets.dock_base import MARGIN, SIDE_MARGIN, WIDTH, ClosingDock, silence
-from napari_nic.plugin.widgets.docking import NIC, open_dock, plain_viewer
+from napari_nic.plugin.controllers.cohort import CohortController
+from napari_nic.plugin.widgets.desk_dock import DeskDock
+from napari_nic.plugin.widgets.dock_base import MARGIN, SIDE_MARGIN, WIDTH, silence
 from napari_nic.plugin.widgets.keyboard import order_tabs
-from napari_nic.plugin.widgets.nic_dock import NicDock
 from napari_nic.plugin.widgets.rows import quiet_label, row
 from napari_nic.plugin.widgets.slide_table import MOVING_KEYS, OPENING_KEYS, SlideTable
 
 if TYPE_CHECKING:
     import napari
     from qtpy.QtGui import QKeyEvent
-
-LEAST_HEIGHT = 260
 
 EMPTY = (
     "No cohort is open.<br><br>Open the folder that <i>models train</i> wrote, to look through its slides "
@@ -32,7 +29,7 @@ NOTHING_FOUND = "No slide matches the search."
 HELP = "A click, or Enter, opens a slide with the saliency of a model that did not learn from it"
 
 
-class CohortDock(ClosingDock):
+class CohortDock(DeskDock):
     """Buttons, search and table.
 
     Parameters
@@ -41,10 +38,11 @@ class CohortDock(ClosingDock):
         Given by napari.
     """
 
+    least_height: ClassVar[int] = 260
+
     def __init__(self, napari_viewer: napari.Viewer) -> None:
-        super().__init__()
-        self._viewer = plain_viewer(napari_viewer)
-        self.cohort = CohortController(self._nic_dock)
+        super().__init__(napari_viewer)
+        self.cohort = CohortController(self.open_desk)
         self._shown: tuple[ListedSlide, ...] = ()
         self._build()
         self.cohort.changed.connect(self.refresh)
@@ -81,7 +79,7 @@ class CohortDock(ClosingDock):
         column.setStretchFactor(self.table, 1)
         order_tabs(self)
         self.first_control = self.folder_button
-        self.setMinimumSize(WIDTH, LEAST_HEIGHT)
+        self.setMinimumWidth(WIDTH)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 -- Qt's name
         """Go from the search to the list by the arrows; keep all keys of the list from napari."""
@@ -107,6 +105,7 @@ class CohortDock(ClosingDock):
 
     def close_down(self) -> None:
         """Let the viewer go."""
+        super().close_down()
         self.cohort.close()
         silence(self.cohort)
 
@@ -137,6 +136,3 @@ class CohortDock(ClosingDock):
         )
         if chosen:
             self.cohort.open(Path(chosen))
-
-    def _nic_dock(self) -> Desk:
-        return open_dock(self._viewer, NicDock, NIC, show=False)

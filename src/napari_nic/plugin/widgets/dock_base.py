@@ -1,10 +1,10 @@
-"""What all docks share: a page that scrolls, one button that stands out, and an end with the window."""
+"""What all docks share: a page that scrolls, work in the background, and an end with the window."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from napari.utils.theme import get_theme
 from psygnal import Signal
@@ -21,8 +21,10 @@ from qtpy.QtWidgets import (
 )
 
 from napari_nic.plugin.widgets.keyboard import FocusRing, order_tabs
+from napari_nic.plugin.worker import Runner, ThreadRunner
 
 if TYPE_CHECKING:
+    import napari
     from qtpy.QtGui import QKeyEvent, QShowEvent
 
 WIDTH = 320
@@ -39,11 +41,16 @@ class ClosingDock(QWidget):
         self._closed = self._window_closing = self._framed = self._moving = False
         self._window: QWidget | None = None
         self.focus_ring = FocusRing(self)
+        self._scroll: QScrollArea | None = None
         self.first_control: QWidget | None = None
         """Takes the focus when the dock is opened: else it is reached by Tab through the whole window."""
 
     def show_sections(self, sections: Sequence[QWidget]) -> None:
-        """Stack sections on a page that scrolls up and down."""
+        """Stack sections on a page that scrolls up and down; those that were shown before go."""
+        if self._scroll is None:
+            self._scroll = self._add_scroll()
+        elif (old := self._scroll.takeWidget()) is not None:
+            old.deleteLater()  # not now: one of its buttons may be what asked for it
         page = QWidget()
         column = QVBoxLayout(page)
         # Narrow at the sides: in a low window a scroll bar takes its part of the 320 px too.
@@ -52,17 +59,20 @@ class ClosingDock(QWidget):
         for section in sections:
             column.addWidget(section)
         column.addStretch(1)
+        self._scroll.setWidget(page)
+        order_tabs(page)
+
+    def _add_scroll(self) -> QScrollArea:
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # it scrolls to what has the focus by itself
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(page)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(scroll)
         self.setMinimumWidth(WIDTH)
-        order_tabs(page)
+        return scroll
 
     @property
     def is_shut_down(self) -> bool:
@@ -162,6 +172,49 @@ class ClosingDock(QWidget):
                 # through Qt that the garbage collector does not see.
                 self.deleteLater()
         return super().event(event)
+
+
+class WindowDock(ClosingDock):
+    """A dock of a napari window, with what does its work in the background.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+        Given by napari.
+    runner : Runner, optional
+        Starts background work; napari's threads by default.
+
+    Attributes
+    ----------
+    viewer : napari.Viewer
+        The viewer itself.
+    runner : Runner
+        Ends with the dock.
+    """
+
+    least_height: ClassVar[int] = 300
+    """Below another dock it would be given next to nothing: what it is for shall be seen."""
+
+    def __init__(self, napari_viewer: napari.Viewer, runner: Runner | None = None) -> None:
+        super().__init__()
+        self.viewer = plain_viewer(napari_viewer)
+        self._given_runner = runner
+        self.runner = self.make_runner()
+        self.setMinimumHeight(self.least_height)
+
+    def make_runner(self) -> Runner:
+        """Return what starts the dock's work from now on."""
+        return self._given_runner or ThreadRunner()
+
+    def close_down(self) -> None:
+        """Cancel all work, and wait until what is finished is stored."""
+        self.runner.shutdown()
+
+
+def plain_viewer(viewer: Any) -> napari.Viewer:
+    """Return the viewer itself: napari hands plugins a stand-in whose layers compare as other ones."""
+    plain: napari.Viewer = getattr(viewer, "__wrapped__", viewer)
+    return plain
 
 
 def silence(*controllers: object) -> None:

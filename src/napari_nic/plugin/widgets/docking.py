@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from qtpy.QtWidgets import QDockWidget, QWidget
 
-from napari_nic.plugin.widgets.dock_base import ClosingDock
+from napari_nic.plugin.widgets.dock_base import ClosingDock, plain_viewer
 
 if TYPE_CHECKING:
     import napari
@@ -24,12 +24,6 @@ ANNOTATOR = "Annotator"
 """Titles of the docks in the manifest."""
 
 Dock = TypeVar("Dock", bound=ClosingDock)
-
-
-def plain_viewer(viewer: Any) -> napari.Viewer:
-    """Return the viewer itself: napari hands plugins a stand-in whose layers compare as other ones."""
-    plain: napari.Viewer = getattr(viewer, "__wrapped__", viewer)
-    return plain
 
 
 def find_dock(viewer: napari.Viewer, kind: Callable[..., Dock]) -> Dock | None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QWidget
 
-from napari_nic.plugin.widgets.docking import Dock, find_dock, plain_viewer
+from napari_nic.plugin.widgets.dock_base import plain_viewer
+from napari_nic.plugin.widgets.docking import Dock, find_dock
 
 if TYPE_CHECKING:
     import napari

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from napari import current_viewer
 from qtpy.QtCore import QEvent, QObject, QTimer
@@ -21,29 +21,33 @@ from napari_nic.plugin.controllers.models import ModelController
 from napari_nic.plugin.controllers.overlays import OverlayController
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.controllers.tissue import TissueController
-from napari_nic.plugin.news import MODEL_NEWS
+from napari_nic.plugin.news import DESK_NEWS, MODEL_NEWS
 from napari_nic.plugin.settings import Settings
 from napari_nic.plugin.widgets.annotation_section import AnnotationSection
 from napari_nic.plugin.widgets.compress_section import CompressSection
 from napari_nic.plugin.widgets.dialogs import Dialogs
-from napari_nic.plugin.widgets.dock_base import PLUGIN, ClosingDock, silence, soon, stand_out
-from napari_nic.plugin.widgets.docking import TRAINING, open_dock, plain_viewer
+from napari_nic.plugin.widgets.dock_base import (
+    PLUGIN,
+    WindowDock,
+    plain_viewer,
+    silence,
+    soon,
+    stand_out,
+)
+from napari_nic.plugin.widgets.docking import TRAINING, open_dock
 from napari_nic.plugin.widgets.export_section import ExportSection
 from napari_nic.plugin.widgets.overlay_section import OverlaySection
 from napari_nic.plugin.widgets.slide_section import SlideSection
 from napari_nic.plugin.widgets.train_dock import TrainDock
 from napari_nic.plugin.widgets.waiting import wait_with_token
 from napari_nic.plugin.widgets.window_rest import resting_window
-from napari_nic.plugin.worker import Runner, ThreadRunner
+from napari_nic.plugin.worker import Runner
 from napari_nic.slides import slide_suffixes
 
 if TYPE_CHECKING:
     import napari
 
 SAMPLE = "synthetic"
-LEAST_HEIGHT = 240
-"""Above the other docks it would be left next to nothing: slide, encoder and the button shall be seen."""
-
 LOOK_MS = 5_000
 """So often what could not be kept is tried again, and how long ago something was is said anew."""
 
@@ -51,7 +55,7 @@ FOLDER_SETTING = "slide_folder"
 """Setting: where the last slide was opened from."""
 
 
-class NicDock(ClosingDock):
+class NicDock(WindowDock):
     """The one dock of the daily work.
 
     Parameters
@@ -62,12 +66,12 @@ class NicDock(ClosingDock):
         Starts background work; napari's threads by default.
     """
 
+    least_height: ClassVar[int] = 240
+    """Above the other docks it would be left next to nothing: slide, encoder and the button shall be seen."""
+
     def __init__(self, napari_viewer: napari.Viewer, runner: Runner | None = None) -> None:
-        super().__init__()
-        napari_viewer = plain_viewer(napari_viewer)
-        self._viewer = napari_viewer
-        self.runner = runner or ThreadRunner()
-        self.session = Session(napari_viewer, Settings(), Dialogs(self))
+        super().__init__(napari_viewer, runner)
+        self.session = Session(self.viewer, Settings(), Dialogs(self))
         self.tissue = TissueController(self.session, self.runner)
         self.compressing = CompressController(self.session, self.runner, self.tissue)
         self.encoders = EncoderController(self.session, self.runner)
@@ -91,6 +95,7 @@ class NicDock(ClosingDock):
         self.exporting = ExportController(self.session, self.compressing, self.runner)
         self._build()
         self._connect()
+        soon(self, DESK_NEWS.changed.emit)  # once it is in the window
 
     def _build(self) -> None:
         self.slide_section = SlideSection(self.session, self.compressing, self.tissue, self.encoders)
@@ -99,7 +104,6 @@ class NicDock(ClosingDock):
         self.annotation_section = AnnotationSection(self.session, self.annotating)
         self.export_section = ExportSection(self.exporting)
         self.show_sections(self.sections)
-        self.setMinimumHeight(LEAST_HEIGHT)
 
     @property
     def sections(self) -> tuple[QWidget, ...]:
@@ -128,7 +132,7 @@ class NicDock(ClosingDock):
         self._look_again.timeout.connect(self.documents.look_again)
         self._look_again.start()
         MODEL_NEWS.features_opened.connect(self._import_soon)
-        self._viewer.events.theme.connect(self._on_theme)
+        self.viewer.events.theme.connect(self._on_theme)
         self._paint_main_button()
         if self.session.slide is not None:
             self._show_scale_bar()
@@ -136,7 +140,7 @@ class NicDock(ClosingDock):
             self._ask_pixel_size_soon()
 
     def _paint_main_button(self) -> None:
-        stand_out(self.compress_section.button, self._viewer.theme)
+        stand_out(self.compress_section.button, self.viewer.theme)
 
     def escape(self) -> bool:
         """Cancel the compression; what is finished is kept."""
@@ -156,17 +160,17 @@ class NicDock(ClosingDock):
         path, _ = QFileDialog.getOpenFileName(self, "Open slide", start, f"Slides ({slides});;All files (*)")
         if path:
             self.session.settings.set(FOLDER_SETTING, str(Path(path).parent))
-            self._viewer.open(path, plugin=PLUGIN)
+            self.viewer.open(path, plugin=PLUGIN)
 
     def _open_sample(self) -> None:
-        self._viewer.open_sample(PLUGIN, SAMPLE)
+        self.viewer.open_sample(PLUGIN, SAMPLE)
 
     def _open_training(self) -> None:
-        open_dock(self._viewer, TrainDock, TRAINING, tabify=True)
+        open_dock(self.viewer, TrainDock, TRAINING, tabify=True)
 
     def _show_scale_bar(self) -> None:
         if self.session.slide is not None:
-            self._viewer.canvas.overlays.scale_bar.visible = True
+            self.viewer.canvas.overlays.scale_bar.visible = True
 
     # -- the end -----------------------------------------------------------------------------------------
 
@@ -182,15 +186,16 @@ class NicDock(ClosingDock):
 
     def close_down(self) -> None:
         """Stop all work, store what is finished, and let the viewer go."""
+        DESK_NEWS.changed.emit()  # while all that others took of it is there to be let go
         self._look_again.stop()
-        self.runner.shutdown()
+        super().close_down()
         self.compress_section.close_down()
         self.annotating.close()
         self.overlays.close()
         self.models.close()
         self.tissue.close()
         self.session.close()
-        self._viewer.events.theme.disconnect(self._on_theme)
+        self.viewer.events.theme.disconnect(self._on_theme)
         MODEL_NEWS.features_opened.disconnect(self._import_soon)
         silence(self.session, self.tissue, self.compressing, self.encoders, self.models)
         silence(self.overlays, self.annotating, self.exporting, self.documents)
@@ -211,5 +216,5 @@ class NicDock(ClosingDock):
 
     def _import_soon(self, path: Path) -> None:
         """Import what was dropped on this window; not now, since dialogs would hold up the drop."""
-        if plain_viewer(current_viewer()) is self._viewer:
+        if plain_viewer(current_viewer()) is self.viewer:
             soon(self, partial(self.importing.import_features, path))

@@ -2,53 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from napari_nic.plugin.controllers.probe_files import ProbeFiles
 from napari_nic.plugin.controllers.probing import ProbeController
+from napari_nic.plugin.probe_job import Pupil
+from napari_nic.plugin.widgets.desk_dock import BoundDock
 from napari_nic.plugin.widgets.dialogs import Dialogs
-from napari_nic.plugin.widgets.dock_base import ClosingDock, silence
-from napari_nic.plugin.widgets.docking import NIC, open_dock, plain_viewer
-from napari_nic.plugin.widgets.nic_dock import NicDock
+from napari_nic.plugin.widgets.dock_base import silence
 from napari_nic.plugin.widgets.probe_section import ProbeSection
 from napari_nic.plugin.widgets.probe_use_section import ProbeUseSection
-from napari_nic.plugin.worker import Runner, ThreadRunner
 
 if TYPE_CHECKING:
-    import napari
+    from qtpy.QtWidgets import QWidget
 
-LEAST_HEIGHT = 300
-"""Below another dock it would be given next to nothing: classes, map and accuracy shall be seen."""
+    from napari_nic.plugin.widgets.nic_dock import NicDock
 
 
-class ProbeDock(ClosingDock):
-    """Learns from the annotations of the window's slides; opens the NIC dock, whose slide and codes it uses.
+class ProbeDock(BoundDock):
+    """Learns from the annotations of the window's slides, by the codes of the NIC dock's slide."""
 
-    Parameters
-    ----------
-    napari_viewer : napari.Viewer
-        Given by napari.
-    runner : Runner, optional
-        Starts background work; napari's threads by default.
-    """
+    pupil: Pupil | None = None
+    """Knows the strokes of all slides; it outlives the NIC dock that they were learned with."""
 
-    def __init__(self, napari_viewer: napari.Viewer, runner: Runner | None = None) -> None:
-        super().__init__()
-        viewer = plain_viewer(napari_viewer)
-        self.runner = runner or ThreadRunner()
-        self._desk = open_dock(viewer, NicDock, NIC, show=False)
-        self.probing = ProbeController(self._desk, self.runner)
+    def bind(self, desk: NicDock) -> Sequence[QWidget]:
+        """Make what learns from the NIC dock's annotations."""
+        self.probing = ProbeController(desk, self.runner, self.pupil)
         self.files = ProbeFiles(Dialogs(self), self.runner)
-        self.section = ProbeSection(self.probing, self._desk.annotating)
+        self.section = ProbeSection(self.probing, desk.annotating)
         self.use_section = ProbeUseSection(self.probing, self.files)
-        self.show_sections((self.section, self.use_section))
-        self.setMinimumHeight(LEAST_HEIGHT)
         self.first_control = self.section.label
         self.probing.learn()
+        return self.section, self.use_section
 
-    def close_down(self) -> None:
-        """Stop learning and let the viewer go."""
-        self.runner.shutdown()
+    def unbind(self) -> None:
+        """Stop learning and let the slide go."""
+        self.pupil = self.probing.pupil
         self.section.close_down()
         self.probing.close()
         silence(self.probing, self.files)

@@ -162,3 +162,4 @@ class ProbeSection(Section):
     def close_down(self) -> None:
         """Learn no more."""
         self._settled.stop()
+        self._annotating.changed.disconnect(self.refresh_soon)

@@ -7,30 +7,25 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Qt
 
 from napari_nic.plugin.controllers.code_maps import CodeMaps
-from napari_nic.plugin.controllers.desk_link import CodeDesk, DeskLink
 from napari_nic.plugin.controllers.grouping import GroupController
 from napari_nic.plugin.controllers.similar import SimilarController
 from napari_nic.plugin.controllers.similar_search import SearchController
 from napari_nic.plugin.controllers.unusual import AnomalyController
 from napari_nic.plugin.settings import Settings
-from napari_nic.plugin.widgets.dock_base import ClosingDock, silence
-from napari_nic.plugin.widgets.docking import NIC, find_dock, open_dock, plain_viewer
+from napari_nic.plugin.widgets.desk_dock import DeskDock
+from napari_nic.plugin.widgets.dock_base import silence
 from napari_nic.plugin.widgets.groups_section import GroupsSection, UnusualSection
-from napari_nic.plugin.widgets.nic_dock import NicDock
 from napari_nic.plugin.widgets.search_section import SearchSection
 from napari_nic.plugin.widgets.similar_section import MapSection, SimilarSection
 from napari_nic.plugin.widgets.slide_table import MOVING_KEYS, OPENING_KEYS
-from napari_nic.plugin.worker import Runner, ThreadRunner
+from napari_nic.plugin.worker import Runner
 
 if TYPE_CHECKING:
     import napari
-    from qtpy.QtGui import QKeyEvent, QShowEvent
-
-LEAST_HEIGHT = 300
-"""Below another dock it would be given next to nothing: what is asked and shown shall be seen."""
+    from qtpy.QtGui import QKeyEvent
 
 
-class SimilarDock(ClosingDock):
+class SimilarDock(DeskDock):
     """Similarity, search, groups and unusual cells of the slide that the NIC dock works on.
 
     Parameters
@@ -42,11 +37,9 @@ class SimilarDock(ClosingDock):
     """
 
     def __init__(self, napari_viewer: napari.Viewer, runner: Runner | None = None) -> None:
-        super().__init__()
-        viewer = plain_viewer(napari_viewer)
-        self._viewer = viewer
-        self.runner = runner or ThreadRunner()
-        self.link = DeskLink(lambda: find_dock(viewer, NicDock), self._open_desk)
+        super().__init__(napari_viewer, runner)
+        self.link.look()
+        viewer = self.viewer
         self.maps = CodeMaps(self.link)
         self.similar = SimilarController(viewer, self.link, self.maps, self.runner)
         self.search = SearchController(viewer, self.link, self.similar, Settings(), self.runner)
@@ -71,11 +64,7 @@ class SimilarDock(ClosingDock):
                 self.unusual_section,
             )
         )
-        self.setMinimumHeight(LEAST_HEIGHT)
         self.first_control = self.similar_section.pick
-
-    def _open_desk(self) -> CodeDesk:
-        return open_dock(self._viewer, NicDock, NIC, show=False)
 
     def escape(self) -> bool:
         """Leave picking, or else stop what runs."""
@@ -93,19 +82,13 @@ class SimilarDock(ClosingDock):
         if not (in_list and Qt.Key(event.key()) in MOVING_KEYS + OPENING_KEYS):
             super().keyPressEvent(event)
 
-    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 -- Qt's name
-        """Look for the NIC dock, which may have been opened meanwhile."""
-        super().showEvent(event)
-        self.link.look()
-
     def close_down(self) -> None:
         """Stop all work and let the viewer go."""
-        self.runner.shutdown()
-        self._viewer.layers.events.inserted.disconnect(self._on_layers)
-        self._viewer.mouse_move_callbacks.remove(self._on_mouse)
+        super().close_down()
+        self.viewer.layers.events.inserted.disconnect(self._on_layers)
+        self.viewer.mouse_move_callbacks.remove(self._on_mouse)
         self.similar.close()
         self.maps.close()
-        self.link.close()
         silence(self.link, self.maps, self.similar, self.search, self.groups, self.unusual)
 
     def _on_layers(self, event: Any) -> None:  # noqa: ARG002 -- napari passes the event

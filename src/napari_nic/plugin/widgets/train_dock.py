@@ -7,20 +7,16 @@ from typing import TYPE_CHECKING, Any
 from napari_nic.plugin.controllers.training import TrainController
 from napari_nic.plugin.settings import Settings
 from napari_nic.plugin.widgets.dialogs import Dialogs
-from napari_nic.plugin.widgets.dock_base import ClosingDock, silence, stand_out
-from napari_nic.plugin.widgets.docking import plain_viewer
+from napari_nic.plugin.widgets.dock_base import WindowDock, silence, stand_out
 from napari_nic.plugin.widgets.train_form import TrainFormSection
 from napari_nic.plugin.widgets.train_progress import TrainProgressSection
-from napari_nic.plugin.worker import Runner, ThreadRunner
+from napari_nic.plugin.worker import Runner
 
 if TYPE_CHECKING:
     import napari
 
-LEAST_HEIGHT = 300
-"""Below another dock it would be given next to nothing: the form shall be seen."""
 
-
-class TrainDock(ClosingDock):
+class TrainDock(WindowDock):
     """What to train, the button, and the picture of a running training.
 
     Parameters
@@ -32,18 +28,14 @@ class TrainDock(ClosingDock):
     """
 
     def __init__(self, napari_viewer: napari.Viewer, runner: Runner | None = None) -> None:
-        super().__init__()
-        napari_viewer = plain_viewer(napari_viewer)
-        self._viewer = napari_viewer
-        self.runner = runner or ThreadRunner()
-        self.training = TrainController(napari_viewer, Settings(), Dialogs(self), self.runner)
+        super().__init__(napari_viewer, runner)
+        self.training = TrainController(self.viewer, Settings(), Dialogs(self), self.runner)
         self.form_section = TrainFormSection(self.training)
         self.progress_section = TrainProgressSection(self.training)
         self.show_sections((self.form_section, self.progress_section))
-        self.setMinimumHeight(LEAST_HEIGHT)
         self.first_control = self.form_section.method
-        napari_viewer.events.theme.connect(self._on_theme)
-        stand_out(self.progress_section.button, napari_viewer.theme)
+        self.viewer.events.theme.connect(self._on_theme)
+        stand_out(self.progress_section.button, self.viewer.theme)
 
     def escape(self) -> bool:
         """Stop the training, which keeps a checkpoint."""
@@ -54,10 +46,10 @@ class TrainDock(ClosingDock):
 
     def close_down(self) -> None:
         """Stop the training, which keeps a checkpoint, and let the viewer go."""
-        self.runner.shutdown()
+        super().close_down()
         self.training.close()
-        self._viewer.events.theme.disconnect(self._on_theme)
+        self.viewer.events.theme.disconnect(self._on_theme)
         silence(self.training)
 
     def _on_theme(self, event: Any) -> None:  # noqa: ARG002 -- napari passes the event
-        stand_out(self.progress_section.button, self._viewer.theme)
+        stand_out(self.progress_section.button, self.viewer.theme)

@@ -23,13 +23,12 @@ from napari_nic.plugin.controllers.watching import SlideWatch
 from napari_nic.plugin.news import MODEL_NEWS
 from napari_nic.plugin.settings import Settings
 from napari_nic.plugin.widgets.associated_row import AssociatedRow
+from napari_nic.plugin.widgets.desk_dock import DeskDock
 from napari_nic.plugin.widgets.dialogs import Dialogs
 from napari_nic.plugin.widgets.display_section import DisplaySection
-from napari_nic.plugin.widgets.dock_base import PLUGIN, ClosingDock, silence, soon
-from napari_nic.plugin.widgets.docking import find_dock, plain_viewer
+from napari_nic.plugin.widgets.dock_base import PLUGIN, plain_viewer, silence, soon
 from napari_nic.plugin.widgets.figure_section import FigureSection, write_text
 from napari_nic.plugin.widgets.key_list import KeyList
-from napari_nic.plugin.widgets.nic_dock import NicDock
 from napari_nic.plugin.widgets.overview_section import OverviewSection
 from napari_nic.plugin.widgets.places_section import PlacesSection
 from napari_nic.plugin.widgets.project_section import ProjectSection
@@ -39,7 +38,7 @@ from napari_nic.plugin.widgets.slide_choice import choose_slides
 from napari_nic.plugin.widgets.slides_section import SlidesSection
 from napari_nic.plugin.widgets.turn_section import TurnSection
 from napari_nic.plugin.widgets.turned_canvas import TurnedCanvas
-from napari_nic.plugin.worker import Runner, ThreadRunner
+from napari_nic.plugin.worker import Runner
 from napari_nic.viewing import MAGNIFICATIONS, format_magnification
 
 if TYPE_CHECKING:
@@ -48,11 +47,8 @@ if TYPE_CHECKING:
 
     from napari_nic.plugin.projects import OpenedProject
 
-LEAST_HEIGHT = 300
-"""Below another dock it would be given next to nothing: the minimap and the magnification shall be seen."""
 
-
-class ViewDock(ClosingDock):
+class ViewDock(DeskDock):
     """What every viewer of slides has, and napari has not.
 
     Parameters
@@ -64,10 +60,8 @@ class ViewDock(ClosingDock):
     """
 
     def __init__(self, napari_viewer: napari.Viewer, runner: Runner | None = None) -> None:
-        super().__init__()
-        viewer = plain_viewer(napari_viewer)
-        self._viewer = viewer
-        self.runner = runner or ThreadRunner()
+        super().__init__(napari_viewer, runner)
+        viewer = self.viewer
         self.asking = Dialogs(self)
         self.watch = SlideWatch(viewer)
         self._turned = TurnedCanvas.of(viewer)
@@ -107,11 +101,10 @@ class ViewDock(ClosingDock):
         self.linking.changed.connect(self._show_crosses)
         self.turn_section = TurnSection(self.turning)
         self.project_section = ProjectSection(self.projecting, Settings())
-        self.project_section.open_wanted.connect(lambda path: self._viewer.open(path, plugin=PLUGIN))
+        self.project_section.open_wanted.connect(lambda path: self.viewer.open(path, plugin=PLUGIN))
         self.watch.slides_changed.connect(self.project_section.refresh)
         self.key_list = KeyList(self.key_map.bound)
         self.show_sections(self.sections)
-        self.setMinimumHeight(LEAST_HEIGHT)
         self.first_control = self.overview.minimap
 
     @property
@@ -131,11 +124,11 @@ class ViewDock(ClosingDock):
 
     def _open_folder_soon(self, folder: Path) -> None:
         """Choose from a folder that was dropped on this window; not now, a dialog would hold up the drop."""
-        if plain_viewer(current_viewer()) is self._viewer:
+        if plain_viewer(current_viewer()) is self.viewer:
             soon(self, partial(self.slides.open_folder, folder))
 
     def _make_screen(self) -> SplitScreen:
-        self._screen = SplitScreen(self._viewer)
+        self._screen = SplitScreen(self.viewer)
         return self._screen
 
     def _toggle_link(self) -> None:
@@ -151,17 +144,16 @@ class ViewDock(ClosingDock):
 
     def _restore_soon(self, opened: OpenedProject) -> None:
         """Show what was seen of a project once its layers, which come next, are there."""
-        if plain_viewer(current_viewer()) is self._viewer:
+        if plain_viewer(current_viewer()) is self.viewer:
             soon(self, partial(self.projecting.restore, opened))
 
     def _show_overlays(self, kinds: tuple[str, ...]) -> None:
         """Show overlays that the NIC dock has of the slide; those that cannot be shown are left out."""
-        nic = find_dock(self._viewer, NicDock)
-        if nic is None:
-            return
-        for kind in KINDS:
-            if kind in kinds and nic.overlays.is_ready(kind):
-                nic.overlays.show(kind, on=True)
+        self.link.look()
+        overlays = self.link.overlays
+        for kind in () if overlays is None else KINDS:
+            if kind in kinds and overlays is not None and overlays.is_ready(kind):
+                overlays.show(kind, on=True)
 
     def _keys(self) -> list[Key]:
         navigator = self.navigator
@@ -201,7 +193,7 @@ class ViewDock(ClosingDock):
 
     def close_down(self) -> None:
         """Stop all work and let the viewer go."""
-        self.runner.shutdown()
+        super().close_down()
         self.key_map.close()
         MODEL_NEWS.folder_opened.disconnect(self._open_folder_soon)
         MODEL_NEWS.project_opened.disconnect(self._restore_soon)
