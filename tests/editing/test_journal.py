@@ -20,6 +20,7 @@ from napari_nic.editing import (
     Edited,
     Journal,
     Kept,
+    KeptLayer,
     KnownFile,
     State,
     find_document,
@@ -305,6 +306,37 @@ def test_known_files_are_kept(kept):
     assert read_journal(kept.journal.folder, SLIDE).state.files == files
     kept.journal.note_files(files[:0])
     assert read_journal(kept.journal.folder, SLIDE).state.files == ()
+
+
+def test_layers_and_what_each_of_them_shows_are_kept(kept):
+    first, second = square(20), square(40)
+    layers = (KeptLayer("k1", "reader A", "/x/a.geojson"), KeptLayer("k2", "reader B"))
+    state = State((first,), homes={first.id: "k1"}, layers=layers[:1])
+    kept.journal.write_all(state, ANNA)
+    document = Document(objects=[first])
+    edit = document.put("draw", second)
+    homes = {first.id: "k1", second.id: "k2"}
+    kept.journal.write([edit], State((first, second), homes=homes, layers=layers), ANNA)
+    found = read_journal(kept.journal.folder, SLIDE)
+    assert found.notes == ()
+    assert found.state.homes == homes
+    assert found.state.layers == layers
+    renamed = (replace(layers[0], name="Anna"), layers[1])
+    kept.journal.note_files((), renamed)
+    assert read_journal(kept.journal.folder, SLIDE).state.layers == renamed
+    kept.journal.note_files(())
+    assert read_journal(kept.journal.folder, SLIDE).state.layers == renamed, "said nothing of them"
+
+
+@pytest.mark.parametrize("layers", [3, ["a"], [{"name": "no key"}], [{"key": "k", "name": 7}]])
+def test_layers_that_are_none_cost_their_line_alone(kept, layers):
+    kept.document.put("draw", square(20))
+    kept.journal._append([{"files": [], "layers": layers}])
+    kept.document.put("draw", square(40))
+    found = read_journal(kept.journal.folder, SLIDE)
+    assert len(found.state.objects) == 3
+    assert found.state.layers == ()
+    assert "1 damaged line was left out" in found.notes[0]
 
 
 def test_another_slide_of_the_same_name_gets_a_place_of_its_own(five):

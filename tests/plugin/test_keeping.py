@@ -273,3 +273,67 @@ def test_a_slide_that_was_moved_is_known_with_its_document(open_window, slide_fi
     first.close()
     shutil.move(slide_file.parent, tmp_path / "elsewhere")
     assert open_window(tmp_path / "elsewhere" / "made.tif").document.objects() == (item,)
+
+
+def shapes_named(window) -> dict[str, int]:
+    return {layer.name: len(layer.data) for layer in window.viewer.layers if hasattr(layer, "selected_data")}
+
+
+def test_shapes_come_back_in_layers_of_their_names(open_window, slide_file, outlines_file, answers):
+    first = open_window(slide_file)
+    first.annotating.open(outlines_file)
+    mine = first.viewer.add_shapes(ndim=2, name="Shapes")
+    mine.add(BOX, shape_type="polygon")
+    mine.name = "reader B"
+    first.viewer.layers["outlines"].add(BOX + 300, shape_type="polygon")
+    before = shapes_named(first)
+    assert before == {"outlines": 3, "outlines (points)": 1, "reader B": 1}
+    first.close()
+    second = open_window(slide_file)
+    assert shapes_named(second) == before
+    assert second.annotating.can_reload()
+    second.draw(at=600)
+    assert shapes_named(second)["reader B"] == 2, "the last one, as before"
+    third = open_window(slide_file)
+    assert shapes_named(third) == shapes_named(second)
+
+
+def test_a_layer_that_was_taken_away_comes_back_with_its_name(window, outlines_file):
+    window.annotating.open(outlines_file)
+    before = shapes_named(window)
+    window.viewer.layers.remove("outlines")
+    window.annotating.ask_removed()
+    assert "outlines" not in shapes_named(window)
+    window.documents.undo()
+    assert shapes_named(window) == before
+    assert window.annotating.can_reload()
+
+
+@pytest.mark.parametrize("how", ["nothing", "changed", "removed", "drawn"])
+def test_reload_asks_if_what_was_kept_is_not_in_the_file(
+    open_window, slide_file, outlines_file, answers, how
+):
+    first = open_window(slide_file)
+    first.annotating.open(outlines_file)
+    first.draw(at=900)
+    first.document.remove("delete", first.document.objects()[-1].id)
+    if how == "changed":
+        first.document.put("class", first.document["id-Stroma"].with_label("Tumour"))
+    elif how == "removed":
+        first.document.remove("delete", "id-Stroma")
+    elif how == "drawn":
+        first.viewer.layers["outlines"].add(BOX + 300, shape_type="polygon")
+    first.close()
+    second = open_window(slide_file)
+    answers.questions.clear()
+    answers.agree = False
+    objects = second.document.objects()
+    second.annotating.reload()
+    asked = [text for text in answers.questions if text.startswith("Reload")]
+    assert bool(asked) == (how != "nothing")
+    assert second.document.objects() == objects
+    answers.agree = True
+    second.annotating.reload()
+    assert sorted(item.id for item in second.document.objects()) == ["id-Mark", "id-Stroma", "id-Tumour"]
+    assert second.document["id-Stroma"].label == "Stroma"
+    assert shapes_named(second) == {"outlines": 2, "outlines (points)": 1}

@@ -8,16 +8,9 @@ from napari_nic.editing.document import HISTORY, Document
 from napari_nic.editing.edits import Edit
 from napari_nic.editing.exchange import classes_of, object_of, objects_of, plain, plain_set
 from napari_nic.editing.finding import ObjectIndex
-from napari_nic.editing.journal import (
-    JOURNAL_FILE,
-    Journal,
-    Kept,
-    KnownFile,
-    State,
-    copy_file,
-    read_journal,
-    stamp_of,
-)
+from napari_nic.editing.journal import Journal, copy_file
+from napari_nic.editing.journal_reading import JOURNAL_FILE, read_journal, stamp_of
+from napari_nic.editing.kept import Kept, KeptLayer, KnownFile, State
 from napari_nic.editing.merging import Choice, Conflict, Merge, merge
 from napari_nic.editing.objects import AnnotationObject, Edited
 from napari_nic.editing.places import Found, document_folders, find_document
@@ -35,6 +28,7 @@ __all__ = [
     "Found",
     "Journal",
     "Kept",
+    "KeptLayer",
     "KnownFile",
     "Merge",
     "ObjectIndex",

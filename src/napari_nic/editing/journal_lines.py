@@ -7,7 +7,7 @@ import binascii
 import json
 import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from napari_nic.annotations import KINDS, RGB, Annotation
 from napari_nic.annotations.details import measurements_of, written_number
 from napari_nic.editing.classes import DrawingClass
 from napari_nic.editing.edits import Classes
+from napari_nic.editing.kept import KeptLayer
 from napari_nic.editing.objects import AnnotationObject, Edited
 
 CHECKSUM_DIGITS = 8
@@ -52,10 +53,13 @@ class Ranked:
     ----------
     rank : int
     item : AnnotationObject
+    home : str
+        Key of the layer that shows it; empty if none does.
     """
 
     rank: int
     item: AnnotationObject
+    home: str = ""
 
 
 def line_of(value: Mapping[str, Any]) -> bytes:
@@ -88,8 +92,8 @@ def value_of(line: bytes) -> dict[str, Any]:
     return value
 
 
-def object_value(rank: int, item: AnnotationObject) -> dict[str, Any]:
-    """Return an object as JSON; coordinates are kept bit by bit."""
+def object_value(rank: int, item: AnnotationObject, home: str = "") -> dict[str, Any]:
+    """Return an object, and the key of the layer that shows it, as JSON; coordinates are kept bit by bit."""
     annotation = item.annotation
     value: dict[str, Any] = {
         "id": item.id,
@@ -109,6 +113,7 @@ def object_value(rank: int, item: AnnotationObject) -> dict[str, Any]:
         "metadata": dict(item.metadata),
         "by": item.edited.by,
         "at": item.edited.at,
+        "in": home,
     }
     return value | {key: part for key, part in own.items() if part}
 
@@ -149,7 +154,7 @@ def object_from(value: Any) -> Ranked:
         metadata={str(key): str(part) for key, part in metadata.items()},
         edited=Edited(_text(value, "by"), _text(value, "at")),
     )
-    return Ranked(rank, item)
+    return Ranked(rank, item, _text(value, "in"))
 
 
 def classes_value(classes: Classes) -> list[dict[str, Any]]:
@@ -183,6 +188,27 @@ def classes_from(value: Any) -> Classes:
             )
         )
     return tuple(classes)
+
+
+def layers_value(layers: Sequence[KeptLayer]) -> list[dict[str, str]]:
+    """Return layers as JSON."""
+    return [asdict(layer) for layer in layers]
+
+
+def layers_from(value: Any) -> tuple[KeptLayer, ...]:
+    """Read layers.
+
+    Raises
+    ------
+    BadLineError
+        If they are none.
+    """
+    if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
+        raise BadLineError("layers that are no list")
+    return tuple(
+        KeptLayer(_text(entry, "key", needed=True), _text(entry, "name"), _text(entry, "path"))
+        for entry in value
+    )
 
 
 def _geometry(text: Any, kind: str) -> shapely.Geometry:

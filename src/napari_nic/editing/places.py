@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_nic.editing.journal import JOURNAL_FILE, Kept, read_journal, stamp_of
+from napari_nic.editing.journal_reading import JOURNAL_FILE, read_journal, stamp_of
+from napari_nic.editing.kept import Kept
 from napari_nic.errors import AnnotationError
 from napari_nic.jobs import CancellationToken
 from napari_nic.names import DOCUMENT_SUFFIX, safe_name, slide_stem

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,6 +92,10 @@ class AnnotationTag(LayerTag):
         How an annotation that was edited was shown, and what it was, as it was read.
     is_drawn : bool
         Whether the layer was made for what was drawn just now, and read from nowhere.
+    key : str
+        Tells its layers from others of their name, also when the slide is opened again.
+    is_restored : bool
+        Whether it shows what was kept of an earlier session, and not what its file holds.
     """
 
     annotations: AnnotationSet = field(default_factory=AnnotationSet)
@@ -107,6 +112,8 @@ class AnnotationTag(LayerTag):
     gone: set[int] = field(default_factory=set)
     first: dict[int, tuple[list[np.ndarray], Annotation]] = field(default_factory=dict)
     is_drawn: bool = False
+    key: str = field(default_factory=lambda: uuid.uuid4().hex)
+    is_restored: bool = False
 
     @property
     def is_summary(self) -> bool:
@@ -191,6 +198,13 @@ def annotation_layers(
     return layers
 
 
+def empty_layer(tag: AnnotationTag, *, points: bool) -> LayerData:
+    """Return a layer of a tag that shows none of its annotations yet: shapes, or points beside its shapes."""
+    name = f"{tag.name} (points)" if points else tag.name
+    base = {"metadata": {METADATA_KEY: tag}, **annotation_frame(tag.slide), "name": name}
+    return _points_layer([], tag, base) if points else _shapes_layer([], tag, base)
+
+
 def index_of(tag: AnnotationTag) -> OutlineIndex:
     """Index the shapes of a tag, but for those that are gone, by their numbers."""
     numbered = enumerate(tag.annotations.annotations)
@@ -238,7 +252,7 @@ def _shapes_layer(
 def _points_layer(
     points: Sequence[tuple[int, Annotation]], tag: AnnotationTag, base: dict[str, Any]
 ) -> LayerData:
-    rows, places = [], []
+    rows, places = [], [np.empty((0, 2))]
     for number, annotation in points:
         found = np.array(
             [(point.y, point.x) for point in getattr(annotation.geometry, "geoms", [annotation.geometry])]
@@ -248,7 +262,7 @@ def _points_layer(
         rows += [(number, annotation)] * len(found)
     coordinates = np.concatenate(places)
     options = base | {
-        "face_color": _colors(rows, tag.annotations),
+        "face_color": _colors(rows, tag.annotations) if rows else "white",
         "border_color": "black",
         "border_width": 0,  # one that is drawn larger than it is would be half of a small point
         "size": point_size(tag.slide),

@@ -238,7 +238,8 @@ class AnnotationController:
 
     def _lost_by_reloading(self, layers: list[Layer]) -> str:
         """Say what would go from the screen; empty when nothing would."""
-        if any(map(self.unsaved.is_unsaved, layers)):
+        restored = [tag for layer in layers if (tag := annotation_tag(layer)) and tag.is_restored]
+        if any(map(self.unsaved.is_unsaved, layers)) or not all(map(self._is_as_in_file, restored)):
             return "What was changed in these annotations since they were opened or saved is lost."
         elsewhere = dict.fromkeys(path for layer in layers if (path := self.unsaved.saved_elsewhere(layer)))
         if not elsewhere:
@@ -248,6 +249,14 @@ class AnnotationController:
             f"What was changed in these annotations is saved in {names}, and not in the file they were "
             "opened from: reloading that takes it from the screen."
         )
+
+    def _is_as_in_file(self, tag: AnnotationTag) -> bool:
+        """Whether what was kept of a file's annotations is what the file held, and nothing more."""
+        if tag.slide is None or tag.path is None:
+            return False
+        document = self.documents.document_of(tag.slide)
+        shown = sum(identity in document for identity in tag.ids)
+        return shown == self.files.count(document, tag.path) and self.files.holds(document, tag.path)
 
     def _replace(self, tag: AnnotationTag, annotations: AnnotationSet) -> None:
         views = self.documents.views

@@ -12,6 +12,7 @@ from psygnal import Signal
 
 from napari_nic.editing import Document, Edit
 from napari_nic.plugin.controllers.drawing import Drawing
+from napari_nic.plugin.controllers.homes import Homes
 from napari_nic.plugin.controllers.keeping import Keeping
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.controllers.viewing import Views
@@ -48,10 +49,11 @@ class DocumentController:
 
     def __init__(self, session: Session, runner: Runner) -> None:
         self.session = session
-        self.keeping = Keeping(session, runner)
+        homes = Homes()
+        self.keeping = Keeping(session, runner, homes)
         self.keeping.changed.connect(self.saving_changed.emit)
         self.drawing = Drawing()
-        self.views = Views(session, self.document_of, self.drawing)
+        self.views = Views(session, self.document_of, self.drawing, homes)
         self._documents: dict[_Key, Document] = {}
         self._endings: dict[_Key, Callable[[], None]] = {}
         self._is_hidden = False

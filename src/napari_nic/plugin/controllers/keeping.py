@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -13,25 +11,18 @@ from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
-from napari_nic.disk import explain
-from napari_nic.editing import (
-    Document,
-    Edit,
-    Edited,
-    Found,
-    Journal,
-    Kept,
-    KnownFile,
-    State,
-    copy_file,
-    find_document,
-    merge,
-    read_journal,
-    stamp_of,
+from napari_nic.editing import Document, Edit, Edited, Found, Kept, KnownFile, State, merge
+from napari_nic.errors import NicError, StoreBusyError, StoreError
+from napari_nic.plugin.controllers.homes import Homes
+from napari_nic.plugin.controllers.kept_document import (
+    DISCARDED_COPY,
+    KeptDocument,
+    WrittenMeanwhileError,
+    copy_known,
+    find_job,
+    write_job,
+    write_now,
 )
-from napari_nic.errors import AnnotationError, NicError, StoreBusyError, StoreError
-from napari_nic.jobs import CancellationToken
-from napari_nic.names import is_folder, safe_name
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.settings import settings_file
 from napari_nic.plugin.worker import Callbacks, Runner
@@ -43,69 +34,6 @@ if TYPE_CHECKING:
 HOME_FOLDER = "annotations"
 """In the folder of the settings: documents of slides beside which nothing can be written."""
 
-_DIGITS = 12
-"""Of a checksum, in the name of a copy."""
-
-DAMAGED_COPY, DISCARDED_COPY = "damaged.jsonl", "discarded.jsonl"
-"""In a document's folder: what was damaged when it was read, and what the user wanted to lose last."""
-
-
-@dataclass(eq=False)
-class _Kept:
-    """What is known of the disk's side of one document.
-
-    Attributes
-    ----------
-    document : Document
-    slide_path : Path
-    fingerprint, slide_name : str
-        Of the slide.
-    journal : Journal, optional
-        None until the first edit, or when nothing can be kept.
-    waiting, in_hand : list of Edit
-        That are not on the disk yet, and those that are being written.
-    files : tuple of KnownFile
-    opened : State
-        As it was opened or saved last: what discarding leads back to.
-    """
-
-    document: Document
-    slide_path: Path
-    fingerprint: str
-    slide_name: str
-    place: Path
-    parents: list[Path]
-    stamp: tuple[int, int] = (0, 0)
-    was_there: bool = False
-    is_damaged: bool = False
-    journal: Journal | None = None
-    waiting: list[Edit] = field(default_factory=list)
-    in_hand: list[Edit] = field(default_factory=list)
-    files: tuple[KnownFile, ...] = ()
-    opened: State = field(default=State())
-    last: Edited = field(default=Edited())
-    saved_at: float | None = None
-    problem: str = ""
-    is_writing: bool = False
-    is_over: bool = False
-
-    def state(self) -> State:
-        return State(self.document.objects(), self.document.classes, self.files, self.document.ranks)
-
-
-class _WrittenMeanwhileError(StoreError):
-    """Somebody wrote to the journal since it was read.
-
-    Attributes
-    ----------
-    theirs : Kept
-        What it says now.
-    """
-
-    def __init__(self, theirs: Kept) -> None:
-        self.theirs = theirs
-        super().__init__("the annotations were edited meanwhile in another window or program")
-
 
 class Keeping:
     """Writes every edit of a document within a moment, in the background.
@@ -114,15 +42,26 @@ class Keeping:
     ----------
     session : Session
     runner : Runner
+    homes : Homes, optional
+        Which layer shows which object.
     clock : callable, optional
         Seconds, for "saved 3 s ago".
     """
 
     changed = Signal()
 
-    def __init__(self, session: Session, runner: Runner, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        session: Session,
+        runner: Runner,
+        homes: Homes | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._session, self._runner, self._clock = session, runner, clock
-        self._kept: dict[Document, _Kept] = {}
+        self._homes = homes or Homes()
+        self._homes.changed.connect(self.note_layers)
+        self._kept: dict[Document, KeptDocument] = {}
         self._opening: dict[Document, list[Edit]] = {}
 
     # -- opening -----------------------------------------------------------------------------------------
@@ -133,7 +72,7 @@ class Keeping:
         self._opening[document] = []
         self._runner.start(
             f"Looking for annotations of {slide.name}",
-            partial(_find, slide.path, slide.fingerprint, parents),
+            partial(find_job, slide.path, slide.fingerprint, parents),
             Callbacks(
                 returned=partial(self._on_found, slide, document, parents),
                 failed=self._session.asking.tell_error,
@@ -149,8 +88,15 @@ class Keeping:
         waiting = self._opening.pop(document, None)
         if waiting is None:
             return  # it was closed meanwhile
-        kept = self._kept[document] = _Kept(
-            document, slide.path, slide.fingerprint, slide.name, found.folder, parents, found.stamp
+        kept = self._kept[document] = KeptDocument(
+            document,
+            self._homes,
+            slide.path,
+            slide.fingerprint,
+            slide.name,
+            found.folder,
+            parents,
+            found.stamp,
         )
         kept.waiting = waiting
         notes = list(found.notes)
@@ -158,6 +104,7 @@ class Keeping:
             state, kept.last = found.kept.state, found.kept.edited
             kept.was_there, kept.is_damaged = True, bool(found.kept.notes)
             kept.files = state.files
+            self._homes.restore(document, state.homes, state.layers)
             document.admit(f"open {found.folder.name}", state.objects, state.classes)
             notes = [_told(slide, state, kept.last), *found.kept.notes, *notes]
         kept.opened = kept.state()
@@ -186,12 +133,12 @@ class Keeping:
         if not kept.is_writing:
             self._write(kept)
 
-    def _write(self, kept: _Kept) -> None:
+    def _write(self, kept: KeptDocument) -> None:
         kept.in_hand, kept.waiting = kept.waiting, []
         kept.is_writing = True
         self._runner.start(
             f"Keeping annotations of {kept.slide_name}",
-            partial(_write_job, kept, kept.in_hand, kept.state(), kept.last),
+            partial(write_job, kept, kept.in_hand, kept.state(), kept.last),
             Callbacks(
                 returned=partial(self._on_written, kept),
                 failed=partial(self._on_failed, kept),
@@ -199,14 +146,14 @@ class Keeping:
             ),
         )
 
-    def _on_written(self, kept: _Kept, note: str) -> None:
+    def _on_written(self, kept: KeptDocument, note: str) -> None:
         kept.saved_at, kept.problem, kept.in_hand = self._clock(), "", []
         if note:
             self._session.asking.tell(note)
 
-    def _on_failed(self, kept: _Kept, error: Exception) -> None:
+    def _on_failed(self, kept: KeptDocument, error: Exception) -> None:
         kept.waiting, kept.in_hand = kept.in_hand + kept.waiting, []
-        if isinstance(error, _WrittenMeanwhileError):
+        if isinstance(error, WrittenMeanwhileError):
             self._take_theirs(kept, error.theirs)
             return
         is_new = kept.problem == ""
@@ -216,7 +163,7 @@ class Keeping:
         if is_new:
             self._session.asking.tell_error(error)
 
-    def _take_theirs(self, kept: _Kept, theirs: Kept) -> None:
+    def _take_theirs(self, kept: KeptDocument, theirs: Kept) -> None:
         """Take in what another window or program wrote while this one only looked on."""
         base, ours, new = (
             {item.id: item for item in objects}
@@ -230,7 +177,7 @@ class Keeping:
         )
         kept.document.put("merge", *put, remove=removed, over_locks=True)
 
-    def _on_finished(self, kept: _Kept) -> None:
+    def _on_finished(self, kept: KeptDocument) -> None:
         kept.is_writing = False
         if kept.is_over:
             self._end(kept)
@@ -277,9 +224,15 @@ class Keeping:
             return
         try:
             copy_known(kept.journal.folder, kept)
-            kept.journal.note_files(kept.files)
+            kept.journal.note_files(kept.files, self._homes.layers(document))
         except StoreError as error:
             self._session.asking.tell_error(error)
+
+    def note_layers(self, document: Document) -> None:
+        """Keep the names of the layers that show a document, if anything of it is kept."""
+        kept = self._kept.get(document)
+        if kept is not None and (kept.was_there or kept.journal is not None) and not kept.is_writing:
+            self._write(kept)
 
     def back_up(self, document: Document, path: Path) -> Path | None:
         """Keep a copy of a file that is about to be overwritten, once for each content; return where it is.
@@ -292,11 +245,7 @@ class Keeping:
         kept = self._kept.get(document)
         if kept is None or not path.is_file():
             return None
-        name = f"before-{digest_of(path)[:_DIGITS]}-{safe_name(path.name)}"
-        try:
-            return _backed_up(path, kept.place / name)
-        except StoreError:
-            return _backed_up(path, kept.parents[-1] / kept.place.name / name)
+        return kept.back_up(path)
 
     def is_saved(self, document: Document) -> None:
         """Take what a document holds now as what discarding leads back to."""
@@ -335,110 +284,16 @@ class Keeping:
             self._end(kept)
         self._kept.clear()
 
-    def _end(self, kept: _Kept) -> None:
+    def _end(self, kept: KeptDocument) -> None:
         left = kept.in_hand + kept.waiting  # to write an edit twice does no harm
         if left:
             try:
-                _write_now(kept, left, kept.state(), kept.last)
+                write_now(kept, left, kept.state(), kept.last)
             except StoreError as error:
                 if not kept.problem:
                     self._session.asking.tell_error(error)
         if kept.journal is not None:
             kept.journal.close()
-
-
-def _find(
-    path: Path, fingerprint: str, parents: list[Path], token: CancellationToken
-) -> Generator[None, None, Found]:
-    yield
-    return find_document(path, fingerprint, parents, token=token)
-
-
-def _write_job(
-    kept: _Kept, edits: list[Edit], state: State, last: Edited, _token: CancellationToken
-) -> Generator[None, None, str]:
-    """Not cancelled: a window that closes waits until everything is stored."""
-    yield
-    return _write_now(kept, edits, state, last)
-
-
-def _write_now(kept: _Kept, edits: list[Edit], state: State, last: Edited) -> str:
-    note = "" if kept.journal is not None else _open_journal(kept)
-    if kept.journal is not None:
-        kept.journal.write(edits, replace(state, files=kept.files), last)
-    return note
-
-
-def _open_journal(kept: _Kept) -> str:
-    """Open the journal beside the slide, or where something can be written; say where if it is elsewhere."""
-    journal = Journal(kept.place, kept.fingerprint, kept.slide_name)
-    note = ""
-    try:
-        journal.open()
-    except StoreBusyError:
-        raise
-    except StoreError:
-        home = kept.parents[-1]
-        if kept.place.parent == home:
-            raise
-        kept.place = home / f"{kept.place.name}"
-        kept.stamp = stamp_of(kept.place)
-        journal = Journal(kept.place, kept.fingerprint, kept.slide_name)
-        journal.open()
-        note = f"nothing can be written beside {kept.slide_name}: its annotations are kept in {kept.place}"
-    if journal.folder == kept.place and stamp_of(kept.place) != kept.stamp:
-        kept.stamp = stamp_of(kept.place)
-        theirs = read_journal(kept.place, kept.fingerprint)
-        if theirs is not None:
-            journal.close()
-            raise _WrittenMeanwhileError(theirs)
-    if kept.is_damaged and is_folder(journal.folder):
-        journal.keep_copy(DAMAGED_COPY)
-    copy_known(journal.folder, kept)
-    kept.journal = journal
-    return note
-
-
-def copy_known(folder: Path, kept: _Kept) -> None:
-    """Keep a copy of the files of a document as they were read or written last: what merging begins with."""
-    files = []
-    for known in kept.files:
-        name = f"base-{known.sha256[:_DIGITS]}-{safe_name(Path(known.path).name)}"
-        if not known.copy and Path(known.path).is_file() and digest_of(Path(known.path)) == known.sha256:
-            copy_file(Path(known.path), folder / name)
-            files.append(replace(known, copy=name))
-        else:
-            files.append(known)
-    kept.files = tuple(files)
-    used = {known.copy for known in files}
-    for old in folder.glob("base-*"):
-        if old.name not in used:
-            old.unlink(missing_ok=True)
-
-
-def _backed_up(path: Path, copy: Path) -> Path:
-    if not copy.exists():
-        try:
-            copy.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise explain(copy.parent, error) from error
-        copy_file(path, copy)
-    return copy
-
-
-def digest_of(path: Path) -> str:
-    """SHA-256 of a file's content.
-
-    Raises
-    ------
-    AnnotationError
-        If it cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise AnnotationError("the file cannot be read", path=path, found=f"{error}") from error
 
 
 def _told(slide: Slide, state: State, last: Edited) -> str:

@@ -13,7 +13,7 @@ from napari_nic.editing import AnnotationObject, Choice, Document, KnownFile, Me
 from napari_nic.errors import AnnotationError, NicError
 from napari_nic.plugin.annotation_jobs import MANY_SHAPES, Wait, read_again
 from napari_nic.plugin.controllers.document import DocumentController
-from napari_nic.plugin.controllers.keeping import digest_of
+from napari_nic.plugin.controllers.kept_document import digest_of
 
 if TYPE_CHECKING:
     from napari_nic.slides import Slide
@@ -128,6 +128,17 @@ class KnownFiles:
             return False
         theirs = self._base_objects(document, base, None)
         return any(identity in document for identity in theirs)
+
+    def holds(self, document: Document, path: Path) -> bool:
+        """Whether all objects that came from a file are as it held them when it was read or written last."""
+        base = self._of(document).get(_key(path))
+        theirs = {} if base is None else self._base_objects(document, base, None)
+        return bool(theirs) and all(document.get(identity) == item for identity, item in theirs.items())
+
+    def count(self, document: Document, path: Path) -> int:
+        """Return how many objects a file held when it was read or written last."""
+        base = self._of(document).get(_key(path))
+        return 0 if base is None else len(self._base_objects(document, base, None))
 
     def bring_back(self, document: Document, path: Path) -> int:
         """Put objects of a file back that were taken from its document; return how many."""

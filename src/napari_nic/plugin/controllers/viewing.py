@@ -8,31 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_nic.annotations import AnnotationSet
-from napari_nic.editing import AnnotationObject, Document, Edit, classes_of, objects_of, plain
+from napari_nic.editing import AnnotationObject, Document, Edit
 from napari_nic.errors import AnnotationError, LockedAnnotationError
 from napari_nic.plugin.annotation_layers import (
     MAX_SHAPES,
     AnnotationTag,
-    annotation_layers,
     annotation_tag,
-    is_point,
 )
 from napari_nic.plugin.annotation_reading import Found, is_in_place, read_layer
+from napari_nic.plugin.controllers.admitting import admit, numbers_in
 from napari_nic.plugin.controllers.drawing import Drawing
+from napari_nic.plugin.controllers.homes import Homes
+from napari_nic.plugin.controllers.housing import Housing, LayersOf
 from napari_nic.plugin.controllers.lifting import Lifting
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.layer_doings import Done, note_what_was_done, what_was_done
 from napari_nic.plugin.layer_hooks import LayerHooks
 from napari_nic.plugin.layer_looks import Look, color_outlines, look_of, select_in, selected_in
-from napari_nic.plugin.layer_rows import is_drawing, rows_by_number
+from napari_nic.plugin.layer_rows import is_drawing
 from napari_nic.plugin.layer_updates import Changes, apply_changes, fits
-from napari_nic.plugin.layers import METADATA_KEY, tag_of
+from napari_nic.plugin.layers import tag_of
 from napari_nic.plugin.slide_frames import SlideFrame
 
 if TYPE_CHECKING:
@@ -51,17 +50,25 @@ class Views:
         The document of a slide; None if it has none.
     drawing : Drawing
         Gives shapes the colours of their classes.
+    homes : Homes
+        Remembers which layer shows what.
     """
 
     sync_wanted = Signal()
     selection_changed = Signal()
 
     def __init__(
-        self, session: Session, document_of: Callable[[Slide], Document | None], drawing: Drawing
+        self,
+        session: Session,
+        document_of: Callable[[Slide], Document | None],
+        drawing: Drawing,
+        homes: Homes,
     ) -> None:
         self._session = session
         self._document_of = document_of
         self._drawing = drawing
+        self._homes = homes
+        self._housing = Housing(session, LayersOf(document_of, self.layers, self._add_quietly), homes)
         self._views: dict[Layer, LayerHooks] = {}
         self.lifting = Lifting(
             session.viewer,
@@ -76,9 +83,8 @@ class Views:
 
     def close(self) -> None:
         """Let all layers go."""
-        for hooks in self._views.values():
-            hooks.release()
-        self._views.clear()
+        for layer in list(self._views):
+            self.remove(layer)
 
     # -- layers come and go ------------------------------------------------------------------------------
 
@@ -94,52 +100,33 @@ class Views:
         document = None if tag is None or tag.slide is None else self._document_of(tag.slide)
         if tag is None or document is None or layer in self._views:
             return ()
-        notes = self._admit(tag, document)
+        with self._quiet():
+            notes = admit(tag, document, self._drawing, self._homes, is_step=self._is_step)
         self._views[layer] = LayerHooks(
-            layer, self._numbers(layer, tag), self.sync, self._sync_later, self._on_selected
+            layer, numbers_in(layer, tag), self.sync, self._sync_later, self._on_selected
         )
         self._show_colors(layer)
         self.lifting.follow(layer)
+        layer.events.name.connect(self._on_renamed)
         self.sync(layer)
         return notes
-
-    def _admit(self, tag: AnnotationTag, document: Document) -> tuple[str, ...]:
-        """Give the document the objects of a tag that it has not; with ids of the file if they are free."""
-        numbered = tag.annotations.annotations
-        if len(tag.ids) != len(numbered):
-            made, tag.prepared = tag.prepared, None
-            if made is None or any(item.id in document for item in made[0]):
-                made = objects_of(tag.annotations, taken=document)
-            objects, notes = made
-            tag.ids = [item.id for item in objects]
-        else:
-            objects, notes = (), ()
-            missing = [n for n, i in enumerate(tag.ids) if i not in document and n not in tag.gone]
-            if missing:
-                some = replace(tag.annotations, annotations=tuple(numbered[n] for n in missing))
-                objects = tuple(
-                    replace(item, id=tag.ids[n]) for n, item in zip(missing, objects_of(some)[0], strict=True)
-                )
-        with self._quiet():
-            colors = self._drawing.colors_of(tag.annotations.labels(), tag.annotations.colors)
-            classes = classes_of(replace(tag.annotations, colors=colors))
-            document.admit(f"open {tag.name}", () if self._is_step else objects, classes)
-            if self._is_step:
-                document.put(f"open {tag.name}", *objects, over_locks=True)
-        return notes
-
-    def _numbers(self, layer: Layer, tag: AnnotationTag) -> set[int]:
-        if not hasattr(layer, "selected_data"):
-            numbered = enumerate(tag.annotations.annotations)
-            return {n for n, a in numbered if not is_point(a) and n not in tag.gone}
-        shown = set(rows_by_number(layer))
-        return shown | set(tag.hidden) if hasattr(layer, "shape_type") else shown
 
     def remove(self, layer: Layer) -> None:
         """Let a layer go; what it showed stays in the document."""
         self.lifting.release(layer)
         if layer in self._views:
             self._views.pop(layer).release()
+            layer.events.name.disconnect(self._on_renamed)
+
+    def _on_renamed(self, event: Any) -> None:
+        """Let shapes, and points that stand alone, give their name to what is kept of them."""
+        layer, tag = event.source, annotation_tag(event.source)
+        document = None if tag is None or tag.slide is None else self._document_of(tag.slide)
+        others = [one for one in self._views if one is not layer and annotation_tag(one) is tag]
+        if tag is None or document is None or tag.home is not None or (others and hasattr(layer, "symbol")):
+            return
+        tag.name = layer.name
+        self._homes.rename(document, tag)
 
     def gather(self, layer: Layer) -> None:
         """Put shapes that were lifted back into the picture they came from: one of both layers goes."""
@@ -154,7 +141,7 @@ class Views:
         document = None if tag is None or tag.slide is None else self._document_of(tag.slide)
         if tag is None or document is None:
             return
-        shown = self._numbers(layer, tag)
+        shown = numbers_in(layer, tag)
         gone = [tag.ids[n] for n in sorted(shown) if n < len(tag.ids) and tag.ids[n] in document]
         with self._quiet():
             document.put(f"remove layer {layer.name}", remove=gone, over_locks=True)
@@ -228,6 +215,8 @@ class Views:
         if done.is_nothing:
             return
         gone = [tag.ids[number] for number in done.gone]
+        if tag.home is None:  # before it is written
+            self._homes.put(document, tag, (item.id for item in done.fresh.values()))
         try:
             with self._quiet():
                 edit = document.put(
@@ -268,6 +257,16 @@ class Views:
         with self._quiet():
             self._apply(layer, changes)
         self._show_colors(layer)
+        tag = self._tag(layer)
+        document = None if tag.slide is None else self._document_of(tag.slide)
+        if document is not None:
+            self._homes.put(document, tag, (item.id for item in changes.added.values()))
+
+    def _add_quietly(self, layer: Layer, changes: Changes) -> None:
+        self._drawing.follow(layer)
+        with self._quiet():
+            self._apply(layer, changes)
+        self._drawing.refresh(layer)
 
     @staticmethod
     def _tag(layer: Layer) -> AnnotationTag:
@@ -303,7 +302,7 @@ class Views:
                 self._apply(layer, changes)
                 self._drawing.follow(layer)
         if homeless:
-            self._house(document, homeless, is_drawn=not edit.is_read)
+            self._housing.house(document, homeless, is_drawn=not edit.is_read)
         self._recolour(document)
 
     def _places(self, document: Document, ids: Iterable[str]) -> dict[str, tuple[Layer, int]]:
@@ -320,60 +319,6 @@ class Views:
                 ):
                     places[identity] = layer, number
         return places
-
-    def _house(self, document: Document, items: Sequence[AnnotationObject], *, is_drawn: bool) -> None:
-        """Show objects that no layer shows yet: in the layer that is drawn in, or in a new one."""
-        slide = next((s for s in self._slides() if self._document_of(s) is document), None)
-        if slide is None:
-            return
-        left = []
-        for is_points in (False, True):
-            some = [item for item in items if is_point(item.annotation) is is_points]
-            layer = self._home(document, is_points=is_points) if some else None
-            if layer is None:
-                left += some
-                continue
-            self._drawing.follow(layer)
-            with self._quiet():
-                self._add_objects(layer, some)
-            self._drawing.refresh(layer)
-        if left:
-            self._new_layers(document, slide, left, is_drawn=is_drawn)
-
-    def _add_objects(self, layer: Layer, items: Sequence[AnnotationObject]) -> None:
-        tag = self._tag(layer)
-        added = Changes(added={len(tag.ids) + n: item for n, item in enumerate(items)})
-        tag.ids += [item.id for item in items]
-        self._apply(layer, added)
-
-    def _home(self, document: Document, *, is_points: bool) -> Layer | None:
-        layers = [
-            layer
-            for layer in self.layers(document)
-            if hasattr(layer, "selected_data") and hasattr(layer, "shape_type") is not is_points
-        ]
-        active = self._session.viewer.layers.selection.active
-        return active if active in layers else layers[-1] if layers else None
-
-    def _new_layers(
-        self, document: Document, slide: Slide, items: Sequence[AnnotationObject], *, is_drawn: bool
-    ) -> None:
-        colors = {entry.name: entry.color for entry in document.classes}
-        name = f"{slide.name} annotations"
-        annotations = AnnotationSet(tuple(plain(item) for item in items), colors)
-        active = self._session.viewer.layers.selection.active
-        for data, options, kind in annotation_layers(annotations, slide, name):
-            tag = options["metadata"][METADATA_KEY]
-            tag.ids, tag.told, tag.is_drawn = [item.id for item in items], True, is_drawn
-            getattr(self._session.viewer, f"add_{kind}")(data, **options)
-        if active is not None and active in self._session.viewer.layers:
-            self._session.viewer.layers.selection.active = active
-
-    def _slides(self) -> Iterator[Slide]:
-        for layer in self._session.viewer.layers:
-            tag = tag_of(layer)
-            if tag is not None and tag.slide is not None:
-                yield tag.slide
 
     # -- colours and selection ---------------------------------------------------------------------------
 
