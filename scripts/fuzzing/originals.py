@@ -13,6 +13,8 @@ import numpy as np
 import tifffile
 from PIL import Image
 
+from fuzzing.dicom_slide import SIDE_PX, write_dicom_slide
+
 ROOT = Path(__file__).resolve().parents[2]
 MOST_BYTES = 5_000_000
 """Of a real file that is mutated: each mutant is a copy."""
@@ -136,8 +138,19 @@ def _optional(folder: Path, writers: ModuleType, image: np.ndarray) -> Iterator[
 def _annotations(folder: Path) -> Iterator[tuple[str, Path]]:
     import shapely
 
-    from napari_nic.annotations import Annotation, AnnotationSet, write_annotations
+    from napari_nic.annotations import (
+        FORMATS,
+        Annotation,
+        AnnotationSet,
+        SlideExtent,
+        ellipse_outline,
+        writable_formats,
+        write_annotations,
+    )
+    from napari_nic.geometry import PixelSize
 
+    slide = write_dicom_slide(folder / "dicom")
+    extent = SlideExtent((SIDE_PX, SIDE_PX), PixelSize(0.5, 0.5, "given"), (0.0, 0.0), path=slide)
     hole = [(20, 20), (40, 20), (40, 40)]
     shapes = AnnotationSet(
         (
@@ -145,12 +158,16 @@ def _annotations(folder: Path) -> Iterator[tuple[str, Path]]:
             Annotation("Stroma", "rectangle", shapely.box(100, 120, 300, 333.5), "b"),
             Annotation("Tumour", "point", shapely.Point(5, 7), "c"),
             Annotation("Normal", "line", shapely.LineString([(0, 0), (50, 60)]), "d"),
+            Annotation("Normal", "ellipse", ellipse_outline((400, 300), (50, 20), 0.3), "e"),
+            Annotation("Stroma", "ellipse", ellipse_outline((40, 300), (9, 9)), "f"),
+            Annotation("Stroma", "arrow", shapely.LineString([(90, 80), (50, 60)]), "g"),
         )
     )
-    for name in ("shapes.xml", "shapes.geojson"):
-        write_annotations(shapes, folder / name)
-        yield name, folder / name
-    yield "imagescope.xml", _imagescope(folder / "imagescope.xml")
+    for name in writable_formats():
+        path = folder / f"{name}{FORMATS.get(name).suffixes[0]}"
+        write_annotations(shapes, path, name, extent=extent)
+        yield path.name, path
+    yield "negative.xml", _imagescope(folder / "negative.xml")
 
 
 def _imagescope(path: Path) -> Path:
@@ -253,7 +270,7 @@ def real_originals(data: Path) -> tuple[Original, ...]:
     for kind, folder, suffixes in (
         ("slide", "slides_real", ()),
         ("slide", "slides", (".svs",)),
-        ("annotation", "annotations", (".xml", ".geojson")),
+        ("annotation", "annotations", (".xml", ".geojson", ".json", ".txt")),
         ("features", "features", (".h5",)),
     ):
         for path in sorted((data / folder).rglob("*")):

@@ -5,18 +5,22 @@ One JSON line comes in for each file, one goes out. What is no error of napari-n
 
 from __future__ import annotations
 
+import atexit
 import json
 import resource
+import shutil
 import sys
 import tempfile
 import traceback
 import warnings
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from fuzzing.dicom_slide import SIDE_PX, write_dicom_slide
 from napari_nic.errors import AnnotationError, NicError
 
 MEMORY_LIMIT = 3 * 2**30
@@ -70,7 +74,7 @@ def open_annotation(path: Path) -> Facts:
     from napari_nic.geometry import PixelSize
 
     # Formats that count from the middle of the glass, or in parts of a slide, need one.
-    extent = SlideExtent((100_000, 100_000), PixelSize(0.5, 0.5, "given"), (0.0, 0.0))
+    extent = SlideExtent((SIDE_PX, SIDE_PX), PixelSize(0.5, 0.5, "given"), (0.0, 0.0), path=_dicom_slide())
     annotations = read_annotations(path, extent=extent)
     shapes = [shape.geometry for shape in annotations.annotations]
     facts: Facts = {
@@ -89,6 +93,14 @@ def open_annotation(path: Path) -> Facts:
         if not is_same and not losses(annotations, name):
             raise AssertionError(f"{name}: area {total} was written as {facts['area']}")
     return facts
+
+
+@cache
+def _dicom_slide() -> Path:
+    """The slide that annotations in DICOM refer to; it goes with the process."""
+    folder = tempfile.mkdtemp(prefix="napari-nic-fuzz-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return write_dicom_slide(Path(folder) / "slide")
 
 
 def open_store(path: Path) -> Facts:

@@ -203,6 +203,15 @@ class TestEveryWriter:
         assert again.notes == ()
         assert sum(shapely.area(again.polygons("a"))) == pytest.approx(5000, rel=1e-3)
 
+    def test_also_outlines_of_several_parts_and_many_corners(self, tmp_path, name):
+        turns = np.linspace(0, 2 * np.pi, 300, endpoint=False)
+        ring = shapely.Polygon(np.stack([np.cos(turns), np.sin(turns)], 1) * 90)
+        bowtie = shapely.Polygon([(200, 0), (300, 100), (300, 0), (200, 100)])
+        original = AnnotationSet((Annotation("a", "polygon", shapely.MultiPolygon([ring, bowtie])),))
+        again, notes = there_and_back(tmp_path, original, name)
+        assert "1 outline crossed itself and was repaired" in notes
+        assert sum(shapely.area(again.polygons("a"))) == pytest.approx(ring.area + 5000, rel=5e-3)
+
     def test_odd_texts_come_back_or_are_told(self, tmp_path, name):
         odd = (
             "quoted \"<&>' name",

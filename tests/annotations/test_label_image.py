@@ -43,6 +43,14 @@ def test_pixels_are_shapelys(strategies, data, top):
     assert all(edge.distance(shapely.Point(c + 0.5, r + top + 0.5)) < 1e-9 for r, c in zip(y, x, strict=True))
 
 
+def test_all_parts_of_an_area_are_drawn():
+    parts = [shapely.box(1, 1, 4, 4), shapely.box(6, 2, 9, 5).difference(shapely.box(7, 3, 8, 4))]
+    band = np.zeros((10, 10), int)
+    fill(band, shapely.MultiPolygon(parts), 3)
+    expected = sum(centres_inside(part, band.shape) for part in parts)
+    np.testing.assert_array_equal(band, 3 * expected)
+
+
 def test_neighbours_share_no_pixel_and_leave_none():
     band = np.zeros((10, 10), int)
     for x in range(0, 10, 2):

@@ -368,6 +368,6 @@ def _is_tangled(area: shapely.Geometry) -> bool:
 
 
 def _sides(area: shapely.Geometry) -> np.ndarray:
-    points, ring = shapely.get_coordinates(shapely.get_rings(area), return_index=True)
+    points, ring = shapely.get_coordinates(shapely.get_rings(shapely.get_parts(area)), return_index=True)
     pairs = np.stack([points[:-1], points[1:]], axis=1)[ring[:-1] == ring[1:]]
     return np.asarray(shapely.linestrings(pairs))

@@ -7,6 +7,7 @@ import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -98,7 +99,8 @@ def _document(path: Path) -> pydicom.Dataset:
             "the file is too large for annotations", path=path, expected=f"at most {MAX_BYTES:,} bytes"
         )
     try:
-        document = pydicom.dcmread(path)
+        # From memory no more is read than there is, whatever length a damaged element states.
+        document = pydicom.dcmread(BytesIO(path.read_bytes()))
         kind = str(document.get("SOPClassUID", ""))
     except HEADER_ERRORS as error:
         raise _damaged(path, error) from error

@@ -143,7 +143,7 @@ def fill(band: np.ndarray, geometry: shapely.Geometry, value: int, top: int = 0)
 
 def _crossings(geometry: shapely.Geometry, top: int, bottom: int) -> tuple[np.ndarray, np.ndarray]:
     """Row of each crossing of a side with a row of centres between `top` and `bottom`, and where, in x."""
-    points, ring = shapely.get_coordinates(shapely.get_rings(geometry), return_index=True)
+    points, ring = shapely.get_coordinates(shapely.get_rings(shapely.get_parts(geometry)), return_index=True)
     same = ring[:-1] == ring[1:]
     start, end = points[:-1][same], points[1:][same]
     upper, lower = np.minimum(start[:, 1], end[:, 1]), np.maximum(start[:, 1], end[:, 1])
