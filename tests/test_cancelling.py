@@ -66,6 +66,7 @@ from napari_nic.reader_study.staple import staple
 from napari_nic.recompression import recompress, restore, validate
 from napari_nic.recompression.lossy import recompress_lossy
 from napari_nic.recompression.reporting import ReportOptions, compare_slides
+from napari_nic.runs import RunFolder, RunSettings, iter_run
 from napari_nic.similarity import (
     Reference,
     draw_cells,
@@ -485,6 +486,12 @@ def _validate(inputs: Inputs, _: Path, token: CancellationToken) -> None:
     result_of(validate(inputs.exports / "packed.tif", workers=2, token=token))
 
 
+def _run_of_slides(inputs: Inputs, out: Path, token: CancellationToken) -> None:
+    settings = RunSettings(("compress", "export"), ("mean-rgb",), formats=("npy",), threads=2)
+    for _ in iter_run([inputs.slide], RunFolder(out / "run"), settings, token=token):
+        pass
+
+
 OPERATIONS: dict[str, Operation] = {
     "compress": Operation(_compress, units=8, resumes=("s.nic.zarr",)),
     "prepare": Operation(_prepare, units=4),
@@ -531,6 +538,7 @@ OPERATIONS: dict[str, Operation] = {
     "comparing two files of a slide": Operation(_compare_files, units=8),
     "restoring": Operation(_restore, units=8),
     "checking a repacked slide": Operation(_validate, units=8),
+    "run of many slides": Operation(_run_of_slides, units=4 + 4, resumes=("run/*",)),
     "fingerprint of many files": Operation(_fingerprint, units=6),
 }
 

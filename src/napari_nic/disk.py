@@ -27,6 +27,7 @@ from napari_nic.names import shortened
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_NO_LINKS_HERE = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL)
 _NO_LOCKS_HERE = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.ENOSYS, errno.EINVAL)
 
 
@@ -145,6 +146,56 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Write a file whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_bytes(content)
+
+
+def write_new(path: Path, content: bytes) -> bool:
+    """Write a file whole, unless there is one of this name: of several that try at once one succeeds.
+
+    It needs no lock, and so holds on network file systems too: a link is made, or not, in one step.
+
+    Returns
+    -------
+    bool
+        Whether it was written; False where there is one already, which is left as it is.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written.
+    """
+    with writing_to(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(path)
+        temporary = temporary_sibling(path)
+        try:
+            temporary.write_bytes(content)
+            sync_files([temporary])
+            return _give_name(temporary, path, content)
+        finally:
+            temporary.unlink(missing_ok=True)
+            _active.discard(temporary.name)
+
+
+def _give_name(temporary: Path, path: Path, content: bytes) -> bool:
+    """Give a finished file its name, if that is free."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS_HERE:
+            raise
+    else:
+        return True
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    except FileExistsError:
+        return False
+    with os.fdopen(handle, "wb") as file:  # for a moment it is there without its content
+        file.write(content)
+        file.flush()
+        os.fsync(handle)
+    return True
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from napari_nic.cli import (
     probe,
     recompress,
     restore,
+    run,
     saliency,
     similar,
     synthetic,
@@ -49,6 +50,7 @@ EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 COMMANDS = (
     info,
     compress,
+    run,
     export,
     import_,
     recompress,

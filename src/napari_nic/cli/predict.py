@@ -78,23 +78,7 @@ def _predict_one(path: Path, target: Path | None, task: _Task) -> dict[str, Any]
 
 def prediction_record(prediction: Prediction, covered: int) -> dict[str, Any]:
     """Return a prediction for JSON."""
-    card = prediction.card
-    scores = {
-        name: {"mean": float(mean), "std": float(std)}
-        for name, mean, std in zip(prediction.class_names, prediction.mean, prediction.std, strict=True)
-    }
-    best = prediction.class_names[prediction.best] if card.task == "classification" else None
-    return {
-        "model": card.name,
-        "task": card.task,
-        "class": best,
-        "scores": scores,
-        "crops": prediction.n_crops,
-        "views": prediction.n_views,
-        "transformed": "patches" if prediction.transformed_patches else "grid",
-        "encoded_cells": int(prediction.mask.sum()),
-        "covered_cells": covered,
-    }
+    return prediction.to_dict() | {"covered_cells": covered}
 
 
 def _cell_scores(prediction: Prediction) -> Any:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -95,6 +95,20 @@ class Prediction:
     def summary(self) -> str:
         """One line for people: ``"lesion: 0.93 ± 0.02 (10 crops x 8 dihedral transforms of the grid)"``."""
         return f"{self.scores_text} ({self.views})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON values: the slide's scores, not those of its cells."""
+        values = zip(self.class_names, self.mean, self.std, strict=True)
+        return {
+            "model": self.card.name,
+            "task": self.card.task,
+            "class": self.class_names[self.best] if self.card.task == "classification" else None,
+            "scores": {name: {"mean": float(mean), "std": float(std)} for name, mean, std in values},
+            "crops": self.n_crops,
+            "views": self.n_views,
+            "transformed": "patches" if self.transformed_patches else "grid",
+            "encoded_cells": int(self.mask.sum()),
+        }
 
 
 def predict(

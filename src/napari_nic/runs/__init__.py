@@ -1,0 +1,26 @@
+"""Many slides through the same steps: skipped where done, gone on with where stopped, never half."""
+
+from napari_nic.runs.folder import RunFolder
+from napari_nic.runs.records import SlideRecord, Source, TaskRecord
+from napari_nic.runs.running import RunProgress, iter_run
+from napari_nic.runs.settings import STEPS, RunSettings, plan_tasks
+from napari_nic.runs.slide_work import SlideResult
+from napari_nic.runs.status import RunStatus, SlideStatus, read_status
+from napari_nic.runs.summary import write_summary
+
+__all__ = [
+    "STEPS",
+    "RunFolder",
+    "RunProgress",
+    "RunSettings",
+    "RunStatus",
+    "SlideRecord",
+    "SlideResult",
+    "SlideStatus",
+    "Source",
+    "TaskRecord",
+    "iter_run",
+    "plan_tasks",
+    "read_status",
+    "write_summary",
+]

@@ -1,0 +1,331 @@
+"""One slide of a run: what is complete is left, what is missing or was made otherwise is done."""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, Self, TypeAlias
+
+from napari_nic.errors import CancelledError, NicError
+from napari_nic.jobs import CancellationToken, Progress
+from napari_nic.runs.beating import beating
+from napari_nic.runs.bench import Bench, Made, Tools
+from napari_nic.runs.claims import Claim, Owner, take_claim
+from napari_nic.runs.folder import RunFolder
+from napari_nic.runs.records import FileStamp, Output, SlideRecord, Source, TaskRecord
+from napari_nic.runs.settings import RunSettings, Task
+from napari_nic.runs.steps import DOERS
+
+SlideOutcome: TypeAlias = Literal["done", "empty", "failed", "busy"]
+"""``empty``: there is nothing on it to work on; ``busy``: another run works on it."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@dataclass(frozen=True)
+class SlideResult:
+    """What a run came to for one slide; small, so that it can be sent between machines.
+
+    Attributes
+    ----------
+    path : str
+    name : str
+        In this run.
+    outcome : {"done", "empty", "failed", "busy"}
+    worked : bool
+        Whether anything was done now; False if all was complete already.
+    seconds : float
+    reason : str
+        Of what failed, in full; who works on it; or why it is empty.
+    """
+
+    path: str
+    name: str
+    outcome: SlideOutcome
+    worked: bool = True
+    seconds: float = 0.0
+    reason: str = ""
+
+    @classmethod
+    def of(cls, record: SlideRecord, tasks: Sequence[Task], **more: Any) -> Self:
+        """Read it off the slide's record."""
+        outcome, reason = outcome_of(record, [task.name for task in tasks])
+        return cls(record.source.path, record.name, outcome, reason=reason, **more)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be done, the same for all slides.
+
+    Attributes
+    ----------
+    folder : RunFolder
+    settings : RunSettings
+    tasks : tuple of Task
+        See :func:`~napari_nic.runs.settings.plan_tasks`.
+    """
+
+    folder: RunFolder
+    settings: RunSettings
+    tasks: tuple[Task, ...]
+
+
+def outcome_of(record: SlideRecord, names: Sequence[str]) -> tuple[SlideOutcome, str]:
+    """Tell from a record what tasks came to, and why.
+
+    Parameters
+    ----------
+    record : SlideRecord
+    names : sequence of str
+        Of the tasks that were to be done.
+
+    Returns
+    -------
+    outcome : {"done", "empty", "failed"}
+    reason : str
+    """
+    if record.reason:
+        return "failed", record.reason
+    found = [record.tasks.get(name) for name in names]
+    failed = [task for task in found if task is None or not task.is_final]
+    if failed:
+        reasons = [task.reason for task in failed if task is not None and task.reason]
+        return "failed", "\n".join(reasons) or "not all steps were done"
+    empty = [task for task in found if task is not None and task.outcome == "empty"]
+    worked = [t for t, name in zip(found, names, strict=True) if t is not None and name != "tissue"]
+    if empty and all(task.outcome == "empty" for task in worked):
+        return "empty", empty[0].reason
+    return "done", ""
+
+
+def iter_slide(
+    path: Path, order: Order, tools: Tools, *, token: CancellationToken | None = None
+) -> Generator[Progress, None, SlideResult]:
+    """Do for one slide what is not done yet.
+
+    What goes wrong with the slide is in the result and in its record, and raises nothing.
+
+    Parameters
+    ----------
+    path : Path
+    order : Order
+    tools : Tools
+        Shared by the slides of a process.
+    token : CancellationToken, optional
+
+    Yields
+    ------
+    Progress
+        Of the steps.
+
+    Returns
+    -------
+    SlideResult
+
+    Raises
+    ------
+    CancelledError
+        What was finished is kept; the same call goes on from there.
+    StoreError
+        If the folder of the run cannot be written: its disk is full, or not there any more.
+    """
+    started, token = time.monotonic(), token or CancellationToken()
+    token.checkpoint()
+    folder = order.folder
+    record = folder.enrol(path)
+    record = _found_at(record, path)
+    if _is_finished(record, order, tools, token):
+        return SlideResult.of(record, order.tasks, worked=False)
+    claim = take_claim(folder, record.name)
+    if isinstance(claim, Owner):
+        return SlideResult(str(path), record.name, "busy", worked=False, reason=f"{claim}")
+    own = CancellationToken(token)
+    try:
+        with beating(claim, own):
+            record = yield from _Work(_found_at(folder.read(record.name), path), claim, order).do(tools, own)
+    except CancelledError:
+        token.checkpoint()
+        return SlideResult(str(path), record.name, "busy", reason="another run took it over")
+    return SlideResult.of(record, order.tasks, seconds=round(time.monotonic() - started, 3))
+
+
+def _found_at(record: SlideRecord, path: Path) -> SlideRecord:
+    """Note where a slide lies now, if it was moved."""
+    return replace(record, source=replace(record.source, path=str(path.absolute())))
+
+
+def _is_finished(record: SlideRecord, order: Order, tools: Tools, token: CancellationToken) -> bool:
+    """Whether nothing is left to do, as far as that is seen without opening the slide."""
+    if record.reason or not record.source.looks_unchanged():
+        return False
+    keys = _keys(order.tasks, record.source.fingerprint)
+    with _bench(record, order, tools, token) as bench:
+        return all(_is_complete(task, keys[task.name], record, bench) for task in order.tasks)
+
+
+def _bench(record: SlideRecord, order: Order, tools: Tools, token: CancellationToken) -> Bench:
+    path = Path(record.source.path)
+    return Bench(path, record.name, order.folder, order.settings, tools, token, record.tasks)
+
+
+def _keys(tasks: Sequence[Task], fingerprint: str) -> dict[str, str]:
+    keys: dict[str, str] = {}
+    for task in tasks:
+        keys[task.name] = task.key(fingerprint, keys)
+    return keys
+
+
+def _is_complete(task: Task, key: str, record: SlideRecord, bench: Bench) -> bool:
+    """Whether a task was done by these settings on these bytes, and what it made is still there."""
+    known = record.tasks.get(task.name)
+    if known is None or not known.is_final or known.key != key:
+        return False
+    root = bench.folder.root
+    there = all(output.is_there(root) for output in known.outputs)
+    return there and (not known.outputs or DOERS.get(task.step).is_whole(task, bench))
+
+
+class _Work:
+    """The tasks of one claimed slide, and its record."""
+
+    def __init__(self, record: SlideRecord, claim: Claim, order: Order) -> None:
+        self._record = record
+        self._claim = claim
+        self._order = order
+
+    def do(self, tools: Tools, token: CancellationToken) -> Generator[Progress, None, SlideRecord]:
+        """Do what is not done, and give the claim back.
+
+        Raises
+        ------
+        CancelledError, StoreError
+            As :func:`iter_slide`.
+        """
+        try:
+            with _bench(self._record, self._order, tools, token) as bench:
+                yield Progress(0, 0, "opening")
+                if self._look(bench):
+                    yield from self._do_tasks(bench)
+        finally:
+            self._give_back()
+        return self._record
+
+    def _give_back(self) -> None:
+        """Let others have the slide. Where the record cannot be written the claim stays until we end."""
+        if self._claim.is_ours():
+            self._keep(replace(self._record, released=self._claim.number))
+            self._claim.give_back()
+
+    def _keep(self, record: SlideRecord) -> None:
+        self._claim.check()
+        self._order.folder.write(record)
+        self._record = record
+
+    def _look(self, bench: Bench) -> bool:
+        """Make sure of the slide's bytes; False if it cannot be opened."""
+        if self._record.source.looks_unchanged() and not self._record.reason:
+            return True
+        try:
+            slide = bench.slide()
+            folder = bench.path.absolute().parent
+            stamps = tuple(FileStamp.of(file.absolute(), folder) for file in slide.files)
+            source = Source(str(bench.path.absolute()), slide.fingerprint, stamps)
+        except CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 -- whatever a slide does is named, and the others go on
+            stop_if_full(error)
+            self._keep(replace(self._record, reason=described(error)))
+            return False
+        self._keep(replace(self._record, source=source, reason=""))
+        return True
+
+    def _do_tasks(self, bench: Bench) -> Generator[Progress, None, None]:
+        keys = _keys(self._order.tasks, self._record.source.fingerprint)
+        for task in self._order.tasks:
+            bench.token.checkpoint()
+            bench.tasks = self._record.tasks
+            if _is_complete(task, keys[task.name], self._record, bench):
+                continue
+            needed = [self._record.tasks.get(name) for name in task.needs]
+            if not all(
+                need is not None and need.is_final and need.key == keys[name]
+                for name, need in zip(task.needs, needed, strict=True)
+            ):
+                continue  # what it needs has failed, which is said already
+            empty = next((need for need in needed if need is not None and need.outcome == "empty"), None)
+            if empty is not None and not DOERS.get(task.step).takes_nothing:
+                self._end(task, TaskRecord(keys[task.name], "empty", reason=empty.reason))
+            else:
+                yield from self._do(task, keys[task.name], bench)
+
+    def _do(self, task: Task, key: str, bench: Bench) -> Generator[Progress, None, None]:
+        """Do one task, and keep what came of it."""
+        step, known, started = DOERS.get(task.step), self._record.tasks.get(task.name), time.monotonic()
+        try:
+            bench.owns = known is not None and known.key != ""
+            # Without a key: what lies there is not known to be ours, and would not be replaced later either.
+            owned = bench.owns or not any(place.exists() for place in step.places(task, bench))
+            outputs = () if known is None else known.outputs
+            self._end(task, TaskRecord(key if owned else "", "running", outputs=outputs))
+            made = yield from step.run(task, bench)
+        except CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 -- whatever a slide does is named, and the others go on
+            stop_if_full(error)
+            running = self._record.tasks.get(task.name)
+            failed = TaskRecord(running.key if running else "", "failed", reason=described(error))
+            self._end(task, _ended(replace(failed, outputs=known.outputs if known else ()), started))
+        else:
+            self._end(task, _ended(self._finished(key, made), started), before=outputs)
+
+    def _finished(self, key: str, made: Made) -> TaskRecord:
+        root = self._order.folder.root
+        outputs = tuple(Output.of(path, root) for path in made.outputs)
+        return TaskRecord(key, made.outcome, reason=made.reason, outputs=outputs, facts=made.facts)
+
+    def _end(self, task: Task, record: TaskRecord, before: Sequence[Output] = ()) -> None:
+        """Keep the record of a task; files that it made before and does not make any more are removed."""
+        self._keep(self._record.with_task(task.name, record))
+        kept = {output.path for output in record.outputs}
+        for output in before:
+            if output.path not in kept and output.size >= 0:
+                (self._order.folder.root / output.path).unlink(missing_ok=True)
+
+
+def _ended(record: TaskRecord, started: float) -> TaskRecord:
+    seconds = round(time.monotonic() - started, 3)
+    return replace(record, seconds=seconds, ended=datetime.now(UTC).isoformat(timespec="seconds"))
+
+
+def stop_if_full(error: BaseException) -> None:
+    """Raise again what would be the same for the next slide: there is no space left.
+
+    Raises
+    ------
+    BaseException
+        The error itself.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in _FULL:
+            raise error
+        cause = cause.__cause__ or cause.__context__
+
+
+def described(error: BaseException) -> str:
+    """Say what went wrong with a slide: our own errors as they are, others by their kind."""
+    if isinstance(error, NicError):
+        return str(error)
+    return f"an error that was not foreseen: {type(error).__name__}: {error}"
+
+
+def facts_of(record: SlideRecord, step: str) -> Mapping[str, Any]:
+    """Return the facts of the first task of a step; none if it was not done."""
+    for name, task in record.tasks.items():
+        if name.partition(":")[0] == step and task.is_final:
+            return task.facts
+    return {}

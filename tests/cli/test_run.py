@@ -1,0 +1,110 @@
+"""``napari-nic run``."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+LINE = ("--encoder", "mean-rgb", "--threads", "1")
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+def test_good_ones_are_done_and_a_bad_one_is_named(cli, slide: Path, bad_slide: Path, out: Path) -> None:
+    outcome = cli("run", slide.parent, "--out", out, *LINE)
+    assert outcome.code == 1
+    assert "made: done, " in outcome.out
+    assert "2 slides: 1 done, 1 failed" in outcome.out
+    assert f"1 failed: {bad_slide}" in outcome.err
+    assert (out / "stores" / "made.mean-rgb.nic.zarr").is_dir()
+    assert "made: done" in (out / "summary.html").read_text("utf-8")
+
+
+def test_all_steps_and_again(cli, slide: Path, out: Path, tiny_model: Path) -> None:
+    line = ("run", slide, "--out", out, "--model", "tiny", "--format", "npy", "--threads", "1")
+    outcome = cli(*line)
+    assert outcome.code == 0, outcome.err
+    place = out / "slides" / "made"
+    scores = json.loads((place / "prediction-tiny.json").read_text())
+    assert set(scores["scores"]) == {"healthy", "lesion"}
+    assert (place / "saliency-tiny.png").is_file()
+    assert list((out / "exports" / "npy" / "mean-rgb").glob("made*.npy"))
+    page = (out / "summary.html").read_text("utf-8")
+    assert "saliency-tiny.png" in page
+    again = cli(*line)
+    assert again.code == 0
+    assert "1 slide: 1 done; 1 was done before" in again.out
+    assert "made: done" not in again.out
+
+
+def test_a_model_trained_anew_is_asked_anew(cli, slide: Path, out: Path, tiny_model: Path) -> None:
+    line = ("run", slide, "--out", out, "--model", "tiny", "--steps", "predict", "--threads", "1", "--json")
+    cli(*line)
+    before = (out / "stores").stat().st_mtime_ns
+    card = tiny_model / "model.json"
+    card.write_text(
+        json.dumps({k: v for k, v in json.loads(card.read_text()).items() if k != "content_sha256"})
+    )
+    (record,) = cli(*line).json
+    assert record["worked"]
+    assert (out / "stores").stat().st_mtime_ns == before
+
+
+def test_two_of_one_name_have_names_of_their_own(cli, slide: Path, out: Path) -> None:
+    other = slide.parent / "sub" / slide.name
+    other.parent.mkdir()
+    shutil.copy(slide, other)
+    assert cli("run", slide, other, "--out", out, *LINE).code == 0
+    assert sorted(path.name for path in (out / "stores").iterdir()) == [
+        "made.mean-rgb.nic.zarr",
+        "sub-made.mean-rgb.nic.zarr",
+    ]
+
+
+def test_status(cli, slide: Path, bad_slide: Path, out: Path) -> None:
+    cli("run", slide.parent, "--out", out, *LINE)
+    outcome = cli("run", "status", out)
+    assert outcome.code == 1
+    assert f"{out}: 2 slides" in outcome.out
+    assert "bad: " in outcome.err
+    found = cli("run", "status", out, "--json").json
+    assert found["counts"] == {"done": 1, "failed": 1}
+    assert {entry["name"]: entry["state"] for entry in found["slides"]} == {"made": "done", "bad": "failed"}
+    elsewhere = cli("run", "status", slide.parent)
+    assert elsewhere.code == 1
+    assert "no folder of a run" in elsewhere.err
+
+
+def test_a_damaged_record_is_named_and_the_others_go_on(cli, slide: Path, out: Path) -> None:
+    other = Path(shutil.copy(slide, slide.with_name("other.tif")))
+    cli("run", slide, other, "--out", out, *LINE)
+    record = out / "slides" / "made" / "slide.json"
+    record.write_text(record.read_text().replace('"done"', '"empty"'))
+    outcome = cli("run", slide, other, "--out", out, *LINE)
+    assert outcome.code == 1
+    assert "changed or damaged" in outcome.err
+    assert "1 done, 1 failed; 1 was done before" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "--out with a folder"),
+        (("--out", "o", "--steps", "bake"), "unknown step"),
+        (("--out", "o", "--steps", "predict"), "--model NAME"),
+        (("--out", "o", "--steps", "export"), "--format NAME"),
+        (("--out", "o", "--shard", "3/2"), "I/N"),
+        (("--out", "o", "--steps", "tissue,,"), "names of steps"),
+    ],
+)
+def test_wrong_usage(cli, slide: Path, tmp_path: Path, monkeypatch, words, said: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    outcome = cli("run", slide, *words)
+    assert (outcome.code, said in outcome.err) == (2, True)
+    assert not (tmp_path / "o").exists()
