@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from shapely.geometry import LineString, MultiPoint, MultiPolygon, Point, Polygon, box
+from shapely.geometry import MultiPoint, Point
 
 from napari_nic.annotations import Annotation, AnnotationSet
 from napari_nic.annotations.frames import n_outside
 from napari_nic.editing import AnnotationObject
 from napari_nic.outlines import OutlineIndex
+from napari_nic.plugin.drawn_shapes import drawn_as
 from napari_nic.plugin.layers import (
     METADATA_KEY,
     LayerData,
@@ -26,7 +27,6 @@ from napari_nic.plugin.layers import (
     tag_of,
 )
 from napari_nic.plugin.outline_view import OutlineView
-from napari_nic.plugin.outlines import drawable
 from napari_nic.slides import Slide
 from napari_nic.wording import counted, was_were
 
@@ -227,7 +227,7 @@ def _shapes_layer(
 ) -> LayerData:
     drawn = []
     for number, annotation in shapes:
-        pieces = vertices_of(annotation.geometry, tag.slide)
+        pieces = drawn_as(annotation, tag.slide)
         drawn += [(vertices, kind, number, annotation) for vertices, kind in pieces]
         if pieces:
             tag.shown[number] = [vertices for vertices, _ in pieces]
@@ -271,21 +271,6 @@ def _points_layer(
         "feature_defaults": dict.fromkeys((*COLUMNS, ROW), ""),
     }
     return coordinates, options, "points"
-
-
-def vertices_of(geometry: Any, slide: Slide | None) -> list[tuple[np.ndarray, str]]:
-    """Vertices of the part of a geometry that lies on the slide, all of it if nothing does; none if napari
-    cannot draw it."""
-    if slide is not None and not geometry.is_empty:
-        height, width = slide.levels[0].shape
-        on_slide = geometry.intersection(box(0, 0, width, height))
-        geometry = geometry if on_slide.is_empty else on_slide
-    parts = list(getattr(geometry, "geoms", (geometry,)))
-    areas = [part for part in parts if isinstance(part, Polygon) and not part.is_empty]
-    lines = [part for part in parts if isinstance(part, LineString) and not part.is_empty]
-    loop = drawable(areas[0] if len(areas) == 1 else MultiPolygon(areas)) if areas else None
-    loops = [] if loop is None else [(loop, "polygon")]
-    return loops + [(np.asarray(line.coords)[:, 1::-1], "path") for line in lines if not areas]
 
 
 def _colors(rows: Sequence[tuple[int, Annotation]], annotations: AnnotationSet) -> np.ndarray:

@@ -26,6 +26,7 @@ from napari_nic.plugin.annotation_layers import (
     annotation_tag,
     is_point,
 )
+from napari_nic.plugin.drawn_shapes import arrow_ends
 from napari_nic.plugin.outlines import from_loop
 from napari_nic.plugin.slide_frames import SlideFrame
 from napari_nic.wording import counted, was_were
@@ -212,18 +213,22 @@ class _Reader:
                 continue
             number_or_none = rows.number(index)
             known = None if number_or_none in seen or not self._knows(number_or_none) else number_or_none
-            found.append(Found(known, self._edited(shape, rows, index, known), (index,), [place]))
+            found.append(Found(known, self._edited(shape, place, rows, index, known), (index,), [place]))
             seen.add(number_or_none)
         return found
 
     def _knows(self, number: int | None) -> bool:
         return number is not None and self.tag is not None and number < len(self.tag.annotations)
 
-    def _edited(self, shape: Annotation, rows: _Rows, index: int, number: int | None) -> Annotation:
+    def _edited(
+        self, shape: Annotation, place: np.ndarray, rows: _Rows, index: int, number: int | None
+    ) -> Annotation:
         """Give a shape what its row says; one that was drawn or copied has no id of its own yet."""
         texts = rows.texts(index)
         kind = texts.pop("kind", "")
         named = KINDS.get(kind)
+        if named == "arrow" and (ends := arrow_ends(np.asarray(place))) is not None:
+            shape = replace(shape, geometry=LineString(ends[:, ::-1]))
         fits = named is not None and (named in AREA_KINDS) == shape.is_area
         if fits and named is not None and true_kind(named, shape.geometry) == named:
             texts["kind"] = named

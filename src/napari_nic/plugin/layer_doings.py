@@ -91,6 +91,9 @@ def note_what_was_done(layer: Layer, tag: AnnotationTag, done: Done, numbers: se
         return
     for number, shape, item in new:
         set_cells(layer, shape.rows, {ROW: str(number), "kind": item.annotation.kind})
+    for _, shape, item in old:
+        if {str(layer.features["kind"].iloc[row]) for row in shape.rows} - {item.annotation.kind}:
+            set_cells(layer, shape.rows, {"kind": item.annotation.kind})
 
 
 def _is_as_noted(annotation: Annotation, noted: Annotation) -> bool:

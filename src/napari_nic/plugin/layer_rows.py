@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_nic.annotations import UNCLASSIFIED, Annotation
-from napari_nic.plugin.annotation_layers import COLUMNS, ROW, is_point, vertices_of
+from napari_nic.plugin.annotation_layers import COLUMNS, ROW, is_point
+from napari_nic.plugin.drawn_shapes import drawn_as
 from napari_nic.plugin.slide_frames import SlideFrame
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def pieces_of(annotation: Annotation, slide: Slide | None) -> list[Piece]:
     if is_point(annotation):
         points = getattr(annotation.geometry, "geoms", [annotation.geometry])
         return [Piece(np.array([(point.y, point.x)])) for point in points]
-    return [Piece(vertices, kind) for vertices, kind in vertices_of(annotation.geometry, slide)]
+    return [Piece(vertices, kind) for vertices, kind in drawn_as(annotation, slide)]
 
 
 def shown_of(pieces: Sequence[Piece]) -> list[np.ndarray]:

@@ -14,7 +14,6 @@ from psygnal import Signal
 from napari_nic.editing import AnnotationObject, Document, Edit
 from napari_nic.editing.operations import size_text
 from napari_nic.plugin.controllers.annotator import Annotator
-from napari_nic.plugin.tools.lining import ARROW
 
 
 @dataclass(frozen=True)
@@ -114,8 +113,9 @@ class ObjectList:
 
     def size(self, item: AnnotationObject) -> str:
         """How large an object is, in words."""
-        is_arrow = item.annotation.kind == "line" and item.annotation.name == ARROW
-        return "" if is_arrow else size_text(item.annotation.geometry, self.annotator.known_pixel)
+        if item.annotation.kind == "arrow":
+            return ""  # how long it is means nothing
+        return size_text(item.annotation.geometry, self.annotator.known_pixel)
 
     def _list(self) -> None:
         document = self.annotator.document

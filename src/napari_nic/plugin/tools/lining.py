@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from shapely.geometry import LineString, Point
 
-from napari_nic.annotations import Kind
+from napari_nic.annotations import Kind, true_kind
 from napari_nic.editing.operations import size_text
 from napari_nic.editing.operations.objects import split_by_line
 from napari_nic.errors import NicError
@@ -17,8 +17,6 @@ from napari_nic.plugin.tools.outlining import MOVED
 from napari_nic.plugin.tools.pointer import XY, Pointer, Sketch, path_of
 
 ENDS = 2
-ARROW = "arrow"
-"""Name of arrows, whose length means nothing."""
 HEAD, HEAD_ANGLE = 12.0, np.deg2rad(25)
 """An arrow's head: length in screen pixels and half its angle."""
 
@@ -88,7 +86,7 @@ class LineTool(Tool):
     def make(self, line: Any) -> None:
         """Make of a line what the tool makes."""
         name = size_text(line, self.desk.known_pixel) if self.kind == "measurement" else ""
-        put_new(self.desk, line, self.kind, self.undo_title, name)
+        put_new(self.desk, line, true_kind(self.kind, line), self.undo_title, name)
 
     def lines(self, points: list[XY], step: float) -> tuple[np.ndarray, ...]:  # noqa: ARG002 -- arrows have heads
         """Lines that show it."""
@@ -115,22 +113,11 @@ class ArrowTool(LineTool):
 
     name, title, key = "arrow", "Arrow", "A"
     help = "Drag from the tail to the point that the arrow shows"
+    kind = "arrow"
     undo_title = "draw arrow"
-
-    def __init__(self, desk: Any) -> None:
-        super().__init__(desk)
-        self._step = 1.0
-
-    def make(self, line: Any) -> None:
-        """Make one line of shaft and head: so it looks like an arrow in every program."""
-        shaft = path_of(line.coords)
-        left, tip, right = arrow_head(shaft, HEAD * self._step)
-        shape = LineString([*shaft, left, tip, right])
-        put_new(self.desk, shape, self.kind, self.undo_title, ARROW)
 
     def lines(self, points: list[XY], step: float) -> tuple[np.ndarray, ...]:
         """Shaft and head."""
-        self._step = step
         return (path_of(points), arrow_head(path_of(points), HEAD * step))
 
 

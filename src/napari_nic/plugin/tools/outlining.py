@@ -6,10 +6,9 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
-from shapely import affinity
-from shapely.geometry import Point, Polygon, box
+from shapely.geometry import Polygon, box
 
-from napari_nic.annotations import Kind
+from napari_nic.annotations import Kind, ellipse_outline
 from napari_nic.editing.operations import size_text
 from napari_nic.plugin.tools.base import Tool
 from napari_nic.plugin.tools.committing import HALF_SCREEN_PIXEL, Drawn, commit
@@ -25,8 +24,6 @@ ENDS, CORNERS = 2, 3
 SAME_PLACE = 1e-3
 """Level-0 pixels: less than any hand does, more than rounding."""
 
-QUADRANT = 32
-"""Segments of a quarter of an ellipse."""
 
 
 class PolygonTool(Tool):
@@ -235,12 +232,12 @@ class RectangleTool(_BoxTool):
 class EllipseTool(_BoxTool):
     """An upright ellipse by one drag."""
 
-    name, title, key, kind = "ellipse", "Ellipse", "E", "polygon"
+    name, title, key, kind = "ellipse", "Ellipse", "E", "ellipse"
     help = (
         "Drag from corner to corner of the box around it. Shift adds to the selected object, Alt takes away"
     )
 
     def shape(self, left: float, top: float, right: float, bottom: float) -> Any:
         """Return the ellipse that fits into the box."""
-        circle = Point((left + right) / 2, (top + bottom) / 2).buffer(1, quad_segs=QUADRANT)
-        return affinity.scale(circle, (right - left) / 2, (bottom - top) / 2)
+        middle = (left + right) / 2, (top + bottom) / 2
+        return ellipse_outline(middle, ((right - left) / 2, (bottom - top) / 2))
