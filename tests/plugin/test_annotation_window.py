@@ -16,7 +16,7 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QCloseEvent
 from qtpy.QtWidgets import QApplication, QMessageBox, QProgressDialog
 
-from napari_nic.annotations import UNCLASSIFIED
+from napari_nic.annotations import UNCLASSIFIED, read_annotations
 from napari_nic.annotations.colors import UNCLASSIFIED_COLOR
 from napari_nic.errors import AnnotationError
 from napari_nic.jobs import Progress
@@ -269,3 +269,49 @@ def test_the_window_closes_when_the_shapes_are_saved_and_not_before(
     assert path.exists() is not fails
     assert [type(error) for error in errors] == [AnnotationError] * fails
     assert dock.annotating.unsaved.is_unsaved(viewer.layers[-1]) is fails
+
+
+def backups(folder) -> list[str]:
+    return sorted(path.name for path in folder.glob("**/before-*"))
+
+
+def test_napari_s_own_save_is_as_safe_as_ours(with_slide, slide_file, outlines_file, qtbot):
+    """File > Save Selected Layers: what was there is kept, ids too, and the file is known as ours."""
+    viewer, dock = with_slide
+    dock.annotating.open(outlines_file)
+    qtbot.waitUntil(lambda: "outlines" in viewer.layers, timeout=20_000)
+    before = outlines_file.read_bytes()
+    layer = viewer.layers["outlines"]
+    layer.add(np.array([(10, 10), (10, 60), (60, 60)]), shape_type="polygon")
+    other = viewer.add_shapes(ndim=2, name="not selected")
+    other.add(np.array([(300, 10), (300, 60), (360, 60)]), shape_type="polygon")
+    viewer.layers.selection = {layer, viewer.layers["outlines (points)"]}
+    assert viewer.layers.save(str(outlines_file), selected=True, plugin="napari-nic") == [str(outlines_file)]
+    qtbot.waitUntil(lambda: not dock.runner.jobs, timeout=20_000)
+    (copy,) = backups(slide_file.parent)
+    assert (slide_file.with_name("made.nic.document") / copy).read_bytes() == before
+    read = read_annotations(outlines_file)
+    assert {a.id for a in read.annotations} >= {"id-Tumour", "id-Stroma", "id-Mark"}
+    assert len(read) == 4
+    drawn = next(item for item in dock.documents.document.objects() if item.id not in before.decode())
+    assert drawn.id in {a.id for a in read.annotations}, "it is the same object when the file is read again"
+    asked = []
+    dock.session.asking.confirm = lambda *texts, **_: asked.append(texts)
+    dock.annotating.files.check()
+    assert not asked, "no other program changed it"
+    assert not dock.annotating.unsaved.is_unsaved(layer)
+    assert dock.annotating.unsaved.is_unsaved(other)
+    viewer.layers.save(str(outlines_file), selected=True, plugin="napari-nic")
+    assert len(backups(slide_file.parent)) == 2, "once for each content"
+    dock.annotating.save(outlines_file.with_name("all.geojson"))
+
+
+def test_without_the_nic_dock_napari_s_save_keeps_what_it_replaces(make_napari_viewer, outlines_file, home):
+    viewer = make_napari_viewer()
+    layer = viewer.add_shapes([np.array([(0.0, 0.0), (0, 9), (9, 9)])], shape_type="polygon")
+    layer.features = {"label": ["a"]}
+    before = outlines_file.read_bytes()
+    viewer.layers.save(str(outlines_file), plugin="napari-nic")
+    assert len(read_annotations(outlines_file)) == 1
+    (copy,) = backups(home)
+    assert (home / "annotations" / copy).read_bytes() == before

@@ -7,18 +7,23 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from napari_nic.editing import document_folders
 from napari_nic.errors import AnnotationError
 from napari_nic.jobs import CancellationToken
 from napari_nic.plugin.annotation_jobs import at_once, write_file
 from napari_nic.plugin.annotation_layers import AnnotationTag
 from napari_nic.plugin.annotation_reading import annotations_of
+from napari_nic.plugin.controllers.keeping import HOME_FOLDER
+from napari_nic.plugin.controllers.kept_document import back_up
 from napari_nic.plugin.layers import METADATA_KEY, LayerData, tag_of
 from napari_nic.plugin.readers import has_window
+from napari_nic.plugin.settings import settings_file
 from napari_nic.plugin.slide_frames import SlideFrame, carrier
 
 if TYPE_CHECKING:
     from napari.layers import Layer
 
+    from napari_nic.plugin.widgets.nic_dock import NicDock
     from napari_nic.slides import Slide
 
 T = TypeVar("T")
@@ -43,8 +48,12 @@ def write_annotation_layers(path: str, layers: list[LayerData]) -> list[str]:
     AnnotationError
         If it cannot be told which slide they lie on, or they cannot be written.
     """
-    frame = _frame_of(layers)
+    frame, desk = _frame_of(layers), _desk()
+    shown = [] if desk is None else _shown(layers, desk)
+    if desk is not None and frame.slide is not None and len(shown) == len(layers):
+        return [path] if desk.annotating.save_layers(Path(path), frame.slide, shown) else []
     annotations = annotations_of((_as_layer(*layer) for layer in layers), frame)
+    _back_up(Path(path), frame.slide)
     wait = _wait_in_window if has_window() else at_once
     differences = write_file(annotations, Path(path), wait, frame.slide)
     if differences is None:  # the user cancelled
@@ -55,6 +64,42 @@ def write_annotation_layers(path: str, layers: list[LayerData]) -> list[str]:
 
         show_info("; ".join(notes))
     return [path]
+
+
+def _desk() -> NicDock | None:
+    """Return the NIC dock of the window that is used, whose documents the layers may show."""
+    from napari import current_viewer
+
+    viewer = current_viewer()
+    if viewer is None or not has_window():
+        return None
+    from napari_nic.plugin.widgets.docking import find_dock
+    from napari_nic.plugin.widgets.nic_dock import NicDock
+
+    return find_dock(viewer, NicDock)
+
+
+def _shown(layers: list[LayerData], desk: NicDock) -> list[Layer]:
+    """Return the annotations of a window that napari gives as data: it tells no layer."""
+    found = []
+    for _, attributes, kind in layers:
+        tag = attributes.get("metadata", {}).get(METADATA_KEY)
+        found += [
+            layer
+            for layer in desk.annotating.layers(getattr(tag, "slide", None))
+            if tag_of(layer) is tag and layer.name == attributes.get("name") and layer._type_string == kind
+        ]
+    return found
+
+
+def _back_up(path: Path, slide: Slide | None) -> None:
+    """Keep what a file held that is about to be overwritten, once, where the NIC dock would keep it."""
+    if not path.is_file():
+        return
+    home = settings_file().parent / HOME_FOLDER
+    parents = [home] if slide is None else [slide.path.parent, home]
+    of_slide = [] if slide is None else document_folders(slide.path, slide.fingerprint, parents)[::2]
+    back_up(path, [*of_slide, home])
 
 
 def _wait_in_window(title: str, work: Callable[[CancellationToken], T]) -> T | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -89,18 +89,8 @@ class KeptDocument:
         )
 
     def back_up(self, path: Path) -> Path:
-        """Keep a copy of a file that is about to be overwritten, once for each content; return where it is.
-
-        Raises
-        ------
-        StoreError
-            If it cannot be kept.
-        """
-        name = f"before-{digest_of(path)[:_DIGITS]}-{safe_name(path.name)}"
-        try:
-            return _backed_up(path, self.place / name)
-        except StoreError:
-            return _backed_up(path, self.parents[-1] / self.place.name / name)
+        """Keep a copy of a file that is about to be overwritten, see :func:`back_up`."""
+        return back_up(path, [self.place, self.parents[-1] / self.place.name])
 
 
 class WrittenMeanwhileError(StoreError):
@@ -186,6 +176,29 @@ def copy_known(folder: Path, kept: KeptDocument) -> None:
     for old in folder.glob("base-*"):
         if old.name not in used:
             old.unlink(missing_ok=True)
+
+
+def back_up(path: Path, folders: Sequence[Path]) -> Path:
+    """Keep a copy of a file that is about to be overwritten, once for each content; return where it is.
+
+    Parameters
+    ----------
+    path : Path
+    folders : sequence of Path
+        Of documents; the first one in which something can be written is taken.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be kept.
+    """
+    name = f"before-{digest_of(path)[:_DIGITS]}-{safe_name(path.name)}"
+    for folder in folders[:-1]:
+        try:
+            return _backed_up(path, folder / name)
+        except StoreError:
+            continue
+    return _backed_up(path, folders[-1] / name)
 
 
 def _backed_up(path: Path, copy: Path) -> Path:

@@ -73,7 +73,10 @@ class KnownFiles:
         """Note that a document was saved to a file; few shapes are read back, for a format may round."""
         read = self._read(path, 0, slide) if len(written) <= MANY_SHAPES else written
         theirs = {item.id: item for item in objects_of(written if read is None else read)[0]}
-        self._note(document, path, theirs, {item.id: item for item in document.objects()})
+        ours = {item.id: item for item in document.objects()}
+        if len(written) < len(ours):  # a part of them: what was not written is not missing from the file
+            ours = {identity: item for identity, item in ours.items() if identity in theirs}
+        self._note(document, path, theirs, ours)
 
     def shifted(self, document: Document, path: Path, dx_px: float, dy_px: float) -> None:
         """Note that the shapes of a file were moved to lie on the slide."""

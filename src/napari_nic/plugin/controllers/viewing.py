@@ -348,6 +348,13 @@ class Views:
             else:
                 layer.visible = not hidden
 
+    def ids_in(self, layers: Iterable[Layer]) -> Iterator[str]:
+        """Yield the ids of the objects that layers show, those too that were lifted from a picture."""
+        for layer in layers:
+            if layer in self._views:
+                numbers = self._views[layer].numbers | self.lifting.lifted(layer)
+                yield from (self._tag(layer).ids[number] for number in sorted(numbers))
+
     def selected(self, document: Document) -> tuple[str, ...]:
         """Return the ids of the objects that are selected in napari."""
         return tuple(

@@ -220,8 +220,8 @@ def plain_viewer(viewer: Any) -> napari.Viewer:
 def silence(*controllers: object) -> None:
     """Let nobody hear of controllers any more: their widgets are about to be deleted."""
     for controller in controllers:
-        for name, value in vars(type(controller)).items():
-            if isinstance(value, Signal):
+        for name in dir(type(controller)):
+            if isinstance(getattr(type(controller), name), Signal):
                 getattr(controller, name).disconnect()
 
 
