@@ -189,3 +189,32 @@ def test_threads_may_draw_while_outlines_change(made):
         thread.join()
     assert errors == []
     assert (made.read(0, whole(made, 0)) != fresh(made, 0)).mean() < 5e-4
+
+
+@pytest.mark.parametrize("level", range(5))
+def test_a_hidden_class_covers_nothing(made, level):
+    """Neither its lines over others, nor its crowd where it covers more of a pixel than another one."""
+    made.read(level, whole(made, level))
+    assert made.hide(["1", "2"])
+    assert not made.hide(["1", "2"])
+    found = made.index.found(-1e6, -1e6, 1e6, 1e6)
+    assert set(found.classes) == {0}
+    alone = OutlinePyramid(OutlineIndex(found.geometries, ["0"] * len(found)), made.shapes[0])
+    shown, expected = made.read(level, whole(made, level)), alone.read(level, whole(alone, level))
+    assert (shown == expected).all()
+    assert made.index.at(*shapely.get_coordinates(made.index.geometry(1).centroid)[0]) not in (1, 2)
+    made.hide([])
+    assert (made.read(level, whole(made, level)) == fresh(made, level)).all()
+
+
+def test_what_was_hidden_is_drawn_where_it_is_looked_at(made):
+    area = slice(0, 512), slice(0, 512)
+    made.read(0, area)
+    before = made.coarsest.copy()
+    made.hide(["0"])
+    _, missing = made.peek(0, area)
+    assert missing == [Tile(0, 0, 0), made.whole]
+    for tile in missing:
+        made.draw(tile)
+    assert made.peek(0, area)[1] == []
+    assert (made.coarsest != before).any()

@@ -77,6 +77,7 @@ class OutlineIndex:
         self._boxes = shapely.bounds(self._geometries).reshape(-1, 4)
         self._shown = np.ones(len(self._geometries), bool)
         self._rows: dict[Hashable, int] | None = None
+        self._hidden: frozenset[str] = frozenset()
         self._plant()
 
     @classmethod
@@ -195,6 +196,13 @@ class OutlineIndex:
             self._shown[rows] = shown
             return self._boxes[rows]
 
+    def hide(self, labels: Iterable[str]) -> bool:
+        """Let outlines of these labels be found nowhere, and all others again; whether that is new."""
+        with self._lock:
+            hidden, before = frozenset(labels), self._hidden
+            self._hidden = hidden
+            return hidden != before
+
     def _forget(self, ids: Iterable[Hashable]) -> np.ndarray:
         rows = [row for identity in ids if (row := self._row_of.pop(identity, None)) is not None]
         self._shown[rows] = False
@@ -249,4 +257,8 @@ class OutlineIndex:
         late = self._boxes[self._planted :]
         touching = (late[:, 0] <= right) & (late[:, 2] >= left) & (late[:, 1] <= bottom) & (late[:, 3] >= top)
         rows = np.concatenate([np.sort(rows), self._planted + np.flatnonzero(touching)])
-        return rows[self._shown[rows]]
+        rows = rows[self._shown[rows]]
+        if not self._hidden:
+            return rows
+        is_seen = np.array([label not in self._hidden for label in self.labels])
+        return rows[is_seen[self._classes[rows]]]

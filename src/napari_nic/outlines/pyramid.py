@@ -100,7 +100,7 @@ class OutlinePyramid:
         """
         picture = np.zeros(_shape_of(area), self.dtype)
         if level == len(self) - 1:
-            picture[...] = self.coarsest[area]
+            picture[...] = self.draw(self.whole)[area]
             return picture
         for tile in self.tiles_in(level, area):
             self._lay(picture, area, tile, self.draw(tile))
@@ -125,6 +125,8 @@ class OutlinePyramid:
                 self._lay(picture, area, tile, drawn)
             if drawn is None or is_stale:
                 missing.append(tile)
+        with self._lock:
+            missing += [self.whole] if self.whole in self._stale else []
         return picture, missing
 
     def draw(self, tile: Tile) -> np.ndarray:
@@ -132,8 +134,10 @@ class OutlinePyramid:
         while True:
             with self._lock:
                 drawn, changes = self._tiles.get(tile), self._changes
+                drawn = self.coarsest if tile == self.whole else drawn
                 if drawn is not None and tile not in self._stale:
-                    self._tiles.move_to_end(tile)
+                    if tile != self.whole:
+                        self._tiles.move_to_end(tile)
                     return drawn
             drawn = draw(self.index, self._window(tile.level, self.area_of(tile)), self.dtype)
             with self._lock:
@@ -180,6 +184,27 @@ class OutlinePyramid:
         """Hide outlines or show them again, see :meth:`OutlineIndex.set_shown`."""
         self._touch(self.index.set_shown(ids, shown))
 
+    @property
+    def whole(self) -> Tile:
+        """All of the last level."""
+        return Tile(len(self) - 1, 0, 0)
+
+    def hide(self, labels: Iterable[str]) -> bool:
+        """Draw nothing of these classes, and all of the others: none covers another one unseen.
+
+        Returns
+        -------
+        bool
+            Whether that is new. What is kept, :attr:`whole` too, is then drawn anew when it is looked at.
+        """
+        if not self.index.hide(labels):
+            return False
+        with self._lock:
+            self._changes += 1
+            self._stale.update(self._tiles)
+            self._stale.add(self.whole)
+        return True
+
     def _touch(self, boxes: np.ndarray) -> None:
         last, all_at_once = len(self) - 1, len(boxes) > MANY_BOXES
         with self._lock:
@@ -208,6 +233,10 @@ class OutlinePyramid:
     # -- inner -------------------------------------------------------------------------------------------
 
     def _keep(self, tile: Tile, drawn: np.ndarray) -> None:
+        if tile == self.whole:
+            self.coarsest[...] = drawn
+            self._stale.discard(tile)
+            return
         self._tiles[tile] = drawn
         self._tiles.move_to_end(tile)
         self._stale.discard(tile)

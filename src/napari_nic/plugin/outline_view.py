@@ -150,7 +150,9 @@ class OutlineView:
         self._refresh()
 
     def set_colors(self, colors: Mapping[str, RGB | None]) -> None:
-        """Give classes other colours; None hides one. Nothing is drawn anew.
+        """Give classes other colours; None hides one. For a colour nothing is drawn anew.
+
+        What a class that is hidden covered, or one that is shown again covers, is drawn a moment later.
 
         Parameters
         ----------
@@ -162,6 +164,8 @@ class OutlineView:
             self._colors = known
             if self._layer is not None:
                 self._layer.colormap = self._colormap()
+            if self.pyramid.hide(self._hidden()):
+                self._draw_whole()
 
     # -- what lies where ---------------------------------------------------------------------------------
 
@@ -204,8 +208,20 @@ class OutlineView:
         table: dict[int | None, RGBA] = {None: (0.0, 0.0, 0.0, 0.0)}
         return DirectLabelColormap(color_dict=table | color_table(self.index.labels, self._colors))
 
+    def _hidden(self) -> list[str]:
+        return [label for label, color in self._colors.items() if color is None]
+
+    def _draw_whole(self) -> None:
+        """Draw the last level anew, which napari holds itself, and what is looked at."""
+        if self._drawing is None:
+            self.pyramid.draw(self.pyramid.whole)
+        else:
+            self._drawing.want([self.pyramid.whole])
+        self._refresh()
+
     def _set_index(self, index: OutlineIndex) -> None:
         self.index = index
+        index.hide(self._hidden())
         slide = self.slide
         self.pyramid = OutlinePyramid(index, None if slide is None else slide.levels[0].shape)
         self._set_levels()
