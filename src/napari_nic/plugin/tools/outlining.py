@@ -25,7 +25,6 @@ SAME_PLACE = 1e-3
 """Level-0 pixels: less than any hand does, more than rounding."""
 
 
-
 class PolygonTool(Tool):
     """Corners by clicks, freehand lines by drags; closed by a double click, Enter or a click on the first."""
 
