@@ -53,14 +53,14 @@ def place_of(viewer, cell, session) -> QPoint:
     return QPoint(round(right / ratio), round(down / ratio))
 
 
-def click(viewer, place, qtbot, *, by=(0, 0)) -> None:
+def click(viewer, place, qtbot, *, by=(0, 0), moves=(0.5, 1)) -> None:
     canvas = canvas_of(viewer)
     qtbot.mouseMove(canvas, place)
     qtbot.mousePress(canvas, LEFT, NO_KEYS, place)
     QApplication.processEvents()
     end = place + QPoint(*by)
     if by != (0, 0):
-        for share in (0.5, 1):
+        for share in moves:
             qtbot.mouseMove(canvas, place + QPoint(round(by[0] * share), round(by[1] * share)))
             QApplication.processEvents()
     qtbot.mouseRelease(canvas, LEFT, NO_KEYS, end)
@@ -86,6 +86,15 @@ def test_a_click_asks_while_picking_and_escape_ends_it(shown, qtbot):
     click(viewer, place_of(viewer, (5, 5), session), qtbot)
     settle(dock, qtbot)
     assert dock.similar.query is before
+
+
+def test_a_drag_asks_nothing_where_a_busy_window_hears_of_its_end_alone(shown, qtbot):
+    viewer, nic, dock = shown
+    dock.similar.pick(on=True)
+    click(viewer, place_of(viewer, (4, 5), nic.session), qtbot, by=(60, 40), moves=())
+    settle(dock, qtbot)
+    assert dock.similar.query is None
+    assert dock.similar.picking.is_on
 
 
 def test_a_drag_pans_and_asks_nothing(shown, qtbot):

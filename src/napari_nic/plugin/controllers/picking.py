@@ -86,8 +86,9 @@ class Picking:
         moved = 0.0
         yield
         while event.type == "mouse_move":
-            moved = max(moved, *(abs(float(a) - float(b)) for a, b in zip(event.pos, start, strict=True)))
+            moved = max(moved, _apart(event.pos, start))
             yield
+        moved = max(moved, _apart(event.pos, start))  # a busy window may be told of the release alone
         if moved < STILL_PX and self.is_on:
             self._picked(place)
 
@@ -101,3 +102,8 @@ class Picking:
         if event.value is self._layer:
             self._before = None
             self.stop()
+
+
+def _apart(one: Any, other: Any) -> float:
+    """How far two places on the canvas lie apart along an axis, in its pixels."""
+    return max(abs(float(a) - float(b)) for a, b in zip(one, other, strict=True))
