@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_nic.cli import arguments
+from napari_nic.cli import arguments, recompress_lossy
 from napari_nic.cli.batch import run_each
 from napari_nic.cli.console import Console
 from napari_nic.cli.files import check_free
 from napari_nic.cli.inputs import find_slides
 from napari_nic.cli.interrupt import STOPPED, stoppable
 from napari_nic.cli.recompress_compare import COMPARE, add_compare_options, run_compare
+from napari_nic.cli.recompress_lossy import LOSSY
 from napari_nic.cli.recompress_report import (
     REPORT,
     add_report_options,
@@ -25,12 +27,14 @@ from napari_nic.wording import counted
 
 if TYPE_CHECKING:
     from napari_nic.recompression import CheckReport, GlassOptions, SlideReport
+    from napari_nic.recompression.reporting import ReportOptions
 
 VALIDATE = "validate"
 
 DESCRIPTION = """\
-Write slides (any TIFF, such as SVS) anew with their JPEG tiles packed better. Nothing is lost: every tile is
-decoded and compared before it is written, and all other tiles, tags and pictures are copied.
+Write slides anew in fewer bytes. The modes but for lossy pack the JPEG tiles of any TIFF, such as SVS, better
+and lose nothing: every tile is decoded and compared before it is written, and all other tiles, tags and
+pictures are copied.
 
   repack    tiles become JPEG XL that gives the JPEG's very bytes back: the smallest. napari-nic shows the
             same pixels; 'napari-nic restore' makes the original file again, byte for byte. Few other programs
@@ -41,6 +45,9 @@ decoded and compared before it is written, and all other tiles, tags and picture
   progressive
             as optimize, but tiles become progressive JPEG: smaller again, with the same pixels, and slower to
             open. Programs that read slides by libjpeg (OpenSlide, tifffile) take it.
+  lossy     tiles of any slide are encoded by another codec, into TIFF, SVS, OME-TIFF or OME-Zarr; each is
+            decoded again and compared, and encoded better where it is not as good as asked. First a table
+            says which programs will open the result. A run that was stopped goes on with the same command.
 
 'napari-nic recompress validate FILE' checks a written file: all tiles, and whether the original can be had
 back.
@@ -55,7 +62,7 @@ def add_parser(commands: arguments.Subparsers) -> None:
         commands,
         "recompress",
         run,
-        "Write slides anew in fewer bytes, without any loss",
+        "Write slides anew in fewer bytes, with or without loss",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -68,7 +75,7 @@ def add_parser(commands: arguments.Subparsers) -> None:
     )
     parser.add_argument(
         "--mode",
-        choices=("repack", "optimize", "progressive"),
+        choices=("repack", "optimize", "progressive", LOSSY),
         default="repack",
         help="what is done; default: %(default)s",
     )
@@ -98,6 +105,10 @@ def add_parser(commands: arguments.Subparsers) -> None:
         metavar="UM",
         help="um per pixel of level 0, where the slide does not say: glass is found by sizes",
     )
+    recompress_lossy.add_options(parser)
+    parser.add_argument(
+        "--against", metavar="SLIDE", help="with validate: the slide that the file was made of"
+    )
     arguments.add_out(parser, "folder, or for one slide a file")
     parser.add_argument(
         "--replace",
@@ -126,8 +137,12 @@ def run(args: argparse.Namespace, console: Console) -> int:
         return run_compare(args, console)
     from napari_nic.recompression import recompress, try_sample
 
+    _check_words(args)
     glass, report_of = _glass(args), report_options(args)
     paths = find_slides(args.slides)
+    if args.mode == LOSSY:
+        return _run_lossy(paths, glass, report_of, args, console)
+    recompress_lossy.refuse_options(args)
     targets = targets_of(paths, args, needed=not args.dry_run)
 
     def work(path: Path) -> dict[str, Any]:
@@ -148,6 +163,54 @@ def run(args: argparse.Namespace, console: Console) -> int:
         return run_each(paths, work, console)
 
 
+def _check_words(args: argparse.Namespace) -> None:
+    if args.against is not None:
+        raise arguments.UsageError(
+            "--against belongs to validate", hint="napari-nic recompress validate RESULT --against SLIDE"
+        )
+
+
+def _run_lossy(
+    paths: list[Path],
+    glass: GlassOptions | None,
+    report_of: ReportOptions | None,
+    args: argparse.Namespace,
+    console: Console,
+) -> int:
+    """Write each slide by a lossy codec."""
+    if args.replace and args.out is not None:
+        raise arguments.UsageError("both --out and --replace were given", hint="give one of them")
+    name = paths[0].name if args.replace else args.out
+    plan = recompress_lossy.read_plan(args, glass, name if len(paths) == 1 else None)
+    if args.replace or (args.dry_run and args.out is None):
+        targets = {path: path for path in paths}
+    elif args.out is None:
+        raise arguments.UsageError(
+            "it is not said where to write", expected="--out with a file or a folder, or --replace"
+        )
+    else:
+        targets = recompress_lossy.targets_of(paths, args, plan.options.container)
+
+    def work(path: Path) -> dict[str, Any]:
+        """Write one slide anew; return what it came to."""
+        done = recompress_lossy.work_on(path, targets[path], plan, args, console, token)
+        if report_of is None or done["kept"]:
+            return done
+        found = write_report(
+            path,
+            targets[path],
+            report_of,
+            console,
+            token,
+            overwrite=args.overwrite,
+            checks=done["quality_of_tiles"],
+        )
+        return done | {"report": found}
+
+    with stoppable(console, ending=STOPPED) as token:
+        return run_each(paths, work, console)
+
+
 def _glass(args: argparse.Namespace) -> GlassOptions | None:
     """Return what is taken for glass; None if it is kept.
 
@@ -161,7 +224,7 @@ def _glass(args: argparse.Namespace) -> GlassOptions | None:
     given = {"margin_um": args.margin, "min_piece_um2": args.min_piece, "mpp": args.mpp}
     options = {name: value for name, value in given.items() if value is not None}
     if args.glass == "keep":
-        if options:
+        if set(options) - ({"mpp"} if args.mode == LOSSY else set()):
             raise arguments.UsageError(
                 "options about glass were given, and it is kept", hint="add --glass white"
             )
@@ -202,9 +265,37 @@ def targets_of(paths: list[Path], args: argparse.Namespace, *, needed: bool = Tr
 
 def _run_checks(args: argparse.Namespace, console: Console) -> int:
     from napari_nic.recompression import validate
+    from napari_nic.recompression.lossy import record_in, validate_lossy
+
+    against = None if args.against is None else Path(args.against)
+
+    def _check_lossy(path: Path) -> dict[str, Any]:
+        job = validate_lossy(path, against, workers=args.workers, token=token)
+        found = console.outcome(job, path.name)
+        record, name = found.record, found.record.source or "a slide without a name"
+        compared = (
+            f"; {found.mean_error:.2f} grey levels from {found.against} on average, at most "
+            f"{found.worst_error:.2f} in a tile"
+            if found.against
+            else ""
+        )
+        console.result(
+            f"{path}: whole; {counted(found.tiles, 'tile')} of {record.codec} {record.quality:g}, made of "
+            f"{name}{compared}"
+        )
+        return {"mode": LOSSY, "tiles": found.tiles, "record": asdict(record)} | (
+            {"mean_error": found.mean_error, "worst_error": found.worst_error} if found.against else {}
+        )
 
     def check(path: Path) -> dict[str, Any]:
         """Check one file; return what was found."""
+        if record_in(path) is not None:
+            return _check_lossy(path)
+        if against is not None:
+            raise arguments.UsageError(
+                "--against is for results of --mode lossy",
+                hint="others say themselves what they were made of",
+            )
         report = console.outcome(validate(path, workers=args.workers, token=token), path.name)
         console.result(described(report))
         return facts_of(report)

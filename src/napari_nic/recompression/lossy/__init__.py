@@ -8,25 +8,45 @@ from napari_nic.recompression.lossy.codecs import (
     PixelCodec,
     QualityScale,
     make_settings,
+    quality_of,
 )
 from napari_nic.recompression.lossy.containers import CONTAINERS, load_container
+from napari_nic.recompression.lossy.estimating import estimate_lossy
+from napari_nic.recompression.lossy.opens_in import PROGRAMS, Answer, choose_options, opens_table
 from napari_nic.recompression.lossy.options import LossyOptions
+from napari_nic.recompression.lossy.picture import SourcePicture
 from napari_nic.recompression.lossy.reports import LossyReport
+from napari_nic.recompression.lossy.targets import CosineMeasure, FoundQuality, Target, find_settings
+from napari_nic.recompression.lossy.validating import LossyCheck, record_in, validate_lossy
 from napari_nic.recompression.lossy.writing import recompress_lossy
 
 __all__ = [
     "CONTAINERS",
     "PIXEL_CODECS",
+    "PROGRAMS",
     "SUBSAMPLINGS",
+    "Answer",
     "CodecSettings",
+    "CosineMeasure",
+    "FoundQuality",
+    "LossyCheck",
     "LossyOptions",
     "LossyReport",
     "PixelCodec",
     "QualityScale",
+    "SourcePicture",
+    "Target",
     "TileCheck",
     "Verdict",
     "WrittenTile",
+    "choose_options",
+    "estimate_lossy",
+    "find_settings",
     "load_container",
     "make_settings",
+    "opens_table",
+    "quality_of",
     "recompress_lossy",
+    "record_in",
+    "validate_lossy",
 ]

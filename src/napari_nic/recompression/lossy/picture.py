@@ -60,8 +60,8 @@ class SourcePicture:
     path : Path
     mpp : float, optional
         um per level-0 pixel, where the slide does not say.
-    tile : int, optional
-        Side of tiles, a multiple of 16; the slide's own by default, if they can be kept.
+    tile : int or (int, int), optional
+        Side of tiles, or (rows, cols), multiples of 16; the slide's own by default, if they can be kept.
 
     Attributes
     ----------
@@ -77,7 +77,9 @@ class SourcePicture:
         If it is no bright-field picture in RGB.
     """
 
-    def __init__(self, path: Path, *, mpp: float | None = None, tile: int | None = None) -> None:
+    def __init__(
+        self, path: Path, *, mpp: float | None = None, tile: int | tuple[int, int] | None = None
+    ) -> None:
         self.slide: Slide = open_slide(path, color="raw", mpp=mpp)
         try:
             _check_kind(self.slide)
@@ -86,7 +88,7 @@ class SourcePicture:
             raise
         own, self._halvings = self.slide.levels, self.slide.halvings[-1]
         self.own = len(own)
-        side = _tile_of(own[0]) if tile is None else (tile, tile)
+        side = (tile, tile) if isinstance(tile, int) else tile or _tile_of(own[0])
         self.levels = tuple(
             Level(level.height, level.width, level.downsample_y, level.downsample_x, side)
             for level in (*own, *self._halvings.levels)

@@ -98,7 +98,7 @@ def recompress_lossy(
     out = out.resolve() if out.is_symlink() else out
     with closing(SourcePicture(slide, mpp=options.mpp, tile=options.tile)) as picture:
         is_replaced = _is_replaced(picture, out)
-        run = yield from _prepare(picture, options, check, threads_for(workers), token)
+        run = yield from prepare_run(picture, options, check, threads_for(workers), token)
         facts = {
             "program": SOFTWARE,
             "options": options.to_dict(),
@@ -121,7 +121,7 @@ def recompress_lossy(
 
 
 @dataclass
-class _Run:
+class LossyRun:
     """One run: what was placed where."""
 
     picture: SourcePicture
@@ -254,13 +254,13 @@ class _Run:
         )
 
 
-def _prepare(
+def prepare_run(
     picture: SourcePicture,
     options: LossyOptions,
     check: TileCheck,
     workers: int,
     token: CancellationToken | None,
-) -> Generator[Progress, None, _Run]:
+) -> Generator[Progress, None, LossyRun]:
     """Find the glass, and make ready what encodes tiles."""
     codec, settings = options.load_codec()
     facts = picture.facts()
@@ -272,7 +272,7 @@ def _prepare(
         glass = RemovedGlass(kept, frames_of(picture), method, options.glass)
     plan = ResultPlan(picture.levels, facts, codec, settings)
     encoder = TileEncoder(picture, codec, settings, check, glass)
-    return _Run(picture, options, plan, encoder, glass, workers, token)
+    return LossyRun(picture, options, plan, encoder, glass, workers, token)
 
 
 def _is_replaced(picture: SourcePicture, out: Path) -> bool:

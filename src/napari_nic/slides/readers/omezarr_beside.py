@@ -60,14 +60,20 @@ def read_beside(path: Path) -> Beside:
     UnreadableSlideError, DamagedSlideError
         If it is not what it should be.
     """
-    group = open_group(path)
-    ours = group.attrs.asdict().get(KEY)
-    if not isinstance(ours, Mapping):
+    ours = read_ours(path)
+    if ours is None:
         return Beside()
+    group = open_group(path)
     names = ours.get("associated", [])
     if not isinstance(names, list) or len(names) > _MAX_NAMES:
         raise UnreadableSlideError("the list of associated pictures is none", path=path, hint=COPY_AGAIN)
     return Beside(_profile(ours, path), {name: _picture(path, group, name) for name in names})
+
+
+def read_ours(path: Path) -> Mapping[str, Any] | None:
+    """Return what this program wrote into the attributes of a picture's group; None if it did not."""
+    ours = open_group(path).attrs.asdict().get(KEY)
+    return ours if isinstance(ours, Mapping) else None
 
 
 def _profile(ours: Mapping[str, Any], path: Path) -> bytes | None:
