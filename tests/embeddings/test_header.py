@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from napari_nic.embeddings import StoreHeader
+from napari_nic.embeddings import UNKNOWN_SLIDE, StoreHeader
 from napari_nic.geometry import RegionPx
 
 
@@ -24,6 +24,17 @@ def test_the_scanned_part_is_kept_and_older_stores_know_none(toy):
     assert StoreHeader.from_dict(data).slide_bounds is None
     with pytest.raises((KeyError, TypeError, ValueError)):
         StoreHeader.from_dict(data | {"slide_bounds": {"y": 1}})
+
+
+def test_what_tells_slides_apart_is_their_fingerprint_or_what_they_were_imported_from(toy):
+    assert toy.header().slide_key == toy.header().slide_fingerprint
+    files = [{"a.h5": "1"}, {"a.h5": "2"}, {"a.h5": "1"}]
+    one, other, again = (
+        toy.header(slide_fingerprint=UNKNOWN_SLIDE, origin={"files": of}).slide_key for of in files
+    )
+    assert one == again != other
+    nothing = [toy.header(slide_fingerprint=UNKNOWN_SLIDE, slide_name=name).slide_key for name in "ab"]
+    assert nothing[0] != nothing[1]
 
 
 def test_unknown_entries_of_later_versions_are_ignored(toy):

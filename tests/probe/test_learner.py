@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
+from napari_nic.embeddings import UNKNOWN_SLIDE
 from napari_nic.errors import CancelledError, InvalidParameterError, StoreMismatchError
 from napari_nic.jobs import CancellationToken
 from napari_nic.probe import Learner, LearningSlide, Stroke
@@ -133,6 +136,18 @@ def test_several_slides_make_one_classifier(resident, slide, strokes, made):
     learner.forget_slide("sha256:other")
     for found, wanted in zip(learner.solve().linear(), weights_of(slide, strokes), strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-9 * np.abs(wanted).max())
+
+
+def test_features_imported_without_their_slides_are_learned_from_side_by_side(made):
+    learner, codes = Learner(), [made.resident(name, seed=seed) for seed, name in enumerate("ab")]
+    for name, resident in zip("ab", codes, strict=True):
+        unknown = replace(
+            resident.header, slide_fingerprint=UNKNOWN_SLIDE, origin={"files": {"features.h5": name}}
+        )
+        imported = replace(resident, header=unknown)
+        learner.set_strokes(LearningSlide.of(imported), made.strokes(imported))
+    assert [slide.name for slide in learner.slides] == ["a", "b"]
+    assert len(learner.strokes) == 2 * len(made.strokes(codes[0]))
 
 
 def test_slides_of_two_encoders_are_refused(slide, strokes, made):

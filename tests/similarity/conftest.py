@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from napari_nic.embeddings import BLOCK, CompressedSlide, StoreHeader
+from napari_nic.embeddings import BLOCK, UNKNOWN_SLIDE, CompressedSlide, StoreHeader
 from napari_nic.geometry import LevelGeometry, PixelSize
 from napari_nic.grid import PatchGrid
 
@@ -59,6 +60,7 @@ def make_store(tmp_path: Path) -> MakeStore:
         codes: np.ndarray | None = None,
         coverage: np.ndarray | None = None,
         folder: str = "stores",
+        is_known: bool = True,
         **encoder: Any,
     ) -> CompressedSlide:
         rng = np.random.default_rng(seed)
@@ -68,6 +70,9 @@ def make_store(tmp_path: Path) -> MakeStore:
         if coverage is None:
             coverage = rng.random((rows, cols)) < 0.7
         header = make_header(name, rows, cols, ENCODER | encoder)
+        if not is_known:  # features of another program, imported without their slide
+            origin = {"files": {f"{name}.h5": f"sum of {name}"}}
+            header = replace(header, slide_fingerprint=UNKNOWN_SLIDE, origin=origin)
         place = tmp_path / folder / f"{name}.nic.zarr"
         with CompressedSlide.create(place, header, coverage) as store:
             for row, col in np.argwhere(store.pending()).tolist():

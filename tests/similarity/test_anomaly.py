@@ -79,7 +79,7 @@ def test_drawn_cells_are_a_seeded_sample_of_all_stores(make_store) -> None:
         own = sample.store == index
         cells = sample.rows[own], sample.cols[own]
         np.testing.assert_array_equal(sample.codes[own], store.read()[cells].astype(np.float32))
-        places = sample.places(store.header.slide_fingerprint, store.grid.shape)
+        places = sample.places(store.header.slide_key, store.grid.shape)
         np.testing.assert_array_equal(places[cells], np.flatnonzero(own))
         assert (places >= 0).sum() == own.sum()
     assert len(draw_cells(stores, 10**6).codes) == total

@@ -13,12 +13,14 @@ from napari_nic.errors import InvalidParameterError, StoreError, StoreMismatchEr
 from napari_nic.jobs import result_of
 from napari_nic.similarity import (
     SearchOptions,
+    draw_cells,
     matches_csv,
     open_searched,
     query_of_cell,
     search_exactly,
     stores_in,
 )
+from napari_nic.similarity.search import pick
 from napari_nic.telling import LeftOut, Notices, telling
 
 
@@ -92,6 +94,20 @@ def test_what_cannot_be_searched_is_told_and_left_out(make_store, tmp_path) -> N
     assert [str(path) for path, _ in searched.left_out] == [event.name for event in told]
     with pytest.raises(StoreMismatchError, match="no compressed slide can be searched"):
         open_searched(query, [other.path])
+
+
+def test_features_imported_without_their_slides_are_of_as_many_slides(make_store) -> None:
+    stores = [make_store(name, seed=seed, is_known=False) for seed, name in enumerate("abc")]
+    query = query_of(stores[0])
+    searched = open_searched(query, [store.path for store in stores])
+    assert [kept.path for kept in searched.stores] == [store.path for store in stores]
+    whole = SearchOptions(top=10**6, apart_um=0)
+    found = pick(query, stores[1], np.ones(stores[1].grid.shape, np.float32), whole)
+    assert len(found) == stores[1].grid.shape[0] * stores[1].grid.shape[1], "no cell of it is the query's own"
+    sample = draw_cells(stores, 10**6)
+    for index, store in enumerate(stores):
+        places = sample.places(store.header.slide_key, store.grid.shape)
+        assert set(sample.store[places[places >= 0]]) == {index}
 
 
 def test_progress_counts_cells(make_store) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_nic.cohorts.table import Cohort, CohortSlide
-from napari_nic.embeddings import CompressedSlide, StoreHeader, open_slide_of
+from napari_nic.embeddings import UNKNOWN_SLIDE, CompressedSlide, StoreHeader, open_slide_of
 from napari_nic.embeddings.dihedral import N_DIHEDRAL, open_transformed
 from napari_nic.embeddings.interchange import (
     ImportHints,
@@ -243,7 +243,7 @@ def _tell_of_twins(cohort: Cohort, stores: Mapping[str, CompressedSlide]) -> Non
 def _known_by(header: StoreHeader) -> list[str]:
     """Return what says which slide it is, and of which file its codes were imported, as far as is known."""
     fingerprint, files = header.slide_fingerprint, sorted(_sums(header))
-    known = [] if fingerprint == ImportHints().slide_fingerprint else [fingerprint]
+    known = [] if fingerprint == UNKNOWN_SLIDE else [fingerprint]
     # Of a slide without patches the files may say nothing but that.
     return [*known, json.dumps(files)] if files else known
 
@@ -275,7 +275,7 @@ def _checksum(store: CompressedSlide, transformed: Sequence[CompressedSlide]) ->
 
 def _check_picture(slide: CohortSlide, store: CompressedSlide) -> None:
     """Make sure that the codes are of the slide that the table names, where it is at hand."""
-    if slide.picture is None or store.header.slide_fingerprint == ImportHints().slide_fingerprint:
+    if slide.picture is None or store.header.slide_fingerprint == UNKNOWN_SLIDE:
         return
     try:
         opened = open_slide_of(store.header, slide.picture)
@@ -329,7 +329,7 @@ def _check_imported(made: Path) -> None:
 
 
 def _is_imported(header: StoreHeader) -> bool:
-    return bool(header.origin) or header.slide_fingerprint == ImportHints().slide_fingerprint
+    return bool(header.origin) or header.slide_fingerprint == UNKNOWN_SLIDE
 
 
 def _is_import_of(made: Path, source: Path, hints: ImportHints, token: CancellationToken) -> bool:

@@ -5,7 +5,7 @@ Public modules beside this list: ``dihedral``, ``interchange``.
 
 from napari_nic.embeddings.checks import check_covered, open_slide_of
 from napari_nic.embeddings.going_on import open_to_go_on
-from napari_nic.embeddings.header import StoreHeader
+from napari_nic.embeddings.header import UNKNOWN_SLIDE, StoreHeader
 from napari_nic.embeddings.interchange import (
     EXPORTERS,
     IMPORTERS,
@@ -38,6 +38,7 @@ __all__ = [
     "IMPORTERS",
     "PARTIAL",
     "SHARD",
+    "UNKNOWN_SLIDE",
     "CompressedSlide",
     "ImportHints",
     "Lease",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -15,6 +16,9 @@ from napari_nic.slides import clean_choice
 
 UNNAMED = "unknown"
 """How the names of encoders begin that are not known."""
+
+UNKNOWN_SLIDE = "unknown"
+"""Fingerprint of a slide that was not at hand when codes of it were imported: very many slides have it."""
 
 MOST_CHANNELS = 2**16
 MOST_CELLS = 2**28
@@ -30,7 +34,8 @@ class StoreHeader:
     slide_name : str
         File stem of the slide.
     slide_fingerprint : str
-        ``"sha256:..."``, see :attr:`napari_nic.slides.Slide.fingerprint`.
+        ``"sha256:..."``, see :attr:`napari_nic.slides.Slide.fingerprint`; :data:`UNKNOWN_SLIDE` of features
+        that were imported without their slide. Two stores are compared by :attr:`slide_key`.
     slide_shape : (int, int)
         (height, width) in level-0 pixels.
     reader : str
@@ -72,6 +77,15 @@ class StoreHeader:
     created: str
     origin: dict[str, Any] = field(default_factory=dict, compare=False)
     slide_bounds: RegionPx | None = field(default=None, compare=False)
+
+    @property
+    def slide_key(self) -> str:
+        """What tells slides apart: the fingerprint, or of unknown ones the files that the codes came from."""
+        if self.slide_fingerprint != UNKNOWN_SLIDE:
+            return self.slide_fingerprint
+        made_from = self.origin.get("files") or [self.slide_name, self.slide_shape, self.created]
+        text = json.dumps(made_from, sort_keys=True, default=str)
+        return f"{UNKNOWN_SLIDE}:{hashlib.sha256(text.encode()).hexdigest()}"
 
     @property
     def code_size(self) -> int:

@@ -39,7 +39,9 @@ class LearningSlide:
 
     Attributes
     ----------
-    name, fingerprint : str
+    name : str
+    key : str
+        What tells it from others, :attr:`~napari_nic.embeddings.StoreHeader.slide_key`.
     encoder : mapping
         Full description of the encoder of its codes.
     grid : PatchGrid
@@ -48,7 +50,7 @@ class LearningSlide:
     """
 
     name: str
-    fingerprint: str
+    key: str
     encoder: Mapping[str, Any]
     grid: PatchGrid
     moments: Moments
@@ -58,7 +60,7 @@ class LearningSlide:
         """Describe a slide whose codes are in memory."""
         header = resident.header
         moments = Moments.of(resident.codes, token=token)
-        return cls(header.slide_name, header.slide_fingerprint, header.encoder, header.grid, moments)
+        return cls(header.slide_name, header.slide_key, header.encoder, header.grid, moments)
 
     def is_same_codes(self, other: LearningSlide) -> bool:
         """Whether a cell has the same code in both descriptions of a slide."""
@@ -102,15 +104,15 @@ class Learner:
     @property
     def slides(self) -> tuple[LearningSlide, ...]:
         """Slides that strokes were drawn on."""
-        return tuple(slide for slide in self._slides.values() if self._strokes[slide.fingerprint])
+        return tuple(slide for slide in self._slides.values() if self._strokes[slide.key])
 
     def counts(self) -> dict[str, tuple[int, int]]:
         """(strokes, cells) of each class."""
         return class_counts(self._strokes)
 
-    def strokes_on(self, fingerprint: str) -> tuple[Stroke, ...]:
+    def strokes_on(self, key: str) -> tuple[Stroke, ...]:
         """Strokes of one slide; none of a slide that is not known."""
-        return self._strokes.get(fingerprint, ())
+        return self._strokes.get(key, ())
 
     def why_not(self) -> str:
         """Why nothing can be learned yet; empty when something can."""
@@ -127,13 +129,13 @@ class Learner:
         StoreMismatchError
             If its codes come from another encoder than those of the other slides.
         """
-        known = self._slides.get(slide.fingerprint)
+        known = self._slides.get(slide.key)
         if known is not None and not known.is_same_codes(slide):
-            self.forget_slide(slide.fingerprint)
+            self.forget_slide(slide.key)
         self._check_encoder(slide)
-        before = {stroke.key: stroke for stroke in self._strokes.get(slide.fingerprint, ())}
+        before = {stroke.key: stroke for stroke in self._strokes.get(slide.key, ())}
         after = {stroke.key: before.get(stroke.key, stroke) for stroke in strokes}
-        self._slides[slide.fingerprint], self._strokes[slide.fingerprint] = slide, tuple(after.values())
+        self._slides[slide.key], self._strokes[slide.key] = slide, tuple(after.values())
         gone = [stroke for key, stroke in before.items() if key not in after]
         with one_thread():
             self._sum_up([stroke for key, stroke in after.items() if key not in before], gone, slide)
@@ -149,12 +151,12 @@ class Learner:
                 self._sums.remove(stroke)
             self._sums.add_all(new)
 
-    def forget_slide(self, fingerprint: str) -> None:
+    def forget_slide(self, key: str) -> None:
         """Forget a slide and its strokes."""
-        slide = self._slides.get(fingerprint)
+        slide = self._slides.get(key)
         if slide is not None:
             self.set_strokes(slide, ())
-            del self._slides[fingerprint], self._strokes[fingerprint]
+            del self._slides[key], self._strokes[key]
 
     def solve(self, *, prior_cells: float = PRIOR_CELLS) -> Discriminant:
         """Solve for the discriminant of all strokes.
@@ -215,7 +217,7 @@ class Learner:
     def _check_encoder(self, slide: LearningSlide) -> None:
         for other in self.slides:
             different = differing(other.encoder, slide.encoder)
-            if different and other.fingerprint != slide.fingerprint:
+            if different and other.key != slide.key:
                 raise StoreMismatchError(
                     "slides of two encoders cannot be learned from together",
                     expected=f"{other.name}: {described(other.encoder, ('name', *different))}",

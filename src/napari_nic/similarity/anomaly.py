@@ -246,7 +246,7 @@ class Reference:
     @property
     def name(self) -> str:
         """What it is, for people."""
-        count = len(self.sample.fingerprints)
+        count = len(self.sample.slide_keys)
         return "the reference slide" if count == 1 else f"{count:,} reference slides"
 
     def percent_map(self, store: CompressedSlide, *, token: CancellationToken | None = None) -> np.ndarray:
@@ -263,7 +263,7 @@ class Reference:
             If the store is of another encoder.
         """
         _check_encoder(store, self.encoder)
-        own = self.sample.places(store.header.slide_fingerprint, store.grid.shape)
+        own = self.sample.places(store.header.slide_key, store.grid.shape)
         percent = np.zeros(store.grid.shape, np.float32)
         for block in cell_blocks(store, token):
             cells = block.rows, block.cols

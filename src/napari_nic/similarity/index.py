@@ -269,7 +269,7 @@ def _fingerprint(searched: Searched) -> str:
     """Name an index by what determines its cells: slides, codes, and which cells are encoded."""
     stores = [
         {
-            "slide": store.header.slide_fingerprint,
+            "slide": store.header.slide_key,
             "encoder": identity(store.header.encoder),
             "created": store.header.created,
             "grid": store.grid.to_dict(),

@@ -28,8 +28,8 @@ class Query:
         Of length 1: the mean of the normalised codes of its cells, normalised.
     encoder : mapping
         Description of the encoder, as in a store's header.
-    slide_fingerprint : str
-        Of the slide that it was taken from.
+    slide_key : str
+        :attr:`~napari_nic.embeddings.StoreHeader.slide_key` of the slide that it was taken from.
     slide_name : str
     places_um : ndarray of float64, (n, 2)
         Centres (y, x) of its cells, micrometres from that slide's corner: matches there are no news.
@@ -39,7 +39,7 @@ class Query:
 
     vector: np.ndarray
     encoder: Mapping[str, Any]
-    slide_fingerprint: str
+    slide_key: str
     slide_name: str
     places_um: np.ndarray
     what: str = field(default="")
@@ -153,7 +153,7 @@ def make_query(store: CompressedSlide, codes: np.ndarray, cells: np.ndarray, wha
     return Query(
         (mean / length).astype(np.float32),
         header.encoder,
-        header.slide_fingerprint,
+        header.slide_key,
         store.slide_name,
         centres,
         what,

@@ -96,9 +96,9 @@ class CellSample:
     ----------
     codes : ndarray of float32, (n, C)
     store : ndarray of int, (n,)
-        Index into `fingerprints`.
+        Index into `slide_keys`.
     rows, cols : ndarray of int, (n,)
-    fingerprints : tuple of str
+    slide_keys : tuple of str
         Of the slides, in the order of the stores.
     """
 
@@ -106,9 +106,9 @@ class CellSample:
     store: np.ndarray
     rows: np.ndarray
     cols: np.ndarray
-    fingerprints: tuple[str, ...]
+    slide_keys: tuple[str, ...]
 
-    def places(self, fingerprint: str, shape: tuple[int, int]) -> np.ndarray:
+    def places(self, slide_key: str, shape: tuple[int, int]) -> np.ndarray:
         """Return which cells of a slide were drawn.
 
         Returns
@@ -117,7 +117,7 @@ class CellSample:
             Index into the sample; -1 for a cell that was not drawn.
         """
         places = np.full(shape, -1, np.int32)
-        own = np.array([other == fingerprint for other in self.fingerprints], bool)[self.store]
+        own = np.array([other == slide_key for other in self.slide_keys], bool)[self.store]
         inside = own & (self.rows < shape[0]) & (self.cols < shape[1])
         places[self.rows[inside], self.cols[inside]] = np.flatnonzero(inside)
         return places
@@ -163,7 +163,7 @@ def draw_cells(
         np.concatenate([np.full(len(rows), index) for index, _, rows, _ in parts]),
         np.concatenate([rows for _, _, rows, _ in parts]),
         np.concatenate([cols for _, _, _, cols in parts]),
-        tuple(store.header.slide_fingerprint for store in stores),
+        tuple(store.header.slide_key for store in stores),
     )
 
 

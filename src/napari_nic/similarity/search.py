@@ -134,7 +134,7 @@ def open_searched(query: Query, paths: Iterable[Path], *, token: CancellationTok
         except NicError as error:
             left_out.append((path, error.problem))
             continue
-        twin = stores.setdefault(store.header.slide_fingerprint, store)
+        twin = stores.setdefault(store.header.slide_key, store)
         if twin is not store:
             twins.append((path, f"it is of the same slide as {twin.path.name}"))
     empty = [store for store in stores.values() if not store.encoded().any()]
@@ -208,7 +208,7 @@ def pick(query: Query, store: CompressedSlide, values: np.ndarray, options: Sear
     """
     step = store.grid.placement.step_um
     blocked = None
-    if store.header.slide_fingerprint == query.slide_fingerprint:
+    if store.header.slide_key == query.slide_key:
         blocked = near(_own_cells(query, store), options.apart_um, step)
     cells = pick_apart(values, options.most_per_slide, options.apart_um, step, blocked)
     return [Match.of(store, row, col, float(values[row, col])) for row, col in cells.tolist()]

@@ -15,7 +15,7 @@ import napari_nic
 from napari_nic.disk import replacing_folder
 from napari_nic.embeddings import layout, plain_shards
 from napari_nic.embeddings.creating import check_replaceable
-from napari_nic.embeddings.header import MOST_CELLS, StoreHeader
+from napari_nic.embeddings.header import MOST_CELLS, UNKNOWN_SLIDE, StoreHeader
 from napari_nic.embeddings.interchange.distinct import distinct_rows
 from napari_nic.embeddings.interchange.finding import tissue_outlines_beside
 from napari_nic.embeddings.interchange.naming import IMPORTED
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from zarr.abc.codec import BytesBytesCodec
 
 _FARTHEST = 1e8
-UNKNOWN = ImportHints().slide_fingerprint
 
 _SAME_MPP = 0.02
 """Two statements of one slide's um/px may differ by so much: writers round."""
@@ -267,8 +266,8 @@ def _check_slide(found: ForeignCodes, hints: ImportHints, source: Path) -> None:
 
 def _check_fingerprint(found: ForeignCodes, hints: ImportHints, source: Path) -> None:
     """Refuse a file of ours that says which bytes its slide had, with a slide of other bytes."""
-    made_of = found.header.slide_fingerprint if found.header else UNKNOWN
-    if UNKNOWN not in (made_of, hints.slide_fingerprint) and made_of != hints.slide_fingerprint:
+    made_of = found.header.slide_fingerprint if found.header else UNKNOWN_SLIDE
+    if UNKNOWN_SLIDE not in (made_of, hints.slide_fingerprint) and made_of != hints.slide_fingerprint:
         raise StoreMismatchError(
             "the codes were made of another slide, or of other channels or planes of it",
             path=source,

@@ -12,7 +12,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from napari_nic.embeddings.checks import SlideLike
-from napari_nic.embeddings.header import StoreHeader
+from napari_nic.embeddings.header import UNKNOWN_SLIDE, StoreHeader
 from napari_nic.embeddings.layout import BLOCK, SHARD
 from napari_nic.embeddings.store import CompressedSlide
 from napari_nic.errors import StoreError
@@ -157,7 +157,7 @@ class ImportHints:
     """
 
     slide_name: str | None = None
-    slide_fingerprint: str = "unknown"
+    slide_fingerprint: str = UNKNOWN_SLIDE
     slide_shape: tuple[int, int] | None = None
     slide_choice: Mapping[str, Any] = field(default_factory=dict)
     slide_bounds: RegionPx | None = None

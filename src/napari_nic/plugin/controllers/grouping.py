@@ -272,6 +272,6 @@ def _has_names(clusters: Clusters) -> bool:
 def _places(store: CompressedSlide) -> tuple[Path, Path]:
     """Where the groups of a store are kept: beside it, or in the user's folder."""
     name = f"{without_suffix(store.path.name, (STORE_SUFFIX,))}{CLUSTERS_SUFFIX}"
-    fingerprint = store.header.slide_fingerprint.rpartition(":")[2][:32]
+    fingerprint = store.header.slide_key.rpartition(":")[2][:32]
     own = settings_file().parent / "clusters" / f"{fingerprint}{CLUSTERS_SUFFIX}"
     return store.path.with_name(name), own
