@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -16,6 +17,9 @@ import tifffile
 from hypothesis import settings
 from skimage.filters import gaussian
 from skimage.transform import downscale_local_mean
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 # A machine that others use too is no fault of the code; whatever hangs is stopped elsewhere.
 settings.register_profile("untimed", deadline=None)
@@ -202,3 +206,49 @@ def tissue_folders(tumour_folder):
     from napari_nic.synthetic.cohorts import TissueFolders
 
     return TissueFolders((tumour_folder,))
+
+
+def dicom_header(shape: tuple[int, int], *, series: str, frame: str = "", resampled: bool = False) -> Dataset:
+    """Header of a level of a DICOM slide; its pixels do not matter here."""
+    import pydicom
+    from pydicom.uid import generate_uid
+
+    header = pydicom.Dataset()
+    header.SOPClassUID, header.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.77.1.6", generate_uid()
+    header.StudyInstanceUID, header.SeriesInstanceUID = generate_uid(), series
+    header.Modality, header.PatientID = "SM", "patient-7"
+    header.ImageType = ["DERIVED", "PRIMARY", "VOLUME", "RESAMPLED" if resampled else "NONE"]
+    header.TotalPixelMatrixRows, header.TotalPixelMatrixColumns = shape
+    header.Rows = header.Columns = 256
+    if frame:
+        header.FrameOfReferenceUID = frame
+    return header
+
+
+def write_dicom_headers(folder: Path, *headers: Dataset) -> Path:
+    """Write a DICOM slide of levels that have no pixels."""
+    from pydicom.dataset import FileMetaDataset
+
+    folder.mkdir()
+    for number, header in enumerate(headers):
+        header.file_meta = FileMetaDataset()
+        header.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
+        header.file_meta.MediaStorageSOPClassUID = header.SOPClassUID
+        header.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
+        header.save_as(folder / f"level-{number}.dcm", enforce_file_format=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def dicom_slide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A DICOM slide of 60,000 x 80,000 px without pixels."""
+    from pydicom.uid import generate_uid
+
+    folder = tmp_path_factory.mktemp("dicom") / "slide"
+    return write_dicom_headers(folder, dicom_header((60_000, 80_000), series=generate_uid()))
+
+
+@pytest.fixture(scope="session")
+def make_dicom_headers() -> tuple[Callable[..., Path], Callable[..., Dataset]]:
+    """``make_dicom_headers(folder, dicom_header(...), ...)``; also gives `dicom_header`."""
+    return write_dicom_headers, dicom_header

@@ -23,11 +23,13 @@ from napari_nic.annotations import (
     AnnotationSet,
     SlideExtent,
     cell_area,
+    plan_label_image,
     rasterise,
     read_annotations,
     writable_formats,
     write_annotations,
 )
+from napari_nic.annotations.label_files import write_label_image
 from napari_nic.annotations.merging import merged
 from napari_nic.cohorts import CohortTraining, read_cohort, train_cohort
 from napari_nic.cohorts.evaluation import evaluate_bundle
@@ -136,6 +138,7 @@ class Inputs:
     wide_model: ModelBundle
     cohort: Path
     tiles: Path
+    dicom_slide: Path
 
 
 @dataclass(frozen=True)
@@ -345,9 +348,13 @@ def _outlines() -> AnnotationSet:
 def _reading(name: str) -> Callable[[Inputs, Path, CancellationToken], Any]:
     def run(inputs: Inputs, _: Path, token: CancellationToken) -> None:
         path = inputs.exports / f"outlines-{name}{FORMATS.get(name).suffixes[0]}"
-        assert len(read_annotations(path, token=token, extent=EXTENT)) == 12
+        assert len(read_annotations(path, token=token, extent=_extent(inputs.dicom_slide))) == 12
 
     return run
+
+
+def _extent(dicom_slide: Path) -> SlideExtent:
+    return replace(EXTENT, path=dicom_slide)
 
 
 def _read_negatives(inputs: Inputs, _: Path, token: CancellationToken) -> None:
@@ -368,12 +375,21 @@ def _keeping(_: Inputs, out: Path, token: CancellationToken) -> None:
 
 
 def _writing(name: str) -> Callable[[Inputs, Path, CancellationToken], Any]:
-    def run(_: Inputs, out: Path, token: CancellationToken) -> None:
-        write_annotations(
-            _outlines(), out / f"o{FORMATS.get(name).suffixes[0]}", name, token=token, extent=EXTENT
-        )
+    def run(inputs: Inputs, out: Path, token: CancellationToken) -> None:
+        path = out / f"o{FORMATS.get(name).suffixes[0]}"
+        write_annotations(_outlines(), path, name, token=token, extent=_extent(inputs.dicom_slide))
 
     return run
+
+
+def _draw_labels(_: Inputs | None, out: Path, token: CancellationToken) -> None:
+    image = plan_label_image(_outlines(), (5000, 1200), PixelSize(0.5, 0.5), 0.5)
+    write_label_image(image, out / "labels.zarr", 0.5, token=token)
+
+
+def _read_labels(inputs: Inputs, _: Path, token: CancellationToken) -> None:
+    found = read_annotations(inputs.exports / "labels.zarr", token=token, extent=EXTENT)
+    assert found.labels() == ("a",)
 
 
 def _merge(_: Inputs, __: Path, token: CancellationToken) -> None:
@@ -521,6 +537,8 @@ OPERATIONS: dict[str, Operation] = {
     **{f"reading {name}": Operation(_reading(name), units=12) for name in writable_formats()},
     "reading negative regions": Operation(_read_negatives, units=24 + 12),
     **{f"writing {name}": Operation(_writing(name), units=2 * 12) for name in writable_formats()},
+    "drawing labels": Operation(_draw_labels, units=10 + 5),
+    "outlining labels": Operation(_read_labels, units=10 + 7),
     "merging many outlines": Operation(_merge, units=8),
     "outlining cells": Operation(_outline_cells, units=2),
     "searching stores": Operation(_search, units=6),
@@ -553,7 +571,9 @@ def small_slabs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def inputs(tmp_path_factory: pytest.TempPathFactory, slide_path: Path, tile_folder: Path) -> Inputs:
+def inputs(
+    tmp_path_factory: pytest.TempPathFactory, slide_path: Path, tile_folder: Path, dicom_slide: Path
+) -> Inputs:
     folder = tmp_path_factory.mktemp("cancelling")
     slide = Path(shutil.copy(slide_path, folder / "made.tif"))
     encoder = load_encoder("mean-rgb")
@@ -566,7 +586,8 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, slide_path: Path, tile_fold
         export_store(wide, folder / f"{name}{EXPORTERS.get(name).suffix}", name)
     for name in writable_formats():
         path = folder / f"outlines-{name}{FORMATS.get(name).suffixes[0]}"
-        write_annotations(_outlines(), path, name, extent=EXTENT)
+        write_annotations(_outlines(), path, name, extent=_extent(dicom_slide))
+    _draw_labels(None, folder, CancellationToken())
     _write_negatives(folder / "outlines.annotations")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(publish, "EVALUATION_PATCHES", FEW_PATCHES)
@@ -587,6 +608,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, slide_path: Path, tile_fold
         _model(large, folder / "l"),
         cohort,
         tile_folder,
+        dicom_slide,
     )
 
 

@@ -118,16 +118,18 @@ ANNOTATION_SUFFIXES = {
     "geoparquet": (".parquet", ".geoparquet"),
     "csv": (".csv",),
     "dicom": (".dcm",),
+    "omezarr": (".zarr",),
 }
 """Of annotations, by format; the first one is used for new files."""
 
 CLAIMED_ANNOTATIONS = tuple(
     sorted(
         {suffix for suffixes in ANNOTATION_SUFFIXES.values() for suffix in suffixes}
-        - {".json", ".csv", ".parquet", ".dcm"}
+        - {".json", ".csv", ".parquet", ".dcm", ".zarr"}
     )
 )
-"""Of files that are annotations by their name alone; a ``.json``, a ``.dcm`` or a table may be anything."""
+"""Of files that are annotations by their name alone; a ``.json``, a ``.dcm``, a ``.zarr`` or a table may be
+anything."""
 
 LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".zarr")
 """Of pictures of class numbers."""

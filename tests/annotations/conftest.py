@@ -2,61 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
-import pydicom
 import pytest
 import shapely
 from hypothesis import strategies as st
-from pydicom.uid import generate_uid
 
 from napari_nic.annotations import UNCLASSIFIED, Annotation, AnnotationSet, ellipse_outline
 
 LABELS = (UNCLASSIFIED, "Tumour", 'Stroma <dense> & "old"', "Normal", "Ärzte: Übung")
 
 KINDS_DRAWN = ("polygon", "multi", "rectangle", "ellipse", "line", "arrow", "point", "points")
-
-
-def dicom_header(
-    shape: tuple[int, int], *, series: str, frame: str = "", resampled: bool = False
-) -> pydicom.Dataset:
-    """Header of a level of a DICOM slide; its pixels do not matter here."""
-    header = pydicom.Dataset()
-    header.SOPClassUID, header.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.77.1.6", generate_uid()
-    header.StudyInstanceUID, header.SeriesInstanceUID = generate_uid(), series
-    header.Modality, header.PatientID = "SM", "patient-7"
-    header.ImageType = ["DERIVED", "PRIMARY", "VOLUME", "RESAMPLED" if resampled else "NONE"]
-    header.TotalPixelMatrixRows, header.TotalPixelMatrixColumns = shape
-    header.Rows = header.Columns = 256
-    if frame:
-        header.FrameOfReferenceUID = frame
-    return header
-
-
-def write_dicom_headers(folder: Path, *headers: pydicom.Dataset) -> Path:
-    """Write a DICOM slide of levels that have no pixels."""
-    folder.mkdir()
-    for number, header in enumerate(headers):
-        header.file_meta = pydicom.dataset.FileMetaDataset()
-        header.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
-        header.file_meta.MediaStorageSOPClassUID = header.SOPClassUID
-        header.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
-        header.save_as(folder / f"level-{number}.dcm", enforce_file_format=True)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def dicom_slide(tmp_path_factory):
-    """A DICOM slide of 60,000 x 80,000 px without pixels."""
-    folder = tmp_path_factory.mktemp("dicom") / "slide"
-    return write_dicom_headers(folder, dicom_header((60_000, 80_000), series=generate_uid()))
-
-
-@pytest.fixture(scope="session")
-def make_dicom_headers():
-    """``make_dicom_headers(folder, dicom_header(...), ...)``; also gives `dicom_header`."""
-    return write_dicom_headers, dicom_header
 
 
 @st.composite

@@ -114,6 +114,8 @@ def test_files_hold_the_same_numbers_and_say_what_they_mean(plan, tmp_path):
     group = zarr.open_group(tmp_path / "a.zarr", mode="r")
     np.testing.assert_array_equal(group["0"][:], expected)
     label = group.attrs["ome"]["image-label"]
+    place = group.attrs["ome"]["multiscales"][0]["datasets"][0]["coordinateTransformations"]
+    assert place[1]["translation"] == [0.25, 0.375], "of 1 um pixels on ones of 0.5 and 0.25 um"
     assert label["properties"][1] == {"label-value": 2, "class": "Stroma"}
     assert label["colors"][0] == {"label-value": 1, "rgba": [200, 1, 2, 255]}
 

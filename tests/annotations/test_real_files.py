@@ -128,9 +128,9 @@ SMALL = ("wsidicom_samples", "wsiprocess", "PathoPatcher")
 
 
 @pytest.fixture(scope="module")
-def samples(folder):
+def samples(folder, dicom_slide):
     """Files of all programs, read once; slides that only their annotations are here of get a made extent."""
-    extent = SlideExtent((40_000, 50_000), PixelSize(0.5, 0.5), centre_nm=(0, 0))
+    extent = SlideExtent((40_000, 50_000), PixelSize(0.5, 0.5), centre_nm=(0, 0), path=dicom_slide)
     files = [
         *(path for part in SMALL for path in sorted((folder / part).rglob("*.*"))),
         folder / "CMU-1-Small-Region-tissue.geojson",

@@ -155,6 +155,13 @@ def test_rasterize(file, tmp_path, slide_path, capsys):
     assert main([*base, "--out", str(tmp_path / "b.tif"), "--label", "Stroma"]) == 0
     assert tifffile.imread(tmp_path / "b.tif").max() == 1
     assert main([*base, "--out", str(tmp_path / "c.tif"), "--label", "Necrosis"]) == 1
+    labels, again = tmp_path / "labels.zarr", tmp_path / "again.geojson"
+    assert main([*base, "--out", str(labels), "--ome-zarr", "0.4"]) == 0
+    assert (labels / ".zattrs").is_file()
+    back = ["annotations", "convert", str(labels), "--slide", str(slide_path), "--out", str(again)]
+    assert main(back) == 0
+    areas = read_annotations(again)
+    assert sum(shapely.area(areas.polygons("Stroma"))) == pytest.approx(100 * 100)
 
 
 def test_compare(file, tmp_path, capsys):

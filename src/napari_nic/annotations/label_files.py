@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from napari_nic.annotations import label_image
 from napari_nic.annotations.label_image import LabelImage
-from napari_nic.disk import replacing, replacing_folder
+from napari_nic.annotations.label_zarr import Version, iter_write_labels, picture_of, version_of
+from napari_nic.disk import replacing
 from napari_nic.errors import InvalidParameterError
-from napari_nic.jobs import CancellationToken
+from napari_nic.jobs import CancellationToken, Progress, result_of
 from napari_nic.names import LABEL_SUFFIXES, has_suffix
+
+*_, ZARR_SUFFIX = LABEL_SUFFIXES
 
 MAX_PNG_PIXELS = 2**29
 """A PNG is put together in memory; larger pictures go into TIFF or OME-Zarr, tile by tile."""
@@ -23,16 +25,30 @@ MAX_PNG_PIXELS = 2**29
 def write_label_image(
     image: LabelImage, path: Path, mpp: float, *, token: CancellationToken | None = None
 ) -> None:
+    """Do what :func:`iter_write_label_image` does, in one go."""
+    result_of(iter_write_label_image(image, path, mpp, token=token))
+
+
+def iter_write_label_image(
+    image: LabelImage,
+    path: Path,
+    mpp: float,
+    *,
+    version: Version | None = None,
+    token: CancellationToken | None = None,
+) -> Generator[Progress, None, None]:
     """Write a picture; its suffix tells the format.
 
     Parameters
     ----------
     image : LabelImage
     path : Path
-        ``.png`` (with the colours of the classes), ``.tif``, ``.tiff`` or ``.zarr``. What is there is
-        replaced when the new one is whole.
+        ``.png`` (with the colours of the classes), ``.tif``, ``.tiff`` or ``.zarr``; also ``labels/NAME``
+        in an OME-Zarr. What is there is replaced when the new one is whole.
     mpp : float
         Micrometres a pixel of the picture is wide.
+    version : {"0.4", "0.5"}, optional
+        Of OME-Zarr; that of the picture that it is put into, 0.5 without one.
     token : CancellationToken, optional
         Asked at each band of the picture.
 
@@ -43,11 +59,17 @@ def write_label_image(
     StoreError
         If it cannot be written.
     """
+    picture = picture_of(path)
+    if picture is not None or has_suffix(path, ZARR_SUFFIX):
+        chosen = version or ("0.5" if picture is None else version_of(picture))
+        yield from iter_write_labels(image, path, mpp, chosen, token)
+        return
     write = next((write for suffix, write in _WRITERS.items() if has_suffix(path, suffix)), None)
     if write is None:
         raise InvalidParameterError(
-            "the suffix tells no format of pictures", expected=", ".join(_WRITERS), found=path.name
+            "the suffix tells no format of pictures", expected=", ".join(LABEL_SUFFIXES), found=path.name
         )
+    yield Progress(0, image.shape[0], "Drawing areas", "rows")
     write(image, path, mpp, token)
 
 
@@ -103,40 +125,6 @@ def _tiles(image: LabelImage, token: CancellationToken | None) -> Iterator[np.nd
             yield tile
 
 
-def _write_zarr(image: LabelImage, path: Path, mpp: float, token: CancellationToken | None) -> None:
-    import zarr
-
-    with replacing_folder(path) as folder:
-        group = zarr.create_group(folder, zarr_format=3)
-        group.attrs.update(_ome(image, mpp))
-        array = group.create_array(
-            "0", shape=image.shape, dtype=image.dtype, chunks=(label_image.BAND_ROWS,) * 2
-        )
-        top = 0
-        for band in image.bands(token):
-            array[top : top + len(band)] = band
-            top += len(band)
-
-
-def _ome(image: LabelImage, mpp: float) -> dict[str, Any]:
-    """OME-Zarr 0.5: a label image of one level."""
-    axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]
-    # The middle of the first pixel lies half a pixel from the corner.
-    place = [{"type": "scale", "scale": [mpp, mpp]}, {"type": "translation", "translation": [mpp / 2] * 2}]
-    colors = [
-        {"label-value": value, "rgba": [*image.annotations.colors[label], 255]}
-        for label, value in image.values.items()
-    ]
-    properties = [{"label-value": value, "class": label} for label, value in image.values.items()]
-    return {
-        "ome": {
-            "version": "0.5",
-            "multiscales": [{"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": place}]}],
-            "image-label": {"version": "0.5", "colors": colors, "properties": properties},
-        }
-    }
-
-
 _WRITERS: dict[str, Callable[[LabelImage, Path, float, CancellationToken | None], None]] = dict(
-    zip(LABEL_SUFFIXES, (_write_png, _write_tiff, _write_tiff, _write_zarr), strict=True)
+    zip(LABEL_SUFFIXES[:-1], (_write_png, _write_tiff, _write_tiff), strict=True)
 )

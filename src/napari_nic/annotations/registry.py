@@ -18,12 +18,17 @@ from napari_nic.annotations.slide_extent import SlideExtent, Unit, to_pixels
 from napari_nic.disk import check_regular, replacing
 from napari_nic.errors import AnnotationError, StoreError
 from napari_nic.jobs import CancellationToken, Progress, result_of
+from napari_nic.names import ZARR_FILES
 from napari_nic.registry import Registry
 from napari_nic.telling import Notices, tell
 from napari_nic.wording import counted
 
 SNIFFED_BYTES = 65536
 """How much of a file is looked at to tell its format."""
+
+
+OF_FOLDER = b"\0folder\0"
+"""Begins what stands for the first bytes of a folder."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,7 @@ class AnnotationFormat:
 FORMATS: Registry[AnnotationFormat] = Registry("annotation format")
 for _name in (
     *("geojson", "asap", "imagescope", "ndpa", "dsa", "darwin", "sectra", "cytomine"),
-    *("geoparquet", "csv", "dicom"),
+    *("geoparquet", "csv", "dicom", "omezarr"),
 ):
     FORMATS.register(_name, f"napari_nic.annotations.{_name}_format:FORMAT")
 FORMATS.register("halo", "napari_nic.annotations.imagescope_format:HALO")
@@ -135,8 +140,7 @@ def iter_read_annotations(
     path = Path(path)
     check_regular(path, AnnotationError)
     try:
-        with path.open("rb") as file:
-            head = file.read(SNIFFED_BYTES)
+        head = _head_of(path)
         name = _recognise(head, path) if format is None else _checked(format, head, path)
         chosen = FORMATS.get(name)
         with without_garbage_collection():
@@ -165,10 +169,32 @@ def _reading(
 
 def counts_in_pixels(path: Path) -> bool:
     """Whether a file that is read counts in pixels of level 0, so that what it says depends on no slide."""
-    with path.open("rb") as file:
-        head = file.read(SNIFFED_BYTES)
+    head = _head_of(path)
     known = (FORMATS.get(name) for name in FORMATS)
     return next((chosen.unit_of(head) == "px" for chosen in known if chosen.recognises(head)), False)
+
+
+def _head_of(path: Path) -> bytes:
+    """What a file begins with; of a folder what tells that it is a Zarr, behind :data:`OF_FOLDER`.
+
+    Raises
+    ------
+    AnnotationError
+        If it is another folder.
+    """
+    if not path.is_dir():
+        with path.open("rb") as file:
+            return file.read(SNIFFED_BYTES)
+    for name in ZARR_FILES:
+        check_regular(path / name, AnnotationError)
+        if (path / name).is_file():
+            return OF_FOLDER + name.encode()
+    raise AnnotationError(
+        "a folder holds no annotations",
+        path=path,
+        expected="a file, or the folder of an OME-Zarr with labels",
+        hint="name the file in it",
+    )
 
 
 def _with_notes(annotations: AnnotationSet) -> AnnotationSet:

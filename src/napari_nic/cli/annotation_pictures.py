@@ -32,9 +32,16 @@ def add_rasterize(actions: arguments.Subparsers) -> None:
         description=RASTERIZE,
     )
     parser.add_argument("file", metavar="FILE", help="annotation file")
-    arguments.add_out(parser, "picture: .png, .tif or .zarr (OME-Zarr labels)", required=True)
+    arguments.add_out(
+        parser, "picture: .png, .tif or .zarr (OME-Zarr labels), or labels/NAME in an OME-Zarr", required=True
+    )
     parser.add_argument(
         "--pixel", type=arguments.positive, metavar="UM", required=True, help="um/px of the picture"
+    )
+    parser.add_argument(
+        "--ome-zarr",
+        choices=("0.4", "0.5"),
+        help="version of OME-Zarr; default: that of the picture that the labels are put into, or 0.5",
     )
     parser.add_argument(
         "--label", action="append", metavar="CLASS", help="only this class; may be given again; default: all"
@@ -47,7 +54,7 @@ def add_rasterize(actions: arguments.Subparsers) -> None:
 def run_rasterize(args: argparse.Namespace, console: Console) -> int:
     """Draw the picture and print what the numbers mean."""
     from napari_nic.annotations import plan_label_image
-    from napari_nic.annotations.label_files import write_label_image
+    from napari_nic.annotations.label_files import iter_write_label_image
 
     out = Path(args.out)
     check_all_free({"--out": out}, overwrite=args.overwrite)
@@ -58,7 +65,9 @@ def run_rasterize(args: argparse.Namespace, console: Console) -> int:
         annotations = read_input(Path(args.file), args, extent, token)
         pixel = known_pixel(extent.pixel_size, args.slide)
         image = plan_label_image(annotations, extent.shape, pixel, args.pixel, args.label)
-        write_label_image(image, out, args.pixel, token=token)
+        writing = iter_write_label_image(image, out, args.pixel, version=args.ome_zarr, token=token)
+        for _ in console.follow(writing, out.name):
+            pass
     rows, cols = image.shape
     if args.json:
         console.json({"files": [str(out)], "width": cols, "height": rows, "classes": dict(image.values)})

@@ -1,6 +1,7 @@
 """Path -> :class:`Slide`: a lazy pyramid of any vendor's slide, its pixel size, colours and fingerprint.
 
-Public modules beside this list: ``dicom_instances``, ``hatching``, ``readers``, ``shrink``.
+Public modules beside this list: ``dicom_instances``, ``hatching``, ``omezarr_labels``, ``readers``,
+``shrink``.
 """
 
 from napari_nic.slides.channels import SHOWN_FROM, choice_options, clean_choice, describe_choice

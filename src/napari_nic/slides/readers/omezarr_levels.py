@@ -96,6 +96,17 @@ def _is_aligned(
     )
 
 
+def start_of(dataset: Mapping[str, Any], places: tuple[int, int]) -> tuple[float, float] | None:
+    """Where the middle of a level's first pixel lies, in pixels of that level; None where nothing says it."""
+    if not any(transform.get("type") == "translation" for transform in _transforms(dataset)):
+        return None
+    first, second = (
+        _number(dataset, "translation", place, 0.0) / _number(dataset, "scale", place, 1.0)
+        for place in places
+    )
+    return first, second
+
+
 def _number(dataset: Mapping[str, Any], kind: str, place: int, default: float) -> float:
     """Return what the transforms of a level state for an axis: the last one of that kind."""
     value = default

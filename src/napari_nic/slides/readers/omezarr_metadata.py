@@ -79,14 +79,14 @@ def open_multiscale(path: Path, scene: str | int | None) -> Multiscale:
     folder = path
     group = open_group(folder)
     _refuse_ours(group)
-    ome = _ome(group)
+    ome = ome_of(group)
     choice: dict[str, Any] = {}
     notices: tuple[str, ...] = ()
     if "multiscales" not in ome:
         chosen, choice, notices = _choose_series(path, ome, scene)
         folder = path / chosen
         group = open_group(folder)
-        ome = _ome(group)
+        ome = ome_of(group)
     elif str(1 if scene is None else scene) != "1":
         raise ChannelsError(
             f"there is no scene {scene}: it has one picture", path=path, hint="open it without --scene"
@@ -96,7 +96,7 @@ def open_multiscale(path: Path, scene: str | int | None) -> Multiscale:
             "a label image of an OME-Zarr (numbers of objects, not colours)",
             hint="open the picture it belongs to",
         )
-    multiscale, found = _first_multiscale(ome)
+    multiscale, found = first_multiscale(ome)
     picture = _read(folder, group, multiscale, ome)
     return Multiscale(**(vars(picture) | {"notices": (*notices, *found, *picture.notices), "choice": choice}))
 
@@ -109,7 +109,7 @@ def _refuse_ours(group: zarr.Group) -> None:
         )
 
 
-def _ome(group: zarr.Group) -> Mapping[str, Any]:
+def ome_of(group: zarr.Group) -> Mapping[str, Any]:
     """Return the attributes of OME: 0.5 keeps everything under "ome", 0.4 at the top."""
     attributes = group.attrs.asdict()
     ome = attributes.get("ome", attributes)
@@ -184,7 +184,7 @@ def _series_names(path: Path, ome: Mapping[str, Any]) -> Iterator[str]:
     if any((path / "OME" / name).is_file() for name in ZARR_FILES):
         _check_files(path / "OME")
         try:
-            listed = _ome(zarr.open_group(CheckedStore(path / "OME"), mode="r")).get("series")
+            listed = ome_of(zarr.open_group(CheckedStore(path / "OME"), mode="r")).get("series")
         except LIBRARY_ERRORS as error:
             raise unusable(path / "OME", error) from error
     names = listed if isinstance(listed, list) else [str(number) for number in range(_MAX_SERIES)]
@@ -193,7 +193,7 @@ def _series_names(path: Path, ome: Mapping[str, Any]) -> Iterator[str]:
         if not isinstance(name, str) or ".." in Path(name).parts or Path(name).is_absolute():
             raise UnreadableSlideError(f"the Zarr metadata name a picture {name!r}", hint=COPY_AGAIN)
         if any((folder / file).is_file() for file in ZARR_FILES):
-            if "multiscales" in _ome(open_group(folder)):
+            if "multiscales" in ome_of(open_group(folder)):
                 yield name
         elif isinstance(listed, list):
             raise DamagedSlideError(f"the picture {name} is not there", path=path, hint=COPY_AGAIN)
@@ -203,7 +203,7 @@ def _series_names(path: Path, ome: Mapping[str, Any]) -> Iterator[str]:
 
 def _finest_size(folder: Path) -> tuple[int, int]:
     group = open_group(folder)
-    multiscale, _ = _first_multiscale(_ome(group))
+    multiscale, _ = first_multiscale(ome_of(group))
     axes = axes_of(multiscale)
     array = open_array(folder, group, datasets_of(multiscale)[0], len(axes))
     return int(array.shape[axes.index("y")]), int(array.shape[axes.index("x")])
@@ -212,7 +212,8 @@ def _finest_size(folder: Path) -> tuple[int, int]:
 # -- one picture -------------------------------------------------------------------------------------------
 
 
-def _first_multiscale(ome: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+def first_multiscale(ome: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    """Return the first picture of several at one place, and what must be told of it."""
     listed = ome["multiscales"]
     if not isinstance(listed, list) or not listed or not isinstance(listed[0], Mapping):
         raise UnreadableSlideError(
