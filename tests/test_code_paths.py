@@ -58,6 +58,7 @@ MODULES = {
     "socket": {"embeddings.lease", "cli.interrupt"},  # the name of this machine; a pair within the process
     "urllib.request": {"plugin.sample_data"},
     "huggingface_hub.errors": {"encoders.external.hub_models"},
+    "distributed": {"runs.cluster"},  # processes that were asked for
     "ctypes": {"disk", "plugin.heaps"},
 }
 """Modules that reach out or run things, and where they are imported."""

@@ -11,6 +11,9 @@ from napari_nic.errors import MissingDependencyError
 INSTALL = {
     "SimpleITK": 'pip install "napari-nic[consensus]"',
     "anndata": 'pip install "napari-nic[interchange]"',
+    "cryptography": 'pip install "napari-nic[cluster]"',
+    "dask": 'pip install "napari-nic[cluster]"',
+    "distributed": 'pip install "napari-nic[cluster]"',
     "faiss": 'pip install "napari-nic[similarity]"',
     "highdicom": 'pip install "napari-nic[dicom]"',
     "jpeglib": 'pip install "napari-nic[recompress]"',

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+
+from napari_nic.cli.run_table import MOST_ROWS, RunTable
+from napari_nic.jobs import Progress
+from napari_nic.runs import RunProgress, SlideResult, Tally
 
 LINE = ("--encoder", "mean-rgb", "--threads", "1")
 
@@ -108,3 +114,19 @@ def test_wrong_usage(cli, slide: Path, tmp_path: Path, monkeypatch, words, said:
     outcome = cli("run", slide, *words)
     assert (outcome.code, said in outcome.err) == (2, True)
     assert not (tmp_path / "o").exists()
+
+
+def test_the_table_shows_all_and_no_markup_of_names() -> None:
+    now = [0.0]
+    tally = Tally(lambda: now[0])
+    tally.add(RunProgress(1, 30, "", name="x", result=SlideResult("x", "x", "done")))
+    for number in range(MOST_ROWS + 2):
+        tally.add(RunProgress(1, 30, "compressing", name=f"[red]{number}.svs", inner=Progress(1, 2)))
+    now[0] = 60
+    screen = Console(width=100, record=True, file=io.StringIO())
+    screen.print(RunTable(tally))
+    text = screen.export_text()
+    assert f"30 slides: 1 done, {MOST_ROWS + 2} at work, {30 - MOST_ROWS - 3} waiting" in text
+    assert "60 slides/h, about 29:00 left" in text
+    assert "[red]0.svs" in text
+    assert "and 2 more" in text

@@ -7,6 +7,7 @@ import json
 import sys
 import traceback
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +18,8 @@ from napari_nic.jobs import Outcome, Progress
 from napari_nic.telling import Event, LeftOut
 
 if TYPE_CHECKING:
+    from rich.console import RichCast
+    from rich.live import Live
     from rich.progress import Progress as Bar
 
 MISSED_SHOWN = 20
@@ -42,7 +45,7 @@ class Console:
         self.quiet = quiet
         self.debug = debug
         self.as_json = as_json
-        self._bar: Bar | None = None
+        self._bar: Bar | Live | None = None
         self._told: set[tuple[str, str]] = set()
         self._missed: list[str] = []
 
@@ -123,6 +126,24 @@ class Console:
             self._bar = bar
             try:
                 yield from follow(reports, title, bar)
+            finally:
+                self._bar = None
+
+    @contextmanager
+    def live(self, picture: RichCast) -> Iterator[None]:
+        """Show what changes by itself for the length of a ``with`` block, where stderr is a terminal."""
+        if self.quiet or not sys.stderr.isatty():
+            yield
+            return
+        from rich.console import Console as RichConsole
+        from rich.live import Live
+
+        # Results that are led into a file go there and not above the picture.
+        screen = RichConsole(stderr=True)
+        with Live(picture, console=screen, transient=True, redirect_stdout=sys.stdout.isatty()) as bar:
+            self._bar = bar
+            try:
+                yield
             finally:
                 self._bar = None
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from napari_nic.wording import counted, duration, was_were
 if TYPE_CHECKING:
     from napari_nic.pipeline import GridOptions
     from napari_nic.runs import RunFolder, RunSettings, SlideResult
+    from napari_nic.runs.cluster import ClusterPool
 
 STATUS = "status"
 
@@ -85,6 +87,22 @@ def _add_share(parser: argparse.ArgumentParser) -> None:
         default=(1, 1),
         metavar="I/N",
         help="do every N-th of the slides only, from the I-th: for job arrays, with the same slides in each",
+    )
+    processes = parser.add_mutually_exclusive_group()
+    processes.add_argument(
+        "--workers",
+        type=arguments.positive_int,
+        metavar="N",
+        help="processes on this machine, each with a slide of its own; default: one slide with all cores",
+    )
+    processes.add_argument(
+        "--gpus", type=_numbers, metavar="0,1", help="a process for each of these GPUs, which sees no other"
+    )
+    processes.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="dask scheduler of a cluster that runs already, such as tcp://10.0.0.1:8786: it, and all who "
+        "reach it, can do what you can",
     )
     parser.add_argument(
         "--threads", type=arguments.positive_int, metavar="N", help="of one slide; default: all cores"
@@ -157,13 +175,29 @@ def _run(
     token: Any,
 ) -> None:
     """Go through the slides, and say what each came to."""
-    from napari_nic.runs import iter_run
+    from napari_nic.cli.run_table import RunTable
+    from napari_nic.runs import Tally, iter_run
 
-    reports = iter_run(slides, folder, settings, part=args.shard, token=token)
-    for report in console.follow(reports, "run"):
-        if report.result is not None:
-            results.append(report.result)
-            _tell(report.result, console)
+    tally = Tally()
+    with _pool(args) as pool, console.live(RunTable(tally)):
+        for report in iter_run(slides, folder, settings, part=args.shard, pool=pool, token=token):
+            tally.add(report)
+            if report.result is not None:
+                results.append(report.result)
+                _tell(report.result, console)
+
+
+@contextmanager
+def _pool(args: argparse.Namespace) -> Iterator[ClusterPool | None]:
+    """Start, or reach, the processes that were asked for; None where this one works."""
+    if not (args.workers or args.gpus or args.scheduler):
+        yield None
+        return
+    from napari_nic.runs.cluster import ClusterPlan, cluster_pool
+
+    plan = ClusterPlan(args.workers or 0, tuple(args.gpus or ()), args.scheduler or "")
+    with cluster_pool(plan) as pool:
+        yield pool
 
 
 def _tell(result: SlideResult, console: Console) -> None:
@@ -271,6 +305,13 @@ def _names(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",")]
     if not all(names):
         raise argparse.ArgumentTypeError(f"{text!r}: expected names of steps, for instance tissue,compress")
+    return names
+
+
+def _numbers(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    if not all(name.isdecimal() for name in names) or len(set(names)) != len(names):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected numbers of GPUs, for instance 0,1")
     return names
 
 

@@ -1,4 +1,7 @@
-"""Many slides through the same steps: skipped where done, gone on with where stopped, never half."""
+"""Many slides through the same steps: skipped where done, gone on with where stopped, never half.
+
+Public modules beside this list: ``cluster``.
+"""
 
 from napari_nic.runs.folder import RunFolder
 from napari_nic.runs.records import SlideRecord, Source, TaskRecord
@@ -7,6 +10,7 @@ from napari_nic.runs.settings import STEPS, RunSettings, plan_tasks
 from napari_nic.runs.slide_work import SlideResult
 from napari_nic.runs.status import RunStatus, SlideStatus, read_status
 from napari_nic.runs.summary import write_summary
+from napari_nic.runs.tally import Tally
 
 __all__ = [
     "STEPS",
@@ -18,6 +22,7 @@ __all__ = [
     "SlideResult",
     "SlideStatus",
     "Source",
+    "Tally",
     "TaskRecord",
     "iter_run",
     "plan_tasks",

@@ -1,10 +1,11 @@
-"""A run over many slides in this process, one slide after the other with all cores."""
+"""A run over many slides: those of one part, one after the other here, or by a pool of processes."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from napari_nic.errors import NicError
 from napari_nic.jobs import CancellationToken, Outcome, Progress, checked
@@ -22,16 +23,25 @@ class RunProgress(Progress):
     Attributes
     ----------
     name : str
-        The slide that is worked on.
+        File name of the slide that is worked on, or that ended.
     result : SlideResult or None
         What a slide came to, once after each.
     inner : Progress or None
-        How far the step of the slide is.
+        How far the step of the slide is, where that is known.
     """
 
     name: str = ""
     result: SlideResult | None = None
     inner: Progress | None = None
+
+
+class Pool(Protocol):
+    """Who works on slides."""
+
+    def __call__(
+        self, paths: Sequence[Path], order: Order, token: CancellationToken
+    ) -> Iterator[RunProgress]:
+        """Yield reports, and among them one result for each of the slides; counts are filled in later."""
 
 
 def iter_run(
@@ -40,6 +50,7 @@ def iter_run(
     settings: RunSettings,
     *,
     part: tuple[int, int] = (1, 1),
+    pool: Pool | None = None,
     token: CancellationToken | None = None,
 ) -> Iterator[RunProgress]:
     """Do the steps of a run for every slide.
@@ -52,6 +63,9 @@ def iter_run(
     part : (int, int)
         ``(2, 10)``: the second of ten parts of the slides, every tenth of them. Each part is of the same
         slides in the same order.
+    pool : callable, optional
+        Who works on the slides, see :mod:`napari_nic.runs.cluster`; by default this process, one slide after
+        the other with all cores.
     token : CancellationToken, optional
 
     Yields
@@ -70,22 +84,23 @@ def iter_run(
     """
     token = token or CancellationToken()
     order = Order(folder, settings, plan_tasks(settings))
+    mine = shard_of(slides, *part)
     folder.write_plan({"settings": settings.to_dict(), "tasks": [task.name for task in order.tasks]})
     absent = yield from _enrol(slides, folder, token)
-    mine = shard_of(slides, *part)
-    tools, done, busy = Tools(settings), 0, []
-    for path in checked(mine, token):
-        found = absent.get(path)
-        result = found or (yield from _one(path, order, tools, (done, len(mine)), token))
-        if result.outcome == "busy":
-            busy.append(path)
+    done, busy = 0, []
+    for result in (absent[path] for path in mine if path in absent):
+        done += 1
+        yield RunProgress(done, len(mine), "", "slides", result.name, result)
+    pool = pool or one_by_one
+    for report in pool([path for path in mine if path not in absent], order, token):
+        if report.result is not None and report.result.outcome == "busy":
+            busy.append(Path(report.result.path))
             continue
-        done += 1
-        yield RunProgress(done, len(mine), "", "slides", result.name, result)
-    for path in checked(busy, token):
-        result = yield from _one(path, order, tools, (done, len(mine)), token)
-        done += 1
-        yield RunProgress(done, len(mine), "", "slides", result.name, result)
+        done += report.result is not None
+        yield replace(report, done=done, total=len(mine), unit="slides")
+    for report in pool(busy, order, token) if busy else ():
+        done += report.result is not None
+        yield replace(report, done=done, total=len(mine), unit="slides")
 
 
 def _enrol(
@@ -94,6 +109,7 @@ def _enrol(
     """Give every slide its name before the first is worked on; return those of which that is all."""
     failed: dict[Path, SlideResult] = {}
     for number, path in enumerate(checked(slides, token)):
+        yield RunProgress(number, len(slides), "looking at the slides", "slides")
         try:
             if exists(path) or folder.find(path) is not None:
                 folder.enrol(path)
@@ -103,15 +119,14 @@ def _enrol(
             stop_if_full(error)
             problem = described(error)
         failed[path] = SlideResult(str(path), path.name, "failed", reason=problem)
-        yield RunProgress(number, len(slides), "looking at the slides", "slides")
     return failed
 
 
-def _one(
-    path: Path, order: Order, tools: Tools, count: tuple[int, int], token: CancellationToken
-) -> Generator[RunProgress, None, SlideResult]:
-    """Work on one slide, and pass its progress on as that of the run."""
-    work = Outcome(iter_slide(path, order, tools, token=token))
-    for report in work:
-        yield RunProgress(*count, report.stage, "slides", path.name, inner=report)
-    return replace(work.value, path=str(path))
+def one_by_one(paths: Sequence[Path], order: Order, token: CancellationToken) -> Iterator[RunProgress]:
+    """Work on slides in this process; a :class:`Pool`."""
+    tools = Tools(order.settings)
+    for path in checked(paths, token):
+        work = Outcome(iter_slide(path, order, tools, token=token))
+        for report in work:
+            yield RunProgress(0, 0, report.stage, name=path.name, inner=report)
+        yield RunProgress(0, 0, name=path.name, result=replace(work.value, path=str(path)))

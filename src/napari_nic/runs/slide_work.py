@@ -19,9 +19,13 @@ from napari_nic.runs.folder import RunFolder
 from napari_nic.runs.records import FileStamp, Output, SlideRecord, Source, TaskRecord
 from napari_nic.runs.settings import RunSettings, Task
 from napari_nic.runs.steps import DOERS
+from napari_nic.wording import counted
 
 SlideOutcome: TypeAlias = Literal["done", "empty", "failed", "busy"]
 """``empty``: there is nothing on it to work on; ``busy``: another run works on it."""
+
+MOST_DEATHS = 3
+"""Processes that may end while they work on a slide before it is marked and left out."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -143,6 +147,8 @@ def iter_slide(
     claim = take_claim(folder, record.name)
     if isinstance(claim, Owner):
         return SlideResult(str(path), record.name, "busy", worked=False, reason=f"{claim}")
+    if claim.number - record.released > MOST_DEATHS:
+        return give_up(record, claim, order)
     own = CancellationToken(token)
     try:
         with beating(claim, own):
@@ -151,6 +157,29 @@ def iter_slide(
         token.checkpoint()
         return SlideResult(str(path), record.name, "busy", reason="another run took it over")
     return SlideResult.of(record, order.tasks, seconds=round(time.monotonic() - started, 3))
+
+
+def give_up_on(path: Path, order: Order) -> SlideResult:
+    """Mark a slide whose process died when nothing else was worked on."""
+    record = _found_at(order.folder.enrol(path), path)
+    claim = take_claim(order.folder, record.name)
+    if isinstance(claim, Owner):
+        return SlideResult(str(path), record.name, "busy", worked=False, reason=f"{claim}")
+    return give_up(_found_at(order.folder.read(record.name), path), claim, order)
+
+
+def give_up(record: SlideRecord, claim: Claim, order: Order) -> SlideResult:
+    """Mark a slide that ends every process that works on it; the next run tries it again."""
+    deaths = claim.number - record.released - 1
+    record = replace(
+        record,
+        released=claim.number,
+        reason=f"{record.source.path}: each process that works on this slide ends: {counted(deaths, 'time')} "
+        "by now. A library that reads it crashes, or it needs more memory than there is",
+    )
+    order.folder.write(record)
+    claim.give_back()
+    return SlideResult.of(record, order.tasks)
 
 
 def _found_at(record: SlideRecord, path: Path) -> SlideRecord:

@@ -1,0 +1,155 @@
+"""Several processes, and one that dies of a slide; what they make is what one process makes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import ssl
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import cloudpickle
+import numpy as np
+import pytest
+
+from napari_nic.embeddings import CompressedSlide
+from napari_nic.errors import CancelledError, InvalidParameterError, NicError
+from napari_nic.jobs import CancellationToken
+from napari_nic.runs import RunFolder, cluster, iter_run, read_status
+from napari_nic.runs.cluster import ClusterPlan, ClusterPool, cluster_pool
+from napari_nic.runs.remote import do_slide
+from napari_nic.runs.stopping import FileToken
+
+# A socket that its process left when it was killed is noticed when it is collected.
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+
+DEADLY = "deadly"
+
+cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the processes know no tests
+
+
+def dies_of_one(path: str, *more: Any) -> dict[str, Any]:
+    """Do a slide, unless it is one that crashes the library that reads it."""
+    if DEADLY in path:
+        from napari_nic.runs.claims import take_claim
+
+        take_claim(RunFolder(Path(more[0])), DEADLY)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return do_slide(path, *more)
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[ClusterPool]:
+    with cluster_pool(ClusterPlan(workers=2)) as found:
+        yield found
+
+
+def test_good_ones_are_done_bad_ones_named_and_one_kills_its_process(
+    cohort, folder, run_all, pool, monkeypatch, settings
+) -> None:
+    monkeypatch.setattr(cluster, "do_slide", dies_of_one)
+    deadly = cohort[0].with_name(f"{DEADLY}.tif")
+    deadly.write_bytes(cohort[0].read_bytes())
+    found = run_all([deadly, *cohort], pool=pool)
+    outcomes = {name: result.outcome for name, result in found.items()}
+    assert outcomes == {
+        "deadly": "failed",
+        "s": "done",
+        "other-s": "done",
+        "renamed": "done",
+        "glass": "empty",
+        "cut": "failed",
+        "bare": "failed",
+        "text": "failed",
+        "gone.svs": "failed",
+    }
+    assert "each process that works on this slide ends: 2 times by now" in found["deadly"].reason
+    assert read_status(folder).counts == {"done": 3, "empty": 1, "failed": 4}
+    alone = RunFolder(folder.root.with_name("alone"))
+    list(iter_run(cohort[:1], alone, settings))
+    name = "s.mean-rgb.nic.zarr"
+    ours, theirs = (CompressedSlide.open(place.stores / name).read() for place in (folder, alone))
+    np.testing.assert_array_equal(ours, theirs)
+    assert not list((folder.root / "slides").rglob("claim-*"))
+    assert not list(folder.root.glob(".stop-*"))
+
+
+def test_a_run_that_is_stopped_goes_on(cohort, folder, run_all, pool, settings) -> None:
+    token = CancellationToken()
+    reports = iter_run(cohort[:4], folder, settings, pool=pool, token=token)
+    for report in reports:
+        if report.result is not None:
+            break
+    token.cancel()
+    with pytest.raises(CancelledError):
+        list(reports)
+    before = {state.name for state in read_status(folder).slides if state.state == "done"}
+    assert not list(folder.root.glob(".stop-*"))
+    found = run_all(cohort[:4], pool=pool)
+    assert {result.outcome for result in found.values()} == {"done", "empty"}
+    assert not any(found[name].worked for name in before)
+
+
+def test_nobody_without_the_certificate_is_let_in(pool) -> None:
+    address = urlsplit(pool._client.scheduler.address)
+    assert (address.scheme, address.hostname) == ("tls", "127.0.0.1")
+    stranger = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    stranger.check_hostname, stranger.verify_mode = False, ssl.CERT_NONE
+    with (
+        socket.create_connection((address.hostname, address.port), timeout=30) as plain,
+        pytest.raises(ssl.SSLError, match=r"(?i)certificate"),
+        stranger.wrap_socket(plain) as secure,
+    ):
+        secure.recv(1)
+
+
+def test_one_process_a_gpu_that_sees_no_other() -> None:
+    with cluster_pool(ClusterPlan(gpus=("3", "1"))) as found:
+        seen = found._client.run(os.getenv, "CUDA_VISIBLE_DEVICES")
+    assert sorted(seen.values()) == ["1", "3"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{}, {"workers": 2, "gpus": ("0",)}, {"gpus": ("0", "0")}, {"workers": 1, "scheduler": "tcp://a"}],
+)
+def test_one_way_is_chosen(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidParameterError):
+        ClusterPlan(**wrong)
+
+
+def test_a_scheduler_that_is_not_there_is_named(monkeypatch) -> None:
+    monkeypatch.setattr(cluster, "_START_SECONDS", 4.0)
+    with (
+        pytest.raises(NicError, match="cannot be reached"),
+        cluster_pool(ClusterPlan(scheduler="tcp://127.0.0.1:1")),
+    ):
+        pass
+
+
+def test_a_slide_that_ended_three_processes_is_marked_and_then_tried_again(slide, folder, run_all) -> None:
+    from napari_nic.runs.claims import Owner
+
+    name = folder.enrol(slide).name
+    for number in (1, 2, 3):
+        owner = replace(Owner.new(), pid=2**22 + 1)
+        file = folder.slide(name) / f"claim-{number}"
+        file.write_text(__import__("json").dumps(owner.__dict__))
+    assert "3 times by now" in run_all([slide])[name].reason
+    assert not list(folder.slide(name).glob("claim-*"))
+    assert run_all([slide])[name].outcome == "done"
+
+
+def test_a_file_stops_those_who_look_for_it(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("napari_nic.runs.stopping.LOOK_SECONDS", 0.0)
+    token = FileToken(tmp_path / "stop")
+    child = CancellationToken(token)
+    child.checkpoint()
+    (tmp_path / "stop").touch()
+    with pytest.raises(CancelledError):
+        child.checkpoint()
