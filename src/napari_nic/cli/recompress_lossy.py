@@ -168,7 +168,9 @@ def read_plan(args: argparse.Namespace, glass: GlassOptions | None, name: str | 
             fixed.append("container")
         options = choose_options(programs, options, fixed=fixed)
     quality, target = read_quality(args.quality)
-    options = replace(options, quality=quality)
+    is_bound = args.bound_ssim is not None or args.bound_psnr is not None
+    is_bound |= target is not None and target.kind != "cosine"
+    options = replace(options, quality=quality, must_pass=is_bound)
     options.load_codec()
     load_container(options.container)
     return LossyPlan(options, target, args.quality_encoder or "bigan", args.bound_ssim, args.bound_psnr)
@@ -332,10 +334,17 @@ def print_report(report: LossyReport, console: Console) -> None:
     header = ("rows x columns", "tiles", "bytes", "bits a pixel", "all glass", "encoded better, why")
     console.table(header, rows)
     about, place = ("about ", "") if report.sampled else ("", f" -> {report.out}")
+    saved = f"{abs(100 * report.saved):.1f} % {'saved' if report.saved >= 0 else 'more'}"
+    how = f"{report.codec} {report.quality:g}, {report.subsampling}"
     console.result(
-        f"{report.source}{place}: {report.before:,} bytes, then {about}{report.after:,} "
-        f"({100 * report.saved:.1f} % saved); {report.codec} {report.quality:g}, {report.subsampling}"
+        f"{report.source}{place}: {report.before:,} bytes, then {about}{report.after:,} ({saved}); {how}"
     )
+    if report.failed:
+        which = ", ".join(sorted({why for level in report.levels for why in level.failed}))
+        console.warning(
+            f"note: {counted(report.failed, 'tile')} did not pass the check ({which}), though encoded with "
+            f"the best quality of {report.codec}; look there, or choose --codec jpegxl"
+        )
     for note in report.notes:
         console.note(f"note: {note}")
     if report.resumed:
@@ -343,4 +352,7 @@ def print_report(report: LossyReport, console: Console) -> None:
     if report.sampled:
         console.result(f"estimated from {counted(report.sampled, 'tile')}; nothing was written")
     elif report.after >= report.before:
-        console.warning(f"note: {report.out} is not smaller than {report.source}")
+        console.warning(
+            f"note: {report.out} is not smaller than {report.source}, which was packed well already; try a "
+            "lower --quality, or --mode repack or optimize, which lose nothing"
+        )

@@ -23,7 +23,7 @@ from napari_nic.recompression.lossy import (
     opens_table,
     recompress_lossy,
 )
-from napari_nic.recompression.lossy.opens_in import answer_of, form_name, parse_form_name
+from napari_nic.recompression.lossy.opens_in import answer_of, form_name, opens_page, parse_form_name
 
 TIFFS = ("tiff", "svs", "ome-tiff")
 
@@ -86,3 +86,8 @@ def test_every_program_has_an_answer_for_everything() -> None:
             assert len(table) == len(PROGRAMS)
             assert all(answer.opens or answer.note for _, answer in table)
             assert parse_form_name(form_name(container, codec, "keep") + ".x") == (container, codec, "keep")
+
+
+def test_the_page_of_the_documentation_says_the_same() -> None:
+    page = Path(__file__).parents[3] / "docs" / "which-program-opens-what.md"
+    assert opens_page() in page.read_text("utf-8")

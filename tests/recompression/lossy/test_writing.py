@@ -261,7 +261,7 @@ def test_a_tile_that_does_not_pass_is_encoded_better(plain_slide: Path, tmp_path
 
 
 def test_a_codec_that_cannot_pass_says_so(plain_slide: Path, tmp_path: Path) -> None:
-    options = LossyOptions(codec="jpeg", subsampling="4:2:0")
+    options = LossyOptions(codec="jpeg", subsampling="4:2:0", must_pass=True)
     with pytest.raises(StoreError, match="as good as was asked") as caught:
         result_of(
             recompress_lossy(
@@ -270,6 +270,19 @@ def test_a_codec_that_cannot_pass_says_so(plain_slide: Path, tmp_path: Path) -> 
         )
     assert "4:4:4" in caught.value.hint
     assert "a.tif" not in names(tmp_path)
+
+
+def test_else_its_best_is_kept_and_counted(plain_slide: Path, tmp_path: Path) -> None:
+    def check(tile: WrittenTile) -> Verdict:
+        return Verdict((tile.level, tile.row, tile.col) != (0, 1, 1), "hue")
+
+    out, options = tmp_path / "a.tif", LossyOptions(codec="jpeg")
+    report = result_of(recompress_lossy(plain_slide, out, options, check=check, workers=1))
+    assert report.failed == 1
+    assert report.levels[0].failed == {"hue": 1}
+    assert report.better == {}
+    source = pixels_of(plain_slide)[256:512, 256:512].astype(int)
+    assert np.abs(pixels_of(out)[256:512, 256:512] - source).mean() < 1
 
 
 # -- replacing and names -----------------------------------------------------------------------------------

@@ -44,6 +44,7 @@ class EncodedTile:
     shown : int
     attempt : int
     why : str
+    passed : bool
     """
 
     place: Place
@@ -53,6 +54,7 @@ class EncodedTile:
     shown: int = 0
     attempt: int = 0
     why: str = ""
+    passed: bool = True
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,8 @@ class TileEncoder:
     settings : CodecSettings
     check : callable
     glass : RemovedGlass, optional
+    must_pass : bool
+        Whether a tile that does not pass with the best quality is an error; else it is kept, and counted.
 
     Attributes
     ----------
@@ -99,9 +103,11 @@ class TileEncoder:
         settings: CodecSettings,
         check: TileCheck,
         glass: RemovedGlass | None,
+        *,
+        must_pass: bool = False,
     ) -> None:
         self._picture, self._codec, self._settings = picture, codec, settings
-        self._check, self._glass = check, glass
+        self._check, self._glass, self._must_pass = check, glass, must_pass
         self._lock = threading.Lock()
         self.encode_seconds = self.decode_seconds = 0.0
 
@@ -113,7 +119,7 @@ class TileEncoder:
         DamagedSlideError
             If the slide's tile cannot be decoded.
         StoreError
-            If the codec cannot make it as good as the check demands.
+            If the codec cannot make it as good as the check demands, and it must.
         """
         kept = None
         if self._glass is not None:
@@ -146,14 +152,15 @@ class TileEncoder:
             decoded = decoded[: pixels.shape[0], : pixels.shape[1]]
             tile = WrittenTile(place.level, place.row, place.col, pixels, data, decoded, attempt)
             verdict = self._check(tile)
-            if verdict.keeps:
-                shown = zlib.crc32(decoded.tobytes())
-                return EncodedTile(place, data, kind, shown=shown, attempt=attempt, why=why)
-            why = why or verdict.why
-            better = self._codec.better(settings)
-            if better is None:
+            better = None if verdict.keeps else self._codec.better(settings)
+            why = why or ("" if verdict.keeps else verdict.why)
+            if better is not None:
+                settings, attempt = better, attempt + 1
+                continue
+            if not verdict.keeps and self._must_pass:
                 raise self._refused(place, verdict.why)
-            settings, attempt = better, attempt + 1
+            shown = zlib.crc32(decoded.tobytes())
+            return EncodedTile(place, data, kind, shown=shown, attempt=attempt, why=why, passed=verdict.keeps)
 
     def _there_and_back(self, pixels: RgbArray, settings: CodecSettings) -> tuple[bytes, RgbArray]:
         begin = time.perf_counter()

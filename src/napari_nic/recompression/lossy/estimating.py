@@ -77,7 +77,8 @@ def _report(level: Level, count: int, tiles: list[EncodedTile]) -> LevelReport:
     total = level.tile_grid[0] * level.tile_grid[1]
     stored = [tile for tile in tiles if tile.data]
     share = count / len(tiles) if tiles else 0.0
-    better = Counter(tile.why for tile in stored if tile.attempt)
+    better = Counter(tile.why for tile in stored if tile.attempt and tile.passed)
+    failed = Counter(tile.why for tile in stored if not tile.passed)
     return LevelReport(
         shape=(level.height, level.width),
         tile=level.tile,
@@ -88,4 +89,5 @@ def _report(level: Level, count: int, tiles: list[EncodedTile]) -> LevelReport:
         glass=total - count,
         missing=round(sum(tile.kind == "missing" for tile in tiles) * share),
         better={why: round(number * share) for why, number in better.items()},
+        failed={why: round(number * share) for why, number in failed.items()},
     )

@@ -48,6 +48,8 @@ class Placed:
         How often it was encoded before with a lower quality.
     why : str
         Why it fell back; empty if it did not.
+    passed : bool
+        Whether it passed the check at last; if not its codec knows nothing better.
     """
 
     level: int
@@ -59,6 +61,7 @@ class Placed:
     shown: int = 0
     attempt: int = 0
     why: str = ""
+    passed: bool = True
 
 
 class Journal:

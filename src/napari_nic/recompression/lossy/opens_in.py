@@ -6,8 +6,8 @@ What stands here was found by opening files of each kind (*run*), or by reading 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from napari_nic.errors import InvalidParameterError, UnknownNameError
 from napari_nic.names import CONTAINER_SUFFIXES
@@ -16,6 +16,8 @@ from napari_nic.recompression.lossy.options import LossyOptions
 RUN, READ = "run", "read"
 TIFFS = ("tiff", "svs", "ome-tiff")
 ZARR = "ome-zarr"
+_WHITE: dict[tuple[str, str], str] = {("*", "*"): "white"}
+_BLACK: dict[tuple[str, str], str] = {("*", "*"): "black"}
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,9 @@ class Program:
         Container -> codecs that it shows.
     refuses : str
         What it does with all others.
-    left_out : str
-        How it shows tiles that are left out: ``"white"``, ``"black"``, or what goes wrong.
+    left_out : mapping
+        (container, codec) -> how it shows tiles that are left out: ``"white"``, ``"black"``, or what goes
+        wrong; ``"*"`` stands for all others.
     how : {"run", "read"}
     notes : mapping
         (container, codec) -> what must be known; ``"*"`` stands for all codecs.
@@ -58,23 +61,28 @@ class Program:
     title: str
     forms: dict[str, tuple[str, ...]]
     refuses: str = "does not open"
-    left_out: str = "white"
+    left_out: Mapping[tuple[str, str], str] = field(default_factory=lambda: _WHITE)
     how: str = RUN
-    notes: dict[tuple[str, str], str] | None = None
+    notes: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def answer(self, container: str, codec: str, *, leaves_out: bool) -> Answer:
         """Say whether it opens a file, with tiles left out or not."""
         if codec not in self.forms.get(container, ()):
             return Answer(False, self.refuses, self.how)
-        notes = self.notes or {}
-        note = notes.get((container, codec), notes.get((container, "*"), ""))
+        note = _looked_up(self.notes, container, codec)
         if leaves_out and container != ZARR:
-            fault = self.left_out
+            fault = _looked_up(self.left_out, container, codec)
             if fault not in ("white", "black"):
                 return Answer(False, fault, self.how)
             black = "shows glass that was left out as black" if fault == "black" else ""
             note = "; ".join(filter(None, [note, black]))
         return Answer(True, note, self.how)
+
+
+def _looked_up(values: Mapping[tuple[str, str], str], container: str, codec: str) -> str:
+    """Return what stands for a container and a codec; empty if nothing does."""
+    keys = ((container, codec), (container, "*"), ("*", "*"))
+    return next((values[key] for key in keys if key in values), "")
 
 
 _JPEGS = ("jpeg",)
@@ -91,21 +99,33 @@ PROGRAMS: dict[str, Program] = {
     ),
     "qupath": Program(
         "QuPath 0.7",
-        {"tiff": ("jpeg", "jpeg2000"), "svs": ("jpeg", "jpeg2000"), "ome-tiff": ("jpeg", "jpeg2000")},
+        dict.fromkeys(TIFFS, ("jpeg", "jpeg2000")),
+        left_out=_WHITE | {("ome-tiff", "*"): "black", ("tiff", "jpeg2000"): "black"},
         how=READ,
     ),
-    "bioformats": Program("Bio-Formats 7.3", dict.fromkeys(TIFFS, ("jpeg", "jpeg2000")), left_out="black"),
+    "bioformats": Program("Bio-Formats 7.3", dict.fromkeys(TIFFS, ("jpeg", "jpeg2000")), left_out=_BLACK),
     "libvips": Program(
         "libvips 8.18",
         dict.fromkeys(TIFFS, ("jpeg", "webp")),
         refuses="shows black, or an error",
-        left_out="shows black, or an error",
+        left_out={("*", "*"): "shows black, or an error"} | {(form, "webp"): "black" for form in TIFFS},
     ),
-    "tiffslide": Program("tiffslide 3.0", dict.fromkeys(TIFFS, _BY_IMAGECODECS), left_out="black"),
-    "tifffile": Program("tifffile 2026.3", dict.fromkeys(TIFFS, _BY_IMAGECODECS), left_out="black"),
-    "cucim": Program("cuCIM 26.10", dict.fromkeys(TIFFS, ("jpeg", "jpeg2000")), left_out="black"),
+    "tiffslide": Program("tiffslide 3.0", dict.fromkeys(TIFFS, _BY_IMAGECODECS), left_out=_BLACK),
+    "tifffile": Program("tifffile 2026.3", dict.fromkeys(TIFFS, _BY_IMAGECODECS), left_out=_BLACK),
+    "cucim": Program(
+        "cuCIM 26.10",
+        dict.fromkeys(TIFFS, ("jpeg", "jpeg2000")),
+        left_out=_BLACK | {("svs", "*"): "white"},
+    ),
     "fast": Program(
-        "FAST 4.18", {"tiff": ("jpeg", "jpegxl"), "svs": ("jpeg", "jpegxl"), "ome-tiff": ("jpeg", "jpegxl")}
+        "FAST 4.18",
+        {
+            "tiff": ("jpeg", "jpegxl"),
+            "ome-tiff": ("jpeg", "jpegxl"),
+            "svs": ("jpeg", "jpegxl", "jpeg2000"),
+        },
+        refuses="shows black",
+        left_out=_WHITE | {("svs", "jpeg"): "black", ("svs", "jpeg2000"): "black"},
     ),
 }
 """Programs by the name that ``--opens-in`` takes."""
@@ -172,6 +192,28 @@ def choose_options(
         found=" and ".join([*(f"--{name} {getattr(options, name)}" for name in fixed)] or ["any settings"]),
         hint="leave --codec and --container out, give --glass white, or name fewer programs",
     )
+
+
+def opens_page() -> str:
+    """Return the whole table as Markdown, for the documentation."""
+    titles = [f"{program.title} *({program.how})*" for program in PROGRAMS.values()]
+    lines = [f"| container, codec | {' | '.join(titles)} |", "|---" * (len(titles) + 1) + "|"]
+    for container in CONTAINER_SUFFIXES:
+        for codec in _ALL:
+            cells = [_cell(program, container, codec) for program in PROGRAMS.values()]
+            lines.append(f"| {container}, {codec} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _cell(program: Program, container: str, codec: str) -> str:
+    """Return ``yes``, ``no``, or ``yes`` with what must be known."""
+    whole, sparse = (program.answer(container, codec, leaves_out=leaves_out) for leaves_out in (False, True))
+    if not whole.opens:
+        return "no"
+    glass = "" if sparse.opens and sparse.note == whole.note else "; left-out glass black"
+    glass = glass if sparse.opens else "; not with glass left out"
+    note = f", {whole.note}" if whole.note else ""
+    return f"yes{note}{glass}"
 
 
 def form_name(container: str, codec: str, glass: str) -> str:

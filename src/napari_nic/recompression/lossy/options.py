@@ -41,6 +41,9 @@ class LossyOptions:
         What the label of a file without names says.
     mpp : float, optional
         um per level-0 pixel, where the slide does not say.
+    must_pass : bool
+        Whether a tile that does not pass the check with its codec's best quality ends the run. Else it is
+        kept so, and the report counts it.
     """
 
     codec: str = "jpegxl"
@@ -53,6 +56,7 @@ class LossyOptions:
     deidentify: bool = False
     label_text: str = ""
     mpp: float | None = None
+    must_pass: bool = False
 
     def __post_init__(self) -> None:
         if self.tile is not None and (self.tile % 16 or not 64 <= self.tile <= 4096):

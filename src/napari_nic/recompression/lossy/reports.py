@@ -30,6 +30,8 @@ class LevelReport:
         Tiles whose glass was made white, those that were all glass, those that the slide leaves out.
     better : mapping of str to int
         Why tiles were encoded with a better quality than asked for, and how many.
+    failed : mapping of str to int
+        Why tiles did not pass the check, even with the best quality of their codec, and how many.
     """
 
     shape: tuple[int, int]
@@ -41,6 +43,7 @@ class LevelReport:
     glass: int = 0
     missing: int = 0
     better: Mapping[str, int] = field(default_factory=dict)
+    failed: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, level: Level, placed: Iterable[Placed]) -> LevelReport:
@@ -58,7 +61,8 @@ class LevelReport:
             painted=kinds["painted"],
             glass=kinds["glass"],
             missing=kinds["missing"],
-            better=dict(Counter(one.why for one in tiles if one.attempt)),
+            better=dict(Counter(one.why for one in tiles if one.attempt and one.passed)),
+            failed=dict(Counter(one.why for one in tiles if not one.passed)),
         )
 
     @property
@@ -128,6 +132,11 @@ class LossyReport:
             found.update(level.better)
         return dict(found)
 
+    @property
+    def failed(self) -> int:
+        """Tiles that did not pass the check, even with the best quality of their codec."""
+        return sum(sum(level.failed.values()) for level in self.levels)
+
     def to_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
         facts = asdict(self)
@@ -138,4 +147,5 @@ class LossyReport:
             "saved": round(self.saved, 4),
             "levels": levels,
             "better": self.better,
+            "failed": self.failed,
         }

@@ -170,7 +170,7 @@ class LossyRun:
         if tile.kind not in ("glass", "missing"):
             offset, length = target.put(level, index, tile.data)
             crc = zlib.crc32(tile.data)
-            return Placed(level, index, offset, length, crc, tile.kind, tile.shown, tile.attempt, tile.why)
+            return Placed(level, index, offset, length, crc, *_seen(tile))
         if self._is_left_out(tile, target):
             return Placed(level, index, 0, 0, 0, tile.kind)
         known = self.shared.get((level, tile.color))
@@ -254,6 +254,10 @@ class LossyRun:
         )
 
 
+def _seen(tile: EncodedTile) -> tuple[str, int, int, str, bool]:
+    return tile.kind, tile.shown, tile.attempt, tile.why, tile.passed
+
+
 def prepare_run(
     picture: SourcePicture,
     options: LossyOptions,
@@ -271,7 +275,7 @@ def prepare_run(
         kept, method = yield from iter_kept_area(picture.slide, options.glass, workers=workers, token=token)
         glass = RemovedGlass(kept, frames_of(picture), method, options.glass)
     plan = ResultPlan(picture.levels, facts, codec, settings)
-    encoder = TileEncoder(picture, codec, settings, check, glass)
+    encoder = TileEncoder(picture, codec, settings, check, glass, must_pass=options.must_pass)
     return LossyRun(picture, options, plan, encoder, glass, workers, token)
 
 
