@@ -192,3 +192,39 @@ def test_any_edits_are_undone_to_the_beginning(actions: list[tuple[str, int]]) -
     while document.redo() is not None:
         pass
     assert (document.objects(), document.classes) == after
+
+
+PARENTS = st.one_of(st.just(""), st.sampled_from([f"id-{n}" for n in range(6)]))
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("put"), st.integers(0, 5), PARENTS, st.sampled_from(["a", "b", "c"])),
+        st.tuples(st.just("remove"), st.sets(st.integers(0, 5), max_size=4), st.booleans(), st.just("")),
+        st.tuples(st.sampled_from(["undo", "redo"]), st.just(0), st.just(""), st.just("")),
+    ),
+    max_size=25,
+)
+
+
+@given(steps=STEPS)
+def test_order_children_and_classes_are_those_of_the_objects(steps) -> None:
+    """What is counted along is what one would find by looking through all objects."""
+    document = Document()
+    for step, what, more, label in steps:
+        if step == "put" and more != f"id-{what}":
+            document.put("put", AnnotationObject(f"id-{what}", square(label).annotation, parent=more))
+        elif step == "remove":
+            there = [f"id-{n}" for n in what if f"id-{n}" in document]
+            if not any(document[identity].parent in there for identity in there):  # no circles
+                document.remove("remove", *there, with_children=bool(more))
+        elif step == "undo":
+            document.undo()
+        elif step == "redo":
+            document.redo()
+        ranks = [document.ranks[identity] for identity in document]
+        assert ranks == sorted(ranks)
+        for parent in (f"id-{n}" for n in range(6)):
+            own = [item.id for item in document.objects() if item.parent == parent]
+            assert set(own) <= set(document.children(parent)) | {parent}
+        document.set_classes("tidy", ())
+        assert {entry.name for entry in document.classes} == {item.label for item in document.objects()}
+        document.undo()

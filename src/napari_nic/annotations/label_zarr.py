@@ -129,7 +129,7 @@ def _described(levels: list[LabelImage], mpp: float, version: Version, *, inside
         for label, value in image.values.items()
     ]
     properties = [{"label-value": value, "class": label} for label, value in image.values.items()]
-    label = {"version": version, "colors": colors, "properties": properties}
+    label: dict[str, Any] = {"version": version, "colors": colors, "properties": properties}
     label |= {"source": {"image": "../../"}} if inside else {}
     multiscale: dict[str, Any] = {"name": "annotations", "axes": axes, "datasets": datasets}
     if version == "0.4":
@@ -142,7 +142,7 @@ def _enter(path: Path, version: Version) -> None:
     import zarr
 
     group = zarr.open_group(path.parent, mode="a", zarr_format=_ZARR_FORMATS[version])
-    attributes = group.attrs.asdict()
+    attributes: dict[str, Any] = dict(group.attrs.asdict())
     own = attributes.get("ome", {}) if version == "0.5" else attributes
     listed = own.get(LABELS, []) if isinstance(own, dict) else []
     names = [*listed, path.name] if path.name not in listed else listed

@@ -62,11 +62,11 @@ def region_outlines(
     bands: Iterable[np.ndarray], token: CancellationToken | None = None
 ) -> dict[int, list[shapely.Polygon]]:
     """Do what :func:`iter_region_outlines` does, in one go."""
-    return result_of(iter_region_outlines(bands, None, token))
+    return result_of(iter_region_outlines(bands, token=token))
 
 
 def iter_region_outlines(
-    bands: Iterable[np.ndarray], rows: int | None = None, token: CancellationToken | None = None
+    bands: Iterable[np.ndarray], rows: int = 0, token: CancellationToken | None = None
 ) -> Generator[Progress, None, dict[int, list[shapely.Polygon]]]:
     """Outline the connected areas of each number but 0.
 
@@ -75,7 +75,7 @@ def iter_region_outlines(
     bands : iterable of ndarray of int, (rows, cols)
         The picture from above; all of the same width.
     rows : int, optional
-        Of the whole picture, for what is told of the progress.
+        Of the whole picture, for what is told of the progress; 0 if that is not known.
     token : CancellationToken, optional
         Asked at each band and at each area.
 

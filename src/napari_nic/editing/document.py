@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import insort
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,6 +17,9 @@ from napari_nic.errors import LockedAnnotationError
 
 HISTORY = 1000
 """So many edits can be undone by default."""
+
+MOST_INSERTED = 100
+"""So many objects come back to their old places one by one; more are sorted with all others."""
 
 Watcher = Callable[[Edit], None]
 
@@ -48,7 +53,12 @@ class Document:
         self.revision = 0
         self._objects = {item.id: item for item in objects}
         self._ranks = {identity: rank for rank, identity in enumerate(self._objects)}
-        self._classes = _completed(tuple(classes), (item.label for item in self._objects.values()))
+        self._labels = Counter(item.label for item in self._objects.values())
+        self._children: dict[str, dict[str, None]] = {}
+        for item in self._objects.values():
+            if item.parent:
+                self._children.setdefault(item.parent, {})[item.id] = None
+        self._classes = _completed(tuple(classes), self._labels)
         self._history = history
         self._done: list[Edit] = []
         self._undone: list[Edit] = []
@@ -106,11 +116,12 @@ class Document:
         wanted = set(identities)
         while wanted:
             wanted = {
-                item.id
-                for item in self._objects.values()
-                if item.parent in wanted and item.id not in found and item.id not in identities
+                child
+                for parent in wanted
+                for child in self._children.get(parent, ())
+                if child not in found and child not in identities
             }
-            found |= dict.fromkeys(wanted)
+            found |= dict.fromkeys(sorted(wanted, key=self._ranks.__getitem__))
         return tuple(found)
 
     @property
@@ -222,9 +233,10 @@ class Document:
         going = set(removed)
         if not going:
             return []
+        children = (child for identity in removed for child in self._children.get(identity, ()))
         lifted = []
-        for item in self._objects.values():
-            if item.parent not in going or item.id in going or item.id in put:
+        for item in map(self._objects.__getitem__, children):
+            if item.id in going or item.id in put:
                 continue
             parent = item.parent
             while parent in going:
@@ -242,7 +254,7 @@ class Document:
 
         Renaming a class is done by :meth:`put` of its objects and this, see :meth:`apply`.
         """
-        wanted = _completed(tuple(classes), (item.label for item in self._objects.values()))
+        wanted = _completed(tuple(classes), (label for label, number in self._labels.items() if number))
         return self.apply(Edit(title, classes_before=self._classes, classes_after=wanted))
 
     def apply(self, edit: Edit, *, goes_on: bool = False) -> Edit:
@@ -363,19 +375,44 @@ class Document:
             )
 
     def _make(self, edit: Edit) -> None:
-        is_back = False
+        back = []
         for identity, item in edit.after.items():
+            self._forget(self._objects.get(identity))
             if item is None:
                 self._objects.pop(identity, None)
                 continue
-            is_back |= identity not in self._objects and identity in self._ranks
+            if identity not in self._objects and identity in self._ranks:
+                back.append(identity)
             self._ranks.setdefault(identity, len(self._ranks))
             self._objects[identity] = item
-        if is_back:  # what was taken away comes back to its old place
-            self._objects = dict(sorted(self._objects.items(), key=lambda pair: self._ranks[pair[0]]))
+            self._labels[item.label] += 1
+            if item.parent:
+                self._children.setdefault(item.parent, {})[identity] = None
+        if back:
+            self._put_back(back)
         if edit.classes_after is not None:
             self._classes = edit.classes_after
         self.revision += 1
+
+    def _forget(self, item: AnnotationObject | None) -> None:
+        """Take an object off the counts of labels and children."""
+        if item is None:
+            return
+        self._labels[item.label] -= 1
+        if item.parent:
+            self._children.get(item.parent, {}).pop(item.id, None)
+
+    def _put_back(self, identities: list[str]) -> None:
+        """Bring what was taken away to its old place; to sort all takes longer than to insert one."""
+        rank = self._ranks.__getitem__
+        if len(identities) > MOST_INSERTED:
+            order = sorted(self._objects, key=rank)
+        else:
+            back = set(identities)
+            order = [identity for identity in self._objects if identity not in back]
+            for identity in identities:
+                insort(order, identity, key=rank)
+        self._objects = {identity: self._objects[identity] for identity in order}
 
     def _tell(self, edit: Edit) -> None:
         for watcher in list(self._watchers):

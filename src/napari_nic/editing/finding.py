@@ -43,8 +43,8 @@ class ObjectIndex:
                 shape = self._document[identity].annotation.geometry
                 if shapely.intersects(shape, geometry):
                     found.add(identity)
-        ranks = {identity: rank for rank, identity in enumerate(self._document)} if len(found) > 1 else {}
-        items = [self._document[identity] for identity in sorted(found, key=lambda i: -ranks.get(i, 0))]
+        ranks = self._document.ranks
+        items = [self._document[identity] for identity in sorted(found, key=lambda i: -ranks[i])]
         return [item for item in items if self.is_visible(item)]
 
     def at(self, xy: tuple[float, float], reach_px: float) -> list[AnnotationObject]:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from napari_nic.annotations.garbage import without_garbage_collection
 from napari_nic.descriptions import is_finite, is_plain_file_name, is_sha256
 from napari_nic.disk import check_regular
 from napari_nic.editing.edits import Classes
 from napari_nic.editing.journal_lines import (
     BadLineError,
+    Places,
     Ranked,
     classes_from,
     layers_from,
     object_from,
+    places_of,
     value_of,
 )
 from napari_nic.editing.kept import Kept, KeptLayer, KnownFile, State
@@ -28,6 +31,9 @@ FORMAT, VERSION = "napari-nic annotations", 1
 
 MOST_LINE = 1 << 30
 """A longer line is none of ours: an edit of all of a million objects is shorter."""
+
+READ_AT_ONCE = 1 << 20
+"""So many bytes are understood together: a thousand objects."""
 
 _NAMED = 5
 
@@ -66,7 +72,7 @@ def read_journal(folder: Path, fingerprint: str, *, token: CancellationToken | N
     path = folder / JOURNAL_FILE
     check_regular(path, AnnotationError)
     try:
-        with path.open("rb") as file:
+        with path.open("rb") as file, without_garbage_collection():
             return _Reading(path, fingerprint).read(file, token)
     except FileNotFoundError:
         return None
@@ -89,17 +95,23 @@ class _Reading:
         self._n_snapshot = 0
         self._next = 1
         self._is_in_order = True
+        self._places: Places = {}
 
     def read(self, file: IO[bytes], token: CancellationToken | None) -> Kept:
         self._check_header(file.readline(MOST_LINE))
         is_torn = False
-        for number, line in enumerate(checked(_lines(file), token), 2):
-            try:
-                self._take(value_of(line))
-            except BadLineError as error:
-                is_torn = not line.endswith(b"\n")
-                if not is_torn:
-                    self._bad.append(f"line {number} ({error})")
+        number = 1
+        for lines in _in_pieces(checked(_lines(file), token)):
+            values = [_value_or_error(line) for line in lines]
+            self._places = places_of(value.get("object") for value in values if isinstance(value, dict))
+            for line, value in zip(lines, values, strict=True):
+                number += 1
+                try:
+                    self._take(value)
+                except BadLineError as error:
+                    is_torn = not line.endswith(b"\n")
+                    if not is_torn:
+                        self._bad.append(f"line {number} ({error})")
         ranked = sorted(self._objects.values(), key=lambda one: one.rank)
         state = State(
             tuple(one.item for one in ranked),
@@ -143,15 +155,17 @@ class _Reading:
                 hint="it is not changed here",
             )
 
-    def _take(self, value: Mapping[str, Any]) -> None:
+    def _take(self, value: Mapping[str, Any] | BadLineError) -> None:
         """Take what one line says; all of it or nothing."""
+        if isinstance(value, BadLineError):
+            raise value
         number = value.get("n")
         if not isinstance(number, int) or number < self._next:
             raise BadLineError("it is not in its place")
         self._is_in_order &= number == self._next
         self._next = number + 1
         if "object" in value:
-            ranked = object_from(value["object"])
+            ranked = object_from(value["object"], self._places)
             self._objects[ranked.item.id] = ranked
             self._n_snapshot += 1
         elif "edit" in value:
@@ -210,9 +224,30 @@ class _Reading:
         return tuple(notes)
 
 
+def _value_or_error(line: bytes) -> dict[str, Any] | BadLineError:
+    try:
+        return value_of(line)
+    except BadLineError as error:
+        return error
+
+
 def _lines(file: IO[bytes]) -> Iterator[bytes]:
     while line := file.readline(MOST_LINE):
         yield line
+
+
+def _in_pieces(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Deal lines out into lists of :data:`READ_AT_ONCE` bytes or one line."""
+    piece: list[bytes] = []
+    size = 0
+    for line in lines:
+        piece.append(line)
+        size += len(line)
+        if size > READ_AT_ONCE:
+            yield piece
+            piece, size = [], 0
+    if piece:
+        yield piece
 
 
 def _edited_from(value: Mapping[str, Any]) -> Edited:
