@@ -62,9 +62,8 @@ def edits(document: Document) -> None:
 
     def move() -> None:
         item = document[ids[next(at)]]
-        document.put(
-            "move", item.with_geometry(shapely.transform(item.annotation.geometry, lambda xy: xy + 1))
-        )
+        moved = shapely.transform(item.annotation.geometry, lambda xy: xy + 1)
+        document.put("move", item.with_geometry(moved))
 
     def draw() -> None:
         document.put("draw", AnnotationObject.new(Annotation("Tumour", "polygon", shapely.box(0, 0, 9, 9))))
@@ -85,8 +84,10 @@ def journal(document: Document, folder: Path) -> None:
     state = State(document.objects(), document.classes, ranks=document.ranks)
     timed("write all", lambda: writer.write_all(state, Edited()))
 
+    widths = count()
+
     def save() -> None:
-        edit = document.put("move", item.with_geometry(shapely.box(0, 0, np.random.uniform(1, 9), 9)))
+        edit = document.put("move", item.with_geometry(shapely.box(0, 0, 9 + next(widths), 9)))
         now = State(document.objects(), document.classes, ranks=document.ranks)
         writer.write([edit], now, Edited())
 

@@ -82,6 +82,15 @@ def test_union_and_intersection_weigh_as_much_as_both(one, other):
     assert both.area + shared.area == pytest.approx(one.area + other.area, rel=1e-6)
 
 
+def test_areas_whose_sides_nearly_lie_on_each_other():
+    """GEOS alone gives all of the rest for what it shares with what was taken out of it."""
+    one = shapely.Polygon([(0, 890), (2.5, 0), (248, 1)])
+    other = shapely.Polygon([(0, 1), (0, 889), (123, 0)])
+    rest = without(one, [other])
+    assert rest.area + common([one, other]).area == pytest.approx(one.area)
+    assert common([rest, other]).area == pytest.approx(0, abs=1e-3)
+
+
 @few
 @given(areas, areas)
 def test_difference_and_intersection_make_the_whole(one, other):

@@ -13,6 +13,13 @@ from napari_nic.errors import AnnotationError
 Area: TypeAlias = "Polygon | MultiPolygon"
 """What covers ground: in level-0 pixels, (x, y), corner-based; valid."""
 
+GRID_PX = 2.0**-26
+"""Corners of what areas share, and of what is left of them, lie on multiples of it.
+
+Of areas whose sides nearly lie on each other GEOS (3.14) may else give as shared what they do not share at
+all; on a grid nothing nearly does. It takes three times as long: 15 ms for an outline of 10,000 corners.
+"""
+
 
 def area_of(geometry: Any) -> Area:
     """Return what of a geometry covers ground, valid; an empty polygon if nothing does.
@@ -47,14 +54,14 @@ def united(areas: Iterable[Any]) -> Area:
 
 def without(area: Any, others: Iterable[Any]) -> Area:
     """Take other areas out of an area; empty if nothing is left."""
-    return area_of(shapely.difference(area_of(area), united(others)))
+    return area_of(shapely.difference(area_of(area), united(others), grid_size=GRID_PX))
 
 
 def common(areas: Iterable[Any]) -> Area:
     """Return what areas have in common; empty if nothing."""
     first, *rest = (area_of(area) for area in areas)
     for other in rest:
-        first = area_of(shapely.intersection(first, other))
+        first = area_of(shapely.intersection(first, other, grid_size=GRID_PX))
     return first
 
 
