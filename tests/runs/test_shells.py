@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -27,10 +28,16 @@ def slides(small_slide: Path, tmp_path: Path) -> Path:
     return place
 
 
-def start(slides: Path, out: Path, *more: object) -> subprocess.Popen[str]:
+def start(slides: Path, out: Path, *more: object, own_group: bool = False) -> subprocess.Popen[str]:
     words = ["run", slides, "--out", out, *LINE, *more]
     command = [sys.executable, "-m", "napari_nic.cli", *map(str, words)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # noqa: S603
+    return subprocess.Popen(  # noqa: S603
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=own_group,
+    )
 
 
 def worked_on(process: subprocess.Popen[str]) -> list[str]:
@@ -77,3 +84,18 @@ def _compressing(folder: RunFolder) -> bool:
         return "compress:mean-rgb" in folder.read("s1").tasks
     except OSError:
         return False
+
+
+def test_ctrl_c_is_for_the_one_that_hands_slides_out(slides: Path, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "out")
+    process = start(slides, folder.root, "--workers", "2", own_group=True)
+    while process.poll() is None and not list(folder.root.rglob("claim-*")):
+        pass
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=200)
+    assert process.returncode == 130
+    assert "the same command goes on from there" in err
+    assert not list(folder.root.rglob("claim-*"))
+    before = {state.name for state in read_status(folder).slides if state.state == "done"}
+    assert not set(worked_on(start(slides, folder.root))) & before
+    assert read_status(folder).counts == {"done": 6}

@@ -7,13 +7,15 @@ the cohort. A slide whose process died is tried once more at the end, alone, and
 
 from __future__ import annotations
 
+import queue
+import time
 import uuid
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from napari_nic.errors import InvalidParameterError, NicError
 from napari_nic.extras import require
@@ -26,8 +28,11 @@ from napari_nic.runs.slide_work import Order, SlideResult, give_up_on
 _START_SECONDS = 120.0
 """So long processes may take to start, or a cluster to have any."""
 
-_LOOK_SECONDS = 0.5
+_LOOK_SECONDS = 0.1
 """So often a run that waits for slides looks whether it is to stop."""
+
+_COUNT_SECONDS = 10.0
+"""So often the processes are counted."""
 
 _AHEAD = 2
 """Slides that are handed out for each process, the one that it works on included."""
@@ -133,7 +138,14 @@ def _reached(distributed: Any, address: str) -> Any:
 
 def _local(distributed: Any, plan: ClusterPlan, security: Any) -> Any:
     """Describe processes on this machine; a GPU's own sees that GPU alone."""
-    common = {"nthreads": 1, "host": "127.0.0.1", "security": security, "memory_limit": 0, "dashboard": False}
+    common = {
+        "nthreads": 1,
+        "host": "127.0.0.1",
+        "security": security,
+        "memory_limit": 0,
+        "dashboard": False,
+        "preload": ["napari_nic.runs.remote"],
+    }
     gpus = plan.gpus or (None,) * plan.workers
     workers = {}
     for number, gpu in enumerate(gpus):
@@ -204,16 +216,24 @@ class ClusterPool:
         return replace(order, settings=replace(order.settings, threads=threads))
 
 
+_Ended: TypeAlias = tuple[Path, BaseException | None, Any]
+"""A slide, what its process raised, and what it answered."""
+
+
 class _Work:
     """Slides that are handed out."""
 
     def __init__(self, client: Any, order: Order, stop: Path, token: CancellationToken) -> None:
         self._client, self._order, self._stop, self._token = client, order, stop, token
         self._at_work: dict[Any, Path] = {}
+        self._done: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._counted, self._processes = float("-inf"), 0
         self.lost: list[Path] = []
 
     def do(self, paths: Sequence[Path]) -> Iterator[RunProgress]:
         """Hand slides out, a few at a time, and yield what they come to; `lost` are those that are not."""
+        from distributed import KilledWorker
+
         waiting = deque(paths)
         while waiting or self._at_work:
             self._token.checkpoint()
@@ -221,15 +241,20 @@ class _Work:
                 path = waiting.popleft()
                 self._hand_out(path)
                 yield RunProgress(0, 0, "at work", name=path.name)
-            for future in self._ended():
-                path = self._at_work.pop(future)
-                result = self._result(future, path)
-                if result is not None:
+            for path, error, value in self._ended():
+                if isinstance(error, KilledWorker):
+                    self.lost.append(path)
+                elif error is not None:
+                    raise error
+                else:
+                    result = replace(SlideResult(**value), path=str(path))
                     yield RunProgress(0, 0, name=path.name, result=result)
 
     def _room(self) -> int:
         """How many may be handed out; processes of a cluster come and go."""
-        return max(1, sum(self._client.nthreads().values())) * _AHEAD
+        if time.monotonic() - self._counted > _COUNT_SECONDS:
+            self._counted, self._processes = time.monotonic(), sum(self._client.nthreads().values())
+        return max(1, self._processes) * _AHEAD
 
     def _hand_out(self, path: Path) -> None:
         future = self._client.submit(
@@ -243,35 +268,27 @@ class _Work:
             pure=False,
         )
         self._at_work[future] = path
+        # Whoever waits in the library is deaf to Ctrl-C for as long as that takes: its threads fetch results.
+        future.add_done_callback(self._fetch)
 
-    def _ended(self) -> list[Any]:
-        return self._wait(_LOOK_SECONDS, "FIRST_COMPLETED")
-
-    def _wait(self, seconds: float, until: str) -> list[Any]:
-        """Wait for slides that are handed out, and return those that ended."""
-        from distributed import wait
-
-        try:
-            with self._client.as_current():
-                return list(wait(list(self._at_work), timeout=seconds, return_when=until).done)
-        except TimeoutError:
-            return [future for future in self._at_work if future.done()]
-
-    def _result(self, future: Any, path: Path) -> SlideResult | None:
-        """Return what a slide came to, and let go of it; None if its process died."""
-        from distributed import KilledWorker
-
+    def _fetch(self, future: Any) -> None:
         error = future.exception()
-        if isinstance(error, KilledWorker):
-            self.lost.append(path)
-            return None
-        if error is not None:
-            raise error
-        result = SlideResult(**future.result())
-        future.release()
-        return replace(result, path=str(path))
+        self._done.put((future, error, None if error is not None else future.result()))
+
+    def _ended(self) -> list[_Ended]:
+        """Wait a moment for slides that are handed out, and return those that ended."""
+        ended: list[_Ended] = []
+        try:
+            future, *found = self._done.get(timeout=_LOOK_SECONDS)
+            while True:
+                ended.append((self._at_work.pop(future), *found))
+                future.release()
+                future, *found = self._done.get_nowait()
+        except queue.Empty:
+            return ended
 
     def wait(self) -> None:
         """Wait a little until processes have heard that they are to stop."""
-        if self._at_work:
-            self._wait(_START_SECONDS / 4, "ALL_COMPLETED")
+        end = time.monotonic() + _START_SECONDS / 4
+        while self._at_work and time.monotonic() < end:
+            self._ended()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import signal
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +19,11 @@ from napari_nic.runs.folder import RunFolder
 from napari_nic.runs.settings import RunSettings, plan_tasks
 from napari_nic.runs.slide_work import Order, SlideResult, iter_slide
 from napari_nic.runs.stopping import FileToken
+
+
+def dask_setup(_worker: object) -> None:
+    """Leave Ctrl-C, which a terminal sends to all processes, to the one that hands slides out."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def do_slide(path: str, root: str, settings: Mapping[str, Any], stop: str) -> dict[str, Any]:
