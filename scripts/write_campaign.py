@@ -4,12 +4,12 @@
     python scripts/write_campaign.py full-disk
     python scripts/write_campaign.py drawing --count 50
 
-Each job (compress, pca, saliency, export, import of features, annotations, patches, models train) is run
-undisturbed first. Then, `count` times in turn, it is run in a child that is killed (SIGKILL): at a seeded
-moment, or before a seeded one of the calls by which it opens for writing, renames or removes. What is then
-found under final names must be what was there before or what the undisturbed run made; a store or a training
-may be partial, where each block that counts as done, and each model, is the undisturbed one's. The same
-command again must end well with the same bits, and leave no temporary file.
+Each job (recompress, compress, pca, saliency, export, import of features, annotations, patches, models train)
+is run undisturbed first. Then, `count` times in turn, it is run in a child that is killed (SIGKILL): at a
+seeded moment, or before a seeded one of the calls by which it opens for writing, renames or removes. What is
+then found under final names must be what was there before or what the undisturbed run made; a store or a
+training may be partial, where each block that counts as done, and each model, is the undisturbed one's. The
+same command again must end well with the same bits, and leave no temporary file.
 
 ``full-disk`` runs each job onto a file system without space: a small tmpfs where mounting is allowed, else
 with a limit to the size of files. It must fail with one sentence and exit code 1, and what was there before
@@ -61,7 +61,9 @@ from napari_nic.embeddings import CompressedSlide, export_store, import_store
 from napari_nic.encoders import get_spec
 from napari_nic.errors import NicError
 from napari_nic.explain import grad_cam as _grad_cam  # noqa: F401
+from napari_nic.jobs import result_of
 from napari_nic.patches import PatchStore
+from napari_nic.recompression.lossy import validate_lossy
 from napari_nic.slide_models import ModelBundle, ModelCard, SlideNetConfig, Standardiser
 from napari_nic.slide_models.network import SlideNet
 
@@ -207,7 +209,15 @@ def jobs(data: Path) -> list[Job]:
         table = ("models", "train", data / "cohort.csv", "--stores", data, "--out", out / "t")
         return _cli(*table, *tiny, "--device", "cpu", "-q")
 
+    def reencoded(out: Path) -> int:
+        lossy = ("--mode", "lossy", "--codec", "jpeg", "--overwrite", "--workers", 2, "-q")
+        return max(
+            _cli("recompress", data / "a.tif", *lossy, "--out", out / name)
+            for name in ("r.tif", "r.ome.tif", "r.ome.zarr")
+        )
+
     return [
+        Job("recompress", reencoded, _reencoded),
         Job("compress", compressed, _stores, goes_on=True),
         Job("pca", lambda out: _cli("pca", store, "--cell-px", 24, "--out", out / "p.png", "-q"), _files),
         Job("saliency", explained, _files),
@@ -284,6 +294,16 @@ def _blocks(path: Path, name: str) -> Digest:
 
 def _files_and_stores(out: Path) -> Digest:
     return {**_files(out), **_stores(out)}
+
+
+def _reencoded(out: Path) -> Digest:
+    """Check results as whole; a folder counts as one."""
+    found = {}
+    for path in sorted(path for path in out.iterdir() if not path.name.startswith(".")):
+        result_of(validate_lossy(path, workers=1))
+        files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+        found[path.name] = _sha256(b"".join(file.read_bytes() for file in files))
+    return found
 
 
 def _patches(out: Path) -> Digest:
@@ -402,9 +422,10 @@ def _be_child(
 # -- campaigns ----------------------------------------------------------------------------------------------
 
 
-def kill_campaign(work: Path, *, count: int, seed: int) -> Report:
-    """Kill each job in turn; see the module's text."""
-    chosen, report, rng = jobs(work / "data"), Report(), random.Random(seed)  # noqa: S311 - no secret
+def kill_campaign(work: Path, *, count: int, seed: int, only: str = "") -> Report:
+    """Kill each job in turn, or one of them alone; see the module's text."""
+    report, rng = Report(), random.Random(seed)  # noqa: S311 - no secret
+    chosen = [job for job in jobs(work / "data") if only in ("", job.name)]
     known = {job.name: _undisturbed(job, work) for job in chosen}
     for number in range(count):
         job = chosen[number % len(chosen)]
@@ -471,8 +492,8 @@ def _gone_on(job: Job, out: Path, wanted: Digest, work: Path) -> Iterator[str]:
         yield f"the same command again ends with {code}: {(work / 'log').read_text(errors='replace')[:300]}"
     elif job.digest(out) != wanted:
         yield "gone on with, the result differs"
-    elif _leftovers(out):
-        yield f"left behind: {', '.join(_leftovers(out)[:3])}"
+    elif left := _leftovers(out) + [path.name for path in out.glob(".*.unfinished")]:
+        yield f"left behind: {', '.join(left[:3])}"
 
 
 def full_disk_campaign(work: Path) -> list[str]:
@@ -551,6 +572,7 @@ def main() -> int:
     parser.add_argument("campaign", choices=("kills", "full-disk", "drawing"))
     parser.add_argument("--count", type=int, default=100, help="kills; default: %(default)s")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", default="", metavar="JOB", help="kills: of this job alone")
     parser.add_argument("--work", type=Path, help="folder for data and outputs; default: a temporary one")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -568,7 +590,7 @@ def main() -> int:
         elif args.campaign == "full-disk":
             faults = full_disk_campaign(work)
         else:
-            report = kill_campaign(work, count=args.count, seed=args.seed)
+            report = kill_campaign(work, count=args.count, seed=args.seed, only=args.only)
             faults = report.faults
             print(
                 f"{report.kills} kills, {report.before_the_end} of them before the end, "

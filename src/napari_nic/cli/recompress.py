@@ -207,7 +207,7 @@ def _run_lossy(
         )
         return done | {"report": found}
 
-    with stoppable(console, ending=STOPPED) as token:
+    with stoppable(console) as token:
         return run_each(paths, work, console)
 
 

@@ -20,6 +20,8 @@ import zarr.registry
 from zarr.abc.codec import ArrayBytesCodec
 
 from napari_nic.slides.readers.codestreams import (
+    JPEG_END,
+    one_jpeg_of,
     read_avif_size,
     read_jpeg2000_header,
     read_jpeg_header,
@@ -32,11 +34,15 @@ Size = tuple[int, int]
 
 def _jpeg_size(data: bytes) -> Size | None:
     header = read_jpeg_header(data)
+    if not one_jpeg_of(data, header.scan)[1]:
+        raise ValueError("a JPEG stream without its end")  # its decoder would fill the rest with grey
     return header.height, header.width
 
 
 def _jpeg2000_size(data: bytes) -> Size | None:
     header = read_jpeg2000_header(data)
+    if header is not None and not header.is_boxed and not data.rstrip(b"\0").endswith(JPEG_END):
+        raise ValueError("a JPEG 2000 stream without its end")  # likewise
     return None if header is None else (header.height, header.width)
 
 
