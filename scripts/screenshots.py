@@ -69,6 +69,9 @@ NICE_PLACE_PX = (1250.0, 1150.0)
 PLACES_PX = ((900, 500), (1500, 1200), (900, 2300))
 """(x, y) of the places that the second view is aligned by."""
 
+SHRINK_ZOOM = 1.6
+"""Pixels of the screen on a micrometre."""
+
 TURN_DEGREES, TURN_SCALE, TURN_MARGIN_PX = 25, 0.95, 400
 
 STROKES = {
@@ -226,6 +229,24 @@ def take_training(folder: Path, path: Path) -> None:
         try:
             desk.wait(lambda: dock.training.state.done > SHARE_DONE * TRAINING_STEPS)
             desk.take_part(path, left=900, bottom=780)  # the dock, and some of the slide
+        finally:
+            dock.shut_down()
+
+
+def take_shrinking(folder: Path, path: Path) -> None:
+    """A real slide before and after a codec, parted by the swipe, with the size of the whole file."""
+    with opened(_copy_of(SLIDE, folder / "shrinking")) as desk:
+        dock = desk.viewer.window.add_plugin_dock_widget("napari-nic", "Shrink slide", tabify=True)[1]
+        try:
+            dock.shrinking.fill_in(mode="lossy", codec="jpegxl", quality=60.0, remove_glass=True)
+            camera = desk.viewer.scene.camera
+            camera.center = (0.0, NICE_PLACE_PX[0] / 2, NICE_PLACE_PX[1] / 2)
+            camera.zoom = SHRINK_ZOOM
+            desk.settle()
+            dock.preview_section.button.click()
+            desk.wait(lambda: dock.preview.size is not None and not dock.runner.jobs)
+            desk.settle()
+            desk.take_small(path)
         finally:
             dock.shut_down()
 
@@ -472,6 +493,7 @@ PICTURES: dict[str, Callable[[Path, Path], None]] = {
     "compressing": take_compressing,
     "learning": take_learning,
     "second-view": take_second_view,
+    "shrinking": take_shrinking,
     "training": take_training,
     "view": take_view,
     "pca": lambda folder, path: take_sample(folder, path, "pca"),

@@ -26,6 +26,7 @@ from napari_nic.plugin.widgets.cohort_dock import CohortDock
 from napari_nic.plugin.widgets.export_section import ExportDialog
 from napari_nic.plugin.widgets.import_dialog import ImportDialog
 from napari_nic.plugin.widgets.probe_dock import ProbeDock
+from napari_nic.plugin.widgets.shrink_dock import ShrinkDock
 from napari_nic.plugin.widgets.similar_dock import SimilarDock
 from napari_nic.plugin.widgets.train_dock import TrainDock
 from napari_nic.plugin.widgets.view_dock import ViewDock
@@ -226,7 +227,7 @@ def test_escape_is_naparis_while_nothing_runs(shown, qtbot):
 def test_no_two_controls_share_a_key(shown):
     """An accelerator of two controls clicks neither, and one of napari's menus opens no menu any more."""
     viewer, nic = shown
-    others = [kind(viewer) for kind in (TrainDock, CohortDock, ViewDock, SimilarDock, ProbeDock)]
+    others = [kind(viewer) for kind in (TrainDock, CohortDock, ViewDock, SimilarDock, ProbeDock, ShrinkDock)]
     window = viewer.window._qt_window
     menus = window.findChild(QMenuBar).actions()
     texts = [action.text() for action in menus]
@@ -292,7 +293,7 @@ def in_reading_order(places: list[tuple[int, int]], same_row: int = 12) -> bool:
 
 def test_tab_order_of_the_other_docks(shown, qtbot):
     viewer, _ = shown
-    for kind in (TrainDock, CohortDock, ViewDock, SimilarDock, ProbeDock, AnnotatorDock):
+    for kind in (TrainDock, CohortDock, ViewDock, SimilarDock, ProbeDock, AnnotatorDock, ShrinkDock):
         dock = kind(viewer)
         viewer.window.add_dock_widget(dock, name=kind.__name__)
         QApplication.processEvents()

@@ -70,6 +70,7 @@ def test_drift_of_embeddings(found: SlideComparison) -> None:
     assert [one.encoder for one in found.drifts] == ["nic-default", "mean-rgb"]
     for one in found.drifts:
         assert -1 <= one.least <= one.p5 <= one.mean <= 1
+        assert one.others is not None
         assert one.others < one.mean
 
 
@@ -131,6 +132,7 @@ def test_numbers_are_plain_json(found: SlideComparison) -> None:
 def test_a_model_of_slides_is_asked_about_both(slide_path: Path, coarse: Path, one_thread: None) -> None:
     options = ReportOptions(views=1, encoders=(), models=("lesion-demo",))
     found = result_of(compare_slides(slide_path, coarse, options))
+    json.dumps(found.to_dict(), allow_nan=False)
     (drift,) = found.predictions
     assert sum(drift.before) == pytest.approx(1, abs=1e-3)
     assert drift.largest_cell > 0

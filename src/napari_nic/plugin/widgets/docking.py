@@ -21,6 +21,7 @@ SIMILAR = "Find similar"
 LEARNING = "Learn while drawing"
 COMPARE = "Compare"
 ANNOTATOR = "Annotator"
+SHRINK = "Shrink slide"
 """Titles of the docks in the manifest."""
 
 Dock = TypeVar("Dock", bound=ClosingDock)

@@ -131,3 +131,16 @@ class AnnotatorEntry(QWidget):
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         """Never run: napari reads from it that it has to give a viewer."""
+
+
+class ShrinkEntry(QWidget):
+    """What the manifest calls for the dock that makes slides smaller."""
+
+    def __new__(cls, napari_viewer: napari.Viewer) -> Any:
+        """Return the window's shrinking dock."""
+        from napari_nic.plugin.widgets.shrink_dock import ShrinkDock
+
+        return _one(napari_viewer, ShrinkDock)
+
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
+        """Never run: napari reads from it that it has to give a viewer."""

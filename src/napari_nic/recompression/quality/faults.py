@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import permutations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -27,11 +27,21 @@ BLOCK, LINE = 8, 64
 """Pixels over which the error of brightness is averaged: a side of a block; length of a line."""
 
 _BRIGHTNESS = np.array([0.299, 0.587, 0.114], np.float32)
-_LEAST_CHROMA = 2.0
-"""Greyer pictures have no hue to turn."""
+_LEAST_CHROMA = 6.0
+"""Greyer pixels have no hue: half a grey level would turn it."""
+_LEAST_SHARE = 0.04
+"""Of pixels that have a hue, for the picture to have one."""
+_LEAST_TURNED, _LEAST_SHIFTED = 0.01, 0.1
+"""Share of the error that a turn of hues or a shift must explain, to be more than chance."""
+_GROUPS = 4
+"""Of blocks by how much there is to see in them: where there is more, codecs lose more."""
+_EVERY = 4
+"""Of so many places along each axis one is taken to measure spreads."""
 _LEAST_GRADIENT = 0.5
 """Grey levels a pixel; flatter pictures do not show a shift."""
 _TO_SIGMA = 1.4826
+_NOISE = 0.5
+"""Grey levels that are nothing: rounding."""
 _ORDERS = tuple(permutations(range(3)))[1:]
 
 
@@ -63,16 +73,32 @@ class FaultLimits:
     step : float
         Grey levels by which the mean of a block or line is off.
     spread : float
-        Or so many times the spread of all blocks' errors, if that is more: in a coarse picture each is off.
+        Or so many times the spread of the errors of blocks with as much detail, if that is more: in a coarse
+        picture each is off.
     order : float
         Share of the squared error that another order of channels must stay below.
     """
 
-    hue_deg: float = 1.0
+    hue_deg: float = 1.7
     shift_px: float = 0.25
     step: float = 4.0
-    spread: float = 8.0
+    spread: float = 6.0
     order: float = 0.5
+
+
+class Step(NamedTuple):
+    """A block or line that is brighter or darker than it should be.
+
+    Attributes
+    ----------
+    error : float
+        Mean over it, grey levels.
+    spread : float
+        Of this mean, over those with about as much detail.
+    """
+
+    error: float
+    spread: float
 
 
 @dataclass(frozen=True)
@@ -82,13 +108,11 @@ class Faults:
     Attributes
     ----------
     hue_deg : float
-        Degrees by which colours are turned; 0 of a grey picture.
+        Degrees by which colours are turned; 0 of a picture that is grey but for single pixels.
     shift_px : tuple of float
-        (y, x) displacement; 0 of a flat picture.
-    block, line : float
-        Largest mean error of brightness over a block, and over a line; grey levels.
-    spread : float
-        Of the errors of all blocks.
+        (y, x) displacement; 0 of a flat picture, or where it explains next to nothing of the error.
+    block, line : Step
+        Mean error of brightness of the block and of the line that stand out most.
     order : str
         How the channels are best read, such as ``"BGR"``; ``"RGB"`` where they are in order.
     order_gain : float
@@ -97,9 +121,8 @@ class Faults:
 
     hue_deg: float
     shift_px: tuple[float, float]
-    block: float
-    line: float
-    spread: float
+    block: Step
+    line: Step
     order: str
     order_gain: float
 
@@ -117,11 +140,9 @@ class Faults:
         if shift > limits.shift_px:
             yield Broken("shift", f"shifted by {shift:.1f} px")
             return
-        step = max(limits.step, limits.spread * self.spread)
-        if self.block > step:
-            yield Broken("block edge", f"a block off by {self.block:.1f} grey levels")
-        if self.line > step:
-            yield Broken("line", f"a line off by {self.line:.1f} grey levels")
+        for kind, text, found in (("block edge", "block", self.block), ("line", "line", self.line)):
+            if found.error > max(limits.step, limits.spread * found.spread):
+                yield Broken(kind, f"a {text} off by {found.error:.1f} grey levels")
 
 
 def find_faults(source: npt.NDArray[np.uint8], decoded: npt.NDArray[np.uint8]) -> Faults:
@@ -141,17 +162,30 @@ def faults_of(
     """As :func:`find_faults`, where CIELAB of both is at hand."""
     bright = source.astype(np.float32) @ _BRIGHTNESS
     error = decoded.astype(np.float32) @ _BRIGHTNESS - bright
-    block, line, spread = _steps(error)
+    block = _worst_step(bright, error, (BLOCK, BLOCK))
+    lines = [_worst_step(bright, error, size) for size in ((1, LINE), (LINE, 1))]
+    line = max(lines, key=_stands_out)
     order, gain = _order(source, decoded)
     hue = _hue(source_lab, decoded_lab)
-    return Faults(hue, _shift(bright, error), block, line, spread, order, gain)
+    return Faults(hue, _shift(bright, error), block, line, order, gain)
 
 
 def _hue(source: Floats, decoded: Floats) -> float:
     one, other = (lab[..., 1] + 1j * lab[..., 2] for lab in (source, decoded))
-    if np.sqrt(np.mean(np.abs(one) ** 2)) < _LEAST_CHROMA:
+    colored = np.abs(one) > _LEAST_CHROMA
+    if np.count_nonzero(colored) < _LEAST_SHARE * colored.size:
         return 0.0
-    return float(np.degrees(np.angle(np.vdot(one, other))))
+    one, other = one[colored], other[colored]
+    angle = np.angle(np.vdot(one, other))
+    turned_back = other * np.exp(-1j * angle)
+    is_more = _explained(one - other, one - turned_back) > _LEAST_TURNED
+    return float(np.degrees(angle)) if is_more else 0.0
+
+
+def _explained(error: npt.NDArray[Any], rest: npt.NDArray[Any]) -> float:
+    """Return the share of an error's square that is gone in the rest."""
+    whole = float(np.vdot(error, error).real)
+    return 1 - float(np.vdot(rest, rest).real) / whole if whole else 0.0
 
 
 def _order(source: npt.NDArray[np.uint8], decoded: npt.NDArray[np.uint8]) -> tuple[str, float]:
@@ -181,15 +215,34 @@ def _shift(bright: Floats, error: Floats) -> tuple[float, float]:
     xy = np.vdot(x, y)
     matrix = np.array([[np.vdot(y, y), xy], [xy, np.vdot(x, x)]], float)
     found = np.linalg.lstsq(matrix, -np.array([np.vdot(y, rest), np.vdot(x, rest)], float), rcond=1e-6)[0]
+    if _explained(rest, rest + np.float32(found[0]) * y + np.float32(found[1]) * x) < _LEAST_SHIFTED:
+        return 0.0, 0.0
     return float(found[0]), float(found[1])
 
 
-def _steps(error: Floats) -> tuple[float, float, float]:
-    """Return the largest mean error of a block and of a line, and the spread of blocks' errors."""
-    blocks = _means(error, BLOCK, BLOCK)
-    spread = float(_TO_SIGMA * np.median(np.abs(blocks - np.median(blocks))))
-    lines = max(float(np.abs(_means(error, *size)).max()) for size in ((1, LINE), (LINE, 1)))
-    return float(np.abs(blocks).max()), lines, spread
+def _worst_step(bright: Floats, error: Floats, size: tuple[int, int]) -> Step:
+    """Return the window of a size that stands out most among those with about as much detail."""
+    found = _means(error, *size)
+    detail = _means(bright * bright, *size) - _means(bright, *size) ** 2
+    few = np.s_[::_EVERY, ::_EVERY]
+    edges = np.quantile(detail[few], np.arange(1, _GROUPS) / _GROUPS)
+    groups = np.searchsorted(edges, detail)
+    steps = []
+    for group in range(_GROUPS):
+        own, sample = found[groups == group], found[few][groups[few] == group]
+        if own.size:
+            spread = _spread(sample) if sample.size else 0.0
+            steps.append(Step(float(np.abs(own).max()), spread))
+    return max(steps, key=_stands_out)
+
+
+def _spread(values: Floats) -> float:
+    """Return a standard deviation that a few odd ones, or a shift of all, do not change."""
+    return float(_TO_SIGMA * np.median(np.abs(values - np.median(values))))
+
+
+def _stands_out(step: Step) -> float:
+    return step.error / (_NOISE + step.spread)
 
 
 def _means(values: Floats, rows: int, cols: int) -> Floats:

@@ -37,8 +37,8 @@ class EmbeddingDrift:
         um per pixel at which they were cut.
     mean, least, p5 : float
         Cosine between the codes of a patch before and after: mean, least, and what 5 % are below.
-    others : float
-        Mean cosine between the codes of different patches: what an unrelated patch has.
+    others : float or None
+        Mean cosine between the codes of different patches: what an unrelated patch has; None of one patch.
     """
 
     encoder: str
@@ -47,7 +47,7 @@ class EmbeddingDrift:
     mean: float
     least: float
     p5: float
-    others: float
+    others: float | None
 
     def to_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
@@ -117,8 +117,8 @@ def drift_of(
     """
     codes = [_encoded(encoder, patches, token) for patches in (before, after)]
     found = cosines(*codes)
-    unlike = cosines(codes[0], np.roll(codes[0], 1, axis=0)) if len(before) > 1 else np.array([np.nan])
-    others = float(unlike.mean())
+    unlike = cosines(codes[0], np.roll(codes[0], 1, axis=0))
+    others = float(unlike.mean()) if len(before) > 1 else None
     mean, least, low = float(found.mean()), float(found.min()), float(np.quantile(found, 0.05))
     return EmbeddingDrift(encoder.spec.name, len(before), mpp, mean, least, low, others)
 

@@ -143,7 +143,7 @@ def _drifts(found: SlideComparison) -> list[str]:
             f"{one.mean:.4f}",
             f"{one.p5:.4f}",
             f"{one.least:.4f}",
-            f"{one.others:.2f}",
+            "" if one.others is None else f"{one.others:.2f}",
         )
         for one in found.drifts
     ]
