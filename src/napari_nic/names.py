@@ -20,6 +20,9 @@ PATCHES_SUFFIX = ".patches.zarr"
 DOCUMENT_SUFFIX = ".nic.document"
 """Of the folder that keeps the annotations of a slide while they are edited."""
 
+PAINTING_SUFFIX = ".painting.zarr"
+"""Of the folder that keeps the class labels painted on a slide."""
+
 ZARR_FILES = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
 """One of them makes a folder a part of a Zarr hierarchy."""
 
@@ -156,7 +159,7 @@ _OTHER_SUFFIXES = (
 )
 
 OUTPUT_SUFFIXES = (
-    *(STORE_SUFFIX, PATCHES_SUFFIX, PROJECT_SUFFIX),
+    *(STORE_SUFFIX, PATCHES_SUFFIX, PAINTING_SUFFIX, PROJECT_SUFFIX),
     *(*SLIDE_SUFFIXES, *FEATURE_SUFFIXES, *CLAIMED_ANNOTATIONS, *TEXT_SUFFIXES, *_OTHER_SUFFIXES),
 )
 """What a name that was given for an output may end in to be a file's; anything else names a folder."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_nic.annotations import label_image
-from napari_nic.annotations.label_image import LabelImage
+from napari_nic.annotations.label_image import ClassPicture
 from napari_nic.annotations.label_zarr import Version, iter_write_labels, picture_of, version_of
 from napari_nic.disk import replacing
 from napari_nic.errors import InvalidParameterError
@@ -23,14 +23,14 @@ MAX_PNG_PIXELS = 2**29
 
 
 def write_label_image(
-    image: LabelImage, path: Path, mpp: float, *, token: CancellationToken | None = None
+    image: ClassPicture, path: Path, mpp: float, *, token: CancellationToken | None = None
 ) -> None:
     """Do what :func:`iter_write_label_image` does, in one go."""
     result_of(iter_write_label_image(image, path, mpp, token=token))
 
 
 def iter_write_label_image(
-    image: LabelImage,
+    image: ClassPicture,
     path: Path,
     mpp: float,
     *,
@@ -41,7 +41,8 @@ def iter_write_label_image(
 
     Parameters
     ----------
-    image : LabelImage
+    image : ClassPicture
+        A :class:`~napari_nic.annotations.LabelImage`, for instance.
     path : Path
         ``.png`` (with the colours of the classes), ``.tif``, ``.tiff`` or ``.zarr``; also ``labels/NAME``
         in an OME-Zarr. What is there is replaced when the new one is whole.
@@ -73,7 +74,7 @@ def iter_write_label_image(
     write(image, path, mpp, token)
 
 
-def _write_png(image: LabelImage, path: Path, mpp: float, token: CancellationToken | None) -> None:
+def _write_png(image: ClassPicture, path: Path, mpp: float, token: CancellationToken | None) -> None:
     from PIL import Image, PngImagePlugin
 
     rows, cols = image.shape
@@ -85,7 +86,7 @@ def _write_png(image: LabelImage, path: Path, mpp: float, token: CancellationTok
         )
     picture = Image.fromarray(np.concatenate(list(image.bands(token))))
     if image.dtype == np.uint8:
-        colors = [(0, 0, 0), *(image.annotations.colors[label] for label in image.values)]
+        colors = [(0, 0, 0), *(image.colors[label] for label in image.values)]
         picture.putpalette([value for color in colors for value in color])
     text = PngImagePlugin.PngInfo()
     text.add_text("classes", json.dumps(image.values))
@@ -94,7 +95,7 @@ def _write_png(image: LabelImage, path: Path, mpp: float, token: CancellationTok
         picture.save(temporary, format="PNG", pnginfo=text)
 
 
-def _write_tiff(image: LabelImage, path: Path, mpp: float, token: CancellationToken | None) -> None:
+def _write_tiff(image: ClassPicture, path: Path, mpp: float, token: CancellationToken | None) -> None:
     import tifffile
 
     described = json.dumps({"classes": image.values, "um_per_pixel": mpp})
@@ -115,7 +116,7 @@ def _write_tiff(image: LabelImage, path: Path, mpp: float, token: CancellationTo
         )
 
 
-def _tiles(image: LabelImage, token: CancellationToken | None) -> Iterator[np.ndarray]:
+def _tiles(image: ClassPicture, token: CancellationToken | None) -> Iterator[np.ndarray]:
     side = label_image.BAND_ROWS
     for band in image.bands(token):
         for left in range(0, image.shape[1], side):
@@ -125,6 +126,6 @@ def _tiles(image: LabelImage, token: CancellationToken | None) -> Iterator[np.nd
             yield tile
 
 
-_WRITERS: dict[str, Callable[[LabelImage, Path, float, CancellationToken | None], None]] = dict(
+_WRITERS: dict[str, Callable[[ClassPicture, Path, float, CancellationToken | None], None]] = dict(
     zip(LABEL_SUFFIXES[:-1], (_write_png, _write_tiff, _write_tiff), strict=True)
 )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import shapely
 
+from napari_nic.annotations.colors import RGB
 from napari_nic.annotations.model import AnnotationSet
 from napari_nic.errors import InvalidParameterError
 from napari_nic.geometry import PixelSize
@@ -19,6 +21,43 @@ BAND_ROWS = 512
 
 MAX_CLASSES = 65_535
 """Class numbers that 16 bits hold."""
+
+
+class ClassPicture(Protocol):
+    """A picture of class numbers that is made band by band."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, cols)."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the numbers, without sign."""
+        ...
+
+    @property
+    def values(self) -> Mapping[str, int]:
+        """Class to its number, from 1."""
+        ...
+
+    @property
+    def colors(self) -> Mapping[str, RGB]:
+        """Colours of the classes."""
+        ...
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """(y, x) level-0 pixels a picture's pixel is wide."""
+        ...
+
+    def halved(self) -> ClassPicture:
+        """Return the same with pixels of twice the size."""
+        ...
+
+    def bands(self, token: CancellationToken | None = None) -> Iterator[np.ndarray]:
+        """Yield it from above, :data:`BAND_ROWS` rows at a time."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -46,6 +85,17 @@ class LabelImage:
     def dtype(self) -> np.dtype:
         """8 bits, or 16 for more than 255 classes."""
         return np.dtype(np.uint8 if len(self.values) < 256 else np.uint16)
+
+    @property
+    def colors(self) -> Mapping[str, RGB]:
+        """Colours of the classes."""
+        return self.annotations.colors
+
+    def halved(self) -> LabelImage:
+        """Return the plan of the same with pixels of twice the size."""
+        rows, cols = self.shape
+        scale = self.scale[0] * 2, self.scale[1] * 2
+        return replace(self, shape=((rows + 1) // 2, (cols + 1) // 2), scale=scale)
 
     def bands(self, token: CancellationToken | None = None) -> Iterator[np.ndarray]:
         """Draw the picture from above, :data:`BAND_ROWS` rows at a time (the last one may have fewer).

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from napari_nic.annotations import label_image
-from napari_nic.annotations.label_image import LabelImage
+from napari_nic.annotations.label_image import ClassPicture
 from napari_nic.disk import replacing_folder
 from napari_nic.errors import StoreError
 from napari_nic.jobs import CancellationToken, Progress
@@ -38,16 +37,17 @@ def version_of(picture: Path) -> Version:
 
 
 def iter_write_labels(
-    image: LabelImage, path: Path, mpp: float, version: Version, token: CancellationToken | None = None
+    image: ClassPicture, path: Path, mpp: float, version: Version, token: CancellationToken | None = None
 ) -> Generator[Progress, None, None]:
     """Write a label image, and enter it into the list of its picture if it lies in one.
 
-    Each level is drawn anew from the outlines, a band at a time: its pixels too have the number of the area
-    that their centre lies in.
+    Each level is drawn anew, a band at a time: of outlines its pixels too have the number of the area that
+    their centre lies in.
 
     Parameters
     ----------
-    image : LabelImage
+    image : ClassPicture
+        A :class:`~napari_nic.annotations.LabelImage`, for instance.
     path : Path
         Folder; ``PICTURE/labels/NAME`` for one of a picture.
     mpp : float
@@ -90,17 +90,15 @@ def iter_write_labels(
         _enter(path, version)
 
 
-def _levels(image: LabelImage) -> list[LabelImage]:
+def _levels(image: ClassPicture) -> list[ClassPicture]:
     """The picture and its halves."""
     levels = [image]
     while max(levels[-1].shape) > SMALLEST:
-        last = levels[-1]
-        shape = (last.shape[0] + 1) // 2, (last.shape[1] + 1) // 2
-        levels.append(replace(last, shape=shape, scale=(last.scale[0] * 2, last.scale[1] * 2)))
+        levels.append(levels[-1].halved())
     return levels
 
 
-def _array(group: Any, name: str, level: LabelImage, version: Version) -> Any:
+def _array(group: Any, name: str, level: ClassPicture, version: Version) -> Any:
     separator = {"name": "v2" if version == "0.4" else "default", "separator": "/"}
     return group.create_array(
         name,
@@ -112,7 +110,7 @@ def _array(group: Any, name: str, level: LabelImage, version: Version) -> Any:
     )
 
 
-def _described(levels: list[LabelImage], mpp: float, version: Version, *, inside: bool) -> dict[str, Any]:
+def _described(levels: list[ClassPicture], mpp: float, version: Version, *, inside: bool) -> dict[str, Any]:
     """Attributes of the label image."""
     image = levels[0]
     axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]
@@ -125,8 +123,7 @@ def _described(levels: list[LabelImage], mpp: float, version: Version, *, inside
         place = [{"type": "scale", "scale": [step, step]}, {"type": "translation", "translation": start}]
         datasets.append({"path": f"{number}", "coordinateTransformations": place})
     colors = [
-        {"label-value": value, "rgba": [*image.annotations.colors[label], 255]}
-        for label, value in image.values.items()
+        {"label-value": value, "rgba": [*image.colors[label], 255]} for label, value in image.values.items()
     ]
     properties = [{"label-value": value, "class": label} for label, value in image.values.items()]
     label: dict[str, Any] = {"version": version, "colors": colors, "properties": properties}
