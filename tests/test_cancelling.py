@@ -53,6 +53,15 @@ from napari_nic.explain import grad_cam, integrated_gradients, pca, pca_overlay
 from napari_nic.geometry import LevelGeometry, PixelSize, RegionPx
 from napari_nic.grid import PatchGrid
 from napari_nic.jobs import CancellationToken, result_of
+from napari_nic.painting import (
+    PaintedLabels,
+    PaintedPicture,
+    PaintingFiles,
+    PaintingHeader,
+    iter_areas,
+    iter_paint,
+    iter_repair,
+)
 from napari_nic.patches import TileFolder
 from napari_nic.patches.extract import ExtractRecipe, extract_patches
 from napari_nic.pipeline import GridOptions, iter_compress, prepare_store
@@ -404,6 +413,23 @@ def _compare_readings(_: Inputs, __: Path, token: CancellationToken) -> None:
     difference_overlay(one, other, "a", RegionPx(0, 0, 200, 1200), pixel, token=token)
 
 
+def _painted(_: Inputs, out: Path, token: CancellationToken) -> None:
+    shape = (1000, 1200)  # two by three tiles, and those of two coarser levels
+    files = PaintingFiles.create(out / "s.painting.zarr", PaintingHeader("s", "sha256:1", shape))
+    try:
+        labels = PaintedLabels(shape, files)
+        given = AnnotationSet((Annotation("a", "polygon", shapely.box(9, 9, 1100, 900)),))
+        result_of(iter_paint(labels, given, {"a": 1}, 0, token=token))
+        files.save(labels.take_unsaved(), token)
+        result_of(iter_repair(labels, token))
+        result_of(iter_areas(labels, {"a": 1}, PixelSize(0.5, 0.5), token=token))
+        write_label_image(
+            PaintedPicture(labels, 0, {"a": 1}, {"a": (1, 2, 3)}), out / "labels.tif", 0.5, token=token
+        )
+    finally:
+        files.close()
+
+
 def _outline_cells(inputs: Inputs, _: Path, token: CancellationToken) -> None:
     store = CompressedSlide.open(inputs.wide)
     cell_area(store.encoded(), store.grid, token=token)
@@ -540,6 +566,7 @@ OPERATIONS: dict[str, Operation] = {
     "drawing labels": Operation(_draw_labels, units=10 + 5),
     "outlining labels": Operation(_read_labels, units=10 + 7),
     "merging many outlines": Operation(_merge, units=8),
+    "painted labels": Operation(_painted, units=6 + 9 + 9 + 9 + 2, resumes=("s.painting.zarr",)),
     "outlining cells": Operation(_outline_cells, units=2),
     "searching stores": Operation(_search, units=6),
     "unusual cells": Operation(_anomaly, units=3 * 2 + 3 + 2 + 3),

@@ -19,6 +19,7 @@ from napari_nic.plugin.widgets.docking import (
     LEARNING,
     MENU_NAME,
     NIC,
+    PAINTING,
     SHRINK,
     SIMILAR,
     TRAINING,
@@ -27,6 +28,7 @@ from napari_nic.plugin.widgets.docking import (
     open_dock,
 )
 from napari_nic.plugin.widgets.nic_dock import NicDock
+from napari_nic.plugin.widgets.painting_dock import PaintingDock
 from napari_nic.plugin.widgets.probe_dock import ProbeDock
 from napari_nic.plugin.widgets.shrink_dock import ShrinkDock
 from napari_nic.plugin.widgets.similar_dock import SimilarDock
@@ -45,6 +47,7 @@ KINDS = {
     COMPARE: CompareDock,
     ANNOTATOR: AnnotatorDock,
     SHRINK: ShrinkDock,
+    PAINTING: PaintingDock,
 }
 COMMANDS = {
     NIC: "napari-nic.dock",
@@ -56,6 +59,7 @@ COMMANDS = {
     COMPARE: "napari-nic.compare",
     ANNOTATOR: "napari-nic.annotator",
     SHRINK: "napari-nic.shrink",
+    PAINTING: "napari-nic.paint_labels",
 }
 
 
@@ -110,7 +114,7 @@ def test_whoever_asks_gets_the_one_nic_dock(viewer, first, second):
     assert dock.compressing.why_not() == "Open a slide first", "it still works"
 
 
-@pytest.mark.parametrize("title", [TRAINING, COHORT, VIEW, SIMILAR, COMPARE, ANNOTATOR, SHRINK])
+@pytest.mark.parametrize("title", [TRAINING, COHORT, VIEW, SIMILAR, COMPARE, ANNOTATOR, SHRINK, PAINTING])
 def test_other_docks_are_one_of_a_kind_too(viewer, title):
     by_us(viewer, title)
     (dock,) = docks(viewer, title)
@@ -161,7 +165,7 @@ def test_docks_see_the_layers_themselves_and_no_stand_ins(viewer):
     assert dock.session.viewer is viewer
 
 
-@pytest.mark.parametrize("title", [TRAINING, COHORT, VIEW, SIMILAR, COMPARE, ANNOTATOR, SHRINK])
+@pytest.mark.parametrize("title", [TRAINING, COHORT, VIEW, SIMILAR, COMPARE, ANNOTATOR, SHRINK, PAINTING])
 def test_a_dock_that_is_opened_has_the_focus(viewer, qtbot, title):
     """Else a user of the keyboard has to go there by Tab, through everything else in the window."""
     window = viewer.window._qt_window

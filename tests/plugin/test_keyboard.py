@@ -25,6 +25,7 @@ from napari_nic.plugin.widgets.annotator_dock import AnnotatorDock
 from napari_nic.plugin.widgets.cohort_dock import CohortDock
 from napari_nic.plugin.widgets.export_section import ExportDialog
 from napari_nic.plugin.widgets.import_dialog import ImportDialog
+from napari_nic.plugin.widgets.painting_dock import PaintingDock
 from napari_nic.plugin.widgets.probe_dock import ProbeDock
 from napari_nic.plugin.widgets.shrink_dock import ShrinkDock
 from napari_nic.plugin.widgets.similar_dock import SimilarDock
@@ -293,7 +294,16 @@ def in_reading_order(places: list[tuple[int, int]], same_row: int = 12) -> bool:
 
 def test_tab_order_of_the_other_docks(shown, qtbot):
     viewer, _ = shown
-    for kind in (TrainDock, CohortDock, ViewDock, SimilarDock, ProbeDock, AnnotatorDock, ShrinkDock):
+    for kind in (
+        TrainDock,
+        CohortDock,
+        ViewDock,
+        SimilarDock,
+        ProbeDock,
+        AnnotatorDock,
+        ShrinkDock,
+        PaintingDock,
+    ):
         dock = kind(viewer)
         viewer.window.add_dock_widget(dock, name=kind.__name__)
         QApplication.processEvents()

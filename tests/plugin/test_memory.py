@@ -19,6 +19,7 @@ from napari_nic.plugin.settings import Settings
 from napari_nic.plugin.widgets.annotator_dock import AnnotatorDock
 from napari_nic.plugin.widgets.cohort_dock import CohortDock
 from napari_nic.plugin.widgets.nic_dock import NicDock
+from napari_nic.plugin.widgets.painting_dock import PaintingDock
 from napari_nic.plugin.widgets.probe_dock import ProbeDock
 from napari_nic.plugin.widgets.shrink_dock import ShrinkDock
 from napari_nic.plugin.widgets.similar_dock import SimilarDock
@@ -150,7 +151,18 @@ def test_a_dock_that_was_taken_out_hears_of_nothing_more(open_viewer, slide_file
 
 
 @pytest.mark.parametrize(
-    "kind", [NicDock, TrainDock, CohortDock, ViewDock, SimilarDock, ProbeDock, AnnotatorDock, ShrinkDock]
+    "kind",
+    [
+        NicDock,
+        TrainDock,
+        CohortDock,
+        ViewDock,
+        SimilarDock,
+        ProbeDock,
+        AnnotatorDock,
+        ShrinkDock,
+        PaintingDock,
+    ],
 )
 def test_a_dock_that_was_taken_out_is_not_kept(make_napari_viewer, kind):
     viewer = make_napari_viewer()

@@ -19,6 +19,7 @@ from napari_nic.plugin.widgets.compare_dock import CompareDock
 from napari_nic.plugin.widgets.dock_base import WIDTH
 from napari_nic.plugin.widgets.docking import COHORT, open_dock
 from napari_nic.plugin.widgets.fold import Fold
+from napari_nic.plugin.widgets.painting_dock import PaintingDock
 from napari_nic.plugin.widgets.probe_dock import ProbeDock
 from napari_nic.plugin.widgets.shrink_dock import ShrinkDock
 from napari_nic.plugin.widgets.similar_dock import SimilarDock
@@ -141,7 +142,18 @@ def test_main_dock_is_read_in_full(
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize(
-    "kind", [TrainDock, CohortDock, ViewDock, SimilarDock, ProbeDock, CompareDock, AnnotatorDock, ShrinkDock]
+    "kind",
+    [
+        TrainDock,
+        CohortDock,
+        ViewDock,
+        SimilarDock,
+        ProbeDock,
+        CompareDock,
+        AnnotatorDock,
+        ShrinkDock,
+        PaintingDock,
+    ],
 )
 def test_other_docks_are_read_in_full(with_slide, theme, kind):
     viewer, _ = with_slide

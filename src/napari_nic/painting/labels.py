@@ -89,7 +89,7 @@ class PaintedLabels:
         return found
 
     def tile(self, tile: Tile) -> np.ndarray:
-        """Return the labels of a tile, its own or a coarser one's, (TILE, TILE) uint8; not to be written to."""
+        """Labels of a tile, its own or a coarser one's, (TILE, TILE) uint8; not to be written to."""
         with self._lock:
             own = self._own(tile)
             if own is not None:

@@ -69,7 +69,7 @@ class LayerTag:
         For a slide that is shown in another tone, or one stain of it: what its levels go through.
     """
 
-    kind: Literal["slide", "overlay", "annotations", "tissue", "drawing"]
+    kind: Literal["slide", "overlay", "annotations", "tissue", "drawing", "painting"]
     slide: Slide | None = None
     name: str = ""
     asked: bool = False

@@ -22,6 +22,7 @@ LEARNING = "Learn while drawing"
 COMPARE = "Compare"
 ANNOTATOR = "Annotator"
 SHRINK = "Shrink slide"
+PAINTING = "Paint labels"
 """Titles of the docks in the manifest."""
 
 Dock = TypeVar("Dock", bound=ClosingDock)

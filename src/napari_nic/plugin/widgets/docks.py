@@ -144,3 +144,16 @@ class ShrinkEntry(QWidget):
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         """Never run: napari reads from it that it has to give a viewer."""
+
+
+class PaintingEntry(QWidget):
+    """What the manifest calls for the dock that labels are painted by."""
+
+    def __new__(cls, napari_viewer: napari.Viewer) -> Any:
+        """Return the window's painting dock."""
+        from napari_nic.plugin.widgets.painting_dock import PaintingDock
+
+        return _one(napari_viewer, PaintingDock)
+
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
+        """Never run: napari reads from it that it has to give a viewer."""
