@@ -48,6 +48,7 @@ class PlainFeatures:
         self._not_identities = not_identities
         self._labels: dict[Any, str] = {}
         self._extras: dict[Any, dict[str, Any]] = {}
+        self._alike: dict[Any, tuple[dict[str, Any], str, str, dict[str, Any]]] = {}
 
     def drawn(self, feature: Any, where: str) -> Drawn | None:
         """Return the shape of a feature, or None if it is not plain."""
@@ -58,13 +59,40 @@ class PlainFeatures:
         if type(geometry) is not dict or type(properties) is not dict or type(identity) is not str:
             return None
         ring = _ring_of(geometry)
-        if ring is None or not _UNUSUAL.isdisjoint(properties) or identity in self._not_identities:
+        if ring is None or identity in self._not_identities or not identity.isascii():
+            return None
+        if len(feature) == 3 + ("id" in feature):
+            said = self._said_alike(properties)
+            if said is not None:
+                label, name, extra = said
+                return Drawn(where, label, "polygon", [[ring]], name, identity, extra)
+        return self._drawn_one(feature, where, ring, identity)
+
+    def _said_alike(self, properties: dict[str, Any]) -> tuple[str, str, dict[str, Any]] | None:
+        """Class, name and the rest of properties that were understood before, whole, in the same class."""
+        given = properties.get("classification")
+        name = given.get("name") if type(given) is dict else None
+        known = self._alike.get(name) if type(name) is str else None
+        return known[1:] if known is not None and known[0] == properties else None
+
+    def _drawn_one(self, feature: dict[str, Any], where: str, ring: list[Any], identity: str) -> Drawn | None:
+        """Understand a feature by itself, and remember what it says if others may say the same."""
+        properties = feature["properties"]
+        if not _UNUSUAL.isdisjoint(properties):
             return None
         name, label = properties.get("name", ""), self._label(properties)
-        if label is None or type(name) is not str or not (name.isascii() and identity.isascii()):
+        if label is None or type(name) is not str or not name.isascii():
             return None
         extra = self._extra(feature, properties)
-        return None if extra is None else Drawn(where, label, "polygon", [[ring]], name, identity, extra)
+        if extra is None:
+            return None
+        if (
+            len(feature) == 3 + ("id" in feature)
+            and not name
+            and type(properties.get("classification")) is dict
+        ):
+            self._alike[properties["classification"].get("name")] = properties, label, name, extra
+        return Drawn(where, label, "polygon", [[ring]], name, identity, extra)
 
     def _label(self, properties: dict[str, Any]) -> str | None:
         """Label of a feature whose class is written as QuPath does."""
