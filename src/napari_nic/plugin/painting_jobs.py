@@ -7,7 +7,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from napari_nic.annotations.label_files import write_label_image
+from napari_nic.annotations.label_files import iter_write_label_image
 from napari_nic.errors import NicError, StoreError
 from napari_nic.jobs import CancellationToken, Progress
 from napari_nic.names import PAINTING_SUFFIX, slide_stem
@@ -131,5 +131,5 @@ def export_job(
     """Write a level as a picture of class numbers."""
     token.checkpoint()
     yield Progress(0, 0, f"Writing {path.name}", "rows")
-    write_label_image(picture, path, mpp, token=token)
+    yield from iter_write_label_image(picture, path, mpp, token=token)
     return path

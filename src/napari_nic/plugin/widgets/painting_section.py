@@ -106,6 +106,6 @@ class PaintingSection(Section):
         start = str(self._exchange.export_start)
         path, chosen = QFileDialog.getSaveFileName(self, "Export painted labels", start, FILTER)
         if path:
-            suffix = next((one for one in (".zarr", ".tif") if one in chosen), ".png")
+            suffix = next(one for one in reversed(LABEL_SUFFIXES) if f"*{one})" in chosen)
             file = Path(path)
             self._exchange.export(file if has_suffix(file, *LABEL_SUFFIXES) else Path(path + suffix))
