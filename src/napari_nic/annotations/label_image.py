@@ -10,8 +10,8 @@ from typing import Protocol
 import numpy as np
 import shapely
 
-from napari_nic.annotations.colors import RGB
 from napari_nic.annotations.model import AnnotationSet
+from napari_nic.colors import RGB
 from napari_nic.errors import InvalidParameterError
 from napari_nic.geometry import PixelSize
 from napari_nic.jobs import CancellationToken, checked

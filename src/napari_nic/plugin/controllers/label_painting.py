@@ -100,6 +100,8 @@ class LabelPainting:
     def begin(self) -> None:
         """Open the painting of the slide, or begin one, and show the layer to paint in."""
         slide = self.session.slide
+        if slide is None:
+            self.session.asking.tell(self.why_not())
         if slide is None or self.is_on or self._opening is not None:
             return
         chosen = self.session.store_folder

@@ -2,46 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 from napari_nic.plugin.controllers.label_painting import LabelPainting
 from napari_nic.plugin.controllers.painted_exchange import PaintedExchange
-from napari_nic.plugin.widgets.dock_base import ClosingDock, silence
-from napari_nic.plugin.widgets.docking import NIC, open_dock, plain_viewer
-from napari_nic.plugin.widgets.nic_dock import NicDock
+from napari_nic.plugin.widgets.desk_dock import BoundDock
+from napari_nic.plugin.widgets.dock_base import silence
 from napari_nic.plugin.widgets.painting_section import PaintingSection
-from napari_nic.plugin.worker import Runner, ThreadRunner
 
 if TYPE_CHECKING:
-    import napari
+    from qtpy.QtWidgets import QWidget
 
-LEAST_HEIGHT = 220
+    from napari_nic.plugin.widgets.nic_dock import NicDock
 
 
-class PaintingDock(ClosingDock):
-    """Paints on the slide that the NIC dock works on, in the classes of its annotations.
+class PaintingDock(BoundDock):
+    """Paints on the slide that the NIC dock works on, in the classes of its annotations."""
 
-    Parameters
-    ----------
-    napari_viewer : napari.Viewer
-        Given by napari.
-    runner : Runner, optional
-        Starts background work; napari's threads by default.
-    """
+    least_height: ClassVar[int] = 220
 
-    def __init__(self, napari_viewer: napari.Viewer, runner: Runner | None = None) -> None:
-        super().__init__()
-        desk = open_dock(plain_viewer(napari_viewer), NicDock, NIC, show=False)
-        self.runner = runner or ThreadRunner()
+    def bind(self, desk: NicDock) -> Sequence[QWidget]:
+        """Make what paints on the NIC dock's slide."""
         self.painting = LabelPainting(desk, self.runner)
         self.exchange = PaintedExchange(self.painting, self.runner)
         self.section = PaintingSection(self.painting, self.exchange)
-        self.show_sections((self.section,))
-        self.setMinimumHeight(LEAST_HEIGHT)
         self.first_control = self.section.button
+        return (self.section,)
 
-    def close_down(self) -> None:
-        """Save what was painted and let the viewer go."""
+    def unbind(self) -> None:
+        """Save what was painted and let the slide go."""
         self.painting.close()
-        self.runner.shutdown()
         silence(self.painting, self.exchange)

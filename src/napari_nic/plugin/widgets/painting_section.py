@@ -66,8 +66,7 @@ class PaintingSection(Section):
         """Show what is painted."""
         painting = self._painting
         self.button.setText(STOP if painting.is_on else PAINT)
-        why_not = "" if painting.is_on else painting.why_not()
-        set_enabled(self.button, why_not, "What is painted is kept beside the slide and opened with it again")
+        self.button.setToolTip("What is painted is kept beside the slide and opened with it again")
         self.what.setText(self._what())
         self.hint.setVisible(painting.is_on)
         off = "" if painting.is_on else "Nothing is being painted"
