@@ -71,13 +71,20 @@ def test_they_are_there_without_it(named_slide: Path, tmp_path: Path) -> None:
 def test_a_new_label_says_what_it_should(named_slide: Path, tmp_path: Path) -> None:
     out = tmp_path / "out" / "a.svs"
     options = LossyOptions(codec="jpeg", container="svs", deidentify=True, label_text="STUDY-007")
-    result_of(recompress_lossy(named_slide, out, options, workers=1))
+    assert result_of(recompress_lossy(named_slide, out, options, workers=1)).notes == ()
     with open_slide(out) as slide:
         assert set(slide.associated_images) == {"thumbnail", "label"}
         assert np.array_equal(slide.read_associated("label"), draw_label("STUDY-007"))
     with tifffile.TiffFile(out) as tif:
         assert "Exposure Time = 32" in tif.pages[0].description
         assert "Left" not in tif.pages[0].description, "a number with a name behind it is none"
+
+
+def test_a_name_that_is_the_slides_own_is_told(named_slide: Path, tmp_path: Path) -> None:
+    options = LossyOptions(codec="jpeg", deidentify=True)
+    out = tmp_path / "out" / "H-2026-00815.tif"
+    (note,) = result_of(recompress_lossy(named_slide, out, options, workers=1)).notes
+    assert "another name" in note
 
 
 def test_a_long_text_fits_on_the_label() -> None:

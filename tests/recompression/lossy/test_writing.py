@@ -233,7 +233,7 @@ def test_bytes_that_change_on_the_disk_are_found(plain_slide: Path, tmp_path: Pa
                 content = bytearray(partial.read_bytes())
                 content[1000] ^= 1
                 partial.write_bytes(content)
-    assert not out.exists()
+    assert names(tmp_path) == []
 
 
 # -- checks ------------------------------------------------------------------------------------------------
@@ -269,7 +269,7 @@ def test_a_codec_that_cannot_pass_says_so(plain_slide: Path, tmp_path: Path) -> 
             )
         )
     assert "4:4:4" in caught.value.hint
-    assert "a.tif" not in names(tmp_path)
+    assert names(tmp_path) == []
 
 
 def test_else_its_best_is_kept_and_counted(plain_slide: Path, tmp_path: Path) -> None:

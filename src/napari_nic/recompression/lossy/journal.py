@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from napari_nic.disk import exclusive
+from napari_nic.errors import StoreError
 from napari_nic.names import shortened
 
 _EVERY = 32
@@ -149,7 +150,8 @@ def unfinished_folder(out: Path) -> Path:
 def unfinished(out: Path, facts: Mapping[str, Any]) -> Iterator[Journal]:
     """Open the hidden folder beside a result; no two programs have it at once.
 
-    It stays when the block is left by an error, so that the same run may go on. Otherwise it is removed.
+    It stays when the block is left by an error, so that the same run may go on. Otherwise it is removed, and
+    after a :class:`StoreError`, which says that what is in it cannot become a result.
 
     Parameters
     ----------
@@ -169,6 +171,10 @@ def unfinished(out: Path, facts: Mapping[str, Any]) -> Iterator[Journal]:
         journal = Journal(folder, facts)
         try:
             yield journal
+        except StoreError:
+            journal.close()
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         finally:
             journal.close()
         shutil.rmtree(folder, ignore_errors=True)

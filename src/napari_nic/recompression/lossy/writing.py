@@ -21,6 +21,7 @@ from pathlib import Path
 from napari_nic.disk import replacing, replacing_folder, writing_to
 from napari_nic.errors import InvalidParameterError, StoreError
 from napari_nic.jobs import CancellationToken, Progress, checked
+from napari_nic.names import slide_stem
 from napari_nic.recompression.glass import iter_kept_area
 from napari_nic.recompression.lossy.checking import TileCheck, keep_all
 from napari_nic.recompression.lossy.containers import Container, ResultPlan, load_container, suffix_of
@@ -249,7 +250,7 @@ class LossyRun:
             decode_seconds=self.encoder.decode_seconds,
             resumed=self.resumed,
             tissue="" if self.glass is None else self.glass.method,
-            notes=tuple(_notes(self.picture, self.options)),
+            notes=tuple(_notes(self.picture, self.options, out)),
             kept=kept,
         )
 
@@ -296,7 +297,10 @@ def _is_replaced(picture: SourcePicture, out: Path) -> bool:
     return True
 
 
-def _notes(picture: SourcePicture, options: LossyOptions) -> Iterator[str]:
+def _notes(picture: SourcePicture, options: LossyOptions, out: Path) -> Iterator[str]:
+    """Yield what a user should read."""
+    if options.deidentify and slide_stem(picture.slide.path) in out.name:
+        yield "the result is called as the slide is: give it another name if that tells who it is of"
     bounds = picture.slide.bounds
     if bounds is not None:
         yield (
