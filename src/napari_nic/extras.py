@@ -11,6 +11,7 @@ from napari_nic.errors import MissingDependencyError
 INSTALL = {
     "SimpleITK": 'pip install "napari-nic[consensus]"',
     "anndata": 'pip install "napari-nic[interchange]"',
+    "constriction": 'pip install "napari-nic[neural]"',
     "cryptography": 'pip install "napari-nic[cluster]"',
     "dask": 'pip install "napari-nic[cluster]"',
     "distributed": 'pip install "napari-nic[cluster]"',
