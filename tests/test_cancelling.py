@@ -101,11 +101,13 @@ from napari_nic.slides import open_slide
 from napari_nic.slides.fingerprint import fingerprint_files
 from napari_nic.slides.overview import read_overview
 from napari_nic.synthetic import SyntheticSlideSpec, write_slide
-from napari_nic.tissue import find_tissue
+from napari_nic.tissue import TissueOptions, find_tissue
 from napari_nic.training import publish
 from napari_nic.training.options import TrainOptions
 from napari_nic.training.recipe import TrainRecipe
 from napari_nic.training.sets import TileFolders
+from napari_nic.training.tissue import MaskedPicture, UnetRecipe
+from napari_nic.training.tissue.train import train_unet
 from napari_nic.training.train import train_encoder
 from napari_nic.viewing import iter_thumbnail
 
@@ -193,6 +195,21 @@ def _prepare(inputs: Inputs, out: Path, token: CancellationToken) -> None:
 def _tissue(inputs: Inputs, _: Path, token: CancellationToken) -> None:
     with open_slide(inputs.slide) as slide:
         find_tissue(slide, token=token)
+
+
+def _tissue_by_network(inputs: Inputs, _: Path, token: CancellationToken) -> None:
+    with open_slide(inputs.slide) as slide:
+        find_tissue(slide, options=TissueOptions(method="unet"), token=token)
+
+
+def _train_unet(_: Inputs, out: Path, token: CancellationToken) -> None:
+    mask = np.zeros((40, 40), np.uint8)
+    mask[:20] = 1
+    picture = MaskedPicture(np.full((40, 40, 3), 200, np.uint8), mask, 4.0, "a")
+    options = TrainOptions(steps=4, batch_size=2, validate_every=0, checkpoint_every=1)
+    recipe = UnetRecipe("net", out / "net", (2, 2), size=16, device="cpu", options=options)
+    for _report in train_unet(recipe, [picture], token=token):
+        pass
 
 
 def _overview(inputs: Inputs, _: Path, token: CancellationToken) -> None:
@@ -538,6 +555,8 @@ OPERATIONS: dict[str, Operation] = {
     "compress": Operation(_compress, units=8, resumes=("s.nic.zarr",)),
     "prepare": Operation(_prepare, units=4),
     "tissue": Operation(_tissue, units=4),
+    "tissue by a network": Operation(_tissue_by_network, units=1),
+    "training of a tissue network": Operation(_train_unet, units=4, resumes=("net.training/*",)),
     "overview": Operation(_overview, units=4),
     "keeping a document": Operation(_keeping, units=12 + 14, resumes=("s.nic.document/document.jsonl",)),
     "thumbnail": Operation(_thumbnail, units=1),

@@ -98,6 +98,7 @@ class Answers:
         self.chosen_channels: tuple[int, ...] | None = None
         self.chosen_scene: int | None = None
         self.leave: Leaving = "cancel"
+        self.read_from: Path | None = None
         self.side: Choice | None = None
         self.saved_to: Path | None = None
         self.waited_for: list[Slide] = []
@@ -140,6 +141,14 @@ class Answers:
     def save_to(self, title: str, start: Path) -> Path | None:
         self.questions.append(f"{title}: {start.name}")
         return self.saved_to
+
+    def mask_to_write(self, start: Path) -> Path | None:
+        self.questions.append(f"mask to write: {start.name}")
+        return self.saved_to
+
+    def mask_to_read(self, start: Path) -> Path | None:
+        self.questions.append(f"mask to read: {start.name}")
+        return self.read_from
 
     def wait_for_overview(self, slide: Slide) -> bool:
         self.waited_for.append(slide)

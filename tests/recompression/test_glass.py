@@ -15,6 +15,7 @@ import pytest
 import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from scipy.ndimage import distance_transform_edt
 
 from napari_nic.errors import InvalidParameterError, MissingPixelSizeError, UnsupportedPixelsError
@@ -327,3 +328,28 @@ def test_blocks_without_tissue_become_white_and_no_other_pixel_changes(kind: str
     far = ~near(kept, 2 + 16 * 2)
     assert (after[far] == (0 if kind == "white is zero" else WHITE)).all()
     assert not whiten(image, np.ones_like(kept), colors, white_is_zero=False)
+
+
+def test_a_painted_mask_decides_and_nothing_is_looked_for(write_slide: Write, tmp_path: Path) -> None:
+    slide, out, picture = write_slide(), tmp_path / "out.svs", tmp_path / "mask.png"
+    painted = np.zeros((SIDE // 8, SIDE // 8), np.uint8)
+    painted[10:40, 20:60] = 1
+    Image.fromarray(painted).save(picture)
+    glass = GlassOptions(0.0, fill="empty", mask=picture)
+    report = result_of(recompress(slide, out, "optimize", glass=glass, workers=2))
+    assert report.tissue == "painted in mask.png"
+    with open_slide(slide) as old, open_slide(out) as new:
+        kept = RegionPx(10 * 8, 20 * 8, 30 * 8, 40 * 8)
+        np.testing.assert_array_equal(old.read_region(0, kept), new.read_region(0, kept))
+        assert (new.read_region(0, RegionPx(SIDE // 2, SIDE // 2, TILE, TILE)) == WHITE).all()
+    mask = TissueMask.from_array(painted, Placement((0.0, 0.0), (4.0, 4.0)))
+    in_memory = GlassOptions(0.0, fill="empty", mask=mask)
+    again = result_of(recompress(slide, tmp_path / "again.svs", "optimize", glass=in_memory, workers=2))
+    assert (again.after, again.tissue) == (report.after, "edited")
+
+
+def test_an_empty_mask_is_refused(write_slide: Write, tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((50, 50), np.uint8)).save(tmp_path / "mask.png")
+    glass = GlassOptions(mask=tmp_path / "mask.png")
+    with pytest.raises(InvalidParameterError, match="nothing would be left"):
+        result_of(recompress(write_slide(), tmp_path / "out.svs", "optimize", glass=glass, workers=1))

@@ -19,7 +19,7 @@ from napari_nic.annotations.ellipses import Ellipse, ellipse_of, ellipse_outline
 from napari_nic.annotations.kinds import KINDS, true_kind
 from napari_nic.annotations.label_image import LabelImage, plan_label_image
 from napari_nic.annotations.labelled import labelled_cells
-from napari_nic.annotations.merging import joined
+from napari_nic.annotations.merging import disjoint, joined
 from napari_nic.annotations.model import AREA_KINDS, Annotation, AnnotationSet, Fault, Kind
 from napari_nic.annotations.raster import covered_share, patch_share, rasterise
 from napari_nic.annotations.registry import (
@@ -60,6 +60,7 @@ __all__ = [
     "compare_sets",
     "counts_in_pixels",
     "covered_share",
+    "disjoint",
     "ellipse_of",
     "ellipse_outline",
     "format_of",

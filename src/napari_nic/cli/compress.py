@@ -18,6 +18,7 @@ from napari_nic.cli.encoder_use import load_named_encoder
 from napari_nic.cli.info import store_record
 from napari_nic.cli.inputs import find_uncompressed, is_store, outputs_for
 from napari_nic.cli.interrupt import stoppable
+from napari_nic.cli.tissue_masks import add_method, tissue_options
 from napari_nic.errors import StoreError
 from napari_nic.names import STORE_SUFFIX
 from napari_nic.wording import count, counted, duration
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from napari_nic.embeddings import CompressedSlide
     from napari_nic.encoders import Encoder
     from napari_nic.jobs import CancellationToken
-    from napari_nic.pipeline import BlocksDone, GridOptions
+    from napari_nic.pipeline import BlocksDone, GridOptions, TissueOutlines
+    from napari_nic.slides import Slide
+    from napari_nic.tissue import TissueMask
 
 DESCRIPTION = """\
 Compress slides: each patch of tissue becomes one code of C numbers, stored in SLIDE.nic.zarr
@@ -76,7 +79,8 @@ def _add_grid(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--tissue",
         metavar="PATH",
-        help="outlines of tissue instead of what is found: GeoJSON in level-0 pixels (as TRIDENT's), or "
+        help="tissue instead of what is found: a mask as a picture (PNG, TIFF: not 0 on tissue), or "
+        "outlines: GeoJSON in level-0 pixels (as TRIDENT's), or "
         "LazySlide's .zarr; or a folder of these, each called as its slide is",
     )
     tissue = group.add_mutually_exclusive_group()
@@ -87,12 +91,18 @@ def _add_grid(parser: argparse.ArgumentParser) -> None:
         help="least share of tissue in a patch; default: 0.25",
     )
     tissue.add_argument("--no-tissue", action="store_true", help="take every cell, glass too")
+    add_method(group, "--tissue-method")
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Compress each slide with one encoder."""
     if args.tissue is not None and args.no_tissue:
         raise arguments.UsageError("outlines of tissue, and every cell", found="--tissue and --no-tissue")
+    if (args.method or args.network) and (args.tissue is not None or args.no_tissue):
+        raise arguments.UsageError(
+            "a way to find tissue was given, and none is looked for", found="--tissue or --no-tissue"
+        )
+    tissue_options(args)
     paths = find_uncompressed(args.slides)
     arguments.require_folder(args.out, several=len(paths) > 1)
     arguments.require_own("--tissue", args.tissue, several=len(paths) > 1)
@@ -135,6 +145,21 @@ def _grid_options(args: argparse.Namespace) -> GridOptions:
     return options if args.min_tissue is None else replace(options, min_tissue=args.min_tissue)
 
 
+def _tissue(slide: Slide, task: _Task) -> TissueMask | TissueOutlines | None:
+    """Return the tissue that was given, or that another method than the default one finds."""
+    from napari_nic.pipeline import is_mask_picture, read_mask, read_tissue
+    from napari_nic.tissue import iter_find_tissue
+
+    options = tissue_options(task.args)
+    if task.args.tissue is not None:
+        path = Path(task.args.tissue)
+        read = read_mask if is_mask_picture(path) else read_tissue
+        return read(slide, path, token=task.token)
+    if options.method == "threshold":
+        return None
+    return task.console.outcome(iter_find_tissue(slide, options=options, token=task.token), slide.name)
+
+
 def _compress_one(path: Path, target: Path | None, task: _Task) -> dict[str, Any]:
     from napari_nic.explain import store_preview
     from napari_nic.pipeline import (
@@ -142,7 +167,6 @@ def _compress_one(path: Path, target: Path | None, task: _Task) -> dict[str, Any
         iter_compress_transformed,
         iter_prepare_store,
         precision_to_go_on,
-        read_tissue,
     )
     from napari_nic.slides import open_slide
 
@@ -157,7 +181,7 @@ def _compress_one(path: Path, target: Path | None, task: _Task) -> dict[str, Any
     started = time.monotonic()
     with ExitStack() as opened:
         slide = opened.enter_context(open_slide(path, **arguments.slide_options(args)))
-        tissue = None if args.tissue is None else read_tissue(slide, Path(args.tissue), token=task.token)
+        tissue = _tissue(slide, task)
         prepared = iter_prepare_store(
             slide,
             encoder,

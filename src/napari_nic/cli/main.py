@@ -30,6 +30,7 @@ from napari_nic.cli import (
     saliency,
     similar,
     synthetic,
+    tissue,
     view,
 )
 from napari_nic.cli.arguments import DEBUG_HELP, UsageError
@@ -55,6 +56,7 @@ COMMANDS = (
     import_,
     recompress,
     restore,
+    tissue,
     pca,
     predict,
     saliency,

@@ -22,6 +22,7 @@ from napari_nic.cli.recompress_report import (
     run_report,
     write_report,
 )
+from napari_nic.cli.tissue_masks import add_method, tissue_options
 from napari_nic.names import check_apart, exists, is_folder, known_suffix
 from napari_nic.wording import counted
 
@@ -87,6 +88,13 @@ def add_parser(commands: arguments.Subparsers) -> None:
         "them out (some programs show black there), and both make the glass of other tiles white; pixels of "
         "tissue stay exactly what they are; default: %(default)s",
     )
+    add_method(parser, "--tissue-method")
+    parser.add_argument(
+        "--mask",
+        metavar="PATH",
+        help="tissue as you painted or outlined it, instead of what is found: a picture of the whole slide "
+        "(PNG, TIFF: not 0 on tissue), outlines, or a folder with one of them for each slide",
+    )
     parser.add_argument(
         "--margin",
         type=arguments.not_negative,
@@ -140,6 +148,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     _check_words(args)
     glass, report_of = _glass(args), report_options(args)
     paths = find_slides(args.slides)
+    arguments.require_own("--mask", args.mask, several=len(paths) > 1)
     if args.mode == LOSSY:
         return _run_lossy(paths, glass, report_of, args, console)
     recompress_lossy.refuse_options(args)
@@ -221,8 +230,17 @@ def _glass(args: argparse.Namespace) -> GlassOptions | None:
     """
     from napari_nic.recompression import GlassOptions
 
-    given = {"margin_um": args.margin, "min_piece_um2": args.min_piece, "mpp": args.mpp}
+    given: dict[str, Any] = {"margin_um": args.margin, "min_piece_um2": args.min_piece, "mpp": args.mpp}
+    given["mask"] = None if args.mask is None else Path(args.mask)
+    if args.method or args.network:
+        look = tissue_options(args)
+        given |= {"method": look.method, "network": look.network}
     options = {name: value for name, value in given.items() if value is not None}
+    looked_for = [name for name in ("min_piece_um2", "method") if name in options]
+    if args.mask is not None and looked_for:
+        raise arguments.UsageError(
+            "a mask of the tissue was given, and how to look for it too", hint="leave one of them out"
+        )
     if args.glass == "keep":
         if set(options) - ({"mpp"} if args.mode == LOSSY else set()):
             raise arguments.UsageError(

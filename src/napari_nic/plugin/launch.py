@@ -271,6 +271,14 @@ class Unattended:
         """Nowhere."""
         return None
 
+    def mask_to_write(self, start: Path) -> Path | None:  # noqa: ARG002 - as above
+        """Nowhere."""
+        return None
+
+    def mask_to_read(self, start: Path) -> Path | None:  # noqa: ARG002 - as above
+        """None."""
+        return None
+
     def wait_for_overview(self, slide: Slide) -> bool:  # noqa: ARG002 - as above
         """It is made when it is looked at."""
         return True

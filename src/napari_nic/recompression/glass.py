@@ -29,6 +29,7 @@ from napari_nic.recompression.layout import ORIENTATION, TILE_LENGTH, TILE_WIDTH
 from napari_nic.recompression.source import Page
 from napari_nic.slides import Slide, open_slide
 from napari_nic.tissue import TissueMask, TissueOptions, iter_find_tissue
+from napari_nic.tissue.unet import DEFAULT_UNET
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -53,12 +54,22 @@ class GlassOptions:
         always left empty.
     mpp : float, optional
         um per pixel of level 0, where the slide does not say.
+    method : {"threshold", "unet"}
+        How tissue is found, see :class:`~napari_nic.tissue.TissueOptions`.
+    network : str
+        Name or folder of the network, for ``"unet"``.
+    mask : TissueMask or Path, optional
+        The tissue as somebody painted or outlined it, or a file of that
+        (:func:`~napari_nic.pipeline.read_mask`); none is looked for then, and no piece is too small.
     """
 
     margin_um: float = 100.0
     min_piece_um2: float = 100.0
     fill: Literal["empty", "white"] = "white"
     mpp: float | None = None
+    method: Literal["threshold", "unet"] = "threshold"
+    network: str = DEFAULT_UNET
+    mask: TissueMask | Path | None = None
 
     def __post_init__(self) -> None:
         if self.margin_um < 0 or self.min_piece_um2 < 0:
@@ -271,10 +282,27 @@ def iter_kept_area(
         If there is no tissue on it: nothing would be left.
     """
     slide.require_pixel_size()
-    look = TissueOptions(mpp=MASK_MPP, min_area_um2=options.min_piece_um2, drop_pen=False)
-    tissue = yield from iter_find_tissue(slide, options=look, workers=workers, token=token)
+    if options.mask is None:
+        look = TissueOptions(
+            mpp=MASK_MPP,
+            min_area_um2=options.min_piece_um2,
+            drop_pen=False,
+            method=options.method,
+            network=options.network,
+        )
+        tissue = yield from iter_find_tissue(slide, options=look, workers=workers, token=token)
+    else:
+        tissue = _given(slide, options.mask, token)
     _check_tissue(slide, tissue)
     return KeptArea.around(tissue, options.margin_um), tissue.method
+
+
+def _given(slide: Slide, mask: TissueMask | Path, token: CancellationToken | None) -> TissueMask:
+    if isinstance(mask, TissueMask):
+        return mask
+    from napari_nic.pipeline import read_mask  # not above: it loads arrays and stores
+
+    return read_mask(slide, mask, token=token)
 
 
 def _check_tissue(slide: Slide, tissue: TissueMask) -> None:

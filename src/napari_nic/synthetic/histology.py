@@ -40,6 +40,8 @@ class Scene:
     Parameters
     ----------
     spec : SyntheticSlideSpec
+    stain : Stain, optional
+        Drawn by the spec's seed otherwise.
 
     Attributes
     ----------
@@ -48,10 +50,10 @@ class Scene:
     stain : Stain
     """
 
-    def __init__(self, spec: SyntheticSlideSpec) -> None:
+    def __init__(self, spec: SyntheticSlideSpec, stain: Stain | None = None) -> None:
         self.spec = spec
         self.layout: Layout = plan_layout(spec)
-        self.stain = Stain.drawn(spec.seed, spec.stain_variation)
+        self.stain = stain or Stain.drawn(spec.seed, spec.stain_variation)
         self._painter = Painter(self.layout, spec)
         self._cached_tile = lru_cache(maxsize=4)(self._paint_tile)
 
@@ -80,6 +82,25 @@ class Scene:
         tissue = self.layout.tissue
         row, col = min(int(y_px / step), tissue.shape[0] - 1), min(int(x_px / step), tissue.shape[1] - 1)
         return bool(tissue[row, col] > 0)
+
+    def tissue_mask(self, region: RegionPx) -> np.ndarray:
+        """Say which pixels of a rectangle of level 0 are painted as tissue: lumens and fat too.
+
+        Returns
+        -------
+        ndarray of bool, (height, width)
+        """
+        return self._painter.tissue(region) > 0
+
+    def fat_mask(self, region: RegionPx) -> np.ndarray:
+        """Say which pixels of a rectangle of level 0 the plan fills with fat.
+
+        Returns
+        -------
+        ndarray of bool, (height, width)
+        """
+        fat = self._painter.field(self.layout.fat, region) > 0
+        return np.asarray(fat & (self._painter.field(self.layout.lesion, region) < 0))
 
     def read(self, region: RegionPx) -> np.ndarray:
         """Paint a rectangle of level-0 pixels.

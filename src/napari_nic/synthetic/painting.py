@@ -61,8 +61,19 @@ class Painter:
         self._glands.paint(dyes, region, grain)
         dyes *= self.field(self._layout.thickness, region)[..., None]
         self._add_nuclei(dyes, region)
-        dyes *= smoothstep(tissue + 0.4 * grain + 3 * clouds, -1.5, 1.5)[..., None]
+        dyes *= smoothstep(_ragged(tissue, grain, clouds), -1.5, 1.5)[..., None]
         return dyes
+
+    def tissue(self, region: RegionPx) -> np.ndarray:
+        """Distance to the ragged border of the tissue, um, about: positive where dye is painted.
+
+        Returns
+        -------
+        ndarray of float32, (height, width)
+        """
+        depth = self.field(self._layout.tissue, region)
+        grain, clouds = (self.texture(one, region) for one in (self.textures.grain, self.textures.clouds))
+        return _ragged(depth, grain, clouds)
 
     def _ground(self, region: RegionPx, grain: np.ndarray, clouds: np.ndarray) -> np.ndarray:
         """Paint stroma, fat and the bodies of tumour cells."""
@@ -115,3 +126,7 @@ class Painter:
         rows = (np.arange(region.y, region.bottom) + self._offset[0]) % SIDE
         cols = (np.arange(region.x, region.right) + self._offset[1]) % SIDE
         return texture.take(rows, axis=0).take(cols, axis=1)
+
+
+def _ragged(depth: np.ndarray, grain: np.ndarray, clouds: np.ndarray) -> np.ndarray:
+    return np.asarray(depth + 0.4 * grain + 3 * clouds)

@@ -1,4 +1,7 @@
-"""Slide -> :class:`TissueMask`: where there is tissue, and where glass, dust or pen."""
+"""Slide -> :class:`TissueMask`: where there is tissue, and where glass, dust or pen.
+
+Public modules beside this list: ``unet``.
+"""
 
 from napari_nic.tissue.components import drop_small
 from napari_nic.tissue.find import find_tissue, iter_find_tissue

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
+from napari_nic.errors import UnsupportedPixelsError
 from napari_nic.jobs import CancellationToken, Progress, result_of
 from napari_nic.slides import Slide, iter_read_overview
 from napari_nic.tissue.bright import is_bright_on_black
+from napari_nic.tissue.components import drop_small, fill_holes
 from napari_nic.tissue.mask import TissueMask
 from napari_nic.tissue.segment import Look, TissueOptions
 from napari_nic.tissue.unscanned import find_unscanned
@@ -19,11 +21,11 @@ def find_tissue(
     workers: int = 2,
     token: CancellationToken | None = None,
 ) -> TissueMask:
-    """Find tissue on a slide.
+    """Find tissue on a slide, by a threshold on stain or, where the options say so, by a network.
 
-    The slide is looked at in about 8 um/px: its coarsest level that fine is averaged down in strips
-    (:func:`~napari_nic.slides.read_overview`), so that memory stays small on slides of one level too. Glass
-    of more than 39 x 39 mm is looked at more coarsely.
+    For the threshold the slide is looked at in about 8 um/px: its coarsest level that fine is averaged down
+    in strips (:func:`~napari_nic.slides.read_overview`), so that memory stays small on slides of one level
+    too. Glass of more than 39 x 39 mm is looked at more coarsely.
 
     Parameters
     ----------
@@ -81,6 +83,8 @@ def iter_find_tissue(
     """
     options = options or TissueOptions()
     token = token or CancellationToken()
+    if options.method == "unet":
+        return (yield from _by_network(slide, options, token))
     overview = yield from iter_read_overview(slide, options.mpp, workers=workers, token=token)
     step, placement, damaged = overview.placement.step_um, overview.placement, overview.damaged
     shines = slide.is_fluorescence or is_bright_on_black(overview.image)
@@ -92,6 +96,28 @@ def iter_find_tissue(
     for tile in damaged:  # nobody knows what is there: the tiles that are encoded will tell
         mask[tile.region.slices] = True
     return TissueMask(mask, placement, _method(look, threshold, step[0], len(damaged)))
+
+
+def _by_network(
+    slide: Slide, options: TissueOptions, token: CancellationToken
+) -> Generator[Progress, None, TissueMask]:
+    """Find tissue by a network, fill holes and drop specks as after the threshold."""
+    from napari_nic.tissue.unet.predict import Predictor, iter_find
+
+    if slide.is_fluorescence:
+        raise UnsupportedPixelsError(
+            "the network knows stained tissue on bright glass, and this slide is light on black",
+            path=slide.path,
+            hint="find its tissue by the threshold",
+        )
+    predictor = Predictor.load(options.network)
+    mask, grid, damaged = yield from iter_find(slide, predictor, token=token)
+    step = grid.placement.step_um
+    area = step[0] * step[1]
+    mask = drop_small(fill_holes(mask, options.max_hole_um2 / area), options.min_area_um2 / area)
+    name, sha256 = predictor.spec.name, predictor.spec.weights_sha256
+    unread = f", {damaged} unreadable windows taken for tissue" if damaged else ""
+    return TissueMask(mask, grid.placement, f"U-Net {name} ({sha256[:12]}) at {step[0]:.3g} um/px{unread}")
 
 
 def _method(look: Look, threshold: float, step_um: float, damaged: int) -> str:

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -18,6 +19,7 @@ from napari_nic.tissue.bright import find_bright, is_bright_on_black
 from napari_nic.tissue.components import BAND_ROWS, drop_parts_below, drop_small, fill_holes
 from napari_nic.tissue.pen import find_pen
 from napari_nic.tissue.stain import FloatArray, Stain, glass_color, measure_stain, texture
+from napari_nic.tissue.unet import DEFAULT_UNET
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -55,6 +57,11 @@ class TissueOptions:
 
     Attributes
     ----------
+    method : {"threshold", "unet"}
+        By a threshold on stain, or by a small network (:mod:`napari_nic.tissue.unet`). `mpp`, `fat` and
+        `drop_pen` are of the threshold: a network has its own resolution, and knows fat and ink by itself.
+    network : str
+        Name or folder of the network.
     mpp : float
         Resolution of the picture that is looked at, um/px.
     min_area_um2 : float
@@ -72,6 +79,8 @@ class TissueOptions:
     max_hole_um2: float = 2 * 64.0**2
     fat: bool = True
     drop_pen: bool = True
+    method: Literal["threshold", "unet"] = "threshold"
+    network: str = DEFAULT_UNET
 
 
 def segment_tissue(

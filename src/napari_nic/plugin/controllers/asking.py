@@ -58,6 +58,14 @@ class Asking(Protocol):
         """Ask for an annotation file to write; None when cancelled."""
         ...
 
+    def mask_to_write(self, start: Path) -> Path | None:
+        """Ask for a picture to write a tissue mask to; None when cancelled."""
+        ...
+
+    def mask_to_read(self, start: Path) -> Path | None:
+        """Ask for a tissue mask to read, a picture or outlines; None when cancelled."""
+        ...
+
     def wait_for_overview(self, slide: Slide) -> bool:
         """Make ready what is seen of a slide from afar; False if the user would not wait."""
         ...

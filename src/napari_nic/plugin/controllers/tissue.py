@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from psygnal import Signal
 
 from napari_nic.embeddings import CompressedSlide
 from napari_nic.jobs import CancellationToken
+from napari_nic.pipeline import MASK_SUFFIX, read_mask, write_mask
 from napari_nic.plugin.controllers.compress_state import NO_TISSUE
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.layers import tag_of, tissue_layer, tissue_of
 from napari_nic.plugin.worker import Callbacks, Runner
 from napari_nic.slides import Slide
-from napari_nic.tissue import TissueMask, find_tissue
+from napari_nic.tissue import TissueMask, TissueOptions, find_tissue
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -43,13 +45,48 @@ class TissueController:
             layer.visible = True
             self.session.viewer.layers.selection.active = layer
         elif slide is not None:
-            self._runner.start(
-                f"Finding tissue on {slide.name}",
-                lambda token: _find(slide, token),
-                Callbacks(
-                    returned=lambda mask: self._show(slide, mask), failed=self.session.asking.tell_error
-                ),
-            )
+            self.find()
+
+    def find(self, method: Literal["threshold", "unet"] = "threshold") -> None:
+        """Find the tissue and put it on the screen, in place of a mask that is there."""
+        slide = self.session.slide
+        if slide is not None and self._may_replace(slide):
+            self._start(f"Finding tissue on {slide.name}", slide, lambda token: _find(slide, method, token))
+
+    def load(self) -> None:
+        """Ask for a mask that was painted or outlined, and put it on the screen."""
+        slide = self.session.slide
+        path = None if slide is None else self.session.asking.mask_to_read(_beside(slide))
+        if slide is not None and path is not None and self._may_replace(slide):
+            self._start(f"Reading {path.name}", slide, lambda token: _read(slide, path, token))
+
+    def save(self) -> None:
+        """Ask for a file, and write the mask on the screen to it."""
+        slide, mask = self.session.slide, self.edited()
+        path = None if slide is None or mask is None else self.session.asking.mask_to_write(_beside(slide))
+        if slide is None or mask is None or path is None:
+            return
+        self._runner.start(
+            f"Writing {path.name}",
+            lambda token: _write(mask, slide, path, token),
+            Callbacks(
+                returned=lambda _: self.session.asking.tell(f"The tissue mask is in {path}"),
+                failed=self.session.asking.tell_error,
+            ),
+        )
+
+    def _may_replace(self, slide: Slide) -> bool:
+        if self.layer() is None:
+            return True
+        text = f"A tissue mask of {slide.name} is on the screen. What was painted in it is lost."
+        return self.session.asking.confirm("Replace the tissue mask", text, yes="Replace", no="Keep it")
+
+    def _start(self, title: str, slide: Slide, job: Callable[[CancellationToken], Any]) -> None:
+        self._runner.start(
+            title,
+            job,
+            Callbacks(returned=lambda mask: self._show(slide, mask), failed=self.session.asking.tell_error),
+        )
 
     def layer(self) -> Labels | None:
         """The layer with the chosen slide's mask, if it is on the screen."""
@@ -83,7 +120,9 @@ class TissueController:
     def _show(self, slide: Slide, mask: TissueMask) -> None:
         if slide is not self.session.slide:
             return
-        viewer = self.session.viewer
+        viewer, before = self.session.viewer, self.layer()
+        if before is not None:
+            viewer.layers.remove(before)
         data, options, _ = tissue_layer(mask, slide)
         layer = viewer.add_labels(data, **options)
         layer.selected_label = 1
@@ -94,7 +133,27 @@ class TissueController:
             self.session.asking.tell(f"{NO_TISSUE} ({slide.name}). If there is some, paint it in this layer")
 
 
-def _find(slide: Slide, token: CancellationToken) -> Generator[None, None, TissueMask]:
+def _beside(slide: Slide) -> Path:
+    return slide.path.with_name(f"{slide.name}{MASK_SUFFIX}")
+
+
+def _find(
+    slide: Slide, method: Literal["threshold", "unet"], token: CancellationToken
+) -> Generator[None, None, TissueMask]:
     token.checkpoint()
     yield
-    return find_tissue(slide, token=token)
+    return find_tissue(slide, options=TissueOptions(method=method), token=token)
+
+
+def _read(slide: Slide, path: Path, token: CancellationToken) -> Generator[None, None, TissueMask]:
+    token.checkpoint()
+    yield
+    return read_mask(slide, path, token=token)
+
+
+def _write(
+    mask: TissueMask, slide: Slide, path: Path, token: CancellationToken
+) -> Generator[None, None, None]:
+    token.checkpoint()
+    yield
+    write_mask(mask, slide, path)

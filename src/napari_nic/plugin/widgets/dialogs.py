@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 TYPICAL_MPP = 0.25
 """Offered first: a 40x scan, which most scanners make."""
 
+MASK_FILTER = "Masks and outlines (*.png *.tif *.tiff *.geojson *.xml)"
 ANNOTATION_FILTER = "QuPath GeoJSON (*.geojson);;ASAP XML (*.xml)"
 
 _OPTION = re.compile(r"\s*\(--[\w-]+\)")
@@ -119,6 +120,22 @@ class Dialogs:
             return None
         suffix = ".xml" if "xml" in chosen else ".geojson"
         return Path(path) if known_suffix(path) else Path(path + suffix)
+
+    def mask_to_write(self, start: Path) -> Path | None:
+        """Ask for a picture; a name without a suffix gets that of PNG."""
+        path, _ = QFileDialog.getSaveFileName(
+            self._parent, "Save the tissue mask", str(start), "Picture (*.png)"
+        )
+        if not path:
+            return None
+        return Path(path) if path.lower().endswith(".png") else Path(path + ".png")
+
+    def mask_to_read(self, start: Path) -> Path | None:
+        """Ask for a picture or outlines."""
+        path, _ = QFileDialog.getOpenFileName(
+            self._parent, "Load a tissue mask", str(start), f"{MASK_FILTER};;All files (*)"
+        )
+        return Path(path) if path else None
 
     def wait_for_overview(self, slide: Slide) -> bool:
         """Show a bar while it is made."""

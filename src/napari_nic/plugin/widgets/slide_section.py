@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import QCheckBox, QPushButton, QRadioButton
+from qtpy.QtCore import QPoint, QSignalBlocker, Signal
+from qtpy.QtWidgets import QCheckBox, QMenu, QPushButton, QRadioButton
 
 from napari_nic.plugin.controllers.compressing import CompressController
 from napari_nic.plugin.controllers.encoders import EncoderController
@@ -12,9 +12,11 @@ from napari_nic.plugin.controllers.tissue import TissueController
 from napari_nic.plugin.legend import UM
 from napari_nic.plugin.widgets.channel_question import choose_soon
 from napari_nic.plugin.widgets.encoder_chooser import EncoderChooser
+from napari_nic.plugin.widgets.glyphs import GlyphButton
 from napari_nic.plugin.widgets.rows import Section, narrow_combo, quiet_label, row, set_enabled
 from napari_nic.slides import describe_choice
 
+MASKS = "Find the tissue mask in another way, load or save it"
 PAUSE_FIRST = "Pause or cancel the compression first"
 
 
@@ -79,9 +81,24 @@ class SlideSection(Section):
             button.clicked.connect(lambda _=False, region=region: self._set_region(region))
         self.edit_tissue = QPushButton("&Tissue...")
         self.edit_tissue.clicked.connect(self._tissue.edit)
-        self.body.addWidget(
-            row(self.visible_only, self.whole, self.edit_tissue, label="Region", buddy=self.visible_only)
-        )
+        self._build_masks()
+        buttons = (self.visible_only, self.whole, self.edit_tissue, self.masks)
+        self.body.addWidget(row(*buttons, label="Region", buddy=self.visible_only))
+
+    def _build_masks(self) -> None:
+        """A button beside the mask's: where it comes from, and where it goes."""
+        self.masks = GlyphButton("folder", MASKS)
+        menu = QMenu(self)
+        self.find_stain = menu.addAction("Find it by the &stain")
+        self.find_stain.triggered.connect(lambda: self._tissue.find("threshold"))
+        self.find_network = menu.addAction("Find it by the &network")
+        self.find_network.triggered.connect(lambda: self._tissue.find("unet"))
+        self.load_mask = menu.addAction("&Load a mask...")
+        self.load_mask.triggered.connect(self._tissue.load)
+        self.save_mask = menu.addAction("Sa&ve the mask...")
+        self.save_mask.triggered.connect(self._tissue.save)
+        menu.aboutToShow.connect(lambda: self.save_mask.setEnabled(self._tissue.edited() is not None))
+        self.masks.clicked.connect(lambda: menu.popup(self.masks.mapToGlobal(QPoint(0, self.masks.height()))))
 
     def refresh(self) -> None:
         """Show what the session holds."""
@@ -148,6 +165,7 @@ class SlideSection(Section):
             why_not,
             "Show the tissue mask as a layer: paint and erase before you compress, and it is used",
         )
+        set_enabled(self.masks, why_not, MASKS)
         busy = self._compressing.state.busy
         self.chooser.set_busy(PAUSE_FIRST if busy else "")
         self._refresh_profile()
