@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -353,3 +354,16 @@ def test_an_empty_mask_is_refused(write_slide: Write, tmp_path: Path) -> None:
     glass = GlassOptions(mask=tmp_path / "mask.png")
     with pytest.raises(InvalidParameterError, match="nothing would be left"):
         result_of(recompress(write_slide(), tmp_path / "out.svs", "optimize", glass=glass, workers=1))
+
+
+def test_a_run_knows_by_the_mask_whether_it_may_go_on(tmp_path: Path) -> None:
+    picture = tmp_path / "mask.png"
+    found = []
+    for value in (0, 255):
+        Image.fromarray(np.full((5, 5), value, np.uint8)).save(picture)
+        found.append(json.dumps(GlassOptions(mask=picture).to_dict()))
+        mask = TissueMask(np.full((5, 5), value > 0), Placement((0.0, 0.0), (4.0, 4.0)), "x")
+        found.append(json.dumps(GlassOptions(mask=mask).to_dict()))
+    found.append(json.dumps(GlassOptions(mask=tmp_path).to_dict()))
+    found.append(json.dumps(GlassOptions().to_dict()))
+    assert len(set(found)) == len(found)

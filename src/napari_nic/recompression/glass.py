@@ -11,12 +11,14 @@ there for the part that was scanned, and programs that count from its corner wou
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter, defaultdict
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -77,6 +79,24 @@ class GlassOptions:
                 "margin and least piece of tissue are no less than 0",
                 found=f"{self.margin_um:g} um and {self.min_piece_um2:g} um2",
             )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it for JSON; of a mask its SHA-256, by which a run knows whether it may go on."""
+        plain = asdict(replace(self, mask=None))
+        if isinstance(self.mask, TissueMask):
+            place = json.dumps([self.mask.mask.shape, asdict(self.mask.placement)]).encode()
+            plain["mask"] = hashlib.sha256(place + np.packbits(self.mask.mask).tobytes()).hexdigest()
+        elif self.mask is not None:
+            plain["mask"] = _sha256_of(self.mask)
+        return plain
+
+
+def _sha256_of(path: Path) -> str:
+    """Return that of a file, or the path of a folder, in which each slide has a mask of its own."""
+    if not path.is_file():
+        return str(path)
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 class Verdict(Enum):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from napari_nic.errors import InvalidParameterError
@@ -83,4 +83,5 @@ class LossyOptions:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
-        return asdict(self)
+        glass = None if self.glass is None else self.glass.to_dict()
+        return {**asdict(replace(self, glass=None)), "glass": glass}
