@@ -135,6 +135,7 @@ CLAIMED_ANNOTATIONS = tuple(
 anything."""
 
 LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".zarr")
+MASK_SUFFIXES = (".png", ".tif", ".tiff")
 """Of pictures of class numbers."""
 
 REPORT_SUFFIXES = (".html", ".json")

@@ -185,15 +185,15 @@ def make_recipe(args: argparse.Namespace) -> UnetRecipe:
 def _pictures(args: argparse.Namespace, console: Console, token: CancellationToken) -> list[MaskedPicture]:
     from napari_nic.pipeline import read_tissue
     from napari_nic.slides import open_slide
-    from napari_nic.training.tissue.pictures import of_slide, of_tiles
+    from napari_nic.training.tissue import pictures_of_slide, pictures_of_tiles
 
-    pictures = of_tiles(arguments.read_tiles(args, args.tiles), token=token)
+    pictures = pictures_of_tiles(arguments.read_tiles(args, args.tiles), token=token)
     paths = find_slides(args.slides) if args.slides else []
     arguments.require_own("--outlines", args.outlines, several=len(paths) > 1)
     for path in paths:
         with open_slide(path) as slide:
             tissue = read_tissue(slide, Path(args.outlines), token=token)
-            pictures += of_slide(slide, tissue.annotations, token=token)
+            pictures += pictures_of_slide(slide, tissue.annotations, token=token)
     for picture in _painted(args.synthetic, args.seed or 0, console, token):
         pictures.append(picture)
     return pictures
@@ -202,8 +202,7 @@ def _pictures(args: argparse.Namespace, console: Console, token: CancellationTok
 def _painted(count: int, seed: int, console: Console, token: CancellationToken) -> Iterator[MaskedPicture]:
     """Paint overviews, each magnification in turn."""
     from napari_nic.synthetic import OverviewSpec, paint_overview
-    from napari_nic.training.tissue import MaskedPicture
-    from napari_nic.training.tissue.tiles import UNKNOWN
+    from napari_nic.training.tissue import UNKNOWN, MaskedPicture
 
     numbers = (Progress(done, count, "painting overviews", "overviews") for done in range(count))
     for progress in console.follow(numbers, "painting overviews"):

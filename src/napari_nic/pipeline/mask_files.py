@@ -15,13 +15,10 @@ from napari_nic.disk import check_regular, replacing
 from napari_nic.errors import AnnotationError, InvalidParameterError
 from napari_nic.geometry import Placement
 from napari_nic.jobs import CancellationToken
-from napari_nic.names import exists, has_suffix, is_folder
+from napari_nic.names import MASK_SUFFIXES, exists, has_suffix, is_folder
 from napari_nic.pipeline.outlines import read_tissue
 from napari_nic.slides import Slide
 from napari_nic.tissue import TissueMask
-
-MASK_SUFFIXES = (".png", ".tif", ".tiff")
-"""JPEG is not among them: what was black is not quite black in it."""
 
 MASK_SUFFIX = ".tissue.png"
 """Behind the slide's name, in a folder of masks."""
@@ -36,7 +33,7 @@ _KEY = "napari-nic mask"
 
 
 def is_mask_picture(path: Path) -> bool:
-    """Whether a file is taken for a picture of a mask, and not for outlines."""
+    """Whether a file is taken for a picture of a mask: no JPEG, whose black is not quite black."""
     return any(has_suffix(path, suffix) for suffix in MASK_SUFFIXES)
 
 

@@ -22,7 +22,7 @@ LEAST_SIDE = 32
 """Smaller pictures show nothing, px."""
 
 
-def of_tiles(
+def pictures_of_tiles(
     folders: Iterable[TileFolder],
     magnifications: Sequence[float] = MAGNIFICATIONS,
     *,
@@ -60,7 +60,7 @@ def of_tiles(
     return found
 
 
-def of_slide(
+def pictures_of_slide(
     slide: Slide,
     tissue: AnnotationSet,
     magnifications: Sequence[float] = MAGNIFICATIONS,
