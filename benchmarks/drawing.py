@@ -89,8 +89,13 @@ class Hand:
         self.probe.settle(0.2)
         return np.array(moved) * 1e3, np.array(drawn) * 1e3, let_go * 1e3
 
+    def snap(self) -> None:
+        """Let corners snap to the tissue, once it is found."""
+        self.annotator.set_snaps(snaps=True)
+        self.probe.until(lambda: self.dock.surroundings.outline.ready)
+
     def put_objects(self, count: int, corners: int) -> None:
-        """Let the slide have objects, a selected one of very many corners, and the outline of the tissue."""
+        """Let the slide have objects, and a selected one of very many corners."""
         from shapely.geometry import Point, Polygon
 
         from napari_nic.annotations import Annotation
@@ -112,8 +117,6 @@ class Hand:
             large = AnnotationObject.new(Annotation("tumor", "polygon", Polygon(ring).buffer(0)))
             self.annotator.document.put("draw", large)
             self.annotator.select([large.id])
-        self.annotator.set_snaps(snaps=True)
-        self.probe.until(lambda: self.dock.surroundings.outline.ready)
         self.probe.settle(2)
 
 
@@ -139,6 +142,7 @@ def main() -> None:
     parser.add_argument("--moves", type=int, default=100)
     parser.add_argument("--objects", type=int, default=300, help="that the slide has already")
     parser.add_argument("--corners", type=int, default=0, help="of a large object that is selected")
+    parser.add_argument("--snap", action="store_true", help="snap to the tissue, which is found first")
     parser.add_argument("--tools", nargs="+", default=TOOLS, choices=TOOLS)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -148,6 +152,8 @@ def main() -> None:
             make_gigapixel(SOURCE, slide, args.side)
         hand = Hand(slide)
         hand.put_objects(args.objects, args.corners)
+        if args.snap:
+            hand.snap()
         measure(hand, args.moves, tuple(args.tools))
         hand.probe.viewer.close()
 
