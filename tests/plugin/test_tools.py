@@ -272,6 +272,15 @@ def test_the_side_that_closes_a_polygon_follows_the_tissue_too(desk, tissue):
     assert shown.symmetric_difference(quarter).area < quarter.length * STEP
 
 
+def test_the_side_that_closes_a_polygon_does_not_go_back_along_the_way_that_was_drawn(desk, tissue):
+    tool = BY_NAME["polygon"](desk)
+    click(tool, 1510, 1000)
+    click(tool, 1000, 1515)
+    tool.enter()
+    segment = tissue.intersection(shapely.Polygon([(1500, 1000), (2000, 2000), (1000, 1500)]))
+    assert only(desk).annotation.geometry.symmetric_difference(segment).area < segment.length * STEP
+
+
 def test_backspace_takes_a_corner_back_with_the_way_along_the_tissue(desk, tissue):
     tool = BY_NAME["polygon"](desk)
     for x, y in ((1000, 1000), (1505, 1000), (1000, 1510)):

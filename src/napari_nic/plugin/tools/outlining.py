@@ -130,7 +130,8 @@ def _closing(desk: Any, points: list[XY], pointer: Pointer, *, freehand: bool = 
         return []
     way = desk.way(points[-1], replace(pointer, xy=points[0]), freehand=freehand)
     was_snapped = np.allclose(way[-1], points[0], rtol=0, atol=SAME_PLACE)
-    return way[:-1] if was_snapped else []
+    goes_back = set(way[:-1]) <= set(points)  # the way that was drawn, which would leave no area
+    return way[:-1] if was_snapped and not goes_back else []
 
 
 class FreehandTool(Tool):
