@@ -205,6 +205,8 @@ def _run_lossy(
         done = recompress_lossy.work_on(path, targets[path], plan, args, console, token)
         if report_of is None or done["kept"]:
             return done
+        from napari_nic.recompression.reporting import RunFacts
+
         found = write_report(
             path,
             targets[path],
@@ -212,7 +214,7 @@ def _run_lossy(
             console,
             token,
             overwrite=args.overwrite,
-            checks=done["quality_of_tiles"],
+            run=RunFacts.of(done["quality_of_tiles"], done["encode_seconds"]),
         )
         return done | {"report": found}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from napari_nic.names import REPORT_SUFFIXES, has_suffix
 
 if TYPE_CHECKING:
     from napari_nic.jobs import CancellationToken
-    from napari_nic.recompression.reporting import ReportOptions, SlideComparison
+    from napari_nic.recompression.reporting import ReportOptions, RunFacts, SlideComparison
 
 REPORT = "report"
 
@@ -112,7 +111,7 @@ def write_report(
     *,
     overwrite: bool,
     page: Path | None = None,
-    checks: Mapping[str, Any] | None = None,
+    run: RunFacts | None = None,
 ) -> dict[str, Any]:
     """Compare two files of one slide, write the page and its numbers; return these.
 
@@ -125,8 +124,8 @@ def write_report(
     overwrite : bool
     page : Path, optional
         Where the page goes; beside `after` by default. The numbers lie beside it.
-    checks : mapping, optional
-        What the check of every tile came to, by level.
+    run : RunFacts, optional
+        What the run that wrote `after` found out.
     """
     from napari_nic.recompression.reporting import compare_slides, report_page
 
@@ -134,8 +133,8 @@ def write_report(
     numbers = page.with_suffix(JSON)
     check_all_free({"--report": page, "--report, numbers": numbers}, overwrite=overwrite)
     found = console.outcome(compare_slides(before, after, options, token=token), f"{after.name}: report")
-    facts = found.to_dict() | ({"checks": checks} if checks else {})
-    write_text(page, report_page(found, checks=checks))
+    facts = found.to_dict() | ({} if run is None else run.to_dict())
+    write_text(page, report_page(found, run=run))
     write_text(numbers, json.dumps(facts, indent=2, allow_nan=False) + "\n")
     _print(found, console)
     console.result(str(page))

@@ -19,7 +19,7 @@ from napari_nic.recompression import recompress, try_sample
 from napari_nic.recompression.glass import GlassOptions, KeptArea, iter_kept_area
 from napari_nic.recompression.lossy import recompress_lossy
 from napari_nic.recompression.quality import QualityCheck
-from napari_nic.recompression.reporting import ReportOptions, compare_slides, report_page
+from napari_nic.recompression.reporting import ReportOptions, RunFacts, compare_slides, report_page
 from napari_nic.recompression.reporting.preview import Preview, SizeEstimate, estimate_size, preview
 from napari_nic.slides import Slide
 
@@ -136,8 +136,10 @@ def shrink_job(asked: Asked, out: Path, token: CancellationToken) -> Generator[P
 
 def _shrink(asked: Asked, out: Path, token: CancellationToken) -> Generator[Progress, None, Shrunk]:
     form, slide, check = asked.form, asked.slide, QualityCheck(asked.form.bounds())
+    run: RunFacts | None = None
     if form.is_lossy:
         lossy = yield from recompress_lossy(slide.path, out, form.lossy(asked.mpp), check=check, token=token)
+        run = RunFacts.of(check.to_dict(), lossy.encode_seconds)
         done = Shrunk(out, lossy.before, lossy.after, sum(tally.fell_back for tally in check.levels.values()))
     else:
         packed = yield from recompress(slide.path, out, form.mode, glass=asked.glass, token=token)
@@ -145,7 +147,7 @@ def _shrink(asked: Asked, out: Path, token: CancellationToken) -> Generator[Prog
     if not form.report:
         return done
     try:
-        page = yield from _report(asked, out, check, token)
+        page = yield from _report(asked, out, run, token)
     except NicError as error:
         if token.cancelled:
             return done  # the slide is written, which was what was asked for
@@ -154,13 +156,12 @@ def _shrink(asked: Asked, out: Path, token: CancellationToken) -> Generator[Prog
 
 
 def _report(
-    asked: Asked, out: Path, check: QualityCheck, token: CancellationToken
+    asked: Asked, out: Path, run: RunFacts | None, token: CancellationToken
 ) -> Generator[Progress, None, Path]:
     options = ReportOptions(mpp=asked.mpp)
     found = yield from compare_slides(asked.slide.path, out, options, token=token)
-    checks = check.to_dict()
     page, numbers = (out.with_name(f"{out.name}.report{suffix}") for suffix in REPORT_SUFFIXES)
-    write_text(page, report_page(found, checks=checks))
-    facts = found.to_dict() | ({"checks": checks} if checks else {})
+    write_text(page, report_page(found, run=run))
+    facts = found.to_dict() | ({} if run is None else run.to_dict())
     write_text(numbers, json.dumps(facts, indent=2, allow_nan=False) + "\n")
     return page

@@ -17,6 +17,7 @@ from napari_nic.geometry import Placement
 from napari_nic.jobs import result_of
 from napari_nic.recompression.reporting import (
     ReportOptions,
+    RunFacts,
     SlideComparison,
     compare_slides,
     report_page,
@@ -111,13 +112,22 @@ def test_the_page_holds_everything_and_needs_nothing(found: SlideComparison) -> 
             "color": {"largest": 3.0},
         }
     }
-    page = report_page(found, checks=checks)
+    page = report_page(found, run=RunFacts.of(checks, 0.3))
     reader = Reader()
     reader.feed(page)
     assert reader.open == []
     assert len(reader.images) == 3 * len(found.worst) > 0
     assert all(image.startswith("data:image/png;base64,") for image in reader.images)
-    for text in ("SSIM", "MS-SSIM", "bits a pixel", "Drift of embeddings", "nic-default", "2 SSIM", "20x"):
+    for text in (
+        "SSIM",
+        "MS-SSIM",
+        "bits a pixel",
+        "Drift of embeddings",
+        "nic-default",
+        "2 SSIM",
+        "20x",
+        "10.00 ms",
+    ):
         assert text in page
 
 

@@ -5,7 +5,7 @@ Public modules beside this list: ``codec_page``, ``codec_table``, ``contenders``
 
 from napari_nic.recompression.reporting.comparing import ReportOptions, SlideComparison, compare_slides
 from napari_nic.recompression.reporting.drift import EmbeddingDrift, PredictionDrift
-from napari_nic.recompression.reporting.page import report_page
+from napari_nic.recompression.reporting.page import RunFacts, report_page
 from napari_nic.recompression.reporting.stored import StoredLevel, stored_levels
 from napari_nic.recompression.reporting.views import MAGNIFICATIONS
 
@@ -14,6 +14,7 @@ __all__ = [
     "EmbeddingDrift",
     "PredictionDrift",
     "ReportOptions",
+    "RunFacts",
     "SlideComparison",
     "StoredLevel",
     "compare_slides",

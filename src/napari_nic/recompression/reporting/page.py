@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -33,23 +34,48 @@ def difference_map(before: RgbArray, after: RgbArray) -> RgbArray:
     return np.ascontiguousarray(colors[..., ::-1])
 
 
-def report_page(found: SlideComparison, *, checks: Mapping[str, Any] | None = None) -> str:
+@dataclass(frozen=True)
+class RunFacts:
+    """What only the run itself knows of the file that it wrote.
+
+    Attributes
+    ----------
+    checks : mapping of str to Any
+        What the check of every tile came to, by level, as
+        :meth:`~napari_nic.recompression.quality.QualityCheck.to_dict` gives it.
+    encode_ms : float, optional
+        Mean time to encode a tile, one thread.
+    """
+
+    checks: Mapping[str, Any]
+    encode_ms: float | None = None
+
+    @classmethod
+    def of(cls, checks: Mapping[str, Any], seconds: float) -> RunFacts:
+        """Spread the seconds of a run over the tiles that it checked."""
+        tiles = sum(level["tiles"] for level in checks.values())
+        return cls(checks, 1000 * seconds / tiles if tiles else None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        return {"checks": dict(self.checks), "encode_ms_per_tile": self.encode_ms}
+
+
+def report_page(found: SlideComparison, *, run: RunFacts | None = None) -> str:
     """Return the page.
 
     Parameters
     ----------
     found : SlideComparison
-    checks : mapping, optional
-        What the check of every tile came to, by level, as
-        :meth:`~napari_nic.recompression.quality.QualityCheck.to_dict` gives it.
+    run : RunFacts, optional
     """
     name = f"{found.before.name}: before and after"
     parts = [
         f"<h1>{text(name)}</h1>",
-        table(("", "before", "after"), _sizes(found)),
+        table(("", "before", "after"), _sizes(found, run)),
         "<h2>Bytes</h2>",
         table(("level", "pixels", "codec", "tiles", "left out", "bytes", "bits a pixel"), _levels(found)),
-        *_checks(checks),
+        *_checks(None if run is None else run.checks),
         "<h2>Quality of views of tissue</h2>",
         f"<p>{text(_CAUTION)}</p>",
         table(
@@ -72,13 +98,15 @@ _METHOD = (
 )
 
 
-def _sizes(found: SlideComparison) -> list[tuple[str, str, str]]:
+def _sizes(found: SlideComparison, run: RunFacts | None) -> list[tuple[str, str, str]]:
     times = [f"{ms:.2f} ms" if ms is not None else "" for ms in found.decode_ms]
-    return [
+    encoding = None if run is None else run.encode_ms
+    rows = [
         ("file", found.before.name, found.after.name),
         ("bytes", f"{found.sizes[0]:,}", f"{found.sizes[1]:,} ({100 * found.saved:.1f} % saved)"),
         ("to decode a tile", times[0], times[1]),
     ]
+    return rows if encoding is None else [*rows, ("to encode a tile", "", f"{encoding:.2f} ms")]
 
 
 def _levels(found: SlideComparison) -> list[Sequence[str]]:
