@@ -75,3 +75,15 @@ def test_what_compare_refuses(cli, slide: Path, options: list[str], text: str) -
     outcome = cli("recompress", "compare", slide, *options)
     assert outcome.code != 0
     assert text in outcome.err
+
+
+def test_the_page_of_a_lossy_run_has_its_checks_and_times(cli, slide: Path, tmp_path: Path) -> None:
+    out = tmp_path / "lossy.tif"
+    outcome = cli("recompress", slide, "--mode", "lossy", "--quality", "70", "--out", out, "--report", *QUICK)
+    assert outcome.code == 0, outcome.err
+    page = out.with_name("lossy.tif.report.html").read_text("utf-8")
+    assert "The check of every tile" in page
+    assert "to encode a tile" in page
+    numbers = json.loads(out.with_name("lossy.tif.report.json").read_text("utf-8"))
+    assert numbers["checks"]["0"]["tiles"] > 0
+    assert numbers["encode_ms_per_tile"] > 0
