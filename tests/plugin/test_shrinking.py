@@ -7,13 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from napari_nic.geometry import Placement
 from napari_nic.plugin.controllers import shrinking as module
 from napari_nic.plugin.controllers.shrink_preview import LAYER, ShrinkPreview
 from napari_nic.plugin.controllers.shrinking import FORM_SETTING, ShrinkController
 from napari_nic.plugin.controllers.watching import SlideWatch
+from napari_nic.plugin.layers import tissue_layer
 from napari_nic.plugin.shrink_form import ShrinkForm, read_form
 from napari_nic.recompression.reporting import ReportOptions
 from napari_nic.slides import open_slide
+from napari_nic.tissue import TissueMask
 
 
 @pytest.fixture
@@ -222,6 +225,24 @@ def test_glass_is_white_in_the_preview(shrinking, preview, shown):
     assert changed.any()
     assert (preview.found.after[changed] == 255).all()
     assert preview.size is not None
+
+
+def test_painted_tissue_decides_where_there_is_some(viewer, shrinking, preview, shown):
+    shrinking.fill_in(mode="optimize", remove_glass=True, margin_um=0.0)
+    mask = np.zeros((110, 150), bool)
+    mask[:, 75:] = True
+    tissue = TissueMask(mask, Placement((0, 0), (5, 5)), "made")
+    data, options, _ = tissue_layer(tissue, shrinking.watch.slide)
+    layer = viewer.add_labels(data, **options)
+    preview.start()
+    region, after = preview.found.region, preview.found.after
+    assert region.x < 700 < 780 < region.right
+    assert (after[:, : 700 - region.x] == 255).all()
+    np.testing.assert_array_equal(after[:, 780 - region.x :], preview.found.before[:, 780 - region.x :])
+    layer.data = np.ones_like(data)
+    preview.start()
+    np.testing.assert_array_equal(preview.found.after, preview.found.before)
+    assert shrinking.asked().glass.mask.mask.all()
 
 
 def test_without_loss_pixels_stay(shrinking, preview, shown):

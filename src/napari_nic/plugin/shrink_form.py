@@ -10,6 +10,7 @@ from napari_nic.recompression.glass import GlassOptions
 from napari_nic.recompression.lossy import CONTAINERS, PIXEL_CODECS, LossyOptions, load_container
 from napari_nic.recompression.quality import Bounds
 from napari_nic.recompression.reporting.contenders import Contender, contender
+from napari_nic.tissue import TissueMask
 
 MODES = {
     "repack": "Repack: no loss, restorable",
@@ -83,23 +84,24 @@ class ShrinkForm:
         """Return the codec with its settings; None where pixels stay what they are."""
         return contender(self.codec, self.quality) if self.is_lossy else None
 
-    def glass(self, mpp: float | None) -> GlassOptions | None:
+    def glass(self, mpp: float | None, mask: TissueMask | None = None) -> GlassOptions | None:
         """Return what is taken for glass; None if all is kept.
 
         Parameters
         ----------
         mpp : float, optional
             um per pixel, where the user gave it.
+        mask : TissueMask, optional
+            The tissue as the user painted it; it is looked for by default.
         """
         if not (self.remove_glass and self.can_remove_glass):
             return None
-        return GlassOptions(margin_um=self.margin_um, mpp=mpp)
+        return GlassOptions(margin_um=self.margin_um, mpp=mpp, mask=mask)
 
-    def lossy(self, mpp: float | None) -> LossyOptions:
-        """Return what is asked of a lossy run."""
-        return LossyOptions(
-            self.codec, self.quality, container=self.container, glass=self.glass(mpp), mpp=mpp
-        )
+    def lossy(self, mpp: float | None, mask: TissueMask | None = None) -> LossyOptions:
+        """Return what is asked of a lossy run; parameters are those of :meth:`glass`."""
+        glass = self.glass(mpp, mask)
+        return LossyOptions(self.codec, self.quality, container=self.container, glass=glass, mpp=mpp)
 
     def bounds(self) -> Bounds:
         """Return what every tile must keep to."""

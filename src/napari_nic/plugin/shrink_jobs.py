@@ -22,6 +22,7 @@ from napari_nic.recompression.quality import QualityCheck
 from napari_nic.recompression.reporting import ReportOptions, RunFacts, compare_slides, report_page
 from napari_nic.recompression.reporting.preview import Preview, SizeEstimate, estimate_size, preview
 from napari_nic.slides import Slide
+from napari_nic.tissue import TissueMask
 
 T = TypeVar("T")
 
@@ -36,16 +37,19 @@ class Asked:
     form : ShrinkForm
     mpp : float, optional
         um per pixel, where the file does not say and the user did.
+    mask : TissueMask, optional
+        The tissue as the user painted it.
     """
 
     slide: Slide
     form: ShrinkForm
     mpp: float | None = None
+    mask: TissueMask | None = None
 
     @property
     def glass(self) -> GlassOptions | None:
         """What is taken for glass."""
-        return self.form.glass(self.mpp)
+        return self.form.glass(self.mpp, self.mask)
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +142,9 @@ def _shrink(asked: Asked, out: Path, token: CancellationToken) -> Generator[Prog
     form, slide, check = asked.form, asked.slide, QualityCheck(asked.form.bounds())
     run: RunFacts | None = None
     if form.is_lossy:
-        lossy = yield from recompress_lossy(slide.path, out, form.lossy(asked.mpp), check=check, token=token)
+        lossy = yield from recompress_lossy(
+            slide.path, out, form.lossy(asked.mpp, asked.mask), check=check, token=token
+        )
         run = RunFacts.of(check.to_dict(), lossy.encode_seconds)
         done = Shrunk(out, lossy.before, lossy.after, sum(tally.fell_back for tally in check.levels.values()))
     else:

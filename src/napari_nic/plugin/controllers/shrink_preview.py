@@ -9,7 +9,7 @@ from psygnal import Signal
 
 from napari_nic.geometry import Placement, RegionPx
 from napari_nic.plugin.layers import frame, pixel_of, visible_region
-from napari_nic.plugin.shrink_jobs import Tried, try_job
+from napari_nic.plugin.shrink_jobs import Asked, Tried, try_job
 from napari_nic.plugin.worker import Callbacks, Job
 from napari_nic.recompression.reporting.page import difference_map
 
@@ -94,13 +94,15 @@ class ShrinkPreview:
         self.cancel()
         self.size = None
         self._form = asked.form
-        level, kept = self._level(asked.slide), self._known_area(asked.slide, asked.form.margin_um)
+        level = self._level(asked.slide)
+        # A painted mask may have changed since: what is kept is found anew.
+        kept = None if asked.mask is not None else self._known_area(asked.slide, asked.form.margin_um)
         slide = asked.slide
         job = self._runner.start(
             f"Preview of {slide.name}",
             lambda token: try_job(asked, seen, level, kept, token),
             Callbacks(
-                yielded=lambda tried: self._on_tried(slide, asked.form.margin_um, tried),
+                yielded=lambda tried: self._on_tried(asked, tried),
                 failed=self.shrinking.asking.tell_error,
                 finished=self.changed.emit,
             ),
@@ -181,11 +183,12 @@ class ShrinkPreview:
         kept = self._kept
         return kept[2] if kept is not None and kept[0] is slide and kept[1] == margin_um else None
 
-    def _on_tried(self, slide: Slide, margin_um: float, tried: Tried) -> None:
+    def _on_tried(self, asked: Asked, tried: Tried) -> None:
+        slide = asked.slide
         if slide is not self.shrinking.watch.slide:
             return
-        if tried.kept is not None:
-            self._kept = slide, margin_um, tried.kept
+        if tried.kept is not None and asked.mask is None:
+            self._kept = slide, asked.form.margin_um, tried.kept
         if tried.size is not None:
             self.size = tried.size
         if tried.preview is not None:

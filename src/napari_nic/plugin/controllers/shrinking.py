@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from psygnal import Signal
 
 from napari_nic.jobs import Progress
+from napari_nic.plugin.layers import tag_of, tissue_of
 from napari_nic.plugin.shrink_form import ShrinkForm, read_form
 from napari_nic.plugin.shrink_jobs import Asked, Shrunk, shrink_job
 from napari_nic.plugin.worker import Callbacks, Job
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from napari_nic.plugin.controllers.watching import SlideWatch
     from napari_nic.plugin.settings import Settings
     from napari_nic.plugin.worker import Runner
+    from napari_nic.tissue import TissueMask
 
 FORM_SETTING = "shrinking"
 
@@ -108,7 +110,15 @@ class ShrinkController:
         if slide is None:
             return None
         pixel = slide.pixel_size
-        return Asked(slide, self.form, None if pixel is None else pixel.mean)
+        return Asked(slide, self.form, None if pixel is None else pixel.mean, self.painted())
+
+    def painted(self) -> TissueMask | None:
+        """Return the tissue as it is painted in a layer on the slide; None without one."""
+        for layer in self.watch.viewer.layers:
+            tag, slide = tag_of(layer), self.watch.slide
+            if slide is not None and tag is not None and tag.kind == "tissue" and tag.slide is slide:
+                return tissue_of(layer, slide)
+        return None
 
     def target(self) -> Path | None:
         """Return the file that would be written; None without a slide."""

@@ -24,7 +24,10 @@ SSIM_HELP = (
     "Structural similarity that every tile keeps to, or it is encoded better; 0 asks for none. Turned hues, "
     "swapped channels, shifts and edges of blocks are looked for in any case"
 )
-GLASS_HELP = "Leave tiles without tissue out, and make the glass of others white; tissue is kept as it is"
+GLASS_HELP = (
+    "Leave tiles without tissue out, and make the glass of others white; tissue is kept as it is. Where the "
+    "layer of Tissue... in the NIC dock lies on the slide, what is painted there is the tissue"
+)
 NO_GLASS = "Repacked slides give the original back, glass too"
 MARGIN_HELP = f"Glass nearer to tissue than this is kept, {UM}"
 FOLDER_HELP = "Where the result goes: choose another folder"
