@@ -257,6 +257,12 @@ class TestEveryWriter:
             found = shapely.get_coordinates(shapely.centroid(shapely.GeometryCollection(list(after))))
             # Rounding changes areas, and with them whose centre counts how much.
             np.testing.assert_allclose(found, centre, atol=1e-3 + 10 * tolerance(name))
+        for feature in ("rectangles", "circles", "ellipses", "turned ellipses", "lines", "arrows"):
+            if feature not in FORMATS.get(name).instead:
+                kept = [sum(map(FEATURES[feature][1], one.annotations)) for one in (original, again)]
+                told_apart = (name, feature) not in TOLD_THOUGH_READ and name not in ("imagescope", "halo")
+                # What other kinds are written as may be added.
+                assert kept[0] <= kept[1] or not told_apart, feature
         if "ids" not in FORMATS.get(name).instead and len(again) == len(original):
             assert [a.id for a in again.annotations] == [a.id for a in original.annotations]
 

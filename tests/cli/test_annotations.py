@@ -39,6 +39,22 @@ def cropped(monkeypatch):
     return "cropped.tif"
 
 
+def test_info_says_what_a_file_holds(file, slide_path, capsys):
+    assert main(["annotations", "info", str(file)]) == 0
+    out = capsys.readouterr().out
+    assert "QuPath GeoJSON" in out
+    assert f"{HOLED.area:,.0f} px" in out
+    assert main(["annotations", "info", str(file), "--slide", str(slide_path), "--mpp", "0.5", "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert (found["format"], found["shapes"]) == ("geojson", 2)
+    tumour, stroma = found["classes"]
+    assert (tumour["class"], tumour["shapes"], tumour["area_px"]) == ("Tumour", 1, HOLED.area)
+    assert tumour["area_mm2"] == pytest.approx(HOLED.area * 0.25 / 1e6)
+    assert sum(stroma["kinds"].values()) == 1
+    assert main(["annotations", "info", str(file), str(file.with_name("none.geojson"))]) == 1
+    assert "cannot be read" in capsys.readouterr().err
+
+
 def test_convert_tells_what_is_lost_before_it_writes(file, tmp_path, capsys):
     assert main(["annotations", "convert", str(file), "--to", "asap"]) == 0
     out, err = capsys.readouterr()

@@ -25,6 +25,7 @@ from napari_nic.annotations.raster import covered_share, patch_share, rasterise
 from napari_nic.annotations.registry import (
     FORMATS,
     counts_in_pixels,
+    format_in,
     format_of,
     iter_read_annotations,
     losses,
@@ -63,6 +64,7 @@ __all__ = [
     "disjoint",
     "ellipse_of",
     "ellipse_outline",
+    "format_in",
     "format_of",
     "in_um",
     "iter_read_annotations",

@@ -27,6 +27,7 @@ from napari_nic.extras import require
 from napari_nic.jobs import CancellationToken, checked
 from napari_nic.names import DICOM_ANNOTATIONS_CLASS
 from napari_nic.slides.dicom_instances import HEADER_ERRORS, DicomInstances
+from napari_nic.wording import counted
 
 WHAT = "annotations in DICOM"
 
@@ -128,7 +129,7 @@ def _scale(document: pydicom.Dataset, slide: DicomInstances, path: Path) -> np.n
         raise AnnotationError(
             "the annotations belong to another slide",
             path=path,
-            expected=f"annotations of one of the {len(slide.shapes)} pictures of {slide.finest.parent.name}",
+            expected=f"annotations of one of {counted(len(slide.shapes), 'picture')} of {slide.finest.parent.name}",
             found=f"annotations of {', '.join(referred[:3]) or 'no picture at all'}"
             if shape is None
             else f"annotations in the frame {frame}, not {slide.frame_of_reference}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import shapely
@@ -53,6 +54,13 @@ class Ellipse:
         return self.angle != 0 and not self.is_circle
 
 
+@lru_cache(maxsize=8)
+def _circle(corners: int) -> np.ndarray:
+    """Corners of a circle of radius 1, (2, n) as x and y."""
+    turns = np.arange(corners) * (2 * math.pi / corners)
+    return np.stack([np.cos(turns), np.sin(turns)])
+
+
 def ellipse(centre: Point, radii: Point, angle: float = 0.0) -> list[Point]:
     """Draw an ellipse.
 
@@ -63,9 +71,10 @@ def ellipse(centre: Point, radii: Point, angle: float = 0.0) -> list[Point]:
     angle : float
         Radians by which the x axis is turned towards the y axis.
     """
-    turns = np.arange(ELLIPSE_CORNERS) * (2 * math.pi / ELLIPSE_CORNERS)
-    ring = np.stack([np.cos(turns), np.sin(turns)], axis=1) * np.array(radii)
-    return turned(centre, [(float(x), float(y)) for x, y in ring], angle)
+    cos, sin = math.cos(angle), math.sin(angle)
+    x, y = _circle(ELLIPSE_CORNERS) * np.array(radii)[:, None]
+    xs, ys = centre[0] + x * cos - y * sin, centre[1] + x * sin + y * cos
+    return list(zip(xs.tolist(), ys.tolist(), strict=True))
 
 
 def ellipse_outline(centre: Point, radii: Point, angle: float = 0.0) -> shapely.Polygon:
@@ -90,8 +99,7 @@ def ellipse_of(geometry: shapely.Geometry) -> Ellipse | None:
     ring = shapely.get_coordinates(geometry)[:-1]
     if len(ring) < LEAST_CORNERS:
         return None
-    turns = np.arange(len(ring)) * (2 * math.pi / len(ring))
-    waves = np.stack([np.cos(turns), np.sin(turns)])
+    waves = _circle(len(ring))
     centre = ring.mean(axis=0)
     # Two radii that belong to each other, not yet along the axes: each row a point from the centre.
     radii = waves @ (ring - centre) * (2 / len(ring))

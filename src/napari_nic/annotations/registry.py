@@ -167,6 +167,21 @@ def _reading(
     return (yield from chosen.iter_read(path, token))
 
 
+def format_in(path: Path) -> str:
+    """Return the name of the format that a file is in, told from its content.
+
+    Raises
+    ------
+    AnnotationError
+        If it is in none that we know, or cannot be read.
+    """
+    check_regular(path, AnnotationError)
+    try:
+        return _recognise(_head_of(path), path)
+    except OSError as error:
+        raise AnnotationError("the annotation file cannot be read", path=path, found=f"{error}") from error
+
+
 def counts_in_pixels(path: Path) -> bool:
     """Whether a file that is read counts in pixels of level 0, so that what it says depends on no slide."""
     head = _head_of(path)

@@ -1,4 +1,4 @@
-"""``napari-nic annotations``: convert, validate, rasterize, compare and join annotation files."""
+"""``napari-nic annotations``: info, convert, validate, rasterize, compare and join annotation files."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from napari_nic.cli import (
     annotation_consensus,
     annotation_doctor,
     annotation_froc,
+    annotation_info,
     annotation_kappa,
     annotation_pictures,
     arguments,
@@ -45,6 +46,7 @@ def add_parser(commands: arguments.Subparsers) -> None:
         "annotations", help="Convert, check, draw and compare annotations, and what models say"
     )
     actions = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    annotation_info.add_info(actions)
     _add_convert(actions)
     _add_validate(actions)
     annotation_pictures.add_rasterize(actions)
