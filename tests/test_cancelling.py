@@ -102,6 +102,7 @@ from napari_nic.slides.fingerprint import fingerprint_files
 from napari_nic.slides.overview import read_overview
 from napari_nic.synthetic import SyntheticSlideSpec, write_slide
 from napari_nic.tissue import TissueOptions, find_tissue
+from napari_nic.tissue.unet import predict as unet_predict
 from napari_nic.training import publish
 from napari_nic.training.options import TrainOptions
 from napari_nic.training.recipe import TrainRecipe
@@ -555,7 +556,7 @@ OPERATIONS: dict[str, Operation] = {
     "compress": Operation(_compress, units=8, resumes=("s.nic.zarr",)),
     "prepare": Operation(_prepare, units=4),
     "tissue": Operation(_tissue, units=4),
-    "tissue by a network": Operation(_tissue_by_network, units=1),
+    "tissue by a network": Operation(_tissue_by_network, units=6),
     "training of a tissue network": Operation(_train_unet, units=4, resumes=("net.training/*",)),
     "overview": Operation(_overview, units=4),
     "keeping a document": Operation(_keeping, units=12 + 14, resumes=("s.nic.document/document.jsonl",)),
@@ -612,6 +613,7 @@ def small_slabs(monkeypatch: pytest.MonkeyPatch) -> None:
     """What takes one slab here takes many of a real slide."""
     monkeypatch.setattr(table, "SLAB_BYTES", SLAB)
     monkeypatch.setattr(pca, "_CHUNK", 1024)
+    monkeypatch.setattr(unet_predict, "WINDOW", 32)
     monkeypatch.setattr(probe_applying, "BLOCK_CELLS", 1024)
     monkeypatch.setattr(publish, "EVALUATION_PATCHES", FEW_PATCHES)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -154,6 +153,7 @@ def make_recipe(args: argparse.Namespace) -> UnetRecipe:
     InvalidParameterError
         If no data are named.
     """
+    from napari_nic.tissue.unet import PAPER_WIDTHS
     from napari_nic.training import TrainOptions
     from napari_nic.training.tissue import UnetRecipe
 
@@ -170,7 +170,7 @@ def make_recipe(args: argparse.Namespace) -> UnetRecipe:
     rate = args.learning_rate or 1e-4
     # One fall of the rate is the end: training stops early, as published.
     options = TrainOptions(**given, final_learning_rate=rate)
-    recipe = UnetRecipe(
+    return UnetRecipe(
         args.name,
         out=Path(args.out) if args.out else None,
         size=args.crop,
@@ -178,8 +178,8 @@ def make_recipe(args: argparse.Namespace) -> UnetRecipe:
         device=args.device,
         card={"data": args.data_note, "licence": args.licence},
         options=options,
+        widths=tuple(args.widths or PAPER_WIDTHS),
     )
-    return recipe if args.widths is None else replace(recipe, widths=tuple(args.widths))
 
 
 def _pictures(args: argparse.Namespace, console: Console, token: CancellationToken) -> list[MaskedPicture]:
