@@ -203,7 +203,7 @@ def test_what_counts_otherwise_is_refused(tmp_path, slide, extent, word, value):
         ("PointCoordinatesData", bytes(4 * 3), "odd number of coordinates"),
         ("LongPrimitivePointIndexList", bytes(8), "list of beginnings"),
         ("LongPrimitivePointIndexList", b"\x01\0\0\0\xff\xff\xff\x7f", "list of beginnings"),
-        ("GraphicType", "ELLIPSE", "6 points, which are no ellipses"),
+        ("GraphicType", "ELLIPSE", "6 points, which make no ellipses"),
     ],
 )
 def test_a_damaged_group_costs_itself_alone(tmp_path, slide, extent, word, value, said):

@@ -129,7 +129,7 @@ def _scale(document: pydicom.Dataset, slide: DicomInstances, path: Path) -> np.n
         raise AnnotationError(
             "the annotations belong to another slide",
             path=path,
-            expected=f"annotations of one of {counted(len(slide.shapes), 'picture')} of {slide.finest.parent.name}",
+            expected=f"annotations of a picture of {slide.finest.parent.name}",
             found=f"annotations of {', '.join(referred[:3]) or 'no picture at all'}"
             if shape is None
             else f"annotations in the frame {frame}, not {slide.frame_of_reference}",
@@ -200,7 +200,7 @@ def _split(group: pydicom.Dataset, kind: str) -> list[np.ndarray]:
     each = _POINTS.get(kind)
     if each is not None:
         if len(points) % each:
-            raise BadShapeError(f"{len(points)} points, which are no {kind.lower()}s")
+            raise BadShapeError(f"{counted(len(points), 'point')}, which make no {kind.lower()}s")
         return list(points.reshape(-1, each, 2))
     if kind not in ("POLYGON", "POLYLINE"):
         raise BadShapeError(f"shapes of unknown type {kind[:40]!r}")
