@@ -31,7 +31,7 @@ class ShrinkPreviewSection(Section):
     def __init__(self, preview: ShrinkPreview) -> None:
         super().__init__("Preview")
         self._preview = preview
-        self.button = QPushButton("&Preview here")
+        self.button = QPushButton("Preview here")
         self.button.clicked.connect(preview.start)
         self.clear = GlyphButton("cross", CLEAR)
         self.clear.clicked.connect(preview.clear)

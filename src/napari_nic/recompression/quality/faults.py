@@ -177,8 +177,8 @@ def _hue(source: Floats, decoded: Floats) -> float:
         return 0.0
     one, other = one[colored], other[colored]
     angle = np.angle(np.vdot(one, other))
-    turned_back = other * np.exp(-1j * angle)
-    is_more = _explained(one - other, one - turned_back) > _LEAST_TURNED
+    rotated_back = other * np.exp(-1j * angle)
+    is_more = _explained(one - other, one - rotated_back) > _LEAST_TURNED
     return float(np.degrees(angle)) if is_more else 0.0
 
 

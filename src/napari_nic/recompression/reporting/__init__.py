@@ -1,6 +1,7 @@
 """What became of a slide that was written anew: bytes, quality by magnification, drift of codes, a page.
 
-Public modules beside this list: ``codec_page``, ``codec_table``, ``contenders``, ``recoded``.
+Public modules beside this list: ``codec_page``, ``codec_table``, ``contenders``, ``page``, ``preview``,
+``recoded``.
 """
 
 from napari_nic.recompression.reporting.comparing import ReportOptions, SlideComparison, compare_slides
