@@ -442,6 +442,27 @@ def test_a_search_is_cancelled_and_what_was_found_stays(ready, cohort, runner):
     assert ready.search.found is found
 
 
+def test_a_match_is_opened_beside_the_window_and_another_one_overtakes_it(ready, cohort, runner):
+    ask(ready)
+    ready.search.set_folder(cohort)
+    ready.search.search()
+    matches = {crop.match.slide_name: crop.match for crop in ready.search.crops}
+    session = ready.desk.session
+    runner.hold = True
+    ready.search.open(matches["other"])
+    assert session.slide.name == "made", "nothing is opened on the window's thread"
+    assert ready.search.summary() == "Opening other..."
+    ready.search.open(matches["made"])
+    runner.finish()
+    assert session.slide.name == "made"
+    assert len(session.slide_layers) == 1
+    assert ready.search.opening == ""
+    ready.search.open(matches["other"])
+    runner.finish()
+    assert session.slide.name == "other"
+    session.slide_layers[1].metadata["napari_nic"].slide.close()
+
+
 def test_a_match_whose_slide_is_gone_shows_its_codes(ready, cohort, answers):
     ask(ready)
     ready.search.set_folder(cohort)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_nic.plugin.annotation_layers import annotation_tag
+from napari_nic.plugin.layer_looks import shown_classes
 from napari_nic.plugin.layers import tag_of
 from napari_nic.plugin.legend import BAR_STEPS, format_value
 from napari_nic.plugin.slide_frames import SlideFrame
@@ -176,9 +177,7 @@ def _legends(layer: Any) -> list[LegendEntry]:
     """Say what the colours of a layer mean, as far as it is known."""
     annotations, tag = annotation_tag(layer), tag_of(layer)
     if annotations is not None:
-        used = dict.fromkeys(a.label for a in annotations.annotations.annotations)
-        colors = annotations.annotations.colors
-        swatches = tuple((label, colors[label]) for label in used if label in colors)
+        swatches = tuple(shown_classes(layer).items())
         return [LegendEntry(layer.name, swatches)] if swatches else []
     legend = None if tag is None else tag.legend
     if legend is not None and legend.swatches:

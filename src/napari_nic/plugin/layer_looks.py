@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import shapely
 
-from napari_nic.annotations import RGB, UNCLASSIFIED_COLOR
+from napari_nic.annotations import RGB, UNCLASSIFIED, UNCLASSIFIED_COLOR
 from napari_nic.colors import from_hex
 from napari_nic.editing import AnnotationObject, Document
 from napari_nic.plugin.annotation_layers import AnnotationTag, annotation_tag
@@ -71,6 +72,25 @@ def color_outlines(tag: AnnotationTag, look: Look) -> None:
         color = from_hex(f"#{own}") if own else known.get(name, UNCLASSIFIED_COLOR)
         colors[label] = None if name in look.hidden else color
     tag.view.set_colors(colors)
+
+
+def shown_classes(layer: Layer) -> dict[str, RGB]:
+    """Return the classes that a layer of annotations shows, each with the colour of most of its shapes."""
+    tag = annotation_tag(layer)
+    if tag is not None and tag.view is not None:
+        return tag.view.shown_colors()
+    labels = list(getattr(layer, "features", {}).get("label", ()))
+    colors = np.asarray(layer.edge_color if hasattr(layer, "shape_type") else layer.face_color)
+    seen = colors[:, 3] > 0
+    if not hasattr(layer, "shape_type"):
+        seen &= np.asarray(layer.shown)
+    found: dict[str, Counter[RGB]] = {}
+    for label, color, is_seen in zip(labels, np.rint(colors[:, :3] * 255).astype(int), seen, strict=True):
+        if is_seen:
+            name = label if isinstance(label, str) and label else UNCLASSIFIED
+            red, green, blue = color.tolist()
+            found.setdefault(name, Counter())[red, green, blue] += 1
+    return {name: counts.most_common(1)[0][0] for name, counts in found.items()}
 
 
 def selected_in(layer: Layer) -> list[str]:

@@ -29,6 +29,8 @@ OWN = "\0"
 _CHOOSING = ("pan_zoom", "select", "direct")
 """Modes of napari's shapes in which nothing is drawn."""
 
+EVERYWHERE = (-np.inf, -np.inf, np.inf, np.inf)
+
 REACH_PX = 3
 """So far beside a line the pointer may be, in pixels of the level that is shown."""
 
@@ -166,6 +168,12 @@ class OutlineView:
                 self._layer.colormap = self._colormap()
             if self.pyramid.hide(self._hidden()):
                 self._draw_whole()
+
+    def shown_colors(self) -> dict[str, RGB]:
+        """Return the colours of the classes that are shown; not those of single outlines."""
+        used = {self.index.labels[number] for number in set(self.index.found(*EVERYWHERE).classes.tolist())}
+        colors = {label: self._colors.get(label) for label in self.index.labels if label in used}
+        return {label: color for label, color in colors.items() if color is not None and OWN not in label}
 
     # -- what lies where ---------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from napari_nic.embeddings import CompressedSlide
 from napari_nic.errors import CancelledError, SlideNotFoundError
 from napari_nic.plugin.controllers.looking import show_alone
 from napari_nic.plugin.controllers.session import Session
-from napari_nic.plugin.layers import METADATA_KEY, slide_layer, tag_of
+from napari_nic.plugin.layers import METADATA_KEY, LayerData, slide_layer, tag_of
 from napari_nic.plugin.opening import open_remembered, read_store, slide_beside
 
 if TYPE_CHECKING:
@@ -56,8 +56,17 @@ def layer_of(listed: ListedSlide, session: Session) -> Layer | None:
             expected="the slide named in the cohort, or its compressed form",
             hint="bring the file back, or open the cohort where its files are",
         )
-    if slide is None:
-        return None
+    return None if slide is None else add_slide(slide, session)
+
+
+def add_slide(slide: Slide, session: Session) -> Layer:
+    """Show a slide that was opened.
+
+    Raises
+    ------
+    CancelledError
+        If the user would not wait for its overview.
+    """
     data, options, _ = slide_layer(slide)
     twin = options["metadata"][METADATA_KEY].twin
     if not session.asking.wait_for_overview(twin):
@@ -73,7 +82,13 @@ def codes_layer_of(store: CompressedSlide, session: Session) -> Layer:
     NicError
         If nothing is encoded.
     """
-    ((data, options, _),) = read_store(store.path)
+    (picture,) = read_store(store.path)
+    return add_codes(picture, session)
+
+
+def add_codes(picture: LayerData, session: Session) -> Layer:
+    """Show the colours of codes, unless they are shown."""
+    data, options, _ = picture
     for layer in session.viewer.layers:
         tag = tag_of(layer)
         if tag is not None and tag.slide is None and layer.name == options["name"]:

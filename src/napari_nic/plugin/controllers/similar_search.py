@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
-from napari_nic.cohorts import ListedSlide
-from napari_nic.embeddings import CompressedSlide
 from napari_nic.errors import CancelledError, NicError
 from napari_nic.jobs import Progress
-from napari_nic.plugin.controllers.cohort_slides import codes_layer_of, layer_of, look_at
+from napari_nic.plugin.controllers.cohort_slides import add_codes, add_slide, codes_layer_of, look_at
 from napari_nic.plugin.controllers.desk_link import DeskLink
+from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.controllers.similar import NO_QUERY, SimilarController
-from napari_nic.plugin.layers import METADATA_KEY, LayerTag, annotation_frame
+from napari_nic.plugin.layers import METADATA_KEY, LayerTag, annotation_frame, tag_of
+from napari_nic.plugin.match_job import OpenedMatch, match_job
 from napari_nic.plugin.settings import Settings
 from napari_nic.plugin.similar_jobs import Found, search_job
 from napari_nic.plugin.worker import Callbacks, Job, Runner
-from napari_nic.similarity import Crop, Match, SearchOptions, slide_of
-from napari_nic.slides import SlideFolder
+from napari_nic.similarity import Crop, Match, Query, SearchOptions
 from napari_nic.wording import counted
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+    from napari.layers import Layer
 
 STORES_SETTING, SLIDES_SETTING = "similar_stores", "similar_slides"
 """Settings: the folder that was searched last, and where its slides are."""
@@ -68,7 +68,10 @@ class SearchController:
         self._settings, self._runner = settings, runner
         self.options = SearchOptions(per_slide=5)
         self.found: Found | None = None
+        self.opening = ""
+        """Name of the slide that is being opened; empty if none is."""
         self._job: Job | None = None
+        self._opening: Job | None = None
         similar.changed.connect(self.changed.emit)
 
     @property
@@ -133,6 +136,8 @@ class SearchController:
 
     def summary(self) -> str:
         """What was searched, how, and what was left out."""
+        if self.opening:
+            return f"Opening {self.opening}..."
         if self.found is None:
             return ""
         result = self.found.result
@@ -156,44 +161,66 @@ class SearchController:
     # -- a match -----------------------------------------------------------------------------------------
 
     def open(self, match: Match) -> None:
-        """Show a match: its slide is opened unless it is, and the view moves there."""
-        query = self._similar.query
+        """Show a match: its slide is opened in the background unless it is, and the view moves there."""
+        session = self._link.open().session
+        if self._opening is not None:
+            self._opening.cancel()
+        tags = [tag_of(layer) for layer in session.slide_layers]
+        shown = tuple(tag.slide for tag in tags if tag is not None and tag.slide is not None)
+        beside = None if session.slide is None else session.slide.path.parent
+        places = tuple(place for place in (self.slides, beside) if place is not None)
+        self.opening = match.slide_name
+        job = self._runner.start(
+            f"Opening {match.slide_name}",
+            partial(match_job, match, shown, places, self._settings),
+            Callbacks(
+                returned=partial(self._on_match, self._similar.query),
+                failed=self._link.tell_error,
+                finished=self._on_opened,
+            ),
+        )
+        self._opening = job if job.running else None
+        self.changed.emit()
+
+    def _on_opened(self) -> None:
+        if self._opening is None or not self._opening.running:  # else another one is being opened by now
+            self.opening, self._opening = "", None
+        self.changed.emit()
+
+    def _on_match(self, query: Query | None, opened: OpenedMatch) -> None:
         session = self._link.open().session
         before = list(self._viewer.layers)
         try:
-            store = CompressedSlide.open(match.store)
-            listed = ListedSlide(
-                match.slide_name, "", "", "", picture=self._picture_of(store), store=match.store
-            )
-            layer = layer_of(listed, session)
-            if layer is None:
-                layer = codes_layer_of(store, session)
-                session.asking.tell(f"{match.slide_name} itself is not found: its codes are shown as colours")
+            layer = self._layer_of(opened, session)
             session.select(layer if layer in session.slide_layers else None)
             if session.slide is not None:
-                session.open_store(store)
+                session.open_store(opened.store)
         except CancelledError:
             return
         except NicError as error:
             session.asking.tell_error(error)
             return
         look_at(layer, session, is_new=layer not in before)
-        self._go_to(match)
+        self._go_to(opened.match)
         if query is not None and session.store is not None and self._similar.query is not query:
             self._similar.ask(query)
 
-    def _picture_of(self, store: CompressedSlide) -> Path | None:
-        """Find the slide of a store where slides are looked for; None leaves it to what lies beside."""
-        session = self._link.session
-        open_slide = None if session is None else session.slide
-        places = [self.slides, None if open_slide is None else open_slide.path.parent]
-        for place in (place for place in places if place is not None and place.is_dir()):
-            try:
-                with slide_of(store, SlideFolder.of(place)) as slide:
-                    return slide.path
-            except NicError:
-                continue  # it is not there
-        return None
+    def _layer_of(self, opened: OpenedMatch, session: Session) -> Layer:
+        """Return the layer that shows what was opened, which may have been opened by others meanwhile."""
+        wanted = opened.store.header.slide_fingerprint
+        for layer in session.slide_layers:
+            tag = tag_of(layer)
+            if tag is not None and tag.slide is not None and tag.slide.fingerprint == wanted:
+                return layer
+        if opened.slide is not None:
+            return add_slide(opened.slide, session)
+        name = opened.match.slide_name
+        session.asking.tell(f"{name} itself is not found: its codes are shown as colours")
+        return (
+            codes_layer_of(opened.store, session)
+            if opened.picture is None
+            else add_codes(opened.picture, session)
+        )
 
     def _go_to(self, match: Match) -> None:
         """Bring a match into the middle of the view, and frame it."""
