@@ -91,6 +91,7 @@ def test_two_layers_are_two_readers(desk, comparing):
     assert rows["Sensitivity"] == "0.500"
     assert rows["Precision"] == "1.000"
     assert rows["Pixel AUC"] == "\N{EN DASH}"
+    assert float(rows["Cohen's kappa"]) < 1
     layer = layer_of(session, "difference")
     assert layer.name.startswith("Difference: T")
     assert [name for name, _ in comparing.legend()] == ["both", "only ada", "only ben"]

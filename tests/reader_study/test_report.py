@@ -9,15 +9,19 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pytest
 import shapely
 from PIL import Image
+from sklearn.metrics import cohen_kappa_score
 
 from napari_nic.annotations import Annotation, AnnotationSet, SlideExtent
 from napari_nic.colors import GREEN
 from napari_nic.geometry import PixelSize
 from napari_nic.reader_study import CompareOptions, Reading, ReadSlide, compare_readings
 from napari_nic.reader_study.pictures import OPACITY, difference_picture
-from napari_nic.reader_study.report import ReaderReport, slide_section
+from napari_nic.reader_study.report import ReaderReport, SlideSection, slide_section
+from napari_nic.reader_study.units import NOTHING
+from napari_nic.reader_study.votes import kappa_of_votes, votes_on
 from napari_nic.slides import open_slide
 
 HALF = PixelSize(0.5, 0.5)
@@ -71,6 +75,47 @@ def test_the_page_holds_everything_and_runs_nothing() -> None:
     assert "mm²" in text
     assert "0.500 (0.500 to 0.500)" in text, "Dice of both slides"
     assert ReaderReport("t", [], CompareOptions(raster_um=2), [], []).to_html().count("raster of 2 um") == 1
+
+
+def test_kappa_of_all_slides_is_on_the_page() -> None:
+    reads = [read_slide("s1"), read_slide("s2")]
+    sections = [section(read) for read in reads]
+    report = ReaderReport("t", [("a", "drawn"), ("b", "drawn")], CompareOptions(), sections)
+    found = report.kappa()
+    # Cells of 100 um: one of a alone, one of b alone, one of both; those of nobody do not count.
+    units = [votes_on(read).units.classes for read in reads]
+    pairs = np.concatenate(units)
+    expected = cohen_kappa_score(pairs[:, 0], pairs[:, 1])
+    assert found.pairs[0][2].value == pytest.approx(expected)
+    assert found.n_units == len(pairs) == 2 * 3
+    page = report.to_html()
+    assert "Agreement beyond chance (kappa)" in page
+    assert "6 cells of 2 slides" in page
+    assert re.search(r"a and b</t[dh]>\s*<td[^>]*>-?0\.\d{3}", page)
+
+
+def test_slides_may_have_different_classes_and_readers_may_be_three() -> None:
+    def read(name: str, labels: str) -> ReadSlide:
+        areas = [shapely.box(0, 0, 400, 200), shapely.box(200, 0, 600, 200), shapely.box(0, 0, 600, 200)]
+        readings = tuple(
+            Reading(who, AnnotationSet((Annotation(label, "polygon", area),)))
+            for who, label, area in zip("abc", labels, areas, strict=True)
+        )
+        return ReadSlide(name, HALF, readings, SlideExtent((400, 800), HALF))
+
+    votes = [votes_on(read("s1", "TTS")), votes_on(read("s2", "SSS"))]
+    found = kappa_of_votes(votes, list("abc"))
+    assert found.classes == (NOTHING, "T", "S")
+    names = [np.array(one.classes)[one.units.classes] for one in votes]
+    joined = np.concatenate(names)
+    for first, second, value in found.pairs:
+        a, b = ("abc".index(who) for who in (first, second))
+        assert value.value == pytest.approx(cohen_kappa_score(joined[:, a], joined[:, b]))
+    sections = [SlideSection("s1", (), (), votes[0]), SlideSection("s2", (), (), votes[1])]
+    report = ReaderReport("t", [(who, "") for who in "abc"], CompareOptions(), sections)
+    assert "all 3 (Fleiss)" in report.to_html()
+    assert kappa_of_votes([], ["a", "b"]) is None
+    assert kappa_of_votes(votes, ["a"]) is None
 
 
 def test_a_difference_lies_on_its_place_of_the_slide(slide_path: Path) -> None:

@@ -154,7 +154,7 @@ def _compare_all(
         if args.report is None:
             sections.append(SlideSection(read.name, found, ()))
         else:
-            sections.append(slide_section(read, found, token=token))
+            sections.append(slide_section(read, found, options.labels, token=token))
 
     yield from each_slide(plan, console, token, compare)
     return sections

@@ -15,9 +15,6 @@ from napari_nic.jobs import Progress
 from napari_nic.wording import counted
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from napari_nic.grid import PatchGrid
     from napari_nic.jobs import CancellationToken
     from napari_nic.reader_study import ReadSlide
     from napari_nic.reader_study.kappa import KappaResult
@@ -122,6 +119,7 @@ def _units_of(
     reads: Sequence[ReadSlide], classes: Sequence[str], args: argparse.Namespace, token: CancellationToken
 ) -> Generator[Progress, None, list[Units]]:
     from napari_nic.reader_study.units import cell_units, object_units
+    from napari_nic.reader_study.votes import cells_of
 
     found: list[Units] = []
     for number, read in enumerate(reads):
@@ -131,17 +129,9 @@ def _units_of(
         if args.on == "objects":
             found.append(object_units(sets, classes, token=token))
         else:
-            grid, counted_cells = _cells(read, args.cell)
+            grid, counted_cells = cells_of(read, args.cell)
             found.append(cell_units(sets, grid, classes, counted=counted_cells, token=token))
     return found
-
-
-def _cells(read: ReadSlide, side: float) -> tuple[PatchGrid, np.ndarray | None]:
-    from napari_nic.reader_study import square_grid
-
-    if read.store is not None:
-        return read.store.grid, read.store.encoded()
-    return square_grid(read.region, read.pixel, side), None
 
 
 def _print(found: KappaResult, left_out: int, args: argparse.Namespace, console: Console) -> None:

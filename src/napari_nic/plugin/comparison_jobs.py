@@ -6,7 +6,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from napari_nic.annotations import AnnotationSet
+from napari_nic.annotations import AnnotationSet, SlideExtent
 from napari_nic.embeddings import CompressedSlide, ResidentCodes
 from napari_nic.explain import Overlay, grad_cam
 from napari_nic.geometry import PixelSize, RegionPx
@@ -14,13 +14,16 @@ from napari_nic.jobs import CancellationToken
 from napari_nic.reader_study import (
     PairComparison,
     Reading,
+    ReadSlide,
     compare_readings,
     difference_overlay,
     prediction_reading,
     saliency_reading,
 )
 from napari_nic.reader_study.doctor import Diagnosis, DoctorSlide, examine
+from napari_nic.reader_study.kappa import KappaResult
 from napari_nic.reader_study.object_codes import object_codes
+from napari_nic.reader_study.votes import kappa_of_votes, votes_on
 from napari_nic.slide_models import ModelBundle, predict
 
 
@@ -85,10 +88,13 @@ class Compared:
     readings : (Reading, Reading)
     classes : tuple of PairComparison
         One for each class that either has.
+    kappa : KappaResult or None
+        Agreement on all classes beyond chance; None where nobody has any area.
     """
 
     readings: tuple[Reading, Reading]
     classes: tuple[PairComparison, ...]
+    kappa: KappaResult | None = None
 
 
 def compare_job(
@@ -99,7 +105,13 @@ def compare_job(
     first, second = (side.reading(place.store, token) for side in sides)
     yield
     classes = compare_readings(place.name, (first, second), place.pixel, token=token)
-    return Compared((first, second), classes)
+    return Compared((first, second), classes, _kappa(place, (first, second), token))
+
+
+def _kappa(place: Place, readings: tuple[Reading, Reading], token: CancellationToken) -> KappaResult | None:
+    shape = place.extent.height, place.extent.width
+    read = ReadSlide(place.name, place.pixel, readings, SlideExtent(shape, place.pixel), place.store)
+    return kappa_of_votes([votes_on(read, token=token)], [reading.name for reading in readings])
 
 
 def difference_job(

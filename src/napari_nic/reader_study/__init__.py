@@ -1,7 +1,7 @@
 """Readers, predictions and saliency compared with each other: overlap, boundaries, kappa, FROC, consensus.
 
 Public modules beside this list: ``consensus``, ``detections``, ``doctor``, ``froc``, ``kappa``, ``lesions``,
-``matching``, ``object_codes``, ``report``, ``staple``, ``units``.
+``matching``, ``object_codes``, ``report``, ``staple``, ``units``, ``votes``.
 """
 
 from napari_nic.reader_study.cells import areas_of_classes, box_of, square_grid

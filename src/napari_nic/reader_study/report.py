@@ -13,9 +13,12 @@ from napari_nic.notebook import png_address
 from napari_nic.pages import page, table, text
 from napari_nic.reader_study.cohort import ClassSummary, summarise
 from napari_nic.reader_study.difference import difference_legend
+from napari_nic.reader_study.kappa import KappaResult
 from napari_nic.reader_study.pairs import CompareOptions, PairComparison
 from napari_nic.reader_study.pictures import difference_picture
+from napari_nic.reader_study.readings import Reading
 from napari_nic.reader_study.slides import ReadSlide
+from napari_nic.reader_study.votes import CELL_UM, Votes, kappa_of_votes, votes_on
 from napari_nic.wording import counted
 
 _STYLE = ".key { display: inline-block; width: .9em; height: .9em; } img { max-width: 100%; }"
@@ -60,20 +63,27 @@ class SlideSection:
     name : str
     comparisons : tuple of PairComparison
     pictures : tuple of Picture
+    votes : Votes or None
+        What readers said of the cells, for kappa.
     """
 
     name: str
     comparisons: tuple[PairComparison, ...]
     pictures: tuple[Picture, ...]
+    votes: Votes | None = None
 
 
 def slide_section(
     read: ReadSlide,
     comparisons: Sequence[PairComparison],
+    labels: Sequence[str] | None = None,
     *,
     token: CancellationToken | None = None,
 ) -> SlideSection:
-    """Paint the pictures of a slide, one for each pair and class that either has areas of."""
+    """Paint the pictures of a slide, one for each pair and class that either has areas of.
+
+    `labels` are the classes that count for kappa; all by default.
+    """
     pictures = []
     for first, second in combinations(read.readings, 2):
         own = [c for c in comparisons if (c.first, c.second) == (first.name, second.name)]
@@ -81,7 +91,12 @@ def slide_section(
             if found.areas.n_first or found.areas.n_second:
                 rgb = difference_picture(read, (first, second), found.label, token=token)
                 pictures.append(Picture(first.name, second.name, found.label, png_address(rgb)))
-    return SlideSection(read.name, tuple(comparisons), tuple(pictures))
+    votes = votes_on(read, labels, token=token) if any(map(_has_areas, read.readings)) else None
+    return SlideSection(read.name, tuple(comparisons), tuple(pictures), votes)
+
+
+def _has_areas(reading: Reading) -> bool:
+    return bool(reading.annotations.polygons())
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,11 +130,17 @@ class ReaderReport:
             f"<p>{counted(len(self.sections), 'slide')}. {text(self._method())}</p>",
             *self._left_out(),
             *(part for pair in _pairs(comparisons) for part in _cohort(pair, summaries)),
+            *_kappa(self.kappa()),
             "<h2>Slides</h2>",
             *(part for section in self.sections for part in _section(section)),
             _meaning(),
         ]
         return page(self.title, parts, style=_STYLE)
+
+    def kappa(self) -> KappaResult | None:
+        """Return the agreement of all readers on all classes beyond chance, on cells; None without any."""
+        votes = [section.votes for section in self.sections if section.votes is not None]
+        return kappa_of_votes(votes, [name for name, _ in self.readers])
 
     def _method(self) -> str:
         options = self.options
@@ -162,6 +183,21 @@ def _cohort(pair: tuple[str, str], summaries: Sequence[ClassSummary]) -> list[st
         table(_MEANS, means),
         '<p class="small">In brackets: 95 % of cohorts of as many slides, drawn with replacement; '
         "of one slide there is no interval.</p>",
+    ]
+
+
+def _kappa(found: KappaResult | None) -> list[str]:
+    if found is None:
+        return []
+    rows = [(f"{first} and {second}", _estimate(value)) for first, second, value in found.pairs]
+    if len(found.readers) > 2:
+        rows.append((f"all {len(found.readers)} (Fleiss)", _estimate(found.fleiss)))
+    return [
+        "<h2>Agreement beyond chance (kappa)</h2>",
+        table(("readers", "kappa"), rows),
+        f"<p>On {counted(found.n_units, 'cell')} of {counted(found.n_slides, 'slide')} in the classes "
+        f"{text(', '.join(found.classes))}: cells of the compressed slide or, where there is none, of "
+        f"{CELL_UM:g} um that somebody annotated. Pairs: Cohen's kappa, without weights.</p>",
     ]
 
 
@@ -229,6 +265,7 @@ _TERMS = (
     ),
     ("95 % (HD95), largest (Hausdorff)", "the larger one of both directions"),
     ("surface Dice", "share of both boundaries within the tolerance (Nikolov et al. 2021)"),
+    ("kappa", "agreement on the class of each cell, 0 as by chance, 1 in all (Cohen 1960, Fleiss 1971)"),
     ("pixel AUC", "probability that a cell inside has a higher value than one outside; of maps with values"),
     ("not seen", "area where the other one says nothing, such as cells that a model did not see; left out"),
     ("not defined", "a boundary has no distance to nothing: look at how many slides have only one of both"),

@@ -22,6 +22,8 @@ from napari_nic.plugin.layers import tag_of
 from napari_nic.plugin.slide_frames import SlideFrame
 from napari_nic.plugin.worker import Callbacks, Job, MakeJob, Runner
 from napari_nic.reader_study import PairComparison, difference_legend
+from napari_nic.reader_study.kappa import KappaResult
+from napari_nic.wording import counted
 
 OPACITY = 0.45
 """The tissue below is what matters."""
@@ -199,7 +201,10 @@ class ReaderComparing:
         found = (
             next((c for c in self.compared.classes if c.label == self.label), None) if self.compared else None
         )
-        return () if found is None else rows_of(found)
+        if found is None or self.compared is None:
+            return ()
+        kappa = self.compared.kappa
+        return (*rows_of(found), *(() if kappa is None else (kappa_row(kappa),)))
 
     def legend(self) -> tuple[tuple[str, tuple[int, int, int]], ...]:
         """Colours of the difference that is shown."""
@@ -296,6 +301,16 @@ def rows_of(found: PairComparison) -> tuple[tuple[str, str, str], ...]:
         ),
         ("Not seen, mm\u00b2", f"{found.unseen_mm2:.3f}", "Where a model saw nothing; takes no part"),
     )
+
+
+def kappa_row(found: KappaResult) -> tuple[str, str, str]:
+    """Lay the agreement on all classes out: measure, value, meaning."""
+    ((_, _, value),) = found.pairs
+    meaning = (
+        f"Agreement on the class of {counted(found.n_units, 'cell')} beyond chance, of all classes together "
+        f"({', '.join(found.classes)}): 0 as by chance, 1 in all"
+    )
+    return "Cohen's kappa", _number(value.value, 3), meaning
 
 
 def _number(value: float, digits: int) -> str:
