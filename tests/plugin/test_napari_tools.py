@@ -165,9 +165,8 @@ def test_a_second_polygon_is_another_object_and_one_moved_corner_an_edit(mouse, 
     document = mouse.nic.documents.document
     first, second = document.objects()
     assert first.id != second.id
-    shapes.mode = "select"
-    mouse.click((430, 360))
     shapes.mode = "direct"
+    mouse.click((430, 360))
     mouse.drag(A, (240, 240))
     edited, same = document.objects()
     assert (edited.id, same) == (first.id, second)

@@ -23,7 +23,7 @@ from napari_nic.plugin.controllers.probing import NO_STORE, ProbeController
 from napari_nic.plugin.controllers.stroke_tools import take_up
 from napari_nic.plugin.controllers.tissue import TissueController
 from napari_nic.plugin.layers import to_slide_um
-from napari_nic.plugin.probe_texts import accuracy_text, class_lines, recall_lines, warning_lines
+from napari_nic.plugin.probe_texts import accuracy_text, class_lines, opened_text, recall_lines, warning_lines
 from napari_nic.probe import Learner, load_probe
 
 EVERY_CELL = GridOptions(min_tissue=0, stride=32)
@@ -324,6 +324,46 @@ def test_a_probe_is_saved_and_read_again(compressed, probing, answers, runner, t
     assert not files.save(probe, tmp_path / "mine"), "the user would not replace it"
     answers.agree = True
     assert files.save(probe, tmp_path / "mine")
+
+
+def test_a_probe_that_was_saved_is_opened_and_strokes_wait(compressed, probing, answers, runner, tmp_path):
+    draw_all(compressed)
+    probing.learn()
+    probe, before = probing.learned.trained.probe, probing.learned.found.raster()
+    files = ProbeFiles(answers, runner)
+    files.save(probe, tmp_path / "mine")
+    assert files.open(tmp_path) is None
+    assert "holds no probe" in str(answers.errors[-1])
+    for item in compressed.annotating.documents.document.objects():
+        compressed.annotating.documents.document.remove("delete", item.id)
+    probing.learn()
+    assert probing.learned.found is None
+    probing.open_probe(files.open(tmp_path / "mine"))
+    assert (probing.learned.found.raster() == before).all()
+    assert probing.is_shown
+    assert probing.why_not() == ""
+    assert [name for name, _ in class_lines(probing.learned)] == list(probe.class_names)
+    assert probing.learned.trained is None, "it was not learned here"
+    assert "each left out in turn" in opened_text(probing.opened)
+    draw_all(compressed)
+    probing.learn()
+    assert probing.learned.counts == {}, "strokes teach nothing meanwhile"
+    probing.open_probe(None)
+    assert set(probing.learned.counts) == set(probe.class_names)
+    assert opened_text(probing.opened) == ""
+
+
+def test_a_probe_of_another_encoder_says_so(compressed, probing, answers, runner, tmp_path):
+    draw_all(compressed)
+    probing.learn()
+    probe = probing.learned.trained.probe
+    encoder = {**probe.card.encoder, "weights_sha256": "f" * 64}
+    other = replace(probe, card=replace(probe.card, encoder=encoder))
+    probing.open_probe(other)
+    assert "another encoder" in probing.why_not()
+    assert not probing.is_shown
+    probing.open_probe(None)
+    assert probing.is_shown
 
 
 def test_outlines_are_written_without_specks(compressed, probing, answers, runner, tmp_path):

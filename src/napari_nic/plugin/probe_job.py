@@ -14,6 +14,7 @@ from napari_nic.probe import (
     CellFinder,
     Learner,
     LearningSlide,
+    Probe,
     Stroke,
     Trained,
     classifying,
@@ -68,6 +69,8 @@ class ProbeRequest:
         What is on the screen.
     trained : Trained or None
         What it was learned by.
+    opened : Probe, optional
+        That was saved before and is applied: nothing is learned then.
     """
 
     pupil: Pupil
@@ -76,6 +79,7 @@ class ProbeRequest:
     visible: RegionPx | None
     before: CellClasses | None
     trained: Trained | None = None
+    opened: Probe | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,8 +113,28 @@ class Learned:
     found: CellClasses | None = None
 
 
+def _apply(
+    request: ProbeRequest, probe: Probe, token: CancellationToken
+) -> Generator[Learned, None, Learned]:
+    """Say by a probe that was saved what the cells of a slide are."""
+    probe.check_header(request.store.header)
+    resident = ResidentCodes.load(request.store, token=token)
+    card = probe.card
+    state = Learned({}, (), dict(zip(card.class_names, card.class_colors, strict=True)), (), "")
+    first = None
+    if request.visible is not None:
+        first = resident.within(*resident.grid.cells_within(request.visible))
+    steps = classifying(probe, resident, first=first, before=request.before, token=token)
+    for number, (progress, found) in enumerate(steps):
+        if number == 0 and progress.done < progress.total:
+            yield replace(state, found=found.copy())
+    return replace(state, found=found)
+
+
 def learn_job(request: ProbeRequest, token: CancellationToken) -> Generator[Learned, None, Learned]:
-    """Learn from the strokes of a slide and say what its cells are."""
+    """Learn from the strokes of a slide, or take a probe that was saved, and say what its cells are."""
+    if request.opened is not None:
+        return (yield from _apply(request, request.opened, token))
     pupil = request.pupil
     slide, finder = pupil.look_at(request.store, token)
     resident = ResidentCodes.load(request.store, token=token)

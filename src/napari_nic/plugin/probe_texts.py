@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from napari_nic.annotations import RGB
 from napari_nic.plugin.probe_job import Learned
+from napari_nic.probe import Probe
 from napari_nic.wording import counted
 
 
@@ -11,10 +12,26 @@ def class_lines(learned: Learned | None) -> tuple[tuple[str, RGB], ...]:
     """Classes with their numbers of strokes and cells, and their colours."""
     if learned is None:
         return ()
+    if not learned.counts and learned.found is not None:  # by a probe that was saved
+        return tuple(learned.colors.items())
     return tuple(
         (f"{label}: {counted(strokes, 'stroke')}, {counted(cells, 'cell')}", learned.colors[label])
         for label, (strokes, cells) in learned.counts.items()
     )
+
+
+def opened_text(probe: Probe | None) -> str:
+    """Say that a probe is applied that was saved, and what was measured of it; empty for none."""
+    if probe is None:
+        return ""
+    checked = probe.card.metrics.get("leave_one_stroke_out")
+    accuracy = checked.get("balanced_accuracy") if isinstance(checked, dict) else None
+    measured = (
+        f" (balanced accuracy {accuracy:.0%} on its strokes, each left out in turn)"
+        if isinstance(accuracy, float)
+        else ""
+    )
+    return f"Shown is what the probe {probe.card.name} says{measured}; strokes teach nothing meanwhile."
 
 
 def accuracy_text(learned: Learned | None) -> str:

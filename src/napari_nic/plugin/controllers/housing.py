@@ -152,7 +152,8 @@ class Housing:
         is_drawn: bool,
     ) -> None:
         colors = {entry.name: entry.color for entry in document.classes}
-        name = f"{slide.name} annotations" if home is None else home.name
+        what = "points" if all(is_point(item.annotation) for item in items) else "annotations"
+        name = f"{slide.name} {what}" if home is None else home.name
         path = Path(home.path) if home is not None and home.path else None
         annotations = AnnotationSet(tuple(plain(item) for item in items), colors)
         active = self._session.viewer.layers.selection.active

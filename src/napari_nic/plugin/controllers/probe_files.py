@@ -11,13 +11,13 @@ from napari_nic.errors import NicError
 from napari_nic.plugin.class_map_job import ExportedMap, export_job
 from napari_nic.plugin.controllers.asking import Asking
 from napari_nic.plugin.worker import Callbacks, Runner
-from napari_nic.probe import LEAST_MM2, PROBE_FILE, CellClasses, Probe, save_probe
+from napari_nic.probe import LEAST_MM2, PROBE_FILE, CellClasses, Probe, load_probe, save_probe
 
 MM2 = "mm\N{SUPERSCRIPT TWO}"
 
 
 class ProbeFiles:
-    """Writes what was learned.
+    """Writes what was learned, and reads it again.
 
     Parameters
     ----------
@@ -52,6 +52,14 @@ class ProbeFiles:
             return False
         self._asking.tell(f"Saved the probe in {folder}; napari-nic probe apply maps other slides with it")
         return True
+
+    def open(self, folder: Path) -> Probe | None:
+        """Read a probe that was saved; what is none is told."""
+        try:
+            return load_probe(folder)
+        except NicError as error:
+            self._asking.tell_error(error)
+            return None
 
     def export(self, found: CellClasses, path: Path) -> None:
         """Write the outlines of the classes, in the background."""

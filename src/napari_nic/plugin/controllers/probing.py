@@ -22,7 +22,7 @@ from napari_nic.plugin.layers import pixel_of, visible_region
 from napari_nic.plugin.legend import Legend, legend_of
 from napari_nic.plugin.probe_job import Learned, ProbeRequest, Pupil, learn_job
 from napari_nic.plugin.worker import Callbacks, Job, Runner
-from napari_nic.probe import class_overlay, least_certain, uncertainty_overlay
+from napari_nic.probe import Probe, class_overlay, least_certain, uncertainty_overlay
 
 Shown = Literal["classes", "uncertainty"]
 KIND = "probe"
@@ -69,8 +69,10 @@ class ProbeController:
     ----------
     pupil : Pupil
         With what was learned.
+    opened : Probe or None
+        That was saved before and is applied; strokes teach nothing meanwhile.
     learned : Learned or None
-        What the newest strokes of this slide taught.
+        What the newest strokes of this slide taught, or what :attr:`opened` says.
     live : bool
         Whether changes are learned at once.
     shown : {"classes", "uncertainty"}
@@ -88,6 +90,7 @@ class ProbeController:
         self._runner = runner
         self.pupil = pupil or Pupil()
         self.stack = OverlayStack(self.session, lambda _kind: self.changed.emit())
+        self.opened: Probe | None = None
         self.learned: Learned | None = None
         self.live = True
         self.wanted = True
@@ -129,7 +132,7 @@ class ProbeController:
         if self.error:
             return self.error
         if self.learned is None:
-            return "" if self.is_busy else "Draw a few strokes of each class"
+            return "" if self.is_busy or self.opened is not None else "Draw a few strokes of each class"
         return self.learned.why_not
 
     def set_live(self, on: bool) -> None:
@@ -142,7 +145,7 @@ class ProbeController:
     def learn(self) -> None:
         """Learn from the annotations as they are now, unless that was done; what runs is overtaken."""
         store = self._store()
-        annotations = self._annotating.annotations()
+        annotations = self._annotating.annotations() if self.opened is None else None
         if store is None or (annotations, store) == self._seen:
             return
         if self._job is not None:
@@ -151,11 +154,21 @@ class ProbeController:
             return
         self._seen = annotations, store
         found, trained = (None, None) if self.learned is None else (self.learned.found, self.learned.trained)
-        request = ProbeRequest(self.pupil, store, annotations, self._visible(), found, trained)
+        strokes = AnnotationSet() if annotations is None else annotations
+        request = ProbeRequest(self.pupil, store, strokes, self._visible(), found, trained, self.opened)
         title = f"Learning from the strokes on {store.slide_name}"
         # It may end at once, so it is known as running before it is started.
         self._job = Job(title)
         self._job = self._start(title, request)
+        self.changed.emit()
+
+    def open_probe(self, probe: Probe | None) -> None:
+        """Show what a probe says that was saved, on every slide; None shows again what strokes teach."""
+        self.opened = probe
+        self._forget_slide()
+        self.stack.remove(KIND)
+        self.wanted = True
+        self._learn_anew()
         self.changed.emit()
 
     def forget_others(self) -> None:
@@ -194,14 +207,14 @@ class ProbeController:
         return None if ended else job
 
     def _take(self, request: ProbeRequest, learned: Learned) -> None:
-        if request.store is not self._store():
-            return  # of a slide that was left
+        if request.store is not self._store() or request.opened is not self.opened:
+            return  # of a slide, or a probe, that was left
         self.learned, self.error = learned, ""
         self._paint()
         self.changed.emit()
 
     def _on_failed(self, request: ProbeRequest, error: Exception) -> None:
-        if request.store is not self._store():
+        if request.store is not self._store() or request.opened is not self.opened:
             return
         if not isinstance(error, NicError):
             self.session.asking.tell_error(error)

@@ -94,6 +94,10 @@ class ClassSection(Section):
         tree.setHeaderLabels(HEADERS)
         tree.setRootIsDecorated(False)
         tree.setUniformRowHeights(True)
+        # An empty box is as dark as what is around it in napari's dark theme.
+        tree.setStyleSheet(
+            "QTreeView::indicator:unchecked { border: 1px solid gray; width: 10px; height: 10px; }"
+        )
         tree.setFixedHeight(HEIGHT)
         tree.setIconSize(QSize(SWATCH, SWATCH))
         tree.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
@@ -143,7 +147,7 @@ class ClassSection(Section):
         font = item.font(NAME)
         font.setBold(entry.name == self._annotator.label)
         item.setFont(NAME, font)
-        area = "" if shown.area_mm2 is None else f"{shown.area_mm2:.3g}"
+        area = "" if shown.area_mm2 is None else short_area(shown.area_mm2)
         texts = {KEY: "" if entry.key is None else str(entry.key), COUNT: f"{shown.count:,}", AREA: area}
         for column, text in texts.items():
             item.setText(column, text)
@@ -265,3 +269,12 @@ def swatch(color: tuple[int, int, int]) -> QIcon:
     icon = QIcon(picture)
     icon.addPixmap(picture, QIcon.Mode.Selected)  # else Qt tints it in the row that is chosen
     return icon
+
+
+def short_area(mm2: float) -> str:
+    """Write an area in six characters or little more: columns are narrow."""
+    if mm2 >= 100:
+        return f"{mm2:,.0f}"
+    if mm2 >= 1:
+        return f"{mm2:.2f}"
+    return "0" if mm2 == 0 else f"{mm2:.4f}" if mm2 >= 0.0001 else "<0.0001"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
     from napari_nic.plugin.widgets.nic_dock import NicDock
+    from napari_nic.probe import Probe
 
 
 class ProbeDock(BoundDock):
@@ -26,9 +27,13 @@ class ProbeDock(BoundDock):
     pupil: Pupil | None = None
     """Knows the strokes of all slides; it outlives the NIC dock that they were learned with."""
 
+    opened: Probe | None = None
+    """A probe that was saved and is applied; it does so too."""
+
     def bind(self, desk: NicDock) -> Sequence[QWidget]:
         """Make what learns from the NIC dock's annotations."""
         self.probing = ProbeController(desk, self.runner, self.pupil)
+        self.probing.opened = self.opened
         self.files = ProbeFiles(Dialogs(self), self.runner)
         self.section = ProbeSection(self.probing, desk.annotating)
         self.use_section = ProbeUseSection(self.probing, self.files)
@@ -38,7 +43,7 @@ class ProbeDock(BoundDock):
 
     def unbind(self) -> None:
         """Stop learning and let the slide go."""
-        self.pupil = self.probing.pupil
+        self.pupil, self.opened = self.probing.pupil, self.probing.opened
         self.section.close_down()
         self.probing.close()
         silence(self.probing, self.files)
