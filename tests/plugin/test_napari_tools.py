@@ -6,12 +6,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from napari._app_model.actions._file import new_labels, new_points, new_shapes
+from napari._app_model.actions._file import new_shapes
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
-from shapely.geometry import LineString, Point, Polygon
+from shapely.geometry import Polygon
 
 from napari_nic.editing import read_journal
 from napari_nic.plugin.controllers.session import ENCODER_SETTING
@@ -155,34 +155,11 @@ def test_a_polygon_by_clicks(mouse, shapes, slide_file, qtbot):
     assert drawn.symmetric_difference(Polygon([A, B, C, D])).area < 0.02 * drawn.area
 
 
-def test_a_second_polygon_is_another_object(mouse, shapes, slide_file, qtbot):
-    shapes.mode = "add_polygon"
-    for first in (A, (900, 300)):
-        x, y = first
-        mouse.click((x, y))
-        mouse.click((x + 150, y))
-        mouse.double_click((x + 150, y + 150))
-    document = mouse.nic.documents.document
-    first, second = document.objects()
-    assert first.id != second.id
-    assert kept(mouse, slide_file) == (first, second)
-
-
-@pytest.mark.parametrize(("mode", "kind"), [("rectangle", "rectangle"), ("ellipse", "ellipse")])
-def test_a_box_by_a_drag(mouse, shapes, slide_file, qtbot, mode, kind):
-    shapes.mode = f"add_{mode}"
+def test_a_rectangle_by_a_drag(mouse, shapes, slide_file, qtbot):
+    shapes.mode = "add_rectangle"
     mouse.drag(A, C)
-    drawn = assert_is_one_step(mouse, slide_file, qtbot, kind, mode)
+    drawn = assert_is_one_step(mouse, slide_file, qtbot, "rectangle", "rectangle")
     assert np.allclose(drawn.bounds, (*A, *C), atol=4)
-
-
-def test_a_path_by_clicks(mouse, shapes, slide_file, qtbot):
-    shapes.mode = "add_path"
-    for corner in (A, B):
-        mouse.click(corner)
-    mouse.double_click(C)
-    drawn = assert_is_one_step(mouse, slide_file, qtbot, "line", "path")
-    assert drawn.hausdorff_distance(LineString([A, B, C])) < 4
 
 
 def test_a_freehand_polygon_by_a_drag(mouse, shapes, slide_file, qtbot):
@@ -190,27 +167,3 @@ def test_a_freehand_polygon_by_a_drag(mouse, shapes, slide_file, qtbot):
     mouse.drag(A, B, C, D, A)
     drawn = assert_is_one_step(mouse, slide_file, qtbot, "polygon", "polygon")
     assert drawn.symmetric_difference(Polygon([A, B, C, D])).area < 0.05 * drawn.area
-
-
-def test_points_by_clicks(mouse, slide_file, qtbot):
-    new_points(mouse.viewer)
-    turn()
-    layer = mouse.viewer.layers.selection.active
-    layer.mode = "add"
-    mouse.click(A)
-    drawn = assert_is_one_step(mouse, slide_file, qtbot, "point", "")
-    assert drawn.distance(Point(A)) < 4
-    mouse.click(C)
-    assert len(mouse.nic.documents.document.objects()) == 2
-    assert len(layer.data) == 2
-
-
-def test_paint_of_napari_is_pixels_and_touches_no_annotation(mouse, slide_file, qtbot):
-    new_labels(mouse.viewer)
-    turn()
-    layer = mouse.viewer.layers.selection.active
-    layer.mode = "paint"
-    layer.brush_size = 30
-    mouse.drag(A, B)
-    assert np.asarray(layer.data).any(), "napari painted"
-    assert len(mouse.nic.documents.document) == 0
