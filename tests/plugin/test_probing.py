@@ -302,10 +302,10 @@ def test_slides_are_learned_from_together(
 def test_strokes_of_another_encoder_are_refused_until_they_are_forgotten(compressed, probing):
     draw_all(compressed)
     learner, (slide, _) = probing.pupil.learner, probing.pupil.look_at(compressed.session.store, None)
-    strokes = learner.strokes_on(slide.fingerprint)
-    learner.forget_slide(slide.fingerprint)
+    strokes = learner.strokes_on(slide.key)
+    learner.forget_slide(slide.key)
     other = {**slide.encoder, "weights_sha256": "f" * 64}
-    learner.set_strokes(replace(slide, name="older", fingerprint="sha256:older", encoder=other), strokes)
+    learner.set_strokes(replace(slide, name="older", key="sha256:older", encoder=other), strokes)
     stroke(compressed, "tissue", places(compressed)[0][1], length=1)
     assert "slides of two encoders cannot be learned from together" in probing.why_not()
     assert probing.stack.layer("probe") is None, "nothing is shown that was not learned"
