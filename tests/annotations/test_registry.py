@@ -56,7 +56,7 @@ def test_other_files_are_refused(tmp_path, content):
 def test_files_that_cannot_be_read_are_said(tmp_path):
     with pytest.raises(AnnotationError, match=r"none\.xml.*cannot be read"):
         read_annotations(tmp_path / "none.xml")
-    with pytest.raises(AnnotationError, match="cannot be read"):
+    with pytest.raises(AnnotationError, match="a folder holds no annotations"):
         read_annotations(tmp_path)
     with pytest.raises(UnknownNameError, match="geojson"):
         read_annotations(__file__, format="csvv")

@@ -80,8 +80,11 @@ class PlainFeatures:
         properties = feature["properties"]
         if not _UNUSUAL.isdisjoint(properties):
             return None
-        name, label = properties.get("name", ""), self._label(properties)
-        if label is None or type(name) is not str or not name.isascii():
+        name = properties.get("name", "")
+        if type(name) is not str or not name.isascii():
+            return None  # before its class is noted, which counts what of its name has to be replaced
+        label = self._label(properties)
+        if label is None:
             return None
         extra = self._extra(feature, properties)
         if extra is None:
