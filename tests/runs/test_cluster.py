@@ -52,7 +52,7 @@ def pool() -> Iterator[ClusterPool]:
 def test_good_ones_are_done_bad_ones_named_and_one_kills_its_process(
     cohort, folder, run_all, pool, monkeypatch, settings
 ) -> None:
-    monkeypatch.setattr(cluster, "do_slide", dies_of_one)
+    monkeypatch.setattr(pool, "work", dies_of_one)
     deadly = cohort[0].with_name(f"{DEADLY}.tif")
     deadly.write_bytes(cohort[0].read_bytes())
     found = run_all([deadly, *cohort], pool=pool)
@@ -96,7 +96,7 @@ def test_a_run_that_is_stopped_goes_on(cohort, folder, run_all, pool, settings) 
 
 
 def test_nobody_without_the_certificate_is_let_in(pool) -> None:
-    address = urlsplit(pool._client.scheduler.address)
+    address = urlsplit(pool.client.scheduler.address)
     assert (address.scheme, address.hostname) == ("tls", "127.0.0.1")
     stranger = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     stranger.check_hostname, stranger.verify_mode = False, ssl.CERT_NONE
@@ -110,7 +110,7 @@ def test_nobody_without_the_certificate_is_let_in(pool) -> None:
 
 def test_one_process_a_gpu_that_sees_no_other() -> None:
     with cluster_pool(ClusterPlan(gpus=("3", "1"))) as found:
-        seen = found._client.run(os.getenv, "CUDA_VISIBLE_DEVICES")
+        seen = found.client.run(os.getenv, "CUDA_VISIBLE_DEVICES")
     assert sorted(seen.values()) == ["1", "3"]
 
 

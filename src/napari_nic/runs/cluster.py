@@ -11,7 +11,7 @@ import queue
 import time
 import uuid
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -175,11 +175,14 @@ class ClusterPool:
     client : distributed.Client
     threads : int
         Of one process, where the settings say nothing.
+    work : callable
+        What a process does; takes and returns what :func:`~napari_nic.runs.remote.do_slide` does.
     """
 
-    def __init__(self, client: Any, *, threads: int) -> None:
-        self._client = client
+    def __init__(self, client: Any, *, threads: int, work: Callable[..., dict[str, Any]] = do_slide) -> None:
+        self.client = client
         self._threads = threads
+        self.work = work
 
     def __call__(
         self, paths: Sequence[Path], order: Order, token: CancellationToken
@@ -194,7 +197,7 @@ class ClusterPool:
             If the folder cannot be written.
         """
         stop = order.folder.root / f".stop-{uuid.uuid4().hex}"
-        work = _Work(self._client, self._settled(order), stop, token)
+        work = _Work(self, self._settled(order), stop, token)
         try:
             yield from work.do(paths)
             # What was at hand when a process died, guilty or not, one after the other.
@@ -223,8 +226,11 @@ _Ended: TypeAlias = tuple[Path, BaseException | None, Any]
 class _Work:
     """Slides that are handed out."""
 
-    def __init__(self, client: Any, order: Order, stop: Path, token: CancellationToken) -> None:
-        self._client, self._order, self._stop, self._token = client, order, stop, token
+    def __init__(self, pool: ClusterPool, order: Order, stop: Path, token: CancellationToken) -> None:
+        self._work, self._client, self._token = pool.work, pool.client, token
+        # What is the same for all slides: the folder, the settings, the file that says stop.
+        folder = str(order.folder.root.absolute())
+        self._common = folder, order.settings.to_dict(), str(stop.absolute())
         self._at_work: dict[Any, Path] = {}
         self._done: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._counted, self._processes = float("-inf"), 0
@@ -258,11 +264,9 @@ class _Work:
 
     def _hand_out(self, path: Path) -> None:
         future = self._client.submit(
-            do_slide,
+            self._work,
             str(path.absolute()),
-            str(self._order.folder.root.absolute()),
-            self._order.settings.to_dict(),
-            str(self._stop.absolute()),
+            *self._common,
             key=f"slide-{path.name}-{uuid.uuid4().hex}",
             retries=_RETRIES,
             pure=False,

@@ -175,7 +175,8 @@ def give_up(record: SlideRecord, claim: Claim, order: Order) -> SlideResult:
         record,
         released=claim.number,
         reason=f"{record.source.path}: each process that works on this slide ends: {counted(deaths, 'time')} "
-        "by now. A library that reads it crashes, or it needs more memory than there is",
+        "by now. A library that reads it crashes, it needs more memory than there is, or the processes were "
+        "killed from outside; the next run tries it again, and goes on where they stopped",
     )
     order.folder.write(record)
     claim.give_back()

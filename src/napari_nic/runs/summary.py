@@ -17,7 +17,8 @@ from napari_nic.wording import counted, duration
 
 _STYLE = """
 .slides { display: grid; grid-template-columns: repeat(auto-fill, minmax(17rem, 1fr)); gap: 1.5rem 1rem; }
-.slide img { max-width: 16rem; max-height: 12rem; image-rendering: auto; vertical-align: top; }
+.slide img { height: 9rem; max-width: 16rem; object-fit: contain; object-position: left top; }
+.slide img { image-rendering: auto; vertical-align: top; margin-right: .5rem; }
 .slide h3 { font-size: 1rem; margin: 0 0 .3rem; overflow-wrap: anywhere; }
 .failed { color: #a40000; white-space: pre-line; overflow-wrap: anywhere; }
 """
@@ -101,4 +102,6 @@ def _line(task: TaskRecord) -> str:
         found.append(f"{facts['covered_cells']:,} patches")
     if "text" in facts:
         found.append(str(facts["text"]))
+    if "limits" in facts:
+        found.append(f"red speaks for {facts['target']}, blue against it, full at {facts['limits'][1]:.3g}")
     return ", ".join([*found, duration(task.seconds)])
