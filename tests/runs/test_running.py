@@ -254,3 +254,16 @@ def test_the_mask_and_pictures_are_right(slide, folder, run_all) -> None:
         mask = find_tissue(opened)
     assert facts["area_mm2"] == pytest.approx(mask.area_um2 / 1e6)
     assert json.loads(json.dumps(dict(facts))) == facts
+
+
+def test_a_slide_written_anew_gives_the_original_back(slide, folder, run_all, settings, tmp_path) -> None:
+    from napari_nic.jobs import result_of
+    from napari_nic.recompression import restore
+
+    before = slide.read_bytes()
+    wanted = replace(settings, steps=("recompress",), encoders=(), recompression="repack")
+    assert run_all([slide], wanted)["s"].outcome == "done"
+    assert slide.read_bytes() == before
+    result_of(restore(folder.root / "recompressed" / "s.tif", tmp_path / "back.tif", workers=1))
+    assert (tmp_path / "back.tif").read_bytes() == before
+    assert not run_all([slide], wanted)["s"].worked

@@ -33,6 +33,7 @@ Take many slides through the same steps, one after the other, into one folder:
   export    files of other programs, by each --format
   predict   scores of each --model
   saliency  a picture of what each --model looks at
+  recompress  the slide anew in fewer bytes without loss, with --recompress
   report    summary.html: all slides, what failed first
 
 What is complete and was made by the same settings from the same slide is left as it is; the same command
@@ -72,6 +73,11 @@ def add_parser(commands: arguments.Subparsers) -> None:
     )
     parser.add_argument(
         "--model", action="append", default=[], metavar="NAME", help="slide-level model; may be repeated"
+    )
+    parser.add_argument(
+        "--recompress",
+        choices=("repack", "optimize"),
+        help="write each slide anew without loss: see 'napari-nic recompress'",
     )
     _add_share(parser)
     _add_encoders(parser)
@@ -259,21 +265,23 @@ def _settings(args: argparse.Namespace) -> RunSettings:
     from napari_nic.runs import STEPS, RunSettings
 
     encoders = tuple(dict.fromkeys(args.encoder)) or _encoders_of(args.model)
-    given = {"export": args.format, "predict": args.model, "saliency": args.model}
+    given = {"export": args.format, "recompress": args.recompress}
+    given |= dict.fromkeys(("predict", "saliency"), args.model)
     steps = args.steps or [step for step in STEPS if step not in given or given[step]]
     for step in steps:
         if step not in STEPS:
             raise arguments.UsageError(f"unknown step {step!r}", expected=", ".join(STEPS))
         if not given.get(step, True):
+            option = {"export": "--format NAME", "recompress": "--recompress MODE"}
             raise arguments.UsageError(
-                f"the step {step} lacks what it is done by",
-                hint="add --format NAME" if step == "export" else "add --model NAME",
+                f"the step {step} lacks what it is done by", hint=f"add {option.get(step, '--model NAME')}"
             )
     return RunSettings(
         steps=tuple(steps),
         encoders=encoders,
         models=tuple(dict.fromkeys(args.model)),
         formats=tuple(dict.fromkeys(args.format)),
+        recompression=args.recompress or "",
         grid=_grid(args),
         opening=arguments.slide_options(args),
         device=args.device,

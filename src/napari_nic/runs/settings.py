@@ -15,7 +15,7 @@ from napari_nic.pipeline import GridOptions
 from napari_nic.slide_models import CARD_FILE, ModelBundle
 from napari_nic.slides import Selection
 
-STEPS = ("tissue", "compress", "export", "predict", "saliency", "report")
+STEPS = ("tissue", "compress", "export", "predict", "saliency", "recompress", "report")
 """In the order in which they are done; ``report`` is of all slides together."""
 
 
@@ -34,6 +34,8 @@ class RunSettings:
         own encoder, which must be among the encoders.
     formats : tuple of str
         Export formats.
+    recompression : str
+        Mode of :func:`napari_nic.recompression.recompress`, for the step ``recompress``; empty for none.
     grid : GridOptions
     opening : mapping
         How slides are opened: ``mpp``, ``color``, ``channels``, ``selection`` of
@@ -50,6 +52,7 @@ class RunSettings:
     encoders: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     formats: tuple[str, ...] = ()
+    recompression: str = ""
     grid: GridOptions = field(default_factory=GridOptions)
     opening: Mapping[str, Any] = field(default_factory=dict)
     device: str = "auto"
@@ -141,10 +144,15 @@ def plan_tasks(settings: RunSettings) -> tuple[Task, ...]:
         tasks.append(_compress_task(encoder, given, settings))
         if "export" in settings.steps:
             tasks += [_export_task(encoder, name) for name in dict.fromkeys(settings.formats)]
+    if "recompress" in settings.steps:
+        mode = settings.recompression
+        tasks.append(Task(f"recompress:{mode}", "recompress", mode, {"version": 1, "mode": mode}))
     if {"predict", "saliency"} & set(settings.steps):
         tasks += _model_tasks(settings, {name: get_spec(given) for name, given in specs.items()})
     wanted = set(settings.steps)
-    needed = {name for task in tasks if task.step in wanted for name in (task.name, *task.needs, "tissue")}
+    needed = {name for task in tasks if task.step in wanted for name in (task.name, *task.needs)}
+    if any(task.needs for task in tasks if task.name in needed):
+        needed.add(tissue.name)
     return tuple(task for task in tasks if task.name in needed)
 
 
@@ -152,9 +160,11 @@ def _check_steps(settings: RunSettings) -> None:
     for step in settings.steps:
         if step not in STEPS:
             raise InvalidParameterError(f"unknown step {step!r}", expected=", ".join(STEPS))
-    wants = {"compress": settings.encoders, "export": settings.formats}
+    wants: dict[str, object] = {"compress": settings.encoders, "export": settings.formats}
+    wants["recompress"] = settings.recompression
     wants |= dict.fromkeys(("predict", "saliency"), settings.models)
-    options = {"compress": "--encoder", "export": "--format", "predict": "--model", "saliency": "--model"}
+    options = {"compress": "--encoder", "export": "--format", "recompress": "--recompress"}
+    options |= dict.fromkeys(("predict", "saliency"), "--model")
     for step, given in wants.items():
         if step in settings.steps and not given:
             raise InvalidParameterError(

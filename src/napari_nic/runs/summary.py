@@ -100,6 +100,8 @@ def _line(task: TaskRecord) -> str:
         found.append(f"{facts['area_mm2']:.4g} mm2 of tissue")
     if "covered_cells" in facts:
         found.append(f"{facts['covered_cells']:,} patches")
+    if "after" in facts:
+        found.append(f"{facts['before']:,} bytes, then {facts['after']:,}")
     if "text" in facts:
         found.append(str(facts["text"]))
     if "limits" in facts:

@@ -8,5 +8,5 @@ from napari_nic.runs.bench import Step
 DOERS: Registry[Step] = Registry("step")
 """Steps that are done for every slide, by name."""
 
-for _name in ("tissue", "compress", "export", "predict", "saliency"):
+for _name in ("tissue", "compress", "export", "predict", "saliency", "recompress"):
     DOERS.register(_name, f"napari_nic.runs.steps.{_name}:STEP")
