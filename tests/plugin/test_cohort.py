@@ -273,7 +273,7 @@ def test_what_a_training_left_out_is_said(desk, trained):
 @pytest.mark.gui
 def test_click_in_the_table_opens_the_slide(window, trained, qtbot, monkeypatch, collected):
     viewer, nic = window
-    monkeypatch.setattr(CohortDock, "_nic_dock", lambda _: nic)
+    monkeypatch.setattr(CohortDock, "open_desk", lambda _: nic)
     dock = CohortDock(viewer)
     viewer.window.add_dock_widget(dock, name="Cohort browser")
     assert "No cohort" in dock.empty.text()
