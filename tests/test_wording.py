@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import napari_nic
-from napari_nic.wording import clock, count, counted, duration, was_were
+from napari_nic.wording import clock, count, counted, duration, saving, was_were
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,10 @@ def test_one_or_many(number, noun, text):
 def test_irregular_plurals_are_given():
     assert counted(2, "vertex", "vertices") == "2 vertices"
     assert counted(1, "vertex", "vertices") == "1 vertex"
+
+
+def test_a_larger_file_saves_nothing():
+    assert [saving(share) for share in (0.28, 0, -0.6631)] == ["28.0 % saved", "0.0 % saved", "66.3 % more"]
 
 
 def test_the_verb_agrees():

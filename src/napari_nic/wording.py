@@ -38,6 +38,11 @@ def count(number: float) -> str:
     return f"{number / 1e3:.1f}k" if number < 1e6 else f"{number / 1e6:.1f}M"
 
 
+def saving(share: float) -> str:
+    """Say what a smaller file saves, as a share of the larger one: "28.0 % saved", or "66.3 % more"."""
+    return f"{abs(100 * share):.1f} % {'saved' if share >= 0 else 'more'}"
+
+
 def duration(seconds: float) -> str:
     """Write seconds as 0.8 s, 23 s, 1:05 min or 2:03:11 h."""
     if seconds < 10:

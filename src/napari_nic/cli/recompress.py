@@ -24,7 +24,7 @@ from napari_nic.cli.recompress_report import (
 )
 from napari_nic.cli.tissue_masks import add_method, tissue_options
 from napari_nic.names import check_apart, exists, is_folder, known_suffix
-from napari_nic.wording import counted
+from napari_nic.wording import counted, saving
 
 if TYPE_CHECKING:
     from napari_nic.recompression import CheckReport, GlassOptions, SlideReport
@@ -366,7 +366,7 @@ def _print(report: SlideReport, console: Console) -> None:
     about = "about " if report.sampled else ""
     console.result(
         f"{report.source}{place}: {report.before:,} bytes, then {about}{report.after:,} "
-        f"({_saved(report.before, report.after)} % saved)"
+        f"({saving(1 - report.after / report.before if report.before else 0)})"
     )
     if report.sampled:
         tiles = counted(report.tiles, "part")

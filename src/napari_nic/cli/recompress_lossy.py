@@ -13,7 +13,7 @@ from napari_nic.cli import arguments
 from napari_nic.cli.console import Console
 from napari_nic.cli.files import check_free
 from napari_nic.names import CONTAINER_SUFFIXES, check_apart, is_folder, known_suffix, slide_stem
-from napari_nic.wording import counted
+from napari_nic.wording import counted, saving
 
 if TYPE_CHECKING:
     from napari_nic.jobs import CancellationToken, Progress
@@ -334,7 +334,7 @@ def print_report(report: LossyReport, console: Console) -> None:
     header = ("rows x columns", "tiles", "bytes", "bits a pixel", "all glass", "encoded better, why")
     console.table(header, rows)
     about, place = ("about ", "") if report.sampled else ("", f" -> {report.out}")
-    saved = f"{abs(100 * report.saved):.1f} % {'saved' if report.saved >= 0 else 'more'}"
+    saved = saving(report.saved)
     how = f"{report.codec} {report.quality:g}, {report.subsampling}"
     console.result(
         f"{report.source}{place}: {report.before:,} bytes, then {about}{report.after:,} ({saved}); {how}"

@@ -13,6 +13,7 @@ from napari_nic.cli.files import check_all_free
 from napari_nic.cli.interrupt import STOPPED, stoppable
 from napari_nic.disk import write_text
 from napari_nic.names import REPORT_SUFFIXES, has_suffix
+from napari_nic.wording import saving
 
 if TYPE_CHECKING:
     from napari_nic.jobs import CancellationToken
@@ -159,7 +160,7 @@ def _print(found: SlideComparison, console: Console) -> None:
     console.table(header, rows)
     drifts = [(one.encoder, str(one.patches), f"{one.mean:.4f}", f"{one.least:.4f}") for one in found.drifts]
     console.table(("codes of", "patches", "cosine", "least"), drifts)
-    saved = f"{100 * found.saved:.1f} % saved"
+    saved = saving(found.saved)
     console.result(
         f"{found.before}: {found.sizes[0]:,} bytes; {found.after}: {found.sizes[1]:,} bytes ({saved})"
     )

@@ -14,7 +14,7 @@ from napari_nic.plugin.shrink_form import ShrinkForm, read_form
 from napari_nic.plugin.shrink_jobs import Asked, Shrunk, shrink_job
 from napari_nic.plugin.worker import Callbacks, Job
 from napari_nic.recompression.lossy import PIXEL_CODECS, QualityScale
-from napari_nic.wording import counted
+from napari_nic.wording import counted, saving
 
 if TYPE_CHECKING:
     from napari_nic.plugin.controllers.asking import Asking
@@ -190,7 +190,7 @@ class ShrinkController:
         done = self.shrunk
         if done is None:
             return self.state.stage if not self.state.busy else ""
-        text = f"{done.out.name}: {done.after:,} bytes, {100 * done.saved:.1f} % saved"
+        text = f"{done.out.name}: {done.after:,} bytes, {saving(done.saved)}"
         if done.tried_anew:
             text += f"; {counted(done.tried_anew, 'tile')} encoded better than asked"
         return f"{text}. No report: {done.problem}" if done.problem else text

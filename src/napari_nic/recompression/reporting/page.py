@@ -15,7 +15,7 @@ from napari_nic.recompression.quality.metrics import color_error_map
 from napari_nic.recompression.reporting.comparing import ComparedView, Quality, SlideComparison
 from napari_nic.recompression.reporting.stored import StoredLevel
 from napari_nic.slides import RgbArray
-from napari_nic.wording import counted
+from napari_nic.wording import counted, saving
 
 MAP_FULL = 10.0
 """Distance in CIELAB that is the brightest colour of a difference map."""
@@ -103,7 +103,7 @@ def _sizes(found: SlideComparison, run: RunFacts | None) -> list[tuple[str, str,
     encoding = None if run is None else run.encode_ms
     rows = [
         ("file", found.before.name, found.after.name),
-        ("bytes", f"{found.sizes[0]:,}", f"{found.sizes[1]:,} ({100 * found.saved:.1f} % saved)"),
+        ("bytes", f"{found.sizes[0]:,}", f"{found.sizes[1]:,} ({saving(found.saved)})"),
         ("to decode a tile", times[0], times[1]),
     ]
     return rows if encoding is None else [*rows, ("to encode a tile", "", f"{encoding:.2f} ms")]
