@@ -249,7 +249,7 @@ def test_two_files_are_compared_by_clicks(dock, qtbot, tmp_path: Path):
     qtbot.waitUntil(lambda: section.button.isEnabled())
     assert [section.first.currentText(), section.second.currentText()] == ["ada", "ben <b>"]
     qtbot.mouseClick(section.button, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: section.table.rowCount() == 10 and section.legend.isVisible(), timeout=20_000)
+    qtbot.waitUntil(lambda: section.table.rowCount() == 11 and section.legend.isVisible(), timeout=20_000)
     assert section.table.item(0, 1).text() == "0.667"
     assert "only ben &lt;b&gt;" in section.legend.text()
     section.label.setFocus()

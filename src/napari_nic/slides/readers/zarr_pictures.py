@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Self
 import imagecodecs
 import numpy as np
 import numpy.typing as npt
+import zarr.errors
 import zarr.registry
 from zarr.abc.codec import ArrayBytesCodec
 
@@ -145,5 +146,5 @@ def register_picture_codecs() -> None:
     for codec in (Jpeg, JpegXl, Jpeg2000, Avif, WebP):
         try:
             zarr.registry.get_codec_class(codec.name)
-        except KeyError:
+        except (KeyError, zarr.errors.UnknownCodecError):  # the latter of newer versions of Zarr
             zarr.registry.register_codec(codec.name, codec)
