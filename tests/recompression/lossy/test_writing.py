@@ -36,7 +36,6 @@ from napari_nic.recompression.lossy import (
 from napari_nic.slides import open_slide
 
 SUFFIXES = {"tiff": ".tif", "svs": ".svs", "ome-tiff": ".ome.tif", "ome-zarr": ".ome.zarr"}
-DATA = os.environ.get("NAPARI_NIC_TEST_DATA", "")
 GLASS = GlassOptions(margin_um=10, fill="empty")
 
 
@@ -320,11 +319,10 @@ def test_channels_are_not_mixed(tmp_path: Path) -> None:
 # -- real slides -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not DATA, reason="real slides are not at hand")
 @pytest.mark.parametrize("container", CONTAINERS.names())
 @pytest.mark.parametrize("place", ["slides/CMU-1-Small-Region.svs", "slides/CMU-1-Small-Region-dicom"])
-def test_a_real_slide(tmp_path: Path, container: str, place: str) -> None:
-    slide = Path(DATA) / place
+def test_a_real_slide(data_dir: Path, tmp_path: Path, container: str, place: str) -> None:
+    slide = data_dir / place
     out, report = written(slide, tmp_path, container=container)
     region = RegionPx(700, 900, 512, 512)
     with open_slide(slide, color="raw") as source, open_slide(out, color="raw") as result:
