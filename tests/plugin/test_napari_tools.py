@@ -48,13 +48,17 @@ class Mouse:
         return QPoint(round(self.canvas.width() / 2 + right), round(self.canvas.height() / 2 + down))
 
     def move(self, place) -> None:
-        """Move, and wait until napari knows: it takes a move in no sooner than 5 ms after the one before."""
+        """Move until napari knows: what comes sooner than 5 ms after the move before, it does not take in."""
         where = self.at(place)
+        self.qtbot.waitUntil(lambda: self.is_seen_after_a_move(where), timeout=TIMEOUT_MS)
+
+    def is_seen_after_a_move(self, where: QPoint) -> bool:
         # QTest moves the screen's own pointer, and Qt tells nothing if that is there already.
         local, above = QPointF(where), QPointF(self.canvas.mapToGlobal(where))
         move = QMouseEvent(QEvent.Type.MouseMove, local, above, NO_BUTTON, self.held, NO_KEYS)
         QApplication.sendEvent(self.canvas, move)
-        self.qtbot.waitUntil(lambda: self.is_seen_at(where), timeout=TIMEOUT_MS)
+        turn()
+        return self.is_seen_at(where)
 
     def is_seen_at(self, where: QPoint) -> bool:
         seen = np.array(self.viewer.cursor.position)[-2:]
