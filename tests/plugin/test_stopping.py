@@ -79,7 +79,7 @@ KINDS: dict[str, Kind] = {
     "predict": Kind(lambda i: job(partial(_predict, i.model, i.store, None, 1)), *ROWS),
     "saliency": Kind(lambda i: job(partial(_explain, i.model, i.store, None, 1)), *ROWS),
     "export": Kind(lambda i: partial(_export, i.store, i.out / "e.npy", "npy"), *SHARD),
-    "tissue": Kind(lambda i: partial(_find, i.slide), Slide, "read_stored_tile"),
+    "tissue": Kind(lambda i: partial(_find, i.slide, "threshold"), Slide, "read_stored_tile"),
     "compress": Kind(_compressing, MeanRgbEncoder, "encode"),
     "sample slide": Kind(_sample, Scene, "read"),
 }
