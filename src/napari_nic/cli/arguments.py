@@ -153,6 +153,25 @@ def add_overwrite(parser: argparse._ActionsContainer, text: str = "replace files
     parser.add_argument("--overwrite", action="store_true", help=text)
 
 
+def add_grid(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Add which patches are encoded; return the group of these options."""
+    group = parser.add_argument_group("grid", "what is not given comes from the encoder")
+    group.add_argument("--patch-size", type=positive_int, metavar="PX", help="side of a patch")
+    group.add_argument(
+        "--stride", type=positive_int, metavar="PX", help="distance of patches; default: their side"
+    )
+    group.add_argument("--target-mpp", type=positive, metavar="UM", help="um per pixel of patch and stride")
+    tissue = group.add_mutually_exclusive_group()
+    tissue.add_argument(
+        "--min-tissue",
+        type=share,
+        metavar="SHARE",
+        help="least share of tissue in a patch; default: 0.25",
+    )
+    tissue.add_argument("--no-tissue", action="store_true", help="take every cell, glass too")
+    return group
+
+
 def add_cell_px(parser: argparse.ArgumentParser) -> None:
     """Add the size of a cell in pictures."""
     parser.add_argument(

@@ -68,14 +68,7 @@ def _add_encoder(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_grid(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("grid", "what is not given comes from the encoder")
-    group.add_argument("--patch-size", type=arguments.positive_int, metavar="PX", help="side of a patch")
-    group.add_argument(
-        "--stride", type=arguments.positive_int, metavar="PX", help="distance of patches; default: their side"
-    )
-    group.add_argument(
-        "--target-mpp", type=arguments.positive, metavar="UM", help="um per pixel of patch and stride"
-    )
+    group = arguments.add_grid(parser)
     group.add_argument(
         "--tissue",
         metavar="PATH",
@@ -83,14 +76,6 @@ def _add_grid(parser: argparse.ArgumentParser) -> None:
         "outlines: GeoJSON in level-0 pixels (as TRIDENT's), or "
         "LazySlide's .zarr; or a folder of these, each called as its slide is",
     )
-    tissue = group.add_mutually_exclusive_group()
-    tissue.add_argument(
-        "--min-tissue",
-        type=arguments.share,
-        metavar="SHARE",
-        help="least share of tissue in a patch; default: 0.25",
-    )
-    tissue.add_argument("--no-tissue", action="store_true", help="take every cell, glass too")
     add_method(group, "--tissue-method")
 
 

@@ -81,7 +81,7 @@ def add_parser(commands: arguments.Subparsers) -> None:
     )
     _add_share(parser)
     _add_encoders(parser)
-    _add_grid(parser)
+    arguments.add_grid(parser)
     arguments.add_slide_options(parser)
     arguments.add_json(parser)
 
@@ -126,25 +126,6 @@ def _add_encoders(parser: argparse.ArgumentParser) -> None:
     )
     arguments.add_trust(group)
     arguments.add_device(group)
-
-
-def _add_grid(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("grid", "what is not given comes from the encoder")
-    group.add_argument("--patch-size", type=arguments.positive_int, metavar="PX", help="side of a patch")
-    group.add_argument(
-        "--stride", type=arguments.positive_int, metavar="PX", help="distance of patches; default: their side"
-    )
-    group.add_argument(
-        "--target-mpp", type=arguments.positive, metavar="UM", help="um per pixel of patch and stride"
-    )
-    tissue = group.add_mutually_exclusive_group()
-    tissue.add_argument(
-        "--min-tissue",
-        type=arguments.share,
-        metavar="SHARE",
-        help="least share of tissue in a patch; default: 0.25",
-    )
-    tissue.add_argument("--no-tissue", action="store_true", help="take every cell, glass too")
 
 
 def run(args: argparse.Namespace, console: Console) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,13 +69,12 @@ def open_job(
     labels = PaintedLabels(slide.levels[0].shape, files)
     if not files.is_unfinished:
         return OpenPainting(files, labels)
-    try:
+    with ExitStack() as failing:
+        failing.callback(files.close)
         followed = yield from iter_repair(labels, token)
         files.save(labels.take_unsaved(), token)
         labels.saved(done=True)
-    except BaseException:
-        files.close()
-        raise
+        failing.pop_all()
     return OpenPainting(files, labels, followed)
 
 
