@@ -16,8 +16,9 @@ from safetensors.numpy import save
 from napari_nic.apart import check_survives
 from napari_nic.disk import check_regular
 from napari_nic.encoders.spec import MOST_CODE, EncoderSpec
-from napari_nic.encoders.store import WEIGHTS_FILE, check_new_name, file_sha256, new_encoder, write_spec
+from napari_nic.encoders.store import WEIGHTS_FILE, check_new_name, new_encoder, write_spec
 from napari_nic.errors import WeightsError
+from napari_nic.weight_files import file_sha256
 
 DEPTH, WIDTH, FLAT = 4, 128, 3 * 3 * 128
 """The published network: convolutions, their channels, and what is left of 64 px to flatten."""

@@ -7,22 +7,20 @@ data folder, which the environment variable ``NAPARI_NIC_HOME`` overrides.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from platformdirs import user_data_dir
-
-from napari_nic.descriptions import is_name, is_plain_file_name, read_json, sealed, unsealed
-from napari_nic.disk import check_regular, replacing_folder, sync_files
+from napari_nic.descriptions import is_name, is_plain_file_name, sealed
+from napari_nic.disk import replacing_folder, sync_files
 from napari_nic.encoders.mean_rgb import MEAN_RGB
 from napari_nic.encoders.spec import MODEL_FILES, EncoderSpec
 from napari_nic.errors import InvalidParameterError, StoreError, UnknownNameError, WeightsError
 from napari_nic.names import safe_name
+from napari_nic.weight_files import Owner, checked_file, read_description, user_home
 
 SPEC_FILE, WEIGHTS_FILE, CARD_FILE = "encoder.json", "weights.safetensors", "CARD.md"
 
@@ -34,8 +32,7 @@ DEFAULT_ENCODER = "nic-default"
 
 def user_encoders_folder(home: Path | str | None = None) -> Path:
     """Return the folder of the user's encoders (it need not exist)."""
-    base = home or os.environ.get("NAPARI_NIC_HOME") or user_data_dir("napari-nic", appauthor=False)
-    return Path(base) / "encoders"
+    return user_home(home) / "encoders"
 
 
 def list_encoders(*, damaged: Callable[[WeightsError], object] | None = None) -> tuple[EncoderSpec, ...]:
@@ -110,20 +107,20 @@ def read_spec(folder: Path) -> EncoderSpec:
     WeightsError
         If it is damaged.
     """
+    return read_description(folder / SPEC_FILE, _checked_spec, what="encoder")
+
+
+def _checked_spec(data: Mapping[str, Any]) -> EncoderSpec:
     from napari_nic.encoders.external.options import check_options
 
-    file = folder / SPEC_FILE
-    data = unsealed(read_json(file, WeightsError, what="the encoder's description"), file, WeightsError)
-    if not isinstance(data, dict):
-        raise WeightsError("not an encoder description", path=file, expected="a JSON object")
-    try:
-        spec = EncoderSpec.from_dict(data)
-        check_options(spec)
-    except WeightsError as error:
-        raise WeightsError(
-            error.problem, path=file, expected=error.expected, found=error.found, hint=error.hint
-        ) from error
+    spec = EncoderSpec.from_dict(data)
+    check_options(spec)
     return spec
+
+
+def owner(spec: EncoderSpec | None = None) -> Owner:
+    """Return whose files an encoder's are, for the errors of :mod:`napari_nic.weight_files`."""
+    return Owner("encoder", "import or train the encoder again", name="" if spec is None else spec.name)
 
 
 def checked_weights(folder: Path, spec: EncoderSpec) -> Path:
@@ -134,74 +131,7 @@ def checked_weights(folder: Path, spec: EncoderSpec) -> Path:
     WeightsError
         If the file is missing or is not the one that the spec names.
     """
-    return checked_file(folder / weights_name(spec), spec.weights_sha256, spec)
-
-
-def checked_file(file: Path, sha256: str | None, spec: EncoderSpec) -> Path:
-    """Return a file of an encoder after comparing its checksum.
-
-    Raises
-    ------
-    WeightsError
-        If the file is missing, is another one, or is a link out of the encoder's folder.
-    """
-    check_inside(file)
-    with _readable(file):
-        _compare(file_sha256(file), sha256, file, spec)
-    return file
-
-
-def read_checked(file: Path, sha256: str | None, spec: EncoderSpec) -> bytes:
-    """Return the content of a file of an encoder; what was compared is what is returned.
-
-    Raises
-    ------
-    WeightsError
-        See :func:`checked_file`.
-    """
-    check_inside(file)
-    with _readable(file):
-        content = file.read_bytes()
-    _compare(hashlib.sha256(content).hexdigest(), sha256, file, spec)
-    return content
-
-
-def check_inside(file: Path) -> None:
-    """Raise :class:`WeightsError` unless a file is there, is regular, and lies in its folder itself.
-
-    A link out of an encoder's folder could hand any file of the user's to whoever gets a copy.
-    """
-    check_regular(file, WeightsError)
-    if not file.is_file():
-        raise WeightsError(
-            "the encoder's weights are missing", path=file, hint="import or train the encoder again"
-        )
-    if not file.resolve().is_relative_to(file.parent.resolve()):
-        raise WeightsError(
-            "this file of the encoder is a link to outside its folder",
-            path=file,
-            found=str(file.resolve()),
-            hint="copy the folder with what its links point to (cp -rL)",
-        )
-
-
-@contextmanager
-def _readable(file: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise WeightsError("the encoder's weights cannot be read", path=file, found=str(error)) from error
-
-
-def _compare(found: str, sha256: str | None, file: Path, spec: EncoderSpec) -> None:
-    if found != sha256:
-        raise WeightsError(
-            f"these are not the weights of encoder {spec.name!r}",
-            path=file,
-            expected=f"SHA-256 {sha256}",
-            found=found,
-            hint="the file was changed or damaged; import or train the encoder again",
-        )
+    return checked_file(folder / weights_name(spec), spec.weights_sha256, owner(spec))
 
 
 def weights_name(spec: EncoderSpec) -> str:
@@ -277,12 +207,6 @@ def write_spec(folder: Path, spec: EncoderSpec, card: str) -> None:
 def spec_text(spec: EncoderSpec) -> str:
     """Return the content of ``encoder.json``."""
     return json.dumps(sealed(spec.to_dict()), indent=2) + "\n"
-
-
-def file_sha256(file: Path) -> str:
-    """SHA-256 of a file's bytes, hexadecimal."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _folders(base: Path) -> list[Path]:

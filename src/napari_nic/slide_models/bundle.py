@@ -5,14 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from platformdirs import user_data_dir
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
@@ -25,6 +23,7 @@ from napari_nic.identity import described, differing
 from napari_nic.slide_models.card import ModelCard
 from napari_nic.slide_models.inputs import Standardiser
 from napari_nic.telling import LeftOut, Notices, tell
+from napari_nic.weight_files import user_home
 
 if TYPE_CHECKING:
     from napari_nic.slide_models.gridnet import GridNet
@@ -190,8 +189,7 @@ class ModelBundle:
 
 def user_models_folder(home: str | Path | None = None) -> Path:
     """Return the folder of the user's bundles (it need not exist)."""
-    base = home or os.environ.get("NAPARI_NIC_HOME") or user_data_dir("napari-nic", appauthor=False)
-    return Path(base) / "models"
+    return user_home(home) / "models"
 
 
 def list_bundles() -> tuple[ModelBundle, ...]:

@@ -27,16 +27,15 @@ from napari_nic.encoders.store import (
     SPEC_FILE,
     TIMM_PREFIX,
     WEIGHTS_FILE,
-    check_inside,
     check_new_name,
-    checked_file,
-    file_sha256,
     new_encoder,
+    owner,
     read_spec,
     weights_name,
     write_spec,
 )
 from napari_nic.errors import InvalidParameterError, NicError, WeightsError
+from napari_nic.weight_files import check_inside, checked_file, file_sha256
 
 if TYPE_CHECKING:
     from napari_nic.encoders.external.network_encoder import Network, NetworkEncoder
@@ -117,7 +116,7 @@ def import_model_file(
             copy.write_bytes(model.content)
         else:
             shutil.copyfile(path, copy)
-            checked_file(copy, digest, spec)
+            checked_file(copy, digest, owner(spec))
         return _finish(folder, encoder, projection, files=_copy_data_files(path, folder))
 
 
@@ -213,7 +212,7 @@ def import_encoder(
         read_program(given / weights_name(old), old, trust=trust)  # the copy must be of the same bytes
     with new_encoder(name, home) as folder:
         for file in _files_of(old):
-            check_inside(given / file)
+            check_inside(given / file, owner(old))
             shutil.copyfile(given / file, folder / file)
         return _finish(folder, load_folder(folder, spec, device="cpu", precision="float32"), projection)
 
@@ -281,7 +280,7 @@ def _copy_data_files(path: Path, folder: Path) -> dict[str, str]:
         return {}
     names = sorted(external_files(read_file(path), path))
     for name in names:
-        check_inside(path.with_name(name))
+        check_inside(path.with_name(name), owner())
         shutil.copyfile(path.with_name(name), folder / name)
     return {name: file_sha256(folder / name) for name in names}
 

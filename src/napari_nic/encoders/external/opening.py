@@ -9,8 +9,9 @@ from napari_nic.encoders.external.file_models import OPENERS, ModelFile
 from napari_nic.encoders.external.network_encoder import Network, NetworkEncoder
 from napari_nic.encoders.external.trust import read_program, runs_program
 from napari_nic.encoders.spec import EncoderSpec
-from napari_nic.encoders.store import checked_file, checked_weights, weights_name
+from napari_nic.encoders.store import checked_weights, owner, weights_name
 from napari_nic.errors import DeviceError, InvalidParameterError, WeightsError
+from napari_nic.weight_files import checked_file
 
 
 def open_encoder(
@@ -34,7 +35,7 @@ def open_encoder(
     MissingDependencyError, WeightsError, DeviceError, ConsentError
     """
     for name, sha256 in spec.options.get("files", {}).items():
-        checked_file(folder / name, sha256, spec)
+        checked_file(folder / name, sha256, owner(spec))
     if spec.architecture == "timm":
         weights = checked_weights(folder, spec)
         return NetworkEncoder(spec, _open_timm(spec, weights, device=device, precision=precision))

@@ -13,8 +13,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from napari_nic.encoders.spec import Encoder, EncoderSpec
-from napari_nic.encoders.store import read_checked
+from napari_nic.encoders.store import owner
 from napari_nic.errors import InvalidParameterError, WeightsError
+from napari_nic.weight_files import read_checked
 
 PROJECTION_FILE = "projection.safetensors"
 
@@ -97,7 +98,7 @@ class Projection:
             If it is missing, damaged or another one than the spec names.
         """
         file, entry = folder / PROJECTION_FILE, spec.options["projection"]
-        content = read_checked(file, entry["sha256"], spec)
+        content = read_checked(file, entry["sha256"], owner(spec))
         try:
             arrays = load(content)
             made = cls(arrays["mean"], arrays["matrix"])

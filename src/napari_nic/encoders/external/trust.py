@@ -25,8 +25,9 @@ import platformdirs
 from napari_nic.disk import check_regular, replacing
 from napari_nic.encoders.mean_rgb import MEAN_RGB
 from napari_nic.encoders.spec import EncoderSpec
-from napari_nic.encoders.store import find_folder, read_checked, read_spec, weights_name
+from napari_nic.encoders.store import find_folder, owner, read_spec, weights_name
 from napari_nic.errors import ConsentError, StoreError, WeightsError
+from napari_nic.weight_files import read_checked
 
 TRUST_FILE = "trusted-programs.json"
 PROGRAMS: Mapping[str, str] = {
@@ -112,7 +113,7 @@ def read_program(file: Path, spec: EncoderSpec, *, trust: bool = False) -> bytes
     ConsentError
         If nobody said that it may run.
     """
-    content = read_checked(file, spec.weights_sha256, spec)
+    content = read_checked(file, spec.weights_sha256, owner(spec))
     check_consent(content, file, spec.architecture, trust=trust)
     return content
 

@@ -6,16 +6,12 @@ environment variable ``NAPARI_NIC_HOME`` overrides.
 
 from __future__ import annotations
 
-import hashlib
-import os
 from pathlib import Path
 
-from platformdirs import user_data_dir
-
-from napari_nic.descriptions import is_plain_file_name, read_json, unsealed
-from napari_nic.disk import check_regular
-from napari_nic.errors import UnknownNameError, WeightsError
+from napari_nic.descriptions import is_plain_file_name
+from napari_nic.errors import UnknownNameError
 from napari_nic.tissue.unet.spec import UnetSpec
+from napari_nic.weight_files import Owner, read_checked, read_description, user_home
 
 SPEC_FILE, WEIGHTS_FILE, CARD_FILE = "unet.json", "weights.safetensors", "CARD.md"
 BUILT_IN = Path(__file__).parent.parent / "weights"
@@ -27,8 +23,7 @@ MOST_WEIGHTS = 2**28
 
 def user_unets_folder() -> Path:
     """Return the folder of the user's tissue U-Nets (it need not exist)."""
-    base = os.environ.get("NAPARI_NIC_HOME") or user_data_dir("napari-nic", appauthor=False)
-    return Path(base) / "tissue"
+    return user_home() / "tissue"
 
 
 def list_unets() -> tuple[str, ...]:
@@ -66,16 +61,7 @@ def read_unet(folder: Path) -> UnetSpec:
     WeightsError
         If it is damaged.
     """
-    file = folder / SPEC_FILE
-    data = unsealed(read_json(file, WeightsError, what="the network's description"), file, WeightsError)
-    if not isinstance(data, dict):
-        raise WeightsError("not a description of a tissue U-Net", path=file, expected="a JSON object")
-    try:
-        return UnetSpec.from_dict(data)
-    except WeightsError as error:
-        raise WeightsError(
-            error.problem, path=file, expected=error.expected, found=error.found, hint=error.hint
-        ) from error
+    return read_description(folder / SPEC_FILE, UnetSpec.from_dict, what="tissue network")
 
 
 def read_weights(folder: Path, spec: UnetSpec) -> bytes:
@@ -86,22 +72,5 @@ def read_weights(folder: Path, spec: UnetSpec) -> bytes:
     WeightsError
         If it is missing, is another one, or lies outside the folder.
     """
-    file = folder / WEIGHTS_FILE
-    check_regular(file, WeightsError)
-    if not file.is_file() or not file.resolve().is_relative_to(folder.resolve()):
-        raise WeightsError("the network's weights are missing", path=file, hint="copy the whole folder again")
-    if file.stat().st_size > MOST_WEIGHTS:
-        raise WeightsError(
-            "the network's weights are too large", path=file, expected=f"at most {MOST_WEIGHTS:,} bytes"
-        )
-    content = file.read_bytes()
-    found = hashlib.sha256(content).hexdigest()
-    if found != spec.weights_sha256:
-        raise WeightsError(
-            f"these are not the weights of the tissue network {spec.name!r}",
-            path=file,
-            expected=f"SHA-256 {spec.weights_sha256}",
-            found=found,
-            hint="the file was changed or damaged: get it again, or train the network again",
-        )
-    return content
+    owner = Owner("tissue network", "get it again, or train the network again", name=spec.name)
+    return read_checked(folder / WEIGHTS_FILE, spec.weights_sha256, owner, most_bytes=MOST_WEIGHTS)
