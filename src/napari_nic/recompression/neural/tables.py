@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,7 +66,12 @@ class SymbolTables:
         rows = zip(cumulative.astype(np.int64), lengths, strict=True)
         return cls(offsets.astype(np.int64), tuple(np.diff(row[:length]) for row, length in rows))
 
-    @property
+    @functools.cached_property
+    def lengths(self) -> IntArray:
+        """(channels,): entries of each table."""
+        return np.array([len(table) for table in self.tables], np.int64)
+
+    @functools.cached_property
     def sha256(self) -> str:
         """Of all tables: streams name it, since they decode by no others."""
         digest = hashlib.sha256(self.offsets.astype("<i8").tobytes())
@@ -97,3 +104,27 @@ def frequencies(probabilities: npt.NDArray[np.float64]) -> IntArray:
     # What rounding left goes to those that lost most, the first of equals first.
     whole[np.argsort(whole - shares, kind="stable")[:rest]] += 1
     return np.asarray(whole + 1)
+
+
+SCALES: tuple[float, ...] = tuple(float(s) for s in np.exp(np.linspace(np.log(0.11), np.log(256), 64)))
+"""Scales of Gaussians, in symbols, that have a table each: CompressAI's."""
+
+_TAIL = 1e-9
+
+
+def gaussian_tables() -> SymbolTables:
+    """Make the tables of Gaussians around 0 of all :data:`SCALES`.
+
+    They are made once for a network and kept with it: another version of SciPy might round otherwise.
+    """
+    from scipy.special import ndtr, ndtri
+
+    far = -float(ndtri(_TAIL / 2))
+    offsets, tables = [], []
+    for scale in SCALES:
+        most = math.ceil(scale * far)
+        at = np.abs(np.arange(-most, most + 1))
+        shares = ndtr((0.5 - at) / scale) - ndtr((-0.5 - at) / scale)
+        offsets.append(-most)
+        tables.append(frequencies(np.append(shares, 2 * ndtr((-0.5 - most) / scale))))
+    return SymbolTables(np.array(offsets, np.int64), tuple(tables))

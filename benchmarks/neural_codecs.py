@@ -1,0 +1,170 @@
+"""What do learned codecs cost: bits that whole numbers lose against floats, and seconds a tile?
+
+    python benchmarks/neural_codecs.py SLIDE.svs
+    python benchmarks/neural_codecs.py SLIDE.svs --networks mbt2018-mean --sizes 128 192 --steps 400
+    python benchmarks/neural_codecs.py SLIDE.svs --codec FOLDER                # one that was trained
+
+Without `--codec` each network is trained for some steps on crops of the left half of the slide's first level,
+enough for symbols of ordinary entropy, not for good pictures; tiles of the right half are coded.
+
+Bits a pixel, over all tiles:
+
+* float: sum of -log2 of the likelihoods that the float network gives the symbols that it would send;
+* float, tables: the same with each scale rounded up to one of the 64 that have a table, as CompressAI codes;
+* stream: all bytes of the streams, in which networks in whole numbers say scales and means.
+
+Milliseconds a tile, tiles one by one, on `--threads` threads: the best of several rounds, for all of encoding
+and decoding, for the symbols alone (networks in whole numbers and entropy coding) and for the synthesis.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+
+from napari_nic.recompression.neural.bottleneck import GaussianConditional
+from napari_nic.recompression.neural.codec import NeuralCodec, freeze
+from napari_nic.recompression.neural.nets import CompressionNet
+from napari_nic.recompression.neural.networks import NETWORKS, make_network
+from napari_nic.recompression.neural.store import load_codec
+from napari_nic.recompression.neural.tables import SCALES
+from napari_nic.slides import open_slide
+
+SIDE, CROP, BATCH = 256, 128, 4
+LAMBDA = 0.0483
+ROUNDS = 3
+
+
+class TableScales(GaussianConditional):
+    """Gaussians of the scales that have a table."""
+
+    def forward(self, values, scales, means=None):  # type: ignore[no-untyped-def]  # as the base class
+        table = torch.tensor(SCALES)
+        return super().forward(values, table[torch.searchsorted(table[:-1].contiguous(), scales)], means)
+
+
+def read_tiles(path: Path, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the slide's left half, and `count` tiles (n, 256, 256, 3) of its right half with most tissue."""
+    with open_slide(path) as slide:
+        pixels = slide.read_region(0, slide.levels[0].region)
+    middle = pixels.shape[1] // 2
+    right = pixels[:, middle:]
+    places = [
+        (y, x)
+        for y in range(0, right.shape[0] - SIDE + 1, SIDE)
+        for x in range(0, right.shape[1] - SIDE + 1, SIDE)
+    ]
+    tiles = np.stack([right[y : y + SIDE, x : x + SIDE] for y, x in places])
+    busiest = np.argsort(-tiles.std((1, 2)).mean(1), kind="stable")[:count]
+    return pixels[:, :middle], tiles[busiest]
+
+
+def train(net: CompressionNet, pixels: np.ndarray, steps: int) -> None:
+    """Train for some steps: rate plus distortion."""
+    rng = np.random.default_rng(0)
+    main = [p for name, p in net.named_parameters() if not name.endswith("quantiles")]
+    optimiser = torch.optim.Adam(main, 1e-3)
+    net.train()
+    for step in range(steps):
+        if step == steps * 3 // 4:
+            optimiser.param_groups[0]["lr"] = 2e-4
+        corners = rng.integers(0, np.array(pixels.shape[:2]) - CROP + 1, (BATCH, 2))
+        crops = np.stack([pixels[y : y + CROP, x : x + CROP] for y, x in corners])
+        x = torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 255
+        found, likelihoods = net(x)
+        rate = sum(-value.log2().sum() for value in likelihoods.values()) / (BATCH * CROP**2)
+        loss = LAMBDA * 255**2 * ((found - x) ** 2).mean() + rate
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(main, 1.0)
+        optimiser.step()
+    net.bottleneck.find_quantiles()
+    net.eval()
+
+
+@torch.inference_mode()
+def float_bits(net: CompressionNet, tiles: np.ndarray) -> float:
+    """Sum of -log2 of all likelihoods."""
+    total = 0.0
+    for tile in tiles:
+        x = torch.from_numpy(tile).permute(2, 0, 1)[None].float() / 255
+        total += sum(float(-value.double().log2().sum()) for value in net(x)[1].values())
+    return total
+
+
+def with_table_scales(net: CompressionNet) -> CompressionNet:
+    """Let the network's likelihoods be those of its tables' scales."""
+    for name, module in list(net.named_children()):
+        if isinstance(module, GaussianConditional):
+            setattr(net, name, TableScales())
+    return net.eval()
+
+
+def best(work: Callable[[np.ndarray | bytes], object], parts: list) -> float:  # type: ignore[type-arg]  # either
+    """Milliseconds for one part, the best of several rounds over all."""
+    seconds = []
+    for _ in range(ROUNDS):
+        started = time.perf_counter()
+        for part in parts:
+            work(part)
+        seconds.append(time.perf_counter() - started)
+    return 1000 * min(seconds) / len(parts)
+
+
+def report(codec: NeuralCodec, tiles: np.ndarray) -> None:
+    """Print a line on one codec."""
+    assert codec.net is not None
+    pixels = tiles[..., 0].size
+    streams = codec.encode(tiles)
+    exact = float_bits(codec.net, tiles) / pixels
+    tables = float_bits(with_table_scales(codec.net), tiles) / pixels
+    stream = 8 * sum(map(len, streams)) / pixels
+    latents = codec.latents(streams, (SIDE, SIDE))
+    mse = ((codec.decode(streams, (SIDE, SIDE)).astype(float) - tiles) ** 2).mean()
+    encode = best(lambda tile: codec.encode(tile[None]), list(tiles[:4]))
+    symbols = best(lambda data: codec.latents([data], (SIDE, SIDE)), streams[:4])
+    synthesis = best(lambda y: codec.pixels(y[None], (SIDE, SIDE)), list(latents[:4]))
+    size = f"{codec.description.filters}, {codec.description.channels}"
+    print(
+        f"{codec.description.network:22} ({size})  bpp: float {exact:.4f}, float, tables {tables:.4f}, "
+        f"stream {stream:.4f} ({stream / exact - 1:+.2%}, {stream / tables - 1:+.2%})  "
+        f"PSNR {10 * np.log10(255**2 / mse):.1f}  symbols that are 0: {(latents.round() == 0).float().mean():.0%}\n"
+        f"    ms a tile: encode {encode:.0f}, decode {symbols + synthesis:.0f} "
+        f"(symbols {symbols:.1f}, synthesis {synthesis:.0f})",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("slide", type=Path)
+    parser.add_argument("--codec", type=Path, help="folder of a trained codec, instead of training")
+    parser.add_argument("--networks", nargs="+", default=NETWORKS.names(), choices=NETWORKS.names())
+    parser.add_argument("--sizes", nargs=2, type=int, default=(64, 96), metavar=("N", "M"))
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--tiles", type=int, default=12)
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    torch.manual_seed(0)
+    torch.set_num_threads(args.threads)
+    left, tiles = read_tiles(args.slide, args.tiles)
+    with threadpool_limits(args.threads):
+        if args.codec:
+            report(load_codec(args.codec), tiles)
+            return
+        for name in args.networks:
+            net = make_network(name, *args.sizes)
+            train(net, left, args.steps)
+            sample = np.stack([left[y : y + SIDE, :SIDE] for y in range(0, left.shape[0] - SIDE, 2 * SIDE)])
+            report(freeze(net, sample[:6]), tiles)
+
+
+if __name__ == "__main__":
+    main()
