@@ -45,6 +45,7 @@ class TableScales(GaussianConditional):
     """Gaussians of the scales that have a table."""
 
     def forward(self, values, scales, means=None):  # type: ignore[no-untyped-def]  # as the base class
+        """Map as the base class does."""
         table = torch.tensor(SCALES)
         return super().forward(values, table[torch.searchsorted(table[:-1].contiguous(), scales)], means)
 
@@ -131,10 +132,11 @@ def report(codec: NeuralCodec, tiles: np.ndarray) -> None:
     symbols = best(lambda data: codec.latents([data], (SIDE, SIDE)), streams[:4])
     synthesis = best(lambda y: codec.pixels(y[None], (SIDE, SIDE)), list(latents[:4]))
     size = f"{codec.description.filters}, {codec.description.channels}"
+    zeros = float((latents.round() == 0).float().mean())
     print(
         f"{codec.description.network:22} ({size})  bpp: float {exact:.4f}, float, tables {tables:.4f}, "
         f"stream {stream:.4f} ({stream / exact - 1:+.2%}, {stream / tables - 1:+.2%})  "
-        f"PSNR {10 * np.log10(255**2 / mse):.1f}  symbols that are 0: {(latents.round() == 0).float().mean():.0%}\n"
+        f"PSNR {10 * np.log10(255**2 / mse):.1f}  latents near 0: {zeros:.0%}\n"
         f"    ms a tile: encode {encode:.0f}, decode {symbols + synthesis:.0f} "
         f"(symbols {symbols:.1f}, synthesis {synthesis:.0f})",
         flush=True,

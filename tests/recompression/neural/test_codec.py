@@ -100,6 +100,13 @@ def test_a_gpu_decodes_the_same_symbols(codec, tiles):
     assert np.abs(difference).max() <= 2
 
 
+def decoded_or_error(codec, stream: bytes) -> torch.Tensor | DamagedSlideError:
+    try:
+        return codec.latents([stream], SHAPE)
+    except DamagedSlideError as error:
+        return error
+
+
 def test_damage_is_told(codec, streams):
     stream = streams[0]
     damaged = [b"", stream[:3], stream[:4], stream[:-1], stream[:-4], stream + bytes(range(1, 9))]
@@ -107,9 +114,13 @@ def test_damage_is_told(codec, streams):
     places = zip(rng.integers(0, len(stream), 30), rng.integers(1, 256, 30), strict=True)
     damaged += [bytes([*stream[:at], stream[at] ^ int(by), *stream[at + 1 :]]) for at, by in places]
     damaged += [rng.bytes(count) for count in (4, 8, 64, 4096)]
-    for wrong in damaged:
-        with pytest.raises(DamagedSlideError, match="learned codec"):
-            codec.decode([wrong], SHAPE)
+    right = codec.latents([stream], SHAPE)
+    found = [decoded_or_error(codec, wrong) for wrong in damaged]
+    told = [result for result in found if isinstance(result, DamagedSlideError)]
+    assert all("learned codec" in str(error) for error in told)
+    # A bit of the last word may not count; then the tile is right, and never anything else.
+    assert len(told) >= len(damaged) - 2
+    assert all(torch.equal(result, right) for result in found if isinstance(result, torch.Tensor))
 
 
 def test_other_sizes_and_other_networks_are_told(name, codec, streams, make_net):

@@ -104,7 +104,7 @@ def test_damage_is_told_or_gives_other_symbols():
             read(wrong, which, tables)
     with pytest.raises(WeightsError, match="beyond"):
         written(np.full(1, 2**31 - 1), np.zeros(1, np.int64), tables)
-    for at in range(0, len(stream), 5):
+    for at in range(0, len(stream) - 8, 5):  # of the last words not all bits count
         flipped = bytes([*stream[:at], stream[at] ^ 64, *stream[at + 1 :]])
         try:
             found = read(flipped, which, tables)

@@ -11,10 +11,10 @@
     pixels <--g_s-- y <-- symbols and means <-- bytes
 
 Floats make pixels only. What is decoded depends on whole numbers alone: on the stream, and on tables and
-networks in whole numbers that were made once and go with the weights. So another device, or another number of
-threads, decodes the same symbols.
+networks in whole numbers that were made once and go with the weights. So another device, or another number
+of threads, decodes the same symbols.
 
-Public modules: ``codec``, ``networks``, ``nets`` and ``store`` (load PyTorch), ``coding`` (loads constriction).
+Public modules: ``codec``, ``networks``, ``nets`` and ``store`` (load PyTorch), ``coding`` (constriction).
 """
 
 from napari_nic.recompression.neural.tables import SymbolTables, frequencies

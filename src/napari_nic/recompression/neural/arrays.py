@@ -123,7 +123,7 @@ def _of_net(name: str, net: IntegerNet) -> Arrays:
 
 
 def _net(arrays: Mapping[str, Array], name: str) -> IntegerNet:
-    layers = []
+    layers: list[IntegerLayer] = []
     while f"{name}.{len(layers)}.weights" in arrays:
         head = f"{name}.{len(layers)}"
         slope, limit, stride = (int(value) for value in arrays[f"{head}.form"])

@@ -15,12 +15,12 @@ class _Bound(torch.autograd.Function):
     """max(x, bound) whose gradient still leads values below the bound back above it."""
 
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, bound: torch.Tensor) -> torch.Tensor:  # type: ignore[override]  # PyTorch: any
+    def forward(ctx: Any, x: torch.Tensor, bound: torch.Tensor) -> torch.Tensor:
         ctx.save_for_backward(x, bound)
         return torch.maximum(x, bound)
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:  # type: ignore[override]  # PyTorch: any
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
         x, bound = ctx.saved_tensors
         return gradient * ((x >= bound) | (gradient < 0)), None
 

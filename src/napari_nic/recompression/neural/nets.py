@@ -75,6 +75,10 @@ class CompressionNet(nn.Module):
         """The bottleneck whose symbols have a table for each channel."""
         return cast(EntropyBottleneck, self.get_submodule("entropy_bottleneck"))
 
+    def hyper_analysis(self, y: torch.Tensor) -> torch.Tensor:
+        """Map y (B, M, h, w) to z (B, N, h/4, w/4), where the network has one."""
+        raise NotImplementedError
+
     def code(self, y: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Return what stands for y once coded, and likelihoods; with noise in training, rounded otherwise."""
         raise NotImplementedError
