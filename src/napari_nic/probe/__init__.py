@@ -2,6 +2,8 @@
 
 No torch and no napari: a stroke is answered in a tenth of a second, so that the whole slide is repainted
 while the next one is drawn.
+
+Public modules beside this list: ``threads``.
 """
 
 from napari_nic.probe.applying import NOTHING, CellClasses, apply_probe, classifying

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_nic.errors import WeightsError
+from napari_nic.probe.threads import one_thread
 from napari_nic.recompression.neural.coding import SymbolReader, SymbolWriter, damaged
 from napari_nic.recompression.neural.integer import FRACTION, Wholes
 from napari_nic.recompression.neural.models import Places, SymbolModel
@@ -54,7 +55,8 @@ def write_tiles(
     """
     y = latents["y"]
     coder = _Writing(latents, seed)
-    coded = model.latents(coder, len(y), (y.shape[2], y.shape[3]))
+    with one_thread():
+        coded = model.latents(coder, len(y), (y.shape[2], y.shape[3]))
     return coder.streams(), coded
 
 
@@ -82,7 +84,8 @@ def read_tiles(model: SymbolModel, streams: Sequence[bytes], shape: tuple[int, i
         If a stream is damaged, or of another network or size.
     """
     coder = _Reading(streams, seed)
-    found = model.latents(coder, len(streams), shape)
+    with one_thread():
+        found = model.latents(coder, len(streams), shape)
     coder.check()
     return found
 
