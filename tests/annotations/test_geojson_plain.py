@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from napari_nic.annotations import geojson_format, geojson_plain, json_parsing, read_annotations
+from napari_nic.annotations import PartRead, geojson_format, geojson_plain, json_parsing, read_annotations
 from napari_nic.annotations.geojson_plain import PlainFeatures
 from napari_nic.errors import AnnotationError
 
@@ -175,3 +175,35 @@ def test_reading_tells_how_far_it_is(tmp_path, monkeypatch):
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1, abs=0.01)
     assert {progress.stage for progress in told} == {"Reading outlines", "Checking outlines"}
+
+
+def test_what_is_read_so_far_is_told_piece_by_piece(tmp_path, monkeypatch):
+    """Areas with their classes and colours; those that take longer to make come with the rest."""
+    monkeypatch.setattr(json_parsing, "PIECE_BYTES", 2000)
+    with_hole = next(nuclei(1))
+    with_hole["geometry"]["coordinates"].append([[1, 1], [2, 1], [2, 2], [1, 1]])
+    found = [*nuclei(30), with_hole, *nuclei(30)]
+    colors = {"A": [1, 2, 3], "B": [4, 5, 6]}
+    for feature in found:
+        given = feature["properties"]["classification"]
+        given["color"] = colors[given["name"]]
+    path = tmp_path / "a.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": found}))
+    told = [report for report in geojson_format.iter_read(path) if isinstance(report, PartRead)]
+    shapes = read_annotations(path)
+    plain = [shape for shape in shapes.annotations if not shape.geometry.interiors]
+    assert len(told) > 5
+    assert all(len(part.areas) == len(part.labels) for part in told)
+    assert [area.wkb for part in told for area in part.areas] == [shape.geometry.wkb for shape in plain]
+    assert [label for part in told for label in part.labels] == [shape.label for shape in plain]
+    assert told[-1].colors == shapes.colors == {"A": (1, 2, 3), "B": (4, 5, 6)}
+
+
+def test_what_was_told_does_not_count_where_the_file_is_read_afresh(tmp_path, monkeypatch):
+    monkeypatch.setattr(json_parsing, "PIECE_BYTES", 2000)
+    path = tmp_path / "a.geojson"
+    text = json.dumps({"type": "FeatureCollection", "features": list(nuclei(60))})
+    path.write_text(text.replace("]}", '],"bbox":[0,0,1,1]}')[:-1] + ', "more": {"features": []}}')
+    parts = [report for report in geojson_format.iter_read(path) if isinstance(report, PartRead)]
+    assert parts[-1].is_afresh
+    assert not parts[-1].areas

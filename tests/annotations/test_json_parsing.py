@@ -81,6 +81,13 @@ def test_long_numbers_are_found_wherever_they_stand(place, length):
     assert same(parsed(text), json.loads(text))
 
 
+def test_ids_of_digits_are_no_reason_to_look_closely(monkeypatch):
+    """The pattern takes longer than all the rest, and ids have eight digits in a row now and then."""
+    text = json.dumps([{"id": "12345678-1234-4321-8765-123456789012", "x": 0.12345678901234567}] * 9).encode()
+    monkeypatch.setattr(json_parsing, "_LONG", None)
+    assert parsed(text) == json.loads(text)
+
+
 @settings(deadline=None)
 @given(
     found=st.lists(features(), max_size=6),

@@ -151,6 +151,44 @@ def test_validate_names_file_object_and_fault(file, tmp_path, slide_path, capsys
     assert "feature 3" in capsys.readouterr().out
 
 
+@pytest.fixture
+def reaching_out(tmp_path, slide_path):
+    """Shapes on a slide, a little over its edge, far over it, and beside it."""
+    from napari_nic.slides import open_slide
+
+    with open_slide(slide_path) as slide:
+        rows, cols = slide.levels[0].shape
+    boxes = {
+        "on": (10, 10, 60, 60),
+        "edge": (-cols * 0.005, 10, 60, 60),
+        "far": (10, 10, 60, rows * 1.5),
+        "farther": (-9e4, -9e4, 9e4, 9e4),
+        "beside": (9e4, 10, 9e4 + 50, 60),
+    }
+    path = tmp_path / "reaching.geojson"
+    shapes = (Annotation(name, "polygon", shapely.box(*edges)) for name, edges in boxes.items())
+    write_annotations(AnnotationSet(tuple(shapes)), path)
+    return path
+
+
+def test_what_reaches_far_beyond_the_slide_is_told_once_where_it_is_cut(
+    reaching_out, tmp_path, slide_path, capsys
+):
+    out = str(tmp_path / "labels.png")
+    base = ["annotations", "rasterize", str(reaching_out), "--slide", str(slide_path)]
+    assert main([*base, "--pixel", "4", "--out", out]) == 0
+    told = capsys.readouterr().err
+    assert told.count("2 of 5 shapes reach far beyond the slide: only what lies on it is drawn") == 1
+    assert told.count("1 of 5 shapes lie outside of the slide") == 1
+    assert main(["annotations", "validate", str(reaching_out), "--slide", str(slide_path), "--json"]) == 1
+    found = {one["object"]: one["fault"] for one in json.loads(capsys.readouterr().out)}
+    assert found == {
+        "shape 2 (far)": "reaches far beyond the slide",
+        "shape 3 (farther)": "reaches far beyond the slide",
+        "shape 4 (beside)": "lies off the slide",
+    }
+
+
 def test_rasterize(file, tmp_path, slide_path, capsys):
     from napari_nic.slides import open_slide
 

@@ -9,8 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shapely.geometry import Point, box
 
-from napari_nic.annotations import UNCLASSIFIED, UNCLASSIFIED_COLOR, Annotation
-from napari_nic.editing import AnnotationObject, Document, DrawingClass, Edit
+from napari_nic.annotations import UNCLASSIFIED, UNCLASSIFIED_COLOR, Annotation, AnnotationSet
+from napari_nic.editing import (
+    AnnotationObject,
+    Document,
+    DrawingClass,
+    Edit,
+    ObjectsRead,
+    classes_of,
+    objects_of,
+)
 from napari_nic.errors import LockedAnnotationError
 
 RED = (255, 0, 0)
@@ -228,3 +236,58 @@ def test_order_children_and_classes_are_those_of_the_objects(steps) -> None:
         document.set_classes("tidy", ())
         assert {entry.name for entry in document.classes} == {item.label for item in document.objects()}
         document.undo()
+
+
+def read_set(*, parent: str = "") -> AnnotationSet:
+    extra = {"parent": parent} if parent else {}
+    shapes = [
+        Annotation(f"class {n % 3}", "rectangle", box(n, 0, n + 1, 1), id=f"id-{n}" if n % 2 else "")
+        for n in range(9)
+    ]
+    return AnnotationSet((*shapes, Annotation("child", "rectangle", box(0, 0, 2, 2), extra=extra)))
+
+
+@pytest.mark.parametrize("parent", ["", "id-1"])
+@pytest.mark.parametrize("before", [(), ("class 1",), ("other", "class 0")])
+def test_many_objects_are_taken_in_as_they_are_one_by_one(parent: str, before: tuple[str, ...]) -> None:
+    found, documents, told = read_set(parent=parent), [], []
+    for prepared in (False, True):
+        document = Document([square(label, 100) for label in before])
+        document.watch(told.append)
+        if prepared:
+            document.admit_read("open", ObjectsRead.of(found), classes_of(found))
+        else:
+            document.admit("open", objects_of(found)[0], classes_of(found))
+        documents.append(document)
+    one, many = documents
+    assert [o for o in one.objects() if o.label not in before] == [
+        o for o in many.objects() if o.label not in before
+    ]
+    assert len(one) == len(many)
+    assert one.classes == many.classes
+    assert one.revision == many.revision == 1
+    assert list(one.ranks.values()) == list(many.ranks.values())
+    assert many.children("id-1") == one.children("id-1")
+    slow, fast = told
+    assert (slow.before, slow.after, slow.is_read) == (dict(fast.before), dict(fast.after), fast.is_read)
+    assert (slow.classes_before, slow.classes_after) == (fast.classes_before, fast.classes_after)
+    many.put("change", many["id-3"].with_label("new"))
+    many.undo()
+    assert many.objects()[-1].label == "child"
+    many.set_classes("none", [])
+    assert {entry.name for entry in many.classes} == {o.label for o in many.objects()}, "labels are counted"
+
+
+def test_objects_that_are_there_already_are_replaced_and_nothing_twice() -> None:
+    read = ObjectsRead.of(read_set())
+    document = Document()
+    assert document.has_none(read.by_id)
+    document.admit_read("open", read)
+    assert document.has_all(read.by_id.keys())
+    revision = document.revision
+    document.admit_read("open", read)
+    assert document.revision == revision
+    document.remove("delete", "id-1")
+    assert not document.has_all(read.by_id.keys())
+    document.admit_read("open", read)
+    assert [item.id for item in document.objects()] == list(read.by_id), "it came to its old place"

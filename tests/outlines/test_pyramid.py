@@ -218,3 +218,55 @@ def test_what_was_hidden_is_drawn_where_it_is_looked_at(made):
         made.draw(tile)
     assert made.peek(0, area)[1] == []
     assert (made.coarsest != before).any()
+
+
+def test_it_turns_to_what_another_one_shows_and_tiles_stay_until_they_are_drawn(made):
+    shapes, labels = nuclei(50, seed=1)
+    area = (slice(0, 512), slice(0, 512))
+    before, coarsest = made.read(0, area), made.coarsest
+    other = OutlinePyramid(OutlineIndex(shapes, labels), made.shapes[0])
+    assert not made.turn_to(other)
+    assert made.index is other.index
+    seen, missing = made.peek(0, area)
+    assert (seen == before).all()
+    assert missing == [Tile(0, 0, 0)]
+    assert made.coarsest is coarsest, "napari holds it"
+    for level in range(len(made)):
+        assert (made.read(level, whole(made, level)) == other.read(level, whole(other, level))).all()
+
+
+def test_tiles_of_other_classes_do_not_stay(made):
+    shapes, _ = nuclei(50)
+    area = (slice(0, 512), slice(0, 512))
+    made.read(0, area)
+    other = OutlinePyramid(OutlineIndex(shapes, ["another"] * 50), made.shapes[0])
+    made.turn_to(other)
+    seen, missing = made.peek(0, area)
+    assert missing == [Tile(0, 0, 0)]
+    assert set(np.unique(seen)) <= {NOTHING, *(value_of(0, part) for part in Part)}
+
+
+def test_it_turns_to_one_of_more_classes_than_bytes_hold(made):
+    shapes, _ = nuclei(FEW_CLASSES + 5)
+    other = OutlinePyramid(OutlineIndex(shapes, [f"{n}" for n in range(len(shapes))]), made.shapes[0])
+    made.read(0, whole(made, 0))
+    assert made.turn_to(other)
+    assert made.dtype == np.uint16
+    last = len(made) - 1
+    for level in (0, last):
+        assert (made.read(level, whole(made, level)) == other.read(level, whole(other, level))).all()
+
+
+def test_tiles_of_another_one_stand_in_until_they_are_drawn(made):
+    shapes, labels = nuclei()
+    part = OutlinePyramid(OutlineIndex(shapes[:100], labels[:100]), (3000, 2500))
+    area = (slice(0, 1024), slice(0, 1024))
+    stood = part.read(0, area)
+    made.stand_in(part)
+    seen, missing = made.peek(0, area)
+    assert (seen == stood).all()
+    assert len(missing) == 4
+    assert (made.read(0, area) == fresh(made, 0)[area]).all()
+    drawn = made.read(0, area)
+    made.stand_in(part)
+    assert (made.peek(0, area)[0] == drawn).all(), "what is drawn stays"

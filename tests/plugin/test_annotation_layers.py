@@ -152,6 +152,9 @@ def test_what_lies_beyond_the_slide_is_cut_off_on_the_screen_only(slide_file):
         (layer,) = layers_of(reaching_out, slide)
         assert layer.data[0].min(axis=0).tolist() == [100, 0]
         assert layer.data[0].max(axis=0).tolist() == [1100, 700]
+        notes = annotation_tag(layer).notes()
+        assert "1 of 2 shapes reach far beyond the slide: only what lies on it is shown" in notes
+        assert "1 of 2 shapes lie outside of the slide" in notes
         assert layer.data[1].min() == -900, "what lies outside as a whole belongs to another slide: show that"
         back = annotations_of([layer])
         assert back.annotations[0].geometry.equals(reaching_out.annotations[0].geometry)

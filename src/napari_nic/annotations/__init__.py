@@ -21,6 +21,7 @@ from napari_nic.annotations.label_image import LabelImage, plan_label_image
 from napari_nic.annotations.labelled import labelled_cells
 from napari_nic.annotations.merging import disjoint, joined
 from napari_nic.annotations.model import AREA_KINDS, Annotation, AnnotationSet, Fault, Kind
+from napari_nic.annotations.partial import PartRead
 from napari_nic.annotations.raster import covered_share, patch_share, rasterise
 from napari_nic.annotations.registry import (
     FORMATS,
@@ -54,6 +55,7 @@ __all__ = [
     "Fault",
     "Kind",
     "LabelImage",
+    "PartRead",
     "SlideExtent",
     "agreement",
     "cell_area",

@@ -36,7 +36,7 @@ def counts_from_bounds(annotations: AnnotationSet, bounds: RegionPx | None) -> b
     """
     if bounds is None or (bounds.y, bounds.x) == (0, 0) or len(annotations) == 0:
         return False
-    return not _lie_on(annotations, bounds) and _lie_on(annotations.shifted(bounds.x, bounds.y), bounds)
+    return not _lie_on(annotations, bounds) and _lie_on(annotations, bounds, (bounds.x, bounds.y))
 
 
 def n_outside(annotations: AnnotationSet, shape: tuple[int, int]) -> int:
@@ -46,9 +46,53 @@ def n_outside(annotations: AnnotationSet, shape: tuple[int, int]) -> int:
 
 def is_outside(annotations: AnnotationSet, shape: tuple[int, int]) -> np.ndarray:
     """Say of each annotation whether it has no point on a slide of `shape` (rows, cols); bool (N,)."""
+    return _lie_beside(_boxes_of(annotations), shape)
+
+
+def reaches_beyond(annotations: AnnotationSet, shape: tuple[int, int]) -> np.ndarray:
+    """Say of each annotation whether it lies on a slide of `shape` (rows, cols) and far beyond it; bool (N,).
+
+    Far is more than :data:`RIM` of its sides.
+    """
+    return _reach_beyond(_boxes_of(annotations), shape)
+
+
+def _reach_beyond(boxes: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     height, width = shape
+    left, top, right, bottom = boxes
+    far_x, far_y = width * RIM, height * RIM
+    reaches = (left < -far_x) | (top < -far_y) | (right > width + far_x) | (bottom > height + far_y)
+    return np.asarray(reaches & ~_lie_beside(boxes, shape))
+
+
+def beyond_notes(annotations: AnnotationSet, shape: tuple[int, int], cut: str = "") -> tuple[str, ...]:
+    """Say how many annotations do not lie on a slide of `shape` (rows, cols), or not as a whole.
+
+    Parameters
+    ----------
+    annotations : AnnotationSet
+    shape : (int, int)
+    cut : str
+        What becomes of parts that lie beyond it, if anything does.
+    """
+    total = counted(len(annotations), "shape")
+    boxes = _boxes_of(annotations)
+    outside, beyond = int(_lie_beside(boxes, shape).sum()), int(_reach_beyond(boxes, shape).sum())
+    notes = [f"{outside:,} of {total} lie outside of the slide"] if outside else []
+    if beyond:
+        notes.append(f"{beyond:,} of {total} reach far beyond the slide{f': {cut}' if cut else ''}")
+    return tuple(notes)
+
+
+def _boxes_of(annotations: AnnotationSet) -> np.ndarray:
+    """Return left, top, right and bottom edges, (4, N)."""
     geometries = np.array([*(a.geometry for a in annotations.annotations), None], object)[:-1]
-    left, top, right, bottom = shapely.bounds(geometries).reshape(-1, 4).T
+    return shapely.bounds(geometries).reshape(-1, 4).T
+
+
+def _lie_beside(boxes: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    height, width = shape
+    left, top, right, bottom = boxes
     return np.asarray((right < 0) | (bottom < 0) | (left > width) | (top > height))
 
 
@@ -57,8 +101,10 @@ def on_slide(
     shape: tuple[int, int],
     bounds: RegionPx | None,
     counted_from: Frame | None = None,
+    *,
+    cut: str = "",
 ) -> AnnotationSet:
-    """Return annotations in the frame of the slide, or refuse them; tell of shapes that lie outside of it.
+    """Return annotations in the frame of the slide, or refuse them; tell of what lies beyond it.
 
     Parameters
     ----------
@@ -71,6 +117,8 @@ def on_slide(
     counted_from : {"slide", "scan"}, optional
         What the user says that they count from; without, what looks as if it counted from the scanned part is
         refused.
+    cut : str
+        What becomes of parts that lie beyond the slide, if anything does: for the user to know.
 
     Raises
     ------
@@ -86,10 +134,9 @@ def on_slide(
             )
         annotations = annotations.shifted(bounds.x, bounds.y)
     check_frame(annotations, shape, None if counted_from else bounds)
-    outside = n_outside(annotations, shape)
-    if outside:
-        text = f"{outside:,} of {counted(len(annotations), 'shape')} lie outside of the slide"
-        tell(Notices(Path(annotations.source).name, (text,)))
+    notes = beyond_notes(annotations, shape, cut)
+    if notes:
+        tell(Notices(Path(annotations.source).name, notes))
     return annotations
 
 
@@ -125,8 +172,10 @@ def check_frame(annotations: AnnotationSet, shape: tuple[int, int], bounds: Regi
         )
 
 
-def _lie_on(annotations: AnnotationSet, bounds: RegionPx) -> bool:
-    left, top, right, bottom = shapely.total_bounds([a.geometry for a in annotations.annotations])
+def _lie_on(annotations: AnnotationSet, bounds: RegionPx, moved: tuple[float, float] = (0, 0)) -> bool:
+    """Whether annotations, moved by (x, y), lie on the scanned part."""
+    edges = shapely.total_bounds([a.geometry for a in annotations.annotations])
+    left, top, right, bottom = edges + np.tile(moved, 2)
     rim_y, rim_x = bounds.height * RIM, bounds.width * RIM
     return bool(
         left >= bounds.x - rim_x

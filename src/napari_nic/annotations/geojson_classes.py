@@ -53,6 +53,11 @@ class FeatureFile:
     def __post_init__(self) -> None:
         self.plain = PlainFeatures(lambda properties: note_class(properties, self)[0], OBJECT_TYPES)
 
+    @property
+    def colors(self) -> dict[str, RGB]:
+        """Colours of the classes so far; those of single shapes where a class has none."""
+        return self.shape_colors | self.class_colors
+
     def text(self, value: Any) -> str:
         """Text of a name or id; halves of characters (lone surrogates) are replaced."""
         text = plain_text(value)

@@ -28,6 +28,7 @@ from napari_nic.annotations.json_files import is_json, parse_json, read_json
 from napari_nic.annotations.json_parsing import NotInPiecesError, features_of
 from napari_nic.annotations.kinds import ARROW_ENDS
 from napari_nic.annotations.model import AnnotationSet, Kind
+from napari_nic.annotations.partial import PartRead
 from napari_nic.annotations.registry import FORMATS, AnnotationFormat
 from napari_nic.annotations.scaling import pair
 from napari_nic.errors import AnnotationError
@@ -39,6 +40,8 @@ RECTANGLE_POINTS = 5
 
 MAX_NESTED = 8
 """Collections within collections."""
+
+READING = "Reading outlines"
 
 CHILDREN = ("childObjects", "children")
 """Where QuPath nests objects in a feature."""
@@ -68,17 +71,25 @@ def iter_read(path: Path, token: CancellationToken | None = None) -> Generator[P
     file, notes = FeatureFile(path), []
     try:
         for features, read_bytes in features_of(text):
+            before = len(file.drawn)
             _add_features(features, file, token)
-            yield Progress(read_bytes, len(text), "Reading outlines", "bytes")
+            yield _part_read(file, before, read_bytes, len(text))
     except NotInPiecesError:
+        yield PartRead(0, len(text), READING, "bytes", is_afresh=True)
         document = parse_json(text, path, "GeoJSON")
         file = FeatureFile(path)
         _add_features(_features(document, path), file, token)
         if isinstance(document, dict) and document.get("crs") is not None:
             notes = ["the file names a coordinate system of maps: its numbers are taken for pixels"]
-    colors = file.shape_colors | file.class_colors
     notes += file.notes()
-    return (yield from iter_build_set(file.drawn, path, colors=colors, notes=notes, token=token))
+    return (yield from iter_build_set(file.drawn, path, colors=file.colors, notes=notes, token=token))
+
+
+def _part_read(file: FeatureFile, start: int, read_bytes: int, total: int) -> PartRead:
+    """Tell of the areas among the shapes from number `start` on."""
+    made = [shape for shape in file.drawn[start:] if shape.area is not None]
+    areas, labels = [shape.area for shape in made], [shape.label for shape in made]
+    return PartRead(read_bytes, total, READING, "bytes", areas=areas, labels=labels, colors=file.colors)
 
 
 def _add_features(features: Sequence[Any], file: FeatureFile, token: CancellationToken | None) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
 import shapely
@@ -111,11 +113,16 @@ class AnnotationSet:
 
     def labels(self) -> tuple[str, ...]:
         """Labels in the order of their first shape."""
-        return tuple(dict.fromkeys(annotation.label for annotation in self.annotations))
+        return tuple(self._counts)
 
     def counts(self) -> dict[str, int]:
         """Number of shapes of each label."""
-        return dict(Counter(annotation.label for annotation in self.annotations))
+        return dict(self._counts)
+
+    @cached_property
+    def _counts(self) -> Counter[str]:
+        """Kept, since it is asked for again and again, and a set may hold a million shapes."""
+        return Counter(map(attrgetter("label"), self.annotations))
 
     def polygons(self, label: str | Iterable[str] | None = None) -> list[shapely.Geometry]:
         """Areas (Polygon or MultiPolygon) of one label, of several, or of all."""

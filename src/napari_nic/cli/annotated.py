@@ -98,7 +98,8 @@ def shapes_on(
             expected=f"a slide {store.slide_name} that says which part of it was scanned",
             hint=f"if it does, put it beside {store.path.name}: older stores do not know it",
         )
-    return on_slide(annotations, store.header.slide_shape, bounds, args.annotation_from)
+    cut = "only what lies on it counts"
+    return on_slide(annotations, store.header.slide_shape, bounds, args.annotation_from, cut=cut)
 
 
 def _check_labels(annotations: AnnotationSet, labels: list[str] | None, path: Path) -> None:

@@ -83,9 +83,14 @@ def _extent_of_store(path: Path) -> SlideExtent:
 
 
 def read_input(
-    path: Path, args: argparse.Namespace, extent: SlideExtent | None, token: CancellationToken
+    path: Path,
+    args: argparse.Namespace,
+    extent: SlideExtent | None,
+    token: CancellationToken,
+    *,
+    cut: str = "",
 ) -> AnnotationSet:
-    """Read a file into the frame of its slide, if one was named.
+    """Read a file into the frame of its slide, if one was named; `cut` as of ``frames.on_slide``.
 
     Raises
     ------
@@ -97,7 +102,7 @@ def read_input(
 
     annotations = read_annotations(path, format=args.source_format, token=token, extent=extent)
     if extent is not None:
-        return on_slide(annotations, extent.shape, extent.bounds, args.annotation_from)
+        return on_slide(annotations, extent.shape, extent.bounds, args.annotation_from, cut=cut)
     if args.annotation_from == SCAN:
         raise AnnotationError(
             "it is not known where the scanned part of the slide begins",

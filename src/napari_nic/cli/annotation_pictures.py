@@ -62,7 +62,7 @@ def run_rasterize(args: argparse.Namespace, console: Console) -> int:
     if extent is None:  # argparse asks for it
         raise arguments.UsageError("the slide is not named", expected="--slide SLIDE")
     with stoppable(console, ending=STOPPED) as token:
-        annotations = read_input(Path(args.file), args, extent, token)
+        annotations = read_input(Path(args.file), args, extent, token, cut="only what lies on it is drawn")
         pixel = known_pixel(extent.pixel_size, args.slide)
         image = plan_label_image(annotations, extent.shape, pixel, args.pixel, args.label)
         writing = iter_write_label_image(image, out, args.pixel, version=args.ome_zarr, token=token)

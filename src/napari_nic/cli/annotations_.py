@@ -207,16 +207,18 @@ def _faults_of(
 
 
 def _off_slide(path: Path, annotations: AnnotationSet, extent: SlideExtent | None) -> list[dict[str, Any]]:
-    from napari_nic.annotations.frames import is_outside
+    from napari_nic.annotations.frames import is_outside, reaches_beyond
 
     if extent is None:
         return []
-    outside = is_outside(annotations, extent.shape)
-    return [
-        _record(path, f"shape {number} ({a.label}{f', {a.name!r}' if a.name else ''})", "lies off the slide")
-        for number, (a, is_off) in enumerate(zip(annotations.annotations, outside.tolist(), strict=True))
-        if is_off
-    ]
+    found = []
+    outside, beyond = (check(annotations, extent.shape).tolist() for check in (is_outside, reaches_beyond))
+    for number, (shape, is_off) in enumerate(zip(annotations.annotations, outside, strict=True)):
+        if is_off or beyond[number]:
+            name = f", {shape.name!r}" if shape.name else ""
+            fault = "lies off the slide" if is_off else "reaches far beyond the slide"
+            found.append(_record(path, f"shape {number} ({shape.label}{name})", fault))
+    return found
 
 
 def _record(path: Path, where: str, fault: str) -> dict[str, Any]:

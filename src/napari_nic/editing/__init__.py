@@ -13,6 +13,7 @@ from napari_nic.editing.journal_reading import JOURNAL_FILE, read_journal, stamp
 from napari_nic.editing.kept import Kept, KeptLayer, KnownFile, State
 from napari_nic.editing.merging import Choice, Conflict, Merge, merge
 from napari_nic.editing.objects import AnnotationObject, Edited
+from napari_nic.editing.objects_read import ObjectsRead
 from napari_nic.editing.places import Found, document_folders, find_document
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "KnownFile",
     "Merge",
     "ObjectIndex",
+    "ObjectsRead",
     "State",
     "classes_of",
     "copy_file",

@@ -5,14 +5,17 @@ from __future__ import annotations
 from bisect import insort
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count
 
 from napari_nic.annotations import RGB, AnnotationSet, label_colors
 from napari_nic.editing.classes import DrawingClass
 from napari_nic.editing.edits import Classes, Edit, Objects
 from napari_nic.editing.exchange import plain_set
 from napari_nic.editing.objects import AnnotationObject, Edited
+from napari_nic.editing.objects_read import ObjectsRead
 from napari_nic.errors import LockedAnnotationError
 
 HISTORY = 1000
@@ -205,6 +208,48 @@ class Document:
             self._make(edit)
             self._tell(replace(edit, is_read=True))
         return edit
+
+    def admit_read(self, title: str, read: ObjectsRead, classes: Iterable[DrawingClass] = ()) -> Edit:
+        """Do as :meth:`admit` for objects that were prepared; very many new ones take a moment only."""
+        if read.has_parents or not self.has_none(read.by_id):
+            return self.admit(title, read.by_id.values(), classes)
+        known = {entry.name for entry in self._classes}
+        more = (*self._classes, *(entry for entry in classes if entry.name not in known))
+        completed, before = _completed(more, read.labels), self._classes
+        changed = completed != before
+        edit = Edit(
+            title,
+            dict.fromkeys(read.by_id),
+            read.by_id,
+            before if changed else None,
+            completed if changed else None,
+            is_read=True,
+        )
+        if not (read.by_id or changed):
+            return edit
+        self._objects.update(read.by_id)
+        self._rank(read.by_id)
+        self._labels.update(read.labels)
+        self._classes = completed
+        self.revision += 1
+        self._tell(edit)
+        return edit
+
+    def _rank(self, ids: Iterable[str]) -> None:
+        """Note the places of new objects; those that were there before come to their old places."""
+        fresh = ids if self._ranks.keys().isdisjoint(ids) else [i for i in ids if i not in self._ranks]
+        self._ranks.update(zip(fresh, count(len(self._ranks))))
+        if fresh is not ids:
+            order = sorted(self._objects, key=self._ranks.__getitem__)
+            self._objects = {identity: self._objects[identity] for identity in order}
+
+    def has_all(self, ids: AbstractSet[str]) -> bool:
+        """Whether all of these ids are those of objects."""
+        return ids <= self._objects.keys()
+
+    def has_none(self, ids: Iterable[str]) -> bool:
+        """Whether none of these ids is that of an object."""
+        return self._objects.keys().isdisjoint(ids)
 
     def _edit(
         self,

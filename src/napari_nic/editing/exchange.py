@@ -21,6 +21,7 @@ from napari_nic.annotations import RGB, Annotation, AnnotationSet
 from napari_nic.annotations.details import color_in, measurements
 from napari_nic.editing.classes import DrawingClass
 from napari_nic.editing.objects import AnnotationObject
+from napari_nic.jobs import CancellationToken, checked
 from napari_nic.wording import counted, was_were
 
 _LOCKED, _METADATA, _PARENT = "isLocked", "metadata", "parent"
@@ -28,7 +29,7 @@ _TAKEN, _COLORS = ("measurements", _LOCKED, _METADATA), ("color", "colorRGB", "l
 
 
 def objects_of(
-    annotations: AnnotationSet, *, taken: Iterable[str] = ()
+    annotations: AnnotationSet, *, taken: Iterable[str] = (), token: CancellationToken | None = None
 ) -> tuple[tuple[AnnotationObject, ...], tuple[str, ...]]:
     """Make objects of the shapes of a file, each with an id of its own.
 
@@ -40,6 +41,8 @@ def objects_of(
     annotations : AnnotationSet
     taken : iterable of str
         Ids that other objects have already.
+    token : CancellationToken, optional
+        Asked at each shape.
 
     Returns
     -------
@@ -52,9 +55,9 @@ def objects_of(
     seen: Counter[str] = Counter()
     objects: list[AnnotationObject] = []
     n_renamed = 0
-    hashes = _content_ids(annotations)
+    hashes = _content_ids(annotations, token)
     last: Annotation | None = None
-    for annotation, content in zip(annotations.annotations, hashes, strict=True):
+    for annotation, content in zip(checked(annotations.annotations, token), hashes, strict=True):
         wanted = annotation.id or content
         seen[wanted] += 1
         identity = wanted if seen[wanted] == 1 else _derived(wanted, seen[wanted])
@@ -158,13 +161,13 @@ def _texts(value: Any) -> dict[str, str] | None:
     return dict(value)
 
 
-def _content_ids(annotations: AnnotationSet) -> list[str]:
+def _content_ids(annotations: AnnotationSet, token: CancellationToken | None) -> list[str]:
     """Return an id for each shape that has none, from what it is; empty for the others."""
     without = np.array([not annotation.id for annotation in annotations.annotations], bool)
     ids = [""] * len(without)
     geometries = np.array([*(a.geometry for a in annotations.annotations), None], object)[:-1]
     places = shapely.to_wkb(geometries[without])
-    for number, place in zip(np.flatnonzero(without), places, strict=True):
+    for number, place in zip(np.flatnonzero(without), checked(places, token), strict=True):
         one = annotations.annotations[number]
         text = f"{one.label}\0{one.kind}\0{one.name}\0".encode(errors="surrogatepass")
         ids[number] = _uuid_of(hashlib.sha256(text + place).hexdigest())

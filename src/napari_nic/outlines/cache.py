@@ -12,23 +12,23 @@ import json
 import os
 import time
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import shapely
 from platformdirs import user_cache_dir
 
-from napari_nic.annotations import Annotation, AnnotationSet, Fault, Kind
+from napari_nic.annotations import Annotation, AnnotationSet, Fault, Kind, PartRead
 from napari_nic.annotations.garbage import without_garbage_collection
-from napari_nic.jobs import CancellationToken
+from napari_nic.jobs import CancellationToken, Progress, checked, result_of
 
 HOME_VARIABLE = "NAPARI_NIC_HOME"
 
-VERSION = 1
+VERSION = 2
 """Raised when a reader gives another result of the same file, or entries are laid out otherwise."""
 
 MAX_BYTES = 2**30
@@ -42,7 +42,11 @@ LEFTOVER_SECONDS = 3600.0
 
 SUFFIX, HALF_WRITTEN = ".outlines.npz", ".tmp"
 
+LOADING = "Taking what was read before"
+
 _HASHED_AT_ONCE = 2**22
+_LOADED_AT_ONCE = 2**15
+_AREA = 2
 _KINDS: tuple[Kind, ...] = get_args(Kind)
 _DAMAGE = (
     *(OSError, ValueError, KeyError, IndexError, TypeError, EOFError),
@@ -73,6 +77,12 @@ class OutlineCache:
         self._max_bytes = max_bytes
 
     def load(self, key: str, source: str) -> AnnotationSet | None:
+        """Do what :meth:`iter_load` does, in one go."""
+        return result_of(self.iter_load(key, source))
+
+    def iter_load(
+        self, key: str, source: str, token: CancellationToken | None = None
+    ) -> Generator[Progress, None, AnnotationSet | None]:
         """Return what was read of a content; None if it is not kept, or was damaged, which removes it.
 
         Parameters
@@ -81,23 +91,26 @@ class OutlineCache:
             See :func:`content_key`.
         source : str
             Of the set: the file's name.
+        token : CancellationToken, optional
+            Asked now and then.
         """
         path = self._path(key)
         if not path.is_file():
             return None
         try:
             with without_garbage_collection():
-                found = _read(path, key, source)
+                found = yield from _iter_read(path, key, source, token)
             os.utime(path)
         except _DAMAGE:
             with suppress(OSError):
                 path.unlink()
+            yield PartRead(0, 0, LOADING, "outlines", is_afresh=True)
             return None
         return found
 
-    def store(self, key: str, annotations: AnnotationSet) -> bool:
+    def store(self, key: str, annotations: AnnotationSet, token: CancellationToken | None = None) -> bool:
         """Keep what was read of a content; False if that cannot be done, which harms nothing."""
-        arrays = _arrays_of(annotations, key)
+        arrays = _arrays_of(annotations, key, token)
         if arrays is None or 2 * sum(array.nbytes for array in arrays.values()) > self._max_bytes:
             return False
         half_written = self.folder / f"{key}.{os.getpid()}{HALF_WRITTEN}"
@@ -145,6 +158,22 @@ class OutlineCache:
                 path.unlink()
 
 
+class Content(NamedTuple):
+    """What a file holds, and by what it is seen at once that it holds something else.
+
+    Attributes
+    ----------
+    sha256 : str
+        Of the whole content.
+    size, mtime_ns : int
+        Of the file as it was looked at.
+    """
+
+    sha256: str
+    size: int
+    mtime_ns: int
+
+
 class SettledFile:
     """A file as it is now, and whether it is still the same later.
 
@@ -156,30 +185,42 @@ class SettledFile:
 
     Attributes
     ----------
-    key : str
-        Name of what was read of this content.
+    content : Content
     """
 
     def __init__(self, path: Path, token: CancellationToken | None = None) -> None:
         self._path = path
         self._state = _state_of(path)
         self._is_settled = time.time() - max(self._state[1:3]) / 1e9 > SETTLED_SECONDS
-        self.key = content_key(path, token)
+        self.content = Content(_digest_of(path, token), *self._state[:2])
 
     def is_unchanged(self) -> bool:
         """Whether what was read since is surely of this content: not written meanwhile, or shortly before."""
-        return self._is_settled and _state_of(self._path) == self._state
+        return self._is_settled and self.is_same()
+
+    def is_same(self) -> bool:
+        """Whether the file looks as it did."""
+        return _state_of(self._path) == self._state
 
 
 def content_key(path: Path, token: CancellationToken | None = None) -> str:
-    """Hash the whole content of a file, and the version of what is made of it.
+    """Name what is made of the whole content of a file in this version.
 
     Raises
     ------
     OSError
         If it cannot be read.
     """
-    digest = hashlib.sha256(f"napari-nic outlines {VERSION}\n".encode())
+    return key_of(_digest_of(path, token))
+
+
+def key_of(digest: str) -> str:
+    """Name what is made of a content in this version, by the content's SHA-256."""
+    return hashlib.sha256(f"napari-nic outlines {VERSION} {digest}".encode()).hexdigest()
+
+
+def _digest_of(path: Path, token: CancellationToken | None) -> str:
+    digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_HASHED_AT_ONCE):
             if token is not None:
@@ -193,12 +234,14 @@ def _state_of(path: Path) -> tuple[int, ...]:
     return state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino, state.st_dev
 
 
-def _arrays_of(annotations: AnnotationSet, key: str) -> dict[str, np.ndarray] | None:
+def _arrays_of(
+    annotations: AnnotationSet, key: str, token: CancellationToken | None = None
+) -> dict[str, np.ndarray] | None:
     """Return what an entry holds; None if JSON cannot hold what a format said beside its shapes."""
     shapes = annotations.annotations
     extras, extra_numbers = _numbered_extras(shapes)
-    labels, label_numbers = _numbered(shape.label for shape in shapes)
-    names, name_numbers = _numbered(shape.name for shape in shapes)
+    labels, label_numbers = _numbered(shape.label for shape in checked(shapes, token))
+    names, name_numbers = _numbered(shape.name for shape in checked(shapes, token))
     ids = [shape.id for shape in shapes]
     faults = [[fault.where, fault.text, fault.repaired] for fault in annotations.faults]
     head = {
@@ -242,7 +285,9 @@ def _numbered_extras(shapes: Sequence[Annotation]) -> tuple[list[Any], np.ndarra
     return [dict(by_number[number]) for number in range(len(numbers))], np.array(found, np.int32)
 
 
-def _read(path: Path, key: str, source: str) -> AnnotationSet:
+def _iter_read(
+    path: Path, key: str, source: str, token: CancellationToken | None
+) -> Generator[Progress, None, AnnotationSet]:
     with path.open("rb") as file, np.load(file, allow_pickle=False) as entry:
         arrays = {name: entry[name] for name in entry.files}
     head = json.loads(arrays["head"].tobytes().decode("utf-8", "surrogatepass"))
@@ -250,21 +295,30 @@ def _read(path: Path, key: str, source: str) -> AnnotationSet:
     columns = (arrays["labels"], arrays["names"], arrays["extras"], arrays["ends"][1:])
     if head["key"] != key or any(len(column) != count for column in columns):
         raise ValueError("not what was written")
+    colors = {label: (color[0], color[1], color[2]) for label, color in head["colors"]}
     blob, ends = arrays["wkb"].tobytes(), arrays["ends"].tolist()
-    geometries = shapely.from_wkb(np.array([*(blob[a:b] for a, b in pairwise(ends)), None], object)[:-1])
-    shapes = zip(
-        map(head["labels"].__getitem__, arrays["labels"].tolist()),
-        map(_KINDS.__getitem__, arrays["kinds"].tolist()),
-        geometries,
-        map(head["names"].__getitem__, arrays["names"].tolist()),
-        head["ids"] or [""] * count,
-        map(head["extras"].__getitem__, arrays["extras"].tolist()),
-        strict=True,
-    )
-    return AnnotationSet(
-        tuple(Annotation(*shape) for shape in shapes),
-        {label: (color[0], color[1], color[2]) for label, color in head["colors"]},
-        source,
-        tuple(head["notes"]),
-        tuple(Fault(*fault) for fault in head["faults"]),
-    )
+    shapes: list[Annotation] = []
+    for start in checked(range(0, count, _LOADED_AT_ONCE), token):
+        part = slice(start, start + _LOADED_AT_ONCE)
+        pieces = [blob[a:b] for a, b in pairwise(ends[start : start + _LOADED_AT_ONCE + 1])]
+        geometries = shapely.from_wkb(np.array([*pieces, None], object)[:-1])
+        labels = [head["labels"][number] for number in arrays["labels"][part].tolist()]
+        made = zip(
+            labels,
+            map(_KINDS.__getitem__, arrays["kinds"][part].tolist()),
+            geometries,
+            map(head["names"].__getitem__, arrays["names"][part].tolist()),
+            head["ids"][part] or [""] * len(labels),
+            map(head["extras"].__getitem__, arrays["extras"][part].tolist()),
+            strict=True,
+        )
+        shapes += [Annotation(*shape) for shape in made]
+        yield PartRead(len(shapes), count, LOADING, "outlines", *_areas_among(geometries, labels), colors)
+    faults = tuple(Fault(*fault) for fault in head["faults"])
+    return AnnotationSet(tuple(shapes), colors, source, tuple(head["notes"]), faults)
+
+
+def _areas_among(geometries: np.ndarray, labels: Sequence[str]) -> tuple[list[Any], list[str]]:
+    """Return areas, which are shown as pictures, and their labels."""
+    rows = np.flatnonzero(shapely.get_dimensions(geometries) == _AREA).tolist()
+    return geometries[rows].tolist(), [labels[row] for row in rows]

@@ -139,7 +139,8 @@ class OutlinePyramid:
                     if tile != self.whole:
                         self._tiles.move_to_end(tile)
                     return drawn
-            drawn = draw(self.index, self._window(tile.level, self.area_of(tile)), self.dtype)
+                index, dtype = self.index, self.dtype
+            drawn = draw(index, self._window(tile.level, self.area_of(tile)), dtype)
             with self._lock:
                 if changes == self._changes:  # else what was drawn may be half of before and half of after
                     self._keep(tile, drawn)
@@ -179,6 +180,45 @@ class OutlinePyramid:
             return True
         self._touch(boxes)
         return False
+
+    def turn_to(self, other: OutlinePyramid) -> bool:
+        """Show what another pyramid of the same size shows; tiles stay until they are drawn anew.
+
+        Returns
+        -------
+        bool
+            Whether :attr:`dtype` is another one now, and :attr:`coarsest` another array.
+        """
+        with self._lock:
+            self._changes += 1
+            is_alike = self._is_alike(other)
+            self.index = other.index
+            self._stale = set(self._tiles)
+            if not is_alike:
+                self._tiles.clear()
+                self._stale.clear()
+            is_new, self.dtype = self.dtype != other.dtype, other.dtype
+            if is_new:
+                self.coarsest = other.coarsest
+            else:
+                self.coarsest[...] = other.coarsest
+        return is_new
+
+    def stand_in(self, other: OutlinePyramid) -> None:
+        """Show tiles that another pyramid has drawn until those of this one are drawn."""
+        with other._lock:
+            tiles = OrderedDict(other._tiles) if self._is_alike(other) else OrderedDict()
+        with self._lock:
+            for tile, drawn in tiles.items():
+                if tile not in self._tiles:
+                    self._tiles[tile] = drawn
+                    self._stale.add(tile)
+
+    def _is_alike(self, other: OutlinePyramid) -> bool:
+        """Whether pixels of another pyramid lie in the same places and mean the same classes."""
+        labels = zip(self.index.labels, other.index.labels, strict=False)
+        same = all(ours == theirs for ours, theirs in labels)
+        return same and (self.shapes, self.dtype) == (other.shapes, other.dtype)
 
     def set_shown(self, ids: Iterable[Hashable], shown: bool) -> None:
         """Hide outlines or show them again, see :meth:`OutlineIndex.set_shown`."""

@@ -166,7 +166,13 @@ def _classes(
         return (), np.zeros(grid.shape, int)
     file = _annotation_file(path, options.annotations or path.parent)
     annotations = read_annotations(file, extent=SlideExtent.of(slide))
-    annotations = on_slide(annotations, slide.levels[0].shape, slide.bounds, options.annotation_from)
+    annotations = on_slide(
+        annotations,
+        slide.levels[0].shape,
+        slide.bounds,
+        options.annotation_from,
+        cut="only what lies on it counts",
+    )
     if options.rest is None and not any(
         a.is_area and a.label != UNCLASSIFIED for a in annotations.annotations
     ):

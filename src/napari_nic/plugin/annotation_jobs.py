@@ -16,9 +16,10 @@ from napari_nic.annotations import (
     write_annotations,
 )
 from napari_nic.annotations.garbage import without_garbage_collection
-from napari_nic.editing import objects_of
+from napari_nic.editing import ObjectsRead
 from napari_nic.jobs import CancellationToken, Outcome, Progress, result_of
-from napari_nic.outlines.reading import iter_read_outlines
+from napari_nic.outlines.preview import Glimpse, OutlinePreview
+from napari_nic.outlines.reading import OutlinesRead, iter_look_up
 from napari_nic.plugin.annotation_layers import annotation_layers
 from napari_nic.plugin.layers import METADATA_KEY, LayerData
 from napari_nic.plugin.worker import throttled
@@ -29,10 +30,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False)
 class ReadFile:
-    """A file that was read, and the layers that show it."""
+    """A file that was read, the layers that show it, and what is to be kept of it."""
 
     annotations: AnnotationSet
     layers: list[LayerData]
+    to_keep: OutlinesRead | None = None
 
 
 MANY_SHAPES = 1_000
@@ -48,8 +50,8 @@ def at_once(_title: str, work: Callable[[CancellationToken], T]) -> T:
 
 
 def read_file(path: Path, slide: Slide | None, token: CancellationToken | None = None) -> ReadFile:
-    """Do what :func:`iter_read_file` does, in one go."""
-    return result_of(iter_read_file(path, slide, token))
+    """Do what :func:`iter_read_and_keep` does, in one go."""
+    return result_of(iter_read_and_keep(path, slide, token))
 
 
 def iter_read_file(
@@ -69,15 +71,34 @@ def iter_read_file(
     NicError
         If the file is no annotation file that we know.
     """
-    annotations = yield from iter_read_outlines(path, token=token, extent=extent_of(slide))
+    read = yield from iter_look_up(path, token=token, extent=extent_of(slide))
+    annotations = read.annotations
     if token is not None:
         token.checkpoint()
     layers = annotation_layers(annotations, slide, path.stem, path)
+    tag = layers[0][1]["metadata"][METADATA_KEY]
+    tag.content = read.content
     if len(annotations) > MANY_SHAPES:
         yield Progress(0, 0, "Making objects", "shapes")
         with without_garbage_collection():
-            layers[0][1]["metadata"][METADATA_KEY].prepared = objects_of(annotations)
-    return ReadFile(annotations, layers)
+            tag.prepared = ObjectsRead.of(annotations, token)
+    return ReadFile(annotations, layers, None if read.cache is None else read)
+
+
+def iter_read_and_keep(
+    path: Path, slide: Slide | None, token: CancellationToken | None = None
+) -> Generator[Progress, None, ReadFile]:
+    """Do the same, and keep what was read for the next time: where nobody does so later."""
+    found = yield from iter_read_file(path, slide, token)
+    if found.to_keep is not None:
+        found.to_keep.keep(token)
+    return found
+
+
+def keep_job(read: OutlinesRead, token: CancellationToken) -> Generator[Progress, None, None]:
+    """Keep what was read for the next time, once it is shown."""
+    yield Progress(0, 0, "Keeping outlines", "shapes")
+    read.keep(token)
 
 
 def extent_of(slide: Slide | None) -> SlideExtent | None:
@@ -89,9 +110,17 @@ def read_job(
     path: Path, slide: Slide | None, token: CancellationToken
 ) -> Generator[Progress, None, ReadFile]:
     """Do the same as a job, which tells how far it is as often as the screen can show it."""
-    reading = Outcome(iter_read_file(path, slide, token))
-    yield from throttled(reading, lambda _, newer: newer)
-    return reading.value
+    reading: Generator[Progress, None, ReadFile] = iter_read_file(path, slide, token)
+    if slide is not None:
+        reading = OutlinePreview(slide.levels[0].shape).watch(reading)
+    outcome = Outcome(reading)
+    yield from throttled(outcome, _joined)
+    return outcome.value
+
+
+def _joined(older: Progress, newer: Progress) -> Progress:
+    """Return the newer report; the older one if it alone has a picture."""
+    return older if isinstance(older, Glimpse) and not isinstance(newer, Glimpse) else newer
 
 
 def read_again(path: Path, known: int, wait: Wait, slide: Slide | None = None) -> AnnotationSet | None:

@@ -8,16 +8,19 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import shapely
 from shapely.geometry import MultiPoint, Point
 
 from napari_nic.annotations import Annotation, AnnotationSet
-from napari_nic.annotations.frames import n_outside
-from napari_nic.editing import AnnotationObject
+from napari_nic.annotations.frames import beyond_notes
+from napari_nic.editing import ObjectsRead
 from napari_nic.outlines import OutlineIndex
+from napari_nic.outlines.cache import Content
 from napari_nic.plugin.drawn_shapes import drawn_as
 from napari_nic.plugin.layers import (
     METADATA_KEY,
@@ -84,8 +87,10 @@ class AnnotationTag(LayerTag):
         Whether the layer came with a place of its own, where it stays whatever the slide's pixel size is.
     ids : list of str
         By number, the objects of the slide's document that the annotations are; empty before they are in it.
-    prepared : (tuple of AnnotationObject, tuple of str), optional
-        What :func:`~napari_nic.editing.objects_of` makes of many annotations, made beside the window.
+    prepared : ObjectsRead, optional
+        Objects of many annotations, made beside the window.
+    content : Content, optional
+        Of the file as it was read, where that is known.
     gone : set of int
         Numbers of the annotations that were taken away.
     first : dict of int to (list of ndarray, Annotation)
@@ -108,7 +113,8 @@ class AnnotationTag(LayerTag):
     home: dict[int, int] | None = None
     keeps_place: bool = False
     ids: list[str] = field(default_factory=list)
-    prepared: tuple[tuple[AnnotationObject, ...], tuple[str, ...]] | None = None
+    prepared: ObjectsRead | None = None
+    content: Content | None = None
     gone: set[int] = field(default_factory=set)
     first: dict[int, tuple[list[np.ndarray], Annotation]] = field(default_factory=dict)
     is_drawn: bool = False
@@ -118,7 +124,8 @@ class AnnotationTag(LayerTag):
     @property
     def is_summary(self) -> bool:
         """Whether shapes are shown as a picture."""
-        return sum(not is_point(a) for a in self.annotations.annotations) > MAX_SHAPES
+        drawn = (a for a in self.annotations.annotations if not is_point(a))
+        return next(islice(drawn, MAX_SHAPES, None), None) is not None
 
     def notes(self) -> tuple[str, ...]:
         """What the user is to know of how they are shown, after what the reader had to say."""
@@ -137,15 +144,10 @@ class AnnotationTag(LayerTag):
                 f"{counted(number, 'shape')} of {self.name} {was_were(number)} not drawn: napari cannot, "
                 f"but will be saved: {names}"
             )
-        if (outside := self._n_outside()) > 0:
-            notes.append(f"{outside:,} of {counted(len(self.annotations), 'shape')} lie outside the slide")
+        if self.slide is not None:
+            shape = self.slide.levels[0].shape
+            notes += beyond_notes(self.annotations, shape, "only what lies on it is shown")
         return tuple(notes)
-
-    def _n_outside(self) -> int:
-        if self.slide is None:
-            return 0
-        height, width = self.slide.levels[0].shape
-        return n_outside(self.annotations, (height, width))
 
 
 def annotation_tag(layer: Layer) -> AnnotationTag | None:
@@ -182,9 +184,11 @@ def annotation_layers(
         At most one layer of shapes, or a picture of them, and one of points. Their tag's
         :meth:`AnnotationTag.notes` are to be told.
     """
-    numbered = list(enumerate(annotations.annotations))
-    points = [(n, a) for n, a in numbered if is_point(a)]
-    shapes = [(n, a) for n, a in numbered if not is_point(a)]
+    are_points = _are_points(geometries_of(annotations))
+    points, shapes = (
+        [(n, annotations.annotations[n]) for n in np.flatnonzero(mask).tolist()]
+        for mask in (are_points, ~are_points)
+    )
     tag = AnnotationTag("annotations", slide, name, annotations=annotations, path=path)
     base = {"metadata": {METADATA_KEY: tag}, **annotation_frame(slide)}
     layers = []
@@ -207,12 +211,24 @@ def empty_layer(tag: AnnotationTag, *, points: bool) -> LayerData:
 
 def index_of(tag: AnnotationTag) -> OutlineIndex:
     """Index the shapes of a tag, but for those that are gone, by their numbers."""
-    numbered = enumerate(tag.annotations.annotations)
-    shapes = [(n, a) for n, a in numbered if not is_point(a) and n not in tag.gone]
-    return OutlineIndex(
-        [shape.geometry for _, shape in shapes],
-        [shape.label for _, shape in shapes],
-        [number for number, _ in shapes],
+    geometries = geometries_of(tag.annotations)
+    are_there = ~_are_points(geometries)
+    are_there[list(tag.gone)] = False
+    rows = np.flatnonzero(are_there)
+    numbers = rows.tolist()
+    labels = [tag.annotations.annotations[number].label for number in numbers]
+    return OutlineIndex(geometries[rows].tolist(), labels, numbers)
+
+
+def geometries_of(annotations: AnnotationSet) -> np.ndarray:
+    """Return the geometries of a set, (n,)."""
+    return np.array([*(a.geometry for a in annotations.annotations), None], object)[:-1]
+
+
+def _are_points(geometries: np.ndarray) -> np.ndarray:
+    """Say of each geometry what :func:`is_point` says; quickly of many."""
+    return np.isin(
+        shapely.get_type_id(geometries), (shapely.GeometryType.POINT, shapely.GeometryType.MULTIPOINT)
     )
 
 

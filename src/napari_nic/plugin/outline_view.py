@@ -49,6 +49,8 @@ class OutlineView:
         Of the labels; None hides a class.
     tag : LayerTag
         Of the layer; names it, and the slide that it lies on.
+    pyramid : OutlinePyramid, optional
+        Of the index and in the size of the slide, where there is one already.
 
     Attributes
     ----------
@@ -60,14 +62,22 @@ class OutlineView:
 
     picked = Signal(object, bool)
 
-    def __init__(self, index: OutlineIndex, colors: Mapping[str, RGB | None], tag: LayerTag) -> None:
+    def __init__(
+        self,
+        index: OutlineIndex,
+        colors: Mapping[str, RGB | None],
+        tag: LayerTag,
+        *,
+        pyramid: OutlinePyramid | None = None,
+    ) -> None:
         self._tag = tag
         self._colors = dict(colors)
         self._layer: Labels | None = None
         self._drawing: TileDrawing | None = None
         self._runner: Runner | None = None
+        self._is_late = False
         self.name_of: Callable[[Hashable], str] = lambda _: ""
-        self._set_index(index)
+        self._set_pyramid(pyramid or self._pyramid_of(index))
 
     @property
     def slide(self) -> Slide | None:
@@ -102,10 +112,20 @@ class OutlineView:
         runner : Runner, optional
             Draws tiles beside the window; without it they are drawn when napari asks for them.
         """
-        self.release()
+        is_drawing = runner is not None and runner is self._runner and self._layer is None
+        if not is_drawing:
+            self.release()
         self._layer, self._runner = layer, runner
         layer.get_status = partial(_status, layer.get_status, self)
         layer.mouse_drag_callbacks.append(self.on_press)
+        if not is_drawing:
+            self._draw_beside()
+        elif self._is_late:
+            self._refresh()
+
+    def draw_by(self, runner: Runner) -> None:
+        """Draw tiles beside the window from now on, also those that napari asks for as it makes the layer."""
+        self._runner = runner
         self._draw_beside()
 
     def release(self) -> None:
@@ -138,7 +158,15 @@ class OutlineView:
 
     def reset(self, index: OutlineIndex) -> None:
         """Show other outlines in the place of all that were shown."""
-        self._set_index(index)
+        self._set_pyramid(self._pyramid_of(index))
+        self._refresh()
+
+    def turn_to(self, pyramid: OutlinePyramid) -> None:
+        """Show what was drawn elsewhere, in the same size, in the place of all that was shown."""
+        pyramid.index.hide(self._hidden())
+        self.index = pyramid.index
+        if self.pyramid.turn_to(pyramid):
+            self._set_levels()
         self._refresh()
 
     def hide(self, ids: Iterable[Hashable]) -> None:
@@ -227,11 +255,13 @@ class OutlineView:
             self._drawing.want([self.pyramid.whole])
         self._refresh()
 
-    def _set_index(self, index: OutlineIndex) -> None:
-        self.index = index
+    def _pyramid_of(self, index: OutlineIndex) -> OutlinePyramid:
         index.hide(self._hidden())
         slide = self.slide
-        self.pyramid = OutlinePyramid(index, None if slide is None else slide.levels[0].shape)
+        return OutlinePyramid(index, None if slide is None else slide.levels[0].shape)
+
+    def _set_pyramid(self, pyramid: OutlinePyramid) -> None:
+        self.index, self.pyramid = pyramid.index, pyramid
         self._set_levels()
 
     def _set_levels(self) -> None:
@@ -251,6 +281,7 @@ class OutlineView:
                 level.want = None if self._drawing is None else self._drawing.want
 
     def _refresh(self) -> None:
+        self._is_late = self._layer is None
         if self._layer is None:
             return
         if len(self.index.labels) * 4 + 2 != len(self._layer.colormap.color_dict):

@@ -105,12 +105,12 @@ def read_annotation_file(path: Path) -> list[LayerData]:
 
 def _read_while_waiting(path: Path, slide: Slide | None) -> ReadFile | None:
     """Read in the background, behind a bar with Cancel: napari's call would hold up the window meanwhile."""
-    from napari_nic.plugin.annotation_jobs import iter_read_file
+    from napari_nic.plugin.annotation_jobs import iter_read_and_keep
     from napari_nic.plugin.widgets.dialogs import napari_window
     from napari_nic.plugin.widgets.waiting import wait_for_job
 
     return wait_for_job(
-        f"Opening {path.name}", lambda token: iter_read_file(path, slide, token), napari_window()
+        f"Opening {path.name}", lambda token: iter_read_and_keep(path, slide, token), napari_window()
     )
 
 

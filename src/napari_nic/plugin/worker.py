@@ -221,6 +221,11 @@ class _Company:
             self._usual = sys.getswitchinterval()
             sys.setswitchinterval(min(self._usual, SWITCH_SECONDS))
 
+    def freeze(self) -> None:
+        """Leave alone what is there by now, if any job runs."""
+        if self._usual is not None:
+            gc.freeze()
+
     def leave(self, runner: object) -> None:
         """No job of this runner runs any more."""
         self._busy.discard(runner)
@@ -231,6 +236,11 @@ class _Company:
 
 
 _COMPANY = _Company()
+
+
+def leave_alone() -> None:
+    """Let the garbage collector leave alone also what came since jobs run, for as long as some run."""
+    _COMPANY.freeze()
 
 
 @dataclass(eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from napari_nic.editing import Document, classes_of, objects_of
 from napari_nic.plugin.annotation_layers import AnnotationTag, is_point
@@ -36,13 +36,16 @@ def admit(
     tuple of str
         What the user is to know.
     """
-    numbered = tag.annotations.annotations
+    numbered, is_prepared = tag.annotations.annotations, False
     if len(tag.ids) != len(numbered):
-        made, tag.prepared = tag.prepared, None
-        if made is None or any(item.id in document for item in made[0]):
-            made = objects_of(tag.annotations, taken=document)
-        objects, notes = made
-        tag.ids = [item.id for item in objects]
+        if tag.prepared is None or not document.has_none(tag.prepared.by_id):
+            tag.prepared = None
+            objects, notes = objects_of(tag.annotations, taken=document)
+            tag.ids = [item.id for item in objects]
+        else:
+            objects, notes = tuple(tag.prepared.by_id.values()), tag.prepared.notes
+            tag.ids = list(tag.prepared.by_id)
+            is_prepared = not is_step
     else:
         objects, notes = (), ()
         missing = [n for n, i in enumerate(tag.ids) if i not in document and n not in tag.gone]
@@ -55,7 +58,10 @@ def admit(
         homes.put(document, tag, tag.ids)
     colors = drawing.colors_of(tag.annotations.labels(), tag.annotations.colors)
     classes = classes_of(replace(tag.annotations, colors=colors))
-    document.admit(f"open {tag.name}", () if is_step else objects, classes)
+    if is_prepared and tag.prepared is not None:
+        document.admit_read(f"open {tag.name}", tag.prepared, classes)
+    else:
+        document.admit(f"open {tag.name}", () if is_step else objects, classes)
     if is_step:
         document.put(f"open {tag.name}", *objects, over_locks=True)
     return notes
@@ -63,6 +69,8 @@ def admit(
 
 def numbers_in(layer: Layer, tag: AnnotationTag) -> set[int]:
     """Return the numbers, in its tag, of the annotations that a layer shows."""
+    if tag.view is not None and not hasattr(layer, "selected_data"):
+        return set(cast("tuple[int, ...]", tag.view.index.ids()))
     if not hasattr(layer, "selected_data"):
         numbered = enumerate(tag.annotations.annotations)
         return {n for n, a in numbered if not is_point(a) and n not in tag.gone}

@@ -165,7 +165,7 @@ class AnnotationController(AnnotationFiles):
                 tag.told = True
                 notes = (*tag.notes(), *notes)
                 if tag.path is not None and tag.slide is not None:
-                    self.files.opened(self.documents.document_of(tag.slide), tag.path, tag.annotations)
+                    self.files.opened(self.documents.document_of(tag.slide), tag)
             if notes:
                 self.session.asking.tell("; ".join(notes))
             if self._lies_off(tag):

@@ -15,11 +15,13 @@ from napari_nic.annotations import AnnotationSet
 from napari_nic.annotations.frames import counts_from_bounds
 from napari_nic.errors import NicError
 from napari_nic.jobs import Progress
+from napari_nic.outlines.preview import Glimpse
 from napari_nic.plugin.annotation_jobs import (
     ReadFile,
     Wait,
     at_once,
     holds_ids,
+    keep_job,
     read_again,
     read_job,
     write_file,
@@ -29,10 +31,11 @@ from napari_nic.plugin.controllers.annotated import Annotated, slide_shown_by
 from napari_nic.plugin.controllers.document import DocumentController
 from napari_nic.plugin.controllers.known_files import KnownFiles
 from napari_nic.plugin.controllers.overlays import OverlayController
+from napari_nic.plugin.controllers.previewing import Previewing
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.controllers.unsaved import Unsaved
-from napari_nic.plugin.layers import LayerData
-from napari_nic.plugin.worker import Callbacks, Job, Runner
+from napari_nic.plugin.layers import METADATA_KEY, LayerData
+from napari_nic.plugin.worker import Callbacks, Job, Runner, leave_alone
 from napari_nic.slides import Slide
 from napari_nic.wording import counted, was_were
 
@@ -82,14 +85,15 @@ class AnnotationFiles(Annotated):
         if self._is_part(path):
             return
         self.opening = path.name
+        previewing = Previewing(self.session.viewer, self._runner)
         self._opening_job = self._runner.start(
             f"Opening {path.name}",
             partial(read_job, path, slide),
             Callbacks(
-                yielded=self.progressed.emit,
-                returned=partial(self._on_read, path, slide),
+                yielded=partial(self._on_report, path, slide, previewing),
+                returned=partial(self._on_read, path, slide, previewing),
                 failed=self.session.asking.tell_error,
-                finished=self._on_opened,
+                finished=partial(self._on_opened, previewing),
             ),
         )
         self.changed.emit()
@@ -111,15 +115,43 @@ class AnnotationFiles(Annotated):
         if self._opening_job is not None:
             self._opening_job.cancel()
 
-    def _on_read(self, path: Path, slide: Slide | None, read: ReadFile) -> None:
-        if any(slide_shown_by(layer) is slide for layer in self.session.slide_layers) or slide is None:
+    def _on_report(self, path: Path, slide: Slide | None, previewing: Previewing, report: Progress) -> None:
+        self.progressed.emit(report)
+        if isinstance(report, Glimpse) and slide is not None and self._is_shown(slide):
+            classes = {entry.name: entry.color for entry in self.documents.document_of(slide).classes}
+            with self._replacing():
+                previewing.show(report, slide, path.stem, classes)
+
+    def _is_shown(self, slide: Slide) -> bool:
+        return any(slide_shown_by(layer) is slide for layer in self.session.slide_layers)
+
+    def _on_read(self, path: Path, slide: Slide | None, previewing: Previewing, read: ReadFile) -> None:
+        if slide is None or self._is_shown(slide):
+            self._let_stand_in(previewing, read.layers)
             self._show(read.layers)
         elif self.session.slide is not None and self.session.slide.fingerprint == slide.fingerprint:
             self._add(read.annotations, path.stem, path)  # its colours or pixel size were changed meanwhile
         else:
             self.session.asking.tell(f"{path.name} is not shown: its slide was closed meanwhile")
+        if read.to_keep is not None:
+            keep = partial(keep_job, read.to_keep)
+            self._runner.start(f"Keeping {path.name} for the next time", keep, Callbacks())
 
-    def _on_opened(self) -> None:
+    def _let_stand_in(self, previewing: Previewing, layers: list[LayerData]) -> None:
+        """Show what was seen while a file was read until all of it is drawn."""
+        views = (options["metadata"][METADATA_KEY].view for _, options, _ in layers)
+        view = next((view for view in views if view is not None), None)
+        if view is not None and previewing.pyramid is not None:
+            view.pyramid.stand_in(previewing.pyramid)
+        self._end_preview(previewing)
+
+    def _end_preview(self, previewing: Previewing) -> None:
+        leave_alone()  # napari collects garbage when a layer goes: among all that was read it takes long
+        with self._replacing():
+            previewing.hide()
+
+    def _on_opened(self, previewing: Previewing) -> None:
+        self._end_preview(previewing)
         self.opening = ""
         self.changed.emit()
 
@@ -233,6 +265,9 @@ class AnnotationFiles(Annotated):
 
     def _show(self, layers: list[LayerData]) -> None:
         for data, options, kind in layers:
+            view = options["metadata"][METADATA_KEY].view
+            if view is not None:
+                view.draw_by(self._runner)
             add = getattr(self.session.viewer, f"add_{kind}")
             add(data, **options)
 

@@ -9,9 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from napari_nic.annotations import AnnotationSet
-from napari_nic.editing import AnnotationObject, Choice, Document, KnownFile, Merge, merge, objects_of
+from napari_nic.editing import (
+    AnnotationObject,
+    Choice,
+    Document,
+    KnownFile,
+    Merge,
+    ObjectsRead,
+    merge,
+    objects_of,
+)
 from napari_nic.errors import AnnotationError, NicError
+from napari_nic.outlines.cache import Content
 from napari_nic.plugin.annotation_jobs import MANY_SHAPES, Wait, read_again
+from napari_nic.plugin.annotation_layers import AnnotationTag
 from napari_nic.plugin.controllers.document import DocumentController
 from napari_nic.plugin.controllers.kept_document import digest_of
 
@@ -59,15 +70,15 @@ class KnownFiles:
 
     # -- what is known -----------------------------------------------------------------------------------
 
-    def opened(self, document: Document, path: Path, annotations: AnnotationSet) -> None:
-        """Note that a file was opened and became part of a document.
+    def opened(self, document: Document, tag: AnnotationTag) -> None:
+        """Note that the file of a tag was opened and became part of a document.
 
         A file whose ids other objects of the document had before is not followed: its objects have others.
         """
-        theirs = {item.id: item for item in objects_of(annotations)[0]}
-        if not all(identity in document for identity in theirs):
+        read, tag.prepared = tag.prepared or ObjectsRead.of(tag.annotations), None
+        if tag.path is None or not document.has_all(read.by_id.keys()):
             return
-        self._note(document, path, theirs, theirs)
+        self._note(document, tag.path, read.by_id, read.by_id, content=tag.content)
 
     def saved(self, document: Document, path: Path, slide: Slide, written: AnnotationSet) -> None:
         """Note that a document was saved to a file; few shapes are read back, for a format may round."""
@@ -85,12 +96,21 @@ class KnownFiles:
             base.known = replace(base.known, dx_px=dx_px, dy_px=dy_px)
             self._tell(document)
 
-    def _note(self, document: Document, path: Path, theirs: Objects, ours: Objects) -> None:
+    def _note(
+        self,
+        document: Document,
+        path: Path,
+        theirs: Objects,
+        ours: Objects,
+        *,
+        content: Content | None = None,
+    ) -> None:
         try:
-            known = KnownFile(str(path.absolute()), digest_of(path))
+            sha256 = digest_of(path) if content is None else content.sha256
         except AnnotationError:
             return  # it went away meanwhile
-        self._of(document)[_key(path)] = _Base(known, _stamp(path), theirs, ours)
+        stamp = _stamp(path) if content is None else content[1:]
+        self._of(document)[_key(path)] = _Base(KnownFile(_key(path), sha256), stamp, theirs, ours)
         self._tell(document)
 
     def _tell(self, document: Document) -> None:

@@ -1,0 +1,88 @@
+"""Pictures of the outlines of a file of which the rest is still being read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from napari_nic.annotations import RGB, PartRead, label_colors
+from napari_nic.jobs import Outcome, Progress
+from napari_nic.outlines.index import OutlineIndex
+from napari_nic.outlines.pyramid import OutlinePyramid
+
+if TYPE_CHECKING:
+    import shapely
+
+T = TypeVar("T")
+
+FIRST_SECONDS = 0.2
+"""What is read in less is shown whole."""
+
+TIMES_LONGER = 2.0
+"""The next picture comes after so many times the time of the last one: all of them cost no more than two."""
+
+WORTH_SECONDS = 0.4
+"""Reading that is about to end is not worth a picture."""
+
+
+@dataclass(frozen=True)
+class Glimpse(Progress):
+    """How far a file is read, with a picture of what was read so far.
+
+    Attributes
+    ----------
+    pyramid : OutlinePyramid or None
+        None where pictures that were given before are not to be shown any more.
+    colors : mapping of str to (r, g, b)
+        Of the classes in it.
+    """
+
+    pyramid: OutlinePyramid | None = None
+    colors: Mapping[str, RGB] = field(default_factory=dict)
+
+
+class OutlinePreview:
+    """Collects what is read of a file, and makes a picture of it now and then.
+
+    Parameters
+    ----------
+    size : (int, int)
+        (height, width) of level 0.
+    clock : callable, optional
+        Seconds.
+    """
+
+    def __init__(self, size: tuple[int, int], *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._size, self._clock = size, clock
+        self._areas: list[shapely.Geometry] = []
+        self._labels: list[str] = []
+        self._start = clock()
+        self._next = FIRST_SECONDS
+        self._is_shown = False
+
+    def watch(self, reading: Generator[Progress, None, T]) -> Generator[Progress, None, T]:
+        """Pass reports of reading on, with pictures among them, and return what reading returns."""
+        outcome = Outcome(reading)
+        for report in outcome:
+            yield (self.take(report) if isinstance(report, PartRead) else None) or report
+        return outcome.value
+
+    def take(self, part: PartRead) -> Glimpse | None:
+        """Take in what was read; return a picture if it is time for one."""
+        if part.is_afresh:
+            self._areas, self._labels = [], []
+            was_shown, self._is_shown = self._is_shown, False
+            return Glimpse(part.done, part.total, part.stage, part.unit) if was_shown else None
+        self._areas.extend(part.areas)
+        self._labels.extend(part.labels)
+        passed = self._clock() - self._start
+        left = passed * (1 - part.fraction) / max(part.fraction, 1e-6)
+        if not self._areas or passed < self._next or left < WORTH_SECONDS:
+            return None
+        pyramid = OutlinePyramid(OutlineIndex(self._areas, self._labels), self._size)
+        self._next = TIMES_LONGER * (self._clock() - self._start)
+        self._is_shown = True
+        colors = label_colors(pyramid.index.labels, part.colors)
+        return Glimpse(part.done, part.total, part.stage, part.unit, pyramid, colors)
