@@ -17,6 +17,7 @@ from napari_nic.editing import (
     Edit,
     ObjectsRead,
     classes_of,
+    object_of,
     objects_of,
 )
 from napari_nic.errors import LockedAnnotationError
@@ -291,3 +292,19 @@ def test_objects_that_are_there_already_are_replaced_and_nothing_twice() -> None
     assert not document.has_all(read.by_id.keys())
     document.admit_read("open", read)
     assert [item.id for item in document.objects()] == list(read.by_id), "it came to its old place"
+
+
+def test_what_several_shapes_say_alike_is_understood_for_each_of_them() -> None:
+    alike, own = {"properties": {"objectType": "cell"}}, {"properties": {"isLocked": True, "a": 1}}
+    shapes = [
+        Annotation("T", "rectangle", box(n, 0, n + 1, 1), id=f"{n}", extra=(alike, own, {})[n % 3])
+        for n in range(12)
+    ]
+    found, _ = objects_of(AnnotationSet(tuple(shapes)))
+    assert found == tuple(object_of(shape, shape.id) for shape in shapes)
+    assert [item.locked for item in found] == [False, True, False] * 4
+    assert [item.annotation is shape for item, shape in zip(found, shapes, strict=True)] == [
+        True,
+        False,
+        True,
+    ] * 4

@@ -97,3 +97,12 @@ def test_other_reports_and_the_result_pass(preview, clock):
     watched = Outcome(preview.watch(reading()))
     assert [type(report) for report in watched] == [Progress, Glimpse, Progress]
     assert watched.value == "found"
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(0, 0), (2 * FIRST_SECONDS, 1)])
+def test_a_picture_of_all_passes_unless_all_goes_too_quickly(preview, clock, seconds, expected):
+    def reading():
+        clock.now += seconds
+        yield Glimpse(0, 0, "Making objects")
+
+    assert len(list(preview.watch(reading()))) == expected

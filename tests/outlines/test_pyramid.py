@@ -270,3 +270,13 @@ def test_tiles_of_another_one_stand_in_until_they_are_drawn(made):
     drawn = made.read(0, area)
     made.stand_in(part)
     assert (made.peek(0, area)[0] == drawn).all(), "what is drawn stays"
+
+
+def test_tiles_of_the_same_outlines_need_not_be_drawn_again(made, monkeypatch):
+    other = OutlinePyramid(made.index, (3000, 2500))
+    area = (slice(0, 1024), slice(0, 1024))
+    drawn = other.read(0, area)
+    made.stand_in(other)
+    monkeypatch.setattr(pyramid, "draw", None)
+    assert made.peek(0, area)[1] == []
+    assert (made.read(0, area) == drawn).all()

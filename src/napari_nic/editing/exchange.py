@@ -56,7 +56,7 @@ def objects_of(
     objects: list[AnnotationObject] = []
     n_renamed = 0
     hashes = _content_ids(annotations, token)
-    last: Annotation | None = None
+    plain: set[int] = set()
     for annotation, content in zip(checked(annotations.annotations, token), hashes, strict=True):
         wanted = annotation.id or content
         seen[wanted] += 1
@@ -66,12 +66,14 @@ def objects_of(
             identity = _derived(wanted, seen[wanted])
         used.add(identity)
         n_renamed += bool(annotation.id) and identity != annotation.id
-        if last is not None and annotation.extra is last.extra and objects[-1].annotation is last:
-            # It says no more beside its shape than the one before it, which was nothing of its own.
+        if id(annotation.extra) in plain:
+            # It says no more beside its shape than another one, which was nothing of its own.
             objects.append(AnnotationObject(identity, annotation))
-        else:
-            objects.append(object_of(annotation, identity))
-        last = annotation
+            continue
+        made = object_of(annotation, identity)
+        objects.append(made)
+        if made.annotation is annotation:
+            plain.add(id(annotation.extra))
     if not n_renamed:
         return tuple(objects), ()
     note = f"{counted(n_renamed, 'shape')} with the id of another one {was_were(n_renamed)} given a new id"

@@ -63,11 +63,21 @@ class OutlinePreview:
         self._is_shown = False
 
     def watch(self, reading: Generator[Progress, None, T]) -> Generator[Progress, None, T]:
-        """Pass reports of reading on, with pictures among them, and return what reading returns."""
+        """Pass reports of reading on, with pictures among them, and return what reading returns.
+
+        A picture that comes from there, of all that was read, is passed on unless all goes too quickly.
+        """
         outcome = Outcome(reading)
         for report in outcome:
-            yield (self.take(report) if isinstance(report, PartRead) else None) or report
+            if isinstance(report, Glimpse):
+                if self._is_shown or self._is_time():
+                    yield report
+            else:
+                yield (self.take(report) if isinstance(report, PartRead) else None) or report
         return outcome.value
+
+    def _is_time(self) -> bool:
+        return self._clock() - self._start >= FIRST_SECONDS
 
     def take(self, part: PartRead) -> Glimpse | None:
         """Take in what was read; return a picture if it is time for one."""

@@ -205,14 +205,19 @@ class OutlinePyramid:
         return is_new
 
     def stand_in(self, other: OutlinePyramid) -> None:
-        """Show tiles that another pyramid has drawn until those of this one are drawn."""
+        """Show tiles that another pyramid has drawn until those of this one are drawn.
+
+        Those of the same outlines, which that one shows too, need not be drawn again.
+        """
         with other._lock:
             tiles = OrderedDict(other._tiles) if self._is_alike(other) else OrderedDict()
+            stale = other._stale if other.index is self.index else tiles.keys()
+            drawn_before = {tile for tile in tiles if tile in stale}
         with self._lock:
             for tile, drawn in tiles.items():
                 if tile not in self._tiles:
                     self._tiles[tile] = drawn
-                    self._stale.add(tile)
+                    self._stale.update({tile} & drawn_before)
 
     def _is_alike(self, other: OutlinePyramid) -> bool:
         """Whether pixels of another pyramid lie in the same places and mean the same classes."""

@@ -37,6 +37,8 @@ class ReadFile:
     to_keep: OutlinesRead | None = None
 
 
+MAKING = "Making objects"
+
 MANY_SHAPES = 1_000
 """So many are read or written at once; more take noticeable time, in which a window must live."""
 
@@ -79,7 +81,8 @@ def iter_read_file(
     tag = layers[0][1]["metadata"][METADATA_KEY]
     tag.content = read.content
     if len(annotations) > MANY_SHAPES:
-        yield Progress(0, 0, "Making objects", "shapes")
+        pyramid = None if tag.view is None else tag.view.pyramid
+        yield Glimpse(0, 0, MAKING, "shapes", pyramid, annotations.colors)
         with without_garbage_collection():
             tag.prepared = ObjectsRead.of(annotations, token)
     return ReadFile(annotations, layers, None if read.cache is None else read)
