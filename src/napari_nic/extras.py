@@ -11,9 +11,11 @@ from napari_nic.errors import MissingDependencyError
 INSTALL = {
     "SimpleITK": 'pip install "napari-nic[consensus]"',
     "anndata": 'pip install "napari-nic[interchange]"',
+    "bokeh": "pip install bokeh",
     "constriction": 'pip install "napari-nic[neural]"',
     "cryptography": 'pip install "napari-nic[cluster]"',
     "dask": 'pip install "napari-nic[cluster]"',
+    "dask_jobqueue": 'pip install "napari-nic[slurm]"',
     "distributed": 'pip install "napari-nic[cluster]"',
     "faiss": 'pip install "napari-nic[similarity]"',
     "highdicom": 'pip install "napari-nic[dicom]"',

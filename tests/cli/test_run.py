@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from napari_nic import extras
+from napari_nic.cli import run_processes
 from napari_nic.cli.run_table import MOST_ROWS, RunTable
 from napari_nic.jobs import Progress
 from napari_nic.runs import RunProgress, SlideResult, Tally
@@ -81,6 +83,8 @@ def test_status(cli, slide: Path, bad_slide: Path, out: Path) -> None:
     assert "bad: " in outcome.err
     found = cli("run", "status", out, "--json").json
     assert found["counts"] == {"done": 1, "failed": 1}
+    assert found["slides_per_hour"] > 0
+    assert found["seconds_left"] == 0
     assert {entry["name"]: entry["state"] for entry in found["slides"]} == {"made": "done", "bad": "failed"}
     elsewhere = cli("run", "status", slide.parent)
     assert elsewhere.code == 1
@@ -107,6 +111,12 @@ def test_a_damaged_record_is_named_and_the_others_go_on(cli, slide: Path, out: P
         (("--out", "o", "--steps", "export"), "--format NAME"),
         (("--out", "o", "--shard", "3/2"), "I/N"),
         (("--out", "o", "--steps", "tissue,,"), "names of steps"),
+        (("--out", "o", "--job-script"), "--slurm JOBS"),
+        (("--out", "o", "--dashboard"), "--workers or --gpus"),
+        (("--out", "o", "--slurm", "2", "--workers", "2"), "not allowed with"),
+        (("--out", "o", "--slurm", "2", "--copy-ahead", "near"), "--shard"),
+        (("--out", "o", "--copy-ahead", "near", "--copy-limit", "a lot"), "50GB"),
+        (("--out", "o", "--copy-ahead", "near", "--copy-limit", "0"), "50GB"),
     ],
 )
 def test_wrong_usage(cli, slide: Path, tmp_path: Path, monkeypatch, words, said: str) -> None:
@@ -130,3 +140,35 @@ def test_the_table_shows_all_and_no_markup_of_names() -> None:
     assert "60 slides/h, about 29:00 left" in text
     assert "[red]0.svs" in text
     assert "and 2 more" in text
+
+
+def test_slides_are_copied_ahead_and_nothing_of_them_stays(cli, slide: Path, out: Path, tmp_path) -> None:
+    near = tmp_path / "near"
+    outcome = cli("run", slide, "--out", out, *LINE, "--copy-ahead", near, "--copy-limit", "0.5GB")
+    assert outcome.code == 0, outcome.err
+    assert not list(near.iterdir())
+    assert json.loads((out / "slides" / "made" / "slide.json").read_text())["source"]["path"] == str(slide)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("50GB", 50 * 10**9), ("1.5 TB", 15 * 10**11), ("700", 700), ("3M", 3_000_000)]
+)
+def test_sizes(text: str, size: int) -> None:
+    assert run_processes._bytes(text) == size
+
+
+def test_what_slurm_would_be_given_is_printed_and_nothing_is_done(cli, slide: Path, out: Path) -> None:
+    pytest.importorskip("dask_jobqueue", reason="the extra slurm is not installed")
+    outcome = cli("run", slide, "--out", out, "--slurm", "3", "--partition", "gpu", "--job-script")
+    assert outcome.code == 0
+    assert outcome.out.startswith("#!/usr/bin/env bash\n")
+    assert "#SBATCH -p gpu\n" in outcome.out
+    assert not out.exists()
+
+
+def test_dasks_page_needs_its_library(cli, slide: Path, out: Path, monkeypatch) -> None:
+    whole = extras.find_spec
+    monkeypatch.setattr(extras, "find_spec", lambda name: None if name == "bokeh" else whole(name))
+    outcome = cli("run", slide, "--out", out, *LINE, "--workers", "1", "--dashboard")
+    assert outcome.code == 1
+    assert "pip install bokeh" in outcome.err

@@ -82,8 +82,8 @@ def desk(session, runner):
 
 
 @pytest.fixture
-def cohort(desk, trained):
-    made = CohortController(lambda: desk)
+def cohort(desk, trained, runner):
+    made = CohortController(lambda: desk, runner)
     made.open(trained)
     yield made
     made.close()
@@ -182,14 +182,14 @@ def test_slide_that_all_models_learned_from_shows_its_codes_only(cohort, desk, a
     assert desk.overlays.stack.layer("saliency") is None
 
 
-def test_store_that_lies_elsewhere(desk, trained, tmp_path):
+def test_store_that_lies_elsewhere(desk, trained, tmp_path, runner):
     plan = Plan.load(trained)
     away = tmp_path / "away"
     shutil.move(plan.cohort.slides[0].store, away / "made.nic.zarr")
     slides = (replace(plan.cohort.slides[0], store=away / "made.nic.zarr"), *plan.cohort.slides[1:])
     (trained / "plan.json").unlink()
     Plan(replace(plan.cohort, slides=slides), plan.folds, plan.settings).save(trained)
-    cohort = CohortController(lambda: desk)
+    cohort = CohortController(lambda: desk, runner)
     cohort.open(trained)
     cohort.show(cohort.listing.slides[0])
     assert desk.session.store.path == away / "made.nic.zarr"
@@ -197,10 +197,10 @@ def test_store_that_lies_elsewhere(desk, trained, tmp_path):
     cohort.close()
 
 
-def test_table_opens_slides_without_a_model(desk, slide_file, answers):
+def test_table_opens_slides_without_a_model(desk, slide_file, answers, runner):
     table = slide_file.with_name("cohort.csv")
     table.write_text("slide,label\nmade.tif,lesion\n")
-    cohort = CohortController(lambda: desk)
+    cohort = CohortController(lambda: desk, runner)
     MODEL_NEWS.cohort_opened.emit(table)
     cohort.show(cohort.listing.slides[0])
     assert desk.slides() == ["made"]
@@ -208,10 +208,10 @@ def test_table_opens_slides_without_a_model(desk, slide_file, answers):
     cohort.close()
 
 
-def test_a_slide_that_is_not_waited_for_is_not_shown(desk, slide_file, answers):
+def test_a_slide_that_is_not_waited_for_is_not_shown(desk, slide_file, answers, runner):
     table = slide_file.parent / "cohort.csv"
     table.write_text(f"slide,label\n{slide_file.name},x\n")
-    browser = CohortController(lambda: desk)
+    browser = CohortController(lambda: desk, runner)
     browser.open(table)
     answers.patient = False
     browser.show(browser.listing.slides[0])
@@ -220,15 +220,15 @@ def test_a_slide_that_is_not_waited_for_is_not_shown(desk, slide_file, answers):
     assert not answers.errors
 
 
-def test_what_is_no_cohort_is_told(desk, answers, tmp_path):
-    cohort = CohortController(lambda: desk)
+def test_what_is_no_cohort_is_told(desk, answers, tmp_path, runner):
+    cohort = CohortController(lambda: desk, runner)
     cohort.open(tmp_path)
     assert "no trained models" in answers.errors[0].problem
     assert cohort.listing is None
     cohort.close()
 
 
-def test_what_was_understood_of_a_table_is_said(desk, slide_file, answers):
+def test_what_was_understood_of_a_table_is_said(desk, slide_file, answers, runner):
     openpyxl = pytest.importorskip("openpyxl")
     book = openpyxl.Workbook()
     for line in (
@@ -240,7 +240,7 @@ def test_what_was_understood_of_a_table_is_said(desk, slide_file, answers):
         book.active.append(line)
     file = slide_file.with_name("cohort.xlsx")
     book.save(file)
-    cohort = CohortController(lambda: desk)
+    cohort = CohortController(lambda: desk, runner)
     cohort.open(file)
     assert cohort.understood().splitlines() == [
         "columns: slide = file_name, case = Patient, label = target, split = partition",
@@ -254,12 +254,12 @@ def test_what_was_understood_of_a_table_is_said(desk, slide_file, answers):
     cohort.close()
 
 
-def test_what_a_training_left_out_is_said(desk, trained):
+def test_what_a_training_left_out_is_said(desk, trained, runner):
     plan = Plan.load(trained)
     (trained / "plan.json").unlink()
     absent = Absent(missing=("far.svs",), without_slide=("p7", "p8"))
     Plan(replace(plan.cohort, left_out=("x",), absent=absent), plan.folds, plan.settings).save(trained)
-    cohort = CohortController(lambda: desk)
+    cohort = CohortController(lambda: desk, runner)
     assert cohort.understood() == ""
     cohort.open(trained)
     assert cohort.understood().splitlines() == [

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_nic.errors import StoreError
+from napari_nic.errors import CancelledError, StoreError
 from napari_nic.jobs import CancellationToken
 from napari_nic.runs import RunFolder, claims
 from napari_nic.runs.beating import beating
@@ -98,8 +98,11 @@ def test_what_a_process_left_that_is_gone_is_taken_over_at_once(folder, name) ->
         ({"started": "1"}, 0, False),  # another process has its number now
         ({"host": "elsewhere", "space": "elsewhere"}, 0, True),
         ({"host": "elsewhere", "space": "elsewhere"}, claims.EXPIRY_SECONDS - 60, True),
-        ({"host": "elsewhere", "space": "elsewhere"}, claims.EXPIRY_SECONDS + 60, False),
-        ({"host": "elsewhere", "space": "elsewhere", "expires_seconds": 5.0}, 60, False),
+        (
+            {"host": "elsewhere", "space": "elsewhere"},
+            claims.EXPIRY_SECONDS + 60,
+            True,
+        ),  # before it is watched
         ({"space": ""}, 0, True),  # a system that does not tell
     ],
 )
@@ -110,6 +113,93 @@ def test_who_lives(folder, name, owner, age, lives) -> None:
     assert lives or found.number == 2
     assert file.exists(), "a claim is never taken away from its owner"
     assert not list(folder.slide(name).glob(".clock-*"))
+
+
+ELSEWHERE = {"host": "elsewhere", "space": "elsewhere"}
+
+
+def watch(folder: RunFolder, name: str, token: CancellationToken | None = None) -> int:
+    """Watch the claims on a slide; return how often it was said that this goes on."""
+    return sum(1 for _ in claims.watch_abandoned(folder, [name], token or CancellationToken()))
+
+
+@pytest.fixture
+def short(monkeypatch) -> None:
+    monkeypatch.setattr(claims, "WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(claims, "_LOOK_SECONDS", 0.005)
+
+
+@pytest.mark.parametrize(
+    ("owner", "age", "gone"),
+    [
+        ({}, claims.EXPIRY_SECONDS + 60, True),
+        ({"expires_seconds": 5.0}, 60, True),
+        ({}, -86_400, True),  # the disk's clock was set back by a day, after it was touched last
+        ({}, claims.EXPIRY_SECONDS - 60, False),
+        ({}, -30, False),
+    ],
+)
+def test_a_claim_from_elsewhere_expires_once_it_was_watched(folder, name, short, owner, age, gone) -> None:
+    file = leave(folder, name, age=age, **ELSEWHERE, **owner)
+    assert isinstance(take_claim(folder, name), Owner)
+    assert bool(watch(folder, name)) is gone
+    found = take_claim(folder, name)
+    assert isinstance(found, Claim) is gone
+    assert file.exists()
+    assert watch(folder, name) == 0
+    if gone:
+        assert (found.number, claims.deaths_before(found, 0)) == (3, 1)
+        give_back(folder, name, found)
+        assert not list(folder.slide(name).glob("claim-*"))
+
+
+def test_a_clock_that_jumps_takes_no_slide_from_who_lives(folder, name, short) -> None:
+    """The disk's clock is set on by a day: all claims look old, until their owners touch them again."""
+    file = leave(folder, name, age=86_400, **ELSEWHERE)
+    for _ in claims.watch_abandoned(folder, [name], CancellationToken()):
+        os.utime(file)
+    assert isinstance(take_claim(folder, name), Owner)
+
+
+def test_our_own_clock_matters_not(folder, name, short, monkeypatch) -> None:
+    leave(folder, name, **ELSEWHERE)
+    now = time.time()
+    for jump in (-86_400, 86_400):
+        monkeypatch.setattr(time, "time", lambda jump=jump: now + jump)
+        assert watch(folder, name) == 0
+        assert isinstance(take_claim(folder, name), Owner)
+
+
+def test_of_many_that_watch_one_has_the_slide(folder, name, short) -> None:
+    leave(folder, name, age=1e6, **ELSEWHERE)
+
+    def once(_: int) -> Claim | Owner:
+        watch(folder, name)
+        return take_claim(folder, name)
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(once, range(24)))
+    assert sum(isinstance(claim, Claim) for claim in found) == 1
+
+
+def test_who_watches_can_be_cancelled(folder, name) -> None:
+    leave(folder, name, age=1e6, **ELSEWHERE)
+    token = CancellationToken()
+    token.cancel()
+    with pytest.raises(CancelledError):
+        watch(folder, name, token)
+    assert isinstance(take_claim(folder, name), Owner)
+
+
+def test_who_may_only_look_sees_who_works(folder, name, monkeypatch) -> None:
+    """The folder of somebody else: no file can be made beside the claim to learn the disk's time."""
+    leave(folder, name, age=30, **ELSEWHERE)
+
+    def refused(self: Path, *_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "touch", refused)
+    assert claimed_by(folder, name).host == "elsewhere"
 
 
 def test_a_claim_that_is_being_written_holds(folder, name) -> None:
@@ -123,17 +213,17 @@ def test_a_claim_that_is_being_written_holds(folder, name) -> None:
 def test_whoever_looked_too_early_overtakes_nobody(folder, name, monkeypatch) -> None:
     """Between the look at a dead claim and the next claim, another one takes it over and ends."""
     leave(folder, name, pid=2**22 + 1)
-    look = claims.living_owner
+    look = claims._holder
 
     def while_another_works(file: Path) -> Owner | None:
         owner = look(file)
-        monkeypatch.setattr(claims, "living_owner", look)
+        monkeypatch.setattr(claims, "_holder", look)
         other = held(folder, name)
         assert other.number == 2
         give_back(folder, name, other)
         return owner
 
-    monkeypatch.setattr(claims, "living_owner", while_another_works)
+    monkeypatch.setattr(claims, "_holder", while_another_works)
     claim = held(folder, name)
     assert claim.number == 3
     assert [file.name for file in folder.slide(name).glob("claim-*")] == ["claim-3"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
 import ssl
 import sys
 from collections.abc import Iterator
+from concurrent import futures
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,11 @@ import numpy as np
 import pytest
 
 from napari_nic.embeddings import CompressedSlide
-from napari_nic.errors import CancelledError, InvalidParameterError, NicError
+from napari_nic.errors import CancelledError, InvalidParameterError, NicError, StoreError
 from napari_nic.jobs import CancellationToken
 from napari_nic.runs import RunFolder, cluster, iter_run, read_status
 from napari_nic.runs.cluster import ClusterPlan, ClusterPool, cluster_pool
+from napari_nic.runs.copying import copying_ahead
 from napari_nic.runs.remote import do_slide
 from napari_nic.runs.stopping import FileToken
 
@@ -93,6 +96,73 @@ def test_a_run_that_is_stopped_goes_on(cohort, folder, run_all, pool, settings) 
     found = run_all(cohort[:4], pool=pool)
     assert {result.outcome for result in found.values()} == {"done", "empty"}
     assert not any(found[name].worked for name in before)
+
+
+def full_disk(path: str, *more: Any) -> dict[str, Any]:
+    """Do a slide, but the last one, for which there is no space."""
+    if "renamed" in path:
+        raise StoreError("no space left on the disk", path=Path(path)) from OSError(errno.ENOSPC, "full")
+    return do_slide(path, *more)
+
+
+def test_a_full_disk_ends_the_run_and_the_same_command_goes_on(
+    cohort, folder, run_all, pool, monkeypatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(pool, "work", full_disk)
+        with pytest.raises(StoreError, match="no space left"):
+            run_all(cohort[:3], pool=pool)
+    assert not list(folder.root.glob(".stop-*"))
+    before = {state.name for state in read_status(folder).slides if state.state == "done"}
+    found = run_all(cohort[:3], pool=pool)
+    assert {result.outcome for result in found.values()} == {"done"}
+    assert not any(found[name].worked for name in before)
+
+
+def test_processes_read_copies_of_this_machine(cohort, folder, run_all, pool, tmp_path) -> None:
+    with copying_ahead(tmp_path / "near", 10**9) as copies:
+        found = run_all(cohort[:4], pool=pool, copies=copies)
+        assert copies.most > 0
+    assert {name: result.outcome for name, result in found.items()} == {
+        "s": "done",
+        "other-s": "done",
+        "renamed": "done",
+        "glass": "empty",
+    }
+    assert not list((tmp_path / "near").iterdir())
+    assert folder.read("s").source.path == str(cohort[0])
+
+
+class Gone:
+    """A client whose scheduler ends: at once, or with a slide at work."""
+
+    def __init__(self, later: bool) -> None:
+        self.later = later
+
+    def nthreads(self) -> dict[str, int]:
+        if not self.later:
+            raise OSError("Timed out trying to connect")
+        return {"worker": 1}
+
+    def submit(self, *_: Any, **__: Any) -> Gone:
+        return self
+
+    def add_done_callback(self, callback: Any) -> None:
+        callback(self)
+
+    def exception(self) -> BaseException:
+        return futures.CancelledError("slide cancelled for reason: scheduler-connection-lost.")
+
+    def release(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_scheduler_that_ends_is_said(cohort, run_all, folder, later: bool) -> None:
+    with pytest.raises(NicError, match="scheduler has ended") as error:
+        run_all(cohort[:1], pool=ClusterPool(Gone(later), threads=1))
+    assert "the same command goes on" in str(error.value)
+    assert not list(folder.root.glob(".stop-*"))
 
 
 def test_nobody_without_the_certificate_is_let_in(pool) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,13 +14,19 @@ from napari_nic.cli.console import Console
 from napari_nic.cli.encoder_use import give_trust
 from napari_nic.cli.inputs import find_uncompressed
 from napari_nic.cli.interrupt import RESUMABLE, stoppable
+from napari_nic.cli.run_processes import (
+    add_processes,
+    check_processes,
+    copies_of,
+    pool_of,
+    print_job_script,
+)
 from napari_nic.names import exists
-from napari_nic.wording import counted, duration, was_were
+from napari_nic.wording import clock, count, counted, duration, was_were
 
 if TYPE_CHECKING:
     from napari_nic.pipeline import GridOptions
     from napari_nic.runs import RunFolder, RunSettings, SlideResult
-    from napari_nic.runs.cluster import ClusterPool
 
 STATUS = "status"
 
@@ -79,40 +84,11 @@ def add_parser(commands: arguments.Subparsers) -> None:
         choices=("repack", "optimize"),
         help="write each slide anew without loss: see 'napari-nic recompress'",
     )
-    _add_share(parser)
+    add_processes(parser)
     _add_encoders(parser)
     arguments.add_grid(parser)
     arguments.add_slide_options(parser)
     arguments.add_json(parser)
-
-
-def _add_share(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--shard",
-        type=_part,
-        default=(1, 1),
-        metavar="I/N",
-        help="do every N-th of the slides only, from the I-th: for job arrays, with the same slides in each",
-    )
-    processes = parser.add_mutually_exclusive_group()
-    processes.add_argument(
-        "--workers",
-        type=arguments.positive_int,
-        metavar="N",
-        help="processes on this machine, each with a slide of its own; default: one slide with all cores",
-    )
-    processes.add_argument(
-        "--gpus", type=_numbers, metavar="0,1", help="a process for each of these GPUs, which sees no other"
-    )
-    processes.add_argument(
-        "--scheduler",
-        metavar="ADDRESS",
-        help="dask scheduler of a cluster that runs already, such as tcp://10.0.0.1:8786: it, and all who "
-        "reach it, can do what you can",
-    )
-    parser.add_argument(
-        "--threads", type=arguments.positive_int, metavar="N", help="of one slide; default: all cores"
-    )
 
 
 def _add_encoders(parser: argparse.ArgumentParser) -> None:
@@ -136,6 +112,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
         raise arguments.UsageError("it is not said where to write", expected="--out with a folder")
     from napari_nic.runs import RunFolder, write_summary
 
+    check_processes(args)
+    if args.job_script:
+        return print_job_script(args, console)
     settings = _settings(args)
     give_trust(settings.encoders, trust=args.trust)
     folder = RunFolder(Path(args.out))
@@ -166,25 +145,14 @@ def _run(
     from napari_nic.runs import Tally, iter_run
 
     tally = Tally()
-    with _pool(args) as pool, console.live(RunTable(tally)):
-        for report in iter_run(slides, folder, settings, part=args.shard, pool=pool, token=token):
+    with pool_of(args, console, token) as pool, copies_of(args) as copies, console.live(RunTable(tally)):
+        for report in iter_run(
+            slides, folder, settings, part=args.shard, pool=pool, copies=copies, token=token
+        ):
             tally.add(report)
             if report.result is not None:
                 results.append(report.result)
                 _tell(report.result, console)
-
-
-@contextmanager
-def _pool(args: argparse.Namespace) -> Iterator[ClusterPool | None]:
-    """Start, or reach, the processes that were asked for; None where this one works."""
-    if not (args.workers or args.gpus or args.scheduler):
-        yield None
-        return
-    from napari_nic.runs.cluster import ClusterPlan, cluster_pool
-
-    plan = ClusterPlan(args.workers or 0, tuple(args.gpus or ()), args.scheduler or "")
-    with cluster_pool(plan) as pool:
-        yield pool
 
 
 def _tell(result: SlideResult, console: Console) -> None:
@@ -217,16 +185,20 @@ def _listed(names: Iterable[str]) -> str:
 
 def _print_status(path: Path, console: Console) -> int:
     """Say how far a run is; 1 if slides failed."""
-    from napari_nic.runs import RunFolder, read_status
+    from napari_nic.runs import RunFolder, RunWatch
 
     with stoppable(console) as token:
-        status = read_status(RunFolder(path), token=token)
+        view = RunWatch(RunFolder(path)).look(token)
+    status = view.status
     if console.as_json:
-        console.json(status.to_dict())
+        rate = {"slides_per_hour": view.per_hour, "seconds_left": view.seconds_left}
+        console.json(status.to_dict() | rate)
         return 1 if status.failed else 0
     rows = [(f"{count:,}", state) for state, count in status.counts.items()]
     console.result(f"{path}: {counted(len(status.slides), 'slide')}")
     console.table(("slides", "state"), rows)
+    if view.left and view.per_hour is not None and view.seconds_left is not None:
+        console.result(f"{count(view.per_hour)} slides/h, about {clock(view.seconds_left)} left")
     for slide in status.slides:
         if slide.state in ("running", "stopped"):
             console.result(f"{slide.name}: {slide.state}: {slide.reason}")
@@ -295,19 +267,3 @@ def _names(text: str) -> list[str]:
     if not all(names):
         raise argparse.ArgumentTypeError(f"{text!r}: expected names of steps, for instance tissue,compress")
     return names
-
-
-def _numbers(text: str) -> list[str]:
-    names = [name.strip() for name in text.split(",")]
-    if not all(name.isdecimal() for name in names) or len(set(names)) != len(names):
-        raise argparse.ArgumentTypeError(f"{text!r}: expected numbers of GPUs, for instance 0,1")
-    return names
-
-
-def _part(text: str) -> tuple[int, int]:
-    number, _, parts = text.partition("/")
-    if not (number.isdecimal() and parts.isdecimal() and 1 <= int(number) <= int(parts)):
-        raise argparse.ArgumentTypeError(
-            f"{text!r}: expected I/N, for instance 2/10, the second of ten parts"
-        )
-    return int(number), int(parts)

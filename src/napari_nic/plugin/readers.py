@@ -28,8 +28,8 @@ from napari_nic.slides import Slide
 if TYPE_CHECKING:
     from napari_nic.plugin.annotation_jobs import ReadFile
 
-CARD_FILE, PLAN_FILE = "model.json", "plan.json"
-"""What tells the folder of a model bundle, and that of a training."""
+CARD_FILE, PLAN_FILE, RUN_FILE = "model.json", "plan.json", "run.json"
+"""What tells the folder of a model bundle, that of a training, and that of a run over many slides."""
 
 LARGE_BYTES = 1_000_000
 """Annotations of more bytes, some 2,000 outlines, take so long that the window must live meanwhile."""
@@ -166,16 +166,21 @@ def read_features(path: Path) -> list[LayerData]:
 
 
 def read_cohort_folder(path: Path) -> list[LayerData]:
-    """Hand the folder of a training to the cohort browser, which is opened if need be.
+    """Hand the folder of a training, or of a run, to the cohort browser, which is opened if need be.
 
     Raises
     ------
     NicError
         If its plan or scores are damaged; found out here, since a dialog of the dock would hold up a drop.
     """
-    from napari_nic.cohorts import read_listing
+    if (path / PLAN_FILE).is_file():
+        from napari_nic.cohorts import read_listing
 
-    read_listing(path)
+        read_listing(path)
+    else:
+        from napari_nic.runs import RunFolder
+
+        RunFolder(path).read_plan()
     _open_cohort_dock()
     MODEL_NEWS.cohort_opened.emit(path)
     return []
@@ -265,7 +270,7 @@ def _reader_of(path: Path) -> Callable[[Path], list[LayerData]] | None:
         return read_project
     if (path / CARD_FILE).is_file():
         return read_models
-    if (path / PLAN_FILE).is_file():
+    if (path / PLAN_FILE).is_file() or (path / RUN_FILE).is_file():
         return read_cohort_folder
     if _is_features(path):
         return read_features

@@ -66,6 +66,8 @@ class Bench:
         What was done so far.
     owns : bool
         Whether what lies in the place of the outputs was made by this task before, and may be replaced.
+    copy : Path or None
+        Of the slide, on a disk that is near: its pixels are read there.
     """
 
     path: Path
@@ -76,6 +78,7 @@ class Bench:
     token: CancellationToken
     tasks: Mapping[str, TaskRecord] = field(default_factory=dict)
     owns: bool = True
+    copy: Path | None = None
     _opened: ExitStack = field(default_factory=ExitStack)
     _slide: Slide | None = None
 
@@ -90,7 +93,9 @@ class Bench:
     def slide(self) -> Slide:
         """Return the slide; it is opened when this is first asked for."""
         if self._slide is None:
-            self._slide = self._opened.enter_context(open_slide(self.path, **self.settings.opening))
+            slide = open_slide(self.copy or self.path, **self.settings.opening)
+            self._slide = self._opened.enter_context(slide)
+            slide.path = self.path  # what is said of a copy is said of the slide
         return self._slide
 
     def own(self, name: str) -> Path:

@@ -3,7 +3,9 @@
 Locks lie on network file systems: they hold on one machine only, or are granted to everybody. So a claim is a
 small file that can be made once only (``O_CREAT | O_EXCL``, which the server decides). It says who made it,
 and is touched as long as its owner lives. Of an owner on this machine the system tells whether the process
-still runs; one elsewhere that has not touched its claim for :data:`EXPIRY_SECONDS` is taken for gone.
+still runs. One elsewhere whose claim seems not to have been touched for :data:`EXPIRY_SECONDS` may be gone,
+or the clock of the disk was set: so the claim is watched for as long as an owner that lives needs to touch
+it twice, by a clock that is never set, and only if nothing happens the owner is declared gone.
 
 Claims are numbered, and none is ever taken from its owner: who finds claim 3 abandoned makes claim 4, which
 again one only can. The slide's record says up to which number all were given back. So nobody who looked a
@@ -20,14 +22,17 @@ import functools
 import json
 import os
 import platform
+import time
 import uuid
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
-from napari_nic.disk import write_new, writing_to
+from napari_nic.disk import write_new
 from napari_nic.errors import StoreError
+from napari_nic.jobs import CancellationToken
 from napari_nic.runs.folder import RunFolder
 
 EXPIRY_SECONDS = 600.0
@@ -35,6 +40,16 @@ EXPIRY_SECONDS = 600.0
 
 BEAT_SECONDS = 30.0
 """So often a claim is touched."""
+
+WATCH_SECONDS = 2.5 * BEAT_SECONDS
+"""A claim that seems abandoned is watched for so long before its owner is declared gone."""
+
+_SET_BACK_SECONDS = 60.0
+"""A claim that was touched later than this from now says that the disk's clock was set back."""
+
+_LOOK_SECONDS = 0.2
+_GONE = "gone"
+"""Token of a claim that says of the one before it that its owner is gone, and is nobody's."""
 
 _UNWRITTEN_SECONDS = 60.0
 """A claim without content, of a file system without links, is being written for no longer than this."""
@@ -163,7 +178,7 @@ def take_claim(folder: RunFolder, name: str) -> Claim | Owner:
             if folder.read(name).released < number:
                 return Claim(file, number, owner)
             file.unlink(missing_ok=True)  # it is of a row of claims that has ended meanwhile
-        elif (other := living_owner(file)) is not None:
+        elif not _next(file).exists() and (other := _holder(file)) is not None:
             return other
     raise StoreError(
         "too many claims were left behind", path=place, hint=f"remove the files claim-... in {place}"
@@ -188,16 +203,96 @@ def claimed_by(folder: RunFolder, name: str) -> Owner | None:
     return found
 
 
+def deaths_before(claim: Claim, released: int) -> int:
+    """Count the processes that ended while they held the slide, since a claim was given back last.
+
+    Parameters
+    ----------
+    claim : Claim
+    released : int
+        Of the slide's record.
+    """
+    owners = [
+        _read_owner(claim.file.with_name(f"claim-{number}")) for number in range(released + 1, claim.number)
+    ]
+    return sum(owner is None or owner.token != _GONE for owner in owners)
+
+
 def living_owner(file: Path) -> Owner | None:
-    """Return the owner of a claim; None if it is abandoned, or not there."""
+    """Return the owner of a claim; None if it seems abandoned, or is not there."""
+    owner = _holder(file)
+    if owner is None or _is_known(owner):
+        return owner
+    age = _age(file)
+    return owner if age is not None and age < owner.expires_seconds else None
+
+
+def _holder(file: Path) -> Owner | None:
+    """Return who holds a claim as far as is known for sure: others elsewhere may be gone, and are watched."""
     owner = _read_owner(file)
     if owner is None:
         age = _age(file)
         return _UNKNOWN if age is not None and age < _UNWRITTEN_SECONDS else None
-    if owner.space and owner.space == _space() and owner.started:
-        return owner if _started(owner.pid) == owner.started else None
-    age = _age(file)
-    return owner if age is not None and age < owner.expires_seconds else None
+    if owner.token == _GONE:
+        return None
+    return owner if not _is_known(owner) or _started(owner.pid) == owner.started else None
+
+
+def _is_known(owner: Owner) -> bool:
+    """Whether the system tells if the owner's process still runs."""
+    return owner is _UNKNOWN or bool(owner.space and owner.space == _space() and owner.started)
+
+
+def watch_abandoned(folder: RunFolder, names: Iterable[str], token: CancellationToken) -> Iterator[None]:
+    """Declare owners elsewhere gone whose claims seem abandoned, once those were watched in vain.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    names : iterable of str
+        Of slides that others hold.
+    token : CancellationToken
+
+    Yields
+    ------
+    None
+        A few times a second while claims are watched; nothing where none seems abandoned.
+
+    Raises
+    ------
+    CancelledError
+    """
+    watched = {file: _touched(file) for file in map(partial(_last_claim, folder), names) if _seems_left(file)}
+    end = time.monotonic() + WATCH_SECONDS
+    while watched and time.monotonic() < end:
+        token.checkpoint()
+        yield
+        time.sleep(_LOOK_SECONDS)
+    for file, before in watched.items():
+        if _touched(file) == before is not None:
+            write_new(_next(file), json.dumps(asdict(replace(Owner.new(), token=_GONE))).encode())
+
+
+def _last_claim(folder: RunFolder, name: str) -> Path:
+    file = folder.slide(name) / f"claim-{folder.read(name).released + 1}"
+    while _next(file).exists():
+        file = _next(file)
+    return file
+
+
+def _seems_left(file: Path) -> bool:
+    """Whether the owner of a claim may be gone although no system tells."""
+    owner, age = _read_owner(file), _age(file)
+    if owner is None or age is None or owner.token == _GONE or _is_known(owner):
+        return False
+    return not -_SET_BACK_SECONDS < age < owner.expires_seconds
+
+
+def _touched(file: Path) -> int | None:
+    try:
+        return file.stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 _UNKNOWN = Owner("", "", 0, "", "", "now")
@@ -230,14 +325,17 @@ def _age(file: Path) -> float | None:
     """
     probe = file.with_name(f".clock-{uuid.uuid4().hex}")
     try:
-        with writing_to(file.parent):
+        try:
             probe.touch()
             now = probe.stat().st_mtime
+        finally:
+            probe.unlink(missing_ok=True)
+    except OSError:  # of somebody who may only look: by this machine's clock
+        now = time.time()
+    try:
         return now - file.stat().st_mtime
     except FileNotFoundError:
         return None
-    finally:
-        probe.unlink(missing_ok=True)
 
 
 @functools.cache

@@ -7,6 +7,8 @@ the cohort. A slide whose process died is tried once more at the end, alone, and
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
 import queue
 import time
 import uuid
@@ -24,6 +26,7 @@ from napari_nic.pipeline import usable_cores
 from napari_nic.runs.remote import do_slide
 from napari_nic.runs.running import RunProgress
 from napari_nic.runs.slide_work import Order, SlideResult, give_up_on
+from napari_nic.runs.slurm import SlurmPlan, slurm_cluster
 
 _START_SECONDS = 120.0
 """So long processes may take to start, or a cluster to have any."""
@@ -55,6 +58,9 @@ CONFIG = {
 }
 """Settings of dask for clusters that are started here."""
 
+_WAITING_LONG = {"distributed.scheduler.no-workers-timeout": "7 days"}
+"""A queue may be longer than a job is."""
+
 
 @dataclass(frozen=True)
 class ClusterPlan:
@@ -68,16 +74,23 @@ class ClusterPlan:
         Numbers of the GPUs of this machine: one process for each, which sees no other.
     scheduler : str
         Address of a cluster that runs already, and is trusted with all that you can do.
+    slurm : SlurmPlan, optional
+        Jobs of Slurm.
+    dashboard : bool
+        Whether dask's page for browsers is shown, on this machine alone; any user of it can look at it.
     """
 
     workers: int = 0
     gpus: tuple[str, ...] = ()
     scheduler: str = ""
+    slurm: SlurmPlan | None = None
+    dashboard: bool = False
 
     def __post_init__(self) -> None:
-        if sum(map(bool, (self.workers, self.gpus, self.scheduler))) != 1:
+        if sum(map(bool, (self.workers, self.gpus, self.scheduler, self.slurm))) != 1:
             raise InvalidParameterError(
-                "it is not clear which processes work", expected="one of --workers, --gpus and --scheduler"
+                "it is not clear which processes work",
+                expected="one of --workers, --gpus, --scheduler and --slurm",
             )
         if len(set(self.gpus)) != len(self.gpus):
             raise InvalidParameterError("a GPU is named twice", found=", ".join(self.gpus))
@@ -87,42 +100,86 @@ class ClusterPlan:
         """Processes that are started here."""
         return self.workers or len(self.gpus)
 
+    @property
+    def config(self) -> dict[str, Any]:
+        """Settings of dask."""
+        more = {} if self.slurm is None else _WAITING_LONG
+        return {name: value for name, value in {**CONFIG, **more}.items() if not self._shows(name)}
+
+    def _shows(self, name: str) -> bool:
+        return self.dashboard and name == "distributed.scheduler.http.routes"
+
+    @property
+    def threads(self) -> int:
+        """Of one process."""
+        if self.slurm is not None:
+            return self.slurm.threads
+        return max(1, usable_cores() // max(1, self.processes))
+
 
 @contextmanager
-def cluster_pool(plan: ClusterPlan) -> Iterator[ClusterPool]:
+def cluster_pool(
+    plan: ClusterPlan, *, place: Path | None = None, token: CancellationToken | None = None
+) -> Iterator[ClusterPool]:
     """Start processes, or connect to those of a cluster, for the length of a ``with`` block.
 
-    What is started here listens on this machine only, and answers only to who has the certificate that is
-    made for this run.
+    What is started here listens on this machine only, but for jobs of Slurm, and answers only to who has the
+    certificate that is made for this run.
+
+    Parameters
+    ----------
+    plan : ClusterPlan
+    place : Path, optional
+        Folder of the run, through which jobs of Slurm get the certificate.
+    token : CancellationToken, optional
+        Asked while processes are waited for.
 
     Raises
     ------
     MissingDependencyError
-        If dask.distributed is not installed.
+        If dask.distributed, or what else the plan needs, is not installed.
     NicError
-        If no process has come up after two minutes, or the cluster cannot be reached.
+        If no process has come up after two minutes, or the cluster cannot be reached. Jobs of Slurm are
+        waited for as long as they are in its queue.
+    CancelledError
     """
     distributed = require("distributed", "several processes")
     dask = require("dask", "several processes")
+    if plan.dashboard:
+        require("bokeh", "dask's page for browsers")
     with ExitStack() as opened:
-        opened.enter_context(dask.config.set(CONFIG))
+        opened.enter_context(dask.config.set(plan.config))
         if plan.scheduler:
             client = opened.enter_context(_reached(distributed, plan.scheduler))
         else:
             security = distributed.Security.temporary()
-            cluster = opened.enter_context(_local(distributed, plan, security))
+            made = _made(distributed, plan, security, place or Path())
+            cluster = opened.enter_context(made)
             client = opened.enter_context(
                 distributed.Client(cluster, security=security, set_as_default=False)
             )
-        try:
-            client.wait_for_workers(max(1, plan.processes), timeout=_START_SECONDS)
-        except TimeoutError as error:
+        _wait_for_processes(client, plan, token or CancellationToken())
+        yield ClusterPool(client, threads=plan.threads)
+
+
+def _made(distributed: Any, plan: ClusterPlan, security: Any, place: Path) -> Any:
+    if plan.slurm is not None:
+        return slurm_cluster(plan.slurm, security, place, plan.config)
+    return _local(distributed, plan, security)
+
+
+def _wait_for_processes(client: Any, plan: ClusterPlan, token: CancellationToken) -> None:
+    """Wait for all that were started here, else for the first; who waits in the library is deaf to Ctrl-C."""
+    end = time.monotonic() + _START_SECONDS
+    while len(client.nthreads()) < max(1, plan.processes):
+        token.checkpoint()
+        if plan.slurm is None and time.monotonic() > end:
             raise NicError(
                 "the cluster has no processes that could work",
                 found=f"none after {_START_SECONDS:g} s",
                 hint="start workers for it, then do the same again",
-            ) from error
-        yield ClusterPool(client, threads=max(1, usable_cores() // max(1, plan.processes)))
+            )
+        time.sleep(_LOOK_SECONDS)
 
 
 def _reached(distributed: Any, address: str) -> Any:
@@ -156,7 +213,7 @@ def _local(distributed: Any, plan: ClusterPlan, security: Any) -> Any:
         "options": {
             "host": "127.0.0.1",
             "port": 0,
-            "dashboard": False,
+            "dashboard": plan.dashboard,
             "dashboard_address": "127.0.0.1:0",
             "security": security,
         },
@@ -184,6 +241,11 @@ class ClusterPool:
         self._threads = threads
         self.work = work
 
+    @property
+    def dashboard(self) -> str:
+        """Address of dask's page for browsers; empty where there is none."""
+        return str(self.client.dashboard_link or "")
+
     def __call__(
         self, paths: Sequence[Path], order: Order, token: CancellationToken
     ) -> Iterator[RunProgress]:
@@ -198,6 +260,8 @@ class ClusterPool:
         """
         stop = order.folder.root / f".stop-{uuid.uuid4().hex}"
         work = _Work(self, self._settled(order), stop, token)
+        if order.copies is not None:
+            order.copies.begin(paths, order.is_wanted)
         try:
             yield from work.do(paths)
             # What was at hand when a process died, guilty or not, one after the other.
@@ -219,6 +283,24 @@ class ClusterPool:
         return replace(order, settings=replace(order.settings, threads=threads))
 
 
+_TAKEN_BACK = (concurrent.futures.CancelledError, asyncio.CancelledError)
+
+
+@contextmanager
+def _reached_still() -> Iterator[None]:
+    """Say what the library's errors mean once the scheduler is gone: it takes back what it was given."""
+    try:
+        yield
+    except NicError:
+        raise
+    except (OSError, *_TAKEN_BACK) as error:
+        raise NicError(
+            "the cluster's scheduler has ended, or cannot be reached any more",
+            found=" ".join(str(error).split()) or type(error).__name__,
+            hint="what is stored is kept; when it runs again, the same command goes on",
+        ) from error
+
+
 _Ended: TypeAlias = tuple[Path, BaseException | None, Any]
 """A slide, what its process raised, and what it answered."""
 
@@ -228,6 +310,7 @@ class _Work:
 
     def __init__(self, pool: ClusterPool, order: Order, stop: Path, token: CancellationToken) -> None:
         self._work, self._client, self._token = pool.work, pool.client, token
+        self._copies = order.copies
         # What is the same for all slides: the folder, the settings, the file that says stop.
         folder = str(order.folder.root.absolute())
         self._common = folder, order.settings.to_dict(), str(stop.absolute())
@@ -243,13 +326,21 @@ class _Work:
         waiting = deque(paths)
         while waiting or self._at_work:
             self._token.checkpoint()
-            while waiting and len(self._at_work) < self._room():
-                path = waiting.popleft()
-                self._hand_out(path)
+            while waiting and self._is_near(waiting[0]):
+                with _reached_still():
+                    if len(self._at_work) >= self._room():
+                        break
+                    path = waiting.popleft()
+                    self._hand_out(path)
                 yield RunProgress(0, 0, "at work", name=path.name)
             for path, error, value in self._ended():
+                if self._copies is not None:
+                    self._copies.drop(path)
                 if isinstance(error, KilledWorker):
                     self.lost.append(path)
+                elif isinstance(error, _TAKEN_BACK):
+                    with _reached_still():
+                        raise error
                 elif error is not None:
                     raise error
                 else:
@@ -262,11 +353,17 @@ class _Work:
             self._counted, self._processes = time.monotonic(), sum(self._client.nthreads().values())
         return max(1, self._processes) * _AHEAD
 
+    def _is_near(self, path: Path) -> bool:
+        """Whether a slide was copied, or need not be."""
+        return self._copies is None or self._copies.is_ready(path)
+
     def _hand_out(self, path: Path) -> None:
+        copy = None if self._copies is None else self._copies.take(path, self._token)
         future = self._client.submit(
             self._work,
             str(path.absolute()),
             *self._common,
+            *([] if copy is None else [str(copy.absolute())]),
             key=f"slide-{path.name}-{uuid.uuid4().hex}",
             retries=_RETRIES,
             pure=False,

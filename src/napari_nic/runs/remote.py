@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import signal
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -18,15 +19,38 @@ from napari_nic.runs.bench import Tools
 from napari_nic.runs.folder import RunFolder
 from napari_nic.runs.settings import RunSettings, plan_tasks
 from napari_nic.runs.slide_work import Order, SlideResult, iter_slide
+from napari_nic.runs.slurm import ONE_GPU
 from napari_nic.runs.stopping import FileToken
 
 
-def dask_setup(_worker: object) -> None:
-    """Leave Ctrl-C, which a terminal sends to all processes, to the one that hands slides out."""
+def dask_setup(worker: object) -> None:
+    """Prepare a process before its first slide.
+
+    Ctrl-C, which a terminal sends to all processes, is left to the one that hands slides out. The processes
+    of one job of Slurm share out its GPUs: each sees one.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if os.environ.get(ONE_GPU):
+        number = str(getattr(worker, "name", "")).rpartition("-")[2]
+        os.environ["CUDA_VISIBLE_DEVICES"] = own_gpu(os.environ.get("CUDA_VISIBLE_DEVICES", ""), number)
 
 
-def do_slide(path: str, root: str, settings: Mapping[str, Any], stop: str) -> dict[str, Any]:
+def own_gpu(visible: str, number: str) -> str:
+    """Return the GPU of a process.
+
+    Parameters
+    ----------
+    visible : str
+        Those of the job, as ``CUDA_VISIBLE_DEVICES`` lists them; empty where Slurm names none.
+    number : str
+        Of the process in its job, from 0.
+    """
+    position = int(number) if number.isdecimal() else 0
+    listed = visible.split(",") if visible else []
+    return listed[position % len(listed)] if listed else str(position)
+
+
+def do_slide(path: str, root: str, settings: Mapping[str, Any], stop: str, copy: str = "") -> dict[str, Any]:
     """Work on a slide; see :func:`~napari_nic.runs.slide_work.iter_slide`.
 
     Parameters
@@ -39,6 +63,8 @@ def do_slide(path: str, root: str, settings: Mapping[str, Any], stop: str) -> di
         :meth:`RunSettings.to_dict`.
     stop : str
         File that says, once it is there, that all is to stop.
+    copy : str
+        Of the slide, on a disk of this machine; empty for none.
 
     Returns
     -------
@@ -49,7 +75,8 @@ def do_slide(path: str, root: str, settings: Mapping[str, Any], stop: str) -> di
     try:
         # Left to itself, dask would hand what a slide computes back to the cluster, which waits for it here.
         with dask.config.set(scheduler="threads"):
-            return asdict(result_of(iter_slide(Path(path), order, tools, token=FileToken(Path(stop)))))
+            near, token = Path(copy) if copy else None, FileToken(Path(stop))
+            return asdict(result_of(iter_slide(Path(path), order, tools, copy=near, token=token)))
     except CancelledError:
         return asdict(SlideResult(path, Path(path).name, "busy", reason="stopped"))
 

@@ -11,9 +11,12 @@ from napari_nic.errors import NicError
 from napari_nic.jobs import CancellationToken, Outcome, Progress, checked
 from napari_nic.names import exists
 from napari_nic.runs.bench import Tools
+from napari_nic.runs.claims import watch_abandoned
+from napari_nic.runs.copying import CopyAhead
 from napari_nic.runs.folder import RunFolder
+from napari_nic.runs.mishaps import described, stop_if_full
 from napari_nic.runs.settings import RunSettings, plan_tasks, shard_of
-from napari_nic.runs.slide_work import Order, SlideResult, described, iter_slide, stop_if_full
+from napari_nic.runs.slide_work import Order, SlideResult, iter_slide
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ def iter_run(
     *,
     part: tuple[int, int] = (1, 1),
     pool: Pool | None = None,
+    copies: CopyAhead | None = None,
     token: CancellationToken | None = None,
 ) -> Iterator[RunProgress]:
     """Do the steps of a run for every slide.
@@ -66,12 +70,16 @@ def iter_run(
     pool : callable, optional
         Who works on the slides, see :mod:`napari_nic.runs.cluster`; by default this process, one slide after
         the other with all cores.
+    copies : CopyAhead, optional
+        Copies slides to a near disk before their turn, see :mod:`napari_nic.runs.copying`; for processes of
+        this machine.
     token : CancellationToken, optional
 
     Yields
     ------
     RunProgress
-        With a result after each slide. Slides that another run works on are looked at once more at the end.
+        With a result after each slide. Slides that another run works on are looked at once more at the end;
+        claims on them that seem abandoned are watched before that.
 
     Raises
     ------
@@ -83,11 +91,11 @@ def iter_run(
         If the folder cannot be written, at once; what was stored before is kept.
     """
     token = token or CancellationToken()
-    order = Order(folder, settings, plan_tasks(settings))
+    order = Order(folder, settings, plan_tasks(settings), copies)
     mine = shard_of(slides, *part)
     folder.write_plan({"settings": settings.to_dict(), "tasks": [task.name for task in order.tasks]})
     absent = yield from _enrol(slides, folder, token)
-    done, busy = 0, []
+    done, busy, held = 0, [], []
     for result in (absent[path] for path in mine if path in absent):
         done += 1
         yield RunProgress(done, len(mine), "", "slides", result.name, result)
@@ -95,9 +103,12 @@ def iter_run(
     for report in pool([path for path in mine if path not in absent], order, token):
         if report.result is not None and report.result.outcome == "busy":
             busy.append(Path(report.result.path))
+            held.append(report.result.name)
             continue
         done += report.result is not None
         yield replace(report, done=done, total=len(mine), unit="slides")
+    for _ in watch_abandoned(folder, held, token):
+        yield RunProgress(done, len(mine), "waiting for signs of life", "slides")
     for report in pool(busy, order, token) if busy else ():
         done += report.result is not None
         yield replace(report, done=done, total=len(mine), unit="slides")
@@ -124,9 +135,14 @@ def _enrol(
 
 def one_by_one(paths: Sequence[Path], order: Order, token: CancellationToken) -> Iterator[RunProgress]:
     """Work on slides in this process; a :class:`Pool`."""
-    tools = Tools(order.settings)
+    tools, copies = Tools(order.settings), order.copies
+    if copies is not None:
+        copies.begin(paths, order.is_wanted)
     for path in checked(paths, token):
-        work = Outcome(iter_slide(path, order, tools, token=token))
+        copy = None if copies is None else copies.take(path, token)
+        work = Outcome(iter_slide(path, order, tools, copy=copy, token=token))
         for report in work:
             yield RunProgress(0, 0, report.stage, name=path.name, inner=report)
+        if copies is not None:
+            copies.drop(path)
         yield RunProgress(0, 0, name=path.name, result=replace(work.value, path=str(path)))

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import errno
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
 
-from napari_nic.errors import CancelledError, NicError
+from napari_nic.errors import CancelledError, DamagedSlideError, NicError
 from napari_nic.jobs import CancellationToken, Progress
 from napari_nic.runs.beating import beating
 from napari_nic.runs.bench import Bench, Made, Tools
-from napari_nic.runs.claims import Claim, Owner, take_claim
+from napari_nic.runs.claims import Claim, Owner, deaths_before, take_claim
+from napari_nic.runs.copying import CopyAhead, is_copy_of
 from napari_nic.runs.folder import RunFolder
+from napari_nic.runs.mishaps import described, stop_if_full
 from napari_nic.runs.records import FileStamp, Output, SlideRecord, Source, TaskRecord
 from napari_nic.runs.settings import RunSettings, Task
 from napari_nic.runs.steps import DOERS
+from napari_nic.slides import Slide
 from napari_nic.wording import counted
 
 SlideOutcome: TypeAlias = Literal["done", "empty", "failed", "busy"]
@@ -26,8 +28,6 @@ SlideOutcome: TypeAlias = Literal["done", "empty", "failed", "busy"]
 
 MOST_DEATHS = 3
 """Processes that may end while they work on a slide before it is marked and left out."""
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,24 @@ class Order:
     settings : RunSettings
     tasks : tuple of Task
         See :func:`~napari_nic.runs.settings.plan_tasks`.
+    copies : CopyAhead, optional
+        Copies slides to a near disk before their turn.
     """
 
     folder: RunFolder
     settings: RunSettings
     tasks: tuple[Task, ...]
+    copies: CopyAhead | None = None
+
+    def is_wanted(self, path: Path) -> bool:
+        """Whether a slide is likely to be read, as far as its record tells."""
+        try:
+            record = self.folder.find(path)
+        except NicError:
+            return False
+        if record is None or not record.source.looks_unchanged():
+            return True
+        return outcome_of(record, [task.name for task in self.tasks])[0] == "failed"
 
 
 def outcome_of(record: SlideRecord, names: Sequence[str]) -> tuple[SlideOutcome, str]:
@@ -107,7 +120,12 @@ def outcome_of(record: SlideRecord, names: Sequence[str]) -> tuple[SlideOutcome,
 
 
 def iter_slide(
-    path: Path, order: Order, tools: Tools, *, token: CancellationToken | None = None
+    path: Path,
+    order: Order,
+    tools: Tools,
+    *,
+    copy: Path | None = None,
+    token: CancellationToken | None = None,
 ) -> Generator[Progress, None, SlideResult]:
     """Do for one slide what is not done yet.
 
@@ -119,6 +137,8 @@ def iter_slide(
     order : Order
     tools : Tools
         Shared by the slides of a process.
+    copy : Path, optional
+        Of the slide, whole and of what it holds now; see :mod:`napari_nic.runs.copying`.
     token : CancellationToken, optional
 
     Yields
@@ -147,12 +167,13 @@ def iter_slide(
     claim = take_claim(folder, record.name)
     if isinstance(claim, Owner):
         return SlideResult(str(path), record.name, "busy", worked=False, reason=f"{claim}")
-    if claim.number - record.released > MOST_DEATHS:
+    if deaths_before(claim, record.released) >= MOST_DEATHS:
         return give_up(record, claim, order)
     own = CancellationToken(token)
     try:
         with beating(claim, own):
-            record = yield from _Work(_found_at(folder.read(record.name), path), claim, order).do(tools, own)
+            work = _Work(_found_at(folder.read(record.name), path), claim, order, copy)
+            record = yield from work.do(tools, own)
     except CancelledError:
         token.checkpoint()
         return SlideResult(str(path), record.name, "busy", reason="another run took it over")
@@ -170,7 +191,7 @@ def give_up_on(path: Path, order: Order) -> SlideResult:
 
 def give_up(record: SlideRecord, claim: Claim, order: Order) -> SlideResult:
     """Mark a slide that ends every process that works on it; the next run tries it again."""
-    deaths = claim.number - record.released - 1
+    deaths = deaths_before(claim, record.released)
     record = replace(
         record,
         released=claim.number,
@@ -222,10 +243,11 @@ def _is_complete(task: Task, key: str, record: SlideRecord, bench: Bench) -> boo
 class _Work:
     """The tasks of one claimed slide, and its record."""
 
-    def __init__(self, record: SlideRecord, claim: Claim, order: Order) -> None:
+    def __init__(self, record: SlideRecord, claim: Claim, order: Order, copy: Path | None) -> None:
         self._record = record
         self._claim = claim
         self._order = order
+        self._copy = copy
 
     def do(self, tools: Tools, token: CancellationToken) -> Generator[Progress, None, SlideRecord]:
         """Do what is not done, and give the claim back.
@@ -237,6 +259,7 @@ class _Work:
         """
         try:
             with _bench(self._record, self._order, tools, token) as bench:
+                bench.copy = self._copy
                 yield Progress(0, 0, "opening")
                 if self._look(bench):
                     yield from self._do_tasks(bench)
@@ -261,17 +284,41 @@ class _Work:
             return True
         try:
             slide = bench.slide()
-            folder = bench.path.absolute().parent
-            stamps = tuple(FileStamp.of(file.absolute(), folder) for file in slide.files)
+            stamps = self._stamps(slide, bench)
             source = Source(str(bench.path.absolute()), slide.fingerprint, stamps)
         except CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 -- whatever a slide does is named, and the others go on
             stop_if_full(error)
-            self._keep(replace(self._record, reason=described(error)))
+            self._keep(replace(self._record, reason=self._described(error)))
             return False
         self._keep(replace(self._record, source=source, reason=""))
         return True
+
+    def _stamps(self, slide: Slide, bench: Bench) -> tuple[FileStamp, ...]:
+        """Look at the slide's files where they lie, copied or not.
+
+        Raises
+        ------
+        DamagedSlideError
+            If the slide is another one than was copied.
+        """
+        folder, files = bench.path.absolute().parent, [file.absolute() for file in slide.files]
+        if self._copy is not None:
+            near = self._copy.absolute().parent
+            files = [folder / file.relative_to(near) for file in files]
+            if not is_copy_of(self._copy, bench.path):
+                raise DamagedSlideError(
+                    "the slide changed while it was copied",
+                    path=bench.path,
+                    hint="run the same command again",
+                )
+        return tuple(FileStamp.of(file, folder) for file in files)
+
+    def _described(self, error: BaseException) -> str:
+        """Say what went wrong in the words of the slide's own path, if a copy of it was read."""
+        text = described(error)
+        return text if self._copy is None else text.replace(str(self._copy), self._record.source.path)
 
     def _do_tasks(self, bench: Bench) -> Generator[Progress, None, None]:
         keys = _keys(self._order.tasks, self._record.source.fingerprint)
@@ -307,7 +354,7 @@ class _Work:
         except Exception as error:  # noqa: BLE001 -- whatever a slide does is named, and the others go on
             stop_if_full(error)
             running = self._record.tasks.get(task.name)
-            failed = TaskRecord(running.key if running else "", "failed", reason=described(error))
+            failed = TaskRecord(running.key if running else "", "failed", reason=self._described(error))
             self._end(task, _ended(replace(failed, outputs=known.outputs if known else ()), started))
         else:
             self._end(task, _ended(self._finished(key, made), started), before=outputs)
@@ -329,33 +376,3 @@ class _Work:
 def _ended(record: TaskRecord, started: float) -> TaskRecord:
     seconds = round(time.monotonic() - started, 3)
     return replace(record, seconds=seconds, ended=datetime.now(UTC).isoformat(timespec="seconds"))
-
-
-def stop_if_full(error: BaseException) -> None:
-    """Raise again what would be the same for the next slide: there is no space left.
-
-    Raises
-    ------
-    BaseException
-        The error itself.
-    """
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.errno in _FULL:
-            raise error
-        cause = cause.__cause__ or cause.__context__
-
-
-def described(error: BaseException) -> str:
-    """Say what went wrong with a slide: our own errors as they are, others by their kind."""
-    if isinstance(error, NicError):
-        return str(error)
-    return f"an error that was not foreseen: {type(error).__name__}: {error}"
-
-
-def facts_of(record: SlideRecord, step: str) -> Mapping[str, Any]:
-    """Return the facts of the first task of a step; none if it was not done."""
-    for name, task in record.tasks.items():
-        if name.partition(":")[0] == step and task.is_final:
-            return task.facts
-    return {}

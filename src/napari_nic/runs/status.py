@@ -118,10 +118,24 @@ def _slides(
     folder: RunFolder, tasks: Sequence[str], token: CancellationToken | None
 ) -> Iterator[SlideStatus]:
     for name in checked(folder.names(), token):
-        try:
-            yield _status(folder, folder.read(name), tasks)
-        except StoreError as error:
-            yield SlideStatus(SlideRecord(name, Source("")), "failed", str(error))
+        yield read_slide_status(folder, name, tasks)
+
+
+def read_slide_status(folder: RunFolder, name: str, tasks: Sequence[str]) -> SlideStatus:
+    """Read how far one slide is; a damaged record is a slide that failed.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    name : str
+        Of the slide, in the run.
+    tasks : sequence of str
+        What is to be done with it.
+    """
+    try:
+        return _status(folder, folder.read(name), tasks)
+    except StoreError as error:
+        return SlideStatus(SlideRecord(name, Source("")), "failed", str(error))
 
 
 def _status(folder: RunFolder, record: SlideRecord, tasks: Sequence[str]) -> SlideStatus:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -11,11 +12,24 @@ from psygnal import Signal
 from napari_nic.cohorts import ListedSlide, Listing, read_listing
 from napari_nic.embeddings import CompressedSlide
 from napari_nic.errors import CancelledError, NicError
+from napari_nic.plugin.controllers.cohort_run import (
+    RUN_COLUMNS,
+    RunListing,
+    cells_of,
+    is_run,
+    look,
+    look_job,
+    run_sort_key,
+    run_summary,
+    watch_of,
+)
 from napari_nic.plugin.controllers.cohort_slides import codes_layer_of, layer_of, look_at, store_of
 from napari_nic.plugin.controllers.models import ModelController
 from napari_nic.plugin.controllers.overlays import KINDS, MODEL_KINDS, Kind, OverlayController
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.news import MODEL_NEWS
+from napari_nic.plugin.worker import Callbacks, Job, Runner
+from napari_nic.runs import RunWatch
 from napari_nic.slide_models import ModelBundle
 from napari_nic.wording import counted
 
@@ -48,19 +62,24 @@ class CohortController:
     ----------
     desk : callable
         Gives the NIC dock, which is opened if need be.
+    runner : Runner
+        Looks at runs in the background.
 
     Attributes
     ----------
-    listing : Listing or None
+    listing : Listing, RunListing or None
     opened : ListedSlide or None
         The slide that was asked for last and could be opened.
     """
 
     changed = Signal()
 
-    def __init__(self, desk: Callable[[], Desk]) -> None:
+    def __init__(self, desk: Callable[[], Desk], runner: Runner) -> None:
         self._desk = desk
-        self.listing: Listing | None = None
+        self._runner = runner
+        self._watch: RunWatch | None = None
+        self._looking: Job | None = None
+        self.listing: Listing | RunListing | None = None
         self.opened: ListedSlide | None = None
         MODEL_NEWS.cohort_opened.connect(self.open)
 
@@ -71,22 +90,58 @@ class CohortController:
     # -- the list ----------------------------------------------------------------------------------------
 
     def open(self, path: Path) -> None:
-        """List a cohort by its table or by the folder of its models; what is none is told."""
+        """List a cohort by its table, the folder of its models or of a run; what is none is told."""
         try:
-            self.listing = read_listing(path)
+            watch = watch_of(path) if is_run(path) else None
+            self.listing = read_listing(path) if watch is None else look(watch)
         except NicError as error:
             self._desk().session.asking.tell_error(error)
             return
+        self._watch = watch
         self.opened = None
         self.changed.emit()
 
+    @property
+    def is_watching(self) -> bool:
+        """Whether the list is of a run, which may change at any time."""
+        return self._watch is not None
+
+    def look(self) -> None:
+        """Look in the background how far the run is, unless that is being done."""
+        watch = self._watch
+        if watch is None or (self._looking is not None and self._looking.running):
+            return
+        callbacks = Callbacks(returned=partial(self._on_looked, watch), failed=partial(self._on_lost, watch))
+        self._looking = self._runner.start("Looking at the run", look_job(watch), callbacks)
+
+    def _on_looked(self, watch: RunWatch, listing: RunListing) -> None:
+        if watch is self._watch and listing.view.changed:
+            self.listing = listing
+            self.changed.emit()
+
+    def _on_lost(self, watch: RunWatch, error: Exception) -> None:
+        """Stop watching a run whose folder is gone; say it once."""
+        if watch is self._watch:
+            self._watch = None
+            self.changed.emit()
+            self._desk().session.asking.tell_error(error)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Headings of the list."""
+        return RUN_COLUMNS if isinstance(self.listing, RunListing) else COLUMNS
+
     def cells(self, slide: ListedSlide) -> tuple[str, ...]:
-        """Texts of a line, in the order of :data:`COLUMNS`; a wrong class is marked."""
+        """Texts of a line, in the order of :attr:`columns`; a wrong class is marked."""
+        if isinstance(self.listing, RunListing):
+            return cells_of(slide, self.listing.states)
         prediction = f"\N{NOT EQUAL TO} {slide.prediction}" if slide.is_wrong else slide.prediction
         return slide.name, slide.part, slide.label, prediction, slide.spread
 
     def sort_key(self, slide: ListedSlide, column: int) -> SortKey:
         """What a column is sorted by: predictions by their scores, numbers before words."""
+        if isinstance(self.listing, RunListing):
+            return run_sort_key(slide, column, self.listing.states)
         if COLUMNS[column] == "Prediction":
             return (0, slide.rank, "") if slide.prediction else (-1, 0.0, "")
         return _natural(self.cells(slide)[column])
@@ -101,6 +156,8 @@ class CohortController:
         listing = self.listing
         if listing is None:
             return ""
+        if isinstance(listing, RunListing):
+            return run_summary(listing.view)
         parts = [counted(len(listing.slides), "slide")]
         if listing.has_models:
             predicted = listing.predicted

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QFileDialog, QLineEdit, QPushButton, QVBoxLayout
 
 from napari_nic.cohorts import ListedSlide
@@ -23,9 +23,13 @@ if TYPE_CHECKING:
 
 EMPTY = (
     "No cohort is open.<br><br>Open the folder that <i>models train</i> wrote, to look through its slides "
-    "with the predictions of the models that did not see them; or a table of slides (CSV or Excel)."
+    "with the predictions of the models that did not see them; the folder of <i>napari-nic run</i>, to watch "
+    "it; or a table of slides (CSV or Excel)."
 )
 NOTHING_FOUND = "No slide matches the search."
+WATCH_MS = 2000
+"""So often a run is looked at."""
+
 HELP = "A click, or Enter, opens a slide with the saliency of a model that did not learn from it"
 
 
@@ -42,15 +46,20 @@ class CohortDock(DeskDock):
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__(napari_viewer)
-        self.cohort = CohortController(self.open_desk)
+        self.cohort = CohortController(self.open_desk, self.runner)
         self._shown: tuple[ListedSlide, ...] = ()
         self._build()
+        self.watch = QTimer(self)
+        self.watch.setInterval(WATCH_MS)
+        self.watch.timeout.connect(self.cohort.look)
         self.cohort.changed.connect(self.refresh)
         self.refresh()
 
     def _build(self) -> None:
-        self.folder_button = QPushButton("Open models...")
-        self.folder_button.setToolTip("The folder that models train, or models evaluate, wrote")
+        self.folder_button = QPushButton("Open folder...")
+        self.folder_button.setToolTip(
+            "The folder that models train or models evaluate wrote, or that napari-nic run writes to"
+        )
         self.folder_button.clicked.connect(self._open_folder)
         self.table_button = QPushButton("Open table...")
         self.table_button.setToolTip(
@@ -96,6 +105,8 @@ class CohortDock(DeskDock):
         if listing is not None and listing.slides is not self._shown:
             self._shown = listing.slides
             self.table.refresh()
+        if self.cohort.is_watching is not self.watch.isActive():
+            (self.watch.start if self.cohort.is_watching else self.watch.stop)()
         self.search.setEnabled(listing is not None)
         self.summary.setText(self.cohort.summary())
         self.summary.setToolTip("" if listing is None else str(listing.source))
@@ -105,6 +116,7 @@ class CohortDock(DeskDock):
 
     def close_down(self) -> None:
         """Let the viewer go."""
+        self.watch.stop()
         super().close_down()
         self.cohort.close()
         silence(self.cohort)
@@ -123,7 +135,7 @@ class CohortDock(DeskDock):
         self.cohort.show(cast("ListedSlide", slide))
 
     def _open_folder(self) -> None:
-        chosen = QFileDialog.getExistingDirectory(self, "Folder of trained models")
+        chosen = QFileDialog.getExistingDirectory(self, "Folder of trained models, or of a run")
         if chosen:
             self.cohort.open(Path(chosen))
 

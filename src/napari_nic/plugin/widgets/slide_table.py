@@ -8,7 +8,7 @@ from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, QSortFilterPr
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
 from napari_nic.cohorts import ListedSlide
-from napari_nic.plugin.controllers.cohort import COLUMNS, CohortController
+from napari_nic.plugin.controllers.cohort import CohortController
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QKeyEvent
@@ -49,8 +49,8 @@ class SlideModel(QAbstractTableModel):
         return 0 if parent.isValid() else len(self.slides())
 
     def columnCount(self, parent: QModelIndex = _NO_PARENT) -> int:  # noqa: N802 -- Qt's name
-        """Columns of :data:`COLUMNS`."""
-        return 0 if parent.isValid() else len(COLUMNS)
+        """Columns of the controller."""
+        return 0 if parent.isValid() else len(self.cohort.columns)
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         """Text of a cell; its tooltip is the case and where the slide is."""
@@ -67,7 +67,7 @@ class SlideModel(QAbstractTableModel):
     ) -> object:
         """Headings of the columns."""
         if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
-            return COLUMNS[section]
+            return self.cohort.columns[section]
         return None
 
 
@@ -104,6 +104,7 @@ class SlideTable(QTableView):
     def __init__(self, cohort: CohortController) -> None:
         super().__init__()
         self._cohort = cohort
+        self._lines: tuple[tuple[str, ...], list[str]] = ((), [])
         self.slides = SlideModel(cohort, self)
         self.order = SlideOrder(self.slides, self)
         self.setModel(self.order)
@@ -133,7 +134,13 @@ class SlideTable(QTableView):
             event.accept()
 
     def refresh(self) -> None:
-        """Show the controller's list anew."""
+        """Show the controller's list anew; a list of the same lines keeps its place and what is selected."""
+        lines = self._cohort.columns, [slide.name for slide in self.slides.slides()]
+        if lines == self._lines and lines[1]:
+            last = self.slides.index(len(lines[1]) - 1, len(lines[0]) - 1)
+            self.slides.dataChanged.emit(self.slides.index(0, 0), last)
+            return
+        self._lines = lines
         self.slides.beginResetModel()
         self.slides.endResetModel()
 
