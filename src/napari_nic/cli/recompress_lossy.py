@@ -32,7 +32,13 @@ _ONLY_LOSSY = (
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the mode."""
     group = parser.add_argument_group("with --mode lossy")
-    group.add_argument("--codec", choices=_CODECS, help="how tiles are encoded; default: jpegxl")
+    group.add_argument(
+        "--codec",
+        type=codec_name,
+        metavar="NAME",
+        help="how tiles are encoded: jpeg, jpegxl, jpeg2000, avif, webp, or neural:NAME with the name or the "
+        "folder of a learned codec (napari-nic codecs list); default: jpegxl",
+    )
     group.add_argument(
         "--quality",
         metavar="Q",
@@ -79,6 +85,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="leave out label, macro (which shows the label), names, dates and numbers",
     )
     group.add_argument("--label-text", metavar="TEXT", help="with --deidentify: what a new label says")
+
+
+def codec_name(text: str) -> str:
+    """Parse ``--codec``."""
+    kind, sign, rest = text.partition(":")
+    if text in _CODECS or (kind == "neural" and sign and rest):
+        return text
+    raise argparse.ArgumentTypeError(f"{text!r}: expected {', '.join(_CODECS)}, or neural:NAME")
 
 
 def refuse_options(args: argparse.Namespace) -> None:

@@ -1,6 +1,7 @@
 """Smaller slide files: tiles are packed anew, everything else stays as it was, and nothing is lost unseen.
 
-Public modules beside this list: ``glass``, ``lossy``, ``quality``, ``reporting``.
+Public modules beside this list: ``codec_training``, ``glass``, ``learned``, ``lossy``, ``quality``,
+``reporting``.
 """
 
 from napari_nic.recompression.codecs import CODECS

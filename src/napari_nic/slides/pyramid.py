@@ -49,9 +49,8 @@ def slide_pyramid(slide: Slide) -> list[da.Array]:
 def _level_array(slide: Slide, level: Level, read: Callable[[RegionPx], RgbArray]) -> da.Array:
     side = chunk_side(level.tile)
     # Named by content: the same pixels get the same name, and Dask need not hash anything to find one.
-    name = (
-        f"slide-{slide.fingerprint}-{level.height}x{level.width}-{'srgb' if slide.color.applied else 'raw'}"
-    )
+    colors, looked = "srgb" if slide.color.applied else "raw", "-looked" if slide.is_for_looking else ""
+    name = f"slide-{slide.fingerprint}-{level.height}x{level.width}-{colors}{looked}"
     return da.from_array(
         _Indexable(level, read),
         chunks=(side, side, 3),

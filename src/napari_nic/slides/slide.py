@@ -21,6 +21,7 @@ from napari_nic.slides.counter import ReadCounter
 from napari_nic.slides.fingerprint import fingerprint_choice
 from napari_nic.slides.gate import Gate
 from napari_nic.slides.hatching import hatched
+from napari_nic.slides.looking import looking
 from napari_nic.slides.model import Channel, ColorInfo, Level, Rgb, RgbArray, SlideSource
 from napari_nic.slides.pixel_size import (
     choose_pixel_size,
@@ -81,6 +82,8 @@ class Slide:
         :class:`~napari_nic.slides.model.SourceInfo`. Part of the fingerprint.
     is_fluorescence : bool
         Whether the picture is light on black; :attr:`background` is black then.
+    is_for_looking : bool
+        Whether tiles are decoded as quickly as they can be; see :meth:`with_hatching`.
     reads : ReadCounter
         Counts decoded tiles by level.
     """
@@ -117,6 +120,7 @@ class Slide:
             self.notices += passed_over(self.pixel_size, self.pixel_size_note)
         self._halvings = self._make_halvings()
         self._on_damage: Callable[[DamagedSlideError], None] | None = None
+        self.is_for_looking = False
         self._watch = FileWatch(path, info.fingerprint_files)
         self._fingerprint: str | None = None
 
@@ -244,7 +248,8 @@ class Slide:
     def with_hatching(self, on_damage: Callable[[DamagedSlideError], None]) -> Slide:
         """Return the same open slide for looking at: tiles that cannot be read are striped.
 
-        Of :meth:`read_region` and :meth:`pyramid`; :meth:`read_tile` raises as ever. Closing one closes both.
+        Of :meth:`read_region` and :meth:`pyramid`; :meth:`read_tile` raises as ever. Tiles that a network
+        decodes are decoded by its light decoder, where it has one. Closing one closes both.
 
         Parameters
         ----------
@@ -252,7 +257,7 @@ class Slide:
             Called with the error of each such tile, from any thread.
         """
         twin = copy.copy(self)
-        twin._on_damage = on_damage
+        twin._on_damage, twin.is_for_looking = on_damage, True
         twin._tiles = TileCache()
         twin._halvings = twin._make_halvings()
         return twin
@@ -294,7 +299,8 @@ class Slide:
                 path=self.path,
                 expected=f"rows 0 to {rows - 1}, columns 0 to {cols - 1}",
             )
-        with self._gate.reading(), self._from_disk(f"tile ({tile_row}, {tile_col}) of level {level}"):
+        what = f"tile ({tile_row}, {tile_col}) of level {level}"
+        with self._gate.reading(), self._from_disk(what), looking(wanted=self.is_for_looking):
             pixels = self._source.read_tile(level, tile_row, tile_col)
         self.reads.add(level)
         return pixels if pixels is None or self._transform is None else self._transform.apply(pixels)

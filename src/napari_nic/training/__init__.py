@@ -2,8 +2,8 @@
 
 What is listed is imported when it is first asked for, so that ``napari-nic --help`` answers at once.
 
-Public modules beside this list: ``augmentation``, ``log``, ``loop``, ``objectives``, ``pictures``,
-``publish``, ``tissue``.
+Public modules beside this list: ``augmentation``, ``checkpoint``, ``log``, ``loop``, ``objectives``,
+``pictures``, ``publish``, ``sets``, ``tissue``.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_nic.errors import InvalidParameterError, UnknownNameError
-from napari_nic.recompression.lossy import PIXEL_CODECS, CodecSettings, PixelCodec, make_settings
+from napari_nic.recompression.lossy import (
+    PIXEL_CODECS,
+    CodecSettings,
+    PixelCodec,
+    load_pixel_codec,
+    make_settings,
+)
 from napari_nic.recompression.lossy.codecs import distance_of, quality_of
 
 
@@ -27,9 +34,15 @@ def psnr(one: np.ndarray, other: np.ndarray) -> float:
     return 99.0 if error == 0 else 10 * np.log10(255**2 / error)
 
 
-@pytest.fixture(params=PIXEL_CODECS)
+LEARNED = "neural"
+
+
+@pytest.fixture(params=[*PIXEL_CODECS, LEARNED])
 def codec(request: pytest.FixtureRequest) -> PixelCodec:
-    return PIXEL_CODECS.get(request.param)()
+    name = request.param
+    if name == LEARNED:
+        name = f"{LEARNED}:{request.getfixturevalue('learned_folder')}"
+    return load_pixel_codec(name)
 
 
 def test_a_tile_comes_back_nearly_the_same(codec: PixelCodec) -> None:
@@ -84,6 +97,14 @@ def test_any_size_comes_back(rows: int, cols: int) -> None:
     for name in PIXEL_CODECS:
         codec = PIXEL_CODECS.get(name)()
         assert codec.decode(codec.encode(tissue(rows, cols), make_settings(codec))).shape == (rows, cols, 3)
+
+
+@pytest.mark.parametrize(("rows", "cols"), [(16, 16), (17, 90), (64, 33), (1, 5)])
+def test_any_size_comes_back_from_a_learned_codec(learned_folder: Path, rows: int, cols: int) -> None:
+    codec = load_pixel_codec(f"{LEARNED}:{learned_folder}")
+    decoded = codec.decode(codec.encode(tissue(rows, cols), make_settings(codec)))
+    assert decoded.shape == (rows, cols, 3)
+    assert np.abs(decoded.astype(float) - tissue(rows, cols)).mean() < 8
 
 
 def test_what_a_codec_cannot_is_refused(codec: PixelCodec) -> None:

@@ -67,8 +67,12 @@ def names(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("container", CONTAINERS.names())
-@pytest.mark.parametrize("codec", PIXEL_CODECS.names())
-def test_every_point_lies_where_it_was(plain_slide: Path, tmp_path: Path, container: str, codec: str) -> None:
+@pytest.mark.parametrize("codec", [*PIXEL_CODECS.names(), "neural"])
+def test_every_point_lies_where_it_was(
+    plain_slide: Path, tmp_path: Path, container: str, codec: str, request: pytest.FixtureRequest
+) -> None:
+    if codec == "neural":
+        codec = f"neural:{request.getfixturevalue('learned_folder')}"
     out, report = written(plain_slide, tmp_path, container=container, codec=codec, glass=GLASS)
     before, after = pixels_of(plain_slide), pixels_of(out)
     assert after.shape == before.shape

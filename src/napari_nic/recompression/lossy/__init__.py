@@ -7,6 +7,7 @@ from napari_nic.recompression.lossy.codecs import (
     CodecSettings,
     PixelCodec,
     QualityScale,
+    load_pixel_codec,
     make_settings,
     quality_of,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "estimate_lossy",
     "find_settings",
     "load_container",
+    "load_pixel_codec",
     "make_settings",
     "opens_table",
     "quality_of",

@@ -8,13 +8,14 @@ tests run over all of them. Quality is one number, higher is better; what it cou
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import imagecodecs
 
 from napari_nic.errors import InvalidParameterError
 from napari_nic.registry import Registry
 from napari_nic.slides import RgbArray
+from napari_nic.slides.readers.learned_tiles import TileNetwork
 
 FULL_CHROMA = "4:4:4"
 SUBSAMPLINGS: dict[str, tuple[int, int]] = {FULL_CHROMA: (1, 1), "4:2:2": (2, 1), "4:2:0": (2, 2)}
@@ -62,12 +63,15 @@ class CodecSettings:
         Of JPEG XL, 1 to 9: 3 is a tenth of the time of 7 and as good at equal size.
     is_lossless : bool
         Whether no pixel may change; not every codec can.
+    is_fallback : bool
+        Whether JPEG XL takes the place of a learned codec, which was not good enough.
     """
 
     quality: float
     subsampling: str = FULL_CHROMA
     effort: int = 3
     is_lossless: bool = False
+    is_fallback: bool = False
 
 
 class PixelCodec(Protocol):
@@ -85,6 +89,8 @@ class PixelCodec(Protocol):
     scale : QualityScale
     subsamplings : tuple of str
         Those that it can, the default first.
+    network : TileNetwork or None
+        What must travel with the tiles, so that they can be decoded.
     """
 
     name: str
@@ -93,6 +99,7 @@ class PixelCodec(Protocol):
     zarr_name: str
     scale: QualityScale
     subsamplings: tuple[str, ...]
+    network: TileNetwork | None
 
     def encode(self, pixels: RgbArray, settings: CodecSettings) -> bytes:
         """Encode a tile, (rows, cols, 3) uint8, to a stream that needs no tables beside it."""
@@ -110,6 +117,7 @@ class _Codec:
     photometric = RGB
     scale = HUNDRED
     subsamplings: tuple[str, ...] = (FULL_CHROMA,)
+    network: TileNetwork | None = None
     can_be_lossless = True
 
     def better(self, settings: CodecSettings) -> CodecSettings | None:
@@ -270,6 +278,39 @@ PIXEL_CODECS: Registry[type[PixelCodec]] = Registry("codec")
 _ALL: tuple[type[PixelCodec], ...] = (Jpeg, JpegXl, Jpeg2000, Avif, WebP)
 for _codec in _ALL:
     PIXEL_CODECS.register(_codec.name, _codec)
+
+LEARNED = "neural"
+"""Codecs that were trained: ``neural:NAME`` or ``neural:FOLDER``."""
+
+_LEARNED: Registry[Any] = Registry("kind of learned codec")
+_LEARNED.register(LEARNED, "napari_nic.recompression.learned.codec:LearnedCodec")
+
+
+def load_pixel_codec(name: str) -> PixelCodec:
+    """Return a codec by name.
+
+    Parameters
+    ----------
+    name : str
+        One of :data:`PIXEL_CODECS`, or ``neural:`` and the name or folder of a learned codec.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none.
+    WeightsError
+        If it is a learned one that is damaged.
+    """
+    kind, sign, rest = name.partition(":")
+    if kind == LEARNED and sign:
+        learned: PixelCodec = _LEARNED.get(LEARNED)(rest)
+        return learned
+    return PIXEL_CODECS.get(name)()
+
+
+def kind_of(name: str) -> str:
+    """Return what programs know a codec by: ``neural`` of any learned one."""
+    return name.partition(":")[0]
 
 
 def make_settings(

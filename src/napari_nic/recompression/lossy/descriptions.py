@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from xml.sax.saxutils import escape, quoteattr
 
 from napari_nic import __version__
-from napari_nic.recompression.lossy.codecs import CodecSettings, PixelCodec
+from napari_nic.recompression.lossy.codecs import CodecSettings, PixelCodec, kind_of
 from napari_nic.recompression.lossy.picture import SlideFacts
 from napari_nic.slides import Level
 
 SOFTWARE = f"napari-nic {__version__}"
 _APERIO = "Aperio Image Library"
 _APERIO_CODECS = {"jpeg": "JPEG", "jpeg2000": "J2K", "jpegxl": "JXL", "avif": "AVIF", "webp": "WebP"}
+_APERIO_CODECS["neural"] = "NEURAL"
 _OME = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
 
 
@@ -38,7 +39,7 @@ def aperio_description(
     full, level = levels[0], levels[number]
     size = f"{full.width}x{full.height} [0,0 {full.width}x{full.height}] ({level.tile[1]}x{level.tile[0]})"
     smaller = f" -> {level.width}x{level.height}" if number else ""
-    how = f"{_APERIO_CODECS[codec.name]}/RGB Q={settings.quality:g}"
+    how = f"{_APERIO_CODECS[kind_of(codec.name)]}/RGB Q={settings.quality:g}"
     fields = dict(_aperio_fields(facts))
     if facts.objective_power is not None:
         fields.setdefault("AppMag", f"{facts.objective_power:g}")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from napari_nic.errors import InvalidParameterError, UnknownNameError
 from napari_nic.names import CONTAINER_SUFFIXES
+from napari_nic.recompression.lossy.codecs import LEARNED, kind_of
 from napari_nic.recompression.lossy.options import LossyOptions
 
 RUN, READ = "run", "read"
@@ -91,7 +92,7 @@ _BY_IMAGECODECS = ("jpeg", "jpegxl", "jpeg2000", "webp")
 _FLAT = "shows the finest level alone"
 
 PROGRAMS: dict[str, Program] = {
-    "napari-nic": Program("napari-nic", dict.fromkeys((*TIFFS, ZARR), _ALL)),
+    "napari-nic": Program("napari-nic", dict.fromkeys((*TIFFS, ZARR), (*_ALL, LEARNED))),
     "openslide": Program(
         "OpenSlide 4.0.1",
         {"tiff": _JPEGS, "ome-tiff": _JPEGS, "svs": ("jpeg", "jpeg2000")},
@@ -143,14 +144,14 @@ def answer_of(program: str, container: str, codec: str, *, leaves_out: bool = Fa
         Whether tiles of glass are left out.
     """
     found = PROGRAMS.get(program)
-    return None if found is None else found.answer(container, codec, leaves_out=leaves_out)
+    return None if found is None else found.answer(container, kind_of(codec), leaves_out=leaves_out)
 
 
 def opens_table(options: LossyOptions) -> list[tuple[str, Answer]]:
     """Return what each program does with a result: its title, and the answer."""
     leaves_out = options.glass is not None and options.glass.fill == "empty"
     return [
-        (program.title, program.answer(options.container, options.codec, leaves_out=leaves_out))
+        (program.title, program.answer(options.container, kind_of(options.codec), leaves_out=leaves_out))
         for program in PROGRAMS.values()
     ]
 
@@ -199,7 +200,7 @@ def opens_page() -> str:
     titles = [f"{program.title} *({program.how})*" for program in PROGRAMS.values()]
     lines = [f"| container, codec | {' | '.join(titles)} |", "|---" * (len(titles) + 1) + "|"]
     for container in CONTAINER_SUFFIXES:
-        for codec in _ALL:
+        for codec in (*_ALL, LEARNED):
             cells = [_cell(program, container, codec) for program in PROGRAMS.values()]
             lines.append(f"| {container}, {codec} | {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -8,9 +8,9 @@ from typing import Any
 from napari_nic.errors import InvalidParameterError
 from napari_nic.recompression.glass import GlassOptions
 from napari_nic.recompression.lossy.codecs import (
-    PIXEL_CODECS,
     CodecSettings,
     PixelCodec,
+    load_pixel_codec,
     make_settings,
 )
 
@@ -22,7 +22,8 @@ class LossyOptions:
     Attributes
     ----------
     codec : str
-        One of :data:`~napari_nic.recompression.lossy.PIXEL_CODECS`.
+        One of :data:`~napari_nic.recompression.lossy.PIXEL_CODECS`, or ``neural:`` and the name or folder of
+        a learned codec.
     quality : float, optional
         On the codec's scale; its default if None.
     subsampling : str, optional
@@ -78,7 +79,7 @@ class LossyOptions:
         InvalidParameterError
             If it has no such quality or subsampling.
         """
-        codec = PIXEL_CODECS.get(self.codec)()
+        codec = load_pixel_codec(self.codec)
         return codec, make_settings(codec, self.quality, self.subsampling, self.effort)
 
     def to_dict(self) -> dict[str, Any]:

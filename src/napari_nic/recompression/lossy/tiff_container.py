@@ -52,6 +52,7 @@ from napari_nic.recompression.lossy.descriptions import (
 from napari_nic.recompression.lossy.journal import Placed
 from napari_nic.recompression.lossy.records import Record
 from napari_nic.slides import RgbArray
+from napari_nic.slides.readers.learned_tiles import NETWORK_TAG
 
 FORM = TiffFormat("<", is_big=True)
 KIND, DESCRIPTION, ROWS_PER_STRIP = 254, 270, 278
@@ -122,10 +123,16 @@ class PlainTiff:
         for one in sorted(placed, key=lambda tile: (tile.level, tile.index)):
             stored[one.level].append(one)
         chain = list(self._chain([self._level(number, tiles) for number, tiles in enumerate(stored)]))
-        chain[0] = chain[0].with_tags({65330: record.to_tag()})
+        chain[0] = chain[0].with_tags({65330: record.to_tag(), **self._network()})
         self._stream.seek(0, 2)
         write_directories(self._stream, Layout(FORM, tuple(chain)), self.path)
         self._stream.flush()
+
+    def _network(self) -> Tags:
+        """Return the tag of the network that tiles need."""
+        network = self.plan.codec.network
+        data = b"" if network is None else network.to_bytes()
+        return {NETWORK_TAG: Tag(NETWORK_TAG, _UNDEFINED, len(data), data)} if data else {}
 
     def close(self) -> None:
         """Let the file go, finished or not."""

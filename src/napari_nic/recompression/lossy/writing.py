@@ -105,6 +105,7 @@ def recompress_lossy(
             "options": options.to_dict(),
             "fingerprint": picture.slide.fingerprint,
             "tile": picture.levels[0].tile,
+            "network": "" if run.plan.codec.network is None else run.plan.codec.network.id,
         }
         with writing_to(out), unfinished(out, facts) as journal:
             made = journal.folder / out.name

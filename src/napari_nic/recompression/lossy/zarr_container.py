@@ -23,6 +23,7 @@ from napari_nic.recompression.lossy.descriptions import plain_description
 from napari_nic.recompression.lossy.journal import Placed
 from napari_nic.recompression.lossy.records import Record
 from napari_nic.slides import Level
+from napari_nic.slides.readers.learned_tiles import NETWORK_FILE
 
 OURS = "napari_nic_slide"
 ASSOCIATED = "associated"
@@ -70,16 +71,23 @@ class OmeZarr:
         """Write the metadata, and the pictures beside the slide."""
         facts = self.plan.facts
         for number, level in enumerate(self.plan.levels):
-            self._write(
-                f"{number}", _array((level.height, level.width), level.tile, self.plan.codec.zarr_name)
-            )
+            self._write(f"{number}", _array((level.height, level.width), level.tile, self._codec()))
         for name, pixels in facts.associated.items():
             shape = pixels.shape[0], pixels.shape[1]
-            self._write(f"{ASSOCIATED}/{name}", _array(shape, shape, "imagecodecs_webp"))
+            self._write(f"{ASSOCIATED}/{name}", _array(shape, shape, {"name": "imagecodecs_webp"}))
             self._write_picture(name, pixels)
         if facts.associated:
             self._write(ASSOCIATED, _group({}))
+        network = self.plan.codec.network
+        if network is not None:
+            (self.path / NETWORK_FILE).write_bytes(network.to_bytes())
         self._write("", _group({"ome": self._multiscale(), OURS: self._ours(record)}))
+
+    def _codec(self) -> dict[str, Any]:
+        """Return the codec of tiles as an array names it."""
+        codec = self.plan.codec
+        named = {} if codec.network is None else {"configuration": {"network": codec.network.id}}
+        return {"name": codec.zarr_name, **named}
 
     def close(self) -> None:
         """Do nothing: no file is open."""
@@ -154,7 +162,7 @@ def _group(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return {"zarr_format": 3, "node_type": "group", "attributes": attributes}
 
 
-def _array(shape: tuple[int, int], tile: tuple[int, int], codec: str) -> dict[str, Any]:
+def _array(shape: tuple[int, int], tile: tuple[int, int], codec: Mapping[str, Any]) -> dict[str, Any]:
     """Return the metadata of an array (3, rows, cols) of pictures."""
     return {
         "zarr_format": 3,
@@ -164,7 +172,7 @@ def _array(shape: tuple[int, int], tile: tuple[int, int], codec: str) -> dict[st
         "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [3, *tile]}},
         "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
         "fill_value": _WHITE,
-        "codecs": [{"name": "transpose", "configuration": {"order": [1, 2, 0]}}, {"name": codec}],
+        "codecs": [{"name": "transpose", "configuration": {"order": [1, 2, 0]}}, codec],
         "attributes": {},
         "dimension_names": ["c", "y", "x"],
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from napari_nic.recompression.lossy import PIXEL_CODECS, CodecSettings, PixelCodec, make_settings
+from napari_nic.recompression.lossy import CodecSettings, PixelCodec, load_pixel_codec, make_settings
 from napari_nic.slides import RgbArray
 
 
@@ -54,7 +54,7 @@ def contender(
     InvalidParameterError
         If it has no such settings.
     """
-    codec = PIXEL_CODECS.get(name)()
+    codec = load_pixel_codec(name)
     return Contender(codec, make_settings(codec, quality, subsampling, effort))
 
 

@@ -19,6 +19,7 @@ from napari_nic.errors import (
     OutOfBoundsError,
     UnreadableSlideError,
     UnsupportedPixelsError,
+    WeightsError,
 )
 from napari_nic.names import ZARR_FILES
 from napari_nic.slides.levels import build_levels
@@ -32,12 +33,19 @@ from napari_nic.slides.model import (
     SourceInfo,
     to_rgb,
 )
+from napari_nic.slides.readers.learned_tiles import (
+    NETWORK_FILE,
+    TileNetwork,
+    know_network,
+    network_file,
+)
 from napari_nic.slides.readers.omezarr_beside import Beside, read_beside
 from napari_nic.slides.readers.omezarr_channels import channels_of, is_color
 from napari_nic.slides.readers.omezarr_metadata import (
     Multiscale,
     open_multiscale,
 )
+from napari_nic.slides.readers.zarr_pictures import Learned
 
 MAX_CHUNK_BYTES = 2**28
 """Chunks are decoded whole, whatever part of them is asked for."""
@@ -66,8 +74,10 @@ class _Source:
         planes: dict[str, int],
         notices: Sequence[str],
         beside: Beside,
+        network: TileNetwork | None = None,
     ) -> None:
         self.path = path
+        self._network = network  # which its tiles know as long as this holds it
         self._picture = picture
         self._planes = planes
         self._beside = beside
@@ -226,7 +236,35 @@ def open_omezarr(path: Path, selection: Selection | None = None) -> SlideSource 
         _check_kind(array, picture.axes)
     planes, notices = _choose_planes(path, picture, selection)
     kind = OmeZarrSource if is_color(picture) else OmeZarrChannels
-    return kind(path, picture, planes, notices, read_beside(path))
+    return kind(path, picture, planes, notices, read_beside(path), _network_of(path, picture))
+
+
+def _network_of(path: Path, picture: Multiscale) -> TileNetwork | None:
+    """Return the network that decodes tiles, as it travels with them; None where none is needed.
+
+    Raises
+    ------
+    WeightsError
+        If it is not there, is damaged, or is another one than the tiles'.
+    """
+    wanted = {
+        str(codec.configuration.get("network"))
+        for array in picture.arrays
+        for codec in getattr(array.metadata, "codecs", ())
+        if isinstance(codec, Learned)
+    }
+    if not wanted:
+        return None
+    network = network_file(path)
+    if wanted != {network.id}:
+        raise WeightsError(
+            "the network in this folder is another one than its tiles were made by",
+            path=path / NETWORK_FILE,
+            expected=", ".join(sorted(wanted)),
+            found=network.id,
+            hint="copy the slide again from where it came, with all its files",
+        )
+    return know_network(network)
 
 
 def _check_kind(array: zarr.Array[Any], axes: Sequence[str]) -> None:

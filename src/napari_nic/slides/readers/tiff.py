@@ -21,6 +21,7 @@ from napari_nic.errors import (
     NicError,
     OutOfBoundsError,
     UnreadableSlideError,
+    WeightsError,
 )
 from napari_nic.slides.model import (
     WHITE,
@@ -33,6 +34,14 @@ from napari_nic.slides.model import (
 )
 from napari_nic.slides.readers.bytesource import ByteSource
 from napari_nic.slides.readers.codestreams import read_jpeg2000_header
+from napari_nic.slides.readers.learned_tiles import (
+    COMPRESSION,
+    MOST_NETWORK_BYTES,
+    NETWORK_TAG,
+    TileNetwork,
+    know_network,
+    read_network,
+)
 from napari_nic.slides.readers.tiff_channels import choose_pages, choose_planes, choose_stack
 from napari_nic.slides.readers.tiff_codecs import JPEG_CODES, jpeg_header
 from napari_nic.slides.readers.tiff_depth import settle_depth
@@ -72,9 +81,10 @@ class TiffSource:
         levels: list[TiffLevel],
         facts: TiffFacts,
         associated: dict[str, TiffPicture],
+        network: TileNetwork | None = None,
     ) -> None:
         self.path = source.path
-        self._bytes = source
+        self._bytes, self._network = source, network  # which its tiles know as long as this holds it
         self._pictures = [level.picture for level in levels]
         self._associated = associated
         self.info = SourceInfo(
@@ -167,10 +177,11 @@ def _open(tif: tifffile.TiffFile, source: ByteSource, selection: Selection) -> S
     except ChannelsError:
         return _open_channels(tif, facts, places, source)
     pictures = [level.picture for level in levels]
+    network = _network_of(tif, pictures, source.path)
     facts.notices.extend(notices + settle_depth(pictures, facts.bits) + _contradictions(pictures[0]))
     facts.notices.extend(_left_out(pictures[0]))
     associated = _read_associated(tif, facts, source)
-    slide = TiffSource(source, levels, facts, associated)
+    slide = TiffSource(source, levels, facts, associated, network)
     turn = orientation_of([level.picture.page for level in levels])
     return slide if turn == 1 else OrientedSource(slide, turn)
 
@@ -201,6 +212,27 @@ def _read_associated(tif: tifffile.TiffFile, facts: TiffFacts, source: ByteSourc
         except (UnreadableSlideError, DamagedSlideError) as error:
             facts.notices.append(f"the {name} image of the file is left out: {error.problem}")
     return found
+
+
+def _network_of(tif: tifffile.TiffFile, pictures: list[TiffPicture], path: Path) -> TileNetwork | None:
+    """Return the network that decodes tiles, as it travels with them; None where none is needed.
+
+    Raises
+    ------
+    WeightsError
+        If it is not there, or damaged.
+    """
+    if not any(int(picture.page.compression) == COMPRESSION for picture in pictures):
+        return None
+    tag = tif.pages.first.tags.get(NETWORK_TAG)
+    if tag is None or tag.count > MOST_NETWORK_BYTES or not isinstance(tag.value, bytes):
+        raise WeightsError(
+            "the network that decodes the tiles of this slide is not there",
+            path=path,
+            expected=f"tag {NETWORK_TAG} of the first page",
+            hint="copy the slide again from where it came",
+        )
+    return know_network(read_network(tag.value, path))
 
 
 def _left_out(picture: TiffPicture) -> list[str]:

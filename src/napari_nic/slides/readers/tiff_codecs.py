@@ -30,6 +30,7 @@ from napari_nic.slides.readers.codestreams import (
     read_webp_size,
 )
 from napari_nic.slides.readers.jpeg_short import is_short
+from napari_nic.slides.readers.learned_tiles import COMPRESSION, decode_learned, learned_size
 from napari_nic.slides.readers.tiff_structure import MAX_BLOCK_PIXELS
 
 Samples = npt.NDArray[Any]
@@ -57,6 +58,7 @@ _PICTURES: dict[int, tuple[Callable[..., Samples], Callable[[bytes], tuple[int, 
     52546: (imagecodecs.jpegxl_decode, read_jpegxl_size),
     34933: (imagecodecs.png_decode, read_png_size),
     60001: (imagecodecs.avif_decode, read_avif_size),  # no registered number: that of wsitools
+    COMPRESSION: (decode_learned, learned_size),  # of this program alone
 }
 JPEG_XL_CODES = frozenset({50002, 52546})
 PICTURE_CODES = JPEG_CODES | JPEG2000_CODES | frozenset(_PICTURES)

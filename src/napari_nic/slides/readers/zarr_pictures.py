@@ -29,6 +29,7 @@ from napari_nic.slides.readers.codestreams import (
     read_jpegxl_size,
     read_webp_size,
 )
+from napari_nic.slides.readers.learned_tiles import ZARR_NAME, decode_learned, learned_size
 
 Size = tuple[int, int]
 
@@ -141,9 +142,21 @@ class WebP(_PictureCodec):
     options: ClassVar[dict[str, Any]] = {"lossless": False}
 
 
+def _refuse(pixels: npt.NDArray[np.uint8]) -> bytes:
+    raise NotImplementedError(f"{ZARR_NAME} is written by napari-nic recompress alone: {pixels.shape}")
+
+
+@dataclass(frozen=True)
+class Learned(_PictureCodec):
+    """Tiles that a network decodes; the configuration names it, and the slide brings it along."""
+
+    name = ZARR_NAME
+    size, run, make = learned_size, decode_learned, _refuse
+
+
 def register_picture_codecs() -> None:
     """Make the codecs known to zarr, but for those that are known already."""
-    for codec in (Jpeg, JpegXl, Jpeg2000, Avif, WebP):
+    for codec in (Jpeg, JpegXl, Jpeg2000, Avif, WebP, Learned):
         try:
             zarr.registry.get_codec_class(codec.name)
         except (KeyError, zarr.errors.UnknownCodecError):  # the latter of newer versions of Zarr

@@ -1,0 +1,103 @@
+"""A light decoder: depthwise convolutions and pixel shuffles, of a few thousand multiplications a pixel.
+
+::
+
+    y (B, M, h/16, w/16) --3x3, blocks--> shuffled x 4 --> blocks at a quarter --3x3--> shuffled x 4
+
+A block is a depthwise convolution of 5 x 5 and two of 1 x 1, added to what it was given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import nn
+
+from napari_nic.errors import WeightsError
+
+_DEEP, _DEEP_BLOCKS, _UP = 192, 3, 4
+
+
+class LightDecoder(nn.Module):
+    """Maps what a codec's synthesis takes to pixels.
+
+    Parameters
+    ----------
+    channels : int
+        M of the codec.
+    width, blocks : int
+        Channels at a quarter of the resolution, and blocks there.
+    """
+
+    def __init__(self, channels: int, width: int = 64, blocks: int = 4) -> None:
+        super().__init__()
+        self.channels, self.width, self.blocks = channels, width, blocks
+        self.first = nn.Conv2d(channels, _DEEP, 3, padding=1)
+        self.deep = nn.Sequential(*(_Block(_DEEP, 3) for _ in range(_DEEP_BLOCKS)))
+        self.rise = nn.Sequential(nn.Conv2d(_DEEP, width * _UP**2, 1), nn.PixelShuffle(_UP))
+        self.quarter = nn.Sequential(*(_Block(width, 5) for _ in range(blocks)))
+        self.last = nn.Sequential(nn.Conv2d(width, 3 * _UP**2, 3, padding=1), nn.PixelShuffle(_UP))
+        nn.init.constant_(self.last[0].bias, 0.5)  # type: ignore[arg-type] # has one
+
+    def forward(self, y: torch.Tensor) -> torch.Tensor:
+        """Map (B, M, h, w) to (B, 3, 16 h, 16 w), about in [0, 1]."""
+        x = self.rise(self.deep(self.first(y)))
+        pixels: torch.Tensor = self.last(self.quarter(x))
+        return pixels
+
+    @property
+    def macs(self) -> float:
+        """Multiplications for a pixel."""
+        width, up = self.width, _UP**2
+        deep = 9 * self.channels * _DEEP + _DEEP_BLOCKS * _DEEP * (9 + 2 * _DEEP) + _DEEP * width * up
+        quarter = self.blocks * width * (25 + 4 * width) + 9 * width * 3 * up
+        return deep / up**2 + quarter / up
+
+
+class _Block(nn.Module):
+    def __init__(self, width: int, kernel: int) -> None:
+        super().__init__()
+        inner = width if kernel == 3 else 2 * width
+        self.depthwise = nn.Conv2d(width, width, kernel, padding=kernel // 2, groups=width)
+        self.one, self.two = nn.Conv2d(width, inner, 1), nn.Conv2d(inner, width, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.two(nn.functional.relu(self.one(self.depthwise(x)), inplace=True))
+
+
+def pack_light(net: LightDecoder, decoder_sha256: str) -> bytes:
+    """Return a light decoder as a file that names the decoder whose streams it takes."""
+    facts = {
+        "of": decoder_sha256,
+        "channels": str(net.channels),
+        "width": str(net.width),
+        "blocks": str(net.blocks),
+    }
+    return bytes(save({name: value.cpu().contiguous() for name, value in net.state_dict().items()}, facts))
+
+
+def load_light(data: bytes, facts: Mapping[str, str]) -> LightDecoder:
+    """Make a light decoder of a file's content.
+
+    Parameters
+    ----------
+    data : bytes
+    facts : mapping
+        The file's own metadata.
+
+    Raises
+    ------
+    WeightsError
+        If it is damaged.
+    """
+    try:
+        net = LightDecoder(int(facts["channels"]), int(facts["width"]), int(facts["blocks"]))
+        net.load_state_dict(load(data))
+    except (SafetensorError, RuntimeError, LookupError, ValueError) as error:
+        raise WeightsError(
+            "the light decoder does not fit its description", found=str(error).splitlines()[0][:200]
+        ) from error
+    return net.requires_grad_(False).eval()
