@@ -75,6 +75,9 @@ from napari_nic.reader_study.lesions import FrocRules, find_lesions
 from napari_nic.reader_study.object_codes import object_codes
 from napari_nic.reader_study.staple import staple
 from napari_nic.recompression import recompress, restore, validate
+from napari_nic.recompression.codec_training import CodecRecipe, DistilRecipe, load_patches
+from napari_nic.recompression.codec_training.distil import compare_decoders, distil
+from napari_nic.recompression.codec_training.train import train_codec
 from napari_nic.recompression.lossy import recompress_lossy
 from napari_nic.recompression.reporting import ReportOptions, compare_slides
 from napari_nic.runs import RunFolder, RunSettings, iter_run
@@ -211,6 +214,19 @@ def _train_unet(_: Inputs, out: Path, token: CancellationToken) -> None:
     recipe = UnetRecipe("net", out / "net", (2, 2), size=16, device="cpu", options=options)
     for _report in train_unet(recipe, [picture], token=token):
         pass
+
+
+def _train_codec(inputs: Inputs, out: Path, token: CancellationToken) -> None:
+    """A learned codec, then a light decoder for it, then both decoders beside each other."""
+    patches = load_patches([TileFolder(inputs.tiles, 1.0)], [], size=64, held_out=0.5, token=token)
+    options = TrainOptions(steps=3, batch_size=2, validate_every=0, checkpoint_every=1)
+    recipe = CodecRecipe("c", out / "c", filters=2, channels=12, size=64, device="cpu", options=options)
+    for _report in train_codec(recipe, patches, token=token):
+        pass
+    light = DistilRecipe(out / "c", 8, 1, size=64, device="cpu", options=options)
+    for _report in distil(light, patches, token=token):
+        pass
+    result_of(compare_decoders(out / "c", patches, token=token))
 
 
 def _overview(inputs: Inputs, _: Path, token: CancellationToken) -> None:
@@ -558,6 +574,9 @@ OPERATIONS: dict[str, Operation] = {
     "tissue": Operation(_tissue, units=4),
     "tissue by a network": Operation(_tissue_by_network, units=6),
     "training of a tissue network": Operation(_train_unet, units=4, resumes=("net.training/*",)),
+    "training of a learned codec": Operation(
+        _train_codec, units=3 + 2 + 3 + 2, resumes=("c/*", "c.training/*", "c.light.training/*")
+    ),
     "overview": Operation(_overview, units=4),
     "keeping a document": Operation(_keeping, units=12 + 14, resumes=("s.nic.document/document.jsonl",)),
     "thumbnail": Operation(_thumbnail, units=1),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from napari_nic.recompression.quality import QualityCheck
 
 LOSSY = "lossy"
+NEURAL = "neural"
 _CODECS = ("jpeg", "jpegxl", "jpeg2000", "avif", "webp")
 _ONLY_LOSSY = (
     *("codec", "quality", "subsampling", "effort", "container", "tile", "opens_in", "bound_ssim"),
@@ -90,9 +91,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def codec_name(text: str) -> str:
     """Parse ``--codec``."""
     kind, sign, rest = text.partition(":")
-    if text in _CODECS or (kind == "neural" and sign and rest):
+    if text in _CODECS or (kind == NEURAL and sign and rest):
         return text
-    raise argparse.ArgumentTypeError(f"{text!r}: expected {', '.join(_CODECS)}, or neural:NAME")
+    raise argparse.ArgumentTypeError(f"{text!r}: expected {', '.join(_CODECS)}, or {NEURAL}:NAME")
 
 
 def refuse_options(args: argparse.Namespace) -> None:
@@ -353,6 +354,9 @@ def print_report(report: LossyReport, console: Console) -> None:
     console.result(
         f"{report.source}{place}: {report.before:,} bytes, then {about}{report.after:,} ({saved}); {how}"
     )
+    if report.codec.startswith(f"{NEURAL}:"):
+        fallen = counted(sum(report.better.values()), "tile")
+        console.result(f"{fallen} of {report.tiles:,} not good enough by the network: JPEG XL in their place")
     if report.failed:
         which = ", ".join(sorted({why for level in report.levels for why in level.failed}))
         console.warning(

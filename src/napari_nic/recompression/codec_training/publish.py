@@ -7,11 +7,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from napari_nic.disk import replacing
+from napari_nic.errors import WeightsError
 from napari_nic.jobs import CancellationToken
 from napari_nic.recompression.codec_training.objective import CodecObjective
 from napari_nic.recompression.codec_training.recipe import CodecRecipe, LoadedPatches
@@ -22,9 +23,11 @@ from napari_nic.recompression.learned import (
     LIGHT_FILE,
     SPEC_FILE,
     CodecSpec,
+    read_codec,
     spec_text,
 )
 from napari_nic.recompression.neural.codec import freeze
+from napari_nic.recompression.neural.nets import CompressionNet
 from napari_nic.recompression.neural.store import save_codec
 from napari_nic.training.checkpoint import read_record
 
@@ -44,12 +47,17 @@ def publish(
     token = token or CancellationToken()
     token.checkpoint()
     counters = read_record(recipe.checkpoint)["counters"]
-    codec = freeze(objective.net.cpu().eval(), _samples(patches, recipe.options.seed))
+    net = cast("CompressionNet", objective.net).cpu().eval()
+    net.bottleneck.find_quantiles()  # the auxiliary steps brought them near
+    codec = freeze(net, _samples(patches, recipe.options.seed))
     token.checkpoint()
     recipe.out.mkdir(parents=True, exist_ok=True)
-    (recipe.out / SPEC_FILE).unlink(missing_ok=True)  # of an earlier one: without it there is no codec here
-    (recipe.out / LIGHT_FILE).unlink(missing_ok=True)
+    earlier = _earlier(recipe.out)
+    (recipe.out / SPEC_FILE).unlink(missing_ok=True)  # without it there is no codec here
     save_codec(codec, recipe.out)
+    keeps_light = earlier is not None and earlier.decoder_sha256 == _sha256(recipe.out / DECODER_FILE)
+    if not keeps_light:
+        (recipe.out / LIGHT_FILE).unlink(missing_ok=True)
     training = {
         "steps": counters["step"],
         "batch_size": recipe.options.batch_size,
@@ -73,8 +81,18 @@ def publish(
         citation=objective.citation,
         training=training,
     )
+    if earlier is not None and keeps_light:
+        spec = replace(spec, light_sha256=earlier.light_sha256, light_training=earlier.light_training)
     write_description(recipe.out, spec, recipe.card.get("data", ""), objective.limits)
     return spec
+
+
+def _earlier(folder: Path) -> CodecSpec | None:
+    """Return what the folder held; None if it is no codec, or a damaged one."""
+    try:
+        return read_codec(folder) if (folder / SPEC_FILE).is_file() else None
+    except WeightsError:
+        return None
 
 
 def write_description(folder: Path, spec: CodecSpec, data: str, limits: str) -> None:

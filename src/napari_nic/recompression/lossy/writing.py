@@ -251,7 +251,7 @@ class LossyRun:
             decode_seconds=self.encoder.decode_seconds,
             resumed=self.resumed,
             tissue="" if self.glass is None else self.glass.method,
-            notes=tuple(_notes(self.picture, self.options, out)),
+            notes=tuple(_notes(self.picture, self.options, self.plan, out)),
             kept=kept,
         )
 
@@ -298,8 +298,11 @@ def _is_replaced(picture: SourcePicture, out: Path) -> bool:
     return True
 
 
-def _notes(picture: SourcePicture, options: LossyOptions, out: Path) -> Iterator[str]:
+def _notes(picture: SourcePicture, options: LossyOptions, plan: ResultPlan, out: Path) -> Iterator[str]:
     """Yield what a user should read."""
+    if plan.codec.network is not None:
+        size = len(plan.codec.network.to_bytes())
+        yield f"{size:,} bytes of it are the network that decodes its tiles; napari-nic alone opens it"
     if options.deidentify and slide_stem(picture.slide.path) in out.name:
         yield "the result is called as the slide is: give it another name if that tells who it is of"
     bounds = picture.slide.bounds
@@ -308,8 +311,8 @@ def _notes(picture: SourcePicture, options: LossyOptions, out: Path) -> Iterator
             f"the slide names a scanned part at ({bounds.y}, {bounds.x}): the result has the whole frame, as "
             "all positions here; programs that count from that corner count from the frame's in the result"
         )
-    if options.subsampling is None and options.load_codec()[1].subsampling != "4:4:4":
-        yield f"{options.codec} knows chroma of {options.load_codec()[1].subsampling} alone"
+    if options.subsampling is None and plan.settings.subsampling != "4:4:4":
+        yield f"{options.codec} knows chroma of {plan.settings.subsampling} alone"
 
 
 def _source_size(picture: SourcePicture) -> int:
