@@ -150,7 +150,8 @@ def _lines(facts: Mapping[str, Any]) -> list[str]:
 
 def _data_of(folder: Path) -> str:
     """Return what the card says of the data."""
-    _, _, rest = (folder / CARD_FILE).read_text("utf-8").partition("## Data\n")
+    card = folder / CARD_FILE
+    _, _, rest = (card.read_text("utf-8") if card.is_file() else "").partition("## Data\n")
     return rest.partition("\n\n## ")[0]
 
 

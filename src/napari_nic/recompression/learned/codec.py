@@ -31,8 +31,9 @@ from napari_nic.slides.readers.learned_tiles import (
     ZARR_NAME,
     TileNetwork,
     decode_learned,
-    know_network,
     pack_tile,
+    reading_by,
+    shared_network,
 )
 
 _FALLBACK = 90.0
@@ -68,7 +69,7 @@ class LearnedCodec:
         decoder = read_part(folder, DECODER_FILE, spec.decoder_sha256)
         light = read_part(folder, LIGHT_FILE, spec.light_sha256) if spec.light_sha256 else None
         facts = {"name": spec.name, "network": spec.network, "licence": spec.licence}
-        self.network = know_network(TileNetwork(spec.decoder_sha256, decoder, light, facts))
+        self.network = shared_network(TileNetwork(spec.decoder_sha256, decoder, light, facts))
 
     @cached_property
     def _codec(self) -> Any:
@@ -88,7 +89,8 @@ class LearnedCodec:
 
     def decode(self, data: bytes) -> RgbArray:
         """Decode by the full decoder, as our readers do."""
-        return decode_learned(data)
+        with reading_by(self.network):
+            return decode_learned(data)
 
     def better(self, settings: CodecSettings) -> CodecSettings | None:
         """Fall back to JPEG XL, then to better and better JPEG XL."""

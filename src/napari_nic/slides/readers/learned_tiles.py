@@ -22,7 +22,9 @@ import struct
 import threading
 import weakref
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -114,21 +116,23 @@ class TileNetwork:
         return _NETWORK_MAGIC + _LENGTH.pack(len(text)) + text + self.decoder + (self.light or b"")
 
 
-_KNOWN: weakref.WeakValueDictionary[bytes, TileNetwork] = weakref.WeakValueDictionary()
-"""Networks of the slides that are open, by the id that stands in tiles."""
+_SHARED: weakref.WeakValueDictionary[tuple[str, bytes | None], TileNetwork] = weakref.WeakValueDictionary()
+_READING: ContextVar[TileNetwork | None] = ContextVar("network of the slide that is read", default=None)
 
 
-def know_network(network: TileNetwork) -> TileNetwork:
-    """Make a network known to tiles, as long as somebody holds what this returns.
+def shared_network(network: TileNetwork) -> TileNetwork:
+    """Return the same network, as another slide that is open has loaded it already."""
+    return _SHARED.setdefault((network.id, network.light), network)
 
-    Several slides of one network share what is loaded.
-    """
-    key = bytes.fromhex(network.id)[:_ID_BYTES]
-    known = _KNOWN.get(key)
-    if known is not None and known.id == network.id and known.light == network.light:
-        return known
-    _KNOWN[key] = network
-    return network
+
+@contextmanager
+def reading_by(network: TileNetwork | None) -> Iterator[None]:
+    """Let tiles be decoded by the network of their slide; in this thread and what it waits for."""
+    before = _READING.set(network)
+    try:
+        yield
+    finally:
+        _READING.reset(before)
 
 
 def read_network(data: bytes, path: Path | None = None) -> TileNetwork:
@@ -201,7 +205,7 @@ def learned_size(data: bytes) -> tuple[int, int] | None:
 
 
 def decode_learned(data: bytes) -> RgbArray:
-    """Decode a tile, by the network that made it or as JPEG XL.
+    """Decode a tile by the network of its slide (:func:`reading_by`), or as JPEG XL.
 
     The full decoder is taken, but for looking (:mod:`napari_nic.slides.looking`).
 
@@ -223,8 +227,10 @@ def decode_learned(data: bytes) -> RgbArray:
     stream = data[_TILE.size :]
     if zlib.crc32(stream) != crc:
         raise ValueError("a tile of a learned codec with another checksum")
-    network = _KNOWN.get(key)
+    network = _READING.get()
     if network is None:
+        raise ValueError("a tile of a learned codec without its slide, which has the network")
+    if not network.id.startswith(key.hex()):
         raise ValueError(f"made by another network than the one that came with the slide ({key.hex()})")
     try:
         return network.opened(quick=is_looking()).decode(stream, rows, cols)

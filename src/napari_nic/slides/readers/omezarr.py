@@ -36,8 +36,9 @@ from napari_nic.slides.model import (
 from napari_nic.slides.readers.learned_tiles import (
     NETWORK_FILE,
     TileNetwork,
-    know_network,
     network_file,
+    reading_by,
+    shared_network,
 )
 from napari_nic.slides.readers.omezarr_beside import Beside, read_beside
 from napari_nic.slides.readers.omezarr_channels import channels_of, is_color
@@ -77,7 +78,7 @@ class _Source:
         network: TileNetwork | None = None,
     ) -> None:
         self.path = path
-        self._network = network  # which its tiles know as long as this holds it
+        self._network = network
         self._picture = picture
         self._planes = planes
         self._beside = beside
@@ -113,7 +114,8 @@ class _Source:
         if not self._is_there(array, index):
             return None
         try:
-            pixels = np.asarray(array.oindex[index])  # type: ignore[index]  # lists are indices too
+            with reading_by(self._network):
+                pixels = np.asarray(array.oindex[index])  # type: ignore[index]  # lists are indices too
         except _READ_ERRORS as error:
             raise self._damaged(row, col, level, str(error)) from error
         except MemoryError as error:
@@ -264,7 +266,7 @@ def _network_of(path: Path, picture: Multiscale) -> TileNetwork | None:
             found=network.id,
             hint="copy the slide again from where it came, with all its files",
         )
-    return know_network(network)
+    return shared_network(network)
 
 
 def _check_kind(array: zarr.Array[Any], axes: Sequence[str]) -> None:

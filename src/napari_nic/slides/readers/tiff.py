@@ -39,8 +39,9 @@ from napari_nic.slides.readers.learned_tiles import (
     MOST_NETWORK_BYTES,
     NETWORK_TAG,
     TileNetwork,
-    know_network,
     read_network,
+    reading_by,
+    shared_network,
 )
 from napari_nic.slides.readers.tiff_channels import choose_pages, choose_planes, choose_stack
 from napari_nic.slides.readers.tiff_codecs import JPEG_CODES, jpeg_header
@@ -84,7 +85,7 @@ class TiffSource:
         network: TileNetwork | None = None,
     ) -> None:
         self.path = source.path
-        self._bytes, self._network = source, network  # which its tiles know as long as this holds it
+        self._bytes, self._network = source, network
         self._pictures = [level.picture for level in levels]
         self._associated = associated
         self.info = SourceInfo(
@@ -105,7 +106,8 @@ class TiffSource:
 
     def read_tile(self, level: int, row: int, col: int) -> RgbArray | None:
         """Decode one tile; None where the file holds no bytes for it."""
-        return self._pictures[level].read(self.info.levels[level].tile_region(row, col), row, col)
+        with reading_by(self._network):
+            return self._pictures[level].read(self.info.levels[level].tile_region(row, col), row, col)
 
     def read_associated(self, name: str) -> RgbArray:
         """Decode the label, macro or thumbnail image."""
@@ -232,7 +234,7 @@ def _network_of(tif: tifffile.TiffFile, pictures: list[TiffPicture], path: Path)
             expected=f"tag {NETWORK_TAG} of the first page",
             hint="copy the slide again from where it came",
         )
-    return know_network(read_network(tag.value, path))
+    return shared_network(read_network(tag.value, path))
 
 
 def _left_out(picture: TiffPicture) -> list[str]:
