@@ -52,7 +52,9 @@ def estimate_lossy(
             tiles = list(in_order(run.encoder.encode, _sample(places), workers=threads, token=token))
             sampled += len(tiles)
             levels.append(_report(level, len(places), tiles))
-        size = _BESIDE + sum(level.size + 12 * level.tiles for level in levels)
+        network = run.plan.codec.network
+        beside = _BESIDE + (0 if network is None else len(network.to_bytes()))
+        size = beside + sum(level.size + 12 * level.tiles for level in levels)
         return replace(run.report(slide, out, size), levels=tuple(levels), sampled=sampled)
 
 
