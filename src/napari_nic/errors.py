@@ -149,6 +149,16 @@ class AnnotationError(NicError, ValueError):
     """An annotation file is damaged or of an unknown format."""
 
 
+class NotSavedError(NicError, OSError):
+    """Layers were not saved. Of a ``ValueError`` napari would say that no plugin can write them."""
+
+    @classmethod
+    def of(cls, error: NicError) -> NotSavedError:
+        """Say what another error says."""
+        known = {"expected": error.expected, "found": error.found, "hint": error.hint}
+        return cls(error.problem, path=error.file, **known)
+
+
 class LockedAnnotationError(NicError, PermissionError):
     """An annotation is locked, or its class is: it is not edited."""
 

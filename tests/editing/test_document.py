@@ -308,3 +308,21 @@ def test_what_several_shapes_say_alike_is_understood_for_each_of_them() -> None:
         False,
         True,
     ] * 4
+
+
+def test_objects_and_classes_change_as_one_step() -> None:
+    document = Document()
+    item = square()
+    document.put("draw", item)
+    heard: list[Edit] = []
+    document.watch(heard.append)
+    wanted = [replace(entry, name="carcinoma") for entry in document.classes]
+    document.put("rename class tumor", item.with_label("carcinoma"), classes=wanted)
+    assert len(heard) == 1
+    assert [entry.name for entry in document.classes] == ["carcinoma"]
+    assert document.classes == tuple(wanted)
+    document.undo()
+    assert [entry.name for entry in document.classes] == ["tumor"]
+    assert document[item.id].label == "tumor"
+    document.put("only classes", classes=[DrawingClass("stroma", RED)])
+    assert [entry.name for entry in document.classes] == ["stroma", "tumor"], "those of objects are kept"

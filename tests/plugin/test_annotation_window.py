@@ -18,7 +18,7 @@ from qtpy.QtWidgets import QApplication, QMessageBox, QProgressDialog
 
 from napari_nic.annotations import UNCLASSIFIED, read_annotations
 from napari_nic.annotations.colors import UNCLASSIFIED_COLOR
-from napari_nic.errors import AnnotationError
+from napari_nic.errors import AnnotationError, NotSavedError
 from napari_nic.jobs import Progress
 from napari_nic.plugin import annotation_jobs, outlines, readers
 from napari_nic.plugin import annotation_layers as module
@@ -304,6 +304,22 @@ def test_napari_s_own_save_is_as_safe_as_ours(with_slide, slide_file, outlines_f
     viewer.layers.save(str(outlines_file), selected=True, plugin="napari-nic")
     assert len(backups(slide_file.parent)) == 2, "once for each content"
     dock.annotating.save(outlines_file.with_name("all.geojson"))
+
+
+def test_code_that_saves_hears_what_went_wrong(with_slide, outlines_file, tmp_path, qtbot):
+    """napari takes a ValueError for a plugin that cannot write such layers, and only warns."""
+    viewer, dock = with_slide
+    dock.annotating.open(outlines_file)
+    qtbot.waitUntil(lambda: "outlines" in viewer.layers, timeout=20_000)
+    viewer.layers.selection = {viewer.layers["outlines"]}
+    other = tmp_path / "notes.geojson"
+    other.write_text("my notes, not annotations")
+    dock.session.asking.tell_error = lambda error: pytest.fail(f"told twice: {error}")
+    with pytest.raises(NotSavedError, match="no annotations is not replaced") as caught:
+        viewer.layers.save(str(other), selected=True, plugin="napari-nic")
+    assert caught.value.file == other
+    assert not isinstance(caught.value, ValueError)
+    assert other.read_text() == "my notes, not annotations"
 
 
 def test_without_the_nic_dock_napari_s_save_keeps_what_it_replaces(make_napari_viewer, outlines_file, home):

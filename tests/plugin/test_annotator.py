@@ -17,7 +17,7 @@ from napari_nic.editing import AnnotationObject
 from napari_nic.editing.operations import area_of
 from napari_nic.geometry import Placement
 from napari_nic.plugin.controllers.annotating import AnnotationController
-from napari_nic.plugin.controllers.annotator import LARGEST_UM, SMALLEST_UM, Annotator
+from napari_nic.plugin.controllers.annotator import Annotator
 from napari_nic.plugin.controllers.class_list import SETS_SETTING, ClassList
 from napari_nic.plugin.controllers.commands import BY_ACTION, COMMANDS, IN_PALETTE, PREFIX
 from napari_nic.plugin.controllers.compressing import CompressController
@@ -29,6 +29,7 @@ from napari_nic.plugin.controllers.surroundings import Surroundings
 from napari_nic.plugin.controllers.tissue import TissueController
 from napari_nic.plugin.controllers.tissue_outline import outline_of
 from napari_nic.plugin.controllers.tool_pointing import ToolPointing
+from napari_nic.plugin.controllers.tool_settings import LARGEST_UM, SMALLEST_UM
 from napari_nic.plugin.drawing_layer import DrawingLayer
 from napari_nic.plugin.layers import tag_of
 from napari_nic.plugin.tools.pointer import Pointer
@@ -329,6 +330,22 @@ def test_the_wand_looks_at_the_level_that_the_screen_shows(desk):
     coarse = desk.surroundings.view_around(Pointer((700.0, 600.0), step=4.0))
     assert coarse.scale == (4, 4)
     assert desk.surroundings.view_around(Pointer((-9000.0, 0.0))) is None
+
+
+def test_what_the_wand_needs_next_is_read_beside_the_window(desk, monkeypatch):
+    around, slide = desk.surroundings, desk.annotator.session.slide
+    seen = around.view_around(Pointer((400.0, 500.0), step=1.0))
+    around.look_ahead(Pointer((410.0, 500.0), step=1.0), seen)
+    assert around._ahead is None, "it stays in the middle"
+    around.look_ahead(Pointer((620.0, 500.0), step=1.0), seen)
+    monkeypatch.setattr(type(slide), "read_region", lambda *_: pytest.fail("read in the window's thread"))
+    ahead = around.view_around(Pointer((670.0, 510.0), step=1.0))
+    assert ahead.pixel_at((670.0, 510.0)) is not None
+    assert "wand" in vars(ahead), "its colours were looked at, too"
+    around.look_ahead(Pointer((620.0, 500.0), step=1.0), seen)  # it is there already
+    monkeypatch.undo()
+    expected = around.view_around(Pointer((670.0, 510.0), step=4.0))
+    assert expected.scale == (4, 4), "of another level nothing was read ahead"
 
 
 def test_snapping_finds_the_tissue_first(desk):

@@ -133,6 +133,37 @@ def test_slide_opens_with_the_model_that_did_not_see_it(cohort, desk):
     assert desk.session.settings.get("model") is None, "a fold's model is nobody's choice"
 
 
+def test_slides_are_opened_beside_the_window_and_the_last_one_asked_for_is_shown(cohort, desk, runner):
+    first, second, _ = cohort.listing.slides
+    runner.hold = True
+    cohort.show(first)
+    assert desk.slides() == []
+    assert cohort.summary() == "Opening made..."
+    cohort.show(second)
+    assert cohort.summary() == "Opening other..."
+    runner.finish()
+    assert desk.slides() == ["other"]
+    assert cohort.opened is second
+    assert cohort.opening == ""
+    cohort.show(first)
+    cohort.close()
+    runner.finish()
+    assert desk.slides() == ["other"], "what is opened for a browser that was closed is not shown"
+    MODEL_NEWS.cohort_opened.connect(cohort.open)  # for the fixture to let go
+
+
+def test_a_slide_that_was_opened_otherwise_meanwhile_is_not_shown_twice(
+    cohort, desk, runner, add_slide, slide_file
+):
+    runner.hold = True
+    cohort.show(cohort.listing.slides[0])
+    runner.step()
+    add_slide(desk.session.viewer, slide_file)
+    runner.finish()
+    assert desk.slides() == ["made"]
+    assert cohort.opened is cohort.listing.slides[0]
+
+
 def test_who_looks_at_predictions_sees_those_of_the_next_slide(cohort, desk):
     first, second, _ = cohort.listing.slides
     cohort.show(first)

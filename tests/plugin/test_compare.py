@@ -100,6 +100,14 @@ def test_two_layers_are_two_readers(desk, comparing):
     assert not comparing.is_running
 
 
+def test_points_are_no_reader(desk, comparing):
+    session = desk.session
+    add(session, "ada", ("T", box(400, 300, 800, 700)))
+    session.viewer.add_points(np.array([[10.0, 20.0], [30, 40]]), name="mitoses")
+    assert comparing.sources() == ("ada",)
+    assert comparing.why_not().startswith("Open two annotation files")
+
+
 def test_a_difference_lies_where_the_areas_are(desk, comparing):
     session = desk.session
     add(session, "ada", ("T", box(400, 300, 800, 700)))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from qtpy.QtWidgets import QMessageBox
 
+from napari_nic.annotations import format_of
 from napari_nic.plugin.readers import get_reader
 from napari_nic.plugin.widgets import dialogs
 from napari_nic.slides import open_slide
@@ -43,6 +44,34 @@ def test_questions_become_dialogs(window, monkeypatch, unscaled_file, tmp_path):
     monkeypatch.setattr(dialogs.QInputDialog, "getDouble", lambda *_: (0.3, False))
     with open_slide(unscaled_file) as slide:
         assert asking.pixel_size(slide, "reason") is None
+
+
+def test_annotations_are_saved_in_the_format_that_was_chosen(window, monkeypatch, tmp_path):
+    _, dock = window
+    asking, start = dialogs.Dialogs(dock), tmp_path / "slide.v2.geojson"
+    for label, suffix in dialogs.ANNOTATION_FILTERS.items():
+        for typed, expected in (
+            (str(start), f"slide.v2{suffix}"),
+            (str(tmp_path / "mine"), f"mine{suffix}"),
+            (str(tmp_path / "a.xml"), "a.xml"),
+        ):
+            monkeypatch.setattr(dialogs.QFileDialog, "getSaveFileName", lambda *_, f=label, t=typed: (t, f))
+            found = asking.save_to("Save", start)
+            assert found.name == expected
+            format_of(found)  # that it can be written
+    monkeypatch.setattr(dialogs.QFileDialog, "getSaveFileName", lambda *_: ("", ""))
+    assert asking.save_to("Save", start) is None
+
+
+def test_a_folder_of_labels_is_opened_by_a_button(with_slide, monkeypatch, tmp_path):
+    _, dock = with_slide
+    opened = []
+    monkeypatch.setattr(dock.annotating, "open", opened.append)
+    monkeypatch.setattr(dialogs.QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "a.zarr"))
+    dock.annotation_section.folder.click()
+    monkeypatch.setattr(dialogs.QFileDialog, "getExistingDirectory", lambda *_: "")
+    dock.annotation_section.folder.click()
+    assert opened == [tmp_path / "a.zarr"]
 
 
 def test_unknown_pixel_size_is_asked_in_a_dialog(window, unscaled_file, add_slide, monkeypatch, qtbot):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,9 +17,11 @@ from napari_nic.annotations import Annotation
 from napari_nic.editing import AnnotationObject, DrawingClass
 from napari_nic.geometry import RegionPx
 from napari_nic.names import PAINTING_SUFFIX
-from napari_nic.painting import PaintedLabels, PaintingFiles
-from napari_nic.plugin.controllers.label_painting import MOST_WINDOW, LabelPainting, _window
+from napari_nic.painting import PaintedLabels, PaintingFiles, read_header
+from napari_nic.plugin.controllers.label_painting import LabelPainting
+from napari_nic.plugin.controllers.painted_classes import PaintedNames
 from napari_nic.plugin.controllers.painted_exchange import PaintedExchange
+from napari_nic.plugin.painting_window import MOST_WINDOW, window_around
 from napari_nic.plugin.widgets.docking import PAINTING, open_dock
 from napari_nic.plugin.widgets.painting_dock import PaintingDock
 
@@ -325,10 +328,78 @@ def test_nothing_to_undo_is_told(painting, runner, answers):
     ]
 
 
+def rename(painting, old, new) -> None:
+    """Rename a class as the annotator's list does."""
+    document = painting.documents.document
+    classes = [replace(e, name=new) if e.name == old else e for e in document.classes]
+    document.put(f"rename class {old}", classes=classes)
+
+
+def paint(painting, value) -> None:
+    painting.layer.data[:50, :50] = value
+    painting.layer.events.paint(value=[])
+
+
+def test_a_class_that_is_renamed_is_renamed_in_the_painting_too(painting, slide_file, answers):
+    document = painting.documents.document
+    document.set_classes("classes", (DrawingClass("tumor", (9, 0, 0)), DrawingClass("fat", (0, 9, 0))))
+    painting.documents.set_current_class("tumor")
+    painting.begin()
+    paint(painting, 1)
+    rename(painting, "tumor", "carcinoma")
+    assert painting.open_painting.files.header.classes["carcinoma"] == 1
+    assert "tumor" not in painting.open_painting.files.header.classes
+    document.undo()
+    assert painting.open_painting.files.header.classes["tumor"] == 1
+    painting.stop()
+    names = PaintedNames(painting.session, painting.documents)
+    rename(painting, "tumor", "adenoma")  # while nobody paints
+    header = read_header(slide_file.with_name(f"made{PAINTING_SUFFIX}"))
+    assert header.classes == {"adenoma": 1, "fat": 2}
+    assert header.colors["adenoma"] == (9, 0, 0)
+    names.close()
+    painting.documents.set_current_class("adenoma")
+    painting.begin()
+    assert painting.classes == {"adenoma": 1, "fat": 2}
+    document.set_classes("delete class adenoma", (DrawingClass("fat", (0, 9, 0)),))
+    assert "adenoma" in painting.classes, "what is painted in a class that was deleted stays"
+    assert not answers.errors
+
+
+def test_classes_that_are_joined_stay_two_in_the_painting_and_it_is_said(painting, answers):
+    document = painting.documents.document
+    document.set_classes("classes", (DrawingClass("a", (9, 0, 0)), DrawingClass("b", (9, 0, 0))))
+    painting.documents.set_current_class("a")
+    painting.begin()
+    paint(painting, 1)
+    paint(painting, 2)
+    document.set_classes("delete", (DrawingClass("b", (9, 0, 0)),))
+    rename(painting, "b", "a")
+    assert painting.classes == {"a": 1, "b": 2}
+    assert answers.notices[-1] == "what is painted as b stays so: a was painted too"
+
+
+def test_a_class_for_which_no_number_is_left_is_not_painted_in_another_one_s(painting):
+    classes = tuple(DrawingClass(f"c{n}", (n % 256, 0, 0)) for n in range(255))
+    painting.documents.document.set_classes("classes", classes)
+    painting.documents.set_current_class("c0")
+    painting.begin()
+    paint(painting, 1)
+    assert painting.why_not_class() == ""
+    painting.documents.document.set_classes("more", (*classes, DrawingClass("one more", (1, 1, 1))))
+    painting.documents.set_current_class("one more")
+    assert "at most 255 classes" in painting.why_not_class()
+    assert not painting.layer.editable
+    painting.documents.set_current_class("c7")
+    assert painting.layer.editable
+    assert painting.layer.mode == "paint"
+    assert painting.layer.selected_label == 8
+
+
 @pytest.mark.parametrize("view", [(0, 0, 900, 1600), (5000, 70_000, 2000, 3000), (99_500, 10, 500, 500)])
 def test_windows_hold_the_view_and_no_more_than_a_texture_does(view):
     region = RegionPx(*view)
-    window = _window(region, (100_000, 120_000))
+    window = window_around(region, (100_000, 120_000))
     assert window.intersect(region) == region
     assert max(window.height, window.width) <= MOST_WINDOW
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -235,6 +236,29 @@ def test_one_map_at_a_time_and_never_over_the_colours_of_the_nic_dock(ready):
 # -- clusters and unusual cells --------------------------------------------------------------------------
 
 
+def test_maps_of_other_docks_give_way_too(ready):
+    """One legend for what is on the screen: what Learn or Compare shows, or a map."""
+    from napari_nic.plugin.controllers.overlay_stack import OverlayStack
+
+    ask(ready)
+    session, told = ready.desk.session, []
+    learned = OverlayStack(session, told.append, kinds=("probe",))
+    overlay = replace(ready.maps.overlay("similarity"), kind="probe", name="Classes")
+    learned.put(overlay, opacity=0.5)
+    assert learned.shown("probe")
+    assert shown(ready) == []
+    assert ready.maps.legend() is None
+    ready.maps.show("similarity", on=True)
+    assert shown(ready) == ["similarity"]
+    assert not learned.shown("probe")
+    assert told[-1] == "probe", "its dock hears of it"
+    learned.layer("probe").visible = True
+    assert shown(ready) == []
+    ready.desk.overlays.show("pca", on=True)
+    assert not learned.shown("probe")
+    learned.close()
+
+
 def test_names_of_clusters_are_kept_beside_the_store(ready, settings):
     ready.groups.count = 3
     ready.groups.show(on=True)
@@ -412,6 +436,8 @@ def test_a_match_is_opened_looked_at_and_asked_the_same(ready, cohort, add_slide
     middle = frame.data_to_world(frame.data[0].mean(axis=0))
     assert middle == pytest.approx(center)
     assert len(ready.desk.documents.document) == 0, "the frame is no annotation"
+    (black, yellow), (wide, thin) = np.rint(frame.edge_color[:, :3]).astype(int).tolist(), frame.edge_width
+    assert (black, yellow, wide) == ([0, 0, 0], [1, 1, 0], 2 * thin), "seen on any stain, and on glass"
     back = next(crop.match for crop in ready.search.crops if crop.match.slide_name == "made")
     ready.search.open(back)
     assert session.slide.name == "made"

@@ -40,6 +40,7 @@ class FakeDesk:
         self.outline: Snapper | None = None
         self.view: View | None = None
         self.similar = None
+        self.looked: list[View] = []
 
     @property
     def items(self):
@@ -78,6 +79,9 @@ class FakeDesk:
 
     def view_around(self, pointer):
         return self.view
+
+    def look_ahead(self, pointer, seen):
+        self.looked.append(seen)
 
     def similar_cells(self, xy):
         if isinstance(self.similar, Exception):
@@ -444,6 +448,13 @@ def test_the_wand_takes_a_region_of_one_colour_at_the_level_shown(desk):
     assert expected.buffer(4).covers(shape)  # a pixel of the picture is 4 px
     assert shape.covers(expected.buffer(-8))
     assert desk.document.undo_title == "draw with wand (colour)"
+
+
+def test_the_wand_says_where_it_goes(desk):
+    desk.view = View(np.full((60, 80, 3), 240, np.uint8), (100.0, 200.0), (4.0, 4.0))
+    tool = BY_NAME["wand"](desk)
+    drag(tool, (210, 110), (300, 200), (310, 210))
+    assert desk.looked == [desk.view] * 2
 
 
 def test_the_embedding_wand_takes_cells_and_tells_where_there_are_none(desk):

@@ -29,11 +29,10 @@ from napari_nic.annotations.registry import (
     format_in,
     format_of,
     iter_read_annotations,
-    losses,
     read_annotations,
     writable_formats,
-    write_annotations,
 )
+from napari_nic.annotations.saving import losses, write_annotations
 from napari_nic.annotations.slide_extent import SlideExtent
 from napari_nic.colors import RGB
 

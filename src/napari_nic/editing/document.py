@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import insort
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
@@ -12,17 +10,16 @@ from itertools import count
 
 from napari_nic.annotations import RGB, AnnotationSet, label_colors
 from napari_nic.editing.classes import DrawingClass
+from napari_nic.editing.contents import Contents
 from napari_nic.editing.edits import Classes, Edit, Objects
 from napari_nic.editing.exchange import plain_set
+from napari_nic.editing.history import History
 from napari_nic.editing.objects import AnnotationObject, Edited
 from napari_nic.editing.objects_read import ObjectsRead
 from napari_nic.errors import LockedAnnotationError
 
 HISTORY = 1000
 """So many edits can be undone by default."""
-
-MOST_INSERTED = 100
-"""So many objects come back to their old places one by one; more are sorted with all others."""
 
 Watcher = Callable[[Edit], None]
 
@@ -54,42 +51,32 @@ class Document:
     ) -> None:
         self.author = author
         self.revision = 0
-        self._objects = {item.id: item for item in objects}
-        self._ranks = {identity: rank for rank, identity in enumerate(self._objects)}
-        self._labels = Counter(item.label for item in self._objects.values())
-        self._children: dict[str, dict[str, None]] = {}
-        for item in self._objects.values():
-            if item.parent:
-                self._children.setdefault(item.parent, {})[item.id] = None
-        self._classes = _completed(tuple(classes), self._labels)
-        self._history = history
-        self._done: list[Edit] = []
-        self._undone: list[Edit] = []
-        self._held: list[Edit] | None = None
-        self._held_title = ""
+        self._contents = Contents(objects)
+        self._classes = _completed(tuple(classes), self._contents.labels())
+        self._history = History(history)
         self._watchers: list[Watcher] = []
 
     def __len__(self) -> int:
-        return len(self._objects)
+        return len(self._contents.objects)
 
     def __contains__(self, identity: object) -> bool:
-        return identity in self._objects
+        return identity in self._contents.objects
 
     def __getitem__(self, identity: str) -> AnnotationObject:
-        return self._objects[identity]
+        return self._contents.objects[identity]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(list(self._objects))
+        return iter(list(self._contents.objects))
 
     def get(self, identity: str) -> AnnotationObject | None:
         """Return an object, None if there is none of that id."""
-        return self._objects.get(identity)
+        return self._contents.objects.get(identity)
 
     # -- what is there -----------------------------------------------------------------------------------
 
     def objects(self) -> tuple[AnnotationObject, ...]:
         """All objects, in the order in which they are drawn."""
-        return tuple(self._objects.values())
+        return tuple(self._contents.objects.values())
 
     @property
     def classes(self) -> Classes:
@@ -109,28 +96,18 @@ class Document:
 
     def is_locked(self, identity: str) -> bool:
         """Whether edits of an object are refused, for its own lock or that of its class."""
-        item = self._objects[identity]
+        item = self._contents.objects[identity]
         entry = self.class_named(item.label)
         return item.locked or (entry is not None and entry.locked)
 
     def children(self, *identities: str) -> tuple[str, ...]:
         """Return the ids of all objects that belong to these, and to those again, without these."""
-        found: dict[str, None] = {}
-        wanted = set(identities)
-        while wanted:
-            wanted = {
-                child
-                for parent in wanted
-                for child in self._children.get(parent, ())
-                if child not in found and child not in identities
-            }
-            found |= dict.fromkeys(sorted(wanted, key=self._ranks.__getitem__))
-        return tuple(found)
+        return self._contents.children(*identities)
 
     @property
     def ranks(self) -> Mapping[str, int]:
         """Places of all objects that ever were in the document, also of those that were taken away."""
-        return self._ranks
+        return self._contents.ranks
 
     def as_set(self, source: str = "", *, with_ids: bool = False) -> AnnotationSet:
         """Return the objects as a plain set, for what reads and writes annotations.
@@ -142,7 +119,7 @@ class Document:
             Whether objects that had no id in their file get the one that they have here.
         """
         colors = {entry.name: entry.color for entry in self._classes}
-        return plain_set(self._objects.values(), colors, source, with_ids=with_ids)
+        return plain_set(self._contents.objects.values(), colors, source, with_ids=with_ids)
 
     # -- edits -------------------------------------------------------------------------------------------
 
@@ -151,6 +128,7 @@ class Document:
         title: str,
         *objects: AnnotationObject,
         remove: Iterable[str] = (),
+        classes: Iterable[DrawingClass] | None = None,
         over_locks: bool = False,
         goes_on: bool = False,
     ) -> Edit:
@@ -164,6 +142,8 @@ class Document:
         title : str
         *objects : AnnotationObject
         remove : iterable of str
+        classes : iterable of DrawingClass, optional
+            The list of classes afterwards, as in :meth:`set_classes`; by default the one there is.
         over_locks : bool
             Whether locked objects are edited too: when a whole file goes, or comes anew.
         goes_on : bool
@@ -180,7 +160,19 @@ class Document:
         edit = self._edit(title, objects, tuple(remove))
         if not over_locks:
             self._refuse_locked(edit.before, edit.after)
+        if classes is not None:
+            edit = self._with_classes(edit, tuple(classes))
         return self.apply(edit, goes_on=goes_on)
+
+    def _with_classes(self, edit: Edit, classes: Classes) -> Edit:
+        """Let an edit exchange the list of classes too; those that objects then have are kept in it."""
+        wanted = _completed(classes, self._contents.labels(edit.before, edit.after))
+        changed = wanted != self._classes
+        return replace(
+            edit,
+            classes_before=self._classes if changed else None,
+            classes_after=wanted if changed else None,
+        )
 
     def admit(
         self,
@@ -260,7 +252,7 @@ class Document:
         classes: Classes | None = None,
         marked: bool = True,
     ) -> Edit:
-        if missing := [identity for identity in removed if identity not in self._objects]:
+        if missing := [identity for identity in removed if identity not in self._contents.objects]:
             raise KeyError(missing[0])
         edited = Edited.now(self.author)
         put = [*objects, *self._lifted(removed, {item.id for item in objects})]
@@ -268,7 +260,7 @@ class Document:
             item.id: replace(item, edited=edited) if marked else item for item in put
         }
         after |= dict.fromkeys(removed)
-        before = {identity: self._objects.get(identity) for identity in after}
+        before = {identity: self._contents.objects.get(identity) for identity in after}
         completed = _completed(self._classes if classes is None else classes, (o.label for o in objects))
         changed = completed != self._classes
         return Edit(title, before, after, self._classes if changed else None, completed if changed else None)
@@ -278,14 +270,14 @@ class Document:
         going = set(removed)
         if not going:
             return []
-        children = (child for identity in removed for child in self._children.get(identity, ()))
+        children = [child for identity in removed for child in self._contents.own_children(identity)]
         lifted = []
-        for item in map(self._objects.__getitem__, children):
+        for item in children:
             if item.id in going or item.id in put:
                 continue
             parent = item.parent
             while parent in going:
-                parent = self._objects[parent].parent
+                parent = self._contents.objects[parent].parent
             lifted.append(replace(item, parent=parent))
         return lifted
 
@@ -297,9 +289,9 @@ class Document:
     def set_classes(self, title: str, classes: Iterable[DrawingClass]) -> Edit:
         """Exchange the list of classes; those that objects have are kept in it.
 
-        Renaming a class is done by :meth:`put` of its objects and this, see :meth:`apply`.
+        To rename a class is to :meth:`put` its objects, and the list with it.
         """
-        wanted = _completed(tuple(classes), (label for label, number in self._labels.items() if number))
+        wanted = _completed(tuple(classes), self._contents.labels())
         return self.apply(Edit(title, classes_before=self._classes, classes_after=wanted))
 
     def apply(self, edit: Edit, *, goes_on: bool = False) -> Edit:
@@ -315,78 +307,53 @@ class Document:
         if edit.is_empty:
             return edit
         self._make(edit)
-        if self._held is not None:
-            self._held.append(edit)
-        else:
-            self._note(edit, goes_on=goes_on)
+        self._history.note(edit, goes_on=goes_on)
         self._tell(edit)
         return edit
-
-    def _note(self, edit: Edit, *, goes_on: bool = False) -> None:
-        last = self._done[-1] if self._done else None
-        joins = (
-            goes_on and last is not None and last.title == edit.title and set(last.after) == set(edit.after)
-        )
-        if joins and last is not None:
-            self._done[-1] = Edit.joined(edit.title, [last, edit])
-        else:
-            self._done.append(edit)
-        del self._done[: -self._history]
-        self._undone.clear()
 
     @contextmanager
     def hold(self, title: str) -> Iterator[None]:
         """Make one step of all edits until the end; if an error ends it, none of them is left."""
-        if self._held is not None:  # part of a longer one
+        if self._history.held is not None:  # part of a longer one
             yield
             return
-        self._held, self._held_title = [], title
+        self._history.hold(title)
         try:
             yield
         except BaseException:
-            for edit in reversed(self._end_hold()):
+            for edit in reversed(self._history.release()):
                 self._make(edit.inverse)
                 self._tell(edit.inverse)
             raise
-        joined = Edit.joined(title, self._end_hold())
+        joined = Edit.joined(title, self._history.release())
         if not joined.is_empty:
-            self._note(joined)
-
-    def _end_hold(self) -> list[Edit]:
-        held, self._held = self._held or [], None
-        return held
+            self._history.note(joined)
 
     def undo(self) -> Edit | None:
         """Take the last edit back; None if there is none."""
-        if not self._done or self._held is not None:
-            return None
-        edit = self._done.pop()
-        self._make(edit.inverse)
-        self._undone.append(edit)
-        self._tell(edit.inverse)
+        edit = self._history.undo()
+        if edit is not None:
+            self._make(edit.inverse)
+            self._tell(edit.inverse)
         return edit
 
     def redo(self) -> Edit | None:
         """Make the edit anew that was taken back last; None if there is none."""
-        if not self._undone or self._held is not None:
-            return None
-        edit = self._undone.pop()
-        self._make(edit)
-        self._done.append(edit)
-        self._tell(edit)
+        edit = self._history.redo()
+        if edit is not None:
+            self._make(edit)
+            self._tell(edit)
         return edit
 
     @property
     def undo_title(self) -> str:
         """What :meth:`undo` would take back; empty if nothing."""
-        if self._held:
-            return self._held_title
-        return self._done[-1].title if self._done else ""
+        return self._history.undo_title
 
     @property
     def redo_title(self) -> str:
         """What :meth:`redo` would make anew; empty if nothing."""
-        return self._undone[-1].title if self._undone else ""
+        return self._history.redo_title
 
     def watch(self, watcher: Watcher) -> Callable[[], None]:
         """Call back after every change with the edit that was made (of an undo its inverse).
@@ -420,44 +387,10 @@ class Document:
             )
 
     def _make(self, edit: Edit) -> None:
-        back = []
-        for identity, item in edit.after.items():
-            self._forget(self._objects.get(identity))
-            if item is None:
-                self._objects.pop(identity, None)
-                continue
-            if identity not in self._objects and identity in self._ranks:
-                back.append(identity)
-            self._ranks.setdefault(identity, len(self._ranks))
-            self._objects[identity] = item
-            self._labels[item.label] += 1
-            if item.parent:
-                self._children.setdefault(item.parent, {})[identity] = None
-        if back:
-            self._put_back(back)
+        self._contents.take(edit.after)
         if edit.classes_after is not None:
             self._classes = edit.classes_after
         self.revision += 1
-
-    def _forget(self, item: AnnotationObject | None) -> None:
-        """Take an object off the counts of labels and children."""
-        if item is None:
-            return
-        self._labels[item.label] -= 1
-        if item.parent:
-            self._children.get(item.parent, {}).pop(item.id, None)
-
-    def _put_back(self, identities: list[str]) -> None:
-        """Bring what was taken away to its old place; to sort all takes longer than to insert one."""
-        rank = self._ranks.__getitem__
-        if len(identities) > MOST_INSERTED:
-            order = sorted(self._objects, key=rank)
-        else:
-            back = set(identities)
-            order = [identity for identity in self._objects if identity not in back]
-            for identity in identities:
-                insort(order, identity, key=rank)
-        self._objects = {identity: self._objects[identity] for identity in order}
 
     def _tell(self, edit: Edit) -> None:
         for watcher in list(self._watchers):

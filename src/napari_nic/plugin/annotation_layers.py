@@ -22,6 +22,7 @@ from napari_nic.editing import ObjectsRead
 from napari_nic.outlines import OutlineIndex
 from napari_nic.outlines.cache import Content
 from napari_nic.plugin.drawn_shapes import drawn_as
+from napari_nic.plugin.label_objects import LabelObjects
 from napari_nic.plugin.layers import (
     METADATA_KEY,
     LayerData,
@@ -101,6 +102,8 @@ class AnnotationTag(LayerTag):
         Tells its layers from others of their name, also when the slide is opened again.
     is_restored : bool
         Whether it shows what was kept of an earlier session, and not what its file holds.
+    labels : LabelObjects, optional
+        Of a layer of labels that is painted in: which annotation each of its numbers is.
     """
 
     annotations: AnnotationSet = field(default_factory=AnnotationSet)
@@ -120,6 +123,7 @@ class AnnotationTag(LayerTag):
     is_drawn: bool = False
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
     is_restored: bool = False
+    labels: LabelObjects | None = None
 
     @property
     def is_summary(self) -> bool:

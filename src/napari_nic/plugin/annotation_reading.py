@@ -87,10 +87,10 @@ def annotations_of(
 
 def is_in_place(layer: Layer, frame: SlideFrame) -> bool:
     """Whether a picture of shapes lies on its slide as it was put there."""
-    return np.allclose(_picture_matrix(layer, frame), np.eye(3), rtol=0, atol=1e-6)
+    return np.allclose(picture_matrix(layer, frame), np.eye(3), rtol=0, atol=1e-6)
 
 
-def _picture_matrix(layer: Layer, frame: SlideFrame) -> np.ndarray:
+def picture_matrix(layer: Layer, frame: SlideFrame) -> np.ndarray:
     """Return (3, 3) that maps vertices (y, x, 1) under a picture to level-0 pixels."""
     matrix = frame.to_px_matrix(layer)
     matrix[:2, 2] -= matrix[:2, :2] @ (0.5, 0.5)  # a picture counts from the centre of its first pixel
@@ -127,12 +127,15 @@ class Found:
         The shapes, or points, of the layer that stand for it; none where it is not drawn one by one.
     places : list of ndarray, (n, 2)
         Their vertices in level-0 pixels (y, x).
+    value : int
+        The number that stands for it in a layer of labels.
     """
 
     number: int | None
     annotation: Annotation
     rows: tuple[int, ...] = ()
     places: list[np.ndarray] = field(default_factory=list)
+    value: int = 0
 
 
 def read_layer(layer: Layer, frame: SlideFrame) -> list[Found]:
@@ -160,7 +163,7 @@ class _Reader:
             return self._hidden() + self._shapes()
         if hasattr(self.layer, "symbol"):
             return self._points()
-        return self._pictured()
+        return self._pictured() if self.tag is None or self.tag.labels is None else self._labelled()
 
     def _hidden(self) -> list[Found]:
         """What the file has and napari cannot draw: nobody can have touched it."""
@@ -175,7 +178,7 @@ class _Reader:
         numbered = enumerate(self.tag.annotations.annotations)
         elsewhere = self.tag.gone | self._lifted()
         shapes = [(n, a) for n, a in numbered if not is_point(a) and n not in elsewhere]
-        matrix = _picture_matrix(self.layer, self.frame)
+        matrix = picture_matrix(self.layer, self.frame)
         if np.allclose(matrix, np.eye(3), rtol=0, atol=1e-6):
             return [Found(number, annotation) for number, annotation in shapes]
         import shapely
@@ -186,6 +189,29 @@ class _Reader:
         moved = shapely.transform(np.array([a.geometry for _, a in shapes], object), move)
         return [
             Found(n, replace(a, geometry=geometry)) for (n, a), geometry in zip(shapes, moved, strict=True)
+        ]
+
+    def _labelled(self) -> list[Found]:
+        """What is painted in a layer of labels, an annotation for each number."""
+        tag = self.tag
+        assert tag is not None and tag.labels is not None  # noqa: S101, PT018 -- only such layers come here
+        shown = {value: n for value, n in tag.labels.numbers.items() if n not in tag.gone}
+        known = {value: self._original(number).geometry for value, number in shown.items()}
+        areas = tag.labels.areas(self.layer.data, picture_matrix(self.layer, self.frame), known)
+        found: list[Found] = []
+        for value, number in shown.items():
+            annotation = self._original(number)
+            area = areas.pop(value, annotation.geometry)
+            if area is not annotation.geometry:
+                extra = _still_true(annotation.extra)
+                annotation = replace(annotation, geometry=area, kind="polygon", extra=extra)
+            if not area.is_empty:
+                found.append(Found(number, annotation, value=value))
+        label = tag.labels.class_of_new()
+        return found + [
+            Found(None, Annotation(label, "polygon", area), value=value)
+            for value, area in areas.items()
+            if not area.is_empty
         ]
 
     def _lifted(self) -> set[int]:

@@ -86,6 +86,9 @@ def note_what_was_done(layer: Layer, tag: AnnotationTag, done: Done, numbers: se
     numbers |= {number for number, _, _ in new}
     tag.gone |= set(done.gone)
     tag.hidden = tuple(number for number in tag.hidden if number not in tag.gone)
+    if tag.labels is not None:
+        tag.labels.note(layer.data, {shape.value: number for number, shape, _ in new})
+        return
     if not hasattr(layer, "selected_data"):
         repaint(layer)
         return

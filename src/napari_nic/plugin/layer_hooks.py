@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari.layers import Layer
 
-_AT_ONCE = ("data", "features")
+_AT_ONCE = ("data", "features", "paint")
 _LATER = ("affine", "scale", "translate", "rotate", "shear")
 """A layer is moved step by step, and by us: it is looked at when that is over."""
 
@@ -86,9 +86,12 @@ class LayerHooks:
         action = getattr(event, "action", "changed")
         name = str(getattr(action, "value", action))
         self.is_added = name == "added"
+        _mend_table(self._layer, event)
         if name in _FINISHED:
             self._changed(self._layer)
         self.is_added = False
+        if getattr(event, "type", "") == "paint":
+            self._moved(self._layer)  # of a polygon napari tells before it is painted
 
     def _on_moved(self, _event: Any = None) -> None:
         self._moved(self._layer)
@@ -104,3 +107,15 @@ def _wait(hooks: LayerHooks, _layer: Layer, event: Any) -> Iterator[None]:
     while event.type == "mouse_move":
         yield
     hooks.end_gesture()
+
+
+def _mend_table(layer: Any, event: Any) -> None:
+    """Take the row of a shape that is gone out of the table of features.
+
+    napari 0.9 takes a shape whose last corners are clicked away out of its data, and leaves its row.
+    """
+    gone = sorted(set(getattr(event, "data_indices", ()) or ()))
+    if not hasattr(layer, "shape_type") or not gone or len(layer.features) != len(layer.data) + len(gone):
+        return
+    if gone[-1] < len(layer.features):
+        layer.features = layer.features.drop(index=layer.features.index[gone]).reset_index(drop=True)

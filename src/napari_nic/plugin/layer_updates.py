@@ -11,6 +11,7 @@ import numpy as np
 from napari_nic.annotations import Annotation
 from napari_nic.editing import AnnotationObject, plain
 from napari_nic.plugin.annotation_layers import AnnotationTag, annotation_tag, index_of, is_point
+from napari_nic.plugin.annotation_reading import picture_matrix
 from napari_nic.plugin.layer_rows import (
     Piece,
     add_rows,
@@ -62,6 +63,10 @@ def apply_changes(layer: Layer, changes: Changes, numbers: set[int], place: Slid
     numbers |= set(items)
     if hasattr(layer, "selected_data"):
         _change_rows(layer, tag, changes, place)
+    elif tag.labels is not None:
+        areas = {number: item.annotation.geometry for number, item in items.items()}
+        tag.labels.put(layer.data, areas, picture_matrix(layer, place), changes.removed)
+        show_painted(layer)
     else:
         show_outlines(layer, {**dict.fromkeys(changes.removed), **items})
 
@@ -107,6 +112,13 @@ def show_outlines(layer: Layer, items: Mapping[int, AnnotationObject | None]) ->
             for number, item in items.items()
         }
     )
+    layer.events.data(value=layer.data)  # napari tells it where data are set, and others listen
+
+
+def show_painted(layer: Layer) -> None:
+    """Draw a layer of labels anew, and tell; napari's own history of it would undo other edits."""
+    layer._reset_history()  # there is no public way
+    layer.refresh()
     layer.events.data(value=layer.data)  # napari tells it where data are set, and others listen
 
 

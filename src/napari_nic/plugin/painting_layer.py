@@ -109,6 +109,15 @@ class PaintingLayer(Labels):
             self.refresh()
         self.forget_strokes()
 
+    def allow(self, allowed: bool) -> None:
+        """Let it be painted in, or not."""
+        layer: Any = self  # napari's own types of these do not say what they are
+        if allowed is not bool(layer.editable):
+            mode = str(layer.mode)
+            layer.editable = allowed
+            if allowed and mode == "pan_zoom":
+                layer.mode = "paint"
+
     def set_colors(self, colors: Mapping[int, RGB]) -> None:
         """Give numbers their colours; all others are not seen."""
         table: dict[int | None, Any] = {None: HIDDEN, 0: HIDDEN}

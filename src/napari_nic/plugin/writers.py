@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_nic.editing import document_folders
-from napari_nic.errors import AnnotationError
+from napari_nic.errors import AnnotationError, NicError, NotSavedError
 from napari_nic.jobs import CancellationToken
 from napari_nic.plugin.annotation_jobs import at_once, write_file
 from napari_nic.plugin.annotation_layers import AnnotationTag
@@ -45,9 +45,16 @@ def write_annotation_layers(path: str, layers: list[LayerData]) -> list[str]:
 
     Raises
     ------
-    AnnotationError
+    NotSavedError
         If it cannot be told which slide they lie on, or they cannot be written.
     """
+    try:
+        return _write(path, layers)
+    except NicError as error:
+        raise NotSavedError.of(error) from error
+
+
+def _write(path: str, layers: list[LayerData]) -> list[str]:
     frame, desk = _frame_of(layers), _desk()
     shown = [] if desk is None else _shown(layers, desk)
     if desk is not None and frame.slide is not None and len(shown) == len(layers):

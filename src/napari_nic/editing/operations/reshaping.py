@@ -17,9 +17,13 @@ QUADRANT = 12
 SAME = 1e-9
 """Pieces smaller than this share of what is cut are rounding."""
 
+SLIVER_PX2, SLIVER_PX, SLIVER_SHARE = 8.0, 1.0, 0.01
+"""Of at most this share of what is cut, pieces that are smaller, or thinner, than this come of a line that
+runs along the edge: nobody can see them. (At 0.25 um/px they are 0 um2.)"""
+
 
 def split(area: Any, line: Any) -> list[Area]:
-    """Cut an area along a line.
+    """Cut an area along a line; slivers stay with the piece that they share most of their edge with.
 
     Parameters
     ----------
@@ -45,12 +49,33 @@ def split(area: Any, line: Any) -> list[Area]:
         for piece in shapely.get_parts(shapely.polygonize(list(shapely.get_parts(noded))))
         if piece.area > SAME * whole.area and whole.contains(piece.representative_point())
     ]
+    pieces = _without_slivers(pieces)
     if len(pieces) <= shapely.get_num_geometries(whole):
         raise AnnotationError(
             "the line does not cut through the object",
             hint="begin and end it outside of the object, or in one of its holes",
         )
     return sorted(pieces, key=lambda piece: -piece.area)
+
+
+def _without_slivers(pieces: list[Area]) -> list[Area]:
+    """Join pieces that nobody can see to a neighbour; one without a neighbour is a part of its own."""
+    kept = sorted(pieces, key=lambda piece: -piece.area)
+    most_px2 = SLIVER_SHARE * sum(piece.area for piece in kept)
+    for sliver in [piece for piece in reversed(kept) if piece.area < most_px2 and _is_thin(piece)]:
+        kept = [piece for piece in kept if piece is not sliver]
+        shared = [shapely.length(shapely.intersection(piece.boundary, sliver.boundary)) for piece in kept]
+        most = int(np.argmax(shared)) if shared else -1
+        joined = area_of(shapely.union(kept[most], sliver)) if shared and shared[most] > 0 else None
+        if isinstance(joined, shapely.Polygon):
+            kept[most] = joined
+        else:
+            kept.append(sliver)
+    return kept
+
+
+def _is_thin(piece: Area) -> bool:
+    return bool(piece.area < SLIVER_PX2 or 2 * piece.area < SLIVER_PX * piece.length)
 
 
 def expanded(area: Any, distance_um: float, pixel: PixelSize, within: Any = None) -> Area:

@@ -57,7 +57,11 @@ def swept(path: Sequence[tuple[float, float]], brush: Brush, pixel: PixelSize) -
     """
     line = in_um(Point(path[0]) if len(set(path)) == 1 else LineString(path), pixel)
     if brush.shape == "disc":
-        return area_of(in_px(line.buffer(brush.size_um / 2, quad_segs=QUADRANT), pixel))
+        # Step by step: GEOS leaves parts out around a path that goes back over itself.
+        points = list(line.coords)
+        steps = [Point(points[0])] if len(points) == 1 else [LineString(pair) for pair in pairwise(points)]
+        discs = shapely.buffer(np.array(steps, object), brush.size_um / 2, quad_segs=QUADRANT)
+        return area_of(in_px(shapely.union_all(discs), pixel))
     return area_of(in_px(_swept_square(np.asarray(line.coords), brush.size_um / 2), pixel))
 
 

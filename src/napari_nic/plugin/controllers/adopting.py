@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from napari_nic.plugin.annotation_layers import (
     point_size,
 )
 from napari_nic.plugin.annotation_reading import annotations_of
+from napari_nic.plugin.label_objects import LabelObjects, can_be_painted
 from napari_nic.plugin.layers import METADATA_KEY, annotation_frame
 from napari_nic.plugin.outline_view import OutlineView
 from napari_nic.slides import Slide
@@ -29,12 +30,20 @@ _PLAIN = 2
 
 
 def adopt(layer: Layer, slide: Slide | None) -> None:
-    """Make a layer of shapes or points one of the slide's annotations; any other is left alone.
+    """Make a layer of shapes or points, or an empty one of labels, one of the slide's annotations.
+
+    Any other is left alone: labels that hold something already are what somebody else made.
 
     An empty one, from napari's "new shapes layer", is laid on the slide's pixels: napari gives it the place
     of the layer that is chosen, an overlay for instance. One that holds shapes already keeps its place.
     """
-    if slide is None or layer.ndim != _PLAIN or not hasattr(layer, "selected_data"):
+    if slide is None or layer.ndim != _PLAIN:
+        return
+    if can_be_painted(layer) and not layer.data.any():
+        tag = AnnotationTag("annotations", slide, layer.name, told=True, keeps_place=True)
+        tag.labels = LabelObjects(np.zeros_like(layer.data))
+        layer.metadata[METADATA_KEY] = tag
+    if not hasattr(layer, "selected_data"):
         return
     is_empty = len(layer.data) == 0
     tag = AnnotationTag("annotations", slide, layer.name, told=True, keeps_place=not is_empty)
@@ -76,10 +85,21 @@ def part_from_original(layer: Layer, layers: Iterable[Layer]) -> None:
     }
     if tag.view is not None:
         _show_copy(layer)
+    if tag.labels is not None:
+        _paint_copy(layer, tag)
     if ROW in getattr(layer, "features", ()):
         table = layer.features.copy()
         table[ROW] = table["id"] = ""
         layer.features = table
+
+
+def _paint_copy(layer: Any, tag: AnnotationTag) -> None:
+    """Give a copy of a painted layer objects of its own, in the order in which they were read of it."""
+    own = annotation_tag(layer)
+    if own is not None and tag.labels is not None:
+        shown = [value for value, number in tag.labels.numbers.items() if number not in tag.gone]
+        numbers = {value: number for number, value in enumerate(shown)}
+        own.labels = LabelObjects(np.array(layer.data), numbers=numbers)
 
 
 def _show_copy(layer: Layer) -> None:

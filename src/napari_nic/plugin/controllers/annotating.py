@@ -21,7 +21,7 @@ from napari_nic.slides import Slide
 if TYPE_CHECKING:
     from napari.layers import Layer
 
-_WATCHED = ("data", "features", "affine", "scale", "translate", "rotate", "shear")
+_WATCHED = ("data", "features", "paint", "affine", "scale", "translate", "rotate", "shear")
 
 
 class AnnotationController(AnnotationFiles):

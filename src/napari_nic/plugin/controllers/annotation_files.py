@@ -165,19 +165,27 @@ class AnnotationFiles(Annotated):
         return self._save(path, self.session.slide)
 
     def save_layers(self, path: Path, slide: Slide, layers: Sequence[Layer]) -> bool:
-        """Write some of the layers of a slide as :meth:`save` writes all: what it replaces is kept."""
-        return self._save(path, slide, layers)
+        """Write some of the layers of a slide as :meth:`save` writes all: what it replaces is kept.
 
-    def _save(self, path: Path, slide: Slide | None, some: Sequence[Layer] | None = None) -> bool:
-        layers = self.layers(slide) if some is None else list(some)
+        Raises
+        ------
+        NicError
+            If they cannot be written: who asked for it, by napari or by code, is to hear of it.
+        """
+        return self._write(path, slide, list(layers))
+
+    def _save(self, path: Path, slide: Slide | None) -> bool:
         try:
-            if slide is not None and not self._may_save(path, slide):
-                return False
-            annotations, held = self._written(layers, slide, path), self.unsaved.held(layers)
-            differences = write_file(annotations, path, self._wait, slide)
+            return self._write(path, slide, self.layers(slide))
         except NicError as error:
             self.session.asking.tell_error(error)
             return False
+
+    def _write(self, path: Path, slide: Slide | None, layers: list[Layer]) -> bool:
+        if slide is not None and not self._may_save(path, slide):
+            return False
+        annotations, held = self._written(layers, slide, path), self.unsaved.held(layers)
+        differences = write_file(annotations, path, self._wait, slide)
         if differences is None:
             self.session.asking.tell(f"{path.name} was not saved: cancelled")
             return False

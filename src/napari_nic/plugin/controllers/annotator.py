@@ -11,11 +11,11 @@ from psygnal import Signal
 
 from napari_nic.annotations import RGB
 from napari_nic.editing import AnnotationObject, Document, DrawingClass, Edit, ObjectIndex
-from napari_nic.editing.operations import Brush, BrushShape
 from napari_nic.editing.operations.objects import Step
 from napari_nic.errors import NicError
 from napari_nic.geometry import PixelSize
 from napari_nic.plugin.controllers.surroundings import Surroundings
+from napari_nic.plugin.controllers.tool_settings import ToolSettings
 from napari_nic.plugin.layers import pixel_of
 from napari_nic.plugin.tools.base import Tool, View
 from napari_nic.plugin.tools.pointer import XY, Pointer
@@ -24,17 +24,6 @@ from napari_nic.wording import counted
 
 if TYPE_CHECKING:
     from napari_nic.plugin.controllers.session import Session
-
-BRUSH_SETTING, SHAPE_SETTING = "annotator_brush_um", "annotator_brush_shape"
-TOLERANCE_SETTING, SIMILARITY_SETTING = "annotator_tolerance", "annotator_similarity"
-SNAP_SETTING = "annotator_snap"
-
-SMALLEST_UM, LARGEST_UM = 0.5, 20_000.0
-BRUSH_STEP = 1.25
-"""A step of the brush's size is a factor, so that it feels alike at all zooms."""
-
-LARGEST_TOLERANCE, TOLERANCE_STEP = 100.0, 1.0
-SIMILARITY_STEP = 0.02
 
 
 class Documents(Protocol):
@@ -79,7 +68,7 @@ class Documents(Protocol):
         ...
 
 
-class Annotator:
+class Annotator(ToolSettings):
     """What the tools, the keys and the dock of the annotator work on.
 
     Parameters
@@ -89,13 +78,13 @@ class Annotator:
         Tissue, codes and pixels of the slide.
     """
 
-    changed = Signal()
     tool_changed = Signal()
     edited = Signal(object)
     worked = Signal()
     told = Signal(str)
 
     def __init__(self, documents: Documents, surroundings: Surroundings) -> None:
+        super().__init__(documents.session.settings)
         self.documents = documents
         self.session = documents.session
         self.surroundings = surroundings
@@ -103,11 +92,6 @@ class Annotator:
         self.is_working = False
         self._index: ObjectIndex | None = None
         self._last_drawn: tuple[AnnotationObject, PixelSize] | None = None
-        settings = self.session.settings
-        self.brush = _brush(settings.get(BRUSH_SETTING), settings.get(SHAPE_SETTING))
-        self.tolerance = _number(settings.get(TOLERANCE_SETTING), 12.0, 0.0, LARGEST_TOLERANCE)
-        self.similarity = _number(settings.get(SIMILARITY_SETTING), 0.7, -1.0, 1.0)
-        self.snaps = settings.get(SNAP_SETTING) is True
         documents.document_changed.connect(self._on_document)
         documents.edited.connect(self._on_edited)
         documents.selection_changed.connect(self.changed.emit)
@@ -153,41 +137,14 @@ class Annotator:
             self.set_tool("")
 
     def resize(self, steps: int) -> None:
-        """Make the tool take more or less: the brush by its size, the wands by their tolerance."""
-        if self.tool_name == "wand":
-            self.set_tolerance(self.tolerance + steps * TOLERANCE_STEP)
-        elif self.tool_name == "similar":
-            self.set_similarity(self.similarity - steps * SIMILARITY_STEP)
-        else:
-            self.set_brush(self.brush.size_um * BRUSH_STEP**steps)
-
-    def set_brush(self, size_um: float, shape: BrushShape | None = None) -> None:
-        """Take a brush of another size, within limits, or shape."""
-        size = min(max(size_um, SMALLEST_UM), LARGEST_UM)
-        self.brush = Brush(size, shape or self.brush.shape)
-        self.session.settings.set(BRUSH_SETTING, size)
-        self.session.settings.set(SHAPE_SETTING, self.brush.shape)
-        self.changed.emit()
-
-    def set_tolerance(self, tolerance: float) -> None:
-        """Let the colour wand take colours that are so far off."""
-        self.tolerance = _number(tolerance, self.tolerance, 0.0, LARGEST_TOLERANCE)
-        self.session.settings.set(TOLERANCE_SETTING, self.tolerance)
-        self.changed.emit()
-
-    def set_similarity(self, similarity: float) -> None:
-        """Let the embedding wand take cells that are at least so similar."""
-        self.similarity = _number(round(similarity, 4), self.similarity, -1.0, 1.0)
-        self.session.settings.set(SIMILARITY_SETTING, self.similarity)
-        self.changed.emit()
+        """Let the active tool take more or less."""
+        self.resize_for(self.tool_name, steps)
 
     def set_snaps(self, *, snaps: bool) -> None:
         """Draw corners onto the tissue's outline where it is near; the tissue is found first."""
-        self.snaps = snaps
-        self.session.settings.set(SNAP_SETTING, snaps)
         if snaps:
             self.surroundings.with_tissue(lambda _: self.changed.emit())
-        self.changed.emit()
+        super().set_snaps(snaps=snaps)
 
     # -- what tools ask ----------------------------------------------------------------------------------
 
@@ -278,6 +235,10 @@ class Annotator:
     def view_around(self, pointer: Pointer) -> View | None:
         """The slide around the pointer, as the screen shows it."""
         return self.surroundings.view_around(pointer)
+
+    def look_ahead(self, pointer: Pointer, seen: View) -> None:
+        """Begin to read what lies where the pointer goes, if it is about to leave what was seen."""
+        self.surroundings.look_ahead(pointer, seen)
 
     def similar_cells(self, xy: XY) -> Any:
         """Area of the cells that are like the one at a point."""
@@ -417,12 +378,3 @@ def keyed(classes: Sequence[DrawingClass]) -> tuple[DrawingClass, ...]:
         entry if entry.key is not None else replace(entry, key=place)
         for entry, place in zip(classes, places, strict=True)
     )
-
-
-def _number(value: Any, default: float, least: float, most: float) -> float:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(min(max(value, least), most)) if is_number else default
-
-
-def _brush(size: Any, shape: Any) -> Brush:
-    return Brush(_number(size, 50.0, SMALLEST_UM, LARGEST_UM), "square" if shape == "square" else "disc")

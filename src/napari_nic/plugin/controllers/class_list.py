@@ -12,7 +12,6 @@ import shapely
 
 from napari_nic.annotations import RGB, UNCLASSIFIED, label_colors
 from napari_nic.editing import AnnotationObject, Document, DrawingClass, Edit
-from napari_nic.editing.operations.objects import Step
 from napari_nic.errors import NicError
 from napari_nic.plugin.controllers.annotator import Annotator
 
@@ -187,9 +186,8 @@ class ClassList:
     ) -> bool:
         """Change objects and classes as one step."""
         try:
-            with self.annotator.working(), document.hold(title):
-                Step(title, items).apply_to(document)
-                document.set_classes(title, classes)
+            with self.annotator.working():
+                document.put(title, *items, classes=classes)
         except NicError as error:
             self.annotator.tell_error(error)
             return False

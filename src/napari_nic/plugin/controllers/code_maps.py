@@ -51,7 +51,7 @@ class CodeMaps:
 
     def _stack_of(self, session: Session) -> OverlayStack:
         if self._stack is None or session is not self._session:
-            self._stack, self._session = OverlayStack(session, self._on_layer), session
+            self._stack, self._session = OverlayStack(session, self._on_layer, kinds=MAP_KINDS), session
         return self._stack
 
     def overlay(self, kind: MapKind) -> Overlay | None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from psygnal import Signal
 
 from napari_nic.cohorts import ListedSlide, Listing, read_listing
-from napari_nic.embeddings import CompressedSlide
-from napari_nic.errors import CancelledError, NicError
+from napari_nic.errors import CancelledError, NicError, SlideNotFoundError
+from napari_nic.plugin.cohort_job import OpenedListed, cohort_job
 from napari_nic.plugin.controllers.cohort_run import (
     RUN_COLUMNS,
     RunListing,
@@ -23,15 +23,18 @@ from napari_nic.plugin.controllers.cohort_run import (
     run_summary,
     watch_of,
 )
-from napari_nic.plugin.controllers.cohort_slides import codes_layer_of, layer_of, look_at, store_of
+from napari_nic.plugin.controllers.cohort_slides import add_codes, add_slide, look_at
 from napari_nic.plugin.controllers.models import ModelController
 from napari_nic.plugin.controllers.overlays import KINDS, MODEL_KINDS, Kind, OverlayController
 from napari_nic.plugin.controllers.session import Session
+from napari_nic.plugin.layers import LayerData, tag_of
 from napari_nic.plugin.news import MODEL_NEWS
 from napari_nic.plugin.worker import Callbacks, Job, Runner
 from napari_nic.runs import RunWatch
-from napari_nic.slide_models import ModelBundle
 from napari_nic.wording import counted
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
 
 SortKey = tuple[int, float, str]
 COLUMNS = ("Slide", "Fold", "Label", "Prediction", "\N{PLUS-MINUS SIGN}")
@@ -63,20 +66,23 @@ class CohortController:
     desk : callable
         Gives the NIC dock, which is opened if need be.
     runner : Runner
-        Looks at runs in the background.
+        Opens slides, and looks at runs, in the background.
 
     Attributes
     ----------
     listing : Listing, RunListing or None
     opened : ListedSlide or None
         The slide that was asked for last and could be opened.
+    opening : str
+        Name of the slide that is being opened; empty if none is.
     """
 
     changed = Signal()
 
     def __init__(self, desk: Callable[[], Desk], runner: Runner) -> None:
-        self._desk = desk
-        self._runner = runner
+        self._desk, self._runner = desk, runner
+        self._job: Job | None = None
+        self.opening = ""
         self._watch: RunWatch | None = None
         self._looking: Job | None = None
         self.listing: Listing | RunListing | None = None
@@ -86,6 +92,8 @@ class CohortController:
     def close(self) -> None:
         """Stop listening to what is dropped on the window."""
         MODEL_NEWS.cohort_opened.disconnect(self.open)
+        if self._job is not None:
+            self._job.cancel()
 
     # -- the list ----------------------------------------------------------------------------------------
 
@@ -156,6 +164,8 @@ class CohortController:
         listing = self.listing
         if listing is None:
             return ""
+        if self.opening:
+            return f"Opening {self.opening}..."
         if isinstance(listing, RunListing):
             return run_summary(listing.view)
         parts = [counted(len(listing.slides), "slide")]
@@ -174,20 +184,44 @@ class CohortController:
     # -- a slide -----------------------------------------------------------------------------------------
 
     def show(self, listed: ListedSlide) -> None:
-        """Show a slide with what a model that did not learn from it says; what cannot be opened is told.
+        """Show a slide with what a model that did not learn from it says; it is opened beside the window.
 
         A slide that is open is chosen again and not opened twice. Other slides are hidden, for all lie at one
-        place. Who looks at predictions goes on to look at predictions.
+        place. Who looks at predictions goes on to look at predictions. What cannot be opened is told;
+        who asks for another one meanwhile sees that one alone.
         """
         desk = self._desk()
+        if self._job is not None:
+            self._job.cancel()
+        tags = [tag_of(layer) for layer in desk.session.slide_layers]
+        shown = tuple(tag.slide for tag in tags if tag is not None and tag.slide is not None)
+        self.opening = listed.name
+        job = self._runner.start(
+            f"Opening {listed.name}",
+            partial(cohort_job, listed, shown, desk.models.bundle, desk.session.settings),
+            Callbacks(
+                returned=self._on_opened,
+                failed=desk.session.asking.tell_error,
+                finished=self._on_ended,
+            ),
+        )
+        self._job = job if job.running else None
+        self.changed.emit()
+
+    def _on_ended(self) -> None:
+        if self._job is None or not self._job.running:  # else another one is being opened by now
+            self.opening, self._job = "", None
+        self.changed.emit()
+
+    def _on_opened(self, opened: OpenedListed) -> None:
+        desk, store = self._desk(), opened.store
         looked_at = next((kind for kind in MODEL_KINDS if desk.overlays.state(kind).shown), FIRST_SHOWN)
         before = list(desk.session.viewer.layers)
+        if opened.picture is not None:
+            self._show_codes(opened.listed, opened.picture, desk.session)
+            return
         try:
-            layer, store = layer_of(listed, desk.session), store_of(listed)
-            if layer is None and store is not None:
-                self._show_codes(listed, store, desk.session)
-                return
-            bundle = _bundle_of(listed, desk.models)
+            layer = _layer_of(opened, desk.session)
             desk.session.select(layer)
             if store is not None:
                 desk.session.open_store(store)
@@ -196,17 +230,16 @@ class CohortController:
         except NicError as error:
             desk.session.asking.tell_error(error)
             return
-        if layer is not None:
-            look_at(layer, desk.session, is_new=layer not in before)
-        if bundle is not None and bundle is not desk.models.bundle:
-            desk.models.offer(bundle)
-        _show_overlays(desk.overlays, looked_at if bundle is not None else "pca")
-        self._tell(desk.session, listed)
-        self._set_opened(listed)
+        look_at(layer, desk.session, is_new=layer not in before)
+        if opened.bundle is not None and opened.bundle is not desk.models.bundle:
+            desk.models.offer(opened.bundle)
+        _show_overlays(desk.overlays, looked_at if opened.bundle is not None else "pca")
+        self._tell(desk.session, opened.listed)
+        self._set_opened(opened.listed)
 
-    def _show_codes(self, listed: ListedSlide, store: CompressedSlide, session: Session) -> None:
+    def _show_codes(self, listed: ListedSlide, picture: LayerData, session: Session) -> None:
         before = list(session.viewer.layers)
-        layer = codes_layer_of(store, session)
+        layer = add_codes(picture, session)
         look_at(layer, session, is_new=layer not in before)
         session.select(None)  # the NIC dock works on slides, and must not go on about the one before
         session.asking.tell(
@@ -237,13 +270,26 @@ def _show_overlays(overlays: OverlayController, wanted: Kind) -> None:
             overlays.prepare(kind)
 
 
-def _bundle_of(listed: ListedSlide, models: ModelController) -> ModelBundle | None:
-    """Load the model that did not learn from a slide, unless it is the chosen one."""
-    if listed.bundle is None:
-        return None
-    if models.bundle is not None and models.bundle.folder == listed.bundle:
-        return models.bundle
-    return ModelBundle.load(listed.bundle)
+def _layer_of(opened: OpenedListed, session: Session) -> Layer:
+    """Return the layer of a slide; what others opened meanwhile is not shown twice.
+
+    Raises
+    ------
+    CancelledError
+        If the user would not wait for its overview.
+    SlideNotFoundError
+        If it was closed meanwhile.
+    """
+    wanted = opened.shown or opened.slide
+    for layer in session.slide_layers:
+        there = getattr(tag_of(layer), "slide", None)
+        if there is not None and wanted is not None and there.path.resolve() == wanted.path.resolve():
+            if opened.slide is not None and there is not opened.slide:
+                opened.slide.close()
+            return layer
+    if opened.slide is None:
+        raise SlideNotFoundError(f"{opened.listed.name} was closed meanwhile", hint="open it again")
+    return add_slide(opened.slide, session)
 
 
 def _natural(text: str) -> SortKey:

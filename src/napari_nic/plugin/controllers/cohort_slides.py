@@ -1,62 +1,20 @@
-"""The layers of a cohort's slides: found or opened once, one slide looked at at a time."""
+"""Layers of slides that were opened in the background: added once, one slide looked at at a time."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_nic.cohorts import ListedSlide
 from napari_nic.embeddings import CompressedSlide
-from napari_nic.errors import CancelledError, SlideNotFoundError
+from napari_nic.errors import CancelledError
 from napari_nic.plugin.controllers.looking import show_alone
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.layers import METADATA_KEY, LayerData, slide_layer, tag_of
-from napari_nic.plugin.opening import open_remembered, read_store, slide_beside
+from napari_nic.plugin.opening import read_store
 
 if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_nic.slides import Slide
-
-
-def store_of(listed: ListedSlide) -> CompressedSlide | None:
-    """Open the compressed slide; None if there is none any more.
-
-    Raises
-    ------
-    StoreError
-        If it is damaged.
-    """
-    if listed.store is None or not listed.store.exists():
-        return None
-    return CompressedSlide.open(listed.store)
-
-
-def layer_of(listed: ListedSlide, session: Session) -> Layer | None:
-    """Return the layer of a slide, which is opened unless it is open; None if there are only its codes.
-
-    Raises
-    ------
-    SlideNotFoundError
-        If neither the slide nor its codes are there.
-    CancelledError
-        If the user would not wait for its overview.
-    NicError
-        If the slide cannot be opened.
-    """
-    store = store_of(listed)
-    for layer in session.slide_layers:
-        tag = tag_of(layer)
-        if tag is not None and tag.slide is not None and _is_of(tag.slide, listed, store):
-            return layer
-    slide = _open(listed, store, session)
-    if slide is None and store is None:
-        raise SlideNotFoundError(
-            f"the slide {listed.name!r} is not there",
-            path=listed.picture or listed.store,
-            expected="the slide named in the cohort, or its compressed form",
-            hint="bring the file back, or open the cohort where its files are",
-        )
-    return None if slide is None else add_slide(slide, session)
 
 
 def add_slide(slide: Slide, session: Session) -> Layer:
@@ -112,15 +70,3 @@ def look_at(chosen: Layer, session: Session, *, is_new: bool) -> None:
     show_alone(chosen, session.viewer, fit=fit)
     if fit:
         session.viewer.layers.selection.active = chosen
-
-
-def _open(listed: ListedSlide, store: CompressedSlide | None, session: Session) -> Slide | None:
-    if listed.picture is not None and listed.picture.exists():
-        return open_remembered(listed.picture, session.settings)
-    return None if store is None else slide_beside(store)
-
-
-def _is_of(slide: Slide, listed: ListedSlide, store: CompressedSlide | None) -> bool:
-    if listed.picture is not None and slide.path.resolve() == listed.picture.resolve():
-        return True
-    return store is not None and store.header.slide_fingerprint == slide.fingerprint

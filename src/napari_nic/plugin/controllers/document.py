@@ -14,10 +14,10 @@ from napari_nic.editing import Document, Edit
 from napari_nic.plugin.controllers.drawing import Drawing
 from napari_nic.plugin.controllers.homes import Homes
 from napari_nic.plugin.controllers.keeping import Keeping
+from napari_nic.plugin.controllers.label_layers import LabelLayers
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.controllers.viewing import Views
 from napari_nic.plugin.layer_looks import reveal as show_where
-from napari_nic.plugin.layer_rows import is_drawing
 from napari_nic.plugin.layers import tag_of
 from napari_nic.plugin.undo_keys import bind_undo
 from napari_nic.plugin.worker import Runner
@@ -54,6 +54,7 @@ class DocumentController:
         self.keeping.changed.connect(self.saving_changed.emit)
         self.drawing = Drawing()
         self.views = Views(session, self.document_of, self.drawing, homes)
+        self.label_layers = LabelLayers(self.views, self.drawing, self.undo, self.redo)
         self._documents: dict[_Key, Document] = {}
         self._endings: dict[_Key, Callable[[], None]] = {}
         self._is_hidden = False
@@ -68,6 +69,7 @@ class DocumentController:
         self.session.slide_changed.disconnect(self._on_slide)
         self._release_keys()
         self.views.close()
+        self.label_layers.close()
         self.drawing.close()
         self.keeping.close()
         for key in list(self._documents):
@@ -127,9 +129,12 @@ class DocumentController:
         return None if document is None else document.redo()
 
     def _ready(self) -> Document | None:
-        """Return the document unless a shape is being drawn, which is no edit yet."""
+        """Return the document unless a shape is being drawn or dragged, which is no edit yet.
+
+        What is undone below a shape that napari drags is not there any more when the button goes up.
+        """
         document = self.document
-        if document is None or any(is_drawing(layer) for layer in self.views.layers(document)):
+        if document is None or self.views.is_held(document):
             return None
         self.views.sync_all()
         return document

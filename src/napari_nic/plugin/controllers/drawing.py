@@ -117,6 +117,10 @@ class Drawing:
                 color = np.array([*color[:3], FACE_ALPHA])
             layer.current_face_color = color
 
+    def color_in(self, layer: Layer) -> RGB:
+        """Return the colour of what is drawn next in a layer."""
+        return self._color(self.look(layer), self.current)
+
     def _color(self, look: Look, label: str) -> RGB:
         if label != UNCLASSIFIED and label in look.colors:
             return look.colors[label]

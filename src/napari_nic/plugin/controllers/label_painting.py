@@ -9,27 +9,28 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from psygnal import Signal
 
-from napari_nic.annotations import RGB, UNCLASSIFIED_COLOR
+from napari_nic.annotations import RGB
+from napari_nic.editing import Document, Edit
 from napari_nic.errors import NicError
 from napari_nic.geometry import RegionPx
-from napari_nic.painting import MOST_CLASSES, TILE, Change
+from napari_nic.painting import MOST_CLASSES, Change, PaintingFiles, PaintingHeader
+from napari_nic.plugin.controllers.painted_classes import (
+    colors_of,
+    numbers_of,
+    painting_parents,
+    rename_in,
+    renamed,
+)
 from napari_nic.plugin.layers import frame, pixel_of
 from napari_nic.plugin.painting_jobs import OpenPainting, open_job, save, save_job
 from napari_nic.plugin.painting_layer import PaintingLayer
-from napari_nic.plugin.settings import settings_file
+from napari_nic.plugin.painting_window import seen_part, window_around
 from napari_nic.plugin.worker import Callbacks, Job, Runner
 from napari_nic.slides import Slide
 
 if TYPE_CHECKING:
     from napari_nic.plugin.controllers.document import DocumentController
     from napari_nic.plugin.controllers.session import Session
-
-HOME_FOLDER = "annotations"
-MOST_WINDOW = 4096
-"""Side of the window at the most, in pixels of its level: what a texture holds, and a stroke's undo."""
-
-AROUND = 0.35
-"""Share of the view's size that the window goes beyond it on each side, so that a small pan keeps it."""
 
 
 class PaintDesk(Protocol):
@@ -104,9 +105,7 @@ class LabelPainting:
             self.session.asking.tell(self.why_not())
         if slide is None or self.is_on or self._opening is not None:
             return
-        chosen = self.session.store_folder
-        home = settings_file().parent / HOME_FOLDER
-        parents = [*([] if chosen is None else [chosen]), slide.path.parent, home]
+        parents = painting_parents(self.session, slide)
         job = self._runner.start(
             f"Opening the painting of {slide.name}",
             lambda token: open_job(slide, parents, token),
@@ -176,26 +175,29 @@ class LabelPainting:
     @property
     def classes(self) -> dict[str, int]:
         """Numbers of the classes that were painted, and of those of the document."""
-        painting = self._painting
-        if painting is None:
-            return {}
-        known = dict(painting.files.header.classes)
-        for label in (self.documents.current_class, *self._document_colors()):
-            if label and label not in known and len(known) < MOST_CLASSES:
-                known[label] = max(known.values(), default=0) + 1
-        return known
+        header = self._header
+        return {} if header is None else numbers_of(header, self.documents.current_class, self._document)
 
     @property
     def colors(self) -> dict[str, RGB]:
         """Their colours: the document's, or those that they were painted in."""
-        painting = self._painting
-        before = {} if painting is None else painting.files.header.colors
-        now = self._document_colors()
-        return {label: now.get(label, before.get(label, UNCLASSIFIED_COLOR)) for label in self.classes}
+        header = self._header
+        return {} if header is None else colors_of(header, self.classes, self._document)
 
-    def _document_colors(self) -> dict[str, RGB]:
-        document = self.documents.document
-        return {} if document is None else {entry.name: entry.color for entry in document.classes}
+    @property
+    def _header(self) -> PaintingHeader | None:
+        return None if self._painting is None else self._painting.files.header
+
+    @property
+    def _document(self) -> Document | None:
+        return self.documents.document
+
+    def why_not_class(self) -> str:
+        """Why the class that is drawn in cannot be painted; empty when it can."""
+        label = self.documents.current_class
+        if not self.is_on or label in self.classes:
+            return ""
+        return f"{label} cannot be painted: a painting has at most {MOST_CLASSES} classes, and all are taken"
 
     def _show_classes(self) -> None:
         layer, classes, colors = self.layer, self.classes, self.colors
@@ -210,6 +212,7 @@ class LabelPainting:
                 self._table = table
             if number is not None:
                 layer.selected_label = number
+            layer.allow(number is not None)
         finally:
             self._is_choosing = False
 
@@ -217,8 +220,18 @@ class LabelPainting:
         self._show_classes()
         self.changed.emit()
 
-    def _on_edited(self, edit: object) -> None:  # noqa: ARG002 -- of the signal
+    def _on_edited(self, edit: Edit) -> None:
+        names = renamed(edit)
+        if names is not None and self._painting is not None:
+            self._rename(self._painting.files, *names)
         self._show_classes()
+
+    def _rename(self, files: PaintingFiles, old: str, new: str) -> None:
+        try:
+            if not rename_in(files, old, new):
+                self.session.asking.tell(f"what is painted as {old} stays so: {new} was painted too")
+        except NicError as error:
+            self._tell_once(error)
 
     def _on_picked(self, event: Any) -> None:  # noqa: ARG002 -- napari passes the event
         """Draw in the class that was picked from the canvas; a number without a class is not painted."""
@@ -246,7 +259,7 @@ class LabelPainting:
         level, view = self._seen(painting)
         inside = view.intersect(self._region) == view and not view.is_empty
         if anew or level != self.level or not inside:
-            self.level, self._region = level, _window(view, painting.labels.shapes[level])
+            self.level, self._region = level, window_around(view, painting.labels.shapes[level])
             self._show()
 
     def _show(self) -> None:
@@ -266,17 +279,9 @@ class LabelPainting:
         self.changed.emit()
 
     def _seen(self, painting: OpenPainting) -> tuple[int, RegionPx]:
-        """The level that fits the screen, and what of it is seen, in its pixels."""
-        shown, camera = self.session.layer, self.session.viewer.scene.camera
+        shown = self.session.layer
         assert shown is not None  # noqa: S101 -- there is a slide
-        step = 1 / (max(camera.zoom, 1e-9) * float(np.mean(shown.scale[-2:])))
-        level = int(np.clip(round(np.log2(step)), 0, len(painting.labels.shapes) - 1))
-        middle = (np.array(shown.world_to_data(camera.center)[-2:]) + 0.5) / 2**level
-        size = np.array(self.session.viewer.canvas.size) * step / 2**level
-        (top, left), (bottom, right) = np.floor(middle - size / 2), np.ceil(middle + size / 2)
-        view = RegionPx(int(top), int(left), int(bottom - top), int(right - left))
-        rows, cols = painting.labels.shapes[level]
-        return level, view.intersect(RegionPx(0, 0, rows, cols))
+        return seen_part(self.session.viewer, shown, list(painting.labels.shapes))
 
     @property
     def mpp(self) -> float:
@@ -392,18 +397,3 @@ class LabelPainting:
     def place(self) -> Path | None:
         """The folder that the painting is kept in."""
         return None if self._painting is None else self._painting.files.path
-
-
-def _window(view: RegionPx, shape: tuple[int, int]) -> RegionPx:
-    """What is shown around a view, on the grid of tiles, of a size that a texture holds."""
-    sides = []
-    for start, length, whole in ((view.y, view.height, shape[0]), (view.x, view.width, shape[1])):
-        around = int(length * AROUND)
-        first = max(0, (start - around) // TILE * TILE)
-        last = min(whole, -(-(start + length + around) // TILE) * TILE)
-        if last - first > MOST_WINDOW:
-            first = max(0, start + length // 2 - MOST_WINDOW // 2)
-            last = min(whole, first + MOST_WINDOW)
-        sides.append((first, max(1, last - first)))
-    (top, height), (left, width) = sides
-    return RegionPx(top, left, height, width)

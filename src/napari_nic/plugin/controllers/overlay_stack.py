@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_nic.explain import Overlay
-from napari_nic.plugin.controllers.overlay_kinds import KINDS, Kind
+from napari_nic.plugin.controllers.overlay_kinds import KINDS
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.layers import METADATA_KEY, overlay_layer, tag_of
 
@@ -20,12 +20,17 @@ if TYPE_CHECKING:
 class OverlayStack:
     """Layers by kind; the layer list itself is the state.
 
+    Each dock that shows colours over the slide has one. What one shows hides what those of others show:
+    colours over colours say nothing, and their legends stand in different docks.
+
     Parameters
     ----------
     session : Session
     changed : callable
         Called when an overlay of the session's slide is faded, shown or hidden, by us or in napari's layer
         list; with its kind where it was shown or hidden by others than :meth:`put`, else with None.
+    kinds : sequence of str
+        What it shows.
     resting : callable, optional
         Makes a context in which a layer is added: the window may rest meanwhile and be drawn later.
     """
@@ -33,12 +38,13 @@ class OverlayStack:
     def __init__(
         self,
         session: Session,
-        changed: Callable[[Kind | None], None],
+        changed: Callable[[Any], None],
         *,
+        kinds: Sequence[str] = KINDS,
         resting: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._session = session
-        self._changed = changed
+        self._changed, self._kinds = changed, kinds
         self._is_putting = False
         self.resting = resting
 
@@ -78,10 +84,12 @@ class OverlayStack:
                 layer.visible = visible
             finally:
                 self._is_putting = False
-            return layer
-        if layer is not None:
-            self._session.viewer.layers.remove(layer)
-        return self._add(data, options | {"opacity": opacity, "visible": visible})
+        else:
+            if layer is not None:
+                self._session.viewer.layers.remove(layer)
+            layer = self._add(data, options | {"opacity": opacity, "visible": visible})
+        self._hide_rivals(layer)
+        return layer
 
     def remove(self, kind: str) -> None:
         """Take the layer of this kind away, if there is one."""
@@ -125,8 +133,22 @@ class OverlayStack:
 
     def _on_layer(self, event: Any) -> None:
         seen = event.type == "visible" and not self._is_putting
-        moved = (kind for kind in KINDS if self.layer(kind) is event.source)
+        moved = (kind for kind in self._kinds if self.layer(kind) is event.source)
+        if seen:
+            self._hide_rivals(event.source)
         self._changed(next(moved, None) if seen else None)
+
+    def _hide_rivals(self, shown: Layer) -> None:
+        """Hide what other docks show of the slide, if this layer is seen."""
+        if not shown.visible:
+            return
+        slide = getattr(tag_of(shown), "slide", None)
+        for layer in self._session.viewer.layers:
+            tag = tag_of(layer)
+            if tag is None or tag.kind != "overlay" or tag.legend is None or tag.name in self._kinds:
+                continue
+            if tag.slide is slide and layer.visible:
+                layer.visible = False
 
 
 def _stays_on_top(layer: Layer) -> bool:

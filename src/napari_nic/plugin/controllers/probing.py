@@ -89,7 +89,7 @@ class ProbeController:
         self._overlays, self._compressing = desk.overlays, desk.compressing
         self._runner = runner
         self.pupil = pupil or Pupil()
-        self.stack = OverlayStack(self.session, lambda _kind: self.changed.emit())
+        self.stack = OverlayStack(self.session, self._on_layer, kinds=(KIND,))
         self.opened: Probe | None = None
         self.learned: Learned | None = None
         self.live = True
@@ -331,6 +331,12 @@ class ProbeController:
             and any(self._overlays.state(kind).shown for kind in KINDS)
         ):
             self.show(False)
+
+    def _on_layer(self, kind: str | None) -> None:
+        """Follow napari's layer list, and other docks' overlays, which ours gives way to."""
+        if kind is not None:
+            self.wanted = self.is_shown
+        self.changed.emit()
 
     def _forget_slide(self) -> None:
         self.learned, self.error = None, ""

@@ -72,7 +72,7 @@ class ReaderComparing:
 
     def __init__(self, desk: ReadingDesk, runner: Runner) -> None:
         self._desk, self._runner = desk, runner
-        self._stack = OverlayStack(desk.session, lambda _: None)
+        self._stack = OverlayStack(desk.session, lambda _: self.changed.emit(), kinds=(DIFFERENCE,))
         self.first = self.second = self.label = ""
         self.compared: Compared | None = None
         self.is_outdated = False
@@ -124,9 +124,10 @@ class ReaderComparing:
 
     def _tags(self) -> list[AnnotationTag]:
         slide = self._desk.session.slide
-        tags = [annotation_tag(layer) for layer in self._desk.session.viewer.layers]
-        found = {id(tag): tag for tag in tags if tag is not None and tag.slide is slide and slide is not None}
-        return list(found.values())
+        # Areas are compared: points are no reading of their own, nor is what is lifted from a picture.
+        layers = [layer for layer in self._desk.session.viewer.layers if not hasattr(layer, "symbol")]
+        tags = [tag for layer in layers if (tag := annotation_tag(layer)) is not None and tag.home is None]
+        return list({id(tag): tag for tag in tags if tag.slide is slide and slide is not None}.values())
 
     def _asked_of(self, tag: AnnotationTag, name: str) -> Asked:
         session = self._desk.session
@@ -208,8 +209,7 @@ class ReaderComparing:
 
     def legend(self) -> tuple[tuple[str, tuple[int, int, int]], ...]:
         """Colours of the difference that is shown."""
-        layer = self._stack.layer(DIFFERENCE)
-        if layer is None or self.compared is None:
+        if not self._stack.shown(DIFFERENCE) or self.compared is None:
             return ()
         first, second = self.compared.readings
         return difference_legend(first.name, second.name)

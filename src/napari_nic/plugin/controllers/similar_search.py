@@ -36,8 +36,10 @@ PATCHES_SHOWN = 8
 """A match is shown with so many times its patch around it."""
 
 NO_FOLDER = "Choose a folder of compressed slides first"
-EDGE_COLOR = "yellow"
-_EDGE_OF_PATCH = 1 / 24
+EDGE_COLORS = ("black", "yellow")
+"""A yellow line on a black one twice as wide: seen on any stain, and on glass."""
+
+_EDGE_OF_PATCH = 1 / 16
 
 
 class SearchController:
@@ -250,12 +252,14 @@ class SearchController:
                 self._viewer.layers.remove(layer)
         y, x, height, width = match.box_px
         active = self._viewer.layers.selection.active
+        frame = [[y, x], [y, x + width], [y + height, x + width], [y + height, x]]
+        edge = max(1.0, width * _EDGE_OF_PATCH)
         self._viewer.add_shapes(
-            [[[y, x], [y, x + width], [y + height, x + width], [y + height, x]]],
+            [frame] * len(EDGE_COLORS),
             shape_type="polygon",
             name="Match",
-            edge_color=EDGE_COLOR,
-            edge_width=max(1.0, width * _EDGE_OF_PATCH),
+            edge_color=list(EDGE_COLORS),
+            edge_width=[2 * edge, edge],
             face_color="transparent",
             metadata={METADATA_KEY: LayerTag("overlay", slide, MATCH)},
             **annotation_frame(slide),

@@ -16,14 +16,21 @@ from napari_nic.jobs import CancellationToken
 from napari_nic.plugin.controllers.tissue_outline import TissueOutline
 from napari_nic.plugin.tools.base import View
 from napari_nic.plugin.tools.pointer import XY, Pointer
-from napari_nic.plugin.worker import Callbacks, Runner
+from napari_nic.plugin.worker import Callbacks, Job, Runner
 
 if TYPE_CHECKING:
     from napari_nic.plugin.controllers.session import Session
     from napari_nic.plugin.controllers.tissue import TissueController
+    from napari_nic.slides import Slide
 
 VIEW_SIDE = 512
 """The wand looks at so many pixels of the shown level around the pointer, each way."""
+
+NEAR_EDGE, NEXT = 0.5, 0.35
+"""From this share of the way to its edge on the next picture is read, so much of a side further on."""
+
+LAST_SHARE = 0.9
+"""A picture that was read ahead serves up to this share of the way to its edge."""
 
 FINER = 1.5
 """A level may be so much coarser than the screen and still be what it shows."""
@@ -53,6 +60,8 @@ class Surroundings:
         self._runner = runner
         self._codes: ResidentCodes | None = None
         self._is_reading = False
+        self._ahead: tuple[Slide, int, View] | None = None
+        self._looking: Job | None = None
         session.slide_changed.connect(self._forget_codes)
         session.store_changed.connect(self._forget_codes)
 
@@ -69,17 +78,42 @@ class Surroundings:
         slide = self.session.slide
         if slide is None:
             return None
-        factors = [(level.downsample_y, level.downsample_x) for level in slide.levels]
-        fitting = [n for n, factor in enumerate(factors) if max(factor) <= FINER * pointer.step]
-        level = fitting[-1] if fitting else 0
-        scale = factors[level]
-        row, col = int(pointer.xy[1] / scale[0]), int(pointer.xy[0] / scale[1])
-        half = VIEW_SIDE // 2
-        region = RegionPx(row - half, col - half, VIEW_SIDE, VIEW_SIDE).intersect(slide.levels[level].region)
-        if region.is_empty:
-            return None
-        picture = slide.read_region(level, region)
-        return View(picture, (region.y * scale[0], region.x * scale[1]), scale)
+        level = _level_of(slide, pointer)
+        ahead = self._ahead
+        if ahead is not None and ahead[:2] == (slide, level) and _holds(ahead[2], pointer.xy):
+            return ahead[2]
+        return _view_at(slide, level, pointer.xy)
+
+    def look_ahead(self, pointer: Pointer, seen: View) -> None:
+        """Begin to read, beside the window, what lies where the pointer goes, if it nears the edge of `seen`.
+
+        Then :meth:`view_around` need not read it when the pointer is there.
+        """
+        slide = self.session.slide
+        place = seen.pixel_at(pointer.xy)
+        if slide is None or place is None or self._looking is not None:
+            return
+        middle = np.array(seen.picture.shape[:2]) / 2
+        way = (np.array(place) - middle) / middle
+        if np.abs(way).max() < NEAR_EDGE:
+            return
+        step = way[::-1] * NEXT * VIEW_SIDE * np.array(seen.scale[::-1])
+        xy = float(pointer.xy[0] + step[0]), float(pointer.xy[1] + step[1])
+        level = _level_of(slide, pointer)
+        if self._ahead is not None and self._ahead[:2] == (slide, level) and _holds(self._ahead[2], xy):
+            return
+        job = self._runner.start(
+            f"Looking ahead on {slide.name}",
+            partial(_look_job, slide, level, xy),
+            Callbacks(returned=partial(self._on_ahead, slide, level), finished=self._on_looked),
+        )
+        self._looking = job if job.running else None
+
+    def _on_ahead(self, slide: Slide, level: int, view: View | None) -> None:
+        self._ahead = None if view is None else (slide, level, view)
+
+    def _on_looked(self) -> None:
+        self._looking = None
 
     # -- tissue ------------------------------------------------------------------------------------------
 
@@ -146,7 +180,49 @@ class Surroundings:
         self._is_reading = False
 
     def _forget_codes(self) -> None:
-        self._codes = None
+        self._codes = self._ahead = None
+
+
+def _level_of(slide: Slide, pointer: Pointer) -> int:
+    """Return the level that the screen shows."""
+    factors = [max(level.downsample_y, level.downsample_x) for level in slide.levels]
+    fitting = [number for number, factor in enumerate(factors) if factor <= FINER * pointer.step]
+    return fitting[-1] if fitting else 0
+
+
+def _view_at(slide: Slide, level: int, xy: XY) -> View | None:
+    """Read the pixels of a level around a place; None beside the slide."""
+    shown = slide.levels[level]
+    scale = shown.downsample_y, shown.downsample_x
+    row, col = int(xy[1] / scale[0]), int(xy[0] / scale[1])
+    half = VIEW_SIDE // 2
+    region = RegionPx(row - half, col - half, VIEW_SIDE, VIEW_SIDE).intersect(shown.region)
+    if region.is_empty:
+        return None
+    return View(slide.read_region(level, region), (region.y * scale[0], region.x * scale[1]), scale)
+
+
+def _holds(view: View, xy: XY) -> bool:
+    """Whether a place lies in a view, and not so near its edge that the next one would be needed at once."""
+    place = view.pixel_at(xy)
+    if place is None:
+        return False
+    middle = np.array(view.picture.shape[:2]) / 2
+    return bool((np.abs(np.array(place) - middle) < LAST_SHARE * middle).all())
+
+
+def _look_job(
+    slide: Slide, level: int, xy: XY, token: CancellationToken
+) -> Generator[None, None, View | None]:
+    token.checkpoint()
+    yield
+    try:
+        view = _view_at(slide, level, xy)
+    except NicError:  # whoever goes there is told
+        return None
+    if view is not None:
+        _ = view.wand  # that is looked at beside the window, too
+    return view
 
 
 def _load(store: CompressedSlide, token: CancellationToken) -> Generator[None, None, Any]:

@@ -33,14 +33,14 @@ class Unsaved:
         self._saved[layer] = () if tag is not None and tag.is_drawn else _as_read(layer)
         if tag is not None and tag.is_drawn:
             self._touched.add(layer)
-        for name in ("data", "features", *_MOVES):
+        for name in ("data", "features", "paint", *_MOVES):
             event = getattr(layer.events, name, None)
             if event is not None:
                 event.connect(self._on_touched)
 
     def release(self, layer: Layer) -> None:
         """Stop watching a layer, but remember what it held."""
-        for name in ("data", "features", *_MOVES):
+        for name in ("data", "features", "paint", *_MOVES):
             event = getattr(layer.events, name, None)
             if event is not None:
                 event.disconnect(self._on_touched)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_nic.editing import AnnotationObject, Document, Edit
+from napari_nic.editing import Document, Edit
 from napari_nic.errors import AnnotationError, LockedAnnotationError
 from napari_nic.plugin.annotation_layers import (
     MAX_SHAPES,
@@ -26,11 +26,19 @@ from napari_nic.plugin.controllers.homes import Homes
 from napari_nic.plugin.controllers.housing import Housing, LayersOf
 from napari_nic.plugin.controllers.lifting import Lifting
 from napari_nic.plugin.controllers.session import Session
+from napari_nic.plugin.controllers.shown_changes import Shown, changes_of
 from napari_nic.plugin.layer_doings import Done, note_what_was_done, what_was_done
 from napari_nic.plugin.layer_hooks import LayerHooks
-from napari_nic.plugin.layer_looks import Look, color_outlines, look_of, select_in, selected_in
+from napari_nic.plugin.layer_looks import (
+    Look,
+    color_labels,
+    color_outlines,
+    look_of,
+    select_in,
+    selected_in,
+)
 from napari_nic.plugin.layer_rows import is_drawing
-from napari_nic.plugin.layer_updates import Changes, apply_changes, fits
+from napari_nic.plugin.layer_updates import Changes, apply_changes, show_painted
 from napari_nic.plugin.layers import tag_of
 from napari_nic.plugin.slide_frames import SlideFrame
 
@@ -56,6 +64,10 @@ class Views:
 
     sync_wanted = Signal()
     selection_changed = Signal()
+    added = Signal(object)
+    """Emitted with a layer that is followed from now on."""
+
+    removed = Signal(object)
 
     def __init__(
         self,
@@ -105,10 +117,11 @@ class Views:
         self._views[layer] = LayerHooks(
             layer, numbers_in(layer, tag), self.sync, self._sync_later, self._on_selected
         )
-        self._show_colors(layer)
+        self.show_colors(layer)
         self.lifting.follow(layer)
         layer.events.name.connect(self._on_renamed)
         self.sync(layer)
+        self.added.emit(layer)
         return notes
 
     def remove(self, layer: Layer) -> None:
@@ -117,6 +130,7 @@ class Views:
         if layer in self._views:
             self._views.pop(layer).release()
             layer.events.name.disconnect(self._on_renamed)
+            self.removed.emit(layer)
 
     def _on_renamed(self, event: Any) -> None:
         """Let shapes, and points that stand alone, give their name to what is kept of them."""
@@ -168,6 +182,10 @@ class Views:
             and self._document_of(tag.slide) is document
         )
 
+    def is_held(self, document: Document) -> bool:
+        """Whether a shape is drawn or dragged just now, which is no edit yet."""
+        return any(is_drawing(one) or self._views[one].in_gesture for one in self.layers(document))
+
     # -- layer -> document -------------------------------------------------------------------------------
 
     def _sync_later(self, layer: Layer) -> None:
@@ -183,7 +201,8 @@ class Views:
         """Take in what was done to layers and waits."""
         for layer, view in list(self._views.items()):
             if view.is_dirty and layer in self._views:
-                self.sync(layer, goes_on=True)
+                # Two strokes on one painted object are two steps.
+                self.sync(layer, goes_on=self._tag(layer).labels is None)
 
     def sync(self, layer: Layer, *, goes_on: bool = False) -> None:
         """Make an edit of what was done to a layer since it was looked at last; a gesture is waited for."""
@@ -232,12 +251,21 @@ class Views:
             return
         with self._quiet():
             note_what_was_done(layer, tag, done, numbers)
+            if tag.labels is not None:
+                show_painted(layer)
+        if tag.labels is not None:
+            self.show_colors(layer)
         if edit.classes_after is not None:
             self._recolour(document)
 
     def _put_back(self, layer: Layer, document: Document, done: Done) -> None:
         """Show objects as they are in the document: they were edited and may not be."""
         tag, numbers = self._tag(layer), self._views[layer].numbers
+        if tag.labels is not None:
+            tag.labels.put_back(layer.data)
+            with self._quiet():
+                show_painted(layer)
+            return
         changed = [shape.number for shape in done.changed if shape.number is not None]
         numbers -= set(done.gone)
         for number in changed:
@@ -256,7 +284,7 @@ class Views:
     def _apply_quietly(self, layer: Layer, changes: Changes) -> None:
         with self._quiet():
             self._apply(layer, changes)
-        self._show_colors(layer)
+        self.show_colors(layer)
         tag = self._tag(layer)
         document = None if tag.slide is None else self._document_of(tag.slide)
         if document is not None:
@@ -280,23 +308,8 @@ class Views:
         """Show an edit that was not made on a layer."""
         if self._is_busy:
             return
-        by_layer: dict[Layer, Changes] = {}
-        homeless: list[AnnotationObject] = []
-        places = self._places(document, edit.after)
-        for identity, item in edit.after.items():
-            layer, number = places.get(identity, (None, 0))
-            if layer is None:
-                homeless += [item] if item is not None else []
-                continue
-            changes, is_there = by_layer.setdefault(layer, Changes()), number in self._views[layer].numbers
-            moves_out = item is not None and not fits(layer, item.annotation)
-            if item is None or moves_out:
-                changes.removed += [number] if is_there else []
-                homeless += [item] if item is not None else []
-            elif is_there:
-                changes.changed[number] = item
-            else:
-                changes.added[number] = item
+        shown = [Shown(one, self._tag(one), self._views[one].numbers) for one in self.layers(document)]
+        by_layer, homeless = changes_of(edit, shown)
         with self._quiet():
             for layer, changes in by_layer.items():
                 self._apply(layer, changes)
@@ -304,21 +317,6 @@ class Views:
         if homeless:
             self._housing.house(document, homeless, is_drawn=not edit.is_read)
         self._recolour(document)
-
-    def _places(self, document: Document, ids: Iterable[str]) -> dict[str, tuple[Layer, int]]:
-        """Return the layer, and the number in its tag, where objects are shown or were."""
-        wanted = set(ids)
-        places: dict[str, tuple[Layer, int]] = {}
-        for layer in self.layers(document):
-            tag = self._tag(layer)
-            for number, identity in enumerate(tag.ids):
-                if identity not in wanted:
-                    continue
-                if number in self._views[layer].numbers or (
-                    identity not in places and fits(layer, tag.annotations.annotations[number])
-                ):
-                    places[identity] = layer, number
-        return places
 
     # -- colours and selection ---------------------------------------------------------------------------
 
@@ -331,13 +329,17 @@ class Views:
 
     def _recolour(self, document: Document) -> None:
         for layer in self.layers(document):
-            self._show_colors(layer)
+            self.show_colors(layer)
 
-    def _show_colors(self, layer: Layer) -> None:
+    def show_colors(self, layer: Layer) -> None:
+        """Give what a layer shows its colours."""
+        tag = self._tag(layer)
         if hasattr(layer, "selected_data"):
             self._drawing.refresh(layer)
+        elif tag.labels is not None:
+            color_labels(layer, tag, self._look(layer), self._drawing.color_in(layer))
         else:
-            color_outlines(self._tag(layer), self._look(layer))
+            color_outlines(tag, self._look(layer))
 
     def set_hidden(self, hidden: bool) -> None:
         """Show no annotations at all, or show them again."""

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from napari_nic.editing import AnnotationObject, Document
-from napari_nic.editing.operations import Brush
+from napari_nic.editing.operations import Brush, ColorWand
 from napari_nic.editing.operations.objects import Step
 from napari_nic.geometry import PixelSize
 from napari_nic.plugin.tools.pointer import NOTHING, XY, Pointer, Sketch
 
+BLUR = 2.0
+"""Standard deviation, in pixels of the shown level, of the Gaussian before the colours are compared."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class View:
     """A part of the slide as it is shown.
 
@@ -31,6 +35,18 @@ class View:
     picture: np.ndarray
     origin: tuple[float, float]
     scale: tuple[float, float]
+
+    @cached_property
+    def wand(self) -> ColorWand:
+        """A wand over the picture; to look at its colours takes as long as to read it."""
+        return ColorWand(self.picture, BLUR)
+
+    def pixel_at(self, xy: XY) -> tuple[int, int] | None:
+        """Return the pixel (row, column) at a place of the slide; None beside the picture."""
+        row = int((xy[1] - self.origin[0]) // self.scale[0])
+        col = int((xy[0] - self.origin[1]) // self.scale[1])
+        rows, cols = self.picture.shape[:2]
+        return (row, col) if 0 <= row < rows and 0 <= col < cols else None
 
 
 class Desk(Protocol):
@@ -95,6 +111,10 @@ class Desk(Protocol):
 
     def view_around(self, pointer: Pointer) -> View | None:
         """The slide around the pointer, as the screen shows it."""
+        ...
+
+    def look_ahead(self, pointer: Pointer, seen: View) -> None:
+        """Begin to read what lies where the pointer goes, if it is about to leave what was seen."""
         ...
 
     def similar_cells(self, xy: XY) -> Any:

@@ -10,7 +10,6 @@ from shapely.geometry import Polygon
 
 from napari_nic.editing import AnnotationObject
 from napari_nic.editing.operations import (
-    ColorWand,
     Sweep,
     area_of,
     area_of_mask,
@@ -25,9 +24,6 @@ from napari_nic.errors import NicError
 from napari_nic.plugin.tools.base import Tool, View
 from napari_nic.plugin.tools.committing import HALF_SCREEN_PIXEL, Drawn, erase, put_new, target_of
 from napari_nic.plugin.tools.pointer import NOTHING, Pointer, Sketch, outlines_of
-
-BLUR = 2.0
-"""Standard deviation, in pixels of the shown level, of the Gaussian before the colours are compared."""
 
 HOLE = 64.0
 """Holes of at most so many pixels of the shown level are filled."""
@@ -184,8 +180,12 @@ class ColorWandTool(_PaintTool):
 
     def drag(self, pointer: Pointer) -> None:
         """Flood from here too, unless it is taken already; it is traced exactly when the button goes up."""
-        if self._is_held and self._take(pointer):
+        if not self._is_held:
+            return
+        if self._take(pointer):
             self._show(pointer)
+        if self._seen:
+            self.desk.look_ahead(pointer, self._seen[-1][0])
 
     def release(self, pointer: Pointer) -> None:
         """Make it one step."""
@@ -195,22 +195,20 @@ class ColorWandTool(_PaintTool):
 
     def _look(self, pointer: Pointer) -> None:
         view = self.desk.view_around(pointer)
-        self._wand = None if view is None else ColorWand(view.picture, BLUR)
         if view is not None:
             self._seen.append((view, np.zeros(view.picture.shape[:2], bool)))
 
     def _take(self, pointer: Pointer) -> bool:
         """Add what is found here; False if nothing is new."""
-        seed = self._pixel_at(pointer)
-        if seed is None:  # beside the picture that was looked at last
-            self._look(pointer)
-            seed = self._pixel_at(pointer)
-        if self._wand is None or seed is None:
+        if not self._seen or self._seen[-1][0].pixel_at(pointer.xy) is None:
+            self._look(pointer)  # it is beside the picture that was looked at last
+        seed = self._seen[-1][0].pixel_at(pointer.xy) if self._seen else None
+        if seed is None:
             return False
         mask = self._seen[-1][1]
         if mask[seed]:
             return False
-        mask |= self._wand.take(seed, self.desk.tolerance)
+        mask |= self._seen[-1][0].wand.take(seed, self.desk.tolerance)
         return True
 
     def _traced(self) -> Any:
@@ -224,16 +222,6 @@ class ColorWandTool(_PaintTool):
     def _show(self, pointer: Pointer) -> None:
         lines = [rough_outlines(mask, view.origin, view.scale) for view, mask in self._seen]
         self.sketch = Sketch(tuple(line for some in lines for line in some), erases=self._erases(pointer))
-
-    def _pixel_at(self, pointer: Pointer) -> tuple[int, int] | None:
-        """The pixel of what was looked at below the pointer, (row, column)."""
-        if not self._seen:
-            return None
-        view = self._seen[-1][0]
-        row = int((pointer.xy[1] - view.origin[0]) // view.scale[0])
-        col = int((pointer.xy[0] - view.origin[1]) // view.scale[1])
-        rows, cols = view.picture.shape[:2]
-        return (row, col) if 0 <= row < rows and 0 <= col < cols else None
 
 
 class EmbeddingWandTool(_PaintTool):

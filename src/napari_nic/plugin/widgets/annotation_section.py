@@ -15,7 +15,10 @@ from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.widgets.colour_bar import Swatches
 from napari_nic.plugin.widgets.rows import Section, narrow_combo, quiet_label, row, set_enabled
 
-OPEN_FILTER = f"Annotations ({patterns((*CLAIMED_ANNOTATIONS, '.json'))});;All files (*)"
+OPEN_FILTER = (
+    f"Annotations ({patterns((*CLAIMED_ANNOTATIONS, '.json'))});;"
+    "Tables, DICOM (*.csv *.parquet *.dcm);;All files (*)"
+)
 
 NO_ANNOTATIONS = "Open annotations first, or draw them in a new shapes layer"
 NO_FILE = "Nothing of this slide was opened from a file"
@@ -31,6 +34,8 @@ class AnnotationSection(Section):
         self._session, self._annotating = session, annotating
         self.open = QPushButton("Open a&nnotations...")
         self.open.clicked.connect(self._open)
+        self.folder = QPushButton("Folder...")
+        self.folder.clicked.connect(self._open_folder)
         self.save = QPushButton("Save...")
         self.save.clicked.connect(self._save)
         self.reload = QPushButton("Reload")
@@ -56,7 +61,7 @@ class AnnotationSection(Section):
         self.cancel.setToolTip("Stop reading the file; nothing of it is shown")
         self.cancel.clicked.connect(annotating.cancel_opening)
         self.opening_row = row(self.opening, self.cancel)
-        files = row(self.open, self.save, self.reload)
+        files = row(self.open, self.folder, self.save, self.reload)
         for widget in (
             files,
             self.opening_row,
@@ -79,11 +84,9 @@ class AnnotationSection(Section):
         opening = self._annotating.opening
         self.opening.setText(f"Opening {opening}...")
         self.opening_row.setVisible(bool(opening))
-        set_enabled(
-            self.open,
-            f"{opening} is being opened" if opening else why_not,
-            "QuPath GeoJSON, ASAP XML or ImageScope XML",
-        )
+        busy = f"{opening} is being opened" if opening else why_not
+        set_enabled(self.open, busy, "A file of QuPath, ASAP, ImageScope or another program")
+        set_enabled(self.folder, busy, "OME-Zarr labels, which are a folder")
         annotations = self._annotating.annotations()
         set_enabled(self.save, "" if len(annotations) else NO_ANNOTATIONS, "QuPath GeoJSON or ASAP XML")
         set_enabled(self.reload, "" if self._annotating.can_reload() else NO_FILE, "Read the file anew")
@@ -134,6 +137,12 @@ class AnnotationSection(Section):
     def _open(self) -> None:
         start = str(self._session.slide.path.parent) if self._session.slide is not None else ""
         path, _ = QFileDialog.getOpenFileName(self, "Open annotations", start, OPEN_FILTER)
+        if path:
+            self._annotating.open(Path(path))
+
+    def _open_folder(self) -> None:
+        start = str(self._session.slide.path.parent) if self._session.slide is not None else ""
+        path = QFileDialog.getExistingDirectory(self, "Open OME-Zarr labels", start)
         if path:
             self._annotating.open(Path(path))
 

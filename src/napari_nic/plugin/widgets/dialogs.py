@@ -26,7 +26,15 @@ TYPICAL_MPP = 0.25
 """Offered first: a 40x scan, which most scanners make."""
 
 MASK_FILTER = "Masks and outlines (*.png *.tif *.tiff *.geojson *.xml)"
-ANNOTATION_FILTER = "QuPath GeoJSON (*.geojson);;ASAP XML (*.xml)"
+ANNOTATION_FILTERS = {
+    "QuPath GeoJSON (*.geojson)": ".geojson",
+    "ASAP XML (*.xml)": ".xml",
+    "HALO XML (*.annotations)": ".annotations",
+    "Hamamatsu NDPA (*.ndpa)": ".ndpa",
+    "GeoParquet (*.parquet)": ".parquet",
+    "CSV of measurements (*.csv)": ".csv",
+}
+"""What is written, and the suffix that tells it; formats that share one are left to the command line."""
 
 _OPTION = re.compile(r"\s*\(--[\w-]+\)")
 """Options of the command line in brackets, which mean nothing in a window."""
@@ -115,10 +123,13 @@ class Dialogs:
 
     def save_to(self, title: str, start: Path) -> Path | None:
         """Ask for a file; a name without a known suffix gets the one of the chosen format."""
-        path, chosen = QFileDialog.getSaveFileName(self._parent, title, str(start), ANNOTATION_FILTER)
+        filters = ";;".join(ANNOTATION_FILTERS)
+        path, chosen = QFileDialog.getSaveFileName(self._parent, title, str(start), filters)
         if not path:
             return None
-        suffix = ".xml" if "xml" in chosen else ".geojson"
+        suffix = ANNOTATION_FILTERS.get(chosen, ".geojson")
+        if path == str(start):  # the name that was proposed, whichever format was chosen
+            return start.with_suffix(suffix)
         return Path(path) if known_suffix(path) else Path(path + suffix)
 
     def mask_to_write(self, start: Path) -> Path | None:

@@ -19,6 +19,7 @@ from napari_nic.plugin.controllers.exporting import ExportController
 from napari_nic.plugin.controllers.importing import ImportController
 from napari_nic.plugin.controllers.models import ModelController
 from napari_nic.plugin.controllers.overlays import OverlayController
+from napari_nic.plugin.controllers.painted_classes import PaintedNames
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.controllers.tissue import TissueController
 from napari_nic.plugin.news import DESK_NEWS, MODEL_NEWS
@@ -93,6 +94,7 @@ class NicDock(WindowDock):
             self.annotating.open_once,
         )
         self.exporting = ExportController(self.session, self.compressing, self.runner)
+        self.painted_names = PaintedNames(self.session, self.documents)
         self._build()
         self._connect()
         soon(self, DESK_NEWS.changed.emit)  # once it is in the window
@@ -190,6 +192,7 @@ class NicDock(WindowDock):
         self._look_again.stop()
         super().close_down()
         self.compress_section.close_down()
+        self.painted_names.close()
         self.annotating.close()
         self.overlays.close()
         self.models.close()

@@ -87,8 +87,8 @@ class PaintingSection(Section):
 
     def _what(self) -> str:
         painting = self._painting
-        if not painting.is_on:
-            return ""
+        if not painting.is_on or painting.why_not_class():
+            return painting.why_not_class()
         unit = UM if painting.session.slide is not None and painting.session.slide.pixel_size else "px"
         return f"{painting.documents.current_class}, {painting.mpp:.3g} {unit} a pixel"
 

@@ -9,8 +9,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QGridLayout, QPushButton, QWidget
 
 from napari_nic.plugin import shortcuts
-from napari_nic.plugin.controllers.annotator import LARGEST_TOLERANCE, LARGEST_UM, SMALLEST_UM
 from napari_nic.plugin.controllers.commands import TOOL_COMMANDS
+from napari_nic.plugin.controllers.tool_settings import LARGEST_TOLERANCE, LARGEST_UM, SMALLEST_UM
 from napari_nic.plugin.legend import UM
 from napari_nic.plugin.tools.toolbox import TOOLS
 from napari_nic.plugin.widgets.keyboard import holding_focus
