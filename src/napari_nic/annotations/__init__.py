@@ -1,7 +1,7 @@
 """Annotations of slides: others' formats, areas on the grid, agreement with maps.
 
 Public modules beside this list: ``details``, ``format_table``, ``frames``, ``garbage``, ``label_files``,
-``label_image``.
+``label_image``, ``region_outlines``.
 """
 
 from napari_nic.annotations.agreement import Agreement, agreement
