@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import count
 
 from napari_nic.editing.edits import Objects
 from napari_nic.editing.objects import AnnotationObject
@@ -79,6 +80,17 @@ class Contents:
                 self._children.setdefault(item.parent, {})[identity] = None
         if back:
             self._put_back(back)
+
+    def add(self, objects: Mapping[str, AnnotationObject], labels: Mapping[str, int]) -> None:
+        """Add very many objects that are not here and have no parents, with the numbers of their classes."""
+        self.objects.update(objects)
+        self._labels.update(labels)
+        is_new = self.ranks.keys().isdisjoint(objects)
+        fresh: Iterable[str] = objects if is_new else [i for i in objects if i not in self.ranks]
+        self.ranks.update(zip(fresh, count(len(self.ranks))))
+        if not is_new:  # those that were here before come to their old places
+            order = sorted(self.objects, key=self.ranks.__getitem__)
+            self.objects = {identity: self.objects[identity] for identity in order}
 
     def _forget(self, item: AnnotationObject | None) -> None:
         """Take an object off the counts of labels and children."""

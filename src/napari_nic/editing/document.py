@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import count
 
 from napari_nic.annotations import RGB, AnnotationSet, label_colors
 from napari_nic.editing.classes import DrawingClass
@@ -219,29 +218,19 @@ class Document:
         )
         if not (read.by_id or changed):
             return edit
-        self._objects.update(read.by_id)
-        self._rank(read.by_id)
-        self._labels.update(read.labels)
+        self._contents.add(read.by_id, read.labels)
         self._classes = completed
         self.revision += 1
         self._tell(edit)
         return edit
 
-    def _rank(self, ids: Iterable[str]) -> None:
-        """Note the places of new objects; those that were there before come to their old places."""
-        fresh = ids if self._ranks.keys().isdisjoint(ids) else [i for i in ids if i not in self._ranks]
-        self._ranks.update(zip(fresh, count(len(self._ranks))))
-        if fresh is not ids:
-            order = sorted(self._objects, key=self._ranks.__getitem__)
-            self._objects = {identity: self._objects[identity] for identity in order}
-
     def has_all(self, ids: AbstractSet[str]) -> bool:
         """Whether all of these ids are those of objects."""
-        return ids <= self._objects.keys()
+        return ids <= self._contents.objects.keys()
 
     def has_none(self, ids: Iterable[str]) -> bool:
         """Whether none of these ids is that of an object."""
-        return self._objects.keys().isdisjoint(ids)
+        return self._contents.objects.keys().isdisjoint(ids)
 
     def _edit(
         self,
