@@ -96,9 +96,9 @@ def add_distil(actions: arguments.Subparsers) -> None:
     group.add_argument(
         "--width",
         type=arguments.positive_int,
-        default=64,
+        default=48,
         metavar="N",
-        help="channels at a quarter of the resolution; default: 64",
+        help="channels at a quarter of the resolution; default: 48",
     )
     group.add_argument(
         "--blocks", type=arguments.positive_int, default=4, metavar="N", help="of them; default: 4"

@@ -123,7 +123,7 @@ class DistilRecipe:
     """
 
     codec: Path
-    width: int = 64
+    width: int = 48
     blocks: int = 4
     size: int = 256
     held_out: float = 0.1
