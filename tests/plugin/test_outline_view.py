@@ -162,6 +162,32 @@ def test_with_a_runner_tiles_are_drawn_by_jobs(view, viewer, runner):
     assert (drawn == view.pyramid.read(0, (slice(0, 512), slice(0, 512)))).all()
 
 
+def test_what_napari_asks_for_as_it_makes_the_layer_is_drawn_by_jobs(view, viewer, runner):
+    runner.hold = True
+    view.draw_by(runner)
+    data, options, _ = view.layer_data()
+    layer = viewer.add_labels(data, **options)
+    area = (slice(0, 512), slice(0, 512))
+    view.levels[0][area]
+    view.draw_by(runner)  # as of a file of outlines and points, which are two layers
+    view.bind(layer, runner)
+    assert view.busy
+    assert [job.token.cancelled for job, _, _ in runner.waiting] == [False] * len(runner.waiting)
+    runner.finish()
+    assert (view.levels[0][area] == view.pyramid.read(0, area)).all()
+
+
+def test_what_was_drawn_before_there_was_a_layer_is_shown_by_it(view, viewer, runner, monkeypatch):
+    view.draw_by(runner)  # whose jobs end at once
+    data, options, _ = view.layer_data()
+    layer = viewer.add_labels(data, **options)
+    view.levels[0][0:512, 0:512]
+    refreshed = []
+    monkeypatch.setattr(type(layer), "refresh", lambda _, **__: refreshed.append(1))
+    view.bind(layer, runner)
+    assert refreshed == [1]
+
+
 def test_for_figures_all_is_drawn_before_it_is_given(view, viewer, runner, slide):
     runner.hold = True
     data, options, _ = view.layer_data()

@@ -125,8 +125,9 @@ class OutlineView:
 
     def draw_by(self, runner: Runner) -> None:
         """Draw tiles beside the window from now on, also those that napari asks for as it makes the layer."""
-        self._runner = runner
-        self._draw_beside()
+        if runner is not self._runner:  # else what is being drawn goes on
+            self._runner = runner
+            self._draw_beside()
 
     def release(self) -> None:
         """Let the layer go; what is drawn beside the window ends."""
