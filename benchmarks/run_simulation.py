@@ -59,14 +59,18 @@ def _cluster(workers: int, place: str) -> Iterator[tuple[str, int]]:
     """Start scheduler and workers; yield the file that says where, and the scheduler's process."""
     file = f"{place}/scheduler.json"
     words = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", file]
-    env = {**os.environ, **_as_environment()}
+    env = {**os.environ, **_environment()}
     started = [
         subprocess.Popen(
             [sys.executable, "-m", "distributed.cli.dask_scheduler", *words],
             env=env,
             stderr=subprocess.DEVNULL,
         ),
-        subprocess.Popen([sys.executable, __file__, "--serve", file, "--workers", str(workers)], env=env),
+        subprocess.Popen(
+            [sys.executable, __file__, "--serve", file, "--workers", str(workers)],
+            env=env,
+            stderr=subprocess.DEVNULL,
+        ),
     ]
     try:
         yield file, started[0].pid
@@ -76,12 +80,10 @@ def _cluster(workers: int, place: str) -> Iterator[tuple[str, int]]:
             process.wait()
 
 
-def _as_environment() -> dict[str, str]:
-    """Settings of dask as it reads them from the environment; a run gives them to what it starts."""
-    numbers = {name: value for name, value in CONFIG.items() if isinstance(value, (int, str))}
-    return {
-        f"DASK_{name.replace('.', '__').replace('-', '_').upper()}": f"{v}" for name, v in numbers.items()
-    }
+def _environment() -> dict[str, str]:
+    """Settings of dask as it reads them from the environment: a run gives them to what it starts."""
+    plain = {name: value for name, value in CONFIG.items() if isinstance(value, str | int)}
+    return {f"DASK_{name.replace('.', '__').replace('-', '_').upper()}": f"{v}" for name, v in plain.items()}
 
 
 def _processor_seconds(pid: int) -> float:
@@ -97,12 +99,13 @@ def _memory(pid: int, name: str = "VmHWM") -> float:
 
 def simulate(slides: int, workers: int) -> None:
     """Hand out slides that only sleep; print what scheduler and client need."""
+    import dask
     from distributed import Client
 
     with tempfile.TemporaryDirectory() as place, _cluster(workers, place) as (file, scheduler):
         while not Path(file).exists():
             time.sleep(0.05)
-        with Client(scheduler_file=file, set_as_default=False) as client:
+        with dask.config.set(CONFIG), Client(scheduler_file=file, set_as_default=False) as client:
             client.wait_for_workers(workers, timeout=120)
             pool = ClusterPool(client, threads=1, work=asleep)
             _measure(slides, workers, pool, scheduler, Path(place))

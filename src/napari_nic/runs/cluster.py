@@ -50,6 +50,10 @@ CONFIG = {
     "distributed.scheduler.worker-ttl": "1 hour",
     "distributed.scheduler.no-workers-timeout": "10 minutes",
     "distributed.worker.daemon": False,
+    # What is told of every task, and of what its process does, is for pages that nobody opens.
+    "distributed.diagnostics.computations.nframes": 0,
+    "distributed.scheduler.active-memory-manager.start": False,
+    "distributed.worker.profile.enabled": False,
     # Pages for browsers have no certificate: none but that somebody is there.
     "distributed.scheduler.http.routes": ["distributed.http.health"],
     "distributed.worker.http.routes": ["distributed.http.health"],

@@ -132,6 +132,7 @@ def slurm_cluster(plan: SlurmPlan, security: Any, place: Path, config: Mapping[s
             with cluster:
                 cluster.scale(jobs=plan.jobs)
                 yield cluster
+            _close_files(cluster)
         except (RuntimeError, FileNotFoundError) as error:
             if not _is_of_slurm(error):
                 raise
@@ -140,6 +141,13 @@ def slurm_cluster(plan: SlurmPlan, security: Any, place: Path, config: Mapping[s
                 found=" ".join(str(error).split()),
                 hint="look at them with --job-script, and at what sbatch says of them",
             ) from error
+
+
+def _close_files(cluster: Any) -> None:
+    """Remove the files of the certificate now: the library leaves them to the collector, without a folder."""
+    for name, value in list(vars(cluster).items()):
+        if name.startswith("_job_") and hasattr(value, "close"):
+            value.close()
 
 
 def _is_of_slurm(error: Exception) -> bool:
