@@ -28,11 +28,13 @@ SCRIPT = """\
 #SBATCH -t 1-00:00:00
 #SBATCH --gres=gpu:2
 export DASK_DISTRIBUTED__WORKER__DAEMON='False'
+export DASK_DISTRIBUTED__DIAGNOSTICS__COMPUTATIONS__NFRAMES='0'
+export DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED='False'
 export DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT='60 s'
 export DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP='5 minutes'
 export NAPARI_NIC_ONE_GPU=1
 {python} -m distributed.cli.dask_worker tls://SCHEDULER:PORT --name NAME --nthreads 1 --memory-limit 29.80GiB\
- --nworkers 2 --nanny --death-timeout 60 --no-dashboard --preload napari_nic.runs.remote
+ --nworkers 2 --nanny --death-timeout 600 --no-dashboard --preload napari_nic.runs.remote
 """
 
 

@@ -22,6 +22,9 @@ NAME = "napari-nic"
 ONE_GPU = "NAPARI_NIC_ONE_GPU"
 """Set for the processes of a job that share out its GPUs, see :func:`napari_nic.runs.remote.dask_setup`."""
 
+_START_SECONDS = 600
+"""A job that has not reached this machine by then ends: its processes load for minutes on a busy node."""
+
 _UNKNOWN = "tls://SCHEDULER:PORT"
 _TIME = re.compile(r"\d+(:\d\d){0,2}|\d+-\d+(:\d\d){0,2}")
 _WORD = re.compile(r"[\w.@+/,:=-]+")
@@ -169,6 +172,7 @@ def _options(plan: SlurmPlan, config: Mapping[str, Any]) -> dict[str, Any]:
         "walltime": plan.time,
         "interface": plan.interface or None,
         "job_name": NAME,
+        "death_timeout": _START_SECONDS,
         "python": sys.executable,
         "log_directory": None if plan.logs is None else str(plan.logs.absolute()),
         "job_extra_directives": [f"--gres=gpu:{plan.gpus}"] if plan.gpus else [],
