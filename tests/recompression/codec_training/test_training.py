@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from napari_nic.recompression.learned import LIGHT_FILE, read_codec, read_part
 from napari_nic.recompression.learned.decoding import load_light_of, metadata_of, synthesis_macs
 from napari_nic.recompression.learned.light import LightDecoder, load_light, pack_light
 from napari_nic.recompression.lossy import load_pixel_codec, make_settings
-from napari_nic.recompression.neural.store import load_codec
+from napari_nic.recompression.neural.store import ENCODER_FILE, load_codec
 from napari_nic.recompression.quality import ms_ssim as measured_ms_ssim
 from napari_nic.training import TrainOptions
 
@@ -184,6 +185,16 @@ def test_a_light_decoder_is_distilled_and_named(tmp_path: Path, patches: LoadedP
     network = load_pixel_codec(f"neural:{made.out}").network
     assert network is not None
     assert network.light == light
+
+
+def test_a_codec_that_only_decodes_is_no_teacher(
+    learned_folder: Path, tmp_path: Path, patches: LoadedPatches
+) -> None:
+    copy = tmp_path / "decoder"
+    shutil.copytree(learned_folder, copy)
+    (copy / ENCODER_FILE).unlink()
+    with pytest.raises(WeightsError, match="without the weights of its encoder"):
+        list(distil(DistilRecipe(copy, width=8, blocks=1, size=64, device="cpu"), patches))
 
 
 def test_a_light_decoder_of_another_codec_is_refused() -> None:

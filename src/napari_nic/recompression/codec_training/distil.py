@@ -82,7 +82,7 @@ def distil(
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(recipe.options.seed)
         light = LightDecoder(spec.channels, recipe.width, recipe.blocks)
-    objective = DistilObjective(codec.net.to(device), light, recipe.options, recipe.size)
+    objective = DistilObjective(codec.trained_net().to(device), light, recipe.options, recipe.size)
     yield from run_training(
         objective,
         sources_of(patches),
@@ -151,7 +151,7 @@ def _seconds(codec: Any, streams: list[bytes], size: tuple[int, int], synthesis:
     """Return the seconds that a crop takes on one core: the median."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    times = []
+    times: list[float] = []
     try:
         ends = time.perf_counter() + TIMED_SECONDS
         while not times or time.perf_counter() < ends:

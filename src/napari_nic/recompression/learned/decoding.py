@@ -103,7 +103,7 @@ def synthesis_macs(synthesis: nn.Module, channels: int) -> float:
         else:
             places = made.shape[2] * made.shape[3]
         weight = layer.weight
-        counted[0] += float(weight.numel()) * places  # type: ignore[operator, arg-type] # of a convolution
+        counted[0] += float(weight.numel()) * places  # type: ignore[operator]  # of a convolution
 
     layers = [one for one in synthesis.modules() if isinstance(one, nn.Conv2d | nn.ConvTranspose2d)]
     hooks = [layer.register_forward_hook(count) for layer in layers]

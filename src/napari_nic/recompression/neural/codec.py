@@ -196,18 +196,29 @@ class NeuralCodec:
             found[part] = self.pixels(self.latents(streams[part], shape), shape)
         return found
 
-    @torch.inference_mode()
-    def _analysed(self, pixels: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.float32]]:
+    def trained_net(self) -> CompressionNet:
+        """Return the whole network, which encodes and can be trained.
+
+        Raises
+        ------
+        WeightsError
+            If the codec came without the weights of its encoder.
+        """
         if self.net is None:
             raise WeightsError(
                 "this codec only decodes: it came without the weights of its encoder",
                 hint="load it from the folder that holds encoder.safetensors too",
             )
+        return self.net
+
+    @torch.inference_mode()
+    def _analysed(self, pixels: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.float32]]:
+        net = self.trained_net()
         x = torch.from_numpy(_padded(pixels, self.description.factor)).to(self.device)
-        y = self.net.g_a(x.permute(0, 3, 1, 2).float() / 255)
+        y = net.g_a(x.permute(0, 3, 1, 2).float() / 255)
         found = {"y": y}
-        if not isinstance(self.net, FactorizedPrior):
-            found["z"] = self.net.hyper_analysis(y)
+        if not isinstance(net, FactorizedPrior):
+            found["z"] = net.hyper_analysis(y)
         return {name: value.cpu().numpy() for name, value in found.items()}
 
     def _places(self, shape: tuple[int, int]) -> tuple[int, int]:
