@@ -179,4 +179,5 @@ def test_compressais_tables_are_ours():
     for number, table in enumerate(own.tables):
         length = int(gaussian._cdf_length[number])
         wanted = np.diff(gaussian._quantized_cdf[number, :length].numpy())
-        assert np.abs(table - wanted).max() <= 2 + len(table) // 20
+        # Ours give each symbol 1 first and share out the rest: about 12 scales of symbols, 0.4 / scale each.
+        assert np.abs(table - wanted).max() <= 8
