@@ -100,6 +100,7 @@ from napari_nic.slide_models import (
     train,
 )
 from napari_nic.slide_models.network import SlideNet
+from napari_nic.slide_vectors import mean_vector
 from napari_nic.slides import open_slide
 from napari_nic.slides.fingerprint import fingerprint_files
 from napari_nic.slides.overview import read_overview
@@ -271,6 +272,10 @@ def _probe(inputs: Inputs, _: Path, token: CancellationToken) -> None:
 
 def _predict(inputs: Inputs, _: Path, token: CancellationToken) -> None:
     predict(inputs.wide_model, CompressedSlide.open(inputs.wide), device="cpu", token=token)
+
+
+def _mean(inputs: Inputs, _: Path, token: CancellationToken) -> None:
+    mean_vector(CompressedSlide.open(inputs.wide), token=token)
 
 
 def _exporting(name: str) -> Callable[[Inputs, Path, CancellationToken], Any]:
@@ -584,6 +589,7 @@ OPERATIONS: dict[str, Operation] = {
     "codes into memory": Operation(_resident, units=6),
     "learning while drawing": Operation(_probe, units=6 + 8 + 1 + 8 + 9 + 1 + 2 * 2),
     "predict": Operation(_predict, units=6 + 10 * 8 + 1),
+    "mean of the codes": Operation(_mean, units=6 + 2),
     "saliency": Operation(_explaining(grad_cam), units=6 + 2),
     "integrated gradients": Operation(_explaining(integrated_gradients), units=6 + 8),
     **{f"export {name}": Operation(_exporting(name), units=6) for name in EXPORTERS},

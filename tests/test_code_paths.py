@@ -58,6 +58,10 @@ MODULES = {
     "socket": {"embeddings.lease", "cli.interrupt"},  # the name of this machine; a pair within the process
     "urllib.request": {"plugin.sample_data"},
     "huggingface_hub.errors": {"encoders.external.hub_models"},
+    "fsspec": {"slides.remote.http", "slides.remote.s3", "slides.remote.others"},  # an address that was given
+    "fsspec.asyn": {"slides.remote.http", "slides.remote.s3"},
+    "aiohttp": {"slides.remote.http"},
+    "botocore.exceptions": {"slides.remote.s3"},
     "distributed": {"runs.cluster"},  # processes that were asked for
     "ctypes": {"disk", "plugin.heaps"},
 }
@@ -69,7 +73,6 @@ NOWHERE = (
     "smtplib",
     "requests",
     "httpx",
-    "aiohttp",
     "marshal",
     "shelve",
     "dill",
@@ -170,17 +173,20 @@ def test_modules_are_imported_by_name_where_listed() -> None:
     assert found == IMPORTED_BY_NAME
 
 
+PROGRAM_OPENERS = ("OPENERS", "open_torchscript", "open_exported", "load_torchscript", "load_exported")
+
+
 def test_programs_are_opened_after_consent_only() -> None:
-    """The one module that opens them is called by the one that reads what may run."""
+    """The modules that open them are called by those that read what may run."""
     users = {
         module
         for module, tree in modules()
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom)
         and node.module == "napari_nic.encoders.external.file_models"
-        and any(alias.name in ("OPENERS", "open_torchscript", "open_exported") for alias in node.names)
+        and any(alias.name in PROGRAM_OPENERS for alias in node.names)
     }
-    assert users == {"encoders.external.opening"}
+    assert users == {"encoders.external.opening", "slide_vectors.networks"}
 
 
 @pytest.mark.parametrize("module", sorted(MODULES["subprocess"]))

@@ -10,6 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from napari_nic.addresses import shown
+
 
 class NicError(Exception):
     """Base of all errors that napari-nic raises on purpose.
@@ -43,7 +45,7 @@ class NicError(Exception):
         super().__init__(str(self))
 
     def __str__(self) -> str:
-        lines = [f"{self.file}: {self.problem}" if self.file else self.problem]
+        lines = [f"{shown(self.file)}: {self.problem}" if self.file else self.problem]
         for label, text in (("expected", self.expected), ("found", self.found), ("what to do", self.hint)):
             if text:
                 lines.append(f"  {label}: {text}")
@@ -85,6 +87,10 @@ class ChannelsError(UnsupportedPixelsError):
 
 class DamagedSlideError(NicError, OSError):
     """The slide opened, but a part of it cannot be decoded (truncated, corrupt)."""
+
+
+class RemoteError(NicError, OSError):
+    """A slide in the network cannot be read now, or is another one than was opened."""
 
 
 class MissingPixelSizeError(NicError, ValueError):

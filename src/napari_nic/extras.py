@@ -10,6 +10,7 @@ from napari_nic.errors import MissingDependencyError
 
 INSTALL = {
     "SimpleITK": 'pip install "napari-nic[consensus]"',
+    "aiohttp": 'pip install "napari-nic[remote]"',
     "anndata": 'pip install "napari-nic[interchange]"',
     "bokeh": "pip install bokeh",
     "constriction": 'pip install "napari-nic[neural]"',
@@ -18,6 +19,7 @@ INSTALL = {
     "dask_jobqueue": 'pip install "napari-nic[slurm]"',
     "distributed": 'pip install "napari-nic[cluster]"',
     "faiss": 'pip install "napari-nic[similarity]"',
+    "fsspec": 'pip install "napari-nic[remote]"',
     "highdicom": 'pip install "napari-nic[dicom]"',
     "jpeglib": 'pip install "napari-nic[recompress]"',
     "matplotlib": 'pip install "napari-nic[train]"',
@@ -25,6 +27,7 @@ INSTALL = {
     "onnxruntime": 'pip install "napari-nic[networks]"',
     "openpyxl": 'pip install "napari-nic[tables]"',
     "pyarrow": 'pip install "napari-nic[interchange]"',
+    "s3fs": 'pip install "napari-nic[remote]"',
     "sklearn": 'pip install "napari-nic[train]"',
     "timm": 'pip install "napari-nic[networks]"',
     "umap": "pip install umap-learn",

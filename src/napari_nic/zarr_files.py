@@ -6,6 +6,7 @@ the memory, and the process dies of it. So a chunk that is shorter than its head
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from zarr.abc.store import ByteRequest
     from zarr.core.buffer import Buffer, BufferPrototype
 
+_ATTEMPTS = 5
+"""A file that was fetched may have to give way to others before it is read."""
+
 _HEADER = 16
 """Bytes of a Blosc header: four of flags, then the decoded, block and packed sizes, four bytes each."""
 
@@ -27,10 +31,14 @@ class CheckedStore(LocalStore):
     Parameters
     ----------
     root : Path
+    fetch : callable, optional
+        Called with the path of each file before it is read, which may have to come from elsewhere; says
+        whether it is there.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, fetch: Callable[[Path], bool] | None = None) -> None:
         super().__init__(root, read_only=True)
+        self._fetch = fetch
         self._largest: dict[str, int] = {}
         self._index_first: set[str] = set()
 
@@ -59,11 +67,24 @@ class CheckedStore(LocalStore):
         ValueError
             If they are a chunk that is shorter than its header says.
         """
-        buffer = await super().get(key, prototype, byte_range)
+        buffer = await self._get(key, prototype, byte_range)
         path = next((path for path in self._largest if key.startswith(f"{path}/")), None)
         if buffer is not None and path is not None and self._is_chunk(path, key, byte_range):
             _check(buffer.to_bytes()[:_HEADER], len(buffer), self._largest[path])
         return buffer
+
+    async def _get(
+        self, key: str, prototype: BufferPrototype | None, byte_range: ByteRequest | None
+    ) -> Buffer | None:
+        if self._fetch is None:
+            return await super().get(key, prototype, byte_range)
+        for _ in range(_ATTEMPTS):
+            is_there = self._fetch(Path(self.root) / key)
+            buffer = await super().get(key, prototype, byte_range)
+            if buffer is not None or not is_there:
+                return buffer
+        # What is missing would be taken for background.
+        raise ValueError("a chunk that was fetched, and gone before it was read")
 
     def _is_chunk(self, path: str, key: str, byte_range: ByteRequest | None) -> bool:
         """Whether bytes are a packed chunk: neither metadata nor the index of a shard."""

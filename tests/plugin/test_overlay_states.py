@@ -115,7 +115,7 @@ class Models:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.bundle = SimpleNamespace(name="made", card=SimpleNamespace(encoder_name="made"))
+        self.bundle = SimpleNamespace(name="made", card=SimpleNamespace(patch_encoder={"name": "made"}))
         self.stamp = 1
         self.fits = True
 
@@ -123,6 +123,9 @@ class Models:
         if self.session.store is None:
             return "compress first"
         return "" if self.fits else "of another encoder"
+
+    def why_never(self, kind: str) -> str:
+        return ""
 
     def needed_spec(self) -> Any:
         return self.session.spec if self.fits else None

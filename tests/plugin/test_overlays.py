@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from napari_nic.encoders import get_spec
 from napari_nic.errors import StoreError
 from napari_nic.explain import PcaModel
 from napari_nic.geometry import RegionPx
@@ -23,7 +24,9 @@ from napari_nic.plugin.controllers.tissue import TissueController
 from napari_nic.plugin.legend import legend_of
 from napari_nic.plugin.news import MODEL_NEWS
 from napari_nic.plugin.opening import read_store
-from napari_nic.slide_models import ModelBundle
+from napari_nic.slide_models import ModelBundle, ModelCard, SlideNetConfig, Standardiser
+from napari_nic.slide_vectors import SlideVector, label_of, mean_description, mean_vector, write_vector
+from napari_nic.slide_vectors.vector import describe_encoder
 
 
 class Desk:
@@ -543,3 +546,60 @@ def test_cells_that_arrive_do_not_cover_what_is_looked_at(
     desk.compressing.start()
     assert desk.compressing.state.complete
     assert [k for k in KINDS if desk.overlays.stack.shown(k)] == ["prediction"]
+
+
+def vector_model(folder, encoder, sign=1.0):
+    """A linear model of two classes on slide vectors."""
+    size = encoder["code_size"]
+    card = ModelCard(
+        name="on-vectors",
+        task="classification",
+        class_names=("normal", "lesion"),
+        encoder=encoder,
+        network=SlideNetConfig.vector("linear", size, 1),
+    )
+    weights = {"output.weight": np.full((1, size), sign, np.float32), "output.bias": np.ones(1, np.float32)}
+    scaling = Standardiser(np.zeros(size, np.float32), np.ones(size, np.float32))
+    return ModelBundle(card, weights, scaling).save(folder)
+
+
+def test_model_on_the_mean_scores_and_has_no_saliency(desk, tmp_path):
+    desk.models.add(vector_model(tmp_path / "m", mean_description(get_spec("mean-rgb").to_dict())))
+    assert desk.overlays.state("prediction").first == "Compresses the slide first, with mean-rgb"
+    assert "there is no saliency" in desk.overlays.state("saliency").why_not
+    desk.compressing.start()
+    desk.overlays.show("prediction", True)
+    store = desk.session.store
+    mean = mean_vector(store).values
+    expected = 1 / (1 + np.exp(-(mean.sum() + 1)))
+    assert desk.models.prediction.mean[1] == pytest.approx(expected, abs=1e-5)
+    assert desk.models.score() == f"lesion: {expected:.2f}"
+    assert desk.models.about_score().startswith("Of one vector of the slide, without saliency")
+    layer = desk.overlays.stack.layer("prediction")
+    assert desk.overlays.stack.shown("prediction")
+    desk.models.set_class(1)
+    values = np.asarray(desk.overlays.stack.layer("prediction").data)[store.encoded()]
+    assert values == pytest.approx(expected, abs=1e-5)
+    assert layer is not None
+    assert "all cells have the slide's score" in desk.overlays.overlay("prediction").note
+    desk.overlays.show("saliency", True)
+    assert not desk.overlays.state("saliency").shown
+    assert not desk.overlays.stack.shown("saliency")
+    assert desk.models.describe_cell(*np.argwhere(store.encoded())[0]) == ""
+
+
+def test_model_of_a_slide_encoder_wants_the_vector_beside(desk, tmp_path):
+    encoder = describe_encoder("mine", "onnx", 3, weights_sha256="3" * 64)
+    desk.models.add(vector_model(tmp_path / "m", encoder))
+    desk.compressing.start()
+    why = desk.overlays.state("prediction").why_not
+    assert "takes vectors of a slide encoder" in why
+    assert "slide-embed" in why
+    store = desk.session.store
+    mean = mean_vector(store)
+    vector = SlideVector(mean.name, mean.values * 2, encoder, mean.slide_fingerprint, mean.origin)
+    stem = store.path.name.removesuffix(".nic.zarr")
+    write_vector(vector, store.path.with_name(f"{stem}.{label_of('mine')}.h5"))
+    assert desk.overlays.state("prediction").why_not == ""
+    desk.overlays.show("prediction", True)
+    assert desk.models.prediction.mean[1] == pytest.approx(1 / (1 + np.exp(-(2 * mean.values.sum() + 1))))

@@ -10,6 +10,7 @@ import pytest
 from npe2 import PluginManifest
 
 import napari_nic
+from napari_nic.addresses import shown
 from napari_nic.cohorts import Cohort, Plan
 from napari_nic.embeddings import CompressedSlide
 from napari_nic.errors import BundleError, NicError, UnreadableSlideError
@@ -18,7 +19,7 @@ from napari_nic.plugin import opening, readers
 from napari_nic.plugin.layers import METADATA_KEY, tag_of
 from napari_nic.plugin.news import MODEL_NEWS
 from napari_nic.plugin.readers import get_reader
-from napari_nic.slides import slide_suffixes, told_suffixes
+from napari_nic.slides import open_slide, slide_suffixes, told_suffixes
 
 MANIFEST = Path(napari_nic.__file__).with_name("napari.yaml")
 
@@ -217,3 +218,32 @@ def test_annotations_lie_on_the_slide_that_is_seen(
     above.visible = False
     viewer.open(outlines_file, plugin="napari-nic")
     assert tag_of(viewer.layers[-1]).slide is tag_of(seen).slide
+
+
+@pytest.mark.parametrize(
+    ("address", "is_ours"),
+    [
+        ("https://example.org/slides/a.svs?signature=secret", True),
+        ("s3://bucket/a.ome.zarr/", True),
+        ("https://example.org/a.txt", False),
+        ("https://example.org/a.nic.zarr", False),
+        ("ftp://example.org/a.svs", False),
+    ],
+)
+def test_addresses_are_known_by_their_names(address, is_ours):
+    """Nothing is asked of a server: there is none."""
+    assert (get_reader(address) is not None) == is_ours
+
+
+def test_an_address_is_opened_as_a_slide(monkeypatch, slide_path):
+    asked = []
+
+    def open_far(path, settings):
+        asked.append((path.name, shown(path)))
+        return open_slide(slide_path)
+
+    monkeypatch.setattr(readers, "open_remembered", open_far)
+    address = "https://example.org/slides/a.svs?signature=secret"
+    layers = get_reader(address)(address)
+    assert asked == [("a.svs", "https://example.org/slides/a.svs")]
+    assert len(layers) == 1

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from napari_nic.addresses import shown
 from napari_nic.cli.console import Console, of_system
 from napari_nic.errors import CancelledError, NicError
 
@@ -37,7 +38,7 @@ def run_each(paths: Sequence[Path], work: Work, console: Console) -> int:
     try:
         for path in paths:
             try:
-                records.append({"input": str(path), "ok": True} | work(path))
+                records.append({"input": shown(path), "ok": True} | work(path))
             except CancelledError:
                 raise
             except BrokenPipeError:
@@ -46,12 +47,12 @@ def run_each(paths: Sequence[Path], work: Work, console: Console) -> int:
                 error = failure if isinstance(failure, NicError) else of_system(failure, path)
                 console.error(error)
                 failed.append(path)
-                records.append({"input": str(path), "ok": False, "error": describe(error)})
+                records.append({"input": shown(path), "ok": False, "error": describe(error)})
     finally:
         if console.as_json:
             console.json(records)
     if failed and len(paths) > 1:
-        names = ", ".join(str(path) for path in failed)
+        names = ", ".join(shown(path) for path in failed)
         console.error(f"{len(failed)} of {len(paths)} failed: {names}")
     return 1 if failed else 0
 

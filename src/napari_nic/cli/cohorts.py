@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_nic.jobs import CancellationToken
 
 TASKS = ("classification", "regression", "survival")
-MODELS = ("cnn", "cnn-adaptive", "cnn-compact", "attention")
+MODELS = ("cnn", "cnn-adaptive", "cnn-compact", "attention", "linear", "mlp")
 GIBIBYTE = 2**30
 TRAIN = """\
 Train models on labels of whole slides and evaluate them on slides that they did not see.
@@ -80,7 +80,8 @@ def _add_network_options(parser: argparse.ArgumentParser) -> None:
         choices=MODELS,
         default="cnn-adaptive",
         help="cnn: the published one, crops of 400; default: %(default)s, the same for crops of any size; "
-        "cnn-compact: a small one for small slides",
+        "cnn-compact: a small one for small slides; linear, mlp: on one vector a slide, of a slide encoder "
+        "(slide-embed) or the mean of the codes",
     )
     arguments.add_earlier(parser, network, "--model")
     parser.add_argument(

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_nic.addresses import shown
 from napari_nic.cli.arguments import (
     Subparsers,
     add_command,
@@ -16,7 +17,7 @@ from napari_nic.cli.arguments import (
 )
 from napari_nic.cli.batch import run_each
 from napari_nic.cli.console import Console
-from napari_nic.cli.inputs import find_slides, is_store
+from napari_nic.cli.inputs import find_slides, folder_beside, is_store
 from napari_nic.colors import to_hex
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def _describe_slide(path: Path, args: argparse.Namespace) -> dict[str, Any]:
         if hint is not None:
             told = [notice for notice in slide.notices if not notice.startswith(SHOWN_FROM)]
             record |= {"choice": {}, "choose": hint, "notices": told}
-        stores = find_stores(path)
+        stores = find_stores(folder_beside(path) / path.name)
         record["stores"] = [str(store) for store in stores]
         if hint is None:  # else nobody knows which channels are meant
             found = [(store.name, _mismatch(store, slide)) for store in stores]
@@ -96,7 +97,7 @@ def slide_record(slide: Slide) -> dict[str, Any]:
     height, width = slide.levels[0].shape
     return {
         "kind": "slide",
-        "path": str(slide.path),
+        "path": shown(slide.path),
         "vendor": slide.vendor,
         "reader": slide.reader,
         "width": width,

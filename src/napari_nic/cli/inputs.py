@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from napari_nic.addresses import is_address, shown
 from napari_nic.cli.arguments import UsageError, require_folder
 from napari_nic.errors import StoreError
 from napari_nic.names import (
@@ -144,7 +145,7 @@ def output_for(path: Path, out: str | None, *, suffix: str, several: bool, label
     name = slide_stem(path) + (f".{label}" if label else "") + suffix
     require_folder(out, several=False)
     if out is None:
-        return path.parent / name
+        return folder_beside(path) / name
     target = Path(out)
     if has_suffix(target, suffix) and (is_store(target) or not is_folder(target)):
         require_folder(out, several=several)
@@ -158,6 +159,18 @@ def output_for(path: Path, out: str | None, *, suffix: str, several: bool, label
             found=other,
         )
     return target / name
+
+
+def address_path(address: str) -> Path:
+    """Return the path that stands for a slide in the network."""
+    from napari_nic.slides import path_for
+
+    return path_for(address)
+
+
+def folder_beside(path: Path) -> Path:
+    """Folder of what is written beside a slide: of one in the network, the one that the command runs in."""
+    return path.parent if shown(path) == str(path) else Path()
 
 
 def outputs_for(paths: Sequence[Path], out: str | None, *, suffix: str, label: str = "") -> dict[Path, Path]:
@@ -180,6 +193,10 @@ def outputs_for(paths: Sequence[Path], out: str | None, *, suffix: str, label: s
 def _find(arguments: Sequence[str], list_folder: Callable[[Path], list[Path]]) -> list[Path]:
     found: dict[Path, Path] = {}
     for argument in arguments:
+        if is_address(argument):
+            stand_in = address_path(argument)
+            found.setdefault(stand_in, stand_in)
+            continue
         for match in expand(argument):
             inside = _inside(match, list_folder)
             for path in inside or [match]:

@@ -1,4 +1,4 @@
-"""``napari-nic models``: list, show, train and evaluate slide-level models."""
+"""``napari-nic models``: list, show, train, evaluate and compare slide-level models."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_nic.cli import arguments, cohorts
+from napari_nic.cli import arguments, cohorts, models_compare
 from napari_nic.cli.console import Console
 from napari_nic.cli.encoder_use import give_trust
 from napari_nic.cli.files import check_all_free
@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 
 def add_parser(commands: arguments.Subparsers) -> None:
     """Add the command and its own commands."""
-    parser = commands.add_parser("models", help="List, show, train and evaluate slide-level models")
+    parser = commands.add_parser("models", help="List, show, train, evaluate and compare slide-level models")
     actions = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_list(actions)
     _add_show(actions)
     cohorts.add_train(actions)
     cohorts.add_evaluate(actions)
+    models_compare.add_compare(actions)
     _add_train_demo(actions)
 
 
@@ -71,7 +72,7 @@ def _print_card(card: ModelCard, console: Console) -> None:
     facts = {
         "task": f"{card.task}: {', '.join(card.class_names)}",
         "encoder": f"{card.encoder_name}, C = {card.network.code_size}",
-        "crops": f"{card.crop_size} x {card.crop_size} cells",
+        "sees": card.sees,
         "meant for": card.intended_use or "not stated",
         "not for": card.not_for or "not stated",
         "licence": card.licence or "not stated",

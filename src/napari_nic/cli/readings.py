@@ -189,7 +189,7 @@ class ReadingPlan:
             raise arguments.UsageError("models need codes", expected="--stores, with the compressed slides")
         bundle = self._bundle(model)
         prediction = predict(bundle, store, device=args.device, token=token)
-        scores = prediction.cell_scores[..., target_number(bundle.card, args.target)]
+        scores = prediction.of_cells()[..., target_number(bundle.card, args.target)]
         values = ValueMap(scores, prediction.mask, store.grid)
         return map_detections(values, apart_um=args.apart, least=args.least, token=token)
 

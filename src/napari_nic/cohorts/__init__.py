@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_nic import old_names
 from napari_nic.cohorts.columns import Columns
+from napari_nic.cohorts.comparison import ComparedTraining, Comparison, compare_folders
 from napari_nic.cohorts.evaluation import Evaluated, evaluate_bundle, evaluate_folder
 from napari_nic.cohorts.listing import ListedSlide, Listing, read_listing
 from napari_nic.cohorts.plan import CohortTraining, Plan
@@ -29,6 +30,8 @@ __all__ = [
     "CohortSlide",
     "CohortTraining",
     "Columns",
+    "ComparedTraining",
+    "Comparison",
     "Evaluated",
     "Fold",
     "Imported",
@@ -40,6 +43,7 @@ __all__ = [
     "TableOptions",
     "Understood",
     "check_folds",
+    "compare_folders",
     "evaluate_bundle",
     "evaluate_folder",
     "import_foreign",

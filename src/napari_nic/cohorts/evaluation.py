@@ -11,22 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 from napari_nic import old_names
 from napari_nic.cohorts.extremes import saliency_note, show_extremes
-from napari_nic.cohorts.plan import BUNDLE_KEY, Plan
+from napari_nic.cohorts.plan import BUNDLE_KEY, Plan, sees_vectors
 from napari_nic.cohorts.plots import result_plots, training_curves
 from napari_nic.cohorts.predictions import PREDICTIONS_FILE, ScoredSlide, read_scores, write_scores
 from napari_nic.cohorts.previews import absent_facts
 from napari_nic.cohorts.report import MEASURES, Report
 from napari_nic.cohorts.results import Table, averaged, evaluate
-from napari_nic.cohorts.slides import open_cohort
 from napari_nic.cohorts.splits import Fold
 from napari_nic.cohorts.table import Cohort
 from napari_nic.cohorts.training import LOG_FILE, run_folder
+from napari_nic.cohorts.vectors import VectorCohort, open_for, with_encoder
 from napari_nic.disk import replacing
 from napari_nic.errors import InvalidParameterError, StoreError
+from napari_nic.explain import NO_PLACES
 from napari_nic.jobs import CancellationToken, Progress
 from napari_nic.metrics import METRIC_NAMES
 from napari_nic.plots import require_matplotlib
-from napari_nic.slide_models import ModelBundle, predict
+from napari_nic.slide_models import ModelBundle
 from napari_nic.wording import counted
 
 RESULTS_FILE, REPORT_FILE, PLOTS_FOLDER = "results.json", "report.html", "plots"
@@ -90,16 +91,18 @@ def evaluate_bundle(
     _check_kind(bundle, cohort)
     chosen = [i for i, slide in enumerate(cohort.slides) if slide.split in ("", "test")]
     fold = Fold(0, (), (), tuple(chosen))
-    opened = open_cohort(cohort, allow_partial=allow_partial)
-    model_record = {"name": bundle.name, BUNDLE_KEY: str(bundle.folder)}
+    vectors = bundle.card.network.is_of_vectors
+    opened = open_for(cohort, vectors=vectors, allow_partial=allow_partial, token=token)
+    model_record: dict[str, Any] = {"name": bundle.name, BUNDLE_KEY: str(bundle.folder)}
+    if isinstance(opened, VectorCohort):
+        model_record = with_encoder(model_record, opened)
     Plan(cohort, (fold,), model_record, opened.checksums).save(out)
     rows: list[ScoredSlide] = []
     for done, index in enumerate(chosen):
         token.checkpoint()
         yield Progress(done, len(chosen), "predicting", "slides")
         slide = cohort.slides[index]
-        store, transformed = opened.stores[slide.name], opened.transformed.get(slide.name, ())
-        result = predict(bundle, store, transformed=transformed, device=device, token=token)
+        result = opened.predict(bundle, slide.name, device=device, token=token)
         rows.append(ScoredSlide.of(slide, (0, 0), result.n_views, result.mean, result.std))
     write_scores(out / PREDICTIONS_FILE, rows, cohort.class_names)
 
@@ -142,10 +145,16 @@ def evaluate_folder(
     plots = _plots(plan, out, rows, results)
     yield Progress(2, 3, "explaining", "steps")
     best, worst = show_extremes(plan, out, rows, device=device, token=token)
-    facts, note = _facts(plan, results), saliency_note(plan.cohort)
+    facts, note = _facts(plan, results), _note(plan)
     page = Report(str(plan.settings["name"]), results, facts, plots, best, worst, note)
     _write(out, results, plots, page.to_html())
     yield Evaluated(3, 3, "evaluated", "steps", results=results, report=out / REPORT_FILE)
+
+
+def _note(plan: Plan) -> str:
+    if sees_vectors(plan.settings):
+        return f"{NO_PLACES[0].upper()}{NO_PLACES[1:]}."
+    return saliency_note(plan.cohort)
 
 
 def _check_kind(bundle: ModelBundle, cohort: Cohort) -> None:
@@ -198,9 +207,13 @@ def _facts(plan: Plan, results: Mapping[str, Any]) -> dict[str, str]:
         "slides predicted": f"{results['slides']:,} of {counted(results['cases'], 'case')}",
         "models": f"{results['models']}",
     }
-    if network:
+    if sees_vectors(settings):
+        facts["slide vectors"] = str(settings["slide_encoder"])
+    if network and sees_vectors(settings):
+        facts["network"] = f"{settings['model']}, one vector of {network['code_size']} numbers a slide"
+    elif network:
         facts["network"] = f"{settings['model']}, crops of {crop} x {crop} cells, C = {network['code_size']}"
-    if "augmentation" in settings:
+    if "augmentation" in settings and not sees_vectors(settings):
         facts["augmentation"] = str(settings["augmentation"])
     if BUNDLE_KEY in settings:
         facts["evaluated model"] = str(settings[BUNDLE_KEY])

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_nic.cohorts.plan import BUNDLE_KEY, Plan
+from napari_nic.cohorts.plan import BUNDLE_KEY, Plan, sees_vectors
 from napari_nic.cohorts.predictions import ScoredSlide
 from napari_nic.cohorts.report import Shown
 from napari_nic.cohorts.results import POSITIVE, Table, averaged, wrongness
 from napari_nic.cohorts.table import Cohort
-from napari_nic.cohorts.thumbnails import Seen, make_thumbnails
+from napari_nic.cohorts.thumbnails import Seen, Thumbnail, make_thumbnails
 from napari_nic.cohorts.training import run_folder
+from napari_nic.explain import NO_PLACES
 from napari_nic.jobs import CancellationToken
 
 SHOWN_SLIDES = 4
@@ -51,7 +52,10 @@ def show_extremes(
     chosen = [table.rows[index] for index in (*order[:count], *reversed(order[len(order) - count :]))]
     bundles = _bundles(plan, out, rows)
     seen = [_seen(plan.cohort, row, bundles) for row in chosen]
-    thumbnails = make_thumbnails(seen, device=device, token=token)
+    if sees_vectors(plan.settings):
+        thumbnails = [Thumbnail(problem=NO_PLACES)] * len(seen)
+    else:
+        thumbnails = make_thumbnails(seen, device=device, token=token)
     shown = [
         Shown(row, _about(plan.cohort, row), picture) for row, picture in zip(chosen, thumbnails, strict=True)
     ]

@@ -20,7 +20,7 @@ from napari_nic.cohorts.table import Cohort, CohortSlide
 from napari_nic.cohorts.table_files import read_table
 from napari_nic.cohorts.training import run_folder
 from napari_nic.errors import InvalidParameterError
-from napari_nic.names import slide_stem
+from napari_nic.names import STORE_SUFFIX, has_suffix, slide_stem
 
 RUNS = "fold*-seed*"
 """Names of the folders that :func:`~napari_nic.cohorts.training.run_folder` gives."""
@@ -221,7 +221,7 @@ def _of_slide(
         rank=math.nan if row is None else _rank(cohort, row.scores),
         is_wrong=cohort.task == "classification" and best is not None and best != int(slide.label),
         picture=slide.picture,
-        store=slide.store,
+        store=slide.store if has_suffix(slide.store, STORE_SUFFIX) else None,
         bundle=bundle,
     )
 

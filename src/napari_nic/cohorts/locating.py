@@ -25,15 +25,20 @@ from napari_nic.names import (
     FEATURE_TABLE_SUFFIXES,
     HDF5_SUFFIXES,
     STORE_SUFFIX,
+    TENSOR_SUFFIXES,
     exists,
     has_suffix,
     slide_stem,
     without_suffix,
 )
+from napari_nic.slide_vectors import holds_vector
 from napari_nic.slides import SlideFolder, slide_suffixes
 
 FOREIGN_ENDINGS = (*HDF5_SUFFIXES, *ARRAY_SUFFIXES)
 """Of other programs' files that lie beside stores or slides: TRIDENT, CLAM and STAMP; NIC."""
+
+VECTOR_ENDINGS = (*TENSOR_SUFFIXES, ".npz")
+"""Of slide2vec's vectors of slides, which say beside them what they are."""
 
 FOREIGN_FOLDERS = ("", "h5_files")
 """Below the folder of stores or slides; CLAM keeps its features in a folder of this name."""
@@ -145,6 +150,11 @@ class Locator:
         given, stores = _given(self._folder, value), self._stores
         if not given.name:
             raise InvalidParameterError("no name of a slide", found=value)
+        if has_suffix(given, STORE_SUFFIX) and stores is not None:
+            # A folder of features or vectors that is named is meant, whatever else the table knows.
+            others = _foreign_in(stores, slide_stem(given))
+            if others:
+                return Located(slide_stem(given), _only(others, value), None)
         if has_suffix(given, STORE_SUFFIX) or _is_foreign(given):
             # A table of stores may have been made elsewhere: then the folder of stores decides.
             candidates = [given] if stores is None else [given, stores / value, stores / given.name]
@@ -274,10 +284,20 @@ def _named(name: str, given: Path, folder: Path, shelves: Shelves) -> list[Path]
         stores = find_stores(given.with_name(f"{name}{STORE_SUFFIX}"), folder)
         if stores:
             return stores
+    return [path for path in _foreign_in(folder, name) if path != given]
+
+
+def _foreign_in(folder: Path, name: str) -> list[Path]:
+    """List other programs' files of a slide in a folder where its store does not lie."""
+    if exists(folder / f"{name}{STORE_SUFFIX}"):
+        return []
     candidates = [
         folder / inner / f"{name}{ending}" for inner in FOREIGN_FOLDERS for ending in FOREIGN_ENDINGS
     ]
-    return [path for path in candidates if exists(path) and path.is_file() and path != given]
+    vectors = (folder / f"{name}{ending}" for ending in VECTOR_ENDINGS)
+    return [path for path in candidates if exists(path) and path.is_file()] + [
+        path for path in vectors if exists(path) and holds_vector(path)
+    ]
 
 
 def _why_not(names: Sequence[str], folder: Path) -> str:

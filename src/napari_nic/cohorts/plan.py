@@ -15,10 +15,10 @@ from napari_nic.disk import replacing
 from napari_nic.errors import BundleError, InvalidParameterError
 from napari_nic.old_names import PLAN_AUGMENTATION, training_settings
 from napari_nic.slide_models import SlideNetConfig, TrainingSettings, outputs_for
-from napari_nic.slide_models.config import COMPACT_STRIDES, LEAST_STRIDES, PAPER_CROP
+from napari_nic.slide_models.config import COMPACT_STRIDES, LEAST_STRIDES, PAPER_CROP, VECTOR_KINDS, Kind
 from napari_nic.slide_models.features import FeatureGrid
 
-ModelKind = Literal["cnn", "cnn-adaptive", "cnn-compact", "attention"]
+ModelKind = Literal["cnn", "cnn-adaptive", "cnn-compact", "attention", "linear", "mlp"]
 PLAN_FILE = "plan.json"
 BUNDLE_KEY = "bundle"
 """Entry of a plan's settings that names the finished model that was evaluated."""
@@ -37,9 +37,10 @@ class CohortTraining:
     ----------
     name : str
         Of the models.
-    model : {"cnn", "cnn-adaptive", "cnn-compact", "attention"}
+    model : {"cnn", "cnn-adaptive", "cnn-compact", "attention", "linear", "mlp"}
         The paper's network at exactly its size, the same for crops of any size, a small one that keeps the
-        grid's resolution in its first layer (biopsies, small cohorts), or gated attention.
+        grid's resolution in its first layer (biopsies, small cohorts), or gated attention. The last two see
+        one vector a slide: that of a slide encoder, or the mean of the codes.
     crop_size : int or None
         Side R of the crops in cells. By default 400 for the paper's network; else the longest side of the
         cohort's slides, 400 at most, and no less than the network needs.
@@ -97,6 +98,8 @@ class CohortTraining:
             If the crops do not fit the network.
         """
         outputs = outputs_for(cohort.task, len(cohort.class_names))
+        if self.model == "linear" or self.model == "mlp":
+            return self._of_vectors(self.model, code_size, outputs)
         size = self.crop_size or self._usual_crop(longest_side)
         make = {
             "cnn": SlideNetConfig,
@@ -113,6 +116,21 @@ class CohortTraining:
                 hint="take --architecture cnn-adaptive, or --crop 400",
             )
         return config
+
+    @property
+    def sees_vectors(self) -> bool:
+        """Whether the models see one vector a slide."""
+        return self.model in VECTOR_KINDS
+
+    def _of_vectors(self, kind: Kind, code_size: int, outputs: int) -> SlideNetConfig:
+        if self.crop_size is not None:
+            raise InvalidParameterError(
+                "a slide's vector has no crops",
+                found=f"crops of {self.crop_size} cells",
+                hint="leave out --crop",
+            )
+        config = SlideNetConfig.vector(kind, code_size, outputs, width=self.width)
+        return replace(config, dropout=self.dropout if kind == "mlp" else 0.0)
 
     def _usual_crop(self, longest_side: int) -> int:
         """Side of crops that hold the largest slide, and that the network can see: crops are padded."""
@@ -229,6 +247,11 @@ def settings_record(
         "network": network.to_dict(),
         "training": asdict(training.settings),
     }
+
+
+def sees_vectors(settings: Mapping[str, Any]) -> bool:
+    """Whether the models of a plan see one vector a slide."""
+    return "slide_encoder" in settings
 
 
 def _settings(data: Mapping[str, Any]) -> dict[str, Any]:

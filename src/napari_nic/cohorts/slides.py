@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,15 @@ from napari_nic.geometry import PixelSize
 from napari_nic.identity import described, differing
 from napari_nic.jobs import CancellationToken, Progress
 from napari_nic.names import STORE_SUFFIX, check_apart, safe_name
-from napari_nic.slide_models import LabelledSlide, StoredSlide, TrainingSlide
+from napari_nic.slide_models import (
+    LabelledSlide,
+    ModelBundle,
+    Prediction,
+    StoredSlide,
+    TrainingSlide,
+    predict,
+)
+from napari_nic.slide_vectors import holds_vector
 from napari_nic.slides import open_slide
 from napari_nic.telling import Notices, tell
 from napari_nic.wording import counted
@@ -45,7 +54,7 @@ class Imported(Progress):
     Attributes
     ----------
     cohort : Cohort or None
-        With stores only.
+        With stores and files of slide vectors only.
     """
 
     cohort: Cohort | None = None
@@ -61,7 +70,8 @@ def import_foreign(
 ) -> Iterator[Progress]:
     """Make stores of other programs' files; those made before of the same bytes are taken.
 
-    Slides without a patch are left out of the cohort, and told.
+    Files that hold one vector of the slide stay what they are. Slides without a patch are left out of the
+    cohort, and told.
 
     Parameters
     ----------
@@ -89,7 +99,11 @@ def import_foreign(
     CancelledError
     """
     token = token or CancellationToken()
-    foreign = [slide for slide in cohort.slides if not slide.store.name.endswith(STORE_SUFFIX)]
+    foreign = [
+        slide
+        for slide in cohort.slides
+        if not slide.store.name.endswith(STORE_SUFFIX) and not holds_vector(slide.store)
+    ]
     made = {
         slide.name: (out / IMPORTS / f"{safe_name(slide.name)}{STORE_SUFFIX}").resolve() for slide in foreign
     }
@@ -159,6 +173,21 @@ class OpenCohort:
     transformed: Mapping[str, tuple[CompressedSlide, ...]]
 
     @property
+    def encoder(self) -> Mapping[str, Any]:
+        """Description of the encoder that all slides share."""
+        return self.header.encoder
+
+    @property
+    def code_size(self) -> int:
+        """Channels C of the codes."""
+        return self.header.code_size
+
+    @property
+    def transforms_patches(self) -> bool:
+        """Whether patches were transformed and encoded anew."""
+        return bool(self.transformed)
+
+    @property
     def longest_side(self) -> int:
         """Most rows or columns of a slide."""
         return max(side for store in self.stores.values() for side in store.grid.shape)
@@ -180,6 +209,18 @@ class OpenCohort:
         """Give the cohort's slides with their labels: in memory if all fit, else read as needed."""
         kind = LabelledSlide if self.bytes <= memory_bytes else StoredSlide
         return [self._labelled(slide, kind, token) for slide in cohort.slides]
+
+    def predict(
+        self,
+        bundle: ModelBundle,
+        name: str,
+        *,
+        device: str = "auto",
+        token: CancellationToken | None = None,
+    ) -> Prediction:
+        """Predict a slide by its codes."""
+        transformed = self.transformed.get(name, ())
+        return predict(bundle, self.stores[name], transformed=transformed, device=device, token=token)
 
     def _labelled(
         self,
@@ -217,7 +258,7 @@ def open_cohort(cohort: Cohort, *, allow_partial: bool = False) -> OpenCohort:
         _check_encoder(store, first)
         _check_codes(store, allow_partial)
         _check_picture(slide, store)
-    _tell_of_twins(cohort, stores)
+    tell_of_twins(cohort, {name: _known_by(store.header) for name, store in stores.items()})
     _tell_of_folders(stores)
     transformed = {name: open_transformed(store) for name, store in stores.items()}
     return OpenCohort(
@@ -225,12 +266,19 @@ def open_cohort(cohort: Cohort, *, allow_partial: bool = False) -> OpenCohort:
     )
 
 
-def _tell_of_twins(cohort: Cohort, stores: Mapping[str, CompressedSlide]) -> None:
-    """Tell of one slide, or one file of codes, in two cases: it may be learned from and evaluated."""
+def tell_of_twins(cohort: Cohort, known: Mapping[str, Sequence[str]]) -> None:
+    """Tell of one slide, or one file of codes, in two cases: it may be learned from and evaluated.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    known : mapping of str to sequence of str
+        Slide -> what says which slide it is.
+    """
     first: dict[str, CohortSlide] = {}
     twins = []
     for slide in cohort.slides:
-        others = [first.setdefault(which, slide) for which in _known_by(stores[slide.name].header)]
+        others = [first.setdefault(which, slide) for which in known[slide.name]]
         twins += [f"{other.name} and {slide.name}" for other in others if other.case != slide.case]
     if twins:
         found = list(dict.fromkeys(twins))

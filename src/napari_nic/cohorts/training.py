@@ -11,9 +11,10 @@ import numpy as np
 
 from napari_nic.cohorts.plan import CohortTraining, Plan, settings_record
 from napari_nic.cohorts.predictions import PREDICTIONS_FILE, ScoredSlide, read_scores, write_scores
-from napari_nic.cohorts.slides import OpenCohort, open_cohort
+from napari_nic.cohorts.slides import OpenCohort
 from napari_nic.cohorts.splits import Fold, check_folds, make_folds
 from napari_nic.cohorts.table import Cohort
+from napari_nic.cohorts.vectors import VectorCohort, open_for, with_encoder
 from napari_nic.disk import replacing
 from napari_nic.jobs import CancellationToken, Progress
 from napari_nic.metrics import METRIC_NAMES, ranking
@@ -23,7 +24,6 @@ from napari_nic.slide_models import (
     ModelCard,
     SlideNetConfig,
     TrainingSlide,
-    predict,
     train,
 )
 
@@ -54,7 +54,7 @@ class _Runs:
     """What all runs share."""
 
     cohort: Cohort
-    stores: OpenCohort
+    stores: OpenCohort | VectorCohort
     slides: Sequence[TrainingSlide]
     network: SlideNetConfig
     training: CohortTraining
@@ -83,7 +83,7 @@ def train_cohort(
     Parameters
     ----------
     cohort : Cohort
-        With stores only, see :func:`~napari_nic.cohorts.slides.import_foreign`.
+        With stores only, or files of slide vectors, see :func:`~napari_nic.cohorts.slides.import_foreign`.
     out : Path or str
         Folder of the results: ``plan.json``, for each run a model bundle with ``log.csv`` and
         ``predictions.csv`` (scores of its test part, T = 10 crops times 8 dihedral transforms), and at the
@@ -109,10 +109,12 @@ def train_cohort(
     training, out, token = training or CohortTraining(), Path(out), token or CancellationToken()
     folds = make_folds(cohort, training.folds, seed=training.settings.seed)
     yield Progress(0, 0, "opening slides", "slides")
-    stores = open_cohort(cohort, allow_partial=training.allow_partial)
-    network = training.network(cohort, stores.header.code_size, stores.longest_side)
+    vectors, partial = training.sees_vectors, training.allow_partial
+    stores = open_for(cohort, vectors=vectors, allow_partial=partial, token=token)
+    network = training.network(cohort, stores.code_size, stores.longest_side)
     check_folds(cohort, folds)
-    record = settings_record(training, network, transformed_patches=bool(stores.transformed))
+    record = settings_record(training, network, transformed_patches=stores.transforms_patches)
+    record = with_encoder(record, stores) if isinstance(stores, VectorCohort) else record
     Plan(cohort, folds, record, stores.checksums).save(out)
     seeds = range(training.settings.seed, training.settings.seed + training.seeds)
     finished = all(_is_done(run_folder(out, fold.number, seed)) for fold in folds for seed in seeds)
@@ -142,8 +144,7 @@ def _run(runs: _Runs, fold: Fold, seed: int, folder: Path) -> Generator[Progress
             done, len(fold.test), f"fold {fold.number}, seed {seed}: predicting", "slides", fold.number, seed
         )
         slide = runs.cohort.slides[index]
-        store, transformed = runs.stores.stores[slide.name], runs.stores.transformed.get(slide.name, ())
-        result = predict(bundle, store, transformed=transformed, device=runs.device, token=runs.token)
+        result = runs.stores.predict(bundle, slide.name, device=runs.device, token=runs.token)
         rows.append(ScoredSlide.of(slide, (fold.number, seed), result.n_views, result.mean, result.std))
     _with_test(bundle, rows).save(folder)
     write_scores(scores, rows, runs.cohort.class_names)
@@ -189,7 +190,7 @@ def _card(runs: _Runs, fold: Fold, seed: int) -> ModelCard:
         name=f"{runs.training.name}-fold{fold.number}-seed{seed}",
         task=cohort.task,
         class_names=cohort.class_names,
-        encoder=runs.stores.header.encoder,
+        encoder=dict(runs.stores.encoder),
         network=runs.network,
         summary=f"Trained on labels of whole slides: {', '.join(cohort.class_names)}.",
         intended_use=INTENDED_USE,

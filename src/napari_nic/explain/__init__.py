@@ -7,9 +7,10 @@ from napari_nic.explain.integrated import integrated_gradients
 from napari_nic.explain.overlay import Overlay, robust_limits, symmetric_limits
 from napari_nic.explain.pca import LivePca, PcaModel, pca_overlay, store_preview
 from napari_nic.explain.prediction import prediction_overlay
-from napari_nic.explain.saliency import CamMethod, SaliencyMap, grad_cam, saliency_overlay
+from napari_nic.explain.saliency import NO_PLACES, CamMethod, SaliencyMap, grad_cam, saliency_overlay
 
 __all__ = [
+    "NO_PLACES",
     "AreaOptions",
     "CamMethod",
     "LivePca",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from napari_nic.errors import OutOfBoundsError
@@ -24,11 +26,18 @@ def prediction_overlay(prediction: Prediction, *, target: int | None = None) -> 
     ------
     OutOfBoundsError
         If there is no such class.
+
+    Notes
+    -----
+    Where the model sees one vector of the slide, every cell has the slide's score, and the note says so.
     """
     card = prediction.card
     count = len(card.class_names)
     if target is not None and not 0 <= target < count:
         raise OutOfBoundsError("no such class", expected=f"0 to {count - 1}", found=str(target))
+    if prediction.is_of_vector:
+        scores = np.broadcast_to(prediction.mean, prediction.cell_scores.shape)
+        prediction = replace(prediction, cell_scores=np.array(scores))
     if target is None and card.task == "classification":
         return _winners(prediction)
     return _scores(prediction, target or 0)
@@ -81,6 +90,11 @@ def _meaning(card: ModelCard, name: str) -> str:
 
 def _about(prediction: Prediction) -> str:
     card = prediction.card
+    if prediction.is_of_vector:
+        return (
+            f"Model {card.name!r} sees one vector of the slide: all cells have the slide's score, and "
+            f"there is no saliency. Whole slide: {prediction.summary}."
+        )
     kind = (
         "; no calibrated probability of the cell" if card.task == "classification" else ", not the cell alone"
     )

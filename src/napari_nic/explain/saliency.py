@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 CamMethod = Literal["Grad-CAM", "LayerCAM", "HiResCAM"]
 Method = Literal["Grad-CAM", "LayerCAM", "HiResCAM", "integrated gradients"]
 INTEGRATED: Method = "integrated gradients"
+NO_PLACES = "a model on slide vectors sees no places, so there is no saliency"
 _FORMULAS: dict[str, str] = {
     "Grad-CAM": "features weighted by the mean of their gradients",
     "LayerCAM": "features times the positive part of their gradients",
@@ -214,8 +215,10 @@ def chosen_target(card: ModelCard, target: int | None) -> int:
     Raises
     ------
     InvalidParameterError
-        If the model has no such target.
+        If the model has no such target, or sees no places.
     """
+    if card.network.is_of_vectors:
+        raise InvalidParameterError(NO_PLACES, found=f"model {card.name!r} sees {card.sees}")
     if target is None:
         return len(card.class_names) - 1
     if not 0 <= target < len(card.class_names):

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 
 from napari_nic.colors import GREEN
-from napari_nic.errors import DamagedSlideError
+from napari_nic.errors import NicError, RemoteError
 from napari_nic.geometry import LevelGeometry, PixelSize, Placement, RegionPx
 from napari_nic.slides import Slide
 from napari_nic.tissue import TissueMask
@@ -298,7 +298,7 @@ class DamageTeller:
         self._lock = threading.Lock()
         self._told = False
 
-    def __call__(self, error: DamagedSlideError) -> None:
+    def __call__(self, error: NicError) -> None:
         """Take note of a tile."""
         with self._lock:
             told, self._told = self._told, True
@@ -306,7 +306,7 @@ class DamageTeller:
             return
         from napari.utils.notifications import show_warning
 
-        show_warning(
-            f"Parts of {self._name} cannot be read and are shown hatched ({error.problem}). "
-            "The file may be damaged, or not be copied completely."
-        )
+        why = "The file may be damaged, or not be copied completely."
+        if isinstance(error, RemoteError):
+            why = "They are asked for again when you look there again."
+        show_warning(f"Parts of {self._name} cannot be read and are shown hatched ({error.problem}). {why}")

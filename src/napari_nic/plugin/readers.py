@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+from napari_nic.addresses import TESTED, UNTESTED, is_address, name_in
 from napari_nic.errors import ChannelsError, NicError
 from napari_nic.names import (
     CLAIMED_ANNOTATIONS,
@@ -23,7 +25,7 @@ from napari_nic.plugin.layers import METADATA_KEY, LayerData, LayerTag, slide_la
 from napari_nic.plugin.news import MODEL_NEWS
 from napari_nic.plugin.opening import holds_slides, is_slide, open_remembered, read_store
 from napari_nic.plugin.settings import Settings
-from napari_nic.slides import Slide
+from napari_nic.slides import Slide, path_for, slide_suffixes
 
 if TYPE_CHECKING:
     from napari_nic.plugin.annotation_jobs import ReadFile
@@ -50,7 +52,7 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
     out when it is read, and then told in words.
     """
     paths = [path] if isinstance(path, str) else list(path)
-    readers = [_reader_of(Path(p)) for p in paths]
+    readers = [_reader_of_address(p) if is_address(p) else _reader_of(Path(p)) for p in paths]
     if not paths or any(reader is None for reader in readers):
         return None
     return partial(_read_all, [reader for reader in readers if reader is not None])
@@ -262,6 +264,13 @@ def _slide_tag(layer: Any) -> LayerTag | None:
     return tag if tag is not None and tag.kind == "slide" else None
 
 
+def _reader_of_address(address: str) -> Callable[[Path], list[LayerData]] | None:
+    """Read slides in the network, by their names: nothing is asked of a server before that."""
+    name = name_in(address).lower()
+    is_ours = urlsplit(address).scheme.lower() in (*TESTED, *UNTESTED) and name.endswith(slide_suffixes())
+    return read_slide if is_ours and not name.endswith(STORE_SUFFIX) else None
+
+
 def _reader_of(path: Path) -> Callable[[Path], list[LayerData]] | None:
     name = path.name.lower()
     if name.endswith(STORE_SUFFIX):
@@ -304,7 +313,7 @@ def _read_all(readers: list[Callable[[Path], list[LayerData]]], path: str | Sequ
     layers: list[Any] = []
     try:
         for reader, single in zip(readers, paths, strict=True):
-            layers += reader(Path(single))
+            layers += reader(path_for(single) if is_address(single) else Path(single))
     except NicError as error:
         if not _tell_in_window(error):
             raise

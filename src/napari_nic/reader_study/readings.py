@@ -99,10 +99,10 @@ def prediction_reading(
             expected="a model for classification",
             found=f"{card.name!r}, {card.task}",
         )
-    best = prediction.cell_scores.argmax(axis=-1)
+    best = prediction.of_cells().argmax(axis=-1)
     masks = {name: (best == k) & prediction.mask for k, name in enumerate(card.class_names)}
     maps = {
-        name: ValueMap(prediction.cell_scores[..., k], prediction.mask, grid)
+        name: ValueMap(prediction.of_cells()[..., k], prediction.mask, grid)
         for k, name in enumerate(card.class_names)
     }
     name = f"prediction of {card.name}"

@@ -14,7 +14,7 @@ from napari_nic.slide_models.card import ModelCard, Task, outputs_for
 from napari_nic.slide_models.config import SlideNetConfig
 from napari_nic.slide_models.heads import Head, Outcome
 from napari_nic.slide_models.inputs import Standardiser
-from napari_nic.slide_models.predict import Prediction, predict, predict_codes
+from napari_nic.slide_models.predict import Prediction, predict, predict_codes, predict_vector
 from napari_nic.slide_models.settings import EpochDone, TrainingSettings
 from napari_nic.slide_models.sources import LabelledSlide, StoredSlide, TrainingSlide
 from napari_nic.slide_models.train import train, train_together
@@ -39,6 +39,7 @@ __all__ = [
     "outputs_for",
     "predict",
     "predict_codes",
+    "predict_vector",
     "train",
     "train_together",
     "user_models_folder",

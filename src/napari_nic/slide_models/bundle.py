@@ -22,6 +22,14 @@ from napari_nic.errors import BundleError, NicError, UnknownNameError
 from napari_nic.identity import described, differing
 from napari_nic.slide_models.card import ModelCard
 from napari_nic.slide_models.inputs import Standardiser
+from napari_nic.slide_vectors import (
+    SlideVector,
+    check_same_encoder,
+    is_mean,
+    mean_description,
+    said_of,
+    vector_beside,
+)
 from napari_nic.telling import LeftOut, Notices, tell
 from napari_nic.weight_files import user_home
 
@@ -72,7 +80,7 @@ class ModelBundle:
         facts = {
             "task": f"{card.task}: {', '.join(card.class_names)}",
             "codes of": card.encoder_name,
-            "crops": f"{card.crop_size} x {card.crop_size} cells",
+            "sees": card.sees,
             "what it is": card.summary,
             "for": card.intended_use,
             "not for": card.not_for,
@@ -125,7 +133,14 @@ class ModelBundle:
         return folder
 
     def check_header(self, header: StoreHeader) -> None:
-        """Raise :class:`BundleError` unless `header` names the encoder that the model was trained on."""
+        """Raise :class:`BundleError` unless `header` names the encoder that the model was trained on.
+
+        A model on the mean of the patches' codes is asked about their encoder; one on a slide encoder's
+        vectors takes no codes.
+        """
+        if self.card.network.is_of_vectors:
+            self._check_mean(header)
+            return
         ours, theirs = self.card.encoder, header.encoder
         different = differing(ours, theirs)
         if different:
@@ -137,11 +152,44 @@ class ModelBundle:
                 hint=f"compress the slide with encoder {self.card.encoder_name!r}, or choose another model",
             )
 
+    @property
+    def wants_slide_encoder(self) -> bool:
+        """Whether it takes vectors that only a slide encoder's file gives."""
+        return self.card.network.is_of_vectors and not is_mean(self.card.encoder)
+
+    def _check_mean(self, header: StoreHeader) -> None:
+        if self.wants_slide_encoder:
+            raise BundleError(
+                f"model {self.name!r} takes vectors of a slide encoder, not codes of patches",
+                path=self.folder,
+                expected=said_of(self.card.encoder),
+                found=f"a compressed slide, of {header.encoder_name}, and no vector of it beside it",
+                hint="make the slide's vector with that slide encoder (napari-nic slide-embed): beside the "
+                "compressed slide it is found, else give its file",
+            )
+        check_same_encoder(
+            self.card.encoder, mean_description(header.encoder), path=self.folder, error=BundleError
+        )
+
+    def check_vector(self, vector: SlideVector) -> None:
+        """Raise :class:`BundleError` unless the model was trained on vectors of the same slide encoder."""
+        if not self.card.network.is_of_vectors:
+            raise BundleError(
+                f"model {self.name!r} takes codes of patches, not a slide's vector",
+                path=self.folder,
+                expected=f"a compressed slide, of {self.card.encoder_name}",
+                found=f"a vector of {said_of(vector.encoder)}",
+            )
+        check_same_encoder(self.card.encoder, vector.encoder, path=self.folder, error=BundleError)
+
     def check_store(self, store: CompressedSlide) -> None:
         """Raise :class:`BundleError` unless the store's codes come from the model's encoder.
 
-        Codes that do not say which encoder made them cannot be told from others as long: that is told.
+        For a model on a slide encoder's vectors, the vector of these codes must lie beside the store. Codes
+        that do not say which encoder made them cannot be told from others as long: that is told.
         """
+        if self.wants_slide_encoder and vector_beside(store, self.card.encoder) is not None:
+            return
         self.check_header(store.header)
         if not store.header.is_encoder_named:
             tell(Notices("features", (_UNNAMED,)))

@@ -113,6 +113,21 @@ class ModelCard:
         )
 
     @property
+    def sees(self) -> str:
+        """What the network sees of a slide: ``"crops of 48 x 48 cells"``, ``"one vector of 768 numbers"``."""
+        if self.network.is_of_vectors:
+            return f"one vector of {self.network.code_size} numbers"
+        return f"crops of {self.crop_size} x {self.crop_size} cells"
+
+    @property
+    def patch_encoder(self) -> Mapping[str, Any]:
+        """What is known of the encoder of the patches; of a model on vectors, those they were made of."""
+        if not self.network.is_of_vectors:
+            return self.encoder
+        options = self.encoder.get("options", {})
+        return {"name": options.get("patch_encoder_name")} | dict(options.get("patch_encoder", {}))
+
+    @property
     def encoder_name(self) -> str:
         """Name of the encoder, for people."""
         return str(self.encoder.get("name", "unnamed encoder"))

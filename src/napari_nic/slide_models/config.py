@@ -11,7 +11,10 @@ from napari_nic.descriptions import Checks, check_fields, is_finite, is_whole
 from napari_nic.errors import InvalidParameterError
 from napari_nic.slide_models.features import FeatureGrid
 
-Kind = Literal["cnn", "attention"]
+Kind = Literal["cnn", "attention", "linear", "mlp"]
+
+VECTOR_KINDS: tuple[Kind, ...] = ("linear", "mlp")
+"""Networks on one vector a slide: a grid of a single cell."""
 
 PAPER_CROP = 400
 PAPER_STRIDES = (2, 2, 2, 2, 2, 2, 1, 1)
@@ -52,7 +55,7 @@ _FIELDS: Checks = {
 
 @dataclass(frozen=True)
 class SlideNetConfig:
-    """Shape of a network on embeddings: the CNN of Tellez et al. 2019 (arXiv v2, appendix), or attention.
+    """Shape of a network on embeddings: the CNN of Tellez et al. 2019 (arXiv v2, appendix), or another.
 
     Attributes
     ----------
@@ -66,10 +69,11 @@ class SlideNetConfig:
     width : int
         Channels of every layer, and of the dense layer.
     strides : tuple of int
-        One per convolution 3 x 3 with valid padding; empty for attention.
+        One per convolution 3 x 3 with valid padding; empty for others than the CNN.
     dropout : float
         Share of feature maps that are dropped whole while training.
-    kind : {"cnn", "attention"}
+    kind : {"cnn", "attention", "linear", "mlp"}
+        The last two see one vector a slide: their code size is D, their crops are of one cell.
 
     Notes
     -----
@@ -94,6 +98,8 @@ class SlideNetConfig:
         numbers = (self.code_size, self.outputs, self.crop_size, self.width, *self.strides)
         if min(numbers) < 1 or bool(self.strides) != (self.kind == "cnn") or not 0 <= self.dropout < 1:
             raise InvalidParameterError("sizes of a slide model must be positive", found=f"{self}")
+        if self.is_of_vectors and self.crop_size != 1:
+            raise InvalidParameterError("a slide's vector is one cell", found=f"crops of {self.crop_size}")
         if self.crop_size < self.least_size:
             raise InvalidParameterError(
                 "the crops are too small for these strides",
@@ -125,6 +131,16 @@ class SlideNetConfig:
     ) -> Self:
         """Make gated attention over the cells of a crop (Ilse et al. 2018)."""
         return cls(code_size, outputs, crop_size, width, (), kind="attention")
+
+    @classmethod
+    def vector(cls, kind: Kind, code_size: int, outputs: int, *, width: int = 128) -> Self:
+        """Make a linear model (``"linear"``), or one with a hidden layer (``"mlp"``), of a slide's vector."""
+        return cls(code_size, outputs, 1, width, (), kind=kind)
+
+    @property
+    def is_of_vectors(self) -> bool:
+        """Whether the network sees one vector a slide, and no places."""
+        return self.kind in VECTOR_KINDS
 
     @property
     def is_exact(self) -> bool:

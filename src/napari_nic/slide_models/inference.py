@@ -41,6 +41,12 @@ class Predictor:
         """Bring windows (B, rows, cols, C) to the device as (B, C, rows, cols), without moving them about."""
         return torch.from_numpy(np.ascontiguousarray(windows)).permute(0, 3, 1, 2).to(self.device)
 
+    def outputs(self, windows: np.ndarray) -> np.ndarray:
+        """Predict windows (B, rows, cols, C): ndarray of float32, (B, outputs)."""
+        with torch.inference_mode():
+            found: np.ndarray = self.net(self.tensor(windows)).cpu().numpy()
+        return found
+
     def dihedral_outputs(self, view: Callable[[int], np.ndarray]) -> np.ndarray:
         """Predict a crop in its eight positions.
 

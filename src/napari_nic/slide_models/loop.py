@@ -134,7 +134,9 @@ class TrainingLoop:
 
     def _standardised(self, codes: np.ndarray, mask: np.ndarray) -> torch.Tensor:
         """Do what :meth:`Standardiser.apply` does on the device, so that half the bytes go there."""
-        values = torch.from_numpy(np.ascontiguousarray(codes)).to(self.device).float()
+        moved = torch.from_numpy(np.ascontiguousarray(codes)).to(self.device)
+        # A copy also of what is float32 already: it may be the slide's own, and is changed in place.
+        values = moved.to(torch.float32, copy=True)
         values.sub_(self._scaling[0]).div_(self._scaling[1])
         values.masked_fill_(~torch.from_numpy(np.ascontiguousarray(mask)).to(self.device)[..., None], 0)
         return values.permute(0, 3, 1, 2)

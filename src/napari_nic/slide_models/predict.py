@@ -20,6 +20,7 @@ from napari_nic.slide_models.canvas import Canvas
 from napari_nic.slide_models.card import ModelCard
 from napari_nic.slide_models.inputs import N_DIHEDRAL, apply_dihedral, prediction_corners
 from napari_nic.slide_models.sources import StoredSlide
+from napari_nic.slide_vectors import SlideVector, mean_vector, vector_beside
 
 if TYPE_CHECKING:
     from napari_nic.slide_models.inference import Predictor
@@ -41,7 +42,8 @@ class Prediction:
     n_crops, n_views : int
         Crops, and crops times eight positions.
     cell_scores : ndarray of float32, (rows, cols, K)
-        The head of the network evaluated where each cell lies; see :func:`predict_codes`.
+        The head of the network evaluated where each cell lies; see :func:`predict_codes`. Not-a-number of a
+        model on slide vectors; :meth:`of_cells` refuses those.
     mask : ndarray of bool, (rows, cols)
         Encoded cells.
     placement : Placement
@@ -72,8 +74,30 @@ class Prediction:
         return int(np.argmax(self.mean))
 
     @property
+    def is_of_vector(self) -> bool:
+        """Whether the score is of one vector of the slide: then no cell has a score of its own."""
+        return self.card.network.is_of_vectors
+
+    def of_cells(self) -> np.ndarray:
+        """Return the scores of cells: ndarray of float32, (rows, cols, K).
+
+        Raises
+        ------
+        InvalidParameterError
+            If the model sees one vector of the slide, so that no cell has a score of its own.
+        """
+        if self.is_of_vector:
+            raise InvalidParameterError(
+                f"model {self.card.name!r} sees one vector of the slide: cells have no scores of their own",
+                hint="choose a model that learned from grids of codes",
+            )
+        return self.cell_scores
+
+    @property
     def views(self) -> str:
         """What the slide score is the mean of: ``"10 crops x 8 dihedral transforms of the grid"``."""
+        if self.is_of_vector:
+            return "one vector of the slide"
         transforms = "dihedral transforms" + (
             ", patches encoded anew" if self.transformed_patches else " of the grid"
         )
@@ -87,6 +111,10 @@ class Prediction:
         which is no probability. Spread is the standard deviation over views.
         """
         names, mean, std = self.class_names, self.mean, self.std
+        if self.is_of_vector and self.card.task == "classification":
+            return f"{names[self.best]}: {mean[self.best]:.2f}"
+        if self.is_of_vector:
+            return ", ".join(f"{name}: {value:.3g}" for name, value in zip(names, mean, strict=True))
         if self.card.task == "classification":
             return f"{names[self.best]}: {mean[self.best]:.2f} ± {std[self.best]:.2f}"
         return ", ".join(f"{names[k]}: {mean[k]:.3g} ± {std[k]:.2g}" for k in range(len(mean)))
@@ -124,6 +152,7 @@ def predict(
     Parameters
     ----------
     bundle : ModelBundle
+        One on slide vectors takes the mean of the codes, if that is what it learned from.
     store : CompressedSlide
     transformed : sequence of CompressedSlide, optional
         Codes of the patches under the dihedral transforms 1 to 7. By default those that the store holds, if
@@ -135,7 +164,8 @@ def predict(
     Raises
     ------
     BundleError
-        If the model was trained on another encoder's codes.
+        If the model was trained on another encoder's codes, or on vectors of a slide encoder, which it must
+        be given (:func:`predict_vector`).
     InvalidParameterError
         If no cell is encoded.
     StoreMismatchError
@@ -144,6 +174,11 @@ def predict(
     """
     bundle.check_store(store)
     mask = store.encoded()
+    if bundle.card.network.is_of_vectors:
+        _check_encoded(mask)
+        beside = vector_beside(store, bundle.card.encoder) if bundle.wants_slide_encoder else None
+        vector = beside or mean_vector(store, token=token)
+        return predict_vector(bundle, vector, placement=store.grid.placement, mask=mask, device=device)
     transformed = open_transformed(store) if transformed is None else tuple(transformed)
     source = (
         StoredSlide(store.path.name, store, mask, label=math.nan, transformed=transformed)
@@ -153,6 +188,56 @@ def predict(
     token = token or CancellationToken()
     seen = _Seen(bundle, store.read(token=token), mask, store.grid.placement, source)
     return _predict(seen, device, token)
+
+
+def predict_vector(
+    bundle: ModelBundle,
+    vector: SlideVector,
+    *,
+    placement: Placement | None = None,
+    mask: np.ndarray | None = None,
+    device: str = "auto",
+) -> Prediction:
+    """Predict a slide from its vector.
+
+    Parameters
+    ----------
+    bundle : ModelBundle
+        Trained on vectors of the same slide encoder.
+    vector : SlideVector
+    placement : Placement, optional
+        Of the cells that the vector was made from.
+    mask : ndarray of bool, (rows, cols), optional
+        Which of them are encoded.
+    device : str
+
+    Returns
+    -------
+    Prediction
+        Of one view. Cells have no scores of their own: not-a-number.
+
+    Raises
+    ------
+    BundleError
+        If the model was trained on grids, or on vectors of another slide encoder.
+    """
+    from napari_nic.slide_models.inference import Predictor
+
+    bundle.check_vector(vector)
+    predictor = Predictor(bundle, device=device)
+    cell = bundle.standardiser.apply(vector.values[None, None], np.ones((1, 1), bool))
+    scores = scores_of(predictor.outputs(cell[None]), bundle.card)[0]
+    mask = np.ones((1, 1), bool) if mask is None else mask
+    return Prediction(
+        card=bundle.card,
+        mean=scores,
+        std=np.zeros_like(scores),
+        n_crops=1,
+        n_views=1,
+        cell_scores=np.full((*mask.shape, len(scores)), np.nan, np.float32),
+        mask=mask,
+        placement=placement or Placement((0.0, 0.0), (1.0, 1.0)),
+    )
 
 
 def predict_codes(
@@ -211,12 +296,20 @@ class _Seen:
         return partial(apply_dihedral, canvas.rows(0, side))
 
 
+def _check_encoded(mask: np.ndarray) -> None:
+    if not mask.any():
+        raise InvalidParameterError(
+            "no cell of the slide is encoded yet", hint="compress the slide, or a part of it, first"
+        )
+
+
 def _predict(seen: _Seen, device: str, token: CancellationToken) -> Prediction:
     from napari_nic.slide_models.inference import Predictor
 
-    if not seen.mask.any():
+    _check_encoded(seen.mask)
+    if seen.bundle.card.network.is_of_vectors:
         raise InvalidParameterError(
-            "no cell of the slide is encoded yet", hint="compress the slide, or a part of it, first"
+            "a model on slide vectors takes no codes of patches", hint="give it the vector (predict_vector)"
         )
     predictor = Predictor(seen.bundle, device=device)
     scores, n_crops = _slide_scores(predictor, seen, token)

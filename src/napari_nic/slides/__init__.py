@@ -26,6 +26,7 @@ from napari_nic.slides.opening import (
     told_suffixes,
 )
 from napari_nic.slides.overview import Overview, iter_read_overview, read_overview
+from napari_nic.slides.remote import path_for
 from napari_nic.slides.slide import Slide
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "is_zarr_picture",
     "iter_read_overview",
     "open_slide",
+    "path_for",
     "read_channels",
     "read_overview",
     "register_reader",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_nic.jobs import CancellationToken, checked
+from napari_nic.slides.remote import binary_stream, size_of
 
 PROBE_BYTES = 64 * 1024
 """Bytes read at the head, the middle and the tail of each file."""
@@ -48,9 +49,9 @@ def fingerprint_choice(files: str, choice: Mapping[str, Any]) -> str:
 
 
 def _add(digest: hashlib._Hash, file: Path) -> None:
-    size = file.stat().st_size
+    size = size_of(file)
     digest.update(size.to_bytes(8, "little"))
-    with file.open("rb") as stream:
+    with binary_stream(file) as stream:
         for start in sorted({0, max(0, (size - PROBE_BYTES) // 2), max(0, size - PROBE_BYTES)}):
             stream.seek(start)
             digest.update(stream.read(PROBE_BYTES))

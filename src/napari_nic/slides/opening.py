@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import errno
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
+from napari_nic.addresses import is_address
 from napari_nic.disk import check_regular
 from napari_nic.errors import (
     ChannelsError,
     DamagedSlideError,
     MissingDependencyError,
     NicError,
+    RemoteError,
     SlideNotFoundError,
     UnreadableSlideError,
     UnsupportedPixelsError,
@@ -22,9 +25,12 @@ from napari_nic.names import READER_SUFFIXES, TOLD_SUFFIXES
 from napari_nic.registry import Registry
 from napari_nic.slides.channels import show_channels
 from napari_nic.slides.color import is_srgb
-from napari_nic.slides.kinds import FileKind, identify
+from napari_nic.slides.kinds import TIFF_MAGIC, FileKind, identify
 from napari_nic.slides.level_check import drop_other_pictures
 from napari_nic.slides.model import Channel, ChannelSource, OpenSource, Selection, SlideSource
+from napari_nic.slides.remote.copies import copied
+from napari_nic.slides.remote.mirrors import open_mirror
+from napari_nic.slides.remote.places import RemotePlace, path_for, remember, remote_of
 from napari_nic.slides.slide import Slide
 from napari_nic.telling import Notices, tell
 
@@ -122,7 +128,7 @@ def open_slide(
     Parameters
     ----------
     path : str or Path
-        The file, or the folder of a DICOM or OME-Zarr slide.
+        The file, or the folder of a DICOM or OME-Zarr slide; or an address, ``https://`` or ``s3://``.
     mpp : float, optional
         The user's micrometres per level-0 pixel; what the file says is then ignored.
     reader : str, optional
@@ -141,6 +147,8 @@ def open_slide(
         does not hold.
     SlideNotFoundError
         If the file, or one that belongs to it, is missing.
+    RemoteError
+        If it lies in the network, and the server does not give it, or the file changes meanwhile.
     UnreadableSlideError
         If no reader can open it; the text gives the likely reader's reason, ``reasons`` those of all.
     DamagedSlideError
@@ -150,9 +158,11 @@ def open_slide(
     InvalidParameterError
         If `mpp` is absurd, or `color` another word.
     """
-    path, to_srgb = Path(path), is_srgb(color)
+    to_srgb = is_srgb(color)
+    path = _local(path)
     with _from_outside(path):
         name, source = _open_source(path, reader, selection)
+        remember(path)
         try:
             shown = drop_other_pictures(show_channels(source, channels, path))
             slide = Slide(path, name, shown, to_srgb=to_srgb, mpp=mpp)
@@ -175,7 +185,7 @@ def read_channels(path: str | Path, *, selection: Selection | None = None) -> tu
     NicError
         As :func:`open_slide` does.
     """
-    path = Path(path)
+    path = _local(path)
     with _from_outside(path):
         _, source = _open_source(path, None, selection)
         source.close()
@@ -185,6 +195,15 @@ def read_channels(path: str | Path, *, selection: Selection | None = None) -> tu
 def _open_source(
     path: Path, reader: str | None, selection: Selection | None
 ) -> tuple[str, SlideSource | ChannelSource]:
+    place = remote_of(path)
+    if place is not None:
+        place.renew()
+        if place.is_folder:
+            return _open_folder(place, reader, selection)
+        found = _open_in_parts(place, reader, selection)
+        if found is not None:
+            return found
+        path = copied(place)
     _check_there(path)
     kind = FileKind(_ANY_KIND) if reader is not None else identify(path)
     names = (reader,) if reader is not None else _readers_of(kind)
@@ -197,6 +216,45 @@ def _open_source(
             hint="open it without --scene, --z and --t",
         )
     return name, source
+
+
+def _local(path: str | Path) -> Path:
+    """Return a path, or the one that stands for an address."""
+    return path_for(path) if isinstance(path, str) and is_address(path) else Path(path)
+
+
+def _open_folder(
+    place: RemotePlace, reader: str | None, selection: Selection | None
+) -> tuple[str, SlideSource | ChannelSource]:
+    """Open an OME-Zarr in the network; its chunks are fetched as they are looked at."""
+    mirror = open_mirror(place)
+    names = ("omezarr",) if reader is None else (reader,)
+    try:
+        name, source = _first_that_opens(mirror.path, names, FileKind("zarr"), selection)
+    except NicError:
+        mirror.close()
+        raise
+    weakref.finalize(source, mirror.close)  # which holds the mirror as long as it is read from
+    return name, source
+
+
+def _open_in_parts(
+    place: RemotePlace, reader: str | None, selection: Selection | None
+) -> tuple[str, SlideSource | ChannelSource] | None:
+    """Open a TIFF in the network, of which only what is looked at is read; None of what must be copied."""
+    file = place.file
+    if file.size == 0:
+        raise UnreadableSlideError(f"{place.shown}: the file is empty (0 bytes)")
+    if not file.is_read_in_parts or reader not in (None, "tiff") or file.read(0, 4) not in TIFF_MAGIC:
+        return None
+    open_tiff: OpenSource = READERS.get("tiff")
+    try:
+        source = open_tiff(place.path, selection) if selection is not None else open_tiff(place.path)
+    except (UnsupportedPixelsError, RemoteError):
+        raise
+    except UnreadableSlideError:
+        return None  # one of those that OpenSlide puts together
+    return "tiff", source
 
 
 def _readers_of(kind: FileKind) -> tuple[str, ...]:
@@ -271,9 +329,9 @@ def _not_found(path: Path) -> SlideNotFoundError:
             path=path,
             hint="mount or copy what it leads to",
         )
-    if "://" in str(path) or str(path).startswith(("http:/", "https:/", "s3:/", "gs:/", "ftp:/")):
+    if str(path).startswith(("http:/", "https:/", "s3:/", "gs:/", "ftp:/")):
         return SlideNotFoundError(
-            "an address in the network, not a file", path=path, hint="download it first"
+            "an address in the network, not a file", path=path, hint="give it as text, with both slashes"
         )
     return SlideNotFoundError("there is no such file", path=path, hint="check the path for typing errors")
 

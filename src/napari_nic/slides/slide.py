@@ -10,7 +10,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from napari_nic.errors import DamagedSlideError, MissingPixelSizeError, NicError, OutOfBoundsError
+from napari_nic.errors import (
+    DamagedSlideError,
+    MissingPixelSizeError,
+    NicError,
+    OutOfBoundsError,
+    RemoteError,
+)
 from napari_nic.geometry import MPP_MAX, MPP_MIN, LevelGeometry, PixelSize, RegionPx
 from napari_nic.names import slide_stem
 from napari_nic.slides.cache import TileCache
@@ -119,7 +125,7 @@ class Slide:
             self.notices += contradictions(self.pixel_size, self._claims)
             self.notices += passed_over(self.pixel_size, self.pixel_size_note)
         self._halvings = self._make_halvings()
-        self._on_damage: Callable[[DamagedSlideError], None] | None = None
+        self._on_damage: Callable[[NicError], None] | None = None
         self.is_for_looking = False
         self._watch = FileWatch(path, info.fingerprint_files)
         self._fingerprint: str | None = None
@@ -245,7 +251,7 @@ class Slide:
         twin._halvings = twin._make_halvings()
         return twin
 
-    def with_hatching(self, on_damage: Callable[[DamagedSlideError], None]) -> Slide:
+    def with_hatching(self, on_damage: Callable[[NicError], None]) -> Slide:
         """Return the same open slide for looking at: tiles that cannot be read are striped.
 
         Of :meth:`read_region` and :meth:`pyramid`; :meth:`read_tile` raises as ever. Tiles that a network
@@ -335,7 +341,15 @@ class Slide:
         return compose_stored(self.levels[level], region, partial(self._cached_tile, level), self.background)
 
     def _cached_tile(self, level: int, row: int, col: int) -> RgbArray | None:
-        return self._tiles.get((level, row, col), lambda: self._tile_to_show(level, row, col))
+        try:
+            return self._tiles.get((level, row, col), lambda: self._tile_to_show(level, row, col))
+        except RemoteError as error:
+            if self._on_damage is None:
+                raise
+            self._on_damage(error)
+        # Not kept: the next look asks the server again.
+        frame = self.levels[level].tile_region(row, col)
+        return hatched(frame.height, frame.width)
 
     def _tile_to_show(self, level: int, row: int, col: int) -> RgbArray | None:
         try:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from napari_nic.errors import DamagedSlideError
 from napari_nic.slides.fingerprint import fingerprint_files
+from napari_nic.slides.remote import remote_of
 
 
 class _State(NamedTuple):
@@ -44,11 +45,15 @@ class FileWatch:
     def check(self, *, read: bool = False) -> None:
         """Raise :class:`DamagedSlideError` if a file is gone or is another one than was opened.
 
+        One in the network is asked for again; :class:`RemoteError` is raised then.
+
         Parameters
         ----------
         read : bool
             Compare the fingerprint too, which reads a little of every file.
         """
+        for place in filter(None, map(remote_of, self._files)):
+            place.file.check()
         for file, before in zip(self._files, self._states, strict=True):
             now = _state(file)
             if now != before:

@@ -1,4 +1,7 @@
-"""Others' formats, both ways: :func:`export_store` and :func:`import_store`."""
+"""Others' formats, both ways: :func:`export_store` and :func:`import_store`.
+
+Public modules beside this list: ``numpy_files``, ``tensors``.
+"""
 
 from napari_nic.embeddings.interchange.exporter import Exporter
 from napari_nic.embeddings.interchange.finding import (
@@ -31,7 +34,7 @@ from napari_nic.embeddings.interchange.registry import (
     origin_of,
     recognised_format,
 )
-from napari_nic.embeddings.interchange.table import CodeTable, ForeignCodes, ImportHints
+from napari_nic.embeddings.interchange.table import CodeTable, ForeignCodes, ImportHints, step_px
 
 __all__ = [
     "EXPORTERS",
@@ -61,5 +64,6 @@ __all__ = [
     "scene_of",
     "slide_name_of",
     "slide_stem_of",
+    "step_px",
     "tissue_outlines_beside",
 ]

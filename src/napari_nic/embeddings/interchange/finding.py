@@ -34,7 +34,7 @@ _DESCRIPTION = ".meta.json"
 """slide2vec's, beside its features."""
 
 _NO_FEATURES = (
-    *("_patches.h5", "_blockmap.h5", "_distance_map.npy", ".position.npy"),
+    *("_patches.h5", "_blockmap.h5", "_distance_map.npy", ".position.npy", ".vector.h5"),
     *(".coordinates.npz", ".index.npz"),
 )
 """Ends of the names of files that go with features."""

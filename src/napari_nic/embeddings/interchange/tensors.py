@@ -66,6 +66,23 @@ def open_tensor(path: Path) -> Rows:
     return _TensorRows(tensor)
 
 
+def open_vector(path: Path) -> np.ndarray:
+    """Read a file that holds one vector of a whole slide, (D,) or (1, D): ndarray of float32, (D,).
+
+    Raises
+    ------
+    StoreError
+        If it holds anything else.
+    """
+    found = _load(path)
+    if found.ndim == 0 or found.numel() != found.shape[-1]:
+        raise StoreError(
+            "the tensor is no vector of a whole slide", path=path, found=f"shape {tuple(found.shape)}"
+        )
+    values: np.ndarray = found.flatten().float().numpy()
+    return values
+
+
 def _load(path: Path) -> torch.Tensor:
     import torch  # only these formats need it
 

@@ -24,7 +24,8 @@ stands in ``EncoderSpec.options``:
 
 Importing this package loads neither PyTorch nor any of the optional libraries.
 
-Public modules beside this list: ``notices``, ``timm_models``, ``trust``.
+Public modules beside this list: ``file_models``, ``network_encoder``, ``notices``, ``onnx_files``,
+``programs``, ``timm_models``, ``trust``.
 """
 
 from napari_nic.encoders.external.importing import (

@@ -62,9 +62,21 @@ def open_torchscript(model: ModelFile, *, device: str, output: str | None = None
     WeightsError
         If the file is none.
     """
+    run = load_torchscript(model, device=device)
+    _check_no_output(output, model.file)
+    return Network(run, device)
+
+
+def load_torchscript(model: ModelFile, *, device: str) -> Callable[..., Any]:
+    """Load a TorchScript module as a function of tensors on the device.
+
+    Raises
+    ------
+    WeightsError
+        If the file is none.
+    """
     file = model.file
     check_torchscript(model.content, file)
-    _check_no_output(output, file)
     try:
         with warnings.catch_warnings():
             # PyTorch asks makers of such files to change over to torch.export; readers cannot.
@@ -73,13 +85,13 @@ def open_torchscript(model: ModelFile, *, device: str, output: str | None = None
     except (RuntimeError, ValueError, OSError) as error:
         raise _unreadable(file, TORCHSCRIPT, error) from error
 
-    def run(pixels: torch.Tensor) -> Any:
-        """Run the program on normalised pixels, (B, 3, s, s) float32."""
+    def run(*inputs: torch.Tensor) -> Any:
+        """Run the program."""
         # Without profiling runs, the first call computes what all others do.
         with torch.jit.optimized_execution(False):  # type: ignore[attr-defined] # torch lists no names
-            return module(pixels)
+            return module(*inputs)
 
-    return Network(run, device)
+    return run
 
 
 def open_exported(model: ModelFile, *, device: str, output: str | None = None) -> Network:
@@ -90,20 +102,31 @@ def open_exported(model: ModelFile, *, device: str, output: str | None = None) -
     WeightsError
         If the file is none, or its program does not take one batch of pictures.
     """
-    file = model.file
-    plain = without_pickles(model.content, file)
-    _check_no_output(output, file)
+    _check_no_output(output, model.file)
+    program = load_exported(model, device=device)
+    least, most = _batch_range(program, model.file)
+    return Network(program.module(), device, least_batch=least, most_batch=most)
+
+
+def load_exported(model: ModelFile, *, device: str) -> torch.export.ExportedProgram:
+    """Load a program of torch.export for a device; pickles in it are never run.
+
+    Raises
+    ------
+    WeightsError
+        If the file is none.
+    """
+    plain = without_pickles(model.content, model.file)
     try:
         with _quiet("torch.export", "torch.export.pt2_archive._package"):
             program = torch.export.load(plain)
     except _EXPORT_ERRORS as error:
-        raise _unreadable(file, EXPORTED, error) from error
-    least, most = _batch_range(program, file)
+        raise _unreadable(model.file, EXPORTED, error) from error
     if device != "cpu":
         from torch.export.passes import move_to_device_pass
 
         program = move_to_device_pass(program, device)
-    return Network(program.module(), device, least_batch=least, most_batch=most)
+    return program
 
 
 _EXPORT_ERRORS = (
@@ -167,11 +190,11 @@ def open_onnx(model: ModelFile, *, device: str, output: str | None = None) -> Ne
     """
     file = model.file
     external_files(read_file(file), file)
-    session = _onnx_session(file, device)
+    session = onnx_session(file, device)
     (least, most), name = _onnx_input(session, file)
-    wanted = [_onnx_output(session, file, output)]
+    wanted = [onnx_output(session, file, output)]
 
-    errors = _onnx_errors()
+    errors = onnx_errors()
 
     def run(pixels: torch.Tensor) -> torch.Tensor:
         """Run the graph on normalised pixels, (B, 3, s, s) float32."""
@@ -189,7 +212,13 @@ def open_onnx(model: ModelFile, *, device: str, output: str | None = None) -> Ne
     return Network(run, device, least_batch=least, most_batch=most)
 
 
-def _onnx_session(file: Path, device: str) -> Any:
+def onnx_session(file: Path, device: str) -> Any:
+    """Open an ONNX graph with onnxruntime.
+
+    Raises
+    ------
+    MissingDependencyError, WeightsError, DeviceError
+    """
     runtime = require("onnxruntime", "ONNX files")
     provider: Any = "CPUExecutionProvider"
     if device.startswith("cuda"):
@@ -208,11 +237,11 @@ def _onnx_session(file: Path, device: str) -> Any:
     options.log_severity_level = 3  # errors only; they are raised as well
     try:
         return runtime.InferenceSession(str(file), options, providers=[provider])
-    except _onnx_errors() as error:
+    except onnx_errors() as error:
         raise _unreadable(file, "an ONNX graph, with its data file beside it if it has one", error) from error
 
 
-def _onnx_errors() -> tuple[type[Exception], ...]:
+def onnx_errors() -> tuple[type[Exception], ...]:
     """Return what onnxruntime raises; its errors have no common base."""
     state = import_module("onnxruntime.capi.onnxruntime_pybind11_state")
     return (
@@ -241,7 +270,8 @@ def _onnx_input(session: Any, file: Path) -> tuple[tuple[int, int], str]:
     return ((size, size) if isinstance(size, int) else (1, GPU_BATCH)), inputs[0].name
 
 
-def _onnx_output(session: Any, file: Path, output: str | None) -> str:
+def onnx_output(session: Any, file: Path, output: str | None) -> str:
+    """Return the name of the output that holds the codes; raises WeightsError where it is not clear."""
     names = [one.name for one in session.get_outputs()]
     chosen = output or names[0]
     if chosen not in names or (output is None and len(names) > 1):

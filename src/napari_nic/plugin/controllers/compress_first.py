@@ -30,7 +30,7 @@ class CompressFirst:
         if models.bundle is None:
             return models.why_not()
         if spec is None:
-            name = models.bundle.card.encoder_name
+            name = str(models.bundle.card.patch_encoder.get("name"))
             return f"{models.bundle.name} reads codes of encoder {name!r}, which is not here: import it above"
         busy = self._compressing.state.busy
         if busy and spec.name == session.spec.name:

@@ -12,7 +12,7 @@ from psygnal import Signal
 from napari_nic.embeddings import CompressedSlide
 from napari_nic.encoders import EncoderSpec
 from napari_nic.errors import BundleError, NicError
-from napari_nic.explain import Overlay
+from napari_nic.explain import NO_PLACES, Overlay
 from napari_nic.jobs import CancellationToken
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.news import MODEL_NEWS
@@ -159,11 +159,22 @@ class ModelController:
             return f"{error.problem}: {error.hint}" if error.hint else error.problem
         return ""
 
+    def why_never(self, kind: str) -> str:
+        """Why compressing the slide would not make this overlay possible; empty where it would."""
+        bundle, store = self.bundle, self.session.store
+        if bundle is None or not bundle.card.network.is_of_vectors:
+            return ""
+        if kind == "saliency":
+            return f"{NO_PLACES[0].upper()}{NO_PLACES[1:]}"
+        if bundle.wants_slide_encoder and store is not None and store.encoded().any():
+            return self.why_not()
+        return ""
+
     def needed_spec(self) -> EncoderSpec | None:
         """Return the encoder whose codes the model reads; None if it is not here."""
         if self.bundle is None:
             return None
-        needed = self.bundle.card.encoder
+        needed = self.bundle.card.patch_encoder
         for spec in self.session.specs:
             if spec.matches(needed):
                 return spec
@@ -180,6 +191,8 @@ class ModelController:
         prediction = self.prediction
         if prediction is None:
             return ""
+        if prediction.is_of_vector:
+            return f"Of {prediction.views}, without saliency. {SCORE_MEANS[prediction.card.task]}"
         about = f"Mean \N{PLUS-MINUS SIGN} spread over {prediction.views}"
         if self._share_predicted() < 1:
             about += ". The rest is not compressed"
@@ -219,7 +232,7 @@ class ModelController:
     def describe_cell(self, row: int, col: int) -> str:
         """Most likely class of a cell and its score."""
         prediction = self.prediction
-        if prediction is None or not prediction.mask[row, col]:
+        if prediction is None or prediction.is_of_vector or not prediction.mask[row, col]:
             return ""
         scores = prediction.cell_scores[row, col]
         best = int(scores.argmax())

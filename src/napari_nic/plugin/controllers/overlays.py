@@ -208,13 +208,13 @@ class OverlayController:
             return NO_TISSUE
         if store is None or not store.encoded().any():
             return "Compress the slide first"
-        return self.models.why_not() if kind in MODEL_KINDS else ""
+        return (self.models.why_never(kind) or self.models.why_not()) if kind in MODEL_KINDS else ""
 
     def _why_not(self, kind: Kind, missing: str) -> str:
         """Why it cannot be shown, not even after compressing the slide; `missing` as found before."""
         if missing == NO_TISSUE or not missing or self.session.slide is None or kind not in MODEL_KINDS:
             return missing
-        return self._first.why_not()
+        return self.models.why_never(kind) or self._first.why_not()
 
     # -- computing ---------------------------------------------------------------------------------------
 

@@ -205,7 +205,7 @@ def prediction_drift(
                 found.append(predict(bundle, store, token=token))
     first, second = found
     both = first.mask & second.mask
-    cells = np.abs(first.cell_scores - second.cell_scores)[both]
+    cells = np.abs(first.of_cells() - second.of_cells())[both]
     largest = float(cells.max()) if cells.size else 0.0
     scores = [tuple(float(score) for score in one.mean) for one in found]
     return PredictionDrift(bundle.name, first.class_names, scores[0], scores[1], largest)

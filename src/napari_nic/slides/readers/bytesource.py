@@ -8,18 +8,24 @@ import weakref
 from pathlib import Path
 
 from napari_nic.errors import DamagedSlideError
+from napari_nic.slides.remote import remote_of
 
 _HAS_PREAD = hasattr(os, "pread")  # Windows has none
 
 
 class ByteSource:
-    """A file opened for reading at given offsets; no position is shared between threads.
+    """A file, or one in the network, opened for reading at given offsets; threads share no position.
 
     Closed by :meth:`close`, or when nobody holds it any more: a viewer drops its layers without a word.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        place = remote_of(path)
+        self._remote = None if place is None else place.file
+        if self._remote is not None:
+            self._size = self._remote.size
+            return
         self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         self._close = weakref.finalize(self, os.close, self._descriptor)
         self._lock = threading.Lock()
@@ -50,6 +56,8 @@ class ByteSource:
         return data
 
     def _read(self, offset: int, size: int) -> bytes:
+        if self._remote is not None:
+            return self._remote.read(offset, size)
         if _HAS_PREAD:
             return os.pread(self._descriptor, size, offset)
         with self._lock:
@@ -58,4 +66,5 @@ class ByteSource:
 
     def close(self) -> None:
         """Close the file; a second time does nothing."""
-        self._close()
+        if self._remote is None:
+            self._close()

@@ -47,6 +47,7 @@ from napari_nic.slides.readers.omezarr_metadata import (
     open_multiscale,
 )
 from napari_nic.slides.readers.zarr_pictures import Learned
+from napari_nic.slides.remote.mirrors import bring_what_identifies, is_there
 
 MAX_CHUNK_BYTES = 2**28
 """Chunks are decoded whole, whatever part of them is asked for."""
@@ -95,7 +96,7 @@ class _Source:
             icc_profile=beside.icc_profile,
             associated=tuple(beside.associated),
             properties={"ome-zarr.version": picture.version, "ome-zarr.name": picture.name},
-            fingerprint_files=tuple(_files_of(path, picture.arrays[-1])),
+            fingerprint_files=tuple(_files_of(path, picture.arrays)),
             notices=(*picture.notices, *notices),
             choice={**(picture.choice or {}), **chosen},
         )
@@ -146,7 +147,7 @@ class _Source:
         for at in np.ndindex(*(len(entry) for entry in ranges)):
             key = array.metadata.encode_chunk_key(tuple(ranges[i][n] for i, n in enumerate(at)))
             check_regular(folder / key, DamagedSlideError)
-            found = found or (folder / key).is_file()
+            found = is_there(folder / key) or found
         return found
 
     def _folder(self, array: zarr.Array[Any]) -> Path:
@@ -309,13 +310,22 @@ def _block(chunk: int) -> int:
     return chunk * -(-_BLOCK // chunk) if chunk < _LOW else chunk
 
 
-def _files_of(path: Path, coarsest: zarr.Array[Any]) -> Iterator[Path]:
+def _files_of(path: Path, arrays: Sequence[zarr.Array[Any]]) -> Iterator[Path]:
     """Yield the metadata, and chunks of the coarsest level, which stand for the picture."""
+    coarsest = arrays[-1]
+    inside = Path(coarsest.store.root) / coarsest.path  # type: ignore[attr-defined]  # a LocalStore
+    levels = [_below(path, array) for array in arrays]
+    bring_what_identifies(path, levels, inside, coarsest)
     for folder in (path, *sorted(child for child in path.iterdir() if child.is_dir())):
         yield from (folder / name for name in ZARR_FILES if (folder / name).is_file())
-    folder = Path(coarsest.store.root) / coarsest.path  # type: ignore[attr-defined]  # a LocalStore
-    chunks = sorted(file for file in folder.rglob("*") if file.is_file() and file.name not in ZARR_FILES)
+    chunks = sorted(file for file in inside.rglob("*") if file.is_file() and file.name not in ZARR_FILES)
     yield from chunks[:_MAX_FINGERPRINT_CHUNKS]
+
+
+def _below(path: Path, array: zarr.Array[Any]) -> str:
+    """Return where in a folder an array lies."""
+    place = Path(array.store.root) / array.path  # type: ignore[attr-defined]  # a LocalStore
+    return place.relative_to(path).as_posix()
 
 
 def _first(error: Exception) -> Exception:

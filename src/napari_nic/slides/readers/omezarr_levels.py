@@ -17,6 +17,7 @@ from napari_nic.slides.levels import downsample_of, is_same_picture
 from napari_nic.slides.model import PixelSizeClaim
 from napari_nic.slides.pixel_size import um_of_unit
 from napari_nic.slides.readers.zarr_pictures import register_picture_codecs
+from napari_nic.slides.remote.mirrors import bring, fetch_for
 from napari_nic.zarr_files import CheckedStore
 
 _MAX_METADATA_BYTES = 2**26
@@ -35,7 +36,7 @@ def open_group(folder: Path) -> zarr.Group:
     _check_files(folder)
     register_picture_codecs()
     try:
-        node = zarr.open(CheckedStore(folder), mode="r")
+        node = zarr.open(CheckedStore(folder, fetch_for(folder)), mode="r")
     except LIBRARY_ERRORS as error:
         raise unusable(folder, error) from error
     if not isinstance(node, zarr.Group):
@@ -48,6 +49,7 @@ def open_group(folder: Path) -> zarr.Group:
 
 def _check_files(folder: Path) -> None:
     """Refuse metadata that are no files, or larger than any metadata."""
+    bring(*(folder / name for name in ZARR_FILES))
     for name in ZARR_FILES:
         file = folder / name
         check_regular(file, DamagedSlideError)

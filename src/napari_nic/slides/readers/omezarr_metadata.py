@@ -26,6 +26,7 @@ from napari_nic.slides.readers.omezarr_levels import (
     open_group,
     unusable,
 )
+from napari_nic.slides.remote.mirrors import bring, fetch_for
 from napari_nic.zarr_files import CheckedStore
 
 _STORE_KEYS = ("napari_nic", "napari_nic_patches")  # by which our own rooms mark what they write
@@ -181,10 +182,13 @@ def _series_names(path: Path, ome: Mapping[str, Any]) -> Iterator[str]:
     if "bioformats2raw.layout" not in ome:
         return
     listed: object = None
+    bring(*(path / "OME" / name for name in ZARR_FILES))
     if any((path / "OME" / name).is_file() for name in ZARR_FILES):
         _check_files(path / "OME")
         try:
-            listed = ome_of(zarr.open_group(CheckedStore(path / "OME"), mode="r")).get("series")
+            listed = ome_of(zarr.open_group(CheckedStore(path / "OME", fetch_for(path)), mode="r")).get(
+                "series"
+            )
         except LIBRARY_ERRORS as error:
             raise unusable(path / "OME", error) from error
     names = listed if isinstance(listed, list) else [str(number) for number in range(_MAX_SERIES)]
@@ -192,6 +196,7 @@ def _series_names(path: Path, ome: Mapping[str, Any]) -> Iterator[str]:
         folder = path / str(name)
         if not isinstance(name, str) or ".." in Path(name).parts or Path(name).is_absolute():
             raise UnreadableSlideError(f"the Zarr metadata name a picture {name!r}", hint=COPY_AGAIN)
+        bring(*(folder / file for file in ZARR_FILES))
         if any((folder / file).is_file() for file in ZARR_FILES):
             if "multiscales" in ome_of(open_group(folder)):
                 yield name

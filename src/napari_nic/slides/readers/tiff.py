@@ -53,6 +53,7 @@ from napari_nic.slides.readers.tiff_orientation import OrientedSource, orientati
 from napari_nic.slides.readers.tiff_picture import TiffPicture
 from napari_nic.slides.readers.tiff_pixels import refusal
 from napari_nic.slides.readers.tiff_structure import TIFF_MAGIC, check_structure
+from napari_nic.slides.remote import binary_stream
 from napari_nic.wording import counted
 
 _PARSE_ERRORS = (
@@ -149,7 +150,10 @@ def open_tiff(path: Path, selection: Selection | None = None) -> SlideSource | C
         opened.callback(source.close)
         try:
             # tifffile would tell an NDPI by its suffix, and open whatever file an OME-TIFF names.
-            with tifffile.TiffFile(path, is_ndpi=is_ndpi, _multifile=False) as tif:
+            with (
+                binary_stream(path) as stream,
+                tifffile.TiffFile(stream, is_ndpi=is_ndpi, _multifile=False) as tif,
+            ):
                 slide = _open(tif, source, selection or Selection())
         except NicError as error:
             raise _with_path(error, path) from error
@@ -273,5 +277,5 @@ def _with_path(error: NicError, path: Path) -> NicError:
 
 
 def _magic(path: Path) -> bytes:
-    with path.open("rb") as stream:
+    with binary_stream(path) as stream:
         return stream.read(4)

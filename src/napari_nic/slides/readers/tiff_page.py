@@ -14,6 +14,7 @@ import tifffile
 from napari_nic.errors import DamagedSlideError, UnsupportedPixelsError
 from napari_nic.slides.readers.tiff_codecs import NUMBER_CODES, is_subsampled
 from napari_nic.slides.readers.tiff_structure import MAX_BLOCK_PIXELS
+from napari_nic.slides.remote import size_of
 
 LOW_SEGMENT, BLOCK_ROWS = 64, 256
 """Strips, and the 8 px high tiles of an NDPI, are decoded several at once: segments lower than the first
@@ -155,7 +156,7 @@ def check_plane(plane: Plane, path: Path) -> list[int]:
     if min(plane.offsets.min(initial=0), plane.sizes.min(initial=0)) < 0:
         raise _damaged(path, f"page {plane.page.index} lists impossible tiles", "sizes of 0 and more", "less")
     _check_block(plane, path)
-    size = path.stat().st_size
+    size = size_of(path)
     past = (plane.offsets + plane.sizes)[:needed] - size
     past[(plane.sizes[:needed] == 0) | (plane.offsets[:needed] == 0)] = 0  # missing ones lie nowhere
     if (past > _PADDING).any() or (plane.raw_rows and (past > 0).any()):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from napari_nic.errors import DamagedSlideError, UnsupportedPixelsError
+from napari_nic.slides.remote import binary_stream, size_of
 
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """Little and big endian, classic and BigTIFF."""
@@ -77,7 +78,7 @@ class _Walk:
 
     def __init__(self, path: Path, stream: BinaryIO) -> None:
         self.path, self._stream = path, stream
-        self._size = path.stat().st_size
+        self._size = size_of(path)
         head = stream.read(16)
         order = "<" if head[:2] == b"II" else ">"
         if head[2:4] in (b"+\0", b"\0+"):
@@ -210,7 +211,7 @@ def check_structure(path: Path) -> bool:
     UnsupportedPixelsError
         If tiles are larger than :data:`MAX_BLOCK_PIXELS`, or the pages without number.
     """
-    with path.open("rb") as stream:
+    with binary_stream(path) as stream:
         walk = _Walk(path, stream)
         if not walk.first:
             raise walk.damaged("the TIFF file holds no directory", "a link to byte 0")
