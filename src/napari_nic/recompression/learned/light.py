@@ -4,8 +4,8 @@
 
     y (B, M, h/16, w/16) --3x3, blocks--> shuffled x 4 --> blocks at a quarter --3x3--> shuffled x 4
 
-A block is a depthwise convolution of 3 x 3 and two of 1 x 1, added to what it was given. Layers at a quarter of
-the resolution are few and narrow, since each costs as much as sixteen below: memory takes the time, not sums.
+A block is a depthwise convolution of 3 x 3 and two of 1 x 1, added to what it was given. Layers at a quarter
+of the resolution are few and narrow, since each costs as much as sixteen below: memory takes the time.
 """
 
 from __future__ import annotations
