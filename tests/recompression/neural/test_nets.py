@@ -179,5 +179,7 @@ def test_compressais_tables_are_ours():
     for number, table in enumerate(own.tables):
         length = int(gaussian._cdf_length[number])
         wanted = np.diff(gaussian._quantized_cdf[number, :length].numpy())
-        # Ours give each symbol 1 first and share out the rest: about 12 scales of symbols, 0.4 / scale each.
-        assert np.abs(table - wanted).max() <= 8
+        # They round in float32, and share out what is left otherwise: bits that coding by theirs costs more.
+        shares = table / 65536
+        entropy = -(shares * np.log2(shares)).sum()
+        assert (shares * np.log2(table / wanted)).sum() < 0.01 * entropy + 1e-4
