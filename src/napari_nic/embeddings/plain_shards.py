@@ -51,10 +51,14 @@ class NewShard:
         Blocks that will be written; the others read as 0.
     code_size : int
         C.
+
+    Attributes
+    ----------
+    file : Path
     """
 
     def __init__(self, file: Path, present: np.ndarray, code_size: int) -> None:
-        self._file, self._left = file, int(present.sum())
+        self.file, self._left = file, int(present.sum())
         length = _block_bytes(code_size)
         self._index = np.full((*_IN_SHARD, 2), _ABSENT, "<u8")
         self._index[present, 0] = np.arange(self._left) * length
@@ -74,7 +78,7 @@ class NewShard:
         return not self._left
 
     def _put(self, start: int, *pieces: np.ndarray) -> None:
-        with self._file.open("r+b" if self._file.exists() else "xb", buffering=0) as stream:
+        with self.file.open("r+b" if self.file.exists() else "xb", buffering=0) as stream:
             stream.seek(start)
             for piece in pieces:
                 rest = piece.reshape(-1).view(np.uint8).data

@@ -16,10 +16,11 @@ import numpy as np
 
 from napari_nic.embeddings.interchange.hdf5 import (
     TableFile,
+    checked_matrix,
     has_datasets,
     open_table,
+    read_corners,
     read_count,
-    read_matrix,
     read_number,
 )
 from napari_nic.embeddings.interchange.hdf5_contents import is_group
@@ -96,12 +97,12 @@ def _encoder(file: h5py.File, wanted: str | None, path: Path) -> str:
 
 def _corners(file: TableFile, token: CancellationToken) -> np.ndarray:
     """(y, x) of the patches, the first two of five columns."""
-    coords = read_matrix(file.file, "coords", file.path, token)
+    coords = checked_matrix(file.file, "coords", file.path)
     if coords.shape[1] not in (2, 5):
         raise StoreError(
             "dataset 'coords' has neither five columns nor two", path=file.path, found=f"shape {coords.shape}"
         )
-    return coords[:, 1::-1].astype(np.float64)
+    return read_corners(coords, token)
 
 
 IMPORTER = Importer("AtlasPatch features (.h5)", recognises, read)

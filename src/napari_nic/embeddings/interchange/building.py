@@ -23,9 +23,7 @@ from napari_nic.embeddings.interchange.placing import (
     MOST_LOST,
     ON_GRID,
     Laid,
-    cells_at,
     covered,
-    nearest_of_each_cell,
     parts,
 )
 from napari_nic.embeddings.interchange.planning import plan_grid
@@ -105,15 +103,15 @@ class _Plan:
     header : StoreHeader
     laid : Laid
         The patches that it will hold.
-    rows : ndarray of int64, (N,)
-        Their features in the file, rising.
+    rows : ndarray of int64, (N,), optional
+        Their features in the file, rising; None where that is all of them in their order.
     notes : tuple of str
         What is to be said of it.
     """
 
     header: StoreHeader
     laid: Laid
-    rows: np.ndarray
+    rows: np.ndarray | None
     notes: tuple[str, ...]
 
 
@@ -121,10 +119,9 @@ def _plan(found: ForeignCodes, source: Path, hints: ImportHints, how: Building) 
     _check_table(found, source)
     _check_slide(found, hints, source)
     distinct = distinct_rows(found.features, found.corners, source, how.token)
-    corners = found.corners[distinct]
-    repeated = _repeated(len(found.corners) - len(corners))
-    rows = np.arange(len(found.corners))[distinct]
-    found = replace(found, corners=corners, notes=(*found.notes, *repeated))
+    if distinct is not None:
+        repeated = _repeated(len(found.corners) - len(distinct))
+        found = replace(found, corners=found.corners[distinct], notes=(*found.notes, *repeated))
     placed = _place(found, source, hints, how.token)
     header = _header_of(found, placed, source, hints, how.origin)
     _check_size(header, found, source)
@@ -132,7 +129,10 @@ def _plan(found: ForeignCodes, source: Path, hints: ImportHints, how: Building) 
     _check_on_slide(found, header.slide_shape, side_px, source)
     laid = placed.laid
     notes = (*found.notes, *placed.notes)
-    return _Plan(header, laid.without_lost(), rows[laid.kept] if laid.lost else rows, notes)
+    rows = distinct
+    if laid.lost:
+        rows = np.flatnonzero(laid.kept) if distinct is None else distinct[laid.kept]
+    return _Plan(header, laid.without_lost(), rows, notes)
 
 
 def _repeated(number: int) -> tuple[str, ...]:
@@ -148,7 +148,7 @@ def _write(root: Path, header: StoreHeader, laid: Laid) -> None:
     done = np.ones(layout.block_shape(*grid.shape), bool)
     layout.create_arrays(root, header, coverage, done, codec=_codec(coverage))
     if laid.off_grid:
-        layout.add_offsets(root, grid.shape, laid.cells, laid.shift * grid.downsample)
+        layout.add_offsets(root, grid.shape, laid.cells, laid.shift() * grid.downsample)
 
 
 def _codec(coverage: np.ndarray) -> BytesBytesCodec:
@@ -204,14 +204,13 @@ def _told(laid: Laid, grid: PatchGrid) -> str:
 
 def _on_our_grid(found: ForeignCodes, grid: PatchGrid, source: Path) -> _Placed:
     """Lay patches on the grid of a file that we wrote: they are where it says, or kept what was off it."""
-    unit = np.array(found.unit_px) / grid.downsample
-    cells, shift = cells_at(found.corners, grid.origin_px, grid.stride_px, unit)
-    kept = nearest_of_each_cell(cells, shift)
+    unit = found.unit_px[0] / grid.downsample[0], found.unit_px[1] / grid.downsample[1]
+    laid = Laid.on(found.corners, grid.origin_px, grid.stride_px, unit=unit)
+    cells = laid.cells
     if len(cells) and ((cells < 0).any() or (cells >= grid.shape).any()):
         raise StoreError("patches lie outside of the slide", path=source, expected=f"{grid.shape} cells")
-    if not kept.all():
+    if laid.lost:
         raise StoreError("two patches share a place", path=source)
-    laid = Laid(grid.origin_px, cells, kept, shift, 1)
     if laid.off_grid and not (found.header and found.header.origin):
         raise StoreError(
             "the patches do not lie on the grid that the file describes",
@@ -237,7 +236,7 @@ def _check_table(found: ForeignCodes, source: Path) -> None:
             hint="the writer was interrupted, or the two files are of two runs: make them again",
         )
     # A place that is no number makes both of them none, which no comparison finds small.
-    farthest = max(found.corners.max(initial=0), -found.corners.min(initial=0))
+    farthest = max(float(found.corners.max(initial=0)), -float(found.corners.min(initial=0)))
     if not farthest <= _FARTHEST:
         raise StoreError("coordinates that no slide has", path=source, found=f"{farthest:g} px")
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from napari_nic.embeddings.header import StoreHeader
 from napari_nic.embeddings.interchange.exporter import Exporter
-from napari_nic.embeddings.interchange.hdf5 import new_file, write_rows
+from napari_nic.embeddings.interchange.hdf5 import new_file, write_places, write_rows
 from napari_nic.embeddings.interchange.naming import named_header
 from napari_nic.embeddings.interchange.table import CodeTable, header_attribute
 from napari_nic.embeddings.interchange.tensor_writing import new_tensor
@@ -36,7 +36,7 @@ def write(store: CompressedSlide, path: Path, token: CancellationToken) -> None:
     """Write features, tensor and patches of the encoded cells; codes are read once, slab by slab."""
     table, header = CodeTable.of(store), named_header(store)
     tensor_path, patches_path = companions(path)
-    coords, attributes = table.coords_xy, _attributes(header)
+    attributes = _attributes(header)
     # The companions get their names first: features alone tell neither the side of a patch nor its level.
     with (
         new_file(path) as features_file,
@@ -44,7 +44,7 @@ def write(store: CompressedSlide, path: Path, token: CancellationToken) -> None:
         new_file(patches_path) as patches_file,
     ):
         for file in (patches_file, features_file):
-            file.create_dataset("coords", data=coords).attrs.update(attributes)
+            write_places(file, table, (np.int64, table.coords_of)).attrs.update(attributes)
             file.attrs.update(header_attribute(header))
         features = features_file.create_dataset("features", table.shape, np.float32)
         for part, codes in table.slabs(token):

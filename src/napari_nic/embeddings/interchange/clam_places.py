@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_nic.embeddings.interchange.hdf5 import (
+    checked_matrix,
     existing_file,
+    read_corners,
     read_count,
-    read_matrix,
     read_number,
     read_text,
 )
@@ -72,7 +73,7 @@ def read_patches(path: Path, token: CancellationToken) -> tuple[np.ndarray, Cut]
 
     Returns
     -------
-    corners : ndarray of float64, (N, 2)
+    corners : ndarray of float64 or int32, (N, 2)
         (y, x) in the order of the file.
     cut : Cut
 
@@ -84,7 +85,7 @@ def read_patches(path: Path, token: CancellationToken) -> tuple[np.ndarray, Cut]
     with existing_file(path) as file:
         if "coords" not in file:
             raise without_features(file, path)
-        coords = read_matrix(file, "coords", path, token)
+        coords = checked_matrix(file, "coords", path)
         if coords.shape[1] != 2:
             raise StoreError("dataset 'coords' has not two columns", path=path, found=f"shape {coords.shape}")
         pictures = dataset_of(file, "imgs")
@@ -92,7 +93,7 @@ def read_patches(path: Path, token: CancellationToken) -> tuple[np.ndarray, Cut]
             cut = _cut_of_pictures(pictures, path)
         else:
             cut = cut_of(dict(file["coords"].attrs), path)
-        return coords[:, ::-1].astype(np.float64), cut
+        return read_corners(coords, token), cut
 
 
 def cut_of(attributes: Mapping[str, Any], path: Path) -> Cut:
@@ -164,7 +165,7 @@ def check_same_places(corners: np.ndarray, patches: np.ndarray, path: Path, part
 
     Parameters
     ----------
-    corners, patches : ndarray of float64, (N, 2), (M, 2)
+    corners, patches : ndarray of numbers, (N, 2), (M, 2)
         Of the features, and of the file of patches.
     path, partner : Path
 

@@ -14,14 +14,14 @@ from napari_nic.jobs import CancellationToken, checked
 
 def distinct_rows(
     features: Rows, corners: np.ndarray, source: Path, token: CancellationToken
-) -> np.ndarray | slice:
-    """Indices of the rows, in order, without those that repeat another one; a slice where that is all.
+) -> np.ndarray | None:
+    """Indices of the rows, in order, without those that repeat another one; None where that is all.
 
     Parameters
     ----------
     features : Rows
         (N, C).
-    corners : ndarray of float64, (N, 2)
+    corners : ndarray of numbers, (N, 2)
     source : Path
     token : CancellationToken
         Asked at each place that is there twice.
@@ -32,7 +32,7 @@ def distinct_rows(
         If two patches of one place have different features.
     """
     if _are_surely_distinct(corners):
-        return slice(None)
+        return None
     order = np.lexsort((corners[:, 1], corners[:, 0]))  # stable: of equals the first stays first
     ordered = corners[order]
     repeats = np.zeros(len(corners), bool)
@@ -56,5 +56,8 @@ def distinct_rows(
 
 def _are_surely_distinct(corners: np.ndarray) -> bool:
     """Whether places are surely all different: quick to tell where they are whole numbers."""
-    whole = (bool((np.rint(corners[part]) == corners[part]).all()) for part in parts(len(corners)))
-    return all(whole) and are_distinct(corners)
+    if corners.dtype.kind not in "iu":
+        whole = (bool((np.rint(corners[part]) == corners[part]).all()) for part in parts(len(corners)))
+        if not all(whole):
+            return False
+    return are_distinct(corners)

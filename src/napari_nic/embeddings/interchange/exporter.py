@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_nic.embeddings.header import StoreHeader
+from napari_nic.embeddings.interchange.table import CodeTable
 from napari_nic.embeddings.store import CompressedSlide
 from napari_nic.jobs import CancellationToken
 
@@ -17,14 +18,13 @@ def _none(_path: Path) -> tuple[Path, ...]:
     return ()
 
 
-def moved(store: CompressedSlide, cells: np.ndarray, counts: str) -> tuple[str, ...]:
+def moved(table: CodeTable, counts: str) -> tuple[str, ...]:
     """Say that a format of one grid moves patches off it to their cells.
 
     Parameters
     ----------
-    store : CompressedSlide
-    cells : ndarray of int, (N, 2)
-        (row, col) of those that are written.
+    table : CodeTable
+        What is written.
     counts : str
         Who counts so: ``"STAMP counts cells of one grid"``.
 
@@ -33,12 +33,16 @@ def moved(store: CompressedSlide, cells: np.ndarray, counts: str) -> tuple[str, 
     tuple of str
         Empty where no patch is moved.
     """
-    offsets = np.abs(store.offsets(cells))
-    if not offsets.any():
+    count, farthest = 0, 0.0
+    for _, cells in table.places():
+        offsets = np.abs(table.store.offsets(cells))
+        count += int(offsets.any(axis=1).sum())
+        farthest = max(farthest, float(offsets.max()))
+    if not count:
         return ()
     return (
-        f"{counts}: {int(offsets.any(axis=1).sum()):,} patches off it are written at their cells, by up to "
-        f"{offsets.max():g} px from where they were cut",
+        f"{counts}: {count:,} patches off it are written at their cells, by up to {farthest:g} px from where "
+        "they were cut",
     )
 
 

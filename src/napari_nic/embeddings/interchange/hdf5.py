@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from napari_nic.embeddings.interchange.table import (
     no_patches_but_a_slide,
     slabs,
 )
+from napari_nic.embeddings.interchange.workers import Flushing
 from napari_nic.errors import NicError, StoreError
 from napari_nic.hdf5_files import check_hdf5, check_types
 from napari_nic.jobs import CancellationToken, checked
@@ -35,6 +36,9 @@ MOST_RATIO, ALWAYS_BYTES = 200, 64 * 2**20
 
 _MOST_BESIDE = 20
 
+PlacesOf = tuple[type[np.generic], Callable[[np.ndarray], np.ndarray]]
+"""Type of places in a file, and what makes them of cells."""
+
 
 @contextmanager
 def new_file(path: Path) -> Iterator[h5py.File]:
@@ -42,8 +46,11 @@ def new_file(path: Path) -> Iterator[h5py.File]:
     try:
         with replacing(path) as temporary, temporary.open("w+b", buffering=0) as raw:
             kept = _KeptFile(raw)
-            with h5py.File(kept, "w") as file:
-                yield file
+            try:
+                with h5py.File(kept, "w") as file:
+                    yield file
+            finally:
+                kept.end()
             if kept.error is not None:
                 raise kept.error
     except NicError:
@@ -66,6 +73,7 @@ class _KeptFile:
 
     def __init__(self, raw: io.FileIO) -> None:
         self.error: OSError | None = None
+        self._flushing = Flushing(raw.fileno())
         self._take(raw)
 
     def write(self, data: Any) -> int:
@@ -75,6 +83,8 @@ class _KeptFile:
         try:
             while rest:
                 rest = rest[self._file.write(rest) :]
+            if self.error is None:
+                self._flushing.wrote(size)
         except OSError as error:
             self._go_on_in_memory(error)
             self._file.seek(start)
@@ -88,6 +98,13 @@ class _KeptFile:
         except OSError as error:
             self._go_on_in_memory(error)
             return size
+
+    def end(self) -> None:
+        """Wait until nothing uses the file any more."""
+        try:
+            self._flushing.end()
+        except OSError as error:
+            self.error = self.error or error
 
     def _go_on_in_memory(self, error: OSError) -> None:
         self.error = error
@@ -231,13 +248,13 @@ def write_table(
     path: Path,
     table: CodeTable,
     features: str,
-    others: Mapping[str, np.ndarray],
+    places: PlacesOf,
     attributes: Mapping[str, Mapping[str, Any]],
     token: CancellationToken,
     *,
     dtype: Any = np.float16,
 ) -> None:
-    """Write a table of patches: features first, then what goes with them.
+    """Write a table of patches: features first, then their places as dataset ``coords``.
 
     Parameters
     ----------
@@ -247,8 +264,8 @@ def write_table(
         Its codes are converted to `dtype` and written slab by slab.
     features : str
         Name of their dataset.
-    others : mapping of str to ndarray
-        Further datasets by name.
+    places : (dtype, callable)
+        Type of the places, and what makes them, (n, 2), of cells, (n, 2).
     attributes : mapping of str to mapping
         By the dataset's name; of the file itself under ``"/"``.
     token : CancellationToken
@@ -259,10 +276,18 @@ def write_table(
         dataset = file.create_dataset(features, table.shape, dtype)
         for part, codes in table.slabs(token):
             write_rows(dataset, part, codes)
-        for name, values in others.items():
-            file.create_dataset(name, data=values)
+        write_places(file, table, places)
         for name, entries in attributes.items():
             file[name].attrs.update(entries)
+
+
+def write_places(file: h5py.File, table: CodeTable, places: PlacesOf) -> h5py.Dataset:
+    """Write the places of a table as dataset ``coords``, (N, 2), a few at a time; see :func:`write_table`."""
+    dtype, of = places
+    dataset = file.create_dataset("coords", (len(table), 2), dtype)
+    for part, cells in table.places():
+        write_rows(dataset, part, of(cells))
+    return dataset
 
 
 def write_rows(dataset: h5py.Dataset, part: slice, rows: np.ndarray) -> None:
@@ -336,12 +361,12 @@ class TableFile:
         return None
 
     def read_coords(self, token: CancellationToken) -> np.ndarray:
-        """Read dataset `coords` (N, 2) of (x, y) and return float64 (y, x)."""
-        coords = read_matrix(self.file, "coords", self.path, token)
+        """Read dataset `coords` (N, 2) of (x, y) and return (y, x), see :func:`read_corners`."""
+        coords = checked_matrix(self.file, "coords", self.path)
         if coords.shape[1] != 2:
             found = f"shape {coords.shape}"
             raise StoreError("dataset 'coords' has not two columns", path=self.path, found=found)
-        return coords[:, ::-1].astype(np.float64)
+        return read_corners(coords, token)
 
 
 @contextmanager
@@ -353,14 +378,27 @@ def open_table(path: Path, features: str = "features") -> Iterator[TableFile]:
         yield TableFile(file, path, features)
 
 
-def read_matrix(file: h5py.File, name: str, path: Path, token: CancellationToken) -> np.ndarray:
-    """Read a dataset that :func:`checked_matrix` accepts, slab by slab."""
-    rows = checked_matrix(file, name, path)
-    matrix = np.empty(rows.shape, rows.dtype)
+def read_corners(rows: Rows, token: CancellationToken) -> np.ndarray:
+    """Read places (N, 2 or more) that begin with (x, y), slab by slab.
+
+    Returns
+    -------
+    ndarray of int32 or float64, (N, 2)
+        (y, x): the narrower where all are whole numbers that it holds with room to add, since a million
+        places in several copies are more than the features that are in memory at a time.
+    """
+    corners = np.empty((rows.shape[0], 2), np.int32 if rows.dtype.kind in "iu" else np.float64)
     chunks = getattr(rows, "chunks", None)
-    for part in checked(slabs(matrix, rows_at_once=chunks[0] if chunks else 1), token):
-        matrix[part] = rows[part]  # in steps of chunks: each is decompressed once
-    return matrix
+    for part in checked(slabs(rows, rows_at_once=chunks[0] if chunks else 1), token):
+        here = np.asarray(rows[part])[:, 1::-1]  # in steps of chunks: each is decompressed once
+        if corners.dtype == np.int32 and here.size and not -_FAR < int(here.min()) <= int(here.max()) < _FAR:
+            corners = corners.astype(np.float64)
+        corners[part] = here
+    return corners
+
+
+_FAR = 2**30
+"""From here on places are float64: no slide is so large, and sums of others fit int32."""
 
 
 def checked_matrix(file: h5py.File, name: str, path: Path) -> Rows:

@@ -22,6 +22,7 @@ from napari_nic.embeddings.interchange.exporter import Exporter, moved
 from napari_nic.embeddings.interchange.naming import named_header
 from napari_nic.embeddings.interchange.registry import Importer
 from napari_nic.embeddings.interchange.table import (
+    CodeTable,
     ForeignCodes,
     ImportHints,
     corners_of,
@@ -98,7 +99,7 @@ def write(store: CompressedSlide, path: Path, token: CancellationToken) -> None:
         codes = store.read(token=token)
         _save(new_array, to_channels_first(codes), token)
         new_header.write_bytes(header_to_text(named_header(store)).encode("utf-8", "surrogatepass"))
-    notes = (*moved(store, np.argwhere(encoded), "the array is of one grid"), *_lost(encoded, codes))
+    notes = (*moved(CodeTable(store, encoded), "the array is of one grid"), *_lost(encoded, codes))
     if notes:
         tell(Notices(path.name, notes))
 

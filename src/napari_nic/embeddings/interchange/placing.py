@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -25,62 +26,113 @@ LEAST_NEIGHBOURS = 0.05
 
 _MOST_PHASES, _MOST_TRIED = 8, 2 * 10**7
 
-_PART = 2**16
+_PART = 2**15
 """Patches whose places are computed with at a time: of a million, many copies would outweigh their codes."""
 
 
 @dataclass(frozen=True, eq=False)
 class Laid:
-    """Patches on a grid.
+    """Patches on a grid; how far each lies from its cell is computed when it is asked for, not kept.
 
     Attributes
     ----------
+    corners : ndarray of numbers, (N, 2)
+        (y, x) of the patches.
     origin : (int, int)
-        (y, x) of the corner of cell (0, 0), in the unit of the positions.
+        (y, x) of the corner of cell (0, 0), in the unit of the grid.
+    stride : int
+        Distance of cells, in the unit of the grid.
     cells : ndarray of int32, (N, 2)
         (row, col) of each patch.
     kept : ndarray of bool, (N,)
         False for a patch whose cell holds a nearer one.
-    shift : ndarray of float32, (N, 2)
-        (y, x) from the corner of its cell to that of the patch, in the unit.
     phases : int
         Distinct remainders among the positions.
+    unit : (float, float)
+        What the corners are multiplied by, to be in the unit of the grid.
     """
 
+    corners: np.ndarray
     origin: tuple[int, int]
+    stride: int
     cells: np.ndarray
     kept: np.ndarray
-    shift: np.ndarray
-    phases: int
+    phases: int = 1
+    unit: tuple[float, float] = (1.0, 1.0)
+
+    @classmethod
+    def on(
+        cls,
+        corners: np.ndarray,
+        origin: tuple[int, int],
+        stride: int,
+        *,
+        unit: tuple[float, float] = (1.0, 1.0),
+        phases: int = 1,
+    ) -> Laid:
+        """Lay patches into the nearest cells of a grid; of those that share one the nearest keeps it."""
+        cells = np.empty(corners.shape, np.int32)
+        for part in parts(len(corners)):
+            cells[part] = np.floor((corners[part] * unit - origin) / stride + 0.5)
+        everything = np.broadcast_to(np.True_, len(cells))
+        return cls(corners, origin, stride, cells, everything, phases, unit)._with_nearest()
+
+    def _with_nearest(self) -> Laid:
+        """Keep the patch of each cell that lies nearest to it; of equals the first in (y, x)."""
+        sharing = sharing_a_place(self.cells)
+        if not len(sharing):
+            return self
+        cells, shift = self.cells[sharing], self.shift(sharing)
+        order = np.lexsort((shift[:, 1], shift[:, 0], np.abs(shift).sum(axis=1), cells[:, 1], cells[:, 0]))
+        ordered = cells[order]
+        is_farther = np.zeros(len(cells), bool)
+        is_farther[1:] = (ordered[1:] == ordered[:-1]).all(axis=1)
+        kept = np.ones(len(self.cells), bool)
+        kept[sharing[order[is_farther]]] = False
+        return replace(self, kept=kept)
 
     def without_lost(self) -> Laid:
         """Leave out the patches that found no cell of their own."""
         if not self.lost:
             return self
-        cells, shift = self.cells[self.kept], self.shift[self.kept]
-        return replace(self, cells=cells, shift=shift, kept=np.ones(len(cells), bool))
+        corners, cells = self.corners[self.kept], self.cells[self.kept]
+        return replace(self, corners=corners, cells=cells, kept=np.broadcast_to(np.True_, len(cells)))
+
+    def shift(self, patches: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """(y, x) from the corners of cells to those of their patches, in the unit: float32, (n, 2)."""
+        at = np.asarray(self.origin) + self.cells[patches].astype(np.int64) * self.stride
+        return np.asarray(self.corners[patches] * self.unit - at, np.float32)
 
     @property
     def lost(self) -> int:
         """Patches that found no cell of their own."""
-        return int((~self.kept).sum())
+        return len(self.kept) - int(np.count_nonzero(self.kept))
 
     @property
     def largest_shift(self) -> float:
         """Farthest that a patch lies from its cell along an axis, in the unit."""
-        return float(max(self.shift.max(initial=0.0), -self.shift.min(initial=0.0)))
+        return self._shifts[0]
 
     @property
     def off_grid(self) -> int:
         """Patches that lie off their cell by more than rounding."""
-        return sum(
-            int((np.abs(self.shift[part]) > ON_GRID).any(axis=1).sum()) for part in parts(len(self.shift))
-        )
+        return self._shifts[1]
 
     @property
     def total_shift(self) -> float:
         """Sum of how far the patches lie from their cells along both axes."""
-        return sum(float(np.abs(self.shift[part]).sum(dtype=float)) for part in parts(len(self.shift)))
+        return self._shifts[2]
+
+    @cached_property
+    def _shifts(self) -> tuple[float, int, float]:
+        """The largest, how many count, and the sum."""
+        largest, off, total = 0.0, 0, 0.0
+        for part in parts(len(self.cells)):
+            shift = np.abs(self.shift(part))
+            largest = max(largest, float(shift.max(initial=0.0)))
+            off += int((shift > ON_GRID).any(axis=1).sum())
+            total += float(shift.sum(dtype=float))
+        return largest, off, total
 
 
 def parts(count: int) -> Iterator[slice]:
@@ -105,7 +157,7 @@ def commonest_distance(corners: np.ndarray) -> tuple[int, int] | None:
 
 
 def _gaps(corners: np.ndarray, along: int) -> np.ndarray:
-    """Distances along an axis between neighbours that lie at the same place of the other axis."""
+    """Distances along an axis between neighbours that lie at the same place of the other axis, rising."""
     if not len(corners):
         return np.zeros(0, np.int64)
     least = int(np.rint(corners[:, along].min()))
@@ -115,16 +167,30 @@ def _gaps(corners: np.ndarray, along: int) -> np.ndarray:
         rounded = np.rint(corners[part]).astype(np.int64)
         places[part] = rounded[:, 1 - along] * step + rounded[:, along] - least
     places.sort()
-    gaps = np.diff(places)
-    return np.asarray(gaps[(gaps >= 1) & (gaps <= step // 2)])
+    for part in parts(len(corners) - 1):  # in place: one more copy of all places would be the largest
+        places[part] = places[part.start + 1 : part.stop + 1] - places[part]
+    gaps = places[:-1]
+    gaps.sort()
+    return gaps[slice(*np.searchsorted(gaps, (1, step // 2 + 1)))]
 
 
 def _commonest(gaps: np.ndarray, least: float) -> tuple[int, int] | None:
     if not len(gaps):
         return None
-    distances, counts = np.unique(gaps, return_counts=True)
+    distances, counts = _counted(gaps)
     best = int(counts.argmax())
     return (int(distances[best]), int(counts[best])) if counts[best] >= least else None
+
+
+def _counted(rising: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distinct values of rising ones, and how often each is there."""
+    begins = [np.zeros(min(1, len(rising)), np.int64)]
+    begins += [
+        np.flatnonzero(rising[part.start + 1 : part.stop + 1] != rising[part]) + part.start + 1
+        for part in parts(len(rising) - 1)
+    ]
+    starts = np.concatenate(begins)
+    return rising[starts], np.diff(starts, append=len(rising))
 
 
 def lay(corners: np.ndarray, stride: int, token: CancellationToken) -> Laid:
@@ -132,7 +198,7 @@ def lay(corners: np.ndarray, stride: int, token: CancellationToken) -> Laid:
 
     Parameters
     ----------
-    corners : ndarray of float64, (N, 2)
+    corners : ndarray of numbers, (N, 2)
         (y, x), N at least 1, all different.
     stride : int
         Same unit.
@@ -159,7 +225,8 @@ def _phases(corners: np.ndarray, stride: int) -> tuple[np.ndarray, np.ndarray]:
     for part in parts(len(corners)):
         remainders = np.mod(np.rint(corners[part]).astype(np.int64), stride)
         numbers[part] = remainders[:, 0] * stride + remainders[:, 1]
-    phases, counts = np.unique(numbers, return_counts=True)
+    numbers.sort()
+    phases, counts = _counted(numbers)
     return np.stack(np.divmod(phases, stride), axis=1), counts
 
 
@@ -179,42 +246,13 @@ def _others(of_both: np.ndarray, patches: np.ndarray, stride: int) -> Iterator[n
 
 def _on(corners: np.ndarray, stride: int, remainder: np.ndarray, phases: int) -> Laid:
     origin = np.where(2 * remainder > stride, remainder - stride, remainder)
-    cells, shift = cells_at(corners, origin, stride)
-    before = np.maximum(0, -cells.min(axis=0))  # patches that begin above or left of the slide
-    origin = origin - before * stride
-    cells += before
-    return Laid((int(origin[0]), int(origin[1])), cells, nearest_of_each_cell(cells, shift), shift, phases)
-
-
-def cells_at(
-    corners: np.ndarray,
-    origin: np.ndarray | tuple[int, int],
-    stride: int,
-    unit: np.ndarray | tuple[float, float] = (1.0, 1.0),
-) -> tuple[np.ndarray, np.ndarray]:
-    """Find the nearest cells of a grid, and how far the patches lie from them.
-
-    Parameters
-    ----------
-    corners : ndarray of float64, (N, 2)
-        (y, x).
-    origin : (int, int)
-        (y, x) of the corner of cell (0, 0).
-    stride : int
-    unit : (float, float)
-        What the corners are multiplied by, to be in the unit of the grid.
-
-    Returns
-    -------
-    cells : ndarray of int32, (N, 2)
-    shift : ndarray of float32, (N, 2)
-    """
-    cells, shift = np.empty(corners.shape, np.int32), np.empty(corners.shape, np.float32)
-    for part in parts(len(corners)):
-        here = corners[part] * unit
-        cells[part] = np.floor((here - origin) / stride + 0.5)
-        shift[part] = here - (np.asarray(origin) + cells[part].astype(np.int64) * stride)
-    return cells, shift
+    laid = Laid.on(corners, (int(origin[0]), int(origin[1])), stride, phases=phases)
+    before = np.maximum(0, -laid.cells.min(axis=0))  # patches that begin above or left of the slide
+    if before.any():
+        laid.cells[...] += before
+        origin = origin - before.astype(np.int64) * stride
+        laid = replace(laid, origin=(int(origin[0]), int(origin[1])))
+    return laid
 
 
 def covered(shape: tuple[int, int], cells: np.ndarray) -> np.ndarray:
@@ -225,26 +263,46 @@ def covered(shape: tuple[int, int], cells: np.ndarray) -> np.ndarray:
     return coverage
 
 
-def nearest_of_each_cell(cells: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """Mark the patch of each cell that lies nearest to it; of equals the first in (y, x)."""
-    if are_distinct(cells):
-        return np.ones(len(cells), bool)
-    order = np.lexsort((shift[:, 1], shift[:, 0], np.abs(shift).sum(axis=1), cells[:, 1], cells[:, 0]))
-    ordered = cells[order]
-    first = np.ones(len(cells), bool)
-    first[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
-    kept = np.empty(len(cells), bool)
-    kept[order] = first
-    return kept
-
-
 def are_distinct(pairs: np.ndarray) -> bool:
     """Whether no two of whole numbers, (N, 2), are there twice."""
-    least = [int(pairs[:, axis].min(initial=0)) for axis in (0, 1)]
-    width = int(pairs[:, 1].max(initial=0)) - least[1] + 1
+    return not len(_twice(pairs))
+
+
+def sharing_a_place(pairs: np.ndarray) -> np.ndarray:
+    """Indices of those of whole numbers, (N, 2), that are there more than once: int64, rising."""
+    twice = _twice(pairs)
+    if not len(twice):
+        return np.zeros(0, np.int64)
+    least, width = _frame(pairs)
+    found = []
+    for part in parts(len(pairs)):
+        numbers = _numbers(pairs[part], least, width)
+        at = np.searchsorted(twice, numbers).clip(max=len(twice) - 1)
+        found.append(np.flatnonzero(twice[at] == numbers) + part.start)
+    return np.concatenate(found)
+
+
+def _twice(pairs: np.ndarray) -> np.ndarray:
+    """Numbers of the pairs that are there more than once, rising."""
+    least, width = _frame(pairs)
     numbers = np.empty(len(pairs), np.int64)
     for part in parts(len(pairs)):
-        whole = pairs[part].astype(np.int64) - least
-        numbers[part] = whole[:, 0] * width + whole[:, 1]
+        numbers[part] = _numbers(pairs[part], least, width)
     numbers.sort()
-    return not (numbers[1:] == numbers[:-1]).any()
+    found = [
+        numbers[part][numbers[part] == numbers[part.start + 1 : part.stop + 1]]
+        for part in parts(len(numbers) - 1)
+    ]
+    return np.unique(np.concatenate(found)) if found else numbers[:0]
+
+
+def _frame(pairs: np.ndarray) -> tuple[tuple[int, int], int]:
+    """Return the smallest number of each column, and how many the second one spans."""
+    least = int(pairs[:, 0].min(initial=0)), int(pairs[:, 1].min(initial=0))
+    return least, int(pairs[:, 1].max(initial=0)) - least[1] + 1
+
+
+def _numbers(pairs: np.ndarray, least: tuple[int, int], width: int) -> np.ndarray:
+    """Number pairs by their place in the frame: int64, (n,)."""
+    whole = pairs.astype(np.int64) - least
+    return np.asarray(whole[:, 0] * width + whole[:, 1])

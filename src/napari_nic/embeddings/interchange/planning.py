@@ -99,8 +99,7 @@ _PARTS = (2, 3, 4)
 
 
 def _empty() -> Laid:
-    none = np.zeros((0, 2))
-    return Laid((0, 0), none.astype(np.int32), np.zeros(0, bool), none, 0)
+    return Laid.on(np.zeros((0, 2)), (0, 0), 1, phases=0)
 
 
 def _stride(found: ForeignCodes, source: Path) -> tuple[int, tuple[str, ...]]:

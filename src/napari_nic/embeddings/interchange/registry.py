@@ -224,10 +224,12 @@ def import_store(
     """
     path, hints = Path(path), hints or ImportHints()
     token = token or CancellationToken()
-    importer = IMPORTERS.get(format or recognised_format(path))
-    files = importer.files(path, hints)
-    origin = {"said": _said(hints), "folder": encoder_folder_of(path)}
     with FileSums(token) as sums:
+        if path.is_file():
+            sums.start(path)  # it takes longest, and recognising a file may mean starting a process for it
+        importer = IMPORTERS.get(format or recognised_format(path))
+        files = importer.files(path, hints)
+        origin = {"said": _said(hints), "folder": encoder_folder_of(path)}
         for file in files:
             sums.start(file)
         with importer.read(path, hints, token) as found:

@@ -7,6 +7,7 @@ patches that another program cut off the grid are written at their cells, which 
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -81,10 +82,9 @@ def write(store: CompressedSlide, path: Path, token: CancellationToken) -> None:
         "code_hash": header.software,
         "feat_type": "tile",
     }
-    pixel = np.array([grid.pixel_size.x, grid.pixel_size.y])
-    coords = (corners_of(grid, table.cells)[:, ::-1] * pixel).astype(np.float32)
-    write_table(path, table, "feats", {"coords": coords}, {"/": attributes | header_attribute(header)}, token)
-    notes = (*_unknown(extractor, header), *moved(store, table.cells, _ONE_GRID), *_miscounted(table, coords))
+    places = (np.float32, partial(_coords, grid))
+    write_table(path, table, "feats", places, {"/": attributes | header_attribute(header)}, token)
+    notes = (*_unknown(extractor, header), *moved(table, _ONE_GRID), *_miscounted(table))
     if notes:
         tell(Notices(path.name, notes))
 
@@ -103,14 +103,25 @@ def _unknown(extractor: str | None, header: StoreHeader) -> tuple[str, ...]:
     )
 
 
-def _miscounted(table: CodeTable, coords: np.ndarray) -> tuple[str, ...]:
+def _coords(grid: PatchGrid, cells: np.ndarray) -> np.ndarray:
+    """(x, y) in um of cells (n, 2): float32, (n, 2)."""
+    pixel = np.array([grid.pixel_size.x, grid.pixel_size.y])
+    return np.asarray(corners_of(grid, cells)[:, ::-1] * pixel, np.float32)
+
+
+def _miscounted(table: CodeTable) -> tuple[str, ...]:
     """Count cells as STAMP's heatmaps do, by float32 and the smallest step, and compare."""
-    steps = [np.diff(np.unique(coords[:, axis])) for axis in (0, 1)]
+    along = []  # of each axis the numbers of its cells and their places, which the other has no part in
+    for axis in (0, 1):
+        cells = np.zeros((int(table.encoded.any(axis=1 - axis).sum()), 2), np.int64)
+        cells[:, axis] = np.flatnonzero(table.encoded.any(axis=1 - axis))
+        along.append((cells[:, axis], _coords(table.store.grid, cells)[:, 1 - axis]))
+    steps = [np.diff(np.unique(places)) for _, places in along]
     smallest = min((float(step.min()) for step in steps if len(step)), default=None)
     if smallest is None:
         return ()
-    counted = np.rint(coords / np.float32(smallest)) - table.cells[:, ::-1]
-    if (counted == counted[0]).all():
+    off = [np.rint(places / np.float32(smallest)) - numbers for numbers, places in along]
+    if all((each == each[0]).all() for each in off):
         return ()
     return ("STAMP's heatmaps would miscount cells of so small a distance; its training is right",)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -13,6 +15,7 @@ import numpy as np
 
 from napari_nic.embeddings.checks import SlideLike
 from napari_nic.embeddings.header import UNKNOWN_SLIDE, StoreHeader
+from napari_nic.embeddings.interchange.workers import one_ahead
 from napari_nic.embeddings.layout import BLOCK, SHARD
 from napari_nic.embeddings.store import CompressedSlide
 from napari_nic.errors import StoreError
@@ -26,9 +29,9 @@ SLAB_BYTES = 8 * 2**20
 HEADER_ATTRIBUTE = "napari_nic"
 """Our whole header travels under this name where a format has room for it, so that nothing is guessed."""
 
-BAND_BYTES = 32 * 2**20
+BAND_BYTES = 16 * 2**20
 """Codes of a band of the grid in memory, on their way to a table: a row of shards, or of blocks if that is
-more."""
+more. While one is written the next is read, so there are two."""
 
 UM_PER_PX_AT_1X = 10.0
 """Usual meaning of a magnification: 10x is 1 um/px, 20x is 0.5, 40x is 0.25."""
@@ -51,63 +54,109 @@ class Rows(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class CodeTable:
-    """The encoded cells of a store, row by row of the grid.
+    """The encoded cells of a store, row by row of the grid; made by :meth:`of`.
 
     Attributes
     ----------
     store : CompressedSlide
-    cells : ndarray of int64, (N, 2)
-        (row, col).
-    corners_px : ndarray of float64, (N, 2)
-        (y, x) of each patch's top left corner in level-0 pixels: the exact one, also where another program
-        cut the patches off the grid.
+    encoded : ndarray of bool, (rows, cols)
+        Cells that are in the table.
     """
 
     store: CompressedSlide
-    cells: np.ndarray
-    corners_px: np.ndarray
+    encoded: np.ndarray
 
     @classmethod
     def of(cls, store: CompressedSlide) -> Self:
         """Take the encoded cells of a store; no codes are read yet."""
-        cells = np.argwhere(store.encoded())
-        return cls(store, cells, corners_of(store.grid, cells) + store.offsets(cells))
+        return cls(store, store.encoded())
 
     def __len__(self) -> int:
-        return len(self.cells)
+        return int(self._begins[-1])
+
+    @cached_property
+    def _begins(self) -> np.ndarray:
+        """Row of the table at which each row of the grid begins, and the end: int64, (rows + 1,)."""
+        return np.concatenate([[0], np.cumsum(np.count_nonzero(self.encoded, axis=1))])
 
     @property
     def shape(self) -> tuple[int, int]:
         """(N, C)."""
-        return len(self.cells), self.store.code_size
+        return len(self), self.store.code_size
+
+    @cached_property
+    def cells(self) -> np.ndarray:
+        """(row, col) of all: ndarray of int64, (N, 2); for formats that need them in one piece."""
+        return np.argwhere(self.encoded)
+
+    @property
+    def corners_px(self) -> np.ndarray:
+        """(y, x) of each patch's top left corner in level-0 pixels: ndarray of float64, (N, 2).
+
+        The exact one, also where another program cut the patches off the grid.
+        """
+        return self.corners_of(self.cells)
 
     @property
     def coords_xy(self) -> np.ndarray:
         """Corners as other programs keep them: ndarray of int64, (N, 2), **(x, y)**, level-0 pixels."""
-        return np.rint(self.corners_px[:, ::-1]).astype(np.int64)
+        return self.coords_of(self.cells)
+
+    def corners_of(self, cells: np.ndarray) -> np.ndarray:
+        """Return what :attr:`corners_px` is of some cells (n, 2)."""
+        return corners_of(self.store.grid, cells) + self.store.offsets(cells)
+
+    def coords_of(self, cells: np.ndarray) -> np.ndarray:
+        """Return what :attr:`coords_xy` is of some cells (n, 2)."""
+        return np.rint(self.corners_of(cells)[:, ::-1]).astype(np.int64)
+
+    def places(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield ``(rows of the table, cells (n, 2) of int64)`` in order, a few rows of the grid at a time."""
+        for rows, part in self._bands(max(1, _PLACES // max(1, self.store.grid.cols))):
+            cells = np.argwhere(self.encoded[rows])
+            cells[:, 0] += rows.start
+            yield part, cells
 
     def slabs(self, token: CancellationToken) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield ``(rows of the table, codes (n, C) float16)`` in order, a band of the grid at a time.
 
         The codes are good until the next ones are asked for: memory that was used is faster than new memory.
+        The next band is read by a thread meanwhile.
         """
-        grid, code_size = self.store.grid, self.store.code_size
-        height = SHARD if SHARD * grid.cols * code_size * 2 <= BAND_BYTES else BLOCK
-        edges = np.searchsorted(self.cells[:, 0], np.arange(0, grid.rows + height, height))
-        band = np.empty((height * grid.cols, code_size), np.float16)
-        chosen = np.empty((int(np.diff(edges).max(initial=0)), code_size), np.float16)
-        for number in checked(range(len(edges) - 1), token):
-            part = slice(int(edges[number]), int(edges[number + 1]))
+        cols, code_size = self.store.grid.cols, self.store.code_size
+        height = SHARD if SHARD * cols * code_size * 2 <= BAND_BYTES else BLOCK
+        rooms = [np.empty((height * cols, code_size), np.float16) for _ in range(2)]
+
+        def read(number: int) -> np.ndarray:
+            return self._read_band(bands[number][0], rooms[number % 2], token)
+
+        bands = list(self._bands(height))
+        with closing(one_ahead(read, range(len(bands)))) as codes:
+            for (_, part), found in zip(checked(bands, token), codes, strict=True):
+                yield part, found
+
+    def _bands(self, height: int) -> Iterator[tuple[slice, slice]]:
+        """Yield rows of the grid, so many at a time, and those of the table in them, where there are any."""
+        grid = self.store.grid
+        for start in range(0, grid.rows, height):
+            rows = slice(start, min(grid.rows, start + height))
+            part = slice(int(self._begins[rows.start]), int(self._begins[rows.stop]))
             if part.start < part.stop:
-                rows = slice(number * height, min(grid.rows, (number + 1) * height))
-                room = band[: (rows.stop - rows.start) * grid.cols]
-                self.store.read_cells(
-                    rows, slice(None), into=room.reshape(-1, grid.cols, code_size), token=token
-                )
-                at = (self.cells[part, 0] - rows.start) * grid.cols + self.cells[part, 1]
-                if len(at) < len(room):
-                    room = np.take(room, at, axis=0, out=chosen[: len(at)], mode="clip")
-                yield part, room
+                yield rows, part
+
+    def _read_band(self, rows: slice, room: np.ndarray, token: CancellationToken) -> np.ndarray:
+        """Read the codes of the table's cells among rows of the grid into memory that is there."""
+        cols = self.store.grid.cols
+        room = room[: (rows.stop - rows.start) * cols]
+        self.store.read_cells(rows, slice(None), into=room.reshape(-1, cols, room.shape[1]), token=token)
+        at = np.flatnonzero(self.encoded[rows])
+        if len(at) == len(room):
+            return room
+        # Each moves to the front or stays: what was moved has been read, and no second room is needed.
+        for start in range(0, len(at), _MOVED):
+            here = at[start : start + _MOVED]
+            room[start : start + len(here)] = room[here]
+        return room[: len(at)]
 
     def features(self, token: CancellationToken) -> np.ndarray:
         """Read all codes: ndarray of float16, (N, C). For formats that need them in one piece."""
@@ -117,9 +166,14 @@ class CodeTable:
         return found
 
 
+_PLACES, _MOVED = 2**14, 512
+"""Cells whose places are computed, and rows of codes that are moved, at a time."""
+
+
 def corners_of(grid: PatchGrid, cells: np.ndarray) -> np.ndarray:
     """(y, x) of the top left corners of cells (N, 2) of (row, col): float64, (N, 2), level-0 pixels."""
-    return np.asarray((cells * grid.stride_px + np.array(grid.origin_px)) * np.array(grid.downsample))
+    at = cells.astype(np.int64) * grid.stride_px + np.array(grid.origin_px)
+    return np.asarray(at * np.array(grid.downsample))
 
 
 def side_px(grid: PatchGrid) -> int:
@@ -209,7 +263,7 @@ class ForeignCodes:
     ----------
     features : Rows
         (N, C) numbers; N may be 0.
-    corners : ndarray of float64, (N, 2)
+    corners : ndarray of float64 or int32, (N, 2)
         (y, x) of the patches' top left corners in the unit of the file.
     unit_px : (float, float)
         (y, x) level-0 pixels that the unit measures: 1 where positions are level-0 pixels already; others
@@ -274,7 +328,7 @@ def slabs(table: Any, *, rows_at_once: int = 1) -> Iterator[slice]:
 
     `rows_at_once` divides all of them but the last: the rows of a compressed chunk, for instance.
     """
-    count = len(table)
+    count = int(table.shape[0])
     row_bytes = max(1, table.dtype.itemsize * math.prod(table.shape[1:]))
     step = max(1, SLAB_BYTES // row_bytes // rows_at_once) * rows_at_once
     return (slice(start, min(count, start + step)) for start in range(0, count, step))

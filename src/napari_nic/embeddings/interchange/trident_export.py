@@ -77,7 +77,8 @@ def write(store: CompressedSlide, path: Path, token: CancellationToken, *, space
         "coords": place | _geometry(header, spaced=spaced),
         "/": header_attribute(header),
     }
-    write_table(path, table, "features", {"coords": table.coords_xy}, attributes, token, dtype=np.float32)
+    places = (np.int64, table.coords_of)
+    write_table(path, table, "features", places, attributes, token, dtype=np.float32)
     grid = header.grid
     if not spaced and side_px(grid) != step_px(grid):
         tell(Notices(path.name, (_two_readers(grid),)))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +16,6 @@ import numpy as np
 
 from napari_nic.disk import sync_files
 from napari_nic.embeddings import layout
-from napari_nic.embeddings.interchange import table
 from napari_nic.embeddings.layout import BLOCK, BLOCKS_PER_SHARD, SHARD
 from napari_nic.embeddings.plain_shards import NewShard, is_plain
 from napari_nic.embeddings.shards import ShardBuffer, ShardKey, shard_blocks, shard_of
@@ -46,6 +45,73 @@ def in_threads(work: Callable[[A], B], items: Sequence[A], workers: int) -> Iter
             yield futures.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def one_ahead(work: Callable[[A], B], items: Iterable[A]) -> Generator[B, None, None]:
+    """Yield ``work(item)`` of each item in their order; a thread works on the next while one is used.
+
+    It does no more than that: of each item but two the caller is through with what it was given.
+    """
+    begun: Future[B] | None = None
+    try:
+        for item in items:
+            waited, begun = begun, None
+            found = None if waited is None else (waited.result(),)
+            begun = _begun(work, item)
+            if found is not None:
+                yield found[0]
+        if begun is not None:
+            yield begun.result()
+    finally:
+        if begun is not None:
+            wait([begun])
+
+
+def _begun(work: Callable[[A], B], item: A) -> Future[B]:
+    """Begin to work on an item in a thread that ends with it: whoever asks for no more leaves none behind."""
+    pool = ThreadPoolExecutor(1, "ahead")
+    try:
+        return pool.submit(copy_context().run, work, item)
+    finally:
+        pool.shutdown(wait=False)
+
+
+class Flushing:
+    """Brings a file to the disk while it is written, so that little is left to wait for at its end.
+
+    Parameters
+    ----------
+    handle : int
+        Of the file, which stays open until :meth:`end`.
+    """
+
+    def __init__(self, handle: int) -> None:
+        self._handle, self._since = handle, 0
+        self._begun: Future[None] | None = None
+
+    def wrote(self, size: int) -> None:
+        """Take note of bytes that were written.
+
+        Raises
+        ------
+        OSError
+            If what was written before did not reach the disk. The system tells that once.
+        """
+        self._since += size
+        if self._since < _FLUSHED_BYTES or (self._begun is not None and not self._begun.done()):
+            return
+        self.end()
+        self._since, self._begun = 0, _begun(os.fsync, self._handle)
+
+    def end(self) -> None:
+        """Wait for what is on its way; raises as :meth:`wrote`."""
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            begun.result()
+
+
+_FLUSHED_BYTES = 2**26
+"""Bytes that are brought to the disk at a time."""
 
 
 class FileSums:
@@ -99,13 +165,17 @@ class FileSums:
             raise StoreError("the file cannot be read", path=file, found=str(error)) from error
 
     def _sum(self, file: Path) -> tuple[str, Version]:
-        digest, slab = hashlib.sha256(), bytearray(table.SLAB_BYTES)
+        digest, slab = hashlib.sha256(), bytearray(_SUMMED_BYTES)
         with file.open("rb", buffering=0) as stream:
             version = version_of(os.fstat(stream.fileno()))
             while size := stream.readinto(slab):
                 self._token.checkpoint()
                 digest.update(memoryview(slab)[:size])
         return digest.hexdigest(), version
+
+
+_SUMMED_BYTES = 2**20
+"""Bytes that are summed up at a time: so few stay in the processor's cache."""
 
 
 def version_of(status: os.stat_result) -> Version:
@@ -139,6 +209,8 @@ class ShardWriter:
         self._blocks = layout.blocks_with_cells(coverage)
         self._shards: dict[ShardKey, NewShard] = {}
         self._thread = ThreadPoolExecutor(1, "shards")
+        self._syncing = ThreadPoolExecutor(_SYNCING, "syncing")
+        self._synced: list[Future[None]] = []
         self._waiting: deque[tuple[int, Future[None]]] = deque()
 
     def __enter__(self) -> Self:
@@ -148,9 +220,12 @@ class ShardWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._thread.shutdown(wait=True, cancel_futures=error is not None)
+        self._syncing.shutdown(wait=True, cancel_futures=error is not None)
         if error is None:
             while self.waiting:
                 self.written()
+            for synced in self._synced:
+                synced.result()
 
     @property
     def waiting(self) -> int:
@@ -188,7 +263,8 @@ class ShardWriter:
         if key not in self._shards:
             self._shards[key] = self._new_shard(key)
         if self._shards[key].write(inside, codes):
-            del self._shards[key]
+            # On its way to the disk while others are filled.
+            self._synced.append(self._syncing.submit(sync_files, [self._shards.pop(key).file]))
 
     def _new_shard(self, key: ShardKey) -> NewShard:
         file = self._root / self._stored.name_of(key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,16 @@ outlines, is read once; one in no order, of more pieces than that, several times
 WAITING_BYTES = 32 * 2**20
 """Codes that wait to be written."""
 
+CACHED_BYTES = 2**19
+"""Rows that are read, looked through and laid down at a time: so few stay in the processor's cache."""
+
 _LEAST_ROOMS = 2
 
 
 def write_shards(
     root: Path,
     features: Rows,
-    rows: np.ndarray,
+    rows: np.ndarray | None,
     cells: np.ndarray,
     source: Path,
     token: CancellationToken,
@@ -42,8 +45,8 @@ def write_shards(
         Of the store.
     features : Rows
         (N, C) numbers.
-    rows : ndarray of int, (M,)
-        Rows of `features` that are taken, rising.
+    rows : ndarray of int, (M,), optional
+        Rows of `features` that are taken, rising; None where that is all of them.
     cells : ndarray of int, (M, 2)
         Where each goes.
     source : Path
@@ -66,7 +69,7 @@ def write_shards(
     coverage = covered(grid.shape, cells)
     with ShardWriter(root, coverage, features.shape[1]) as writer:
         filling = _Filling(cells, coverage.shape, features.shape[1], writer, token)
-        left = np.arange(len(rows), dtype=np.int32)
+        left = _pass_over(reader, rows, None, filling, rounding)
         while len(left):
             left = _pass_over(reader, rows, left, filling, rounding)
     sync_all(root)
@@ -75,17 +78,21 @@ def write_shards(
 
 
 def _pass_over(
-    reader: _Reader, rows: np.ndarray, left: np.ndarray, filling: _Filling, rounding: Rounding
+    reader: _Reader, rows: np.ndarray | None, left: np.ndarray | None, filling: _Filling, rounding: Rounding
 ) -> np.ndarray:
-    """Read the rows that are left, and return those that found no room."""
-    wanted, behind = rows if len(left) == len(rows) else rows[left], []
-    for start, stop in checked(_spans(reader.features, wanted), filling.token):
-        members = left[slice(*np.searchsorted(wanted, (start, stop)))]
+    """Read the patches that are `left`, by default all, and return those that found no room."""
+    wanted = left if rows is None else rows if left is None else rows[left]
+    count = reader.features.shape[0] if wanted is None else len(wanted)
+    behind = [np.zeros(0, np.int32)]
+    for part in checked(_slabs(reader.features, wanted, count, table.SLAB_BYTES), filling.token):
+        members = np.arange(part.start, part.stop, dtype=np.int32) if left is None else left[part]
         has_room = filling.make_room(members)
-        behind.append(members[~has_room])
-        if has_room.any():
+        if not has_room.all():
+            behind.append(members[~has_room])
             members = members[has_room]
-            filling.fill(members, rounding.rounded(reader.read(start, stop, rows[members])))
+        if len(members):
+            found = reader.read(members if rows is None else rows[members])
+            filling.fill(members, map(rounding.rounded, found))
     return np.concatenate(behind)
 
 
@@ -137,11 +144,14 @@ class _Filling:
             self._is_filled[room] = False
         return np.asarray(self._room[pieces] >= 0)
 
-    def fill(self, members: np.ndarray, codes: np.ndarray) -> None:
-        """Lay codes (n, C) into their rooms; pieces that are full are written."""
-        pieces = self._pieces(members)
+    def fill(self, members: np.ndarray, slabs: Iterable[np.ndarray]) -> None:
+        """Lay codes, (n, C) each, into their rooms; pieces that are full are written."""
+        pieces, codes = self._pieces(members), self._codes.reshape(-1, self._codes.shape[2])
         at = self._room[pieces].astype(np.int64) * self._size + self._slots(members)
-        self._codes.reshape(-1, codes.shape[1])[at] = codes
+        begin = 0
+        for slab in slabs:
+            codes[at[begin : begin + len(slab)]] = slab
+            begin += len(slab)
         self._is_filled.reshape(-1)[at] = True
         found, counts = np.unique(pieces, return_counts=True)
         self._left[found] -= counts
@@ -171,29 +181,37 @@ class _Reader:
         self.features = features
         self._room = np.empty((0, features.shape[1]), features.dtype)
 
-    def read(self, start: int, stop: int, wanted: np.ndarray) -> np.ndarray:
-        """Return the rows `wanted`, rising, of those from `start` to `stop`; good until the next are read."""
-        read_direct = getattr(self.features, "read_direct", None)  # of a dataset of HDF5
-        if read_direct is None:
-            read = np.asarray(self.features[start:stop])
-        else:
-            if len(self._room) < stop - start:
-                self._room = np.empty((stop - start, self.features.shape[1]), self.features.dtype)
-            read = self._room[: stop - start]
-            read_direct(read, np.s_[start:stop])
-        return read if len(read) == len(wanted) else read[wanted - start]
+    def read(self, rows: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield rows (n, C), rising, those of a dataset of HDF5 a few at a time; good until the next ones."""
+        is_direct = hasattr(self.features, "read_direct")
+        most = CACHED_BYTES if is_direct else table.SLAB_BYTES
+        for part in _slabs(self.features, rows, len(rows), most):
+            wanted = rows[part]
+            start, stop = int(wanted[0]), int(wanted[-1]) + 1
+            found = self._directly(start, stop) if is_direct else np.asarray(self.features[start:stop])
+            yield found if len(found) == len(wanted) else found[wanted - start]
+
+    def _directly(self, start: int, stop: int) -> np.ndarray:
+        if len(self._room) < stop - start:
+            self._room = np.empty((stop - start, self.features.shape[1]), self.features.dtype)
+        read = self._room[: stop - start]
+        self.features.read_direct(read, np.s_[start:stop])  # type: ignore[attr-defined] # asked before
+        return read
 
 
-def _spans(features: Rows, rows: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Slices of the file that hold `rows`, cut at its chunks; gaps of a slab or more are not read."""
-    step = max(1, table.SLAB_BYTES // max(1, features.shape[1] * features.dtype.itemsize))
+def _slabs(features: Rows, rows: np.ndarray | None, count: int, most_bytes: int) -> Iterator[slice]:
+    """Cut rows of the file, rising, or so many from the first, into slabs of so many bytes or whole chunks.
+
+    Gaps of a slab or more are not read.
+    """
     chunk = _chunk_rows(features)
-    step = max(chunk, step // chunk * chunk)
+    step = max(chunk, most_bytes // max(1, features.shape[1] * features.dtype.itemsize) // chunk * chunk, 1)
     at = 0
-    while at < len(rows):
-        first = int(rows[at])
-        at = int(np.searchsorted(rows, (first // step + 1) * step))
-        yield first, int(rows[at - 1]) + 1
+    while at < count:
+        row = at if rows is None else int(rows[at])
+        end = (row // step + 1) * step
+        start, at = at, min(count, end) if rows is None else int(rows.searchsorted(rows.dtype.type(end)))
+        yield slice(start, at)
 
 
 def _chunk_rows(features: Any) -> int:
