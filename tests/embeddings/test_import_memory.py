@@ -72,7 +72,7 @@ def write(path: Path, order: str, count: int = PATCHES) -> Path:
 
 
 @pytest.mark.usefixtures("little_memory")
-@pytest.mark.parametrize(("order", "most"), [("rows", 45), ("shuffled", 45), ("two phases", 75)])
+@pytest.mark.parametrize(("order", "most"), [("rows", 45), ("shuffled", 60), ("two phases", 75)])
 def test_an_import_keeps_little_of_a_patch(tmp_path: Path, order: str, most: float) -> None:
     import_store(write(tmp_path / "b.h5", order, 9000), tmp_path / "b.nic.zarr", hints=HINTS).close()
     source, target = write(tmp_path / "a.h5", order), tmp_path / "a.nic.zarr"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -29,20 +30,25 @@ class Rounding:
 
     def __init__(self, code_size: int) -> None:
         self._code_size = code_size
+        self._changing = threading.Lock()
         self._rows = self._lost = self._vanished = self._small = 0
 
     def rounded(self, rows: np.ndarray) -> np.ndarray:
-        """Return rows (n, C) as float16, and count them."""
+        """Return rows (n, C) as float16, and count what that changes."""
         if rows.dtype == np.float16:
-            codes = rows
-        else:
-            with np.errstate(over="ignore", under="ignore"):
-                codes = rows.astype(np.float16)
-            self._vanished += int(np.count_nonzero(rows)) - int(np.count_nonzero(codes))
-            self._small += _subnormal(codes)
+            return rows
+        with np.errstate(over="ignore", under="ignore"):
+            codes = rows.astype(np.float16)
+        self._vanished += int(np.count_nonzero(rows)) - int(np.count_nonzero(codes))
+        self._small += _subnormal(codes)
         self._rows += len(codes)
-        self._lost += _lost(codes)
         return codes
+
+    def look_through(self, codes: np.ndarray) -> None:
+        """Count rows (n, C) of float16 with a number that is none, by any thread: each row once."""
+        if lost := _lost(codes):
+            with self._changing:
+                self._lost += lost
 
     def check(self, source: Path) -> None:
         """Raise :class:`StoreError` if a number was no finite float16."""

@@ -192,6 +192,10 @@ class ShardWriter:
         Of the store.
     coverage : ndarray of bool, (rows, cols)
         Cells that hold codes.
+    code_size : int
+    look_through : callable
+        ``look_through(codes)``, of each piece before it is written, while it is in the processor's cache; by
+        several threads.
 
     Attributes
     ----------
@@ -199,16 +203,23 @@ class ShardWriter:
         Of a piece, in cells: a block, or a shard where its blocks are packed together.
     """
 
-    def __init__(self, root: Path, coverage: np.ndarray, code_size: int) -> None:
+    def __init__(
+        self,
+        root: Path,
+        coverage: np.ndarray,
+        code_size: int,
+        look_through: Callable[[np.ndarray], None],
+    ) -> None:
         group, shape = layout.open_group(root, writable=True), (*coverage.shape, code_size)
-        self._root, self._shape = root, shape
+        self._root, self._shape, self._look_through = root, shape, look_through
         self._stored = StoredCodes(root, group, shape)
         is_whole = is_plain(layout.get_array(group, "embeddings", shape, root))
         self.side = BLOCK if is_whole else SHARD
         self._work = self._write_block if is_whole else self._write_shard
         self._blocks = layout.blocks_with_cells(coverage)
         self._shards: dict[ShardKey, NewShard] = {}
-        self._thread = ThreadPoolExecutor(1, "shards")
+        # All pieces of a shard are one thread's.
+        self._threads = [ThreadPoolExecutor(1, "shards") for _ in range(_WRITING)]
         self._syncing = ThreadPoolExecutor(_SYNCING, "syncing")
         self._synced: list[Future[None]] = []
         self._waiting: deque[tuple[int, Future[None]]] = deque()
@@ -219,8 +230,8 @@ class ShardWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._thread.shutdown(wait=True, cancel_futures=error is not None)
-        self._syncing.shutdown(wait=True, cancel_futures=error is not None)
+        for pool in (*self._threads, self._syncing):
+            pool.shutdown(wait=True, cancel_futures=error is not None)
         if error is None:
             while self.waiting:
                 self.written()
@@ -244,7 +255,9 @@ class ShardWriter:
         number : int
             Its name for :meth:`written`.
         """
-        self._waiting.append((number, self._thread.submit(self._work, at, codes)))
+        shard = shard_of(*at)[1] if self.side == BLOCK else 0  # packed ones share what packs them
+        thread = self._threads[shard % _WRITING]
+        self._waiting.append((number, thread.submit(self._looked_through, at, codes)))
 
     def written(self) -> int:
         """Wait until the first piece that waits is written, and return its number.
@@ -257,6 +270,10 @@ class ShardWriter:
         number, future = self._waiting.popleft()
         future.result()
         return number
+
+    def _looked_through(self, at: tuple[int, int], codes: np.ndarray) -> None:
+        self._look_through(codes)
+        self._work(at, codes)
 
     def _write_block(self, at: tuple[int, int], codes: np.ndarray) -> None:
         key, inside = shard_of(*at), (at[0] % BLOCKS_PER_SHARD, at[1] % BLOCKS_PER_SHARD)
@@ -289,4 +306,4 @@ def sync_all(folder: Path) -> None:
             pass
 
 
-_SYNCING = 8
+_WRITING, _SYNCING = 2, 8

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from napari_nic.embeddings import layout
 from napari_nic.embeddings.interchange import table
 from napari_nic.embeddings.interchange.placing import covered, parts
+from napari_nic.embeddings.interchange.plain_rows import PlainRows
 from napari_nic.embeddings.interchange.rounding import Rounding
 from napari_nic.embeddings.interchange.table import Rows
 from napari_nic.embeddings.interchange.workers import ShardWriter, sync_all
@@ -64,21 +66,22 @@ def write_shards(
     StoreError
         If a code is no finite float16 number.
     """
-    rounding, reader = Rounding(features.shape[1]), _Reader(features)
+    rounding = Rounding(features.shape[1])
+    reader = _Reader(features, rounding)
     grid = layout.read_description(layout.open_group(root), root).header.grid
     coverage = covered(grid.shape, cells)
-    with ShardWriter(root, coverage, features.shape[1]) as writer:
+    with ShardWriter(root, coverage, features.shape[1], rounding.look_through) as writer:
         filling = _Filling(cells, coverage.shape, features.shape[1], writer, token)
-        left = _pass_over(reader, rows, None, filling, rounding)
+        left = _pass_over(reader, rows, None, filling)
         while len(left):
-            left = _pass_over(reader, rows, left, filling, rounding)
+            left = _pass_over(reader, rows, left, filling)
     sync_all(root)
     rounding.check(source)
     return rounding.notes()
 
 
 def _pass_over(
-    reader: _Reader, rows: np.ndarray | None, left: np.ndarray | None, filling: _Filling, rounding: Rounding
+    reader: _Reader, rows: np.ndarray | None, left: np.ndarray | None, filling: _Filling
 ) -> np.ndarray:
     """Read the patches that are `left`, by default all, and return those that found no room."""
     wanted = left if rows is None else rows if left is None else rows[left]
@@ -91,8 +94,7 @@ def _pass_over(
             behind.append(members[~has_room])
             members = members[has_room]
         if len(members):
-            found = reader.read(members if rows is None else rows[members])
-            filling.fill(members, map(rounding.rounded, found))
+            filling.fill(members, partial(reader.read_into, members if rows is None else rows[members]))
     return np.concatenate(behind)
 
 
@@ -144,14 +146,11 @@ class _Filling:
             self._is_filled[room] = False
         return np.asarray(self._room[pieces] >= 0)
 
-    def fill(self, members: np.ndarray, slabs: Iterable[np.ndarray]) -> None:
-        """Lay codes, (n, C) each, into their rooms; pieces that are full are written."""
-        pieces, codes = self._pieces(members), self._codes.reshape(-1, self._codes.shape[2])
+    def fill(self, members: np.ndarray, read_into: Callable[[np.ndarray, np.ndarray], None]) -> None:
+        """Lay codes into their rooms, by what reads them into rows of an array; full pieces are written."""
+        pieces = self._pieces(members)
         at = self._room[pieces].astype(np.int64) * self._size + self._slots(members)
-        begin = 0
-        for slab in slabs:
-            codes[at[begin : begin + len(slab)]] = slab
-            begin += len(slab)
+        read_into(self._codes.reshape(-1, self._codes.shape[2]), at)
         self._is_filled.reshape(-1)[at] = True
         found, counts = np.unique(pieces, return_counts=True)
         self._left[found] -= counts
@@ -175,13 +174,24 @@ class _Filling:
 
 
 class _Reader:
-    """Reads rows of a file into memory that is used again and again."""
+    """Reads rows of a file, by memory that is used again and again where they are not as they will be."""
 
-    def __init__(self, features: Rows) -> None:
-        self.features = features
+    def __init__(self, features: Rows, rounding: Rounding) -> None:
+        self.features, self._rounding = features, rounding
+        self._plain = PlainRows.of(features, np.float16)
         self._room = np.empty((0, features.shape[1]), features.dtype)
 
-    def read(self, rows: np.ndarray) -> Iterator[np.ndarray]:
+    def read_into(self, rows: np.ndarray, codes: np.ndarray, at: np.ndarray) -> None:
+        """Lay rows (n,) of the file, rising, into rows `at` (n,) of `codes`, as float16."""
+        if self._plain is not None:
+            self._plain.read_into(rows, codes, at)
+            return
+        begin = 0
+        for slab in self._slabs(rows):
+            codes[at[begin : begin + len(slab)]] = self._rounding.rounded(slab)
+            begin += len(slab)
+
+    def _slabs(self, rows: np.ndarray) -> Iterator[np.ndarray]:
         """Yield rows (n, C), rising, those of a dataset of HDF5 a few at a time; good until the next ones."""
         is_direct = hasattr(self.features, "read_direct")
         most = CACHED_BYTES if is_direct else table.SLAB_BYTES
