@@ -6,11 +6,11 @@ import hashlib
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 import numpy as np
 
@@ -52,28 +52,42 @@ def one_ahead(work: Callable[[A], B], items: Iterable[A]) -> Generator[B, None, 
 
     It does no more than that: of each item but two the caller is through with what it was given.
     """
-    begun: Future[B] | None = None
+    begun: _Begun[B] | None = None
     try:
         for item in items:
             waited, begun = begun, None
             found = None if waited is None else (waited.result(),)
-            begun = _begun(work, item)
+            begun = _Begun(work, item)
             if found is not None:
                 yield found[0]
         if begun is not None:
             yield begun.result()
     finally:
         if begun is not None:
-            wait([begun])
+            begun.end()
 
 
-def _begun(work: Callable[[A], B], item: A) -> Future[B]:
-    """Begin to work on an item in a thread that ends with it: whoever asks for no more leaves none behind."""
-    pool = ThreadPoolExecutor(1, "ahead")
-    try:
-        return pool.submit(copy_context().run, work, item)
-    finally:
-        pool.shutdown(wait=False)
+class _Begun(Generic[B]):
+    """Work in a thread that ends with it: whoever asks for no result leaves none behind."""
+
+    def __init__(self, work: Callable[[A], B], item: A) -> None:
+        self._pool = ThreadPoolExecutor(1, "ahead")
+        self._future = self._pool.submit(copy_context().run, work, item)
+        self._pool.shutdown(wait=False)
+
+    @property
+    def done(self) -> bool:
+        """Whether it has ended."""
+        return self._future.done()
+
+    def end(self) -> None:
+        """Wait for the thread, whatever became of it."""
+        self._pool.shutdown(wait=True)
+
+    def result(self) -> B:
+        """Wait for the thread, and return or raise what the work did."""
+        self.end()
+        return self._future.result()
 
 
 class Flushing:
@@ -87,7 +101,7 @@ class Flushing:
 
     def __init__(self, handle: int) -> None:
         self._handle, self._since = handle, 0
-        self._begun: Future[None] | None = None
+        self._begun: _Begun[None] | None = None
 
     def wrote(self, size: int) -> None:
         """Take note of bytes that were written.
@@ -98,10 +112,10 @@ class Flushing:
             If what was written before did not reach the disk. The system tells that once.
         """
         self._since += size
-        if self._since < _FLUSHED_BYTES or (self._begun is not None and not self._begun.done()):
+        if self._since < _FLUSHED_BYTES or (self._begun is not None and not self._begun.done):
             return
         self.end()
-        self._since, self._begun = 0, _begun(os.fsync, self._handle)
+        self._since, self._begun = 0, _Begun(os.fsync, self._handle)
 
     def end(self) -> None:
         """Wait for what is on its way; raises as :meth:`wrote`."""
