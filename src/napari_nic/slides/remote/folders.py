@@ -107,7 +107,8 @@ class RemoteFolder:
         with self._lock:
             before = self._versions.setdefault(key, version.name)
             self._opened = version.asked if self._opened is None else self._opened
-        is_newer = None not in (version.written, self._opened) and version.written > self._opened
+            opened = self._opened
+        is_newer = version.written is not None and opened is not None and version.written > opened
         if before != version.name or is_newer:
             raise changed(server.address)
         data = b"".join(server.pieces(version))

@@ -160,7 +160,7 @@ class HttpServer:
     async def _whole(self, version: Version) -> Any:
         response = await self._get(_condition(version))
         length = response.headers.get("Content-Length")
-        problem = None
+        problem: NicError | None = None
         if response.status == _CONDITION or version.is_other(*_told(response)):
             problem = changed(self.address)
         elif response.status != _OK:
