@@ -398,7 +398,7 @@ class TestTable:
         assert not opened, "to move is not to open"
         qtbot.keyClick(table, keys.Key_Return)
         assert [slide.name for slide in opened] == ["other"]
-        assert nic.session.slide.name == "other"
+        qtbot.waitUntil(lambda: nic.session.slide.name == "other")  # it is opened beside the window
         assert pressed == []
 
     def test_arrow_leads_from_the_search_to_the_list(self, browser, qtbot):

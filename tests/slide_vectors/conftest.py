@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from napari_nic.embeddings import BLOCK, CompressedSlide, StoreHeader
+from napari_nic.encoders.external import trust
 from napari_nic.geometry import LevelGeometry, PixelSize
 from napari_nic.grid import PatchGrid
 
@@ -133,6 +134,7 @@ def toys() -> type[Toys]:
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Keep what the user trusts out of the tests, and the tests' out of the user's."""
     monkeypatch.setenv("NAPARI_NIC_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(trust, "_given", set())
     return tmp_path / "home"
 
 

@@ -126,7 +126,6 @@ def test_a_device_and_a_socket(tmp_path):
     [
         ("x" * 300 + ".svs", "longer than the file system allows"),
         ("a\0b.svs", "no such file"),
-        ("http://example.org/a.svs", "an address in the network"),
         ("file.txt/a.svs", "no such file"),
         (os.fsdecode(b"\xff\xfe.svs"), "no such file"),
     ],
@@ -136,6 +135,11 @@ def test_names_that_cannot_be(tmp_path, monkeypatch, name, sentence):
     Path("file.txt").write_text("x")
     with pytest.raises(SlideNotFoundError, match=sentence):
         open_slide(name)
+
+
+def test_an_address_is_read_encrypted_or_not_at_all():
+    with pytest.raises(UnreadableSlideError, match="would be read without encryption"):
+        open_slide("http://example.org/a.svs")
 
 
 def test_links_that_lead_nowhere(tmp_path):

@@ -151,8 +151,8 @@ class Locator:
         if not given.name:
             raise InvalidParameterError("no name of a slide", found=value)
         if has_suffix(given, STORE_SUFFIX) and stores is not None:
-            # A folder of features or vectors that is named is meant, whatever else the table knows.
-            others = _foreign_in(stores, slide_stem(given))
+            # A folder of vectors that is named is meant, whatever else the table knows.
+            others = [path for path in _foreign_in(stores, slide_stem(given)) if holds_vector(path)]
             if others:
                 return Located(slide_stem(given), _only(others, value), None)
         if has_suffix(given, STORE_SUFFIX) or _is_foreign(given):

@@ -13,6 +13,7 @@ from napari_nic.names import CLAIMED_ANNOTATIONS, patterns
 from napari_nic.plugin.controllers.annotating import AnnotationController
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.widgets.colour_bar import Swatches
+from napari_nic.plugin.widgets.glyphs import GlyphButton
 from napari_nic.plugin.widgets.rows import Section, narrow_combo, quiet_label, row, set_enabled
 
 OPEN_FILTER = (
@@ -20,6 +21,7 @@ OPEN_FILTER = (
     "Tables, DICOM (*.csv *.parquet *.dcm);;All files (*)"
 )
 
+FOLDER = "Open OME-Zarr labels, which are a folder"
 NO_ANNOTATIONS = "Open annotations first, or draw them in a new shapes layer"
 NO_FILE = "Nothing of this slide was opened from a file"
 SAVING_TIP = "Comes back with the slide; Save writes a file for other programs"
@@ -34,7 +36,7 @@ class AnnotationSection(Section):
         self._session, self._annotating = session, annotating
         self.open = QPushButton("Open a&nnotations...")
         self.open.clicked.connect(self._open)
-        self.folder = QPushButton("Folder...")
+        self.folder = GlyphButton("folder", FOLDER)
         self.folder.clicked.connect(self._open_folder)
         self.save = QPushButton("Save...")
         self.save.clicked.connect(self._save)
@@ -61,9 +63,9 @@ class AnnotationSection(Section):
         self.cancel.setToolTip("Stop reading the file; nothing of it is shown")
         self.cancel.clicked.connect(annotating.cancel_opening)
         self.opening_row = row(self.opening, self.cancel)
-        files = row(self.open, self.folder, self.save, self.reload)
         for widget in (
-            files,
+            row(self.open, self.folder),
+            row(self.save, self.reload),
             self.opening_row,
             self.saving,
             self.drawn_row,
@@ -86,7 +88,7 @@ class AnnotationSection(Section):
         self.opening_row.setVisible(bool(opening))
         busy = f"{opening} is being opened" if opening else why_not
         set_enabled(self.open, busy, "A file of QuPath, ASAP, ImageScope or another program")
-        set_enabled(self.folder, busy, "OME-Zarr labels, which are a folder")
+        set_enabled(self.folder, busy, FOLDER)
         annotations = self._annotating.annotations()
         set_enabled(self.save, "" if len(annotations) else NO_ANNOTATIONS, "QuPath GeoJSON or ASAP XML")
         set_enabled(self.reload, "" if self._annotating.can_reload() else NO_FILE, "Read the file anew")
