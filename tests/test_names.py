@@ -144,7 +144,7 @@ def test_a_name_that_no_file_system_takes_is_not_there():
 
 SETS = {
     *("slides/kinds.py", "slides/readers/openslide_files.py", "encoders/external/importing.py"),
-    *("cli/files.py", "demo/sample.py", "synthetic/cohorts/writing.py"),
+    *("cli/files.py", "demo/sample.py", "synthetic/cohorts/writing.py", "runs/copying.py"),
 }
 """Where other things are listed: the files that a slide is made of, or that one call writes; networks."""
 

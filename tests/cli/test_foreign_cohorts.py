@@ -40,7 +40,7 @@ LEFT_OUT = {
     "by_spec_slideflow_3.0_bag": (f"{TCGA}.pt", ONE_SLIDE),
     "by_spec_stamp_1.1.1": (f"{TCGA}.h5", ONE_SLIDE),
     "by_spec_trident_like": (f"h_fp16/features_conch_v1/{TCGA}.h5", ONE_SLIDE),
-    "by_spec_stamp_slide_level": (f"titan-slide/{TCGA}.h5", "one vector of the whole slide"),
+    "by_spec_stamp_slide_level": (f"titan-slide/{TCGA}.h5", ONE_SLIDE),
     "clam_2025-04_patches": ("patches/three_islands_050.h5", "places of 334 patches, no features"),
     "tiatoolbox_2.1.3": (f"{TCGA}.zarr", "at which resolution"),
 }

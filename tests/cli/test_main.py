@@ -24,7 +24,7 @@ MODULES_OF_HELP = 240
 
 def name_of(module: ModuleType) -> str:
     """Of a command: that of its module, where Python does not have the word for itself (``import_``)."""
-    return module.__name__.rpartition(".")[2].rstrip("_")
+    return module.__name__.rpartition(".")[2].rstrip("_").replace("_", "-")
 
 
 def run_program(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -101,13 +101,13 @@ def test_the_window_lives_while_many_outlines_are_read(outlines_file, qapp, monk
     monkeypatch.setattr(readers, "LARGE_BYTES", limit)
     monkeypatch.setattr(waiting.QProgressDialog, "show", lambda _: shown.append(1))
     threads = []
-    read = annotation_jobs.iter_read_outlines
+    read = annotation_jobs.iter_look_up
 
     def noted(path, **options):
         threads.append(threading.get_ident())
         return (yield from read(path, **options))
 
-    monkeypatch.setattr(annotation_jobs, "iter_read_outlines", noted)
+    monkeypatch.setattr(annotation_jobs, "iter_look_up", noted)
     assert len(readers.read_annotation_file(outlines_file)) == 2
     assert (threads != [threading.get_ident()]) == bool(shown) == (limit == 0)
 
@@ -115,13 +115,13 @@ def test_the_window_lives_while_many_outlines_are_read(outlines_file, qapp, monk
 @pytest.mark.gui
 def test_reading_many_outlines_can_be_cancelled(outlines_file, qapp, monkeypatch):
     monkeypatch.setattr(readers, "LARGE_BYTES", 0)
-    read = annotation_jobs.iter_read_outlines
+    read = annotation_jobs.iter_look_up
 
     def cancelled(path, *, token, **options):
         token.cancel()
         return (yield from read(path, token=token, **options))
 
-    monkeypatch.setattr(annotation_jobs, "iter_read_outlines", cancelled)
+    monkeypatch.setattr(annotation_jobs, "iter_look_up", cancelled)
     assert readers.read_annotation_file(outlines_file) == []
 
 

@@ -15,6 +15,7 @@ from napari_nic.cli.files import check_free
 from napari_nic.cli.inputs import find_stores, outputs_for
 from napari_nic.cli.interrupt import STOPPED, stoppable
 from napari_nic.errors import StoreError
+from napari_nic.wording import counted
 
 if TYPE_CHECKING:
     from napari_nic.embeddings import CompressedSlide
@@ -163,7 +164,8 @@ def _embed_one(
     vector = embed(store)
     write_vector(vector, target)
     patches = vector.origin["patches"]
-    console.result(f"{target}: {len(vector.values)} numbers of {patches:,} patches, by {vector.encoder_name}")
+    numbers = counted(len(vector.values), "number")
+    console.result(f"{target}: {numbers} of {patches:,} patches, by {vector.encoder_name}")
     return {
         "slide": vector.name,
         "numbers": len(vector.values),

@@ -309,7 +309,8 @@ def _predict(seen: _Seen, device: str, token: CancellationToken) -> Prediction:
     _check_encoded(seen.mask)
     if seen.bundle.card.network.is_of_vectors:
         raise InvalidParameterError(
-            "a model on slide vectors takes no codes of patches", hint="give it the vector (predict_vector)"
+            "a model on slide vectors takes no codes of patches",
+            hint="give it the vector of the slide: napari-nic predict VECTOR.h5",
         )
     predictor = Predictor(seen.bundle, device=device)
     scores, n_crops = _slide_scores(predictor, seen, token)

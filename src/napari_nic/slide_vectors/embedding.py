@@ -225,7 +225,7 @@ def _run(encoder: SlideEncoder, arrays: Sequence[np.ndarray], store: CompressedS
             path=encoder.file,
             expected=", ".join(f"{name} {array.shape} {array.dtype}" for name, array in fed),
             found=(lines[-1] if lines else type(error).__name__)[:_MESSAGE],
-            hint="say what it takes, in its order (--inputs features coords patch_size), and of which form "
+            hint="say what it takes, in its order (--inputs), and of which form "
             "(--coords, --no-batch-axis, --dtype)",
         ) from error
     return vector_of(given, encoder.form.output, encoder.file)

@@ -115,7 +115,7 @@ def _check_type(name: str, one: Any, form: InputForm, file: Path) -> None:
             path=file,
             expected=f"{_ONNX_TYPES[wanted]}, as stated or assumed",
             found=f"{one.name} {one.type}",
-            hint="state what it takes in the JSON file beside it (inputs, dtype, coords_type)",
+            hint="state what it takes in the JSON file beside it (its inputs, their types)",
         )
 
 
@@ -126,7 +126,7 @@ def _check_count(count: int, form: InputForm, file: Path, found: str) -> None:
             path=file,
             expected=f"{len(form.inputs)}: {form.said()}",
             found=found,
-            hint="say what it takes, in its order (--inputs features coords patch_size)",
+            hint="say what it takes, in its order (--inputs)",
         )
 
 

@@ -13,8 +13,9 @@ from napari_nic.addresses import show_as
 from napari_nic.disk import replacing
 from napari_nic.errors import RemoteError, SlideNotFoundError, UnreadableSlideError
 from napari_nic.names import ZARR_FILES
+from napari_nic.slides.remote.choosing import server_of
 from napari_nic.slides.remote.places import RemotePlace
-from napari_nic.slides.remote.servers import Server, changed, server_of
+from napari_nic.slides.remote.servers import Server, changed
 
 MOST_BYTES = 2 * 2**30
 """Of the files that lie here; those used longest ago go first."""

@@ -17,8 +17,8 @@ from napari_nic.descriptions import read_json
 from napari_nic.disk import write_text
 from napari_nic.errors import RemoteError, StoreError, UnreadableSlideError
 from napari_nic.names import has_suffix, safe_name
+from napari_nic.slides.remote.choosing import server_of
 from napari_nic.slides.remote.files import RemoteFile
-from napari_nic.slides.remote.servers import server_of
 
 FOLDER = "remote"
 ADDRESS_FILE = "address.json"
