@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from napari.layers import Points, Shapes
 
 from napari_nic.annotations import Annotation, AnnotationSet, read_annotations
-from napari_nic.errors import AnnotationError
+from napari_nic.errors import NotSavedError
 from napari_nic.geometry import PixelSize
 from napari_nic.plugin import writers
 from napari_nic.plugin.annotation_layers import annotation_layers
@@ -174,7 +174,7 @@ def test_without_a_slide_the_unit_is_a_pixel(tmp_path):
 
 def test_lengths_without_a_slide_are_refused(tmp_path):
     layer = Shapes([SHAPES["polygon"]], shape_type="polygon", units=("um", "um"))
-    with pytest.raises(AnnotationError, match="pixel size is known"):
+    with pytest.raises(NotSavedError, match="pixel size is known"):
         write_annotation_layers(str(tmp_path / "a.geojson"), [layer.as_layer_data_tuple()])
     assert not (tmp_path / "a.geojson").exists()
 
@@ -183,11 +183,11 @@ def test_shapes_of_several_slides_are_not_mixed(tmp_path, slide, slide_path, sho
     layer = Shapes([SHAPES["polygon"]], shape_type="polygon", units=("um", "um"))
     with open_slide(slide_path) as other:
         shown[:] = [(slide, None), (other, None)]
-        with pytest.raises(AnnotationError, match="several slides"):
+        with pytest.raises(NotSavedError, match="several slides"):
             write_annotation_layers(str(tmp_path / "a.geojson"), [layer.as_layer_data_tuple()])
         ours, theirs = (annotation_layers(AnnotationSet(), one, "x")[0] for one in (slide, other))
         tuples = [Shapes(data, **options).as_layer_data_tuple() for data, options, _ in (ours, theirs)]
-        with pytest.raises(AnnotationError, match="several slides"):
+        with pytest.raises(NotSavedError, match="several slides"):
             write_annotation_layers(str(tmp_path / "a.geojson"), tuples)
         layer.metadata[METADATA_KEY] = ours[1]["metadata"][METADATA_KEY]
         write_annotation_layers(str(tmp_path / "a.geojson"), [layer.as_layer_data_tuple()])
