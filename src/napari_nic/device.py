@@ -85,8 +85,11 @@ def _has_bfloat16(device: str) -> bool:
 
 
 @contextmanager
-def _one_kernel_thread() -> Iterator[None]:
-    """As workers run, see :meth:`~napari_nic.encoders.torch_encoder.TorchEncoder.prepare_thread`."""
+def one_kernel_thread() -> Iterator[None]:
+    """Let each kernel of PyTorch run in the thread that calls it, and come out the same in each.
+
+    As workers run, see :meth:`~napari_nic.encoders.torch_encoder.TorchEncoder.prepare_thread`.
+    """
     import torch
 
     threads = torch.get_num_threads()
@@ -103,7 +106,7 @@ def _bfloat16_gain() -> float:
     import torch
 
     seconds = {torch.float32: math.inf, torch.bfloat16: math.inf}
-    with torch.inference_mode(), _one_kernel_thread():
+    with torch.inference_mode(), one_kernel_thread():
         for _ in range(TRIES):  # in turns, so that a busy machine slows both
             for dtype, best in seconds.items():
                 # As in an encoder's middle: 64 channels, 0.3 GMAC.

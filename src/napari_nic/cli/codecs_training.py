@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 from napari_nic.cli import arguments
 from napari_nic.cli.console import Console
 from napari_nic.cli.interrupt import stoppable
-from napari_nic.wording import counted
+from napari_nic.cli.trainings import add_result, add_seed_and_device, add_steps, print_end
 
 if TYPE_CHECKING:
     from napari_nic.jobs import CancellationToken
     from napari_nic.recompression.codec_training import CodecRecipe, DistilRecipe, LoadedPatches
-    from napari_nic.training import TrainingProgress
 
 NETWORKS = ("bmshj2018-factorized", "bmshj2018-hyperprior", "mbt2018-mean", "elic2022")
 
@@ -48,14 +47,7 @@ def add_train(actions: arguments.Subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_data(parser)
-    group = parser.add_argument_group("result")
-    group.add_argument("--name", required=True, help="name of the codec from now on")
-    arguments.add_out(parser, "folder to write the codec to; default: the user's codecs")
-    group.add_argument("--licence", default="unspecified", help="of the weights, for the model card")
-    group.add_argument(
-        "--data-note", default="", metavar="TEXT", help="what the tiles are, for the model card"
-    )
-    group.add_argument("--summary", default="", metavar="TEXT", help="one line, for the model card")
+    add_result(parser, "codec")
     group = parser.add_argument_group("network")
     group.add_argument(
         "--network", choices=NETWORKS, default=NETWORKS[0], help="which one; default: %(default)s"
@@ -122,11 +114,7 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
 
 def _add_protocol(parser: argparse.ArgumentParser, *, rate: str) -> None:
     group = parser.add_argument_group("protocol")
-    group.add_argument("--steps", type=arguments.positive_int, metavar="N", help="at most; default: 20000")
-    group.add_argument(
-        "--batch-size", type=arguments.positive_int, default=16, metavar="N", help="crops a step; default: 16"
-    )
-    group.add_argument("--learning-rate", type=arguments.positive, metavar="X", help=f"default: {rate}")
+    add_steps(group, rate=rate, batch=16, batch_help="crops a step; default: 16")
     group.add_argument(
         "--schedule",
         choices=("plateau", "cosine", "constant"),
@@ -144,8 +132,7 @@ def _add_protocol(parser: argparse.ArgumentParser, *, rate: str) -> None:
         metavar="N",
         help="steps between validations; default: 250",
     )
-    arguments.add_data(group, seed=arguments.SEED_HELP)
-    group.add_argument("--device", type=arguments.device, default="auto", help=arguments.DEVICE_HELP)
+    add_seed_and_device(group)
 
 
 def run_train(args: argparse.Namespace, console: Console) -> int:
@@ -156,7 +143,7 @@ def run_train(args: argparse.Namespace, console: Console) -> int:
 
         patches = _patches(args, recipe, token)
         reports = list(console.follow(train_codec(recipe, patches, token=token), recipe.name))
-    _print_end(reports, recipe.out, console)
+    print_end(reports, recipe.out, console)
     name = args.out or args.name
     console.result(f"use it with: napari-nic recompress SLIDE --mode lossy --codec neural:{name}")
     return 0
@@ -181,7 +168,7 @@ def run_distil(args: argparse.Namespace, console: Console) -> int:
         patches = _patches(args, recipe, token)
         reports = list(console.follow(distil(recipe, patches, token=token), "light decoder"))
         compared = console.outcome(compare_decoders(recipe.codec, patches, token=token), "comparing")
-    _print_end(reports, recipe.codec, console)
+    print_end(reports, recipe.codec, console)
     rows = [
         (one.name, f"{one.psnr:.2f}", f"{one.ssim:.4f}", f"{one.kmacs:.1f}", f"{one.tiles_per_second:.0f}")
         for one in compared
@@ -232,12 +219,3 @@ def _patches(
         seed=recipe.options.seed,
         token=token,
     )
-
-
-def _print_end(reports: list[TrainingProgress], folder: Path, console: Console) -> None:
-    if not reports:
-        return
-    last = reports[-1]
-    measures = ", ".join(f"{name} {value:.4g}" for name, value in last.validation.items())
-    console.result(f"{folder}: {counted(last.done, 'step')}, smoothed loss {last.loss:.4g}")
-    console.result(f"validation: {measures or 'none'}")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from napari_nic.cli import arguments
 from napari_nic.cli.console import Console
 from napari_nic.cli.interrupt import stoppable
+from napari_nic.cli.trainings import add_result, add_steps, print_end
 from napari_nic.errors import InvalidParameterError, MissingDependencyError
-from napari_nic.wording import counted
 
 if TYPE_CHECKING:
     from napari_nic.training import TrainingSet, TrainOptions, TrainRecipe
@@ -38,7 +38,7 @@ def add_train(actions: arguments.Subparsers) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("method", choices=METHODS, metavar="METHOD", help=", ".join(METHODS))
     _add_data(parser)
-    _add_result(parser)
+    add_result(parser, "encoder")
     _add_protocol(parser)
 
 
@@ -54,17 +54,6 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_result(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("result")
-    group.add_argument("--name", required=True, help="name of the encoder from now on")
-    arguments.add_out(parser, "folder to write the encoder to; default: the user's encoders")
-    group.add_argument("--licence", default="unspecified", help="of the weights, for the model card")
-    group.add_argument(
-        "--data-note", default="", metavar="TEXT", help="what the tiles are, for the model card"
-    )
-    group.add_argument("--summary", default="", metavar="TEXT", help="one line, for the model card")
-
-
 def _add_protocol(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("protocol")
     group.add_argument(
@@ -73,11 +62,7 @@ def _add_protocol(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--code-size", type=arguments.positive_int, metavar="C", help="length of the code; default: 128"
     )
-    group.add_argument("--steps", type=arguments.positive_int, metavar="N", help="at most; default: 20000")
-    group.add_argument(
-        "--batch-size", type=arguments.positive_int, metavar="N", help="patches a step; default: 64"
-    )
-    group.add_argument("--learning-rate", type=arguments.positive, metavar="X", help="default: the method's")
+    add_steps(group, rate="the method's", batch_help="patches a step; default: 64")
     group.add_argument(
         "--schedule",
         choices=("plateau", "cosine", "constant"),
@@ -128,11 +113,9 @@ def run_train(args: argparse.Namespace, console: Console) -> int:
         from napari_nic.training import train_encoder
 
         reports = list(console.follow(train_encoder(recipe, token=token), recipe.name))
+    print_end(reports, recipe.folder, console)
     if reports:
         last = reports[-1]
-        measures = ", ".join(f"{name} {value:.4g}" for name, value in last.validation.items())
-        console.result(f"{recipe.folder}: {counted(last.done, 'step')}, smoothed loss {last.loss:.4g}")
-        console.result(f"validation: {measures or 'none'}")
         console.result(
             f"{last.patches_per_second:.0f} patches/s, {last.waiting:.1%} of it waiting for patches"
         )

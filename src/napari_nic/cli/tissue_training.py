@@ -11,9 +11,9 @@ from napari_nic.cli import arguments
 from napari_nic.cli.console import Console
 from napari_nic.cli.inputs import find_slides
 from napari_nic.cli.interrupt import stoppable
+from napari_nic.cli.trainings import add_result, add_seed_and_device, add_steps, print_end
 from napari_nic.errors import InvalidParameterError
 from napari_nic.jobs import CancellationToken, Progress
-from napari_nic.wording import counted
 
 if TYPE_CHECKING:
     from napari_nic.training.tissue import MaskedPicture, UnetRecipe
@@ -41,7 +41,7 @@ def add_train(actions: arguments.Subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_data(parser)
-    _add_result(parser)
+    add_result(parser, "network", data="data", summary=False)
     _add_protocol(parser)
 
 
@@ -69,16 +69,6 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_result(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("result")
-    group.add_argument("--name", required=True, help="name of the network from now on")
-    arguments.add_out(parser, "folder to write the network to; default: the user's networks")
-    group.add_argument("--licence", default="unspecified", help="of the weights, for the model card")
-    group.add_argument(
-        "--data-note", default="", metavar="TEXT", help="what the data are, for the model card"
-    )
-
-
 def _add_protocol(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("protocol")
     group.add_argument(
@@ -91,11 +81,7 @@ def _add_protocol(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--crop", type=arguments.positive_int, default=256, metavar="PX", help="side of crops; default: 256"
     )
-    group.add_argument("--steps", type=arguments.positive_int, metavar="N", help="at most; default: 20000")
-    group.add_argument(
-        "--batch-size", type=arguments.positive_int, default=16, metavar="N", help="crops a step; default: 16"
-    )
-    group.add_argument("--learning-rate", type=arguments.positive, metavar="X", help="default: 0.0001")
+    add_steps(group, rate="0.0001", batch=16, batch_help="crops a step; default: 16")
     group.add_argument(
         "--schedule",
         choices=("plateau", "cosine"),
@@ -122,8 +108,7 @@ def _add_protocol(parser: argparse.ArgumentParser) -> None:
         metavar="X",
         help="weight of the cross entropy beside the Dice loss; default: 0, as published",
     )
-    arguments.add_data(group, seed=arguments.SEED_HELP)
-    group.add_argument("--device", type=arguments.device, default="auto", help=arguments.DEVICE_HELP)
+    add_seed_and_device(group)
 
 
 def run_train(args: argparse.Namespace, console: Console) -> int:
@@ -134,11 +119,7 @@ def run_train(args: argparse.Namespace, console: Console) -> int:
 
         pictures = _pictures(args, console, token)
         reports = list(console.follow(train_unet(recipe, pictures, token=token), recipe.name))
-    if reports:
-        last = reports[-1]
-        measures = ", ".join(f"{name} {value:.4g}" for name, value in last.validation.items())
-        console.result(f"{recipe.folder}: {counted(last.done, 'step')}, smoothed loss {last.loss:.4g}")
-        console.result(f"validation: {measures or 'none'}")
+    print_end(reports, recipe.folder, console)
     console.result(f"use it with: napari-nic tissue mask SLIDE --network {args.out or recipe.name}")
     return 0
 

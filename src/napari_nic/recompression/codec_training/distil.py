@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from napari_nic.device import choose_device
+from napari_nic.device import choose_device, one_kernel_thread
 from napari_nic.jobs import CancellationToken, Progress
 from napari_nic.recompression.codec_training.objective import DistilObjective
 from napari_nic.recompression.codec_training.publish import add_light
@@ -149,15 +149,11 @@ def _crops(patches: LoadedPatches) -> np.ndarray:
 
 def _seconds(codec: Any, streams: list[bytes], size: tuple[int, int], synthesis: Any) -> float:
     """Return the seconds that a crop takes on one core: the median."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     times: list[float] = []
-    try:
+    with one_kernel_thread():
         ends = time.perf_counter() + TIMED_SECONDS
         while not times or time.perf_counter() < ends:
             begun = time.perf_counter()
             codec.pixels(codec.latents([streams[len(times) % len(streams)]], size), size, synthesis)
             times.append(time.perf_counter() - begun)
-    finally:
-        torch.set_num_threads(threads)
     return float(np.median(times))

@@ -79,7 +79,7 @@ class LearnedCodec:
 
     def encode(self, pixels: RgbArray, settings: CodecSettings) -> bytes:
         """Encode a tile by the network, or by JPEG XL where it fell back."""
-        from napari_nic.recompression.learned.decoding import one_kernel_thread
+        from napari_nic.device import one_kernel_thread
 
         if settings.is_fallback:
             return self._jpegxl.encode(pixels, settings)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import nn
 
+from napari_nic.device import one_kernel_thread
 from napari_nic.errors import WeightsError
 from napari_nic.recompression.learned.light import LightDecoder, load_light
 from napari_nic.recompression.neural.store import load_decoder
@@ -114,14 +113,3 @@ def synthesis_macs(synthesis: nn.Module, channels: int) -> float:
         for hook in hooks:
             hook.remove()
     return counted[0] / (pixels.shape[2] * pixels.shape[3])
-
-
-@contextmanager
-def one_kernel_thread() -> Iterator[None]:
-    """Let tiles be worked on by threads of our own, and come out the same in each."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

@@ -19,13 +19,14 @@ from safetensors.numpy import load, save
 from torch import nn
 
 from napari_nic.descriptions import MOST_NAME, check_fields, is_sha256, is_whole, read_json, sealed, unsealed
-from napari_nic.disk import check_regular, write_bytes
+from napari_nic.disk import write_bytes
 from napari_nic.errors import WeightsError
 from napari_nic.recompression.neural.arrays import Array, Arrays, arrays_of, digest, model_of
 from napari_nic.recompression.neural.codec import CodecDescription, NeuralCodec
 from napari_nic.recompression.neural.nets import CompressionNet
 from napari_nic.recompression.neural.networks import MOST_CHANNELS, NETWORKS, make_network
 from napari_nic.recompression.neural.weights import SYNTHESIS, encoder_arrays, synthesis_arrays, tensors
+from napari_nic.weight_files import Owner, check_inside
 
 CODEC_FILE, DECODER_FILE, ENCODER_FILE = "codec.json", "decoder.safetensors", "encoder.safetensors"
 
@@ -50,9 +51,7 @@ def save_codec(codec: NeuralCodec, folder: Path) -> None:
     WeightsError
         If the codec only decodes.
     """
-    if codec.net is None:
-        raise WeightsError("this codec only decodes", hint="copy its decoder.safetensors instead")
-    write_bytes(folder / ENCODER_FILE, save(encoder_arrays(codec.net)))
+    write_bytes(folder / ENCODER_FILE, save(encoder_arrays(codec.trained_net())))
     write_bytes(folder / DECODER_FILE, decoder_bytes(codec))
     text = json.dumps(sealed(_as_json(codec.description)), indent=2) + "\n"
     write_bytes(folder / CODEC_FILE, text.encode())
@@ -120,11 +119,7 @@ def load_codec(folder: Path) -> NeuralCodec:
 
 
 def _read(file: Path) -> bytes:
-    check_regular(file, WeightsError)
-    if not file.is_file():
-        raise WeightsError(
-            "a file of a learned codec is missing", path=file, hint="copy the whole folder again"
-        )
+    check_inside(file, Owner("learned codec", "copy the whole folder again"))
     if file.stat().st_size > MOST_BYTES:
         raise WeightsError(
             "a file of a learned codec is too large", path=file, expected=f"at most {MOST_BYTES:,} bytes"
