@@ -128,7 +128,7 @@ def test_a_network_that_wants_places_and_gets_none(suffix, toys, store, tmp_path
     path = toys.write(toys.placed(), tmp_path / f"net{suffix}")
     with pytest.raises(WeightsError, match=r"another number of inputs|does not run on") as caught:
         embed_slide(store, open_slide_encoder(path, trust=True, device="cpu"))
-    assert "--inputs features coords" in str(caught.value)
+    assert "say what it takes, in its order (--inputs)" in str(caught.value)
 
 
 def test_a_slide_without_patches(toys, tmp_path):

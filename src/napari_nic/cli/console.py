@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import sys
+import threading
 import traceback
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -48,6 +49,7 @@ class Console:
         self._bar: Bar | Live | None = None
         self._told: set[tuple[str, str]] = set()
         self._missed: list[str] = []
+        self._lock = threading.Lock()
 
     def result(self, text: str) -> None:
         """Print a line of the result, unless the result is JSON."""
@@ -170,7 +172,9 @@ class Console:
             # Above the bar, which is drawn again below.
             self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:
-            print(text, file=sys.stderr)
+            # Jobs in several threads tell: `print` writes the text and the line's end apart.
+            with self._lock:
+                print(text, file=sys.stderr)
 
 
 def of_system(error: OSError, path: Path | None = None) -> NicError:
