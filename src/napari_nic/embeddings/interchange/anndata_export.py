@@ -17,7 +17,7 @@ import numpy as np
 from napari_nic.embeddings.header import StoreHeader
 from napari_nic.embeddings.interchange.anndata_parts import ARRAY, patches_frame, write_parts
 from napari_nic.embeddings.interchange.exporter import Exporter
-from napari_nic.embeddings.interchange.hdf5 import new_file, write_rows
+from napari_nic.embeddings.interchange.hdf5_writing import new_file, write_rows
 from napari_nic.embeddings.interchange.naming import named_header
 from napari_nic.embeddings.interchange.table import CodeTable, header_attribute, side_px
 from napari_nic.embeddings.interchange.tiles_described import TILES, element_name, slide_properties, tile_spec

@@ -19,7 +19,7 @@ import numpy as np
 
 from napari_nic.embeddings.header import StoreHeader
 from napari_nic.embeddings.interchange.exporter import Exporter
-from napari_nic.embeddings.interchange.hdf5 import new_file, write_places, write_rows
+from napari_nic.embeddings.interchange.hdf5_writing import new_file, write_places, write_rows
 from napari_nic.embeddings.interchange.naming import named_header
 from napari_nic.embeddings.interchange.table import CodeTable, header_attribute
 from napari_nic.embeddings.interchange.tensor_writing import new_tensor

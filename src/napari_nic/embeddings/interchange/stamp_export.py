@@ -14,7 +14,7 @@ import numpy as np
 
 from napari_nic.embeddings.header import StoreHeader
 from napari_nic.embeddings.interchange.exporter import Exporter, moved
-from napari_nic.embeddings.interchange.hdf5 import write_table
+from napari_nic.embeddings.interchange.hdf5_writing import write_table
 from napari_nic.embeddings.interchange.naming import named_header
 from napari_nic.embeddings.interchange.table import CodeTable, corners_of, header_attribute
 from napari_nic.embeddings.store import CompressedSlide
