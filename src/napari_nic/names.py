@@ -227,6 +227,16 @@ def is_folder(path: Path) -> bool:
         return False
 
 
+RUN_FILE, RUN_STORES = "run.json", "stores"
+"""What says that a folder is a run's, and the folder in it that holds the compressed slides."""
+
+
+def folder_of_stores(folder: Path) -> Path:
+    """Folder in which stores lie: the one that is named or, where that is a run's, the one in it."""
+    inside = folder / RUN_STORES
+    return inside if exists(folder / RUN_FILE) and is_folder(inside) else folder
+
+
 def slide_stem(path: Path | str) -> str:
     """Name of a slide, or of the slide that a store of ours belongs to, without its suffix.
 

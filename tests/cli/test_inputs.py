@@ -45,6 +45,13 @@ def test_folder_stands_for_the_stores_in_it(folder: Path) -> None:
     assert find_stores([str(folder)]) == [folder / "a.nic.zarr"]
 
 
+def test_a_run_stands_for_the_stores_in_it(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    run = tmp_path_factory.mktemp("run")
+    folder.rename(run / "stores")
+    (run / "run.json").write_text("{}")
+    assert find_stores([str(run)]) == [run / "stores" / "a.nic.zarr"]
+
+
 def test_name_with_brackets_that_exists_is_no_pattern(tmp_path: Path) -> None:
     path = tmp_path / "slide [1].svs"
     path.touch()

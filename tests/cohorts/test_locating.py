@@ -84,3 +84,11 @@ def test_features_beside_the_table_are_no_picture(tmp_path):
     lay(tmp_path, "a.zarr")
     found = Locator(tmp_path, None).locate("a.zarr")
     assert (found.store, found.picture) == (tmp_path / "a.zarr", None)
+
+
+def test_the_folder_of_a_run_stands_for_the_compressed_slides_in_it(tmp_path):
+    run = lay(tmp_path / "run", "stores/a.nic.zarr", "slides/a/slide.json", "exports/a.h5")
+    with pytest.raises(SlideMissingError):
+        Locator(tmp_path, run).locate("a.nic.zarr")
+    (run / "run.json").write_text("{}")
+    assert Locator(tmp_path, run).locate("a.nic.zarr").store == run / "stores" / "a.nic.zarr"

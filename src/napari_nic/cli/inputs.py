@@ -15,6 +15,7 @@ from napari_nic.names import (
     STORE_SUFFIX,
     check_apart,
     exists,
+    folder_of_stores,
     has_suffix,
     is_folder,
     known_suffix,
@@ -54,7 +55,7 @@ def find_uncompressed(arguments: Sequence[str]) -> list[Path]:
 
 
 def find_stores(arguments: Sequence[str]) -> list[Path]:
-    """List the stores that arguments mean: stores, folders of stores, or slides with a store beside them.
+    """List the stores that arguments mean: stores, folders of stores or of a run, slides with one beside.
 
     What does not exist is listed as it is, as :func:`find_slides` does; :func:`store_of` goes from a slide to
     its store.
@@ -249,7 +250,7 @@ def _slides_in(folder: Path) -> list[Path]:
 def _stores_in(folder: Path) -> list[Path]:
     if has_suffix(folder, ".zarr") or _holds(folder, ".dcm"):
         return [folder]
-    return [entry for entry in _listing(folder) if is_store(entry)]
+    return [entry for entry in _listing(folder_of_stores(folder)) if is_store(entry)]
 
 
 def _is_ours(path: Path) -> bool:

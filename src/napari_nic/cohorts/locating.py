@@ -27,6 +27,7 @@ from napari_nic.names import (
     STORE_SUFFIX,
     TENSOR_SUFFIXES,
     exists,
+    folder_of_stores,
     has_suffix,
     slide_stem,
     without_suffix,
@@ -121,7 +122,8 @@ class Locator:
     def __init__(
         self, folder: Path, stores: Path | None, features: str | None = None, slides: Path | None = None
     ) -> None:
-        self._folder, self._stores, self._features = folder, stores, features
+        self._folder, self._features = folder, features
+        self._stores = None if stores is None else folder_of_stores(stores)
         self._shelves = Shelves()
         self._slides = None if slides is None else SlideFolder.of(slides)
 

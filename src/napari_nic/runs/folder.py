@@ -14,12 +14,12 @@ from typing import Any
 from napari_nic.descriptions import read_json, sealed, unsealed
 from napari_nic.disk import write_new, write_text
 from napari_nic.errors import NicError, StoreError
-from napari_nic.names import exists, is_folder, safe_name, slide_stem
+from napari_nic.names import RUN_FILE, RUN_STORES, exists, is_folder, safe_name, slide_stem
 from napari_nic.runs.records import SlideRecord, Source
 from napari_nic.slides import open_slide
 from napari_nic.telling import telling
 
-RECORD_FILE, PLAN_FILE, SUMMARY_FILE = "slide.json", "run.json", "summary.html"
+RECORD_FILE, PLAN_FILE, SUMMARY_FILE = "slide.json", RUN_FILE, "summary.html"
 
 _READS, _READ_SECONDS = 25, 0.02
 """Where links cannot be made a new record is without its content for a moment."""
@@ -42,7 +42,7 @@ class RunFolder:
     @property
     def stores(self) -> Path:
         """Folder of the compressed slides."""
-        return self.root / "stores"
+        return self.root / RUN_STORES
 
     def slide(self, name: str) -> Path:
         """Folder of what belongs to one slide alone."""

@@ -11,7 +11,7 @@ import numpy as np
 from napari_nic.embeddings import SHARD, CompressedSlide
 from napari_nic.errors import InvalidParameterError, StoreError
 from napari_nic.jobs import CancellationToken, checked
-from napari_nic.names import STORE_SUFFIX, has_suffix, is_folder
+from napari_nic.names import STORE_SUFFIX, folder_of_stores, has_suffix, is_folder
 
 BLOCK_NUMBERS = 1 << 23
 """Numbers that are held at once: 32 MiB as float32."""
@@ -65,7 +65,7 @@ def _windows(store: CompressedSlide) -> list[tuple[slice, slice]]:
 
 
 def stores_in(folder: Path) -> list[Path]:
-    """List the compressed slides in a folder (not below it), by name.
+    """List the compressed slides in a folder (not below it) or in that of a run, by name.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def stores_in(folder: Path) -> list[Path]:
     if not is_folder(folder):
         raise StoreError("there is no such folder of compressed slides", path=folder)
     try:
-        found = sorted(path for path in folder.iterdir() if has_suffix(path, STORE_SUFFIX))
+        found = sorted(path for path in folder_of_stores(folder).iterdir() if has_suffix(path, STORE_SUFFIX))
     except OSError as error:
         raise StoreError("the folder cannot be read", path=folder, found=str(error)) from error
     if not found:
