@@ -22,14 +22,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from napari_nic.jobs import CancellationToken
+from napari_nic.jobs import CancellationToken, Progress
 from napari_nic.runs import RunFolder, RunSettings, plan_tasks
-from napari_nic.runs.cluster import CONFIG, ClusterPool
+from napari_nic.runs.cluster import CONFIG
+from napari_nic.runs.handing_out import ClusterPool
+from napari_nic.runs.remote import Teller
 from napari_nic.runs.slide_work import Order
 
 
-def asleep(path: str, _root: str, _settings: dict[str, Any], _stop: str) -> dict[str, Any]:
-    """Take the time of a very small slide, and answer as one does."""
+def asleep(path: str, _root: str, _settings: dict[str, Any], stop: str) -> dict[str, Any]:
+    """Take the time of a very small slide; say what it is at, and answer, as one does."""
+    Teller(path, stop).tell(Progress(0, 1, "opening"))
     time.sleep(SECONDS)
     return {
         "path": path,

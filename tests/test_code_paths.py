@@ -62,7 +62,7 @@ MODULES = {
     "fsspec.asyn": {"slides.remote.http", "slides.remote.s3"},
     "aiohttp": {"slides.remote.http"},
     "botocore.exceptions": {"slides.remote.s3"},
-    "distributed": {"runs.cluster"},  # processes that were asked for
+    "distributed": {"runs.handing_out", "runs.remote"},  # processes that were asked for
     "ctypes": {"disk", "plugin.heaps"},
 }
 """Modules that reach out or run things, and where they are imported."""

@@ -21,11 +21,12 @@ import pytest
 
 from napari_nic.embeddings import CompressedSlide
 from napari_nic.errors import CancelledError, InvalidParameterError, NicError, StoreError
-from napari_nic.jobs import CancellationToken
+from napari_nic.jobs import CancellationToken, Progress
 from napari_nic.runs import RunFolder, cluster, iter_run, read_status
-from napari_nic.runs.cluster import ClusterPlan, ClusterPool, cluster_pool
+from napari_nic.runs.cluster import ClusterPlan, cluster_pool
 from napari_nic.runs.copying import copying_ahead
-from napari_nic.runs.remote import do_slide
+from napari_nic.runs.handing_out import ClusterPool
+from napari_nic.runs.remote import Teller, do_slide
 from napari_nic.runs.stopping import FileToken
 
 # A socket that its process left when it was killed is noticed when it is collected.
@@ -136,13 +137,17 @@ def test_processes_read_copies_of_this_machine(cohort, folder, run_all, pool, tm
 class Gone:
     """A client whose scheduler ends: at once, or with a slide at work."""
 
-    def __init__(self, later: bool) -> None:
+    def __init__(self, later: bool, error: BaseException | None = None) -> None:
         self.later = later
+        self.error = error or futures.CancelledError("cancelled for reason: scheduler-connection-lost.")
 
     def nthreads(self) -> dict[str, int]:
         if not self.later:
             raise OSError("Timed out trying to connect")
         return {"worker": 1}
+
+    def subscribe_topic(self, *_: Any) -> None:
+        pass
 
     def submit(self, *_: Any, **__: Any) -> Gone:
         return self
@@ -151,7 +156,7 @@ class Gone:
         callback(self)
 
     def exception(self) -> BaseException:
-        return futures.CancelledError("slide cancelled for reason: scheduler-connection-lost.")
+        return self.error
 
     def release(self) -> None:
         pass
@@ -163,6 +168,39 @@ def test_a_scheduler_that_ends_is_said(cohort, run_all, folder, later: bool) -> 
         run_all(cohort[:1], pool=ClusterPool(Gone(later), threads=1))
     assert "the same command goes on" in str(error.value)
     assert not list(folder.root.glob(".stop-*"))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("Error during deserialization of the task graph."),
+        ModuleNotFoundError("No module named 'napari_nic'"),
+    ],
+)
+def test_a_cluster_that_lacks_the_program_is_said(cohort, run_all, error: Exception) -> None:
+    with pytest.raises(NicError, match="cannot load napari-nic") as found:
+        run_all(cohort[:1], pool=ClusterPool(Gone(True, error), threads=1))
+    assert str(error) in str(found.value)
+
+
+def of_another_run(path: str, *more: Any) -> dict[str, Any]:
+    """Do a slide, but say first what would be heard if another run on this cluster had it too."""
+    Teller(path, "/another/.stop").tell(Progress(1, 2, "of another run"))
+    return do_slide(path, *more)
+
+
+def test_what_processes_say_is_heard_and_nothing_of_other_runs(
+    cohort, folder, pool, settings, monkeypatch
+) -> None:
+    monkeypatch.setattr(pool, "work", of_another_run)
+    reports = list(iter_run(cohort[:4], folder, settings, pool=pool))
+    said = [report for report in reports if report.inner is not None]
+    assert {report.name for report in said} == {path.name for path in cohort[:4]}
+    assert {report.stage for report in said} == {"opening"}
+    for name in {report.name for report in said}:  # nothing is heard of a slide that has ended
+        of_it = [report for report in reports if report.name == name]
+        assert len([report for report in of_it if report.result]) in (1, 2)  # two slides bear one name
+        assert of_it[-1].result is not None
 
 
 def test_nobody_without_the_certificate_is_let_in(pool) -> None:

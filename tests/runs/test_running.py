@@ -238,6 +238,8 @@ def test_the_summary_escapes_and_shows_all(cohort, folder, run_all) -> None:
     assert "<b>" not in page
     assert "4 failed" not in page  # gone.svs was never there: it has no name in the run
     assert "3 failed" in page
+    ended = max(task.ended for name in folder.names() for task in folder.read(name).tasks.values())
+    assert f"the last of it ended {ended[:10]} {ended[11:16]} UTC" in page
     assert 'src="slides/' in page
     for part in page.split('src="')[1:]:
         from urllib.parse import unquote

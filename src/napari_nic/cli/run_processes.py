@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from napari_nic.cli import arguments
 from napari_nic.cli.console import Console
+from napari_nic.wording import counted
 
 if TYPE_CHECKING:
-    from napari_nic.runs.cluster import ClusterPlan, ClusterPool
+    from napari_nic.runs.cluster import ClusterPlan
     from napari_nic.runs.copying import CopyAhead
+    from napari_nic.runs.handing_out import ClusterPool
     from napari_nic.runs.slurm import SlurmPlan
 
 
@@ -107,10 +109,21 @@ def pool_of(args: argparse.Namespace, console: Console, token: Any) -> Iterator[
         return
     from napari_nic.runs.cluster import cluster_pool
 
+    console.note(_begun(plan))
     with cluster_pool(plan, place=Path(args.out), token=token) as pool:
         if args.dashboard and pool.dashboard:
             console.note(f"dask's page: {pool.dashboard}")
         yield pool
+
+
+def _begun(plan: ClusterPlan) -> str:
+    """Say what is waited for."""
+    if plan.slurm is not None:
+        jobs = counted(plan.slurm.jobs, "job")
+        return f"asking Slurm for {jobs}; slides are handed out once the first one runs"
+    if plan.scheduler:
+        return f"connecting to {plan.scheduler}"
+    return f"starting {counted(plan.processes, 'process')}"
 
 
 def _plan(args: argparse.Namespace) -> ClusterPlan | None:

@@ -1,6 +1,6 @@
 """Many slides through the same steps: skipped where done, gone on with where stopped, never half.
 
-Public modules beside this list: ``cluster``, ``copying``, ``slurm``.
+Public modules beside this list: ``cluster``, ``copying``, ``handing_out``, ``slurm``.
 """
 
 from napari_nic.runs.folder import PLAN_FILE, RunFolder

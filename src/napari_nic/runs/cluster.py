@@ -7,41 +7,25 @@ the cohort. A slide whose process died is tried once more at the end, alone, and
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
-import queue
 import time
-import uuid
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from napari_nic.errors import InvalidParameterError, NicError
 from napari_nic.extras import require
 from napari_nic.jobs import CancellationToken
 from napari_nic.pipeline import usable_cores
-from napari_nic.runs.remote import do_slide
-from napari_nic.runs.running import RunProgress
-from napari_nic.runs.slide_work import Order, SlideResult, give_up_on
+from napari_nic.runs.handing_out import ClusterPool
 from napari_nic.runs.slurm import SlurmPlan, slurm_cluster
 
 _START_SECONDS = 120.0
 """So long processes may take to start, or a cluster to have any."""
 
 _LOOK_SECONDS = 0.1
-"""So often a run that waits for slides looks whether it is to stop."""
-
-_COUNT_SECONDS = 10.0
-"""So often the processes are counted."""
-
-_AHEAD = 2
-"""Slides that are handed out for each process, the one that it works on included."""
-
-_RETRIES = 2
-"""Times a slide is tried again whose process could not write the folder: a network disk that stumbles."""
+"""So often a run that waits for processes looks whether it is to stop."""
 
 CONFIG = {
     # A process that dies is no fault of the slides that waited for it: which one it was is seen alone.
@@ -226,174 +210,3 @@ def _local(distributed: Any, plan: ClusterPlan, security: Any) -> Any:
 
 
 _ERRORS = 40  # of the standard library's logging
-
-
-class ClusterPool:
-    """Hands slides to the processes of a cluster; a :class:`~napari_nic.runs.running.Pool`.
-
-    Parameters
-    ----------
-    client : distributed.Client
-    threads : int
-        Of one process, where the settings say nothing.
-    work : callable
-        What a process does; takes and returns what :func:`~napari_nic.runs.remote.do_slide` does.
-    """
-
-    def __init__(self, client: Any, *, threads: int, work: Callable[..., dict[str, Any]] = do_slide) -> None:
-        self.client = client
-        self._threads = threads
-        self.work = work
-
-    @property
-    def dashboard(self) -> str:
-        """Address of dask's page for browsers; empty where there is none."""
-        return str(self.client.dashboard_link or "")
-
-    def __call__(
-        self, paths: Sequence[Path], order: Order, token: CancellationToken
-    ) -> Iterator[RunProgress]:
-        """Yield what each slide came to.
-
-        Raises
-        ------
-        CancelledError
-            Processes end at their next safe point.
-        StoreError
-            If the folder cannot be written.
-        """
-        stop = order.folder.root / f".stop-{uuid.uuid4().hex}"
-        work = _Work(self, self._settled(order), stop, token)
-        if order.copies is not None:
-            order.copies.begin(paths, order.is_wanted)
-        try:
-            yield from work.do(paths)
-            # What was at hand when a process died, guilty or not, one after the other.
-            for path in list(work.lost):
-                work.lost.clear()
-                yield from work.do([path])
-                if work.lost:
-                    result = give_up_on(path, order)
-                    yield RunProgress(0, 0, name=path.name, result=replace(result, path=str(path)))
-        except BaseException:
-            stop.touch()
-            work.wait()
-            raise
-        finally:
-            stop.unlink(missing_ok=True)
-
-    def _settled(self, order: Order) -> Order:
-        threads = order.settings.threads or self._threads
-        return replace(order, settings=replace(order.settings, threads=threads))
-
-
-_TAKEN_BACK = (concurrent.futures.CancelledError, asyncio.CancelledError)
-
-
-@contextmanager
-def _reached_still() -> Iterator[None]:
-    """Say what the library's errors mean once the scheduler is gone: it takes back what it was given."""
-    try:
-        yield
-    except NicError:
-        raise
-    except (OSError, *_TAKEN_BACK) as error:
-        raise NicError(
-            "the cluster's scheduler has ended, or cannot be reached any more",
-            found=" ".join(str(error).split()) or type(error).__name__,
-            hint="what is stored is kept; when it runs again, the same command goes on",
-        ) from error
-
-
-_Ended: TypeAlias = tuple[Path, BaseException | None, Any]
-"""A slide, what its process raised, and what it answered."""
-
-
-class _Work:
-    """Slides that are handed out."""
-
-    def __init__(self, pool: ClusterPool, order: Order, stop: Path, token: CancellationToken) -> None:
-        self._work, self._client, self._token = pool.work, pool.client, token
-        self._copies = order.copies
-        # What is the same for all slides: the folder, the settings, the file that says stop.
-        folder = str(order.folder.root.absolute())
-        self._common = folder, order.settings.to_dict(), str(stop.absolute())
-        self._at_work: dict[Any, Path] = {}
-        self._done: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._counted, self._processes = float("-inf"), 0
-        self.lost: list[Path] = []
-
-    def do(self, paths: Sequence[Path]) -> Iterator[RunProgress]:
-        """Hand slides out, a few at a time, and yield what they come to; `lost` are those that are not."""
-        from distributed import KilledWorker
-
-        waiting = deque(paths)
-        while waiting or self._at_work:
-            self._token.checkpoint()
-            while waiting and self._is_near(waiting[0]):
-                with _reached_still():
-                    if len(self._at_work) >= self._room():
-                        break
-                    path = waiting.popleft()
-                    self._hand_out(path)
-                yield RunProgress(0, 0, "at work", name=path.name)
-            for path, error, value in self._ended():
-                if self._copies is not None:
-                    self._copies.drop(path)
-                if isinstance(error, KilledWorker):
-                    self.lost.append(path)
-                elif isinstance(error, _TAKEN_BACK):
-                    with _reached_still():
-                        raise error
-                elif error is not None:
-                    raise error
-                else:
-                    result = replace(SlideResult(**value), path=str(path))
-                    yield RunProgress(0, 0, name=path.name, result=result)
-
-    def _room(self) -> int:
-        """How many may be handed out; processes of a cluster come and go."""
-        if time.monotonic() - self._counted > _COUNT_SECONDS:
-            self._counted, self._processes = time.monotonic(), sum(self._client.nthreads().values())
-        return max(1, self._processes) * _AHEAD
-
-    def _is_near(self, path: Path) -> bool:
-        """Whether a slide was copied, or need not be."""
-        return self._copies is None or self._copies.is_ready(path)
-
-    def _hand_out(self, path: Path) -> None:
-        copy = None if self._copies is None else self._copies.take(path, self._token)
-        future = self._client.submit(
-            self._work,
-            str(path.absolute()),
-            *self._common,
-            *([] if copy is None else [str(copy.absolute())]),
-            key=f"slide-{path.name}-{uuid.uuid4().hex}",
-            retries=_RETRIES,
-            pure=False,
-        )
-        self._at_work[future] = path
-        # Whoever waits in the library is deaf to Ctrl-C for as long as that takes: its threads fetch results.
-        future.add_done_callback(self._fetch)
-
-    def _fetch(self, future: Any) -> None:
-        error = future.exception()
-        self._done.put((future, error, None if error is not None else future.result()))
-
-    def _ended(self) -> list[_Ended]:
-        """Wait a moment for slides that are handed out, and return those that ended."""
-        ended: list[_Ended] = []
-        try:
-            future, *found = self._done.get(timeout=_LOOK_SECONDS)
-            while True:
-                ended.append((self._at_work.pop(future), *found))
-                future.release()
-                future, *found = self._done.get_nowait()
-        except queue.Empty:
-            return ended
-
-    def wait(self) -> None:
-        """Wait a little until processes have heard that they are to stop."""
-        end = time.monotonic() + _START_SECONDS / 4
-        while self._at_work and time.monotonic() < end:
-            self._ended()

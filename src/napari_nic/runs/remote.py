@@ -6,21 +6,29 @@ import functools
 import json
 import os
 import signal
+import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import dask
+import distributed
 
 from napari_nic.errors import CancelledError
-from napari_nic.jobs import result_of
+from napari_nic.jobs import Outcome, Progress
 from napari_nic.runs.bench import Tools
 from napari_nic.runs.folder import RunFolder
 from napari_nic.runs.settings import RunSettings, plan_tasks
 from napari_nic.runs.slide_work import Order, SlideResult, iter_slide
 from napari_nic.runs.slurm import ONE_GPU
 from napari_nic.runs.stopping import FileToken
+
+TOPIC = "napari-nic"
+"""Under which dask's events say what a process is at."""
+
+_TELL_SECONDS = 2.0
+"""A process says at most so often how far it is: many of them share one scheduler."""
 
 
 def dask_setup(worker: object) -> None:
@@ -76,9 +84,37 @@ def do_slide(path: str, root: str, settings: Mapping[str, Any], stop: str, copy:
         # Left to itself, dask would hand what a slide computes back to the cluster, which waits for it here.
         with dask.config.set(scheduler="threads"):
             near, token = Path(copy) if copy else None, FileToken(Path(stop))
-            return asdict(result_of(iter_slide(Path(path), order, tools, copy=near, token=token)))
+            work = Outcome(iter_slide(Path(path), order, tools, copy=near, token=token))
+            teller = Teller(path, stop)
+            for report in work:
+                teller.tell(report)
+            return asdict(work.value)
     except CancelledError:
         return asdict(SlideResult(path, Path(path).name, "busy", reason="stopped"))
+
+
+class Teller:
+    """Says to whoever handed a slide out how far it is, through the cluster's scheduler.
+
+    Parameters
+    ----------
+    path : str
+        Of the slide, as it was handed out.
+    run : str
+        Tells runs apart that share a cluster: the file that stops this one.
+    """
+
+    def __init__(self, path: str, run: str) -> None:
+        self._slide = {"path": path, "run": run}
+        self._told = float("-inf")
+
+    def tell(self, report: Progress) -> None:
+        """Pass a report on, unless the last one was just now."""
+        if time.monotonic() - self._told < _TELL_SECONDS:
+            return
+        self._told = time.monotonic()
+        told = {"stage": report.stage, "done": report.done, "total": report.total, "unit": report.unit}
+        distributed.get_worker().log_event(TOPIC, self._slide | told)
 
 
 @functools.lru_cache(maxsize=1)

@@ -21,6 +21,7 @@ _STYLE = """
 .slide img { image-rendering: auto; vertical-align: top; margin-right: .5rem; }
 .slide h3 { font-size: 1rem; margin: 0 0 .3rem; overflow-wrap: anywhere; }
 .failed { color: #a40000; white-space: pre-line; overflow-wrap: anywhere; }
+td { white-space: pre-line; overflow-wrap: anywhere; vertical-align: top; }
 """
 
 
@@ -53,7 +54,7 @@ def _parts(status: RunStatus, folder: RunFolder, token: CancellationToken | None
     counts = ", ".join(f"{count:,} {state}" for state, count in status.counts.items())
     yield f"<h1>{text(folder.root.absolute().name)}</h1>"
     yield f"<p>{text(counted(len(status.slides), 'slide'))}: {text(counts or 'none')}.</p>"
-    yield f'<p class="small">Steps: {text(", ".join(status.tasks))}</p>'
+    yield f'<p class="small">Steps: {text(", ".join(status.tasks))}.{text(_work_on(status))}</p>'
     if status.failed:
         yield "<h2>Failed</h2>"
         rows = [(slide.name, slide.record.source.path, slide.reason) for slide in status.failed]
@@ -62,6 +63,15 @@ def _parts(status: RunStatus, folder: RunFolder, token: CancellationToken | None
     for slide in checked(status.slides, token):
         yield _slide(slide, folder)
     yield "</div>"
+
+
+def _work_on(status: RunStatus) -> str:
+    """Say what the slides took, those that were worked on at once added up, and when the last step ended."""
+    ended = max((task.ended for slide in status.slides for task in slide.record.tasks.values()), default="")
+    if not ended:
+        return ""
+    seconds = sum(slide.seconds for slide in status.slides)
+    return f" {duration(seconds)} of work, the last of it ended {ended[:16].replace('T', ' ')} UTC."
 
 
 def _slide(slide: SlideStatus, folder: RunFolder) -> str:
@@ -97,7 +107,7 @@ def _line(task: TaskRecord) -> str:
     facts = task.facts
     found: list[str] = [task.outcome] if task.outcome != "done" else []
     if "area_mm2" in facts:
-        found.append(f"{facts['area_mm2']:.4g} mm2 of tissue")
+        found.append(f"{facts['area_mm2']:.4g} mm² of tissue")
     if "covered_cells" in facts:
         found.append(f"{facts['covered_cells']:,} patches")
     if "after" in facts:
