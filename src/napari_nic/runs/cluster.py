@@ -34,6 +34,8 @@ CONFIG = {
     "distributed.scheduler.worker-ttl": "1 hour",
     "distributed.scheduler.no-workers-timeout": "10 minutes",
     "distributed.worker.daemon": False,
+    # Memory that a process keeps for its next slide is no reason to give it none: it would pause for good.
+    "distributed.worker.memory.pause": False,
     # What is told of every task, and of what its process does, is for pages that nobody opens.
     "distributed.diagnostics.computations.nframes": 0,
     "distributed.scheduler.active-memory-manager.start": False,
