@@ -19,6 +19,7 @@ from napari_nic.slide_vectors import (
     mean_vector,
     open_slide_encoder,
     read_vector,
+    said_of,
     vector_beside,
     write_vector,
 )
@@ -144,6 +145,16 @@ def test_vectors_of_two_encoders_never_mix(toys, store, tmp_path):
     ):
         with pytest.raises(StoreMismatchError, match="different slide encoders"):
             check_same_encoder(first, other, path=None, error=StoreMismatchError)
+
+
+def test_how_a_network_was_fed_is_said_in_words(toys, store, tmp_path):
+    path = toys.write(toys.pooled(), tmp_path / "net.onnx")
+    said = said_of(embed_slide(store, open_slide_encoder(path, device="cpu")).encoder)
+    assert said.endswith("fed features (float32)")
+    form = {"inputs": ["features", "coords"], "dtype": "float16", "coords": "um", "coords_type": "float32"}
+    made = {"name": "n", "code_size": 2, "options": {"form": form | {"output": 1}}}
+    assert said_of(made) == "n, 2 numbers, fed features (float16), coords (um, float32), output 1"
+    assert said_of({"name": "n", "code_size": 2, "options": {"form": [3]}}) == "n, 2 numbers"  # others' files
 
 
 def test_a_vector_beside_is_of_these_codes(toys, store, tmp_path):

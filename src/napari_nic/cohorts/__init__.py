@@ -6,6 +6,7 @@ Public modules beside this list: ``plots``, ``predictions``, ``report``.
 from typing import TYPE_CHECKING
 
 from napari_nic import old_names
+from napari_nic.cohorts.cohort import Absent, Cohort, CohortSlide, Understood
 from napari_nic.cohorts.columns import Columns
 from napari_nic.cohorts.comparison import ComparedTraining, Comparison, compare_folders
 from napari_nic.cohorts.evaluation import Evaluated, evaluate_bundle, evaluate_folder
@@ -14,14 +15,7 @@ from napari_nic.cohorts.plan import CohortTraining, Plan
 from napari_nic.cohorts.previews import Preview, preview
 from napari_nic.cohorts.slides import Imported, import_foreign
 from napari_nic.cohorts.splits import Fold, check_folds, make_folds
-from napari_nic.cohorts.table import (
-    Absent,
-    Cohort,
-    CohortSlide,
-    TableOptions,
-    Understood,
-    read_cohort,
-)
+from napari_nic.cohorts.table import TableOptions, read_cohort
 from napari_nic.cohorts.training import RunProgress, run_folder, train_cohort
 
 __all__ = [

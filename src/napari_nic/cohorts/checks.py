@@ -12,7 +12,7 @@ from napari_nic.errors import InvalidParameterError
 from napari_nic.wording import counted
 
 if TYPE_CHECKING:
-    from napari_nic.cohorts.table import CohortSlide
+    from napari_nic.cohorts.cohort import CohortSlide
 
 SHOWN = 5
 

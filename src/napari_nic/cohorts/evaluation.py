@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_nic import old_names
+from napari_nic.cohorts.cohort import Cohort
 from napari_nic.cohorts.extremes import saliency_note, show_extremes
 from napari_nic.cohorts.plan import BUNDLE_KEY, Plan, sees_vectors
 from napari_nic.cohorts.plots import result_plots, training_curves
@@ -18,7 +19,6 @@ from napari_nic.cohorts.previews import absent_facts
 from napari_nic.cohorts.report import MEASURES, Report
 from napari_nic.cohorts.results import Table, averaged, evaluate
 from napari_nic.cohorts.splits import Fold
-from napari_nic.cohorts.table import Cohort
 from napari_nic.cohorts.training import LOG_FILE, run_folder
 from napari_nic.cohorts.vectors import VectorCohort, open_for, with_encoder
 from napari_nic.disk import replacing

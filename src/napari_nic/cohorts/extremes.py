@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_nic.cohorts.cohort import Cohort
 from napari_nic.cohorts.plan import BUNDLE_KEY, Plan, sees_vectors
 from napari_nic.cohorts.predictions import ScoredSlide
 from napari_nic.cohorts.report import Shown
 from napari_nic.cohorts.results import POSITIVE, Table, averaged, wrongness
-from napari_nic.cohorts.table import Cohort
 from napari_nic.cohorts.thumbnails import Seen, Thumbnail, make_thumbnails
 from napari_nic.cohorts.training import run_folder
 from napari_nic.explain import NO_PLACES

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_nic.cohorts.cohort import Cohort, CohortSlide
 from napari_nic.cohorts.columns import KINDS, Columns, find_columns
 from napari_nic.cohorts.entries import Entry
 from napari_nic.cohorts.locating import Locator, find_picture
@@ -16,7 +17,6 @@ from napari_nic.cohorts.plan import BUNDLE_KEY, PLAN_FILE, Plan
 from napari_nic.cohorts.predictions import PREDICTIONS_FILE, ScoredSlide, read_scores
 from napari_nic.cohorts.previews import Preview, absent_facts, of_listing
 from napari_nic.cohorts.results import averaged
-from napari_nic.cohorts.table import Cohort, CohortSlide
 from napari_nic.cohorts.table_files import read_table
 from napari_nic.cohorts.training import run_folder
 from napari_nic.errors import InvalidParameterError

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from napari_nic.cohorts.cohort import Absent, Cohort, CohortSlide
 from napari_nic.cohorts.splits import Fold
-from napari_nic.cohorts.table import Absent, Cohort, CohortSlide
 from napari_nic.descriptions import read_json
 from napari_nic.disk import replacing
 from napari_nic.errors import BundleError, InvalidParameterError

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_nic.cohorts.table import CohortSlide
+from napari_nic.cohorts.cohort import CohortSlide
 from napari_nic.disk import replacing
 from napari_nic.errors import StoreError
 

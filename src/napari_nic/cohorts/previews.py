@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from napari_nic.cohorts.cohort import Absent, Cohort
 from napari_nic.cohorts.labels import NO_NUMBER, doubtful_classes
-from napari_nic.cohorts.table import Absent, Cohort, listed
+from napari_nic.cohorts.table import listed
 from napari_nic.names import STORE_SUFFIX
 from napari_nic.wording import counted
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_nic.cohorts.table import Cohort, CohortSlide
+from napari_nic.cohorts.cohort import Cohort, CohortSlide
 from napari_nic.embeddings import UNKNOWN_SLIDE, CompressedSlide, StoreHeader, open_slide_of
 from napari_nic.embeddings.dihedral import N_DIHEDRAL, open_transformed
 from napari_nic.embeddings.interchange import (

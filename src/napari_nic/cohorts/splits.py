@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_nic.cohorts.table import Cohort, CohortSlide
+from napari_nic.cohorts.cohort import Cohort, CohortSlide
 from napari_nic.errors import InvalidParameterError
 
 LEAST_FOLDS = 3

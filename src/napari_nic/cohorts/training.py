@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_nic.cohorts.cohort import Cohort
 from napari_nic.cohorts.plan import CohortTraining, Plan, settings_record
 from napari_nic.cohorts.predictions import PREDICTIONS_FILE, ScoredSlide, read_scores, write_scores
 from napari_nic.cohorts.slides import OpenCohort
 from napari_nic.cohorts.splits import Fold, check_folds, make_folds
-from napari_nic.cohorts.table import Cohort
 from napari_nic.cohorts.vectors import VectorCohort, open_for, with_encoder
 from napari_nic.disk import replacing
 from napari_nic.jobs import CancellationToken, Progress

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from napari_nic.cohorts.cohort import Cohort, CohortSlide
 from napari_nic.cohorts.slides import OpenCohort, open_cohort, tell_of_twins
-from napari_nic.cohorts.table import Cohort, CohortSlide
 from napari_nic.embeddings import UNKNOWN_SLIDE
 from napari_nic.errors import InvalidParameterError, NicError, StoreMismatchError
 from napari_nic.jobs import CancellationToken

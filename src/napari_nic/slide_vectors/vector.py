@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -129,9 +129,21 @@ def said_of(encoder: Mapping[str, Any]) -> str:
         parts.append(f"SHA-256 {str(sha)[:12]}...")
     if options.get("patch_encoder_name"):
         parts.append(f"on codes of {options['patch_encoder_name']}")
-    if options.get("form"):
-        parts.append(f"fed with {options['form']}")
+    form = options.get("form")
+    if isinstance(form, Mapping) and isinstance(form.get("inputs"), Sequence):
+        parts.append(f"fed {_said_of_form(form)}")
     return ", ".join(parts)
+
+
+def _said_of_form(form: Mapping[str, Any]) -> str:
+    """Say how a network was fed: ``"features (float32), coords (level0, int64)"``."""
+    more = {"features": ("dtype",), "coords": ("coords", "coords_type")}
+    words = []
+    for name in map(str, form["inputs"]):
+        known = ", ".join(str(form[key]) for key in more.get(name, ()) if key in form)
+        words.append(f"{name} ({known})" if known else name)
+    output = f", output {form['output']}" if "output" in form else ""
+    return ", ".join(words) + output
 
 
 def check_same_encoder(
