@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -252,3 +253,21 @@ def dicom_slide(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make_dicom_headers() -> tuple[Callable[..., Path], Callable[..., Dataset]]:
     """``make_dicom_headers(folder, dicom_header(...), ...)``; also gives `dicom_header`."""
     return write_dicom_headers, dicom_header
+
+
+@pytest.fixture(scope="session")
+def wavelet() -> Any:
+    """The module that makes a learned codec without training; it loads PyTorch."""
+    path = Path(__file__).parent / "recompression" / "learned_nets.py"
+    spec = importlib.util.spec_from_file_location("learned_nets", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def learned_folder(wavelet: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A learned codec in a folder, small and good."""
+    return wavelet.write_codec(tmp_path_factory.mktemp("learned") / "wavelet")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,18 @@ def test_codecs_against_each_other(cli, slide: Path, tmp_path: Path) -> None:
     assert "jpegxl 4:4:4 effort 3, 80" in outcome.out
     assert "<svg" in page.read_text("utf-8")
     assert json.loads(page.with_suffix(".json").read_text("utf-8"))["all"]
+
+
+def test_a_learned_codec_against_others(cli, slide: Path, tmp_path: Path, learned_folder: Path) -> None:
+    shutil.copytree(learned_folder, tmp_path / "home/codecs/tissue")
+    outcome = cli("recompress", "compare", slide, "--try", "neural:tissue", "--views", "1", "--json")
+    assert outcome.code == 0, outcome.err
+    (found,) = [row for row in outcome.json["all"] if row["name"].startswith("neural:")]
+    assert found["name"] == "neural:wavelet 4:4:4"
+    assert found["ssim"]["mean"] > 0.8
+    outcome = cli("recompress", "compare", slide, "--try", "neural:none")
+    assert outcome.code == 1
+    assert "one of tissue" in outcome.err
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from napari_nic.plugin.controllers.shrink_preview import LAYER, ShrinkPreview
 from napari_nic.plugin.controllers.shrinking import FORM_SETTING, ShrinkController
 from napari_nic.plugin.controllers.watching import SlideWatch
 from napari_nic.plugin.layers import tissue_layer
-from napari_nic.plugin.shrink_form import ShrinkForm, read_form
+from napari_nic.plugin.shrink_form import ShrinkForm, codec_choices, read_form
 from napari_nic.recompression.reporting import ReportOptions
 from napari_nic.slides import open_slide
 from napari_nic.tissue import TissueMask
@@ -77,6 +78,39 @@ def test_what_is_filled_in_is_remembered(shrinking, watch, settings, answers, ru
 )
 def test_what_is_remembered_wrongly_does_no_harm(remembered):
     assert read_form(remembered) == ShrinkForm()
+
+
+@pytest.fixture
+def learned(home, learned_folder):
+    """A learned codec in the user's folder."""
+    shutil.copytree(learned_folder, home / "codecs/tissue")
+    return "neural:tissue"
+
+
+def test_a_learned_codec_is_chosen_and_seen(learned, shrinking, preview, shown):
+    assert codec_choices()[learned] == "tissue (learned)"
+    shrinking.fill_in(mode="lossy", codec="jpegxl", quality=70.0)
+    shrinking.fill_in(codec=learned)
+    assert shrinking.scale.is_fixed
+    assert shrinking.form.quality == shrinking.scale.default
+    shown.corner_pixels = np.array([[300, 400, 0], [400, 500, 3]])[:, : shown.corner_pixels.shape[1]]
+    preview.start()
+    assert preview.found is not None, shrinking.asking.errors
+    assert not np.array_equal(preview.found.before, preview.found.after)
+    assert "SSIM 0.9" in preview.numbers()
+    assert preview.size.sampled > 0
+    options = shrinking.asked().form.lossy(None)
+    assert (options.codec, options.quality) == (learned, 1)
+
+
+def test_a_learned_codec_that_is_gone(learned, home, shrinking, preview, shown, answers):
+    shrinking.fill_in(mode="lossy", codec=learned)
+    shutil.rmtree(home / "codecs")
+    preview.start()
+    assert preview.found is None
+    assert "unknown learned codec 'tissue'" in str(answers.errors[0])
+    again = read_form({"mode": "lossy", "codec": learned, "quality": 1.0})
+    assert again == ShrinkForm(mode="lossy"), "the quality of a learned codec is none of another's"
 
 
 def test_names_of_results(shrinking, shown, slide_file):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import struct
 import zlib
 from collections.abc import Callable, Sequence
@@ -338,21 +337,3 @@ def gallery() -> dict[str, Callable[[], list[MadePage]]]:
 def aperio(tmp_path: Path) -> Path:
     """A slide with a level, a macro in strips and a label."""
     return write_made(tmp_path / "aperio.svs", GALLERY["aperio"]())
-
-
-@pytest.fixture(scope="session")
-def wavelet() -> Any:
-    """The module that makes a learned codec without training; it loads PyTorch."""
-    path = Path(__file__).with_name("learned_nets.py")
-    spec = importlib.util.spec_from_file_location("learned_nets", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="session")
-def learned_folder(wavelet: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A learned codec in a folder, small and good."""
-    return wavelet.write_codec(tmp_path_factory.mktemp("learned") / "wavelet")

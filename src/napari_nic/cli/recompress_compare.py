@@ -14,6 +14,7 @@ from napari_nic.cli.console import Console
 from napari_nic.cli.files import check_all_free
 from napari_nic.cli.inputs import find_slides
 from napari_nic.cli.interrupt import STOPPED, stoppable
+from napari_nic.cli.recompress_lossy import NEURAL
 from napari_nic.disk import write_text
 from napari_nic.names import REPORT_SUFFIXES, has_suffix
 from napari_nic.plots import require_matplotlib
@@ -37,8 +38,8 @@ def add_compare_options(parser: argparse.ArgumentParser) -> None:
         dest="tried",
         action="append",
         metavar="CODEC=Q[,Q...]",
-        help="codec and qualities to compare, such as jpegxl=80,90 or avif:4:2:0=70; may be given several "
-        "times; default: those of the docs' table",
+        help="codec and qualities to compare, such as jpegxl=80,90, avif:4:2:0=70 or neural:NAME; may "
+        "be given several times; default: those of the docs' table",
     )
     group.add_argument(
         "--labels",
@@ -100,19 +101,24 @@ def _contenders(given: list[str] | tuple[()]) -> list[Contender]:
     Raises
     ------
     UsageError
-        If it is not CODEC=Q or CODEC:SUBSAMPLING=Q.
+        If it is not CODEC=Q or CODEC:SUBSAMPLING=Q, nor neural:NAME.
     """
     from napari_nic.recompression.reporting.contenders import contender
 
     found = []
     for text in given:
+        if text.startswith(f"{NEURAL}:"):
+            found.append(contender(text))
+            continue
         name, _, numbers = text.partition("=")
         codec, _, subsampling = name.partition(":")
         try:
             qualities = [float(number) for number in numbers.split(",")]
         except ValueError as error:
             raise arguments.UsageError(
-                "--try names no codec with its qualities", expected="CODEC=Q[,Q...]", found=text
+                "--try names no codec with its qualities",
+                expected=f"CODEC=Q[,Q...], or {NEURAL}:NAME",
+                found=text,
             ) from error
         found += [contender(codec, quality, subsampling or None) for quality in qualities]
     return found

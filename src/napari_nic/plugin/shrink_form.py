@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from napari_nic.recompression.glass import GlassOptions
-from napari_nic.recompression.lossy import CONTAINERS, PIXEL_CODECS, LossyOptions, load_container
+from napari_nic.recompression.learned import list_codecs
+from napari_nic.recompression.lossy import (
+    CONTAINERS,
+    LEARNED,
+    PIXEL_CODECS,
+    LossyOptions,
+    load_container,
+    scale_of,
+)
 from napari_nic.recompression.quality import Bounds
 from napari_nic.recompression.reporting.contenders import Contender, contender
 from napari_nic.tissue import TissueMask
@@ -35,6 +43,12 @@ CONTAINER_NAMES = {
 }
 SMALL = ".small"
 """Between the slide's name and its suffix."""
+
+
+def codec_choices() -> dict[str, str]:
+    """Return the codecs at hand and what people call them; learned ones as their folders are found now."""
+    learned = {f"{LEARNED}:{name}": f"{name} (learned)" for name in list_codecs()}
+    return {name: CODEC_NAMES.get(name, name) for name in PIXEL_CODECS} | learned
 
 
 @dataclass(frozen=True)
@@ -123,11 +137,13 @@ def read_form(remembered: Any) -> ShrinkForm:
         for entry in fields(ShrinkForm)
         if type(remembered.get(entry.name)) is type(getattr(default, entry.name))
     }
-    choices = {"mode": MODES, "codec": tuple(PIXEL_CODECS), "container": tuple(CONTAINERS)}
+    choices = {"mode": MODES, "codec": tuple(codec_choices()), "container": tuple(CONTAINERS)}
     for name, allowed in choices.items():
-        if known.get(name) not in allowed:
-            known.pop(name, None)
+        if name in known and known[name] not in allowed:
+            known.pop(name)
+            if name == "codec":  # it was this one's
+                known.pop("quality", None)
     form = ShrinkForm(**known)
-    scale = PIXEL_CODECS.get(form.codec)().scale
+    scale = scale_of(form.codec)
     is_good = scale.least <= form.quality <= scale.best and form.margin_um >= 0 and 0 <= form.least_ssim <= 1
     return form if is_good else default

@@ -16,6 +16,7 @@ from napari_nic.jobs import CancellationToken, result_of
 from napari_nic.patches import TileFolder
 from napari_nic.recompression.codec_training import (
     LAMBDAS,
+    STARTS,
     CodecRecipe,
     DistilRecipe,
     LoadedPatches,
@@ -24,13 +25,16 @@ from napari_nic.recompression.codec_training import (
 from napari_nic.recompression.codec_training.augment import augment
 from napari_nic.recompression.codec_training.distil import compare_decoders, distil
 from napari_nic.recompression.codec_training.ms_ssim import ms_ssim
+from napari_nic.recompression.codec_training.start import start_from_components
 from napari_nic.recompression.codec_training.train import train_codec
 from napari_nic.recompression.learned import LIGHT_FILE, read_codec, read_part
 from napari_nic.recompression.learned.decoding import load_light_of, metadata_of, synthesis_macs
 from napari_nic.recompression.learned.light import LightDecoder, load_light, pack_light
 from napari_nic.recompression.lossy import load_pixel_codec, make_settings
+from napari_nic.recompression.neural.networks import make_network
 from napari_nic.recompression.neural.store import ENCODER_FILE, load_codec
 from napari_nic.recompression.quality import ms_ssim as measured_ms_ssim
+from napari_nic.recompression.quality import psnr
 from napari_nic.training import TrainOptions
 
 
@@ -57,10 +61,11 @@ def patches(folder: Path) -> LoadedPatches:
 
 def recipe(out: Path, network: str = "bmshj2018-factorized", **changed: Any) -> CodecRecipe:
     options = {"steps": 8, "batch_size": 2, "validate_every": 4, "checkpoint_every": 3, "learning_rate": 1e-3}
-    names = [name for name in ("weight", "loss", "size", "quality", "card") if name in changed]
-    own = {"size": 64} | {name: changed.pop(name) for name in names}
+    given = ("weight", "loss", "size", "quality", "card", "start", "filters", "channels")
+    own = {"size": 64, "filters": 4, "channels": 12}
+    own |= {name: changed.pop(name) for name in given if name in changed}
     trained = TrainOptions(**(options | changed))
-    return CodecRecipe("made", out, network, 4, 12, device="cpu", options=trained, **own)
+    return CodecRecipe("made", out, network, device="cpu", options=trained, **own)
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -107,6 +112,41 @@ def test_stopped_and_resumed_is_the_same_run(tmp_path: Path, patches: LoadedPatc
     assert files_of(tmp_path / "parts/made") == files_of(tmp_path / "whole/made")
     with pytest.raises(WeightsError, match="other options"):
         next(iter(train_codec(recipe(tmp_path / "parts/made", weight=0.5), patches)))
+
+
+@pytest.mark.parametrize("network", ["bmshj2018-factorized", "bmshj2018-hyperprior"])
+def test_components_are_a_codec_before_the_first_step(
+    tmp_path: Path, patches: LoadedPatches, network: str
+) -> None:
+    options = {"steps": 1, "validate_every": 1, "learning_rate": 1e-9, "schedule": "constant"}
+    options |= {"filters": 16, "channels": 64}
+    found = {}
+    for start in STARTS:
+        made = recipe(tmp_path / start, network, start=start, **options)
+        found[start] = list(train_codec(made, patches))[-1].validation
+    assert found["components"]["psnr"] > 35 > 20 > found["random"]["psnr"]
+    assert 0 < found["components"]["bits"] < 4
+    codec = load_pixel_codec(f"neural:{tmp_path / 'components'}")
+    picture = tile(9, 64)
+    assert psnr(picture, codec.decode(codec.encode(picture, make_settings(codec)))) > 35
+    with pytest.raises(WeightsError, match="other options"):
+        list(train_codec(recipe(tmp_path / "random", network, start="components", **options), patches))
+
+
+def test_components_of_flat_tiles_are_numbers() -> None:
+    net = make_network("bmshj2018-hyperprior", 8, 32)
+    start_from_components(net, np.full((2, 64, 64, 3), 240, np.uint8), 0.1)
+    assert all(torch.isfinite(value).all() for value in net.state_dict().values())
+
+
+def test_a_start_that_a_network_does_not_have_is_refused(tmp_path: Path, patches: LoadedPatches) -> None:
+    with pytest.raises(InvalidParameterError, match="no such start for this network"):
+        list(train_codec(recipe(tmp_path / "made", "mbt2018-mean", start="components"), patches))
+    too_many = recipe(tmp_path / "made", start="components", filters=4, channels=20)
+    with pytest.raises(InvalidParameterError, match="no components for all channels"):
+        list(train_codec(too_many, patches))
+    with pytest.raises(InvalidParameterError, match="no such start"):
+        recipe(tmp_path / "made", start="wavelets")
 
 
 def test_patients_are_on_one_side_only(folder: Path) -> None:

@@ -13,7 +13,7 @@ from napari_nic.plugin.layers import tag_of, tissue_of
 from napari_nic.plugin.shrink_form import ShrinkForm, read_form
 from napari_nic.plugin.shrink_jobs import Asked, Shrunk, shrink_job
 from napari_nic.plugin.worker import Callbacks, Job
-from napari_nic.recompression.lossy import PIXEL_CODECS, QualityScale
+from napari_nic.recompression.lossy import QualityScale, scale_of
 from napari_nic.wording import counted, saving
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class ShrinkController:
     def fill_in(self, **changes: Any) -> None:
         """Change what is filled in, and remember it; another codec begins with its own quality."""
         if changes.get("codec", self.form.codec) != self.form.codec:
-            changes = {"quality": PIXEL_CODECS.get(changes["codec"])().scale.default} | changes
+            changes = {"quality": scale_of(changes["codec"]).default} | changes
         form = replace(self.form, **changes)
         if form != self.form:
             self.form = form
@@ -102,7 +102,7 @@ class ShrinkController:
     @property
     def scale(self) -> QualityScale:
         """What the quality of the chosen codec is."""
-        return PIXEL_CODECS.get(self.form.codec)().scale
+        return scale_of(self.form.codec)
 
     def asked(self) -> Asked | None:
         """What would be done; None without a slide."""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QWidget
 
 from napari_nic.plugin.controllers.shrinking import ShrinkController
 from napari_nic.plugin.legend import UM
-from napari_nic.plugin.shrink_form import CODEC_NAMES, CONTAINER_NAMES, MODES
+from napari_nic.plugin.shrink_form import CONTAINER_NAMES, MODES, codec_choices
 from napari_nic.plugin.widgets.glyphs import GlyphButton
 from napari_nic.plugin.widgets.rows import Section, narrow_combo, quiet_label, row, set_enabled
-from napari_nic.recompression.lossy import CONTAINERS, PIXEL_CODECS
+from napari_nic.recompression.lossy import CONTAINERS
+
+if TYPE_CHECKING:
+    from qtpy.QtGui import QShowEvent
 
 MODE_HELP = {
     "repack": "Tiles become JPEG XL that gives the JPEG's very bytes back: 'napari-nic restore' makes the "
@@ -32,6 +37,7 @@ NO_GLASS = "Repacked slides give the original back, glass too"
 MARGIN_HELP = f"Glass nearer to tissue than this is kept, {UM}"
 FOLDER_HELP = "Where the result goes: choose another folder"
 REPORT_HELP = "Make a page of sizes, quality at each magnification, drift of codes and the worst places"
+ONE_QUALITY = "A learned codec has one quality, that it was trained for"
 MOST_MARGIN = 5_000
 BUSY = "A slide is being written: cancel it first"
 
@@ -48,9 +54,7 @@ class ShrinkFormSection(Section):
         super().__init__("")
         self._shrinking = shrinking
         self.mode = self._combo("Way of shrinking", "mode", MODES)
-        self.codec = self._combo(
-            "Codec", "codec", {name: CODEC_NAMES.get(name, name) for name in PIXEL_CODECS}
-        )
+        self.codec = self._combo("Codec", "codec", codec_choices())
         self.container = self._combo(
             "Kind of file", "container", {name: CONTAINER_NAMES.get(name, name) for name in CONTAINERS}
         )
@@ -133,16 +137,23 @@ class ShrinkFormSection(Section):
         for widget in self.lossy_rows:
             widget.setVisible(form.is_lossy)
         self.mode.setToolTip(MODE_HELP[form.mode])
-        self.quality.setToolTip(
-            f"{scale.least:g} to {scale.best:g} {scale.unit}".rstrip() + ", higher is better"
-        )
+        known = f"{scale.least:g} to {scale.best:g} {scale.unit}".rstrip() + ", higher is better"
         self._show_place()
         busy = BUSY if self._shrinking.state.busy else ""
         for widget in inputs:
             widget.setEnabled(not busy)
+        set_enabled(self.quality, busy or (ONE_QUALITY if scale.is_fixed else ""), known)
         set_enabled(self.folder, busy, FOLDER_HELP)
         set_enabled(self.glass, busy or ("" if form.can_remove_glass else NO_GLASS), GLASS_HELP)
         set_enabled(self.margin, busy or ("" if self.glass.isChecked() else GLASS_HELP), MARGIN_HELP)
+
+    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802 - Qt's name
+        """List the codecs that were trained meanwhile too."""
+        super().showEvent(event)
+        with QSignalBlocker(self.codec):
+            for name, label in codec_choices().items():
+                if self.codec.findData(name) < 0:
+                    self.codec.addItem(label, name)
 
     def _show_place(self) -> None:
         target = self._shrinking.target()

@@ -10,10 +10,11 @@ Public modules beside this list: ``train``, ``distil``; both load PyTorch.
 from napari_nic.recompression.codec_training.recipe import (
     LAMBDAS,
     LOSSES,
+    STARTS,
     CodecRecipe,
     DistilRecipe,
     LoadedPatches,
     load_patches,
 )
 
-__all__ = ["LAMBDAS", "LOSSES", "CodecRecipe", "DistilRecipe", "LoadedPatches", "load_patches"]
+__all__ = ["LAMBDAS", "LOSSES", "STARTS", "CodecRecipe", "DistilRecipe", "LoadedPatches", "load_patches"]

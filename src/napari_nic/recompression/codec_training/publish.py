@@ -49,7 +49,7 @@ def publish(
     counters = read_record(recipe.checkpoint)["counters"]
     net = cast("CompressionNet", objective.net).cpu().eval()
     net.bottleneck.find_quantiles()  # the auxiliary steps brought them near
-    codec = freeze(net, _samples(patches, recipe.options.seed))
+    codec = freeze(net, samples_of(patches, SAMPLES, recipe.options.seed))
     token.checkpoint()
     recipe.out.mkdir(parents=True, exist_ok=True)
     earlier = _earlier(recipe.out)
@@ -155,9 +155,10 @@ def _data_of(folder: Path) -> str:
     return rest.partition("\n\n## ")[0]
 
 
-def _samples(patches: LoadedPatches, seed: int) -> np.ndarray:
-    rng = np.random.default_rng((seed, SAMPLES))
-    share = max(1, SAMPLES // len(patches.train))
+def samples_of(patches: LoadedPatches, count: int, seed: int) -> np.ndarray:
+    """Return about `count` crops of what is trained on: (n, s, s, 3) uint8."""
+    rng = np.random.default_rng((seed, count))
+    share = max(1, count // len(patches.train))
     return np.concatenate([source.draw(share, rng).images for source in patches.train])
 
 

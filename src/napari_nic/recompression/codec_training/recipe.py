@@ -24,6 +24,7 @@ LAMBDAS: Mapping[str, tuple[float, ...]] = {
 took for 5, 6 and 7."""
 
 LOSSES = tuple(LAMBDAS)
+STARTS = ("random", "components")
 STRIDE = 64
 """Crops are multiples of it: what the deepest network of these makes one symbol of, hyper-prior and all."""
 
@@ -49,6 +50,8 @@ class CodecRecipe:
     loss : {"mse", "ms-ssim"}
     weight : float or None
         Lambda; that of the quality by default.
+    start : {"random", "components"}
+        Weights before the first step: random ones as published, or principal components of the tiles.
     size : int
         Side of the crops, px.
     held_out : float
@@ -68,6 +71,7 @@ class CodecRecipe:
     quality: int = 6
     loss: str = "mse"
     weight: float | None = None
+    start: str = STARTS[0]
     size: int = 256
     held_out: float = 0.1
     device: str = "auto"
@@ -77,6 +81,8 @@ class CodecRecipe:
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
             raise InvalidParameterError("no such loss", expected=" or ".join(LOSSES), found=self.loss)
+        if self.start not in STARTS:
+            raise InvalidParameterError("no such start", expected=" or ".join(STARTS), found=self.start)
         if not 1 <= self.quality <= len(LAMBDAS[self.loss]):
             raise InvalidParameterError(
                 "no such quality", expected=f"1 to {len(LAMBDAS[self.loss])}", found=str(self.quality)
@@ -95,6 +101,11 @@ class CodecRecipe:
         return LAMBDAS[self.loss][self.quality - 1] if self.weight is None else self.weight
 
     @property
+    def squared_error_weight(self) -> float:
+        """Lambda of the squared error that is about as strict: where the start is fitted to it."""
+        return self.lam if self.loss == "mse" else LAMBDAS["mse"][self.quality - 1]
+
+    @property
     def checkpoint(self) -> Path:
         """Where checkpoints and logs lie, beside the codec."""
         return self.out.with_name(f"{self.out.name}.training")
@@ -102,6 +113,8 @@ class CodecRecipe:
     def training_options(self, filters: int, channels: int) -> TrainOptions:
         """Return the options with all that must be the same when a run goes on."""
         own = {"size": self.size, "lambda": self.lam, "held_out": self.held_out}
+        if self.start != STARTS[0]:
+            own["start"] = STARTS.index(self.start)
         return replace(self.options, settings={**own, "filters": filters, "channels": channels})
 
 

@@ -8,8 +8,9 @@ from typing import Any, cast
 from napari_nic.device import choose_device
 from napari_nic.jobs import CancellationToken
 from napari_nic.patches import PatchSource
-from napari_nic.recompression.codec_training.publish import publish
+from napari_nic.recompression.codec_training.publish import publish, samples_of
 from napari_nic.recompression.codec_training.recipe import CodecRecipe, LoadedPatches, Patches
+from napari_nic.recompression.neural.nets import CompressionNet
 from napari_nic.recompression.neural.networks import channels_of, make_network
 from napari_nic.training import TrainingProgress
 from napari_nic.training.loop import Sources, run_training
@@ -38,14 +39,10 @@ def train_codec(
     CancelledError
         The checkpoint is kept; run again to go on.
     """
-    import torch
-
     from napari_nic.recompression.codec_training.objective import CodecObjective
 
     filters, channels = sizes_of(recipe)
-    with torch.random.fork_rng(devices=()):
-        torch.manual_seed(recipe.options.seed)
-        objective = CodecObjective(make_network(recipe.network, filters, channels), recipe)
+    objective = CodecObjective(_started(recipe, patches), recipe)
     device = choose_device(recipe.device)
     options = recipe.training_options(filters, channels)
     yield from run_training(
@@ -53,6 +50,22 @@ def train_codec(
     )
     facts: dict[str, Any] = {"device": device, "sets": [dict(one) for one in patches.facts]}
     publish(objective, recipe, patches, facts, token=token)
+
+
+def _started(recipe: CodecRecipe, patches: LoadedPatches) -> CompressionNet:
+    """Return the network as it is before the first step."""
+    import torch
+
+    from napari_nic.recompression.codec_training.start import START_PIXELS, start_from_components
+
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(recipe.options.seed)
+        net = make_network(recipe.network, *sizes_of(recipe))
+    if recipe.start == "components":
+        count = -(-START_PIXELS // recipe.size**2)
+        sample = samples_of(patches, count, recipe.options.seed)
+        start_from_components(net, sample, recipe.squared_error_weight)
+    return net
 
 
 def sizes_of(recipe: CodecRecipe) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from napari_nic.recompression.lossy.checking import TileCheck, Verdict, WrittenTile
 from napari_nic.recompression.lossy.codecs import (
+    LEARNED,
     PIXEL_CODECS,
     SUBSAMPLINGS,
     CodecSettings,
@@ -10,6 +11,7 @@ from napari_nic.recompression.lossy.codecs import (
     load_pixel_codec,
     make_settings,
     quality_of,
+    scale_of,
 )
 from napari_nic.recompression.lossy.containers import CONTAINERS, load_container
 from napari_nic.recompression.lossy.estimating import estimate_lossy
@@ -23,6 +25,7 @@ from napari_nic.recompression.lossy.writing import recompress_lossy
 
 __all__ = [
     "CONTAINERS",
+    "LEARNED",
     "PIXEL_CODECS",
     "PROGRAMS",
     "SUBSAMPLINGS",
@@ -50,5 +53,6 @@ __all__ = [
     "quality_of",
     "recompress_lossy",
     "record_in",
+    "scale_of",
     "validate_lossy",
 ]

@@ -37,12 +37,18 @@ class QualityScale:
     unit : str
         Empty for the codec's own scale up to 100; ``"dB"`` for PSNR.
     least, best, default : float
+        Least and best are the same where there is nothing to choose.
     """
 
     unit: str
     least: float
     best: float
     default: float
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether there is one quality alone."""
+        return self.least == self.best
 
 
 HUNDRED = QualityScale("", 1, 100, 90)
@@ -306,6 +312,25 @@ def load_pixel_codec(name: str) -> PixelCodec:
         learned: PixelCodec = _LEARNED.get(LEARNED)(rest)
         return learned
     return PIXEL_CODECS.get(name)()
+
+
+def scale_of(name: str) -> QualityScale:
+    """Return what a codec's quality is; of a learned one without looking for it.
+
+    Parameters
+    ----------
+    name : str
+        As :func:`load_pixel_codec` takes it.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such kind of codec.
+    """
+    kind, sign, _ = name.partition(":")
+    known: Any = _LEARNED.get(LEARNED) if kind == LEARNED and sign else PIXEL_CODECS.get(name)
+    scale: QualityScale = known.scale
+    return scale
 
 
 def kind_of(name: str) -> str:

@@ -31,6 +31,8 @@ class Contender:
     @property
     def name(self) -> str:
         """As it is written in tables."""
+        if self.codec.scale.is_fixed:
+            return self.series
         return f"{self.series}, {self.settings.quality:g} {self.codec.scale.unit}".rstrip()
 
     def encode(self, tile: RgbArray) -> bytes:
