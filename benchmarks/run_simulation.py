@@ -32,7 +32,9 @@ from napari_nic.runs.slide_work import Order
 
 def asleep(path: str, _root: str, _settings: dict[str, Any], stop: str) -> dict[str, Any]:
     """Take the time of a very small slide; say what it is at, and answer, as one does."""
-    Teller(path, stop).tell(Progress(0, 1, "opening"))
+    teller = Teller(path, stop)
+    for stage in ("opening", "reading the whole slide", "compressing"):
+        teller.tell(Progress(0, 1, stage))
     time.sleep(SECONDS)
     return {
         "path": path,

@@ -28,7 +28,7 @@ TOPIC = "napari-nic"
 """Under which dask's events say what a process is at."""
 
 _TELL_SECONDS = 2.0
-"""A process says at most so often how far it is: many of them share one scheduler."""
+"""A process says at most so often how far one stage is: many of them share one scheduler."""
 
 
 def dask_setup(worker: object) -> None:
@@ -106,13 +106,13 @@ class Teller:
 
     def __init__(self, path: str, run: str) -> None:
         self._slide = {"path": path, "run": run}
-        self._told = float("-inf")
+        self._stage, self._told = "", float("-inf")
 
     def tell(self, report: Progress) -> None:
-        """Pass a report on, unless the last one was just now."""
-        if time.monotonic() - self._told < _TELL_SECONDS:
+        """Pass a report on, unless one of its stage was passed on just now."""
+        if report.stage == self._stage and time.monotonic() - self._told < _TELL_SECONDS:
             return
-        self._told = time.monotonic()
+        self._stage, self._told = report.stage, time.monotonic()
         told = {"stage": report.stage, "done": report.done, "total": report.total, "unit": report.unit}
         distributed.get_worker().log_event(TOPIC, self._slide | told)
 
