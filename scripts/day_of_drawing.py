@@ -7,15 +7,16 @@ Slides are copied to a temporary folder and compressed. Then keys are pressed an
 user does it: tools, classes, undo, brush sizes, splits, napari's own shapes and labels, strokes that are
 learned, questions for what is similar, the next slide. Every few minutes all is saved, the window is closed
 and opened again, and what was drawn must be there. It fails at the first exception, error that is none of
-ours, or object that is lost, and prints which actions took longest and what the program said.
+ours, or object that is lost, and prints which actions took longest, by the clock and in processor time of the
+window's thread, the memory between two windows, the files in the end, and what the program said.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
-import random
 import shutil
 import sys
 import tempfile
@@ -27,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from day_hands import Hands
 from monkey_window import Failures
 
 DATA = Path(os.environ.get("NAPARI_NIC_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -34,7 +36,7 @@ SLIDES = (DATA / "slides" / "CMU-1-Small-Region.svs", DATA / "slides_real" / "sv
 MINUTES = 30.0
 REOPEN_SECONDS = 300.0
 SLOW_SECONDS = 1.0
-"""An action that takes longer got in the way."""
+"""An action that takes longer got in the way, or needs so much of a processor."""
 
 SIZE = (1300, 900)
 CLASSES = ("tumor", "stroma", "necrosis", "glass")
@@ -65,13 +67,16 @@ OPERATIONS = (
 )
 
 
-class Day:
+class Day(Hands):
     """A user, a window, and what happened."""
 
-    def __init__(self, slides: list[Path], seed: int) -> None:
-        self.slides, self.rng = slides, random.Random(seed)  # noqa: S311 -- no secret
+    def __init__(self, slides: list[Path], seed: int, pictures: Path | None = None) -> None:
+        super().__init__(seed)
+        self.slides, self.pictures = slides, pictures
         self.failures, self.said = Failures(), Counter[str]()
         self.took: dict[str, list[float]] = defaultdict(list)
+        self.worked: dict[str, list[float]] = defaultdict(list)
+        self.memory_mb: list[float] = []
         self.viewer: Any = None
         self.lost = 0
 
@@ -119,10 +124,13 @@ class Day:
     def reopen(self) -> None:
         """Close and open the window: what was drawn is there."""
         self.until_saved()
+        self.take()
         documents = self.nic.documents
         slides = [layer.metadata["napari_nic"].slide for layer in self.nic.session.slide_layers]
         kept = {slide.path: list(documents.document_of(slide)) for slide in slides}
         self.close()
+        gc.collect()
+        self.memory_mb.append(rss_mb())
         self.open()
         document = self.nic.documents.document
         self.until(lambda: len(document) or not kept[self.slides[0]], 30)
@@ -131,69 +139,17 @@ class Day:
             self.lost += len(missing)
             self.failures.add(f"{len(missing)} of {len(kept[self.slides[0]])} objects are not there again")
 
-    # -- hands -------------------------------------------------------------------------------------------
-
-    def turn(self, times: int = 2) -> None:
-        """Let the window live."""
-        from qtpy.QtWidgets import QApplication
-
-        for _ in range(times):
-            QApplication.processEvents()
-
-    def until(self, condition: Callable[[], Any], seconds: float) -> bool:
-        """Wait for something."""
-        end = time.monotonic() + seconds
-        while not condition() and time.monotonic() < end:
-            self.turn()
-            time.sleep(0.01)
-        return bool(condition())
+    def take(self) -> None:
+        """Keep a picture of the window, to be looked at."""
+        if self.pictures is not None:
+            path = self.pictures / f"day-{len(self.memory_mb)}.png"
+            self.viewer.screenshot(path, canvas_only=False, flash=False)
 
     def until_saved(self) -> None:
         """Wait until nothing is under way."""
         runners = [self.nic.runner, self.annotator_dock.runner]
         if not self.until(lambda: not any(runner.jobs for runner in runners), 60):
             self.failures.add(f"jobs do not end: {[j.title for r in runners for j in r.jobs]}")
-
-    def key(self, name: str) -> None:
-        """Press a key over the canvas."""
-        from qtpy.QtCore import Qt
-        from qtpy.QtTest import QTest
-
-        *held, last = name.split("+")
-        modifiers = Qt.KeyboardModifier.NoModifier
-        for one in held:
-            modifiers |= getattr(Qt.KeyboardModifier, {"Ctrl": "Control"}.get(one, one) + "Modifier")
-        names = {"[": "BracketLeft", "]": "BracketRight", "Enter": "Return"}
-        QTest.keyClick(self.canvas, getattr(Qt.Key, f"Key_{names.get(last, last)}"), modifiers)
-        self.turn()
-
-    def place(self, spread: float = 0.35) -> np.ndarray:
-        """Choose a place on the canvas, about its middle."""
-        size = np.array([self.canvas.width(), self.canvas.height()])
-        return size / 2 + size * [self.rng.uniform(-spread, spread) for _ in range(2)]
-
-    def drag(self, *places: np.ndarray, modifier: str = "") -> None:
-        """Press, move and let go."""
-        from qtpy.QtCore import QPoint, Qt
-        from qtpy.QtTest import QTest
-
-        held = getattr(Qt.KeyboardModifier, f"{modifier or 'No'}Modifier")
-        points = [QPoint(*np.rint(place).astype(int).tolist()) for place in places]
-        QTest.mouseMove(self.canvas, points[0])
-        self.turn(1)
-        QTest.mousePress(self.canvas, Qt.MouseButton.LeftButton, held, points[0])
-        for point in points[1:]:
-            QTest.mouseMove(self.canvas, point)
-            self.turn(1)
-        QTest.mouseRelease(self.canvas, Qt.MouseButton.LeftButton, held, points[-1])
-        self.turn()
-
-    def loop(self, steps: int = 16) -> list[np.ndarray]:
-        """A wobbly closed line around a place."""
-        middle, radius = self.place(0.3), self.rng.uniform(20, 120)
-        turn = np.linspace(0, 2 * np.pi, steps)
-        wobble = radius * (1 + 0.2 * np.sin(3 * turn + self.rng.uniform(0, 6)))
-        return list(middle + np.stack([np.cos(turn), np.sin(turn)], axis=1) * wobble[:, None])
 
     # -- what is done ------------------------------------------------------------------------------------
 
@@ -264,10 +220,16 @@ class Day:
 
     def napari_shapes(self) -> str:
         """Draw with napari's own shapes."""
+        from napari._app_model.actions._file import new_shapes
+
         self.key("Escape")
         self.annotator_dock.annotator.set_tool("")
         layers = [one for one in self.nic.annotating.layers() if hasattr(one, "shape_type")]
-        layer = self.rng.choice(layers) if layers else self.viewer.add_shapes(ndim=2)
+        if not layers:
+            self.viewer.layers.selection.active = self.nic.session.layer
+            new_shapes(self.viewer)
+            layers = [self.viewer.layers.selection.active]
+        layer = self.rng.choice(layers)
         self.viewer.layers.selection.active = layer
         mode = self.rng.choice(
             ["add_rectangle", "add_ellipse", "add_polygon_lasso", "direct", "select", "add_path"]
@@ -347,31 +309,55 @@ class Day:
         begun = last = time.monotonic()
         while time.monotonic() - begun < 60 * minutes and not self.failures.found:
             do = self.rng.choices(list(doings), list(doings.values()))[0]
-            start = time.monotonic()
+            start, worked = time.monotonic(), time.thread_time()
             try:
                 name = do()
             except Exception:  # noqa: BLE001 -- whatever it is, it is a finding
                 self.failures.add(traceback.format_exc())
                 break
             self.took[name].append(time.monotonic() - start)
+            self.worked[name].append(time.thread_time() - worked)
             if time.monotonic() - last > REOPEN_SECONDS:
                 self.reopen()
                 last = time.monotonic()
+                done = sum(map(len, self.took.values()))
                 print(
-                    f"{(last - begun) / 60:.0f} min, {sum(map(len, self.took.values()))} actions", flush=True
+                    f"{(last - begun) / 60:.0f} min, {done} actions, {self.memory_mb[-1]:.0f} MB", flush=True
                 )
 
     def report(self) -> dict[str, Any]:
         """Say what was done, what took long, and what the program said."""
-        slowest = sorted(((max(t), name) for name, t in self.took.items()), reverse=True)[:12]
         return {
             "actions": sum(map(len, self.took.values())),
-            "median_ms": {name: round(1e3 * float(np.median(t))) for name, t in sorted(self.took.items())},
-            "slowest_s": {name: round(seconds, 2) for seconds, name in slowest if seconds > SLOW_SECONDS},
+            "median_work_ms": {name: round(1e3 * float(np.median(t))) for name, t in self.worked.items()},
+            "most_work_s": slowest_of(self.worked),
+            "slowest_s": slowest_of(self.took),
+            "memory_mb_with_no_window": [round(mb) for mb in self.memory_mb],
+            "files": leftovers(self.slides[0].parent),
             "said": dict(self.said.most_common(25)),
             "lost": self.lost,
             "failures": self.failures.found[:3],
         }
+
+
+def slowest_of(seconds: dict[str, list[float]]) -> dict[str, float]:
+    """Return actions that took long, the slowest first."""
+    found = sorted(((max(some), name) for name, some in seconds.items()), reverse=True)[:12]
+    return {name: round(most, 2) for most, name in found if most > SLOW_SECONDS}
+
+
+def leftovers(folder: Path) -> list[str]:
+    """Names of what lies beside the slides in the end."""
+    return sorted(path.name for path in folder.iterdir())
+
+
+def rss_mb() -> float:
+    """Memory of this process now; 0 where that is not told."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def main() -> int:
@@ -380,7 +366,10 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=MINUTES)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--slides", type=Path, nargs="+", default=SLIDES)
+    parser.add_argument("--pictures", type=Path, help="folder for a picture of each window before it closes")
     args = parser.parse_args()
+    if args.pictures is not None:
+        args.pictures.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="nic-day-", ignore_cleanup_errors=True) as home:
         os.environ["NAPARI_NIC_HOME"] = str(Path(home) / "home")
         os.environ["NAPARI_CONFIG"] = str(Path(home) / "napari.yaml")
@@ -390,7 +379,7 @@ def main() -> int:
         slides = [Path(shutil.copy(slide, Path(home) / "slides")) for slide in args.slides]
         if nic(["compress", "-q", str(Path(home) / "slides"), "--encoder", "mean-rgb", "--no-tissue"]):
             raise SystemExit("the slides could not be compressed")
-        day = Day(slides, args.seed)
+        day = Day(slides, args.seed, args.pictures)
         day.failures.listen()
         day.open()
         try:
@@ -400,7 +389,7 @@ def main() -> int:
             day.close()
         finally:
             sys.excepthook = sys.__excepthook__
-    print(json.dumps(day.report(), indent=1, ensure_ascii=False))
+        print(json.dumps(day.report(), indent=1, ensure_ascii=False))
     return int(bool(day.failures.found))
 
 

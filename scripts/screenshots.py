@@ -13,45 +13,33 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
-import shutil
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import tifffile
-from PIL import Image
+from picture_desk import (
+    ANNOTATION,
+    COLORS,
+    MARGIN,
+    NICE_PLACE_PX,
+    OTHER_SLIDE,
+    ROOT,
+    SLIDE,
+    Desk,
+    ask_similar,
+    copy_of,
+    home_of_pictures,
+    learn_strokes,
+    opened,
+)
 
 if TYPE_CHECKING:
-    import napari
-
     from napari_nic.plugin.controllers.overlays import Kind
-    from napari_nic.plugin.widgets.nic_dock import NicDock
     from napari_nic.plugin.widgets.train_dock import TrainDock
     from napari_nic.plugin.widgets.view_dock import ViewDock
-
-ROOT = Path(__file__).parents[1]
-DATA = Path(os.environ.get("NAPARI_NIC_TEST_DATA", ROOT.parent / "shared" / "data"))
-SLIDE = DATA / "slides" / "CMU-1-Small-Region.svs"
-OTHER_SLIDE = DATA / "slides_real" / "svs" / "luna_1065626.svs"
-ANNOTATION = DATA / "annotations" / "CMU-1-Small-Region-tissue.geojson"
-
-SIZE = (1500, 950)
-MARGIN = 0.03
-"""Free share of the canvas around the slide."""
-
-PATIENCE_SECONDS = 900.0
-TURN_MS = 50
-"""Longest sleep between two looks at whether something is so."""
-
-STILL_SECONDS = 1.0
-"""How long nothing must be left to do before a picture is taken: tiles arrive, labels are laid out."""
 
 DENSE = 0.75
 """Overlap of the patches in the picture of a run: so small a slide is else done at once."""
@@ -59,12 +47,7 @@ DENSE = 0.75
 SHARE_DONE = 0.55
 """How far a run is in its picture."""
 
-PALETTE = 256
-
 TRAINING_STEPS = 200
-
-NICE_PLACE_PX = (1250.0, 1150.0)
-"""(y, x) where epithelium, stroma and keratin lie side by side."""
 
 PLACES_PX = ((900, 500), (1500, 1200), (900, 2300))
 """(x, y) of the places that the second view is aligned by."""
@@ -74,133 +57,19 @@ SHRINK_ZOOM = 1.6
 
 TURN_DEGREES, TURN_SCALE, TURN_MARGIN_PX = 25, 0.95, 400
 
-STROKES = {
-    "epidermis": (
-        [(1125, 1680), (1155, 1920), (1170, 2100)],
-        [(690, 2580), (645, 2760), (615, 2925)],
-        [(1275, 1170), (1215, 1350), (1185, 1500)],
-    ),
-    "dermis": (
-        [(930, 1320), (900, 1560)],
-        [(990, 2040), (990, 2280), (900, 2580)],
-        [(1500, 1980), (1560, 2220), (1380, 2400)],
-    ),
-    "glass": ([(180, 600), (360, 900)], [(1920, 180), (1860, 480)], [(180, 2400), (360, 2850)]),
-}
-"""Three a class on the slide of skin, level-0 (x, y)."""
-
-ASKED_UM = (800.0, 540.0)
-"""Place (y, x) on the first slide that is asked for, in micrometres."""
-
-SHOWN_FROM = 0.65
-"""Cells are shown from this share of the range of similarities on."""
-
 
 DRAWN: dict[str, tuple[str, list[tuple[float, float]]]] = {
     "dermis": ("freehand", [(900, 1300), (1010, 1500), (990, 1900), (860, 2050), (800, 1700), (850, 1400)]),
     "keratin": ("ellipse", [(1240, 1450), (1500, 1800)]),
     "epidermis": ("brush", [(1180, 900), (1230, 1000), (1200, 1200), (1130, 1350)]),
 }
-COLORS = {"dermis": (0, 158, 115), "keratin": (240, 228, 66), "epidermis": (86, 180, 233)}
-"""Told from the stain, and from each other."""
-
 BRUSHED = [(1130, 1350), (1090, 1500), (1110, 1700), (1170, 1880)]
 """What is drawn on the slide of skin, and the stroke that is under way, level-0 (x, y)."""
 
 
-@dataclass(frozen=True, eq=False)
-class Desk:
-    """An open window with its dock."""
-
-    viewer: napari.Viewer
-    dock: NicDock
-
-    def wait(self, condition: Callable[[], bool]) -> None:
-        """Let the window live until something is so."""
-        from qtpy.QtCore import QEventLoop, QTimer
-        from qtpy.QtWidgets import QApplication
-
-        alarm = QTimer()
-        alarm.start(TURN_MS)  # wakes the loop below where nothing else does
-        end = time.monotonic() + PATIENCE_SECONDS
-        while not condition():
-            QApplication.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
-            if time.monotonic() > end:
-                raise TimeoutError(f"nothing happened within {PATIENCE_SECONDS:g} s")
-
-    def settle(self) -> None:
-        """Let everything that is under way be finished."""
-        self.wait(lambda: not self.dock.runner.jobs)
-        end = time.monotonic() + STILL_SECONDS
-        self.wait(lambda: time.monotonic() > end)
-
-    def frame_slide(self) -> None:
-        """Show the whole slide, and make it the active layer: its controls are the same in all pictures."""
-        self.viewer.layers.selection.active = self.dock.session.layer
-        self.settle()
-        self.viewer.reset_view(margin=MARGIN)
-
-    def point_at(self, y_um: float, x_um: float) -> None:
-        """Rest the pointer on a place, so that its value is told."""
-        self.viewer.cursor.position = (y_um, x_um)
-        for callback in self.viewer.mouse_move_callbacks:
-            callback(self.viewer, None)
-
-    def compress(self) -> None:
-        """Compress the whole slide."""
-        self.dock.slide_section.whole.click()
-        self.dock.compress_section.button.click()
-        self.wait(lambda: self.dock.compressing.state.complete and not self.dock.compressing.state.busy)
-
-    def show_only(self, kind: Kind) -> None:
-        """Show one overlay."""
-        from napari_nic.plugin.launch import show_overlays
-
-        if why_not := self.dock.overlays.state(kind).why_not:
-            raise SystemExit(f"{kind} cannot be shown: {why_not}")
-        show_overlays(self.dock, (kind,))
-        self.settle()
-
-    def take(self, path: Path) -> None:
-        """Keep a picture of the window."""
-        self.viewer.screenshot(path, canvas_only=False, flash=False)
-        print(path)
-
-    def take_small(self, path: Path) -> None:
-        """Keep a picture of the window in so few colours that nobody sees it, and a third of the bytes."""
-        window = Image.fromarray(self.viewer.screenshot(canvas_only=False, flash=False)[..., :3])
-        window.quantize(PALETTE, dither=Image.Dither.NONE).save(path, optimize=True)
-        print(path)
-
-    def take_part(self, path: Path, *, left: int, bottom: int) -> None:
-        """Keep a picture of the window right of the column `left` and above the row `bottom`."""
-        window = self.viewer.screenshot(canvas_only=False, flash=False)
-        Image.fromarray(window[:bottom, left:, :3]).save(path, optimize=True)
-        print(path)
-
-
-@contextmanager
-def opened(slide: Path | None = None, annotation: Path | None = None) -> Iterator[Desk]:
-    """Open a window, on a slide or an empty one; closed at the end."""
-    from napari_nic.plugin.launch import ViewRequest, open_viewer
-
-    annotations = () if annotation is None else (annotation,)
-    slides = () if slide is None else (slide,)
-    viewer, dock = open_viewer(ViewRequest(slides, annotations=annotations))
-    viewer.window._qt_window.resize(*SIZE)  # the public `resize` refuses a window that is not laid out yet
-    desk = Desk(viewer, dock)
-    try:
-        desk.settle()
-        desk.frame_slide()
-        yield desk
-    finally:
-        dock.shut_down()
-        viewer.close()
-
-
 def take_compressing(folder: Path, path: Path) -> None:
     """A run on a real slide, half-way."""
-    with opened(_copy_of(SLIDE, folder / "running")) as desk:
+    with opened(copy_of(SLIDE, folder / "running")) as desk:
         desk.dock.compress_section.options.overlap.value = round(100 * DENSE)
         desk.dock.slide_section.whole.click()
         taken: list[Path] = []
@@ -222,7 +91,7 @@ def take_compressing(folder: Path, path: Path) -> None:
 
 def take_training(folder: Path, path: Path) -> None:
     """A small encoder learning from the tissue of a real slide, with what it paints from its codes so far."""
-    with opened(_copy_of(SLIDE, folder / "training")) as desk:
+    with opened(copy_of(SLIDE, folder / "training")) as desk:
         dock: TrainDock = desk.viewer.window.add_plugin_dock_widget("napari-nic", "Train encoder")[1]
         dock.training.fill_in(name="my-encoder", steps=TRAINING_STEPS)
         dock.progress_section.button.click()
@@ -235,7 +104,7 @@ def take_training(folder: Path, path: Path) -> None:
 
 def take_shrinking(folder: Path, path: Path) -> None:
     """A real slide before and after a codec, parted by the swipe, with the size of the whole file."""
-    with opened(_copy_of(SLIDE, folder / "shrinking")) as desk:
+    with opened(copy_of(SLIDE, folder / "shrinking")) as desk:
         dock = desk.viewer.window.add_plugin_dock_widget("napari-nic", "Shrink slide", tabify=True)[1]
         try:
             dock.shrinking.fill_in(mode="lossy", codec="jpegxl", quality=60.0, remove_glass=True)
@@ -253,7 +122,7 @@ def take_shrinking(folder: Path, path: Path) -> None:
 
 def take_saliency(folder: Path, path: Path) -> None:
     """Saliency beside the tissue annotation of a real slide, which the model knows nothing of."""
-    with opened(_copy_of(SLIDE, folder / "real"), ANNOTATION) as desk:
+    with opened(copy_of(SLIDE, folder / "real"), ANNOTATION) as desk:
         desk.compress()
         desk.show_only("saliency")
         desk.frame_slide()
@@ -264,9 +133,7 @@ def take_saliency(folder: Path, path: Path) -> None:
 
 def take_learning(folder: Path, path: Path) -> None:
     """Three strokes a class on a real slide, and the map of the whole slide that follows."""
-    from napari_nic.plugin.probe_texts import class_lines
-
-    with opened(_copy_of(SLIDE, folder / "learning")) as desk:
+    with opened(copy_of(SLIDE, folder / "learning")) as desk:
         options = desk.dock.compress_section.options
         options.overlap.value, options.min_tissue.value = round(100 * DENSE), 0
         desk.compress()
@@ -274,15 +141,7 @@ def take_learning(folder: Path, path: Path) -> None:
             "napari-nic", "Learn while drawing", tabify=True
         )[1]
         try:
-            for label, strokes in STROKES.items():
-                learning.section.label.setCurrentText(label)
-                learning.section.take_up("line")
-                layer = desk.viewer.layers.selection.active
-                for stroke in strokes:
-                    layer.add_paths(np.array(stroke, float)[:, ::-1])
-                layer.mode = "pan_zoom"
-            desk.wait(lambda: len(class_lines(learning.probing.learned)) == len(STROKES))
-            desk.wait(lambda: not learning.runner.jobs)
+            learn_strokes(desk, learning)
             desk.frame_slide()
             desk.settle()
             desk.take_small(path)
@@ -292,7 +151,7 @@ def take_learning(folder: Path, path: Path) -> None:
 
 def take_view(folder: Path, path: Path) -> None:
     """The view dock beside a real slide, of which one stain is shown."""
-    with opened(_copy_of(SLIDE, folder / "view")) as desk:
+    with opened(copy_of(SLIDE, folder / "view")) as desk:
         view = _open_view(desk)
         try:
             view.display_section.toggleButton().click()
@@ -307,7 +166,7 @@ def take_view(folder: Path, path: Path) -> None:
 
 def take_second_view(folder: Path, path: Path) -> None:
     """A real slide beside itself, turned and scaled by code, aligned by three places."""
-    slide = _copy_of(SLIDE, folder / "second")
+    slide = copy_of(SLIDE, folder / "second")
     turned, matrix = _turned_copy(slide)
     with opened(slide) as desk:
         view = _open_view(desk)
@@ -364,7 +223,7 @@ def take_annotating(folder: Path, path: Path) -> None:
     """Areas of three classes on a real slide, and a stroke of the brush that goes on with one of them."""
     from napari_nic.plugin.tools.pointer import Pointer
 
-    with opened(_copy_of(SLIDE, folder / "annotating")) as desk:
+    with opened(copy_of(SLIDE, folder / "annotating")) as desk:
         dock = desk.viewer.window.add_plugin_dock_widget("napari-nic", "Annotator", tabify=True)[1]
         annotator = dock.annotator
         try:
@@ -387,6 +246,7 @@ def take_annotating(folder: Path, path: Path) -> None:
             desk.settle()
             desk.viewer.reset_view(layers=[desk.dock.session.layer], margin=MARGIN)
             desk.settle()
+            desk.rest_at(BRUSHED[-1])
             desk.take_small(path)
         finally:
             dock.shut_down()
@@ -399,7 +259,7 @@ def take_similar(folder: Path, path: Path) -> None:
 
     place = folder / "similar"
     for slide in (SLIDE, OTHER_SLIDE):
-        _copy_of(slide, place)
+        copy_of(slide, place)
     if nic(["compress", "-q", str(place), "--stride", "64"]):
         raise SystemExit("the slides of the picture could not be compressed")
     with opened(place / SLIDE.name) as desk:
@@ -407,15 +267,7 @@ def take_similar(folder: Path, path: Path) -> None:
             "napari-nic", "Find similar", tabify=True
         )[1]
         try:
-            dock.search.set_folder(place)
-            dock.search.options = replace(dock.search.options, top=12, per_slide=6)
-            dock.similar.ask_world(ASKED_UM)
-            desk.wait(lambda: dock.similar.query is not None and not dock.runner.jobs)
-            low, high = dock.similar.limits()
-            dock.similar.set_threshold(low + SHOWN_FROM * (high - low))
-            desk.wait(dock.search_section.button.isEnabled)
-            dock.search_section.button.click()
-            desk.wait(lambda: bool(dock.search.crops) and not dock.runner.jobs)
+            ask_similar(desk, dock, place, top=12, per_slide=6)
             desk.frame_slide()
             desk.settle()
             desk.take_small(path)
@@ -482,11 +334,6 @@ def _without_parts(table: Path) -> Path:
     return copy
 
 
-def _copy_of(slide: Path, folder: Path) -> Path:
-    folder.mkdir(exist_ok=True)
-    return Path(shutil.copy(slide, folder))
-
-
 PICTURES: dict[str, Callable[[Path, Path], None]] = {
     "annotating": take_annotating,
     "cohort": take_cohort,
@@ -511,11 +358,9 @@ def main() -> None:
     args = parser.parse_args()
     if unknown := set(args.names) - set(PICTURES):
         parser.error(f"no such picture: {', '.join(sorted(unknown))}")
-    with tempfile.TemporaryDirectory(prefix="nic-pictures-") as home:
-        os.environ["NAPARI_NIC_HOME"] = home
-        os.environ["NAPARI_CONFIG"] = str(Path(home) / "napari.yaml")
+    with home_of_pictures() as home:
         for name in args.names or PICTURES:
-            PICTURES[name](Path(home), args.out / f"screenshot-{name}.png")
+            PICTURES[name](home, args.out / f"screenshot-{name}.png")
 
 
 if __name__ == "__main__":

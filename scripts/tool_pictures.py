@@ -10,26 +10,28 @@ dock with something in it. Settings and files go to a temporary folder.
 from __future__ import annotations
 
 import argparse
-import os
-import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
-from screenshots import (
-    ASKED_UM,
+import shapely
+from picture_desk import (
+    ANNOTATION,
     COLORS,
     MARGIN,
     NICE_PLACE_PX,
-    SHOWN_FROM,
     SLIDE,
-    STROKES,
     Desk,
-    _copy_of,
+    ask_similar,
+    copy_of,
+    home_of_pictures,
+    learn_strokes,
     opened,
 )
+
+from napari_nic.annotations import read_annotations
 
 if TYPE_CHECKING:
     from napari_nic.plugin.widgets.annotator_dock import AnnotatorDock
@@ -57,7 +59,15 @@ GESTURES: dict[str, Sequence[Place]] = {
 }
 """What each tool draws, level-0 (x, y); the button is still held when the picture is taken."""
 
+OUTLINE_PLACES = ((900, 1312), (1137, 210), (1640, 1700), (1677, 2396))
+"""Where the outline of the tissue is looked at, level-0 (x, y)."""
+
+NEAR = 6.0
+"""Pixels of the screen on one of the slide there."""
+
 BY_CLICKS = ("polygon", "points")
+RESTING = {"polygon": (700, 1500)}
+"""Where the pointer is then, if not at the end."""
 
 
 def take_tools(desk: Desk, dock: AnnotatorDock, take: Callable[[str], None], wanted: set[str]) -> None:
@@ -75,13 +85,12 @@ def take_tools(desk: Desk, dock: AnnotatorDock, take: Callable[[str], None], wan
             for pointer in pointers:
                 tool.press(pointer)
                 tool.release(pointer)
-            tool.hover(Pointer((700, 1500), step))
         else:
             tool.press(pointers[0])
             for pointer in pointers[1:]:
                 tool.drag(pointer)
         dock.pointing.refresh()
-        desk.settle()
+        desk.rest_at(RESTING.get(name, GESTURES[name][-1]))
         take(name)
         if name == "select":
             tool.release(pointers[-1])
@@ -147,18 +156,10 @@ def take_painting(desk: Desk, take: Callable[[str], None]) -> None:
 
 def take_learning(desk: Desk, take: Callable[[str], None]) -> None:
     """*Learn while drawing*: the class map, and the uncertainty with its legend."""
-    from napari_nic.plugin.probe_texts import class_lines
-
+    document = desk.dock.documents.document
+    document.remove("delete", *list(document))  # strokes alone are to be learned from
     dock = _dock(desk, "Learn while drawing")
-    for label, strokes in STROKES.items():
-        dock.section.label.setCurrentText(label)
-        dock.section.take_up("line")
-        layer = desk.viewer.layers.selection.active
-        for stroke in strokes:
-            layer.add_paths(np.array(stroke, float)[:, ::-1])
-        layer.mode = "pan_zoom"
-    desk.wait(lambda: len(class_lines(dock.probing.learned)) >= len(STROKES))
-    desk.wait(lambda: not dock.runner.jobs)
+    learn_strokes(desk, dock)
     desk.settle()
     take("learn")
     dock.probing.set_shown("uncertainty")
@@ -170,14 +171,7 @@ def take_learning(desk: Desk, take: Callable[[str], None]) -> None:
 def take_similar(desk: Desk, take: Callable[[str], None]) -> None:
     """*Find similar*: the map and the matches, and a match in its frame; what was learned gives way."""
     dock = _dock(desk, "Find similar")
-    dock.search.set_folder(desk.dock.session.slide.path.parent)
-    dock.search.options = replace(dock.search.options, top=9, per_slide=9)
-    dock.similar.ask_world(ASKED_UM)
-    desk.wait(lambda: dock.similar.query is not None and not dock.runner.jobs)
-    low, high = dock.similar.limits()
-    dock.similar.set_threshold(low + SHOWN_FROM * (high - low))
-    dock.search_section.button.click()
-    desk.wait(lambda: bool(dock.search.crops) and not dock.runner.jobs)
+    ask_similar(desk, dock, desk.dock.session.slide.path.parent, top=9, per_slide=9)
     desk.settle()
     take("similar")
     dock.similar.show(on=False)
@@ -221,6 +215,43 @@ def take_view(desk: Desk, take: Callable[[str], None]) -> None:
     _close(desk, dock)
 
 
+def take_outline(desk: Desk, take: Callable[[str], None]) -> None:
+    """The outline of the tissue, from its file: all of it, and so near that pixels are seen."""
+    desk.dock.annotating.open(ANNOTATION)
+    desk.wait(lambda: bool(desk.dock.annotating.layers()))
+    desk.settle()
+    take("tissue-outline")
+    pixel, camera = desk.dock.session.slide.pixel_size, desk.viewer.scene.camera
+    for number, (x, y) in enumerate(OUTLINE_PLACES, 1):
+        camera.center = (0.0, (y - 0.5) * pixel.y, (x - 0.5) * pixel.x)  # where pixels have their middles
+        camera.zoom = NEAR / pixel.x
+        desk.settle()
+        take(f"tissue-outline-{number}")
+        print(f"drawn {_beside_px(desk, x, y):.2f} px of the slide beside the outline in the file (95 %)")
+    for layer in desk.dock.annotating.layers():
+        desk.viewer.layers.remove(layer)
+    desk.settle()
+    desk.frame_slide()
+
+
+def _beside_px(desk: Desk, x: float, y: float) -> float:
+    """Return how far places of the outline in the file are from the middle of the line on the canvas (95 %).
+
+    At the middle of a line it is half its width to where the line ends.
+    """
+    (shape,) = read_annotations(ANNOTATION).annotations
+    canvas = desk.viewer.screenshot(canvas_only=True, flash=False)[..., :3].astype(int)
+    (layer,) = desk.dock.annotating.layers()
+    drawn = np.abs(canvas - np.round(layer.edge_color[0, :3] * 255)).max(axis=2) <= 2
+    depth = cv2.distanceTransform(drawn.astype(np.uint8), cv2.DIST_L2, 5)
+    half = np.array(drawn.shape[::-1]) / 2
+    seen = shapely.box(*((x, y) - 0.8 * half / NEAR), *((x, y) + 0.8 * half / NEAR))
+    lines = shapely.segmentize(shape.geometry.boundary.intersection(seen), 0.5)
+    at = np.floor((shapely.get_coordinates(lines) - (x, y)) * NEAR + half).astype(int)
+    beside = np.abs(depth[at[:, 1], at[:, 0]] / NEAR - layer.edge_width[0] / 2)
+    return float(np.percentile(beside, 95))
+
+
 def _dock(desk: Desk, title: str) -> Any:
     return desk.viewer.window.add_plugin_dock_widget("napari-nic", title, tabify=True)[1]
 
@@ -233,17 +264,22 @@ def _close(desk: Desk, dock: Any) -> None:
 
 def take_all(slide: Path, theme: str, out: Path, names: Sequence[str]) -> None:
     """Take the pictures of a theme."""
+    from napari_nic.plugin.launch import show_overlays
+
     taken: list[str] = []
 
     def take(name: str) -> None:
         if not names or name in names:
-            desk.take_small(out / f"{theme}-{name}.png")
+            desk.take(out / f"{theme}-{name}.png")
             taken.append(name)
 
     with opened(slide) as desk:
+        desk.dock.session.asking.leaving = lambda *_: "discard"
         desk.viewer.theme = theme
+        show_overlays(desk.dock, ())
         desk.viewer.window._qt_window.resize(*SIZE)
         desk.settle()
+        take_outline(desk, take)
         desk.dock.slide_section.edit_tissue.click()
         desk.settle()
         take("nic-tissue")
@@ -273,13 +309,11 @@ def main() -> None:
     )
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="nic-pictures-") as home:
-        os.environ["NAPARI_NIC_HOME"] = home
-        os.environ["NAPARI_CONFIG"] = str(Path(home) / "napari.yaml")
+    with home_of_pictures() as home:
         from napari_nic.cli.main import main as nic
 
         for theme in args.themes:
-            slide = _copy_of(SLIDE, Path(home) / theme)
+            slide = copy_of(SLIDE, home / theme)
             if nic(["compress", "-q", str(slide), "--stride", "64", "--no-tissue"]):
                 raise SystemExit("the slide of the pictures could not be compressed")
             take_all(slide, theme, args.out, args.names)

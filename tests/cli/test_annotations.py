@@ -179,7 +179,7 @@ def test_what_reaches_far_beyond_the_slide_is_told_once_where_it_is_cut(
     assert main([*base, "--pixel", "4", "--out", out]) == 0
     told = capsys.readouterr().err
     assert told.count("2 of 5 shapes reach far beyond the slide: only what lies on it is drawn") == 1
-    assert told.count("1 of 5 shapes lie outside of the slide") == 1
+    assert told.count("1 of 5 shapes lies outside of the slide") == 1
     assert main(["annotations", "validate", str(reaching_out), "--slide", str(slide_path), "--json"]) == 1
     found = {one["object"]: one["fault"] for one in json.loads(capsys.readouterr().out)}
     assert found == {

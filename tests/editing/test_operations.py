@@ -34,6 +34,7 @@ from napari_nic.editing.operations import (
     n_holes,
     painted,
     parts_of,
+    rough_outlines,
     simplified,
     simplified_near,
     size_text,
@@ -427,6 +428,21 @@ def test_a_smooth_outline_is_round_and_keeps_place_and_holes():
 
 def test_an_empty_mask_is_an_empty_area():
     assert area_of_mask(np.zeros((3, 3), bool), (0, 0), (1, 1)).is_empty
+
+
+def test_rough_outlines_show_what_the_exact_ones_will():
+    mask = np.zeros((60, 60), bool)
+    mask[10:50, 10:50] = True
+    mask[20:24, 20:24] = False  # a nucleus
+    mask[30:45, 30:45] = False  # another tissue
+    mask[5, 5] = True  # noise
+    lines = rough_outlines(mask, (100, 200), (2, 2), smooth=1.2, hole=64)
+    assert len(lines) == 2
+    (left, top), (right, bottom) = lines[0].min(axis=0), lines[0].max(axis=0)
+    assert (left, top, right, bottom) == pytest.approx((220, 120, 300, 200), abs=2)
+    assert all(np.array_equal(line[0], line[-1]) for line in lines)
+    assert len(rough_outlines(mask, (100, 200), (2, 2))) == 3
+    assert rough_outlines(np.zeros((3, 3), bool), (0, 0), (1, 1)) == ()
 
 
 def test_the_colour_wand_takes_what_is_connected_and_alike():

@@ -67,6 +67,7 @@ def test_class_colours_are_on_the_screen(annotations):
     assert shapes.edge_color[0, :3] * 255 == pytest.approx([200, 0, 0])
     assert (shapes.face_color[:, 3] < 0.2).all()
     assert points.face_color[0, :3] * 255 == pytest.approx(annotations.colors["Mitosis"])
+    assert points.border_color == pytest.approx(points.face_color)  # where points are small it covers them
 
 
 def test_drawn_shapes_have_no_class_yet(annotations):
@@ -153,8 +154,8 @@ def test_what_lies_beyond_the_slide_is_cut_off_on_the_screen_only(slide_file):
         assert layer.data[0].min(axis=0).tolist() == [100, 0]
         assert layer.data[0].max(axis=0).tolist() == [1100, 700]
         notes = annotation_tag(layer).notes()
-        assert "1 of 2 shapes reach far beyond the slide: only what lies on it is shown" in notes
-        assert "1 of 2 shapes lie outside of the slide" in notes
+        assert "1 of 2 shapes reaches far beyond the slide: only what lies on it is shown" in notes
+        assert "1 of 2 shapes lies outside of the slide" in notes
         assert layer.data[1].min() == -900, "what lies outside as a whole belongs to another slide: show that"
         back = annotations_of([layer])
         assert back.annotations[0].geometry.equals(reaching_out.annotations[0].geometry)

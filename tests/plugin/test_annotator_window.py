@@ -333,6 +333,20 @@ def test_classes_by_the_keyboard(hand):
     assert hand.dock.annotator.label == "Stroma"
 
 
+def test_the_list_of_classes_is_as_high_as_it_has_rows_to_a_limit(hand):
+    section = hand.dock.class_section
+    tree, heights = section.tree, []
+    for count in (5, 8, 14):
+        for number in range(tree.topLevelItemCount(), count):
+            section.classes.add(f"class {number}")
+        turn(5)
+        heights.append(tree.height())
+    row = tree.visualItemRect(tree.topLevelItem(0)).height()
+    assert heights[1] - heights[0] == 3 * row
+    assert heights[2] - heights[1] == row  # the ninth; the rest is scrolled
+    assert tree.viewport().height() >= 9 * row
+
+
 def test_a_hundred_thousand_objects_stand_in_the_tree(hand, qtbot):
     """Rows are made when they are looked at: what is asked of the list is what is seen, and no more."""
     annotator = hand.dock.annotator

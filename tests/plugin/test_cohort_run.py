@@ -90,6 +90,18 @@ def test_a_click_opens_the_slide_with_its_codes(browser, desk, slides, folder, a
     assert desk.slides() == ["made"]
 
 
+def test_a_look_at_a_run_ends_with_the_browser(desk, runner, slides, folder) -> None:
+    go_on(slides[:1], folder)
+    made = CohortController(lambda: desk, runner)
+    made.open(folder.root)
+    runner.hold = True
+    made.look()
+    ((job, _, _),) = runner.waiting
+    made.close()
+    assert job.token.cancelled
+    runner.finish()
+
+
 def test_a_run_that_is_gone_is_told_once(browser, slides, folder, answers) -> None:
     go_on(slides[:1], folder)
     browser.open(folder.root)

@@ -53,6 +53,17 @@ def stroke(layer, rows, cols, value=None) -> None:
         layer.data_setitem(tuple(np.mgrid[rows, cols].reshape(2, -1)), chosen)
 
 
+def test_labels_that_are_too_large_to_be_followed_are_said_to_be(documents, answers, monkeypatch):
+    monkeypatch.setattr("napari_nic.plugin.label_objects.MOST_BYTES", 2**20)
+    documents.session.viewer.add_labels(np.zeros((1024, 1025), np.uint8), name="mine")
+    assert annotation_tag(documents.session.viewer.layers["mine"]) is None
+    assert "mine stays napari's own, since it is larger than 1 MiB" in answers.notices[-1]
+    told = len(answers.notices)
+    documents.session.viewer.add_labels(np.zeros((1024, 1024), np.uint8), name="small")
+    assert annotation_tag(documents.session.viewer.layers["small"]).labels is not None
+    assert len(answers.notices) == told
+
+
 # -- strokes to areas ------------------------------------------------------------------------------------
 
 

@@ -257,7 +257,7 @@ def _arrays_of(
     text = json.dumps(head)
     if repr(json.loads(text)["extras"]) != repr(extras):
         return None
-    wkb = shapely.to_wkb(np.array([*(shape.geometry for shape in shapes), None], object)[:-1])
+    wkb = _wkb_of(np.array([*(shape.geometry for shape in shapes), None], object)[:-1], token)
     ends = np.cumsum([0, *map(len, wkb)], dtype=np.int64)
     return {
         "head": np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8),
@@ -268,6 +268,14 @@ def _arrays_of(
         "extras": extra_numbers,
         "kinds": np.array([_KINDS.index(shape.kind) for shape in shapes], np.uint8),
     }
+
+
+def _wkb_of(geometries: np.ndarray, token: CancellationToken | None) -> list[bytes]:
+    """Write geometries part by part: in one call no other thread does anything."""
+    found: list[bytes] = []
+    for start in checked(range(0, len(geometries), _LOADED_AT_ONCE), token):
+        found += shapely.to_wkb(geometries[start : start + _LOADED_AT_ONCE]).tolist()
+    return found
 
 
 def _numbered(values: Iterable[str]) -> tuple[list[str], np.ndarray]:

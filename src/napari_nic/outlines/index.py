@@ -11,9 +11,13 @@ import numpy as np
 import shapely
 
 from napari_nic.annotations import AnnotationSet
+from napari_nic.jobs import CancellationToken, checked
 
 MAX_CHANGED = 4096
-"""So many changed outlines are kept beside the tree before it is built anew."""
+"""So many changed outlines are kept beside the trees before they are built anew."""
+
+PLANTED_AT_ONCE = 2**16
+"""Outlines of a tree: it is built in one call, in which no other thread does anything."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +47,7 @@ class Found:
 
 
 class OutlineIndex:
-    """Outlines with their ids and labels, in a tree by their boxes.
+    """Outlines with their ids and labels, in trees by their boxes.
 
     May be read from several threads while one changes it.
 
@@ -55,6 +59,8 @@ class OutlineIndex:
         One a geometry.
     ids : sequence, optional
         One a geometry, no two alike; by default their numbers.
+    token : CancellationToken, optional
+        Asked at each tree.
 
     Attributes
     ----------
@@ -63,7 +69,11 @@ class OutlineIndex:
     """
 
     def __init__(
-        self, geometries: Sequence[Any], labels: Sequence[str], ids: Sequence[Hashable] | None = None
+        self,
+        geometries: Sequence[Any],
+        labels: Sequence[str],
+        ids: Sequence[Hashable] | None = None,
+        token: CancellationToken | None = None,
     ) -> None:
         self._lock = threading.RLock()
         self._geometries = np.array([*geometries, None], object)[:-1]
@@ -78,7 +88,7 @@ class OutlineIndex:
         self._shown = np.ones(len(self._geometries), bool)
         self._rows: dict[Hashable, int] | None = None
         self._hidden: frozenset[str] = frozenset()
-        self._plant()
+        self._plant(token)
 
     @classmethod
     def of(cls, annotations: AnnotationSet) -> Self:
@@ -244,19 +254,22 @@ class OutlineIndex:
             self._rows = {identity: row for row, identity in enumerate(self._ids)}
         return self._rows
 
-    def _plant(self) -> None:
-        """Build the tree of all rows; those that come later are looked at one by one."""
+    def _plant(self, token: CancellationToken | None = None) -> None:
+        """Build trees of all rows; those that come later are looked at one by one."""
         self._planted = len(self._geometries)
-        self._tree = shapely.STRtree(self._geometries)
-        self._tree.query(shapely.Point(0, 0))  # only now it is built
+        self._trees: list[tuple[int, shapely.STRtree]] = []
+        for start in checked(range(0, self._planted, PLANTED_AT_ONCE), token):
+            tree = shapely.STRtree(self._geometries[start : start + PLANTED_AT_ONCE])
+            tree.query(shapely.Point(0, 0))  # only now it is built
+            self._trees.append((start, tree))
 
     def _rows_in(self, area: Any) -> np.ndarray:
         """Rows of what is shown and whose box touches that of an area, sorted."""
-        rows = self._tree.query(area)
+        planted = [start + np.sort(tree.query(area)) for start, tree in self._trees]
         left, top, right, bottom = area.bounds
         late = self._boxes[self._planted :]
         touching = (late[:, 0] <= right) & (late[:, 2] >= left) & (late[:, 1] <= bottom) & (late[:, 3] >= top)
-        rows = np.concatenate([np.sort(rows), self._planted + np.flatnonzero(touching)])
+        rows = np.concatenate([*planted, self._planted + np.flatnonzero(touching)])
         rows = rows[self._shown[rows]]
         if not self._hidden:
             return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
@@ -37,10 +38,13 @@ class Glimpse(Progress):
         None where pictures that were given before are not to be shown any more.
     colors : mapping of str to (r, g, b)
         Of the classes in it.
+    seen : threading.Event
+        Set by whoever shows it, once that is done.
     """
 
     pyramid: OutlinePyramid | None = None
     colors: Mapping[str, RGB] = field(default_factory=dict)
+    seen: threading.Event = field(default_factory=threading.Event, compare=False, repr=False)
 
 
 class OutlinePreview:

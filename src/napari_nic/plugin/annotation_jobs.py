@@ -39,6 +39,9 @@ class ReadFile:
 
 MAKING = "Making objects"
 
+SEEN_SECONDS = 0.3
+"""So long at most a picture is waited for: what else is to be done would take turns with its drawing."""
+
 MANY_SHAPES = 1_000
 """So many are read or written at once; more take noticeable time, in which a window must live."""
 
@@ -77,7 +80,8 @@ def iter_read_file(
     annotations = read.annotations
     if token is not None:
         token.checkpoint()
-    layers = annotation_layers(annotations, slide, path.stem, path)
+    with without_garbage_collection():
+        layers = annotation_layers(annotations, slide, path.stem, path, token=token)
     tag = layers[0][1]["metadata"][METADATA_KEY]
     tag.content = read.content
     if len(annotations) > MANY_SHAPES:
@@ -117,7 +121,10 @@ def read_job(
     if slide is not None:
         reading = OutlinePreview(slide.levels[0].shape).watch(reading)
     outcome = Outcome(reading)
-    yield from throttled(outcome, _joined)
+    for report in throttled(outcome, _joined):
+        yield report
+        if isinstance(report, Glimpse) and report.pyramid is not None:
+            report.seen.wait(SEEN_SECONDS)
     return outcome.value
 
 

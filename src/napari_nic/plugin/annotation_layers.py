@@ -19,6 +19,7 @@ from shapely.geometry import MultiPoint, Point
 from napari_nic.annotations import Annotation, AnnotationSet
 from napari_nic.annotations.frames import beyond_notes
 from napari_nic.editing import ObjectsRead
+from napari_nic.jobs import CancellationToken
 from napari_nic.outlines import OutlineIndex
 from napari_nic.outlines.cache import Content
 from napari_nic.plugin.drawn_shapes import drawn_as
@@ -166,7 +167,12 @@ def is_point(annotation: Annotation) -> bool:
 
 
 def annotation_layers(
-    annotations: AnnotationSet, slide: Slide | None, name: str, path: Path | None = None
+    annotations: AnnotationSet,
+    slide: Slide | None,
+    name: str,
+    path: Path | None = None,
+    *,
+    token: CancellationToken | None = None,
 ) -> list[LayerData]:
     """Show annotations: areas and lines as shapes, points as points, each with its class colour.
 
@@ -181,6 +187,8 @@ def annotation_layers(
         Of the layer.
     path : Path, optional
         The file that they were read from.
+    token : CancellationToken, optional
+        Asked now and then where they are very many.
 
     Returns
     -------
@@ -189,19 +197,18 @@ def annotation_layers(
         :meth:`AnnotationTag.notes` are to be told.
     """
     are_points = _are_points(geometries_of(annotations))
-    points, shapes = (
-        [(n, annotations.annotations[n]) for n in np.flatnonzero(mask).tolist()]
-        for mask in (are_points, ~are_points)
-    )
+    points = [(n, annotations.annotations[n]) for n in np.flatnonzero(are_points).tolist()]
+    n_shapes = len(are_points) - len(points)
     tag = AnnotationTag("annotations", slide, name, annotations=annotations, path=path)
     base = {"metadata": {METADATA_KEY: tag}, **annotation_frame(slide)}
     layers = []
     if tag.is_summary:
-        layers.append(_picture_layer(tag))
-    elif shapes or not points:
+        layers.append(_picture_layer(tag, token))
+    elif n_shapes or not points:
+        shapes = [(n, annotations.annotations[n]) for n in np.flatnonzero(~are_points).tolist()]
         layers.append(_shapes_layer(shapes, tag, base | {"name": name}))
     if points:
-        title = f"{name} (points)" if shapes else name
+        title = f"{name} (points)" if n_shapes else name
         layers.append(_points_layer(points, tag, base | {"name": title}))
     return layers
 
@@ -213,7 +220,7 @@ def empty_layer(tag: AnnotationTag, *, points: bool) -> LayerData:
     return _points_layer([], tag, base) if points else _shapes_layer([], tag, base)
 
 
-def index_of(tag: AnnotationTag) -> OutlineIndex:
+def index_of(tag: AnnotationTag, token: CancellationToken | None = None) -> OutlineIndex:
     """Index the shapes of a tag, but for those that are gone, by their numbers."""
     geometries = geometries_of(tag.annotations)
     are_there = ~_are_points(geometries)
@@ -221,7 +228,7 @@ def index_of(tag: AnnotationTag) -> OutlineIndex:
     rows = np.flatnonzero(are_there)
     numbers = rows.tolist()
     labels = [tag.annotations.annotations[number].label for number in numbers]
-    return OutlineIndex(geometries[rows].tolist(), labels, numbers)
+    return OutlineIndex(geometries[rows].tolist(), labels, numbers, token)
 
 
 def geometries_of(annotations: AnnotationSet) -> np.ndarray:
@@ -236,9 +243,9 @@ def _are_points(geometries: np.ndarray) -> np.ndarray:
     )
 
 
-def _picture_layer(tag: AnnotationTag) -> LayerData:
+def _picture_layer(tag: AnnotationTag, token: CancellationToken | None) -> LayerData:
     """Show very many shapes by pictures of their outlines, drawn where they are looked at."""
-    tag.view = OutlineView(index_of(tag), tag.annotations.colors, tag)
+    tag.view = OutlineView(index_of(tag, token), tag.annotations.colors, tag)
     return tag.view.layer_data()
 
 
@@ -281,10 +288,12 @@ def _points_layer(
         places.append(found)
         rows += [(number, annotation)] * len(found)
     coordinates = np.concatenate(places)
+    colors = _colors(rows, tag.annotations) if rows else "white"
     options = base | {
-        "face_color": _colors(rows, tag.annotations) if rows else "white",
-        "border_color": "black",
-        "border_width": 0,  # one that is drawn larger than it is would be half of a small point
+        "face_color": colors,
+        # Half of a point that is drawn larger than it is is border, however narrow that is said to be.
+        "border_color": colors,
+        "border_width": 0,
         "size": point_size(tag.slide),
         "canvas_size_limits": POINT_SCREEN_PX,
         "features": _features(rows),

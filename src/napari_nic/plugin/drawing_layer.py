@@ -7,7 +7,7 @@ gestures live in a class of layers of their own: while another layer is active, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Vectors
@@ -16,6 +16,9 @@ from napari_nic.annotations import RGB
 from napari_nic.plugin.layers import METADATA_KEY, LayerTag
 from napari_nic.plugin.tools.pointer import Sketch
 from napari_nic.slides import Slide
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
 
 WIDTH = 2.5
 """Of lines, in pixels of the screen."""
@@ -136,6 +139,13 @@ class DrawingLayer(Vectors):
             self.edge_color = colors
         finally:
             self._is_sketching = False
+
+
+def clear_ring(viewer: ViewerModel) -> None:
+    """Let what lies in the ring of a brush be seen: napari may lay a square there, and leave it for good."""
+    ring = getattr(viewer.canvas.overlays, "_brush_circle", None)  # there is no public way
+    if ring is not None:
+        ring.box = False
 
 
 def _segments(line: np.ndarray) -> np.ndarray:

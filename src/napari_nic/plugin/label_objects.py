@@ -25,13 +25,23 @@ ROUNDING_PX = 1e-6
 
 def can_be_painted(layer: Layer) -> bool:
     """Whether a layer is one of labels that napari's brush paints in, and of a size that can be followed."""
-    data = getattr(layer, "data", None)
+    return _is_painted_by_napari(layer) and layer.data.nbytes <= MOST_BYTES
+
+
+def too_large_text(layer: Layer) -> str:
+    """Say that labels are too large to be followed, and what to do; empty if they are not."""
+    if not _is_painted_by_napari(layer) or layer.data.nbytes <= MOST_BYTES:
+        return ""
     return (
-        layer._type_string == "labels"
-        and isinstance(data, np.ndarray)
-        and bool(np.issubdtype(data.dtype, np.integer))
-        and data.nbytes <= MOST_BYTES
+        f"What is painted in {layer.name} stays napari's own, since it is larger than {MOST_BYTES >> 20} MiB: "
+        "the dock Paint labels is for slides of any size"
     )
+
+
+def _is_painted_by_napari(layer: Layer) -> bool:
+    data = getattr(layer, "data", None)
+    is_array = layer._type_string == "labels" and isinstance(data, np.ndarray)
+    return is_array and bool(np.issubdtype(data.dtype, np.integer))
 
 
 @dataclass(frozen=True)

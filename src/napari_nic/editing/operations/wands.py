@@ -11,6 +11,9 @@ from napari_nic.errors import AnnotationError, OutOfBoundsError
 AROUND = 1
 """The colour of a click is that of 3 x 3 pixels: one pixel of a scan is noise."""
 
+_FLOODED, _BY_SIDES = 2, 4
+"""The value that marks what is connected, and through how many neighbours."""
+
 
 def wand_by_color(
     picture: np.ndarray, seed: tuple[int, int], tolerance: float, blur: float = 1.0
@@ -55,10 +58,11 @@ class ColorWand:
         import cv2
 
         self._blur = blur
-        self._sharp = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
-        self._soft = self._sharp
+        sharp = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+        soft = sharp
         if blur > 0:
-            self._soft = cv2.GaussianBlur(self._sharp, (0, 0), blur, borderType=cv2.BORDER_REFLECT)
+            soft = cv2.GaussianBlur(sharp, (0, 0), blur, borderType=cv2.BORDER_REFLECT)
+        self._soft, self._sharp = _planes(soft), _planes(sharp)
 
     def take(self, seed: tuple[int, int], tolerance: float) -> np.ndarray:
         """Find the connected pixels whose colour is like that at a point, see :func:`wand_by_color`.
@@ -70,10 +74,9 @@ class ColorWand:
         """
         import cv2
 
-        _require_inside(seed, self._soft.shape[:2])
-        row, col = seed
-        around = self._soft[max(0, row - AROUND) : row + AROUND + 1, max(0, col - AROUND) : col + AROUND + 1]
-        wanted = around.mean(axis=(0, 1))
+        _require_inside(seed, self._soft.shape[1:])
+        rows, cols = (slice(max(0, at - AROUND), at + AROUND + 1) for at in seed)
+        wanted = self._soft[:, rows, cols].mean(axis=(1, 2))
         found = _connected(_near(self._soft, wanted, tolerance), seed)
         if self._blur > 0:  # it mixed colours at the rim of the region: go on to where the sharp ones end
             reach = 2 * math.ceil(2 * self._blur) + 1
@@ -83,11 +86,20 @@ class ColorWand:
         return _connected(found, seed)
 
 
-def _near(lab: np.ndarray, wanted: np.ndarray, tolerance: float) -> np.ndarray:
+def _planes(lab: np.ndarray) -> np.ndarray:
+    """(rows, cols, 3) -> (3, rows, cols): sums over colours are then many times as fast."""
+    return np.ascontiguousarray(lab.transpose(2, 0, 1))
+
+
+def _near(planes: np.ndarray, wanted: np.ndarray, tolerance: float) -> np.ndarray:
     """Pixels whose colour is within a distance of the wanted one."""
-    difference = (lab - wanted).reshape(-1, 3)
-    squares: np.ndarray = (difference * difference) @ np.ones(3, np.float32)
-    return (squares <= np.float32(tolerance**2)).reshape(lab.shape[:2])
+    squares = np.zeros(planes.shape[1:], np.float32)
+    difference = np.empty_like(squares)
+    for plane, value in zip(planes, wanted, strict=True):
+        np.subtract(plane, value, out=difference)
+        np.multiply(difference, difference, out=difference)
+        squares += difference
+    return squares <= np.float32(tolerance**2)
 
 
 def wand_by_similarity(
@@ -141,9 +153,10 @@ def wand_by_similarity(
 def _connected(mask: np.ndarray, seed: tuple[int, int]) -> np.ndarray:
     import cv2
 
-    mask[seed] = True  # blurring may have moved the click's own colour away
-    _, regions = cv2.connectedComponents(np.ascontiguousarray(mask).view(np.uint8), connectivity=4)
-    return np.asarray(regions == regions[seed])
+    flooded = mask.astype(np.uint8)
+    flooded[seed] = 1  # blurring may have moved the click's own colour away
+    cv2.floodFill(flooded, None, seed[::-1], _FLOODED, flags=_BY_SIDES)
+    return np.asarray(flooded == _FLOODED)
 
 
 def _require_inside(seed: tuple[int, int], shape: tuple[int, ...]) -> None:

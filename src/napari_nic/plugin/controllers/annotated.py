@@ -51,6 +51,8 @@ class Annotated:
         self._overlays = overlays
         self._runner = runner
         self._found: AnnotationSet | None = None
+        self._labels_of: AnnotationSet | None = None
+        self._labels: tuple[str, ...] = ()
         self._comparing = Comparing(runner, self.changed.emit, lambda error: session.asking.tell_error(error))
 
     def layers(self, slide: Slide | None = None) -> list[Layer]:
@@ -92,7 +94,10 @@ class Annotated:
     def labels(self) -> tuple[str, ...]:
         """Classes that have areas."""
         annotations = self.annotations()
-        return tuple(dict.fromkeys(a.label for a in annotations.annotations if a.is_area))
+        if self._labels_of is not annotations:
+            self._labels_of = annotations
+            self._labels = tuple(dict.fromkeys(a.label for a in annotations.annotations if a.is_area))
+        return self._labels
 
     def set_class(self, label: str) -> None:
         """Draw in this class from now on; shapes that are selected become of it."""

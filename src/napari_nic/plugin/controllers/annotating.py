@@ -14,6 +14,7 @@ from napari_nic.plugin.controllers.annotation_files import AnnotationFiles
 from napari_nic.plugin.controllers.document import DocumentController
 from napari_nic.plugin.controllers.overlays import OverlayController
 from napari_nic.plugin.controllers.session import Session
+from napari_nic.plugin.label_objects import too_large_text
 from napari_nic.plugin.layers import annotation_frame, frame, pixel_of, tag_of
 from napari_nic.plugin.worker import Runner
 from napari_nic.slides import Slide
@@ -153,6 +154,8 @@ class AnnotationController(AnnotationFiles):
         layer = event.value
         if tag_of(layer) is None:
             adopt(layer, self.session.slide)
+            if self.session.slide is not None and (text := too_large_text(layer)):
+                self.session.asking.tell(text)
         tag = annotation_tag(layer)
         if tag is not None:
             part_from_original(layer, self.session.viewer.layers)

@@ -121,6 +121,8 @@ class AnnotationFiles(Annotated):
             classes = {entry.name: entry.color for entry in self.documents.document_of(slide).classes}
             with self._replacing():
                 previewing.show(report, slide, path.stem, classes)
+        if isinstance(report, Glimpse):
+            report.seen.set()
 
     def _is_shown(self, slide: Slide) -> bool:
         return any(slide_shown_by(layer) is slide for layer in self.session.slide_layers)

@@ -92,8 +92,9 @@ class CohortController:
     def close(self) -> None:
         """Stop listening to what is dropped on the window."""
         MODEL_NEWS.cohort_opened.disconnect(self.open)
-        if self._job is not None:
-            self._job.cancel()
+        for job in (self._job, self._looking):
+            if job is not None:
+                job.cancel()
 
     # -- the list ----------------------------------------------------------------------------------------
 

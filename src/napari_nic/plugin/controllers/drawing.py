@@ -115,6 +115,8 @@ class Drawing:
             if hasattr(layer, "shape_type"):
                 layer.current_edge_color = color
                 color = np.array([*color[:3], FACE_ALPHA])
+            else:
+                layer.current_border_color = color
             layer.current_face_color = color
 
     def color_in(self, layer: Layer) -> RGB:
@@ -145,6 +147,7 @@ class Drawing:
         with self.quiet():
             if not hasattr(layer, "shape_type"):
                 _paint(layer, "face_color", edge)
+                _paint(layer, "border_color", edge)
                 _show(layer, seen)
                 return
             _paint(layer, "edge_color", edge)
@@ -189,7 +192,7 @@ def _paint(layer: Layer, name: str, colors: np.ndarray) -> None:
 
 
 def _show(layer: Layer, seen: np.ndarray) -> None:
-    """Show some of the points: their borders have a colour that is not their class's."""
+    """Show some of the points."""
     if not np.array_equal(np.asarray(layer.shown), seen):
         layer.shown = seen
 

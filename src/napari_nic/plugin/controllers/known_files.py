@@ -150,7 +150,7 @@ class KnownFiles:
         if base is None:
             return False
         theirs = self._base_objects(document, base, None)
-        return any(identity in document for identity in theirs)
+        return not document.has_none(theirs)
 
     def holds(self, document: Document, path: Path) -> bool:
         """Whether all objects that came from a file are as it held them when it was read or written last."""

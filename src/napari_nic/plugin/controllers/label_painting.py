@@ -21,6 +21,7 @@ from napari_nic.plugin.controllers.painted_classes import (
     rename_in,
     renamed,
 )
+from napari_nic.plugin.drawing_layer import clear_ring
 from napari_nic.plugin.layers import frame, pixel_of
 from napari_nic.plugin.painting_jobs import OpenPainting, open_job, save, save_job
 from napari_nic.plugin.painting_layer import PaintingLayer
@@ -150,8 +151,8 @@ class LabelPainting:
         self.layer = layer
         self._show_classes()
         self.follow(anew=True)
-        self.session.viewer.add_layer(layer)
-        self.session.viewer.layers.selection.active = layer
+        clear_ring(self.session.viewer)
+        self.session.viewer.layers.selection.active = self.session.viewer.add_layer(layer)
         layer.mode = "paint"
         if painting.n_followed:
             self.session.asking.tell("painting was interrupted the last time: coarse levels were made anew")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,9 @@ from napari_nic.plugin.layer_updates import Changes, fits
 
 if TYPE_CHECKING:
     from napari.layers import Layer
+
+FEW = 5
+"""So many ids are looked for one by one among all: a list finds one in a fifth of the time of a walk."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,11 +61,23 @@ def _places(shown: Sequence[Shown], ids: Iterable[str]) -> dict[str, tuple[Shown
     wanted = set(ids)
     places: dict[str, tuple[Shown, int]] = {}
     for one in shown:
-        for number, identity in enumerate(one.tag.ids):
-            if identity not in wanted:
-                continue
+        for number, identity in _numbered(one.tag.ids, wanted):
             if number in one.numbers or (
                 identity not in places and fits(one.layer, one.tag.annotations.annotations[number])
             ):
                 places[identity] = one, number
     return places
+
+
+def _numbered(ids: Sequence[str], wanted: set[str]) -> Iterable[tuple[int, str]]:
+    """Wanted ids with their numbers, in order."""
+    if len(wanted) > FEW:
+        return ((number, identity) for number, identity in enumerate(ids) if identity in wanted)
+    return sorted((number, identity) for identity in wanted for number in _all_of(identity, ids))
+
+
+def _all_of(identity: str, ids: Sequence[str]) -> Iterator[int]:
+    number = -1
+    with suppress(ValueError):
+        while True:
+            yield (number := ids.index(identity, number + 1))

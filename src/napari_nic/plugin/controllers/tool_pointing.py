@@ -12,7 +12,7 @@ from napari_nic.plugin.controllers.annotator import Annotator
 from napari_nic.plugin.controllers.object_list import ObjectList
 from napari_nic.plugin.controllers.object_operations import ObjectOperations
 from napari_nic.plugin.controllers.selected_outlines import Box, SelectedOutlines
-from napari_nic.plugin.drawing_layer import DRAW, PAN_ZOOM, DrawingLayer
+from napari_nic.plugin.drawing_layer import DRAW, PAN_ZOOM, DrawingLayer, clear_ring
 from napari_nic.plugin.layers import annotation_frame, pixel_of
 from napari_nic.plugin.tools.pointer import NOTHING, Pointer, Sketch
 
@@ -95,6 +95,7 @@ class ToolPointing:
         assert slide is not None  # noqa: S101 -- for the type checker
         layer = DrawingLayer(slide, **annotation_frame(slide))
         layer.commands = self
+        clear_ring(self._viewer)
         layer.mouse_drag_callbacks.append(self._on_drag)
         layer.mouse_move_callbacks.append(self._on_move)
         layer.mouse_double_click_callbacks.append(self._on_double_click)

@@ -220,7 +220,10 @@ class ColorWandTool(_PaintTool):
         return united(areas)
 
     def _show(self, pointer: Pointer) -> None:
-        lines = [rough_outlines(mask, view.origin, view.scale) for view, mask in self._seen]
+        lines = [
+            rough_outlines(mask, view.origin, view.scale, smooth=SMOOTH, hole=HOLE)
+            for view, mask in self._seen
+        ]
         self.sketch = Sketch(tuple(line for some in lines for line in some), erases=self._erases(pointer))
 
 

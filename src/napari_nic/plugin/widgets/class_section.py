@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 NAME, KEY, COUNT, AREA, SHOWN, LOCKED = range(6)
 HEADERS = ("Class", "Key", "n", "mm\N{SUPERSCRIPT TWO}", "Show", "Lock")
 WIDTHS = {KEY: 30, COUNT: 44, AREA: 52, SHOWN: 38, LOCKED: 36}
-HEIGHT = 168
+ROWS = (4, 9)
+"""So many rows are seen at least and at most, of the rest the list is scrolled: what is below is seen too."""
+
 SWATCH = 12
 
 
@@ -97,8 +99,8 @@ class ClassSection(Section):
         # An empty box is as dark as what is around it in napari's dark theme.
         tree.setStyleSheet(
             "QTreeView::indicator:unchecked { border: 1px solid gray; width: 10px; height: 10px; }"
+            "QTreeView::indicator:unchecked:selected { border-color: white; }"
         )
-        tree.setFixedHeight(HEIGHT)
         tree.setIconSize(QSize(SWATCH, SWATCH))
         tree.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         tree.setAccessibleName("Classes")
@@ -138,6 +140,13 @@ class ClassSection(Section):
                 self.tree.setCurrentItem(item)
         self._shown = rows
         self._is_filling = False
+        self._fit_height(len(rows))
+
+    def _fit_height(self, count: int) -> None:
+        tree = self.tree
+        row_height = max(tree.sizeHintForRow(0), tree.fontMetrics().height())
+        rows = min(max(count, ROWS[0]), ROWS[1])
+        tree.setFixedHeight(tree.header().sizeHint().height() + rows * row_height + 2 * tree.frameWidth())
 
     def _fill(self, item: QTreeWidgetItem, shown: ClassRow) -> None:
         entry = shown.entry

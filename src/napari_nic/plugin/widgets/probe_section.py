@@ -117,6 +117,7 @@ class ProbeSection(Section):
         with QSignalBlocker(self.live), QSignalBlocker(self.show_map), QSignalBlocker(self.opacity):
             self.live.setChecked(probing.live)
             self.show_map.setChecked(probing.is_shown)
+            self.view.setCurrentIndex([shown for _, shown in VIEWS].index(probing.shown))
             self.opacity.setValue(round(PERCENT * probing.opacity))
         set_enabled(self.show_map, nothing, "Show what was learned over the slide")
         set_enabled(self.view, nothing, "The likeliest class of each cell, or where that is not certain")

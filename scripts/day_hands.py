@@ -1,0 +1,83 @@
+"""Keys and the mouse over the canvas of a window, as a user has them."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+
+class Hands:
+    """Presses, moves and waits.
+
+    Attributes
+    ----------
+    canvas : QWidget
+        Of the window.
+    rng : random.Random
+        Chooses places.
+    """
+
+    canvas: Any
+
+    def __init__(self, seed: int) -> None:
+        self.rng = random.Random(seed)  # noqa: S311 -- no secret
+
+    def turn(self, times: int = 2) -> None:
+        """Let the window live."""
+        from qtpy.QtWidgets import QApplication
+
+        for _ in range(times):
+            QApplication.processEvents()
+
+    def until(self, condition: Callable[[], Any], seconds: float) -> bool:
+        """Wait for something."""
+        end = time.monotonic() + seconds
+        while not condition() and time.monotonic() < end:
+            self.turn()
+            time.sleep(0.01)
+        return bool(condition())
+
+    def key(self, name: str) -> None:
+        """Press a key over the canvas."""
+        from qtpy.QtCore import Qt
+        from qtpy.QtTest import QTest
+
+        *held, last = name.split("+")
+        modifiers = Qt.KeyboardModifier.NoModifier
+        for one in held:
+            modifiers |= getattr(Qt.KeyboardModifier, {"Ctrl": "Control"}.get(one, one) + "Modifier")
+        names = {"[": "BracketLeft", "]": "BracketRight", "Enter": "Return"}
+        QTest.keyClick(self.canvas, getattr(Qt.Key, f"Key_{names.get(last, last)}"), modifiers)
+        self.turn()
+
+    def place(self, spread: float = 0.35) -> np.ndarray:
+        """Choose a place on the canvas, about its middle."""
+        size = np.array([self.canvas.width(), self.canvas.height()])
+        return size / 2 + size * [self.rng.uniform(-spread, spread) for _ in range(2)]
+
+    def drag(self, *places: np.ndarray, modifier: str = "") -> None:
+        """Press, move and let go."""
+        from qtpy.QtCore import QPoint, Qt
+        from qtpy.QtTest import QTest
+
+        held = getattr(Qt.KeyboardModifier, f"{modifier or 'No'}Modifier")
+        points = [QPoint(*np.rint(place).astype(int).tolist()) for place in places]
+        QTest.mouseMove(self.canvas, points[0])
+        self.turn(1)
+        QTest.mousePress(self.canvas, Qt.MouseButton.LeftButton, held, points[0])
+        for point in points[1:]:
+            QTest.mouseMove(self.canvas, point)
+            self.turn(1)
+        QTest.mouseRelease(self.canvas, Qt.MouseButton.LeftButton, held, points[-1])
+        self.turn()
+
+    def loop(self, steps: int = 16) -> list[np.ndarray]:
+        """A wobbly closed line around a place."""
+        middle, radius = self.place(0.3), self.rng.uniform(20, 120)
+        turn = np.linspace(0, 2 * np.pi, steps)
+        wobble = radius * (1 + 0.2 * np.sin(3 * turn + self.rng.uniform(0, 6)))
+        return list(middle + np.stack([np.cos(turn), np.sin(turn)], axis=1) * wobble[:, None])
