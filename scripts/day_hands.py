@@ -1,13 +1,18 @@
-"""Keys and the mouse over the canvas of a window, as a user has them."""
+"""Keys and the mouse over the canvas of a window, as a user has them, and what is kept of a day with them."""
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+SLOW_SECONDS = 1.0
+"""An action that takes longer got in the way, or needs so much of a processor."""
 
 
 class Hands:
@@ -81,3 +86,23 @@ class Hands:
         turn = np.linspace(0, 2 * np.pi, steps)
         wobble = radius * (1 + 0.2 * np.sin(3 * turn + self.rng.uniform(0, 6)))
         return list(middle + np.stack([np.cos(turn), np.sin(turn)], axis=1) * wobble[:, None])
+
+
+def slowest_of(seconds: dict[str, list[float]]) -> dict[str, float]:
+    """Return actions that took long, the slowest first."""
+    found = sorted(((max(some), name) for name, some in seconds.items()), reverse=True)[:12]
+    return {name: round(most, 2) for most, name in found if most > SLOW_SECONDS}
+
+
+def leftovers(folder: Path) -> list[str]:
+    """Names of what lies beside the slides in the end."""
+    return sorted(path.name for path in folder.iterdir())
+
+
+def rss_mb() -> float:
+    """Memory of this process now; 0 where that is not told."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6

@@ -28,16 +28,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from day_hands import Hands
+from day_hands import Hands, leftovers, rss_mb, slowest_of
 from monkey_window import Failures
 
 DATA = Path(os.environ.get("NAPARI_NIC_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 SLIDES = (DATA / "slides" / "CMU-1-Small-Region.svs", DATA / "slides_real" / "svs" / "luna_1065626.svs")
 MINUTES = 30.0
 REOPEN_SECONDS = 300.0
-SLOW_SECONDS = 1.0
-"""An action that takes longer got in the way, or needs so much of a processor."""
-
 SIZE = (1300, 900)
 CLASSES = ("tumor", "stroma", "necrosis", "glass")
 TOOLS = dict(
@@ -74,6 +71,7 @@ class Day(Hands):
         super().__init__(seed)
         self.slides, self.pictures = slides, pictures
         self.failures, self.said = Failures(), Counter[str]()
+        self.drawn = 0
         self.took: dict[str, list[float]] = defaultdict(list)
         self.worked: dict[str, list[float]] = defaultdict(list)
         self.memory_mb: list[float] = []
@@ -101,8 +99,13 @@ class Day(Hands):
         self.annotator_dock.annotator.told.connect(lambda text: self.said.update([text]))
         self.canvas = self.viewer.window._qt_viewer.canvas.native
         self.turn(20)
+        self.add_classes()
+
+    def add_classes(self) -> None:
+        """Let the slide have the classes, in the order of their keys."""
         for name in CLASSES:
-            self.annotator_dock.classes.add(name)
+            if self.nic.documents.document.class_named(name) is None:
+                self.annotator_dock.classes.add(name)
 
     def _dock(self, title: str) -> Any:
         return self.viewer.window.add_plugin_dock_widget("napari-nic", title, tabify=True)[1]
@@ -153,11 +156,31 @@ class Day(Hands):
 
     # -- what is done ------------------------------------------------------------------------------------
 
+    def take_tool(self, key: str) -> None:
+        """Take a tool by its key; the first one by its button, since all keys are napari's until then."""
+        annotator = self.annotator_dock.annotator
+        if annotator.tool is None:
+            self.annotator_dock.tool_section.buttons["select"].click()
+            self.turn()
+        self.key(key)
+        self.expect(
+            annotator.tool is not None and annotator.tool.key == key.replace("+", "-"), f"no tool by {key}"
+        )
+
+    def expect(self, holds: bool, fault: str) -> None:
+        """Note a fault unless something is so."""
+        if not holds:
+            self.failures.add(fault)
+
     def draw(self) -> str:
         """Take a tool by its key and draw."""
         tool = self.rng.choices(list(TOOLS), list(TOOLS.values()))[0]
-        self.key(tool)
-        self.key(str(self.rng.randint(1, len(CLASSES))))
+        self.take_tool(tool)
+        number = self.rng.randint(1, len(CLASSES))
+        self.key(str(number))
+        self.expect(
+            self.annotator_dock.annotator.label == CLASSES[number - 1], f"key {number} chose no class"
+        )
         if tool in "PLMK" and self.rng.random() < 0.5:
             for corner in self.loop(6)[:-1]:
                 self.drag(corner)
@@ -172,7 +195,7 @@ class Day(Hands):
 
     def operate(self) -> str:
         """Select what lies in a box, and press the key of an operation."""
-        self.key("S")
+        self.take_tool("S")
         middle = self.place()
         self.drag(middle - 90, middle, middle + 90)
         key = self.rng.choice(OPERATIONS)
@@ -189,14 +212,14 @@ class Day(Hands):
 
     def resize(self) -> str:
         """Another brush."""
-        self.key("B")
+        self.take_tool("B")
         for _ in range(self.rng.randint(1, 3)):
             self.key(self.rng.choice("[]"))
         return "brush size"
 
     def delete(self) -> str:
         """Select and delete; most of it is wanted back."""
-        self.key("S")
+        self.take_tool("S")
         middle = self.place()
         self.drag(middle - 60, middle, middle + 60)
         self.key("Delete")
@@ -282,12 +305,17 @@ class Day(Hands):
         else:
             self.nic.session.look_at(layer)
         self.turn(4)
+        self.add_classes()
         return "next slide"
 
     def save(self) -> str:
         """Save a file for other programs."""
         self.nic.annotating.save(self.nic.session.slide.path.with_name("work.geojson"))
         return "save"
+
+    def _edits(self) -> int:
+        document = self.nic.documents.document
+        return 0 if document is None else document.revision
 
     def _find(self, name: str) -> Any:
         docks = self.viewer.window._qt_window.findChildren(object)
@@ -309,6 +337,7 @@ class Day(Hands):
         begun = last = time.monotonic()
         while time.monotonic() - begun < 60 * minutes and not self.failures.found:
             do = self.rng.choices(list(doings), list(doings.values()))[0]
+            edits = self._edits()
             start, worked = time.monotonic(), time.thread_time()
             try:
                 name = do()
@@ -317,6 +346,7 @@ class Day(Hands):
                 break
             self.took[name].append(time.monotonic() - start)
             self.worked[name].append(time.thread_time() - worked)
+            self.drawn += self._edits() != edits
             if time.monotonic() - last > REOPEN_SECONDS:
                 self.reopen()
                 last = time.monotonic()
@@ -328,6 +358,7 @@ class Day(Hands):
     def report(self) -> dict[str, Any]:
         """Say what was done, what took long, and what the program said."""
         return {
+            "actions_that_changed_the_document": self.drawn,
             "actions": sum(map(len, self.took.values())),
             "median_work_ms": {name: round(1e3 * float(np.median(t))) for name, t in self.worked.items()},
             "most_work_s": slowest_of(self.worked),
@@ -338,26 +369,6 @@ class Day(Hands):
             "lost": self.lost,
             "failures": self.failures.found[:3],
         }
-
-
-def slowest_of(seconds: dict[str, list[float]]) -> dict[str, float]:
-    """Return actions that took long, the slowest first."""
-    found = sorted(((max(some), name) for name, some in seconds.items()), reverse=True)[:12]
-    return {name: round(most, 2) for most, name in found if most > SLOW_SECONDS}
-
-
-def leftovers(folder: Path) -> list[str]:
-    """Names of what lies beside the slides in the end."""
-    return sorted(path.name for path in folder.iterdir())
-
-
-def rss_mb() -> float:
-    """Memory of this process now; 0 where that is not told."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except OSError:
-        return 0.0
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def main() -> int:

@@ -78,7 +78,9 @@ def beyond_notes(annotations: AnnotationSet, shape: tuple[int, int], cut: str = 
     total = counted(len(annotations), "shape")
     boxes = _boxes_of(annotations)
     outside, beyond = int(_lie_beside(boxes, shape).sum()), int(_reach_beyond(boxes, shape).sum())
-    notes = [f"{outside:,} of {total} {'lies' if outside == 1 else 'lie'} outside of the slide"] * bool(outside)
+    notes = []
+    if outside:
+        notes.append(f"{outside:,} of {total} {'lies' if outside == 1 else 'lie'} outside of the slide")
     if beyond:
         reach = "reaches" if beyond == 1 else "reach"
         notes.append(f"{beyond:,} of {total} {reach} far beyond the slide{f': {cut}' if cut else ''}")

@@ -33,8 +33,8 @@ def too_large_text(layer: Layer) -> str:
     if not _is_painted_by_napari(layer) or layer.data.nbytes <= MOST_BYTES:
         return ""
     return (
-        f"What is painted in {layer.name} stays napari's own, since it is larger than {MOST_BYTES >> 20} MiB: "
-        "the dock Paint labels is for slides of any size"
+        f"What is painted in {layer.name} stays napari's own, since it is larger than "
+        f"{MOST_BYTES >> 20} MiB: the dock Paint labels is for slides of any size"
     )
 
 
