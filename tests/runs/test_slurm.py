@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -92,6 +93,29 @@ def test_no_slurm_is_said_and_nothing_stays(tmp_path: Path) -> None:
     ):
         pass
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no Slurm for Windows")
+@pytest.mark.parametrize(
+    ("does", "said"),
+    [("echo no such partition >&2; exit 1", "no such partition"), ("echo hello", "Could not parse job id")],
+)
+def test_a_refusal_of_slurm_is_said(
+    does: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("dask_jobqueue", reason="the extra slurm is not installed")
+    (tmp_path / "bin").mkdir()
+    sbatch = tmp_path / "bin" / "sbatch"
+    sbatch.write_text(f"#!/bin/sh\n{does}\n")
+    sbatch.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{sbatch.parent}{os.pathsep}{os.environ['PATH']}")
+    place = tmp_path / "run"
+    with (
+        pytest.raises(NicError, match=f"(?s)Slurm did not take the jobs.*{said}"),
+        cluster_pool(ClusterPlan(slurm=SlurmPlan(2)), place=place),
+    ):
+        pass
+    assert not list(place.iterdir())
 
 
 def test_settings_reach_processes_that_others_start() -> None:

@@ -143,7 +143,7 @@ def cluster_pool(
             client = opened.enter_context(_reached(distributed, plan.scheduler))
         else:
             security = distributed.Security.temporary()
-            made = _made(distributed, plan, security, place or Path())
+            made = _made(distributed, plan, security, place or Path(), token)
             cluster = opened.enter_context(made)
             client = opened.enter_context(
                 distributed.Client(cluster, security=security, set_as_default=False)
@@ -152,9 +152,11 @@ def cluster_pool(
         yield ClusterPool(client, threads=plan.threads)
 
 
-def _made(distributed: Any, plan: ClusterPlan, security: Any, place: Path) -> Any:
+def _made(
+    distributed: Any, plan: ClusterPlan, security: Any, place: Path, token: CancellationToken | None
+) -> Any:
     if plan.slurm is not None:
-        return slurm_cluster(plan.slurm, security, place, plan.config)
+        return slurm_cluster(plan.slurm, security, place, plan.config, token)
     return _local(distributed, plan, security)
 
 

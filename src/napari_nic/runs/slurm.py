@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import sys
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from napari_nic.disk import writing_to
 from napari_nic.errors import InvalidParameterError, NicError
 from napari_nic.extras import require
+from napari_nic.jobs import CancellationToken
 
 NAME = "napari-nic"
 """Of the jobs."""
@@ -99,7 +101,13 @@ def job_script(plan: SlurmPlan, config: Mapping[str, Any]) -> str:
 
 
 @contextmanager
-def slurm_cluster(plan: SlurmPlan, security: Any, place: Path, config: Mapping[str, Any]) -> Iterator[Any]:
+def slurm_cluster(
+    plan: SlurmPlan,
+    security: Any,
+    place: Path,
+    config: Mapping[str, Any],
+    token: CancellationToken | None = None,
+) -> Iterator[Any]:
     """Submit the jobs, and take back those that still run in the end.
 
     Parameters
@@ -112,6 +120,8 @@ def slurm_cluster(plan: SlurmPlan, security: Any, place: Path, config: Mapping[s
         below it, which only this user may read, for as long as this lasts.
     config : mapping
         Settings of dask for the processes.
+    token : CancellationToken, optional
+        Asked while the jobs are submitted.
 
     Raises
     ------
@@ -119,31 +129,76 @@ def slurm_cluster(plan: SlurmPlan, security: Any, place: Path, config: Mapping[s
         If dask-jobqueue is not installed.
     NicError
         If Slurm refuses the jobs, or is not there.
+    CancelledError
     """
     jobqueue = require("dask_jobqueue", "jobs of Slurm")
     with writing_to(place):
         place.mkdir(parents=True, exist_ok=True)
         shared = tempfile.TemporaryDirectory(prefix=f".cluster-{uuid.uuid4().hex[:8]}-", dir=place)
+    submissions = _Submissions()
     with shared as folder:  # made for its owner alone
         try:
             cluster = jobqueue.SLURMCluster(
+                job_cls=submissions.of(jobqueue.slurm.SLURMJob),
                 security=security,
                 shared_temp_directory=str(Path(folder).absolute()),
                 scheduler_options={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
                 **_options(plan, config),
             )
-            with cluster:
+            with ExitStack() as opened:
+                opened.callback(_close_files, cluster)  # when the cluster is closed
+                opened.enter_context(cluster)
                 cluster.scale(jobs=plan.jobs)
+                submissions.wait(plan.jobs, token or CancellationToken())
                 yield cluster
-            _close_files(cluster)
-        except (RuntimeError, FileNotFoundError) as error:
-            if not _is_of_slurm(error):
+        except _REFUSALS as error:
+            if error not in submissions.refused and not _is_of_slurm(error):
                 raise
             raise NicError(
                 "Slurm did not take the jobs",
                 found=" ".join(str(error).split()),
                 hint="look at them with --job-script, and at what sbatch says of them",
             ) from error
+
+
+_REFUSALS = (RuntimeError, OSError, ValueError)
+"""What submitting raises: Slurm says no, there is no sbatch, its answer names no job."""
+
+_LOOK_SECONDS = 0.05
+
+
+class _Submissions:
+    """What became of the jobs: of a refused one the library tells only who awaits it at that moment."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+        self.refused: list[BaseException] = []
+
+    def of(self, kind: Any) -> Any:
+        """Derive a class of jobs that are counted here from the library's, `kind`."""
+
+        async def start(job: Any) -> None:
+            try:
+                await kind.start(job)
+                self.taken += 1
+            except _REFUSALS as error:
+                # As one that began and ended: such a job the library closes without complaint.
+                job.status = type(job.status).running
+                self.refused.append(error)
+
+        async def close(job: Any) -> None:
+            await kind.close(job)
+            job.status = type(job.status).closed
+
+        return type("CountedJob", (kind,), {"start": start, "close": close})
+
+    def wait(self, jobs: int, token: CancellationToken) -> None:
+        """Return when all are submitted; raise what was raised for the first that was refused."""
+        while self.taken < jobs:
+            token.checkpoint()
+            if self.refused:
+                raise self.refused[0]
+            time.sleep(_LOOK_SECONDS)
 
 
 def _close_files(cluster: Any) -> None:
