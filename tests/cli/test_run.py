@@ -14,7 +14,7 @@ from napari_nic import extras
 from napari_nic.cli import run_processes
 from napari_nic.cli.run_table import MOST_ROWS, RunTable
 from napari_nic.jobs import Progress
-from napari_nic.runs import RunProgress, SlideResult, Tally
+from napari_nic.runs import RunFolder, RunProgress, SlideRecord, SlideResult, Source, Tally
 
 LINE = ("--encoder", "mean-rgb", "--threads", "1")
 
@@ -100,6 +100,18 @@ def test_a_damaged_record_is_named_and_the_others_go_on(cli, slide: Path, out: P
     assert outcome.code == 1
     assert "changed or damaged" in outcome.err
     assert "1 done, 1 failed; 1 was done before" in outcome.out
+
+
+def test_status_names_some_of_very_many(cli, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.write_plan({"settings": {}, "tasks": ["tissue"]})
+    for number in range(23):
+        folder.write(SlideRecord(f"s{number:02}", Source(""), reason="cut off"))
+    outcome = cli("run", "status", folder.root)
+    assert outcome.code == 1
+    assert outcome.err.count("cut off") == 20
+    assert outcome.err.splitlines()[-1] == "error: and 3 more failed; --json lists all"
+    assert len(cli("run", "status", folder.root, "--json").json["slides"]) == 23
 
 
 @pytest.mark.parametrize(

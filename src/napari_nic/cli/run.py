@@ -199,11 +199,15 @@ def _print_status(path: Path, console: Console) -> int:
     console.table(("slides", "state"), rows)
     if view.left and view.per_hour is not None and view.seconds_left is not None:
         console.result(f"{count(view.per_hour)} slides/h, about {clock(view.seconds_left)} left")
-    for slide in status.slides:
-        if slide.state in ("running", "stopped"):
-            console.result(f"{slide.name}: {slide.state}: {slide.reason}")
-    for slide in status.failed:
+    named = [slide for slide in status.slides if slide.state in ("running", "stopped")]
+    for slide in named[:_MOST_LISTED]:
+        console.result(f"{slide.name}: {slide.state}: {slide.reason}")
+    if len(named) > _MOST_LISTED:
+        console.result(f"and {len(named) - _MOST_LISTED:,} more; --json lists all")
+    for slide in status.failed[:_MOST_LISTED]:
         console.error(f"{slide.name}: {slide.reason}")
+    if len(status.failed) > _MOST_LISTED:
+        console.error(f"and {len(status.failed) - _MOST_LISTED:,} more failed; --json lists all")
     return 1 if status.failed else 0
 
 
