@@ -83,8 +83,17 @@ def write_tiff(
 _HOME = pytest.StashKey[str]()
 
 
+def _synced(handle: int) -> None:
+    os.fstat(handle)
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep what the user has and remembers out of the tests, from before the first of them is collected."""
+    """Keep what the user has and remembers out of the tests, from before the first of them is collected.
+
+    Nor do they wait for the disk: only a power cut could tell. That files are synchronised, and when, is
+    tested by listening to the calls; programs that tests start wait as ever.
+    """
+    os.fsync = _synced
     config.stash[_HOME] = os.environ["NAPARI_NIC_HOME"] = tempfile.mkdtemp(prefix="napari-nic-tests-")
 
 

@@ -229,6 +229,17 @@ def collected() -> Iterator[None]:
     gc.collect()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def settled() -> Iterator[None]:
+    """Leave what a module leaves, libraries for the most part, out of collections to come.
+
+    A window is closed with several of them, and each looked through all that was ever imported.
+    """
+    yield
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture
 def window(make_napari_viewer, qtbot) -> Iterator[tuple[Any, NicDock]]:
     """A viewer and its dock."""
