@@ -1,6 +1,7 @@
 """Which programs open what `napari-nic recompress --mode lossy` writes, and show the same pixels?
 
     python scripts/check_opens.py make FOLDER              # with napari-nic: a slide, and it in every form
+    python scripts/check_opens.py make FOLDER --learned CODEC   # as a learned codec writes it
     python scripts/check_opens.py read FOLDER              # with any Python: each reader that it has
     python scripts/check_opens.py read FOLDER --jar bioformats_package.jar
     python scripts/check_opens.py table FOLDER             # with napari-nic: beside what it says itself
@@ -30,22 +31,32 @@ REGIONS = {"inside": (300, 500, 200, 150), "edge": (1100, 900, 140, 100), "glass
 """x, y, width, height."""
 
 
-def make(folder: Path) -> None:
-    """Write a slide, and it in every container and codec."""
+def make(folder: Path, learned: str | None) -> None:
+    """Write a slide, and it in every container and codec, or by a learned codec alone."""
     from napari_nic.geometry import RegionPx
     from napari_nic.jobs import result_of
     from napari_nic.names import CONTAINER_SUFFIXES
     from napari_nic.recompression import GlassOptions
-    from napari_nic.recompression.lossy import CONTAINERS, PIXEL_CODECS, LossyOptions, recompress_lossy
+    from napari_nic.recompression.lossy import (
+        CONTAINERS,
+        LEARNED,
+        PIXEL_CODECS,
+        LossyOptions,
+        recompress_lossy,
+    )
+    from napari_nic.recompression.lossy.codecs import kind_of
     from napari_nic.recompression.lossy.opens_in import form_name
     from napari_nic.slides import open_slide
 
     folder.mkdir(parents=True, exist_ok=True)
     slide = _slide(folder / "slide.tif")
+    codecs = tuple(PIXEL_CODECS) if learned is None else (f"{LEARNED}:{learned}",)
     for container in CONTAINERS:
-        for codec in PIXEL_CODECS:
+        for codec in codecs:
             for glass in ("keep", "empty"):
-                out = folder / (form_name(container, codec, glass) + CONTAINER_SUFFIXES[container][0])
+                out = folder / (
+                    form_name(container, kind_of(codec), glass) + CONTAINER_SUFFIXES[container][0]
+                )
                 removed = None if glass == "keep" else GlassOptions(fill="empty", margin_um=20)
                 options = LossyOptions(codec=codec, container=container, glass=removed, subsampling=None)
                 result_of(recompress_lossy(slide, out, options, workers=1))
@@ -245,10 +256,11 @@ if __name__ == "__main__":
     parser.add_argument("what", choices=("make", "read", "one", "table"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--jar")
+    parser.add_argument("--learned", metavar="CODEC", help="name or folder of a learned codec: it alone")
     parser.add_argument("--reader", action="append", default=[])
     given = parser.parse_args()
     if given.what == "make":
-        make(given.folder)
+        make(given.folder, given.learned)
     elif given.what == "one":
         print(one(given.reader[0], given.folder, given.jar))
     elif given.what == "read":
