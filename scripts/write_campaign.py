@@ -4,12 +4,13 @@
     python scripts/write_campaign.py full-disk
     python scripts/write_campaign.py drawing --count 50
 
-Each job (recompress, compress, pca, saliency, export, import of features, annotations, patches, models train)
-is run undisturbed first. Then, `count` times in turn, it is run in a child that is killed (SIGKILL): at a
-seeded moment, or before a seeded one of the calls by which it opens for writing, renames or removes. What is
-then found under final names must be what was there before or what the undisturbed run made; a store or a
-training may be partial, where each block that counts as done, and each model, is the undisturbed one's. The
-same command again must end well with the same bits, and leave no temporary file.
+Each job (recompress, by a learned codec too, compress, pca, saliency, export, import of features,
+annotations, patches, models train) is run undisturbed first. Then, `count` times in turn, it is run in a
+child that is killed (SIGKILL): at a seeded moment, or before a seeded one of the calls by which it opens for
+writing, renames or removes. What is then found under final names must be what was there before or what the
+undisturbed run made; a store or a training may be partial, where each block that counts as done, and each
+model, is the undisturbed one's. The same command again must end well with the same bits, and leave no
+temporary file.
 
 ``full-disk`` runs each job onto a file system without space: a small tmpfs where mounting is allowed, else
 with a limit to the size of files. It must fail with one sentence and exit code 1, and what was there before
@@ -120,6 +121,7 @@ def make_data(folder: Path) -> None:
         csv.writer(file).writerows([("slide", "label"), *rows])
     export_store(CompressedSlide.open(stores[0]), folder / "features.h5", "trident")
     _model(folder / "model")
+    _codec(folder / "codec", folder / "tiles")
 
 
 def make_slide(folder: Path) -> None:
@@ -148,6 +150,18 @@ def _model(folder: Path) -> None:
     torch.manual_seed(0)
     weights = {name: value.numpy() for name, value in SlideNet(config).state_dict().items()}
     ModelBundle(card, weights, Standardiser(np.zeros(3, np.float32), np.ones(3, np.float32))).save(folder)
+
+
+def _codec(folder: Path, tiles: Path) -> None:
+    """Train a learned codec for one step: it starts as a linear transform, so it is none of the worst."""
+    tiles.mkdir(exist_ok=True)
+    noise = np.random.default_rng(0).normal((160, 95, 185), 25, (2, 128, 128, 3))
+    for number, tile in enumerate(np.clip(noise, 0, 255).astype(np.uint8)):
+        cv2.imwrite(str(tiles / f"{number}.png"), tile)
+    sizes = ("--filters", 16, "--channels", 64, "--crop", 64, "--batch-size", 1, "--steps", 1)
+    made = ("--name", "tiny", "--out", folder, "--tiles", f"{tiles}=0.5", "--start", "components", *sizes)
+    if _cli("codecs", "train", *made, "--device", "cpu", "-q"):
+        raise RuntimeError("the learned codec was not made")
 
 
 def _cli(*arguments: object) -> int:
@@ -216,8 +230,25 @@ def jobs(data: Path) -> list[Job]:
             for name in ("r.tif", "r.ome.tif", "r.ome.zarr")
         )
 
+    def by_network(out: Path) -> int:
+        lossy = (
+            "--mode",
+            "lossy",
+            "--codec",
+            f"neural:{data / 'codec'}",
+            "--overwrite",
+            "--workers",
+            2,
+            "-q",
+        )
+        return max(
+            _cli("recompress", data / "a.tif", *lossy, "--out", out / name)
+            for name in ("n.tif", "n.ome.zarr")
+        )
+
     return [
         Job("recompress", reencoded, _reencoded),
+        Job("learned codec", by_network, _reencoded),
         Job("compress", compressed, _stores, goes_on=True),
         Job("pca", lambda out: _cli("pca", store, "--cell-px", 24, "--out", out / "p.png", "-q"), _files),
         Job("saliency", explained, _files),
