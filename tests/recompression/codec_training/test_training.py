@@ -227,6 +227,20 @@ def test_a_light_decoder_is_distilled_and_named(tmp_path: Path, patches: LoadedP
     assert network.light == light
 
 
+def test_a_light_decoder_starts_with_channels_that_count_alike() -> None:
+    torch.manual_seed(0)
+    spreads = torch.tensor([100.0, 1.0, 4.0, 0.0] * 3)
+    y = torch.randn(64, 12, 4, 4) * spreads[:, None, None]
+    net = LightDecoder(12, 8, 1)
+    before = net.first(y).detach()
+    net.start_from(spreads)
+    after = net.first(y).detach()
+    assert float(before.std()) > 10
+    assert 0.2 < float(after.std()) < 1
+    alone = net.first(y * (torch.arange(12) % 4 == 1)[:, None, None]).detach()
+    assert float(alone.std()) > 0.3 * float(after.std()), "quiet channels are heard beside loud ones"
+
+
 def test_a_codec_that_only_decodes_is_no_teacher(
     learned_folder: Path, tmp_path: Path, patches: LoadedPatches
 ) -> None:

@@ -14,12 +14,13 @@ import torch
 from napari_nic.device import choose_device, one_kernel_thread
 from napari_nic.jobs import CancellationToken, Progress
 from napari_nic.recompression.codec_training.objective import DistilObjective
-from napari_nic.recompression.codec_training.publish import add_light
+from napari_nic.recompression.codec_training.publish import SAMPLES, add_light, samples_of
 from napari_nic.recompression.codec_training.recipe import DistilRecipe, LoadedPatches
 from napari_nic.recompression.codec_training.train import sources_of
 from napari_nic.recompression.learned import LIGHT_FILE, read_codec, read_part
 from napari_nic.recompression.learned.decoding import load_light_of, synthesis_macs
 from napari_nic.recompression.learned.light import LightDecoder, pack_light
+from napari_nic.recompression.neural.codec import NeuralCodec
 from napari_nic.recompression.neural.store import load_codec
 from napari_nic.recompression.quality import psnr, ssim
 from napari_nic.training import TrainingProgress
@@ -82,6 +83,7 @@ def distil(
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(recipe.options.seed)
         light = LightDecoder(spec.channels, recipe.width, recipe.blocks)
+    light.start_from(spreads_of(codec, samples_of(patches, SAMPLES, recipe.options.seed)))
     objective = DistilObjective(codec.trained_net().to(device), light, recipe.options, recipe.size)
     yield from run_training(
         objective,
@@ -99,6 +101,13 @@ def distil(
         "validation": {name: round(value, 4) for name, value in counters["validation"].items()},
     }
     add_light(recipe.codec, spec, pack_light(light, spec.decoder_sha256), training, objective.limits)
+
+
+@torch.inference_mode()
+def spreads_of(codec: NeuralCodec, crops: np.ndarray) -> torch.Tensor:
+    """Return the standard deviation of each channel of what the synthesis is given: (M,)."""
+    x = torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 255
+    return codec.trained_net().latents(x).std((0, 2, 3)).clone()
 
 
 def compare_decoders(

@@ -21,6 +21,9 @@ from napari_nic.errors import WeightsError
 
 _DEEP, _DEEP_BLOCKS, _UP, _KERNEL = 128, 2, 4, 3
 
+_LEAST_SPREAD = 0.5
+"""Of a channel: noise of channels that are nearly always 0 is not made larger."""
+
 
 class LightDecoder(nn.Module):
     """Maps what a codec's synthesis takes to pixels.
@@ -42,6 +45,17 @@ class LightDecoder(nn.Module):
         self.quarter = nn.Sequential(*(_Block(width) for _ in range(blocks)))
         self.last = nn.Sequential(nn.Conv2d(width, 3 * _UP**2, 3, padding=1), nn.PixelShuffle(_UP))
         nn.init.constant_(self.last[0].bias, 0.5)  # type: ignore[arg-type] # has one
+
+    @torch.no_grad()
+    def start_from(self, spreads: torch.Tensor) -> None:
+        """Make the first layer's random weights fit what it is given: all channels count alike.
+
+        Parameters
+        ----------
+        spreads : Tensor, (M,)
+            Standard deviations of the channels; some are a thousand times those of others.
+        """
+        self.first.weight /= spreads.clamp(min=_LEAST_SPREAD)[:, None, None]
 
     def forward(self, y: torch.Tensor) -> torch.Tensor:
         """Map (B, M, h, w) to (B, 3, 16 h, 16 w), about in [0, 1]."""
