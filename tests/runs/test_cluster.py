@@ -10,6 +10,7 @@ import ssl
 import sys
 from collections.abc import Iterator
 from concurrent import futures
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,25 @@ def test_a_scheduler_that_ends_is_said(cohort, run_all, folder, later: bool) -> 
         run_all(cohort[:1], pool=ClusterPool(Gone(later), threads=1))
     assert "the same command goes on" in str(error.value)
     assert not list(folder.root.glob(".stop-*"))
+
+
+class GoneBeforeItsResult(Gone):
+    """A client whose scheduler ends when a slide is done, and its result is not fetched yet."""
+
+    def add_done_callback(self, callback: Any) -> None:
+        with suppress(OSError):  # the library logs what a callback raises
+            callback(self)
+
+    def exception(self) -> None:
+        return None
+
+    def result(self) -> dict[str, Any]:
+        raise OSError("in <TCP (closed)>: Stream is closed")
+
+
+def test_a_scheduler_that_ends_before_a_result_is_fetched_is_said(cohort, run_all) -> None:
+    with pytest.raises(NicError, match="scheduler has ended"):
+        run_all(cohort[:1], pool=ClusterPool(GoneBeforeItsResult(later=True), threads=1))
 
 
 @pytest.mark.parametrize(

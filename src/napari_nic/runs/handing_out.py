@@ -219,8 +219,15 @@ class _Work:
         future.add_done_callback(self._fetch)
 
     def _fetch(self, future: Any) -> None:
-        error = future.exception()
-        self._done.put((future, error, None if error is not None else future.result()))
+        """Fetch what a slide came to; what fails here is lost by a thread of the library, and waited for."""
+        value = None
+        try:
+            error = future.exception()
+            if error is None:
+                value = future.result()
+        except (OSError, *_TAKEN_BACK) as lost:
+            error = concurrent.futures.CancelledError(str(lost))
+        self._done.put((future, error, value))
 
     def _ended(self) -> list[_Ended]:
         """Wait a moment for slides that are handed out, and return those that ended."""
