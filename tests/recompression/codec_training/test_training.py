@@ -227,13 +227,23 @@ def test_a_light_decoder_is_distilled_and_named(tmp_path: Path, patches: LoadedP
     assert network.light == light
 
 
-def test_a_light_decoder_starts_with_channels_that_count_alike() -> None:
+def test_a_light_decoder_starts_as_the_best_linear_map() -> None:
     torch.manual_seed(0)
-    spreads = torch.tensor([100.0, 1.0, 4.0, 0.0] * 3)
-    y = torch.randn(64, 12, 4, 4) * spreads[:, None, None]
+    y = torch.randn(6, 12, 8, 8) * torch.tensor([100.0, 1.0, 4.0] * 4)[:, None, None]
+    pixels = torch.nn.functional.pixel_shuffle(torch.einsum("ok,nkhw->nohw", torch.randn(768, 12), y), 16)
+    pixels = 0.5 + 0.1 * pixels / pixels.std()
+    net = LightDecoder(12, 48, 1)
+    net.start_from(y[:4], pixels[:4])
+    with torch.no_grad():
+        torch.testing.assert_close(net(y[4:]), pixels[4:], rtol=0, atol=2e-3)
+
+
+def test_a_narrow_light_decoder_starts_with_channels_that_count_alike() -> None:
+    torch.manual_seed(0)
+    y = torch.randn(64, 12, 4, 4) * torch.tensor([100.0, 1.0, 4.0, 0.0] * 3)[:, None, None]
     net = LightDecoder(12, 8, 1)
     before = net.first(y).detach()
-    net.start_from(spreads)
+    net.start_from(y, torch.zeros(64, 3, 64, 64))
     after = net.first(y).detach()
     assert float(before.std()) > 10
     assert 0.2 < float(after.std()) < 1

@@ -14,8 +14,9 @@ import torch
 from napari_nic.device import choose_device, one_kernel_thread
 from napari_nic.jobs import CancellationToken, Progress
 from napari_nic.recompression.codec_training.objective import DistilObjective
-from napari_nic.recompression.codec_training.publish import SAMPLES, add_light, samples_of
+from napari_nic.recompression.codec_training.publish import add_light, samples_of
 from napari_nic.recompression.codec_training.recipe import DistilRecipe, LoadedPatches
+from napari_nic.recompression.codec_training.start import START_PIXELS
 from napari_nic.recompression.codec_training.train import sources_of
 from napari_nic.recompression.learned import LIGHT_FILE, read_codec, read_part
 from napari_nic.recompression.learned.decoding import load_light_of, synthesis_macs
@@ -24,13 +25,15 @@ from napari_nic.recompression.neural.codec import NeuralCodec
 from napari_nic.recompression.neural.store import load_codec
 from napari_nic.recompression.quality import psnr, ssim
 from napari_nic.training import TrainingProgress
-from napari_nic.training.checkpoint import read_record
+from napari_nic.training.checkpoint import WEIGHTS_FILE, read_record
 from napari_nic.training.loop import run_training
 
 COMPARED = 32
 """Held-out crops by which decoders are compared."""
 
 TIMED_SECONDS = 1.0
+TOGETHER = 16
+"""Crops that are encoded at once."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,11 @@ def distil(
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(recipe.options.seed)
         light = LightDecoder(spec.channels, recipe.width, recipe.blocks)
-    light.start_from(spreads_of(codec, samples_of(patches, SAMPLES, recipe.options.seed)))
+    if not (recipe.checkpoint / WEIGHTS_FILE).is_file():
+        count = -(-START_PIXELS // recipe.size**2)
+        crops = torch.from_numpy(samples_of(patches, count, recipe.options.seed))
+        pixels = crops.permute(0, 3, 1, 2).float() / 255
+        light.start_from(latents_of(codec, pixels), pixels)
     objective = DistilObjective(codec.trained_net().to(device), light, recipe.options, recipe.size)
     yield from run_training(
         objective,
@@ -103,11 +110,11 @@ def distil(
     add_light(recipe.codec, spec, pack_light(light, spec.decoder_sha256), training, objective.limits)
 
 
-@torch.inference_mode()
-def spreads_of(codec: NeuralCodec, crops: np.ndarray) -> torch.Tensor:
-    """Return the standard deviation of each channel of what the synthesis is given: (M,)."""
-    x = torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 255
-    return codec.trained_net().latents(x).std((0, 2, 3)).clone()
+@torch.no_grad()
+def latents_of(codec: NeuralCodec, pixels: torch.Tensor) -> torch.Tensor:
+    """Return what the synthesis is given of pixels (n, 3, h, w) in [0, 1]."""
+    net = codec.trained_net()
+    return torch.cat([net.latents(part) for part in pixels.split(TOGETHER)])
 
 
 def compare_decoders(

@@ -152,7 +152,7 @@ def _magnitudes(net: ScaleHyperprior, y: torch.Tensor, spread: torch.Tensor) -> 
             for column in (2, 3):
                 layer.weight[own, own, row, column] = share
     last.weight[every, group, 1, 1] = _TO_DEVIATION * known / _LEVELS
-    return cast(torch.Tensor, net.hyper_analysis(y))
+    return net.hyper_analysis(y)
 
 
 def _fit(bottleneck: EntropyBottleneck, means: torch.Tensor, deviations: torch.Tensor) -> None:

@@ -21,6 +21,7 @@ from napari_nic.errors import WeightsError
 
 _DEEP, _DEEP_BLOCKS, _UP, _KERNEL = 128, 2, 4, 3
 
+_RIDGE, _FLAT = 1e-6, 1e-6
 _LEAST_SPREAD = 0.5
 """Of a channel: noise of channels that are nearly always 0 is not made larger."""
 
@@ -47,15 +48,41 @@ class LightDecoder(nn.Module):
         nn.init.constant_(self.last[0].bias, 0.5)  # type: ignore[arg-type] # has one
 
     @torch.no_grad()
-    def start_from(self, spreads: torch.Tensor) -> None:
-        """Make the first layer's random weights fit what it is given: all channels count alike.
+    def start_from(self, y: torch.Tensor, pixels: torch.Tensor) -> None:
+        """Start as the linear map that fits a sample best, where the decoder is wide enough for one.
+
+        A narrower one keeps random weights, the first layer's such that all channels count alike.
 
         Parameters
         ----------
-        spreads : Tensor, (M,)
-            Standard deviations of the channels; some are a thousand times those of others.
+        y : Tensor, (n, M, h, w)
+        pixels : Tensor, (n, 3, 16 h, 16 w)
+            In [0, 1].
         """
-        self.first.weight /= spreads.clamp(min=_LEAST_SPREAD)[:, None, None]
+        if self.width < 3 * _UP**2:
+            self.first.weight /= y.std((0, 2, 3)).clamp(min=_LEAST_SPREAD)[:, None, None]
+            return
+        into, out, bias = _linear_map(y, pixels, _DEEP)
+        self.first.weight.zero_()
+        self.first.weight[:, :, 1, 1], bias_in = into[:, :-1], into[:, -1]
+        self.first.bias.copy_(bias_in)  # type: ignore[union-attr] # has one
+        for block in (*self.deep, *self.quarter):
+            block.two.weight.zero_()
+            block.two.bias.zero_()
+        self._set_rise(out, bias)
+
+    def _set_rise(self, out: torch.Tensor, bias: torch.Tensor) -> None:
+        """Let each group of 16 channels become a pixel in each of the 4 x 4 parts of a block."""
+        # (colours, rows of parts, rows in one, columns of parts, columns in one) -> parts last
+        parts = (3, _UP, _UP, _UP, _UP)
+        order = torch.arange(3 * _UP**4).reshape(parts).permute(0, 2, 4, 1, 3).flatten()
+        rise, last = self.rise[0], self.last[0]
+        rise.weight[: len(order), :, 0, 0] = out[order]  # type: ignore[index]
+        rise.bias[: len(order)] = bias[order]  # type: ignore[index]
+        last.weight.zero_()  # type: ignore[operator]
+        own = torch.arange(3 * _UP**2)
+        last.weight[own, own, 1, 1] = 1  # type: ignore[index]
+        last.bias.zero_()  # type: ignore[operator]
 
     def forward(self, y: torch.Tensor) -> torch.Tensor:
         """Map (B, M, h, w) to (B, 3, 16 h, 16 w), about in [0, 1]."""
@@ -70,6 +97,31 @@ class LightDecoder(nn.Module):
         deep = 9 * self.channels * _DEEP + _DEEP_BLOCKS * _DEEP * (9 + 2 * _DEEP) + _DEEP * width * up
         quarter = self.blocks * width * (9 + 2 * width) + 9 * width * 3 * up
         return deep / up**2 + quarter / up
+
+
+def _linear_map(
+    y: torch.Tensor, pixels: torch.Tensor, rank: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Fit blocks of 16 x 16 px by the channels at their place, through few numbers of spread 1.
+
+    Returns
+    -------
+    into : Tensor, (rank, M + 1)
+        The last column is the bias.
+    out : Tensor, (768, rank)
+    bias : Tensor, (768,)
+    """
+    given = nn.functional.pad(y.transpose(0, 1).flatten(1).T.double(), (0, 1), value=1.0)
+    wanted = nn.functional.pixel_unshuffle(pixels, _UP**2).transpose(0, 1).flatten(1).T.double()
+    ridge = _RIDGE * len(given) * torch.eye(given.shape[1], dtype=given.dtype)
+    solved = torch.linalg.solve(given.T @ given + ridge, given.T @ wanted)
+    made = given @ solved
+    bias = made.mean(0)
+    _, vectors = torch.linalg.eigh((made - bias).T @ (made - bias))
+    axes = vectors.flip(1)[:, :rank]
+    solved[-1] -= bias
+    spread = ((made - bias) @ axes).std(0).clamp(min=_FLAT)
+    return (solved @ axes / spread).T.float(), (axes * spread).float(), bias.float()
 
 
 class _Block(nn.Module):
