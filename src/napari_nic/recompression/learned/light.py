@@ -11,6 +11,7 @@ of the resolution are few and narrow, since each costs as much as sixteen below:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 import torch
 from safetensors import SafetensorError
@@ -76,13 +77,14 @@ class LightDecoder(nn.Module):
         # (colours, rows of parts, rows in one, columns of parts, columns in one) -> parts last
         parts = (3, _UP, _UP, _UP, _UP)
         order = torch.arange(3 * _UP**4).reshape(parts).permute(0, 2, 4, 1, 3).flatten()
-        rise, last = self.rise[0], self.last[0]
-        rise.weight[: len(order), :, 0, 0] = out[order]  # type: ignore[index]
-        rise.bias[: len(order)] = bias[order]  # type: ignore[index]
-        last.weight.zero_()  # type: ignore[operator]
+        rise, last = cast(nn.Conv2d, self.rise[0]), cast(nn.Conv2d, self.last[0])
+        assert rise.bias is not None and last.bias is not None  # noqa: S101, PT018  # as they were made
+        rise.weight[: len(order), :, 0, 0] = out[order]
+        rise.bias[: len(order)] = bias[order]
+        last.weight.zero_()
         own = torch.arange(3 * _UP**2)
-        last.weight[own, own, 1, 1] = 1  # type: ignore[index]
-        last.bias.zero_()  # type: ignore[operator]
+        last.weight[own, own, 1, 1] = 1
+        last.bias.zero_()
 
     def forward(self, y: torch.Tensor) -> torch.Tensor:
         """Map (B, M, h, w) to (B, 3, 16 h, 16 w), about in [0, 1]."""
