@@ -46,6 +46,7 @@ from napari_nic.editing.operations import (
     wand_by_color,
     wand_by_similarity,
     without,
+    without_specks,
 )
 from napari_nic.errors import AnnotationError, InvalidParameterError, OutOfBoundsError
 from napari_nic.geometry import PixelSize
@@ -430,14 +431,25 @@ def test_an_empty_mask_is_an_empty_area():
     assert area_of_mask(np.zeros((3, 3), bool), (0, 0), (1, 1)).is_empty
 
 
+def test_specks_go_and_the_largest_part_stays():
+    specks = [box(9 * n, 0, 9 * n + 2, 2) for n in range(3)]
+    area = united([box(0, 10, 30, 40), *specks, box(50, 50, 60, 60)])
+    assert without_specks(area, 4).equals(united([box(0, 10, 30, 40), box(50, 50, 60, 60)]))
+    assert without_specks(area, 1e6).equals(box(0, 10, 30, 40))
+    assert without_specks(Polygon(), 4).is_empty
+
+
 def test_rough_outlines_show_what_the_exact_ones_will():
     mask = np.zeros((60, 60), bool)
     mask[10:50, 10:50] = True
     mask[20:24, 20:24] = False  # a nucleus
     mask[30:45, 30:45] = False  # another tissue
     mask[5, 5] = True  # noise
-    lines = rough_outlines(mask, (100, 200), (2, 2), smooth=1.2, hole=64)
+    lines = rough_outlines(mask, (100, 200), (2, 2), smooth=1.2, speck=64)
     assert len(lines) == 2
+    assert len(rough_outlines(mask[:8], (100, 200), (2, 2), speck=64)) == 0  # a point has no outline
+    small = rough_outlines(mask[15:22, 8:14], (0, 0), (1, 1), speck=64)
+    assert len(small) == 1, "the largest part is shown though it is small"
     (left, top), (right, bottom) = lines[0].min(axis=0), lines[0].max(axis=0)
     assert (left, top, right, bottom) == pytest.approx((220, 120, 300, 200), abs=2)
     assert all(np.array_equal(line[0], line[-1]) for line in lines)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from shapely import affinity
 from shapely.geometry import MultiPoint, Point, box
 
 from napari_nic.annotations import UNCLASSIFIED, Annotation, read_annotations
@@ -358,3 +359,20 @@ def test_a_second_file_with_the_same_ids_gets_others_and_says_so(
     annotating.open(shutil.copy(outlines_file, tmp_path / "copy.geojson"))
     assert len(documents.document) == 6
     assert "3 shapes with the id of another one were given a new id" in answers.notices[-1]
+
+
+def test_a_stretched_area_with_a_hole_is_drawn_without_what_joins_its_rings(documents, annotating):
+    ring = box(20, 20, 120, 120).difference(box(50, 50, 80, 80))
+    item = AnnotationObject.new(Annotation("tumor", "polygon", ring))
+    documents.document.put("draw", item)
+    (layer,) = annotating.layers()
+    lines = len(layer._data_view.shapes[0]._edge_triangles)
+    layer._data_view.scale(0, 1.5, center=[70, 70])  # as napari's handles do
+    assert len(layer._data_view.shapes[0]._edge_triangles) != lines, "napari draws no bridges: ours can go"
+    layer.events.data(value=layer.data, action="changed", data_indices=(0,), vertex_indices=((),))
+    stretched = documents.document[item.id].annotation.geometry
+    assert stretched.equals(affinity.scale(ring, 1.5, 1.5, origin=(70, 70)))
+    assert len(layer._data_view.shapes[0]._edge_triangles) == lines
+    assert documents.document.undo_title == "edit"
+    documents.undo()
+    assert documents.document[item.id].annotation.geometry.equals(ring)

@@ -40,8 +40,9 @@ def too_large_text(layer: Layer) -> str:
 
 def _is_painted_by_napari(layer: Layer) -> bool:
     data = getattr(layer, "data", None)
-    is_array = layer._type_string == "labels" and isinstance(data, np.ndarray)
-    return is_array and bool(np.issubdtype(data.dtype, np.integer))
+    if layer._type_string != "labels" or not isinstance(data, np.ndarray):
+        return False
+    return bool(np.issubdtype(data.dtype, np.integer))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from napari_nic.plugin.annotation_layers import ROW, AnnotationTag
 from napari_nic.plugin.annotation_reading import Found
 from napari_nic.plugin.layer_rows import set_cells
 from napari_nic.plugin.layer_updates import renew, repaint
+from napari_nic.plugin.outlines import has_many_rings
 from napari_nic.wording import counted
 
 if TYPE_CHECKING:
@@ -97,6 +98,23 @@ def note_what_was_done(layer: Layer, tag: AnnotationTag, done: Done, numbers: se
     for _, shape, item in old:
         if {str(layer.features["kind"].iloc[row]) for row in shape.rows} - {item.annotation.kind}:
             set_cells(layer, shape.rows, {"kind": item.annotation.kind})
+
+
+def bridged_in(layer: Layer, tag: AnnotationTag, done: Done) -> list[int]:
+    """Return numbers of changed areas of several rings, which are to be drawn anew.
+
+    When napari has turned or stretched a shape, it draws what joins its rings as if it were outline.
+    """
+    if not hasattr(layer, "shape_type"):
+        return []
+    numbers = [
+        shape.number
+        for shape, item in done.changed.items()
+        if shape.number is not None and has_many_rings(item.annotation.geometry)
+    ]
+    for number in numbers:
+        tag.shown.pop(number, None)  # nothing is what is shown
+    return numbers
 
 
 def _is_as_noted(annotation: Annotation, noted: Annotation) -> bool:

@@ -7,10 +7,14 @@ rings are strung together by bridges: out from the first vertex to a ring, aroun
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
 from shapely.geometry import MultiPolygon, Polygon
+
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
 
 DRAWN_PX = (1 / 4, 1.0)
 """Outlines are drawn on grids of so many level-0 pixels: the first on which napari can fill them."""
@@ -74,6 +78,12 @@ def from_loop(vertices: np.ndarray) -> Polygon | MultiPolygon:
             area = part if area.is_empty else area.symmetric_difference(part)
     polygons = [p for p in shapely.get_parts(area) if isinstance(p, Polygon) and not p.is_empty]
     return polygons[0] if len(polygons) == 1 else MultiPolygon(polygons)
+
+
+def has_many_rings(geometry: BaseGeometry) -> bool:
+    """Whether a geometry is an area whose loop has bridges: with holes, or of several parts."""
+    is_area = isinstance(geometry, Polygon | MultiPolygon)
+    return is_area and sum(1 for _ in _rings(geometry)) > 1
 
 
 def _rings(area: Polygon | MultiPolygon) -> Iterator[shapely.LinearRing]:

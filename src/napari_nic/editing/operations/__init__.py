@@ -15,6 +15,7 @@ from napari_nic.editing.operations.areas import (
     parts_of,
     united,
     without,
+    without_specks,
 )
 from napari_nic.editing.operations.lengths import (
     area_text,
@@ -77,4 +78,5 @@ __all__ = [
     "wand_by_color",
     "wand_by_similarity",
     "without",
+    "without_specks",
 ]

@@ -81,6 +81,19 @@ def filled(area: Any, largest_px2: float = float("inf")) -> Area:
     return united(parts)
 
 
+def without_specks(area: Any, largest_px2: float) -> Area:
+    """Leave out small parts of an area; the largest one stays whatever its size is.
+
+    Parameters
+    ----------
+    area : geometry
+    largest_px2 : float
+        Larger parts, in square level-0 pixels, stay.
+    """
+    parts = parts_of(area)
+    return united([*parts[:1], *(part for part in parts[1:] if part.area > largest_px2)])
+
+
 def n_holes(area: Any) -> int:
     """Count the holes of an area."""
     return sum(len(part.interiors) for part in _flat(area_of(area)))

@@ -46,12 +46,12 @@ def rough_outlines(
     step_px: tuple[float, float],
     *,
     smooth: float = 0.0,
-    hole: float = 0.0,
+    speck: float = 0.0,
 ) -> tuple[np.ndarray, ...]:
     """Lines (n, 2) as (x, y) through the outermost elements of a mask, to be shown while it grows.
 
-    Parameters as of :func:`area_of_mask`; in a fraction of its time, and half an element off. Holes of at
-    most `hole` elements are left out.
+    Parameters as of :func:`area_of_mask`; in a fraction of its time, and half an element off. Holes and
+    parts of at most `speck` elements are left out, but for the largest part.
     """
     import cv2
 
@@ -61,10 +61,12 @@ def rough_outlines(
     found, tree = cv2.findContours(shown, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     parents = [] if tree is None else tree[0, :, -1].tolist()
     scale, shift = np.array(step_px[::-1]), np.array(origin_px[::-1])
+    sizes = [cv2.contourArea(ring) for ring in found]
+    whole = max((size for size, parent in zip(sizes, parents, strict=True) if parent < 0), default=0.0)
     rings = [
         np.concatenate([ring[:, 0], ring[:1, 0]])
-        for ring, parent in zip(found, parents, strict=True)
-        if len(ring) > 1 and (parent < 0 or cv2.contourArea(ring) > hole)
+        for ring, size in zip(found, sizes, strict=True)
+        if len(ring) > 1 and (size > speck or size >= whole)
     ]
     return tuple((ring + HALF) * scale + shift for ring in rings)
 

@@ -14,11 +14,7 @@ from psygnal import Signal
 
 from napari_nic.editing import Document, Edit
 from napari_nic.errors import AnnotationError, LockedAnnotationError
-from napari_nic.plugin.annotation_layers import (
-    MAX_SHAPES,
-    AnnotationTag,
-    annotation_tag,
-)
+from napari_nic.plugin.annotation_layers import MAX_SHAPES, AnnotationTag, annotation_tag
 from napari_nic.plugin.annotation_reading import Found, is_in_place, read_layer
 from napari_nic.plugin.controllers.admitting import admit, numbers_in
 from napari_nic.plugin.controllers.drawing import Drawing
@@ -27,7 +23,7 @@ from napari_nic.plugin.controllers.housing import Housing, LayersOf
 from napari_nic.plugin.controllers.lifting import Lifting
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.controllers.shown_changes import Shown, changes_of
-from napari_nic.plugin.layer_doings import Done, note_what_was_done, what_was_done
+from napari_nic.plugin.layer_doings import Done, bridged_in, note_what_was_done, what_was_done
 from napari_nic.plugin.layer_hooks import LayerHooks
 from napari_nic.plugin.layer_looks import (
     Look,
@@ -251,6 +247,8 @@ class Views:
             return
         with self._quiet():
             note_what_was_done(layer, tag, done, numbers)
+            if bridged := bridged_in(layer, tag, done):
+                self._apply(layer, Changes(changed={n: document[tag.ids[n]] for n in bridged}))
             if tag.labels is not None:
                 show_painted(layer)
         if tag.labels is not None:

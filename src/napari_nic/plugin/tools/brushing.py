@@ -18,6 +18,7 @@ from napari_nic.editing.operations import (
     rough_outlines,
     size_text,
     united,
+    without_specks,
 )
 from napari_nic.editing.operations.objects import Step, reshaped
 from napari_nic.errors import NicError
@@ -25,8 +26,8 @@ from napari_nic.plugin.tools.base import Tool, View
 from napari_nic.plugin.tools.committing import HALF_SCREEN_PIXEL, Drawn, erase, put_new, target_of
 from napari_nic.plugin.tools.pointer import NOTHING, Pointer, Sketch, outlines_of
 
-HOLE = 64.0
-"""Holes of at most so many pixels of the shown level are filled."""
+SPECK = 64.0
+"""Holes of at most so many pixels of the shown level are filled, and parts are left out."""
 
 SMOOTH = 1.2
 """Standard deviation, in pixels of the screen, that rounds off the steps of a wand's outline."""
@@ -215,13 +216,14 @@ class ColorWandTool(_PaintTool):
         areas = []
         for view, mask in self._seen:
             found = area_of_mask(mask, view.origin, view.scale, smooth=SMOOTH)
-            # Holes of a few pixels are nuclei and noise, not another tissue.
-            areas.append(filled(found, HOLE * view.scale[0] * view.scale[1]))
+            # Holes and parts of a few pixels are nuclei and noise, not another tissue.
+            speck = SPECK * view.scale[0] * view.scale[1]
+            areas.append(filled(without_specks(found, speck), speck))
         return united(areas)
 
     def _show(self, pointer: Pointer) -> None:
         lines = [
-            rough_outlines(mask, view.origin, view.scale, smooth=SMOOTH, hole=HOLE)
+            rough_outlines(mask, view.origin, view.scale, smooth=SMOOTH, speck=SPECK)
             for view, mask in self._seen
         ]
         self.sketch = Sketch(tuple(line for some in lines for line in some), erases=self._erases(pointer))
