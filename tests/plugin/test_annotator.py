@@ -396,7 +396,7 @@ def test_the_outline_of_a_mask_lies_on_its_elements(opened):
     assert outline_of(mask, opened.slide.pixel_size).equals(box(32, 16, 80, 32))
 
 
-def test_the_embedding_wand_follows_the_codes(opened, runner, slide_file, compress_file):
+def test_the_embedding_wand_follows_the_codes(opened, runner, slide_file, compress_file, answers):
     store = compress_file(slide_file)
     opened.find_store(any_encoder=False)
     desk = Desk(opened, runner)
@@ -410,6 +410,8 @@ def test_the_embedding_wand_follows_the_codes(opened, runner, slide_file, compre
     assert area.area == pytest.approx(cells * cell_px, rel=0.2)
     desk.annotator.set_similarity(0.99)
     assert 0 < desk.annotator.similar_cells((left + half, top + half)).area < area.area
+    assert desk.annotator.similar_cells((-1000.0, 50.0)) is None
+    assert "no code here" in answers.notices[-1]
     desk.close()
 
 

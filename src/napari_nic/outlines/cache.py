@@ -304,11 +304,14 @@ def _iter_read(
     if head["key"] != key or any(len(column) != count for column in columns):
         raise ValueError("not what was written")
     colors = {label: (color[0], color[1], color[2]) for label, color in head["colors"]}
-    blob, ends = arrays["wkb"].tobytes(), arrays["ends"].tolist()
+    blob, ends = arrays["wkb"], arrays["ends"]
     shapes: list[Annotation] = []
     for start in checked(range(0, count, _LOADED_AT_ONCE), token):
         part = slice(start, start + _LOADED_AT_ONCE)
-        pieces = [blob[a:b] for a, b in pairwise(ends[start : start + _LOADED_AT_ONCE + 1])]
+        first, last = int(ends[start]), int(ends[min(start + _LOADED_AT_ONCE, count)])
+        piece = blob[first:last].tobytes()
+        places = (ends[start : start + _LOADED_AT_ONCE + 1] - first).tolist()
+        pieces = [piece[a:b] for a, b in pairwise(places)]
         geometries = shapely.from_wkb(np.array([*pieces, None], object)[:-1])
         labels = [head["labels"][number] for number in arrays["labels"][part].tolist()]
         made = zip(

@@ -22,7 +22,7 @@ from napari_nic.outlines.preview import Glimpse, OutlinePreview
 from napari_nic.outlines.reading import OutlinesRead, iter_look_up
 from napari_nic.plugin.annotation_layers import annotation_layers
 from napari_nic.plugin.layers import METADATA_KEY, LayerData
-from napari_nic.plugin.worker import throttled
+from napari_nic.plugin.worker import leave_alone, throttled
 from napari_nic.slides import Slide
 
 T = TypeVar("T")
@@ -76,19 +76,19 @@ def iter_read_file(
     NicError
         If the file is no annotation file that we know.
     """
-    read = yield from iter_look_up(path, token=token, extent=extent_of(slide))
-    annotations = read.annotations
-    if token is not None:
-        token.checkpoint()
     with without_garbage_collection():
+        read = yield from iter_look_up(path, token=token, extent=extent_of(slide))
+        annotations = read.annotations
+        if token is not None:
+            token.checkpoint()
         layers = annotation_layers(annotations, slide, path.stem, path, token=token)
-    tag = layers[0][1]["metadata"][METADATA_KEY]
-    tag.content = read.content
-    if len(annotations) > MANY_SHAPES:
-        pyramid = None if tag.view is None else tag.view.pyramid
-        yield Glimpse(0, 0, MAKING, "shapes", pyramid, annotations.colors)
-        with without_garbage_collection():
+        tag = layers[0][1]["metadata"][METADATA_KEY]
+        tag.content = read.content
+        if len(annotations) > MANY_SHAPES:
+            pyramid = None if tag.view is None else tag.view.pyramid
+            yield Glimpse(0, 0, MAKING, "shapes", pyramid, annotations.colors)
             tag.prepared = ObjectsRead.of(annotations, token)
+            leave_alone()
     return ReadFile(annotations, layers, None if read.cache is None else read)
 
 

@@ -126,7 +126,7 @@ class Surroundings:
     def similar_cells(self, xy: XY, similarity: float) -> Area | None:
         """Return the area of the connected cells whose codes are like that of the cell at a point.
 
-        None where that is not known yet, which is told.
+        None where that is not known yet, and beside the slide, which is told.
 
         Raises
         ------
@@ -143,7 +143,10 @@ class Surroundings:
             return None
         codes = self._codes
         grid = codes.grid
-        cell = grid.cell_at(xy[1], xy[0]) or (-1, -1)
+        cell = grid.cell_at(xy[1], xy[0])
+        if cell is None:
+            self.session.asking.tell("There is no code here: click on tissue that is compressed")
+            return None
         mask = wand_by_similarity(codes.codes, codes.encoded, cell, similarity)
         place, pixel = grid.placement, grid.pixel_size
         origin = place.origin_um[0] / pixel.y, place.origin_um[1] / pixel.x
