@@ -29,6 +29,7 @@ from napari_nic.runs.copying import copying_ahead
 from napari_nic.runs.handing_out import ClusterPool
 from napari_nic.runs.remote import Teller, do_slide
 from napari_nic.runs.stopping import FileToken
+from napari_nic.telling import Event, Notices, telling
 
 # A socket that its process left when it was killed is noticed when it is collected.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -234,6 +235,26 @@ def test_nobody_without_the_certificate_is_let_in(pool) -> None:
         stranger.wrap_socket(plain) as secure,
     ):
         secure.recv(1)
+
+
+class Started:
+    """A client of a cluster of which `there` processes have come up."""
+
+    def __init__(self, there: int) -> None:
+        self.there = there
+
+    def nthreads(self) -> dict[str, int]:
+        return {f"tcp://{number}": 1 for number in range(self.there)}
+
+
+def test_the_work_goes_on_with_those_that_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "_START_SECONDS", 0.0)
+    told: list[Event] = []
+    with telling(told.append):
+        cluster._wait_for_processes(Started(1), ClusterPlan(workers=2), CancellationToken())
+    assert told == [Notices("processes", ("1 of 2 have started: the work goes on with them",))]
+    with pytest.raises(NicError, match="no processes that could work"):
+        cluster._wait_for_processes(Started(0), ClusterPlan(workers=2), CancellationToken())
 
 
 def test_one_process_a_gpu_that_sees_no_other() -> None:

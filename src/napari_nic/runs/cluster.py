@@ -20,6 +20,7 @@ from napari_nic.jobs import CancellationToken
 from napari_nic.pipeline import usable_cores
 from napari_nic.runs.handing_out import ClusterPool
 from napari_nic.runs.slurm import SlurmPlan, slurm_cluster
+from napari_nic.telling import Notices, tell
 
 _START_SECONDS = 120.0
 """So long processes may take to start, or a cluster to have any."""
@@ -129,7 +130,8 @@ def cluster_pool(
     MissingDependencyError
         If dask.distributed, or what else the plan needs, is not installed.
     NicError
-        If no process has come up after two minutes, or the cluster cannot be reached. Jobs of Slurm are
+        If no process has come up after two minutes, or the cluster cannot be reached; with some of those that
+        were asked for the work goes on, which is told. Jobs of Slurm are
         waited for as long as they are in its queue.
     CancelledError
     """
@@ -163,15 +165,20 @@ def _made(
 def _wait_for_processes(client: Any, plan: ClusterPlan, token: CancellationToken) -> None:
     """Wait for all that were started here, else for the first; who waits in the library is deaf to Ctrl-C."""
     end = time.monotonic() + _START_SECONDS
-    while len(client.nthreads()) < max(1, plan.processes):
+    while (there := len(client.nthreads())) < max(1, plan.processes):
         token.checkpoint()
         if plan.slurm is None and time.monotonic() > end:
-            raise NicError(
-                "the cluster has no processes that could work",
-                found=f"none after {_START_SECONDS:g} s",
-                hint="start workers for it, then do the same again",
-            )
+            break
         time.sleep(_LOOK_SECONDS)
+    if not there:
+        raise NicError(
+            "the cluster has no processes that could work",
+            found=f"none after {_START_SECONDS:g} s",
+            hint="start workers for it, then do the same again",
+        )
+    if there < plan.processes:
+        # One that loses its first connection, on a busy machine, ends and is not started again.
+        tell(Notices("processes", (f"{there} of {plan.processes} have started: the work goes on with them",)))
 
 
 def _reached(distributed: Any, address: str) -> Any:
