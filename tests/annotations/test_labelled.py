@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from napari_nic.annotations import Annotation, AnnotationSet, labelled_cells, patch_share
@@ -68,6 +68,8 @@ def test_holes_are_not_labelled():
 
 
 @settings(deadline=None, max_examples=40)
+@example(points=[(16.0, 20.0), (16.0, 60.0)])  # along a border
+@example(points=[(20.0, 32.0), (90.0, 70.0)])  # begins on one
 @given(
     points=st.lists(st.tuples(st.floats(-20, SIDE + 20), st.floats(-20, SIDE + 20)), min_size=2, max_size=6)
 )

@@ -106,7 +106,8 @@ def _bands(
     if not np.isfinite((left, top, right, bottom)).all():
         return
     reach = max(0.0, (side - 1) / 2)
-    first = np.maximum(np.floor(np.array([top, left]) - reach), 0).astype(int)
+    # What begins on the border of two cells touches both.
+    first = np.maximum(np.ceil(np.array([top, left]) - reach) - 1, 0).astype(int)
     last = np.minimum(np.floor(np.array([bottom, right]) + reach) + 1, grid.shape).astype(int)
     width = max(0, int(last[1] - first[1]))
     if width == 0:
