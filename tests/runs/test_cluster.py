@@ -216,8 +216,10 @@ def test_what_processes_say_is_heard_and_nothing_of_other_runs(
     monkeypatch.setattr(pool, "work", of_another_run)
     reports = list(iter_run(cohort[:4], folder, settings, pool=pool))
     said = [report for report in reports if report.inner is not None]
-    assert {report.name for report in said} == {path.name for path in cohort[:4]}
-    assert {report.stage for report in said} == {"opening", "reading the whole slide", "compressing"}
+    # Of a small slide the result may come first: then nothing is heard any more.
+    assert said
+    assert {report.name for report in said} <= {path.name for path in cohort[:4]}
+    assert {report.stage for report in said} <= {"opening", "reading the whole slide", "compressing"}
     for name in {report.name for report in said}:  # nothing is heard of a slide that has ended
         of_it = [report for report in reports if report.name == name]
         assert len([report for report in of_it if report.result]) in (1, 2)  # two slides bear one name
