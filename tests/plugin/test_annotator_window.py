@@ -93,6 +93,17 @@ def hand(with_slide):
     dock.shut_down()
 
 
+def test_napari_s_status_says_the_length_that_is_being_measured(hand):
+    hand.dock.tool_section.buttons["measure"].click()
+    (layer,) = (layer for layer in hand.viewer.layers if isinstance(layer, DrawingLayer))
+    hand.click(300, 300)
+    hand.move(500, 300)
+    length = layer.get_status((300, 500), world=True)["value"]
+    assert length == hand.dock.annotator.tool.sketch.text != ""
+    hand.key(Qt.Key.Key_Escape)
+    assert layer.get_status((300, 500), world=True)["value"] != length
+
+
 def test_a_day_s_work_by_mouse_and_keys_is_taken_back_saved_and_opened_anew(hand, tmp_path, qtbot):
     dock = hand.dock
     for name in ("Tumor", "Stroma"):

@@ -16,7 +16,8 @@ from napari_nic.embeddings import CompressedSlide
 from napari_nic.errors import CancelledError, InvalidParameterError, StoreError, UnknownNameError
 from napari_nic.jobs import CancellationToken
 from napari_nic.pipeline import GridOptions
-from napari_nic.runs import iter_run, read_status, write_summary
+from napari_nic.runs import RunFolder, iter_run, read_status, slide_work, write_summary
+from napari_nic.runs.claims import Claim, Owner
 from napari_nic.runs.steps import DOERS
 from napari_nic.slides import open_slide
 
@@ -67,6 +68,23 @@ def test_a_second_run_opens_and_writes_nothing(cohort, folder, run_all, monkeypa
     found = run_all(good)
     assert {result.worked for result in found.values()} == {False}
     assert all_bytes(folder.root) == before
+
+
+def test_what_another_run_ended_just_now_is_not_said_to_be_done_by_this_one(
+    slide, run_all, settings, monkeypatch
+) -> None:
+    claim = slide_work.take_claim
+    others = []
+
+    def late(folder: RunFolder, name: str) -> Claim | Owner:
+        monkeypatch.setattr(slide_work, "take_claim", claim)
+        others.append(run_all([slide])["s"])
+        return claim(folder, name)
+
+    monkeypatch.setattr(slide_work, "take_claim", late)
+    found = run_all([slide])["s"]
+    assert [result.worked for result in (*others, found)] == [True, False]
+    assert found.outcome == "done"
 
 
 def test_the_codes_are_those_of_one_slide_alone(slide, folder, run_all, tmp_path) -> None:

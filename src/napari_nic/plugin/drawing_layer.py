@@ -68,6 +68,7 @@ class DrawingLayer(Vectors):
             **place,
         )
         self._n_shown = 0
+        self._said = ""
         self.commands: Any = None
         """Whom the keys of this layer command."""
 
@@ -98,6 +99,16 @@ class DrawingLayer(Vectors):
         if not self._is_sketching:
             super()._clear_extent()
 
+    def get_status(self, *args: Any, **options: Any) -> dict[str, str]:
+        """Return what napari says of the place under the pointer, and the size of what is being drawn.
+
+        napari asks after each move of the pointer, and shows what it is told instead of what was shown.
+        """
+        status: dict[str, str] = super().get_status(*args, **options)
+        if self._said:
+            status |= {"value": self._said, "coordinates": f"{status['coords']}: {self._said}"}
+        return status
+
     def _update_thumbnail(self) -> None:
         """Leave the thumbnail as it is: it would be drawn pixel by pixel at each move of the pointer."""
 
@@ -115,6 +126,7 @@ class DrawingLayer(Vectors):
         step : float
             Level-0 pixels of a pixel on the screen.
         """
+        self._said = sketch.text
         rgba = ERASING if sketch.erases else (color[0] / 255, color[1] / 255, color[2] / 255, 1.0)
         chosen = _dashed([_segments(line) for line in selected], DASH * step, (BLACK, WHITE))
         # Dashes of the class and of black: a class may have the colour of the stain.

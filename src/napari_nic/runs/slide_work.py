@@ -172,12 +172,13 @@ def iter_slide(
     own = CancellationToken(token)
     try:
         with beating(claim, own):
-            work = _Work(_found_at(folder.read(record.name), path), claim, order, copy)
-            record = yield from work.do(tools, own)
+            record = _found_at(folder.read(record.name), path)
+            is_left = not _is_finished(record, order, tools, own)  # another run may have ended it just now
+            record = yield from _Work(record, claim, order, copy).do(tools, own)
     except CancelledError:
         token.checkpoint()
         return SlideResult(str(path), record.name, "busy", reason="another run took it over")
-    return SlideResult.of(record, order.tasks, seconds=round(time.monotonic() - started, 3))
+    return SlideResult.of(record, order.tasks, worked=is_left, seconds=round(time.monotonic() - started, 3))
 
 
 def give_up_on(path: Path, order: Order) -> SlideResult:
