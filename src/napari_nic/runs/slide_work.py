@@ -172,13 +172,13 @@ def iter_slide(
     own = CancellationToken(token)
     try:
         with beating(claim, own):
-            record = _found_at(folder.read(record.name), path)
-            is_left = not _is_finished(record, order, tools, own)  # another run may have ended it just now
-            record = yield from _Work(record, claim, order, copy).do(tools, own)
+            work = _Work(_found_at(folder.read(record.name), path), claim, order, copy)
+            record = yield from work.do(tools, own)
     except CancelledError:
         token.checkpoint()
         return SlideResult(str(path), record.name, "busy", reason="another run took it over")
-    return SlideResult.of(record, order.tasks, worked=is_left, seconds=round(time.monotonic() - started, 3))
+    seconds = round(time.monotonic() - started, 3)
+    return SlideResult.of(record, order.tasks, worked=work.has_worked, seconds=seconds)
 
 
 def give_up_on(path: Path, order: Order) -> SlideResult:
@@ -249,6 +249,8 @@ class _Work:
         self._claim = claim
         self._order = order
         self._copy = copy
+        self.has_worked = False
+        """Whether anything was left to do: another run may have ended the slide just before."""
 
     def do(self, tools: Tools, token: CancellationToken) -> Generator[Progress, None, SlideRecord]:
         """Do what is not done, and give the claim back.
@@ -283,6 +285,7 @@ class _Work:
         """Make sure of the slide's bytes; False if it cannot be opened."""
         if self._record.source.looks_unchanged() and not self._record.reason:
             return True
+        self.has_worked = True
         try:
             slide = bench.slide()
             stamps = self._stamps(slide, bench)
@@ -328,6 +331,7 @@ class _Work:
             bench.tasks = self._record.tasks
             if _is_complete(task, keys[task.name], self._record, bench):
                 continue
+            self.has_worked = True
             needed = [self._record.tasks.get(name) for name in task.needs]
             if not all(
                 need is not None and need.is_final and need.key == keys[name]
