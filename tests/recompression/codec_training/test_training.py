@@ -27,7 +27,7 @@ from napari_nic.recompression.codec_training.distil import compare_decoders, dis
 from napari_nic.recompression.codec_training.ms_ssim import ms_ssim
 from napari_nic.recompression.codec_training.start import start_from_components
 from napari_nic.recompression.codec_training.train import train_codec
-from napari_nic.recompression.learned import LIGHT_FILE, read_codec, read_part
+from napari_nic.recompression.learned import LIGHT_FILE, decoding, read_codec, read_part
 from napari_nic.recompression.learned.decoding import load_light_of, metadata_of, synthesis_macs
 from napari_nic.recompression.learned.light import LightDecoder, load_light, pack_light
 from napari_nic.recompression.lossy import load_pixel_codec, make_settings
@@ -249,6 +249,20 @@ def test_a_narrow_light_decoder_starts_with_channels_that_count_alike() -> None:
     assert 0.2 < float(after.std()) < 1
     alone = net.first(y * (torch.arange(12) % 4 == 1)[:, None, None]).detach()
     assert float(alone.std()) > 0.3 * float(after.std()), "quiet channels are heard beside loud ones"
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_viewer_has_the_precision_that_is_quicker(precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    net = LightDecoder(12, 48, 2)
+    data = pack_light(net, "a" * 64)
+    monkeypatch.setattr(decoding, "choose_precision", lambda *_: precision)
+    light = decoding.light_for_looking(data, "a" * 64)
+    assert {value.dtype for value in light.parameters()} == {getattr(torch, precision)}
+    y = torch.randn(1, 12, 4, 4)
+    with torch.inference_mode():
+        exact, found = net(y), light(y).float()
+    assert float((found - exact).abs().max()) < (1e-5 if precision == "float32" else 0.02)
 
 
 def test_a_codec_that_only_decodes_is_no_teacher(

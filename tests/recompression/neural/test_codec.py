@@ -9,9 +9,11 @@ from threadpoolctl import threadpool_limits
 
 from napari_nic.errors import DamagedSlideError, InvalidParameterError, WeightsError
 from napari_nic.recompression.neural.codec import MOST_SIDE, freeze
-from napari_nic.recompression.neural.models import latents_as_floats
+from napari_nic.recompression.neural.integer import FRACTION, MOST_RESULT
+from napari_nic.recompression.neural.models import latents_as_floats, table_of
 from napari_nic.recompression.neural.store import decoder_bytes, load_decoder
 from napari_nic.recompression.neural.streams import read_tiles, write_tiles
+from napari_nic.recompression.neural.tables import SCALES
 
 SHAPE = (90, 75)
 
@@ -64,6 +66,13 @@ def test_what_is_known_costs_less(codecs, nets, pixels):
         with torch.inference_mode():
             bits = sum(float(-torch.log2(value).sum()) for value in nets[name](x)[1].values())
         assert 8 * sum(map(len, codec.encode(pixels))) < 1.02 * bits + 2 * 128
+
+
+def test_a_scale_has_the_narrowest_table_that_holds_it():
+    scales = np.concatenate([np.arange(-3, 70_000), [-MOST_RESULT, MOST_RESULT]]).reshape(1, -1)
+    widths = np.floor(np.array(SCALES[:-1]) * 2**FRACTION)
+    wanted = (widths[:, None, None] < scales).sum(0)
+    np.testing.assert_array_equal(table_of(scales), wanted)
 
 
 def test_threads_and_batches_change_no_symbol(codec, streams):

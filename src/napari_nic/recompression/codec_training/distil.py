@@ -19,7 +19,7 @@ from napari_nic.recompression.codec_training.recipe import DistilRecipe, LoadedP
 from napari_nic.recompression.codec_training.start import START_PIXELS
 from napari_nic.recompression.codec_training.train import sources_of
 from napari_nic.recompression.learned import LIGHT_FILE, read_codec, read_part
-from napari_nic.recompression.learned.decoding import load_light_of, synthesis_macs
+from napari_nic.recompression.learned.decoding import light_for_looking, synthesis_macs
 from napari_nic.recompression.learned.light import LightDecoder, pack_light
 from napari_nic.recompression.neural.codec import NeuralCodec
 from napari_nic.recompression.neural.store import load_codec
@@ -135,7 +135,7 @@ def compare_decoders(
     streams = codec.encode(crops)
     light = None
     if spec.light_sha256:
-        light = load_light_of(read_part(folder, LIGHT_FILE, spec.light_sha256), spec.decoder_sha256)
+        light = light_for_looking(read_part(folder, LIGHT_FILE, spec.light_sha256), spec.decoder_sha256)
     found = []
     kinds: list[tuple[str, Any]] = [("full", None), *([("light", light)] if light is not None else [])]
     for number, (name, synthesis) in enumerate(kinds):

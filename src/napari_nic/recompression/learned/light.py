@@ -87,8 +87,9 @@ class LightDecoder(nn.Module):
         last.bias.zero_()
 
     def forward(self, y: torch.Tensor) -> torch.Tensor:
-        """Map (B, M, h, w) to (B, 3, 16 h, 16 w), about in [0, 1]."""
-        x = self.rise(self.deep(self.first(y.contiguous(memory_format=torch.channels_last))))
+        """Map (B, M, h, w) to (B, 3, 16 h, 16 w), about in [0, 1], in the precision of the weights."""
+        given = y.to(self.first.weight.dtype, memory_format=torch.channels_last)
+        x = self.rise(self.deep(self.first(given)))
         pixels: torch.Tensor = self.last(self.quarter(x))
         return pixels
 
