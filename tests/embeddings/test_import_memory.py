@@ -106,3 +106,26 @@ def test_places_are_kept_narrow_where_that_loses_nothing(monkeypatch: pytest.Mon
         xy[row, 1] = 0
     halves = read_corners(xy + np.float32(0.5), CancellationToken())
     np.testing.assert_array_equal(halves, xy[:, ::-1] + 0.5)
+
+
+@pytest.mark.parametrize(("most", "height"), [(64 * 90, 64), (64 * 90 - 1, 16), (8 * 90, 8), (1, 4)])
+@pytest.mark.parametrize("order", ["rows", "some"])
+def test_bands_of_any_height_hold_the_same_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, height: int, order: str
+) -> None:
+    cells = np.argwhere(np.ones((90, 45), bool))
+    if order == "some":
+        cells = cells[np.random.default_rng(0).random(len(cells)) < 0.3]
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["features"] = np.arange(1, len(cells) + 1, dtype=np.float16)[:, None]
+        file["coords"] = cells[:, ::-1] * STEP
+    import_store(tmp_path / "a.h5", tmp_path / "a.nic.zarr", hints=HINTS).close()
+    monkeypatch.setattr(table, "BAND_BYTES", most)
+    with CompressedSlide.open(tmp_path / "a.nic.zarr") as store:
+        codes = table.CodeTable.of(store)
+        found = [(rows, part.copy()) for rows, part in codes.slabs(CancellationToken())]
+    assert len(found) == -(-90 // height)
+    np.testing.assert_array_equal(
+        np.concatenate([part for _, part in found])[:, 0], np.arange(1, len(cells) + 1, dtype=np.float16)
+    )
+    assert [rows.start for rows, _ in found[1:]] == [rows.stop for rows, _ in found[:-1]]

@@ -71,6 +71,29 @@ def test_any_order_of_rows_gives_the_same_codes(tmp_path: Path, order: str, is_d
         assert is_kept_as_it_is(store) is is_dense
 
 
+@pytest.mark.parametrize("rows", [64, 256])
+def test_rows_in_the_order_of_a_grid_take_as_many_rooms_however_many_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    block, across = 256 * SIZE * 2, 5
+    monkeypatch.setattr(writing, "RATHER_BYTES", 2 * across * block)
+    monkeypatch.setattr(table, "SLAB_BYTES", 90 * SIZE * 2)
+    made: list[writing._Filling] = []
+
+    class Noticed(writing._Filling):
+        def __init__(self, *given: object) -> None:
+            super().__init__(*given)  # type: ignore[arg-type] # what the one above takes
+            made.append(self)
+
+    monkeypatch.setattr(writing, "_Filling", Noticed)
+    cells = grid(rows, 16 * across)
+    file = write(tmp_path / "a.h5", cells, numbers(len(cells), np.float16))
+    with import_store(file, tmp_path / "a.nic.zarr", hints=HINTS) as store:
+        assert is_kept_as_it_is(store)
+        np.testing.assert_array_equal(store.read().reshape(-1, SIZE), numbers(len(cells), np.float16))
+    assert [filling._taken for filling in made] == [2 * across]
+
+
 def test_a_store_of_blocks_as_they_are_is_written_on_like_any_other(tmp_path: Path) -> None:
     cells = grid(40, 40)
     file = write(tmp_path / "a.h5", cells, numbers(len(cells)))

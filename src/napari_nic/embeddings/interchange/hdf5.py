@@ -254,13 +254,17 @@ def read_corners(rows: Rows, token: CancellationToken) -> np.ndarray:
     """
     corners = np.empty((rows.shape[0], 2), np.int32 if rows.dtype.kind in "iu" else np.float64)
     chunks = getattr(rows, "chunks", None)
-    for part in checked(slabs(rows, rows_at_once=chunks[0] if chunks else 1), token):
+    at_once = chunks[0] if chunks else 1
+    for part in checked(slabs(rows, rows_at_once=at_once, most_bytes=_PLACES_BYTES), token):
         here = np.asarray(rows[part])[:, 1::-1]  # in steps of chunks: each is decompressed once
         if corners.dtype == np.int32 and here.size and not -_FAR < int(here.min()) <= int(here.max()) < _FAR:
             corners = corners.astype(np.float64)
         corners[part] = here
     return corners
 
+
+_PLACES_BYTES = 2**19
+"""Places that are read at a time; what is freed of larger ones stays with the process."""
 
 _FAR = 2**30
 """From here on places are float64: no slide is so large, and sums of others fit int32."""

@@ -7,6 +7,7 @@ is kept.
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -140,6 +141,16 @@ def parts(count: int) -> Iterator[slice]:
     return (slice(start, min(count, start + _PART)) for start in range(0, count, _PART))
 
 
+def _room_for(count: int) -> np.ndarray:
+    """Return room for so many int64, which the system has back when nobody uses it any more.
+
+    What is freed among other memory often stays with the process: of a million places some 10 MB.
+    """
+    if not count:
+        return np.empty(0, np.int64)
+    return np.frombuffer(mmap.mmap(-1, count * np.dtype(np.int64).itemsize), np.int64)
+
+
 def commonest_distance(corners: np.ndarray) -> tuple[int, int] | None:
     """Find the commonest distance (y, x) between neighbours in a column and in a row; None without any.
 
@@ -162,7 +173,7 @@ def _gaps(corners: np.ndarray, along: int) -> np.ndarray:
         return np.zeros(0, np.int64)
     least = int(np.rint(corners[:, along].min()))
     step = 2 * (int(np.rint(corners[:, along].max())) - least) + 2  # more than any distance along the axis
-    places = np.empty(len(corners), np.int64)
+    places = _room_for(len(corners))
     for part in parts(len(corners)):
         rounded = np.rint(corners[part]).astype(np.int64)
         places[part] = rounded[:, 1 - along] * step + rounded[:, along] - least
@@ -221,7 +232,7 @@ def lay(corners: np.ndarray, stride: int, token: CancellationToken) -> Laid:
 
 def _phases(corners: np.ndarray, stride: int) -> tuple[np.ndarray, np.ndarray]:
     """Remainders (y, x) of the places by a stride, all different, int64 (P, 2), and how many have each."""
-    numbers = np.empty(len(corners), np.int64)
+    numbers = _room_for(len(corners))
     for part in parts(len(corners)):
         remainders = np.mod(np.rint(corners[part]).astype(np.int64), stride)
         numbers[part] = remainders[:, 0] * stride + remainders[:, 1]
@@ -285,7 +296,7 @@ def sharing_a_place(pairs: np.ndarray) -> np.ndarray:
 def _twice(pairs: np.ndarray) -> np.ndarray:
     """Numbers of the pairs that are there more than once, rising."""
     least, width = _frame(pairs)
-    numbers = np.empty(len(pairs), np.int64)
+    numbers = _room_for(len(pairs))
     for part in parts(len(pairs)):
         numbers[part] = _numbers(pairs[part], least, width)
     numbers.sort()

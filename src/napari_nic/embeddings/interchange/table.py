@@ -30,8 +30,9 @@ HEADER_ATTRIBUTE = "napari_nic"
 """Our whole header travels under this name where a format has room for it, so that nothing is guessed."""
 
 BAND_BYTES = 16 * 2**20
-"""Codes of a band of the grid in memory, on their way to a table: a row of shards, or of blocks if that is
-more. While one is written the next is read, so there are two."""
+"""Codes of a band of the grid in memory, on their way to a table: a row of shards, or of blocks, or, of grids
+wider than that, a part of one, whose blocks are then read more than once. While one is written the next is
+read, so there are two."""
 
 UM_PER_PX_AT_1X = 10.0
 """Usual meaning of a magnification: 10x is 1 um/px, 20x is 0.5, 40x is 0.25."""
@@ -124,7 +125,7 @@ class CodeTable:
         The next band is read by a thread meanwhile.
         """
         cols, code_size = self.store.grid.cols, self.store.code_size
-        height = SHARD if SHARD * cols * code_size * 2 <= BAND_BYTES else BLOCK
+        height = _band_height(cols * code_size * 2)
         rooms = [np.empty((height * cols, code_size), np.float16) for _ in range(2)]
 
         def read(number: int) -> np.ndarray:
@@ -164,6 +165,12 @@ class CodeTable:
         for rows, codes in self.slabs(token):
             found[rows] = codes
         return found
+
+
+def _band_height(row_bytes: int) -> int:
+    """Return how many rows of the grid are a band: those of a shard, of a block, or of a part of one."""
+    heights = (SHARD, BLOCK, BLOCK // 2)
+    return next((height for height in heights if height * row_bytes <= BAND_BYTES), BLOCK // 4)
 
 
 _PLACES, _MOVED = 2**14, 512
@@ -323,14 +330,16 @@ def no_patches_but_a_slide(path: Path, shape: tuple[int, ...], whole: str = "the
     )
 
 
-def slabs(table: Any, *, rows_at_once: int = 1) -> Iterator[slice]:
+def slabs(table: Any, *, rows_at_once: int = 1, most_bytes: int | None = None) -> Iterator[slice]:
     """Slices of the rows of a table, an array or a dataset of two axes, each of about :data:`SLAB_BYTES`.
 
     `rows_at_once` divides all of them but the last: the rows of a compressed chunk, for instance.
+    `most_bytes` makes them smaller.
     """
     count = int(table.shape[0])
     row_bytes = max(1, table.dtype.itemsize * math.prod(table.shape[1:]))
-    step = max(1, SLAB_BYTES // row_bytes // rows_at_once) * rows_at_once
+    slab_bytes = SLAB_BYTES if most_bytes is None else min(SLAB_BYTES, most_bytes)
+    step = max(1, slab_bytes // row_bytes // rows_at_once) * rows_at_once
     return (slice(start, min(count, start + step)) for start in range(0, count, step))
 
 

@@ -25,6 +25,11 @@ outlines, is read once; one in no order, of more pieces than that, several times
 WAITING_BYTES = 32 * 2**20
 """Codes that wait to be written."""
 
+RATHER_BYTES = 64 * 2**20
+"""From here on a room whose codes are still being written is waited for, rather than a new one taken: two
+rows of pieces of the widest slides, so that a file in the order of a grid takes no more, however many
+patches."""
+
 CACHED_BYTES = 2**19
 """Rows that are read, looked through and laid down at a time: so few stay in the processor's cache."""
 
@@ -120,6 +125,7 @@ class _Filling:
         most = POOL_BYTES // (self._size * code_size * 2)
         count = max(_LEAST_ROOMS, min(int(np.count_nonzero(self._left)), most))
         self._most_waiting = max(1, WAITING_BYTES // (self._size * code_size * 2))
+        self._rather, self._taken = max(1, RATHER_BYTES // (self._size * code_size * 2)), 0
         self._codes = np.empty((count, self._size, code_size), np.float16)
         self._is_filled = np.zeros((count, self._size), bool)
         self._free = list(range(count))[::-1]
@@ -138,13 +144,18 @@ class _Filling:
         """Tell which rows have a room for their piece now: bool, (n,)."""
         pieces = self._pieces(members)
         for piece in np.unique(pieces[self._room[pieces] < 0]):
-            if not self._free and self._writer.waiting:
+            if self._writer.waiting and (not self._free or self._would_be_too_many()):
                 self._take_back()
             if not self._free:
                 break
             self._room[piece] = room = self._free.pop()
+            self._taken = max(self._taken, room + 1)
             self._is_filled[room] = False
         return np.asarray(self._room[pieces] >= 0)
+
+    def _would_be_too_many(self) -> bool:
+        """Whether the next room was never taken before, of memory that is more than need be."""
+        return self._free[-1] >= self._taken >= self._rather
 
     def fill(self, members: np.ndarray, read_into: Callable[[np.ndarray, np.ndarray], None]) -> None:
         """Lay codes into their rooms, by what reads them into rows of an array; full pieces are written."""
