@@ -48,6 +48,7 @@ from napari_nic.editing.operations import (
     without,
     without_specks,
 )
+from napari_nic.editing.operations.areas import GRID_PX
 from napari_nic.errors import AnnotationError, InvalidParameterError, OutOfBoundsError
 from napari_nic.geometry import PixelSize
 
@@ -77,13 +78,18 @@ def is_sound(area: object) -> bool:
 # -- set algebra -----------------------------------------------------------------------------------------
 
 
+def about(expected: float, *shapes: shapely.Geometry):
+    """Compare areas: corners move by the grid of the operations, which is much of a sliver's area."""
+    return pytest.approx(expected, rel=1e-6, abs=GRID_PX * sum(shape.length for shape in shapes))
+
+
 @few
 @given(areas, areas)
 def test_union_and_intersection_weigh_as_much_as_both(one, other):
     both, shared = united([one, other]), common([one, other])
     assert is_sound(both)
     assert is_sound(shared)
-    assert both.area + shared.area == pytest.approx(one.area + other.area, rel=1e-6)
+    assert both.area + shared.area == about(one.area + other.area, one, other)
 
 
 def test_areas_whose_sides_nearly_lie_on_each_other():
@@ -96,12 +102,13 @@ def test_areas_whose_sides_nearly_lie_on_each_other():
 
 
 @few
+@example(Polygon([(0, 436.56), (645, 348.84), (929.25, 310.19)]), Polygon([(0, 0), (0, 725), (1, 1)]))
 @given(areas, areas)
 def test_difference_and_intersection_make_the_whole(one, other):
     rest = without(one, [other])
     assert is_sound(rest)
-    assert rest.area + common([one, other]).area == pytest.approx(one.area, rel=1e-6)
-    assert common([rest, other]).area == pytest.approx(0, abs=1e-6 * one.area)
+    assert rest.area + common([one, other]).area == about(one.area, one, other)
+    assert common([rest, other]).area == about(0, one, other)
 
 
 @few
@@ -110,7 +117,7 @@ def test_inverse_is_what_is_left(inside):
     whole = box(-10, -10, 1010, 1010)
     inverse = inverted(inside, whole)
     assert is_sound(inverse)
-    assert inverse.area + united(inside).area == pytest.approx(whole.area, rel=1e-6)
+    assert inverse.area + united(inside).area == about(whole.area)
 
 
 @few
