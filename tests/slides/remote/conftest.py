@@ -163,9 +163,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.owner.faults.cut -= 1
             body = body[: len(body) // 2]
             self.close_connection = True
+        record.sent = len(body)  # before: who has read the last byte may ask at once how many were sent
         try:
             self.wfile.write(body)
-            record.sent = len(body)
         except OSError:
             self.close_connection = True  # who asked has gone
 
