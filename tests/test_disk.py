@@ -54,6 +54,17 @@ def test_a_failed_write_leaves_the_older_file_and_nothing_else(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.txt"]
 
 
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS])
+def test_who_cannot_write_here_is_told_how_to_write_elsewhere(tmp_path, number):
+    def write() -> None:
+        with replacing(tmp_path / "a.txt"):
+            raise OSError(number, os.strerror(number))
+
+    with pytest.raises(StoreError) as caught:
+        write()
+    assert "--out" in str(caught.value.hint)
+
+
 def test_the_content_is_synced_before_the_rename(tmp_path, monkeypatch):
     events = []
     monkeypatch.setattr(os, "fsync", lambda _handle: events.append("fsync"))

@@ -76,7 +76,7 @@ def explain(path: Path, error: OSError) -> StoreError:
     """Say what an error of the file system means for the one who writes `path`."""
     error = _first_of(error)
     if error.errno in _NO_SPACE:
-        problem, hint = "no space left on the disk", "free some space or choose another output folder"
+        problem, hint = "no space left on the disk", "free some space or choose another output folder (--out)"
     elif error.errno == errno.EFBIG:
         problem, hint = "the file grows larger than is allowed here", "raise the limit or choose another disk"
     elif error.errno == errno.ENAMETOOLONG:
@@ -87,7 +87,10 @@ def explain(path: Path, error: OSError) -> StoreError:
             "go on with what is there, or choose another name",
         )
     elif error.errno in _NOT_ALLOWED:
-        problem, hint = "not allowed to write here", "choose another output folder, or change its permissions"
+        problem, hint = (
+            "not allowed to write here",
+            "choose another output folder (--out), or change its permissions",
+        )
     else:
         problem, hint = "it cannot be written", "check the disk and the path"
     return StoreError(

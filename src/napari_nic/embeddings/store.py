@@ -115,7 +115,7 @@ class CompressedSlide:
             raise StoreError(
                 "not allowed to write to this store",
                 path=path,
-                hint="choose another output folder, or change the permissions",
+                hint="choose another output folder (--out), or change the permissions",
             )
         return cls(path, writable=writable)
 
