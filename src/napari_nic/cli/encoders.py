@@ -1,4 +1,4 @@
-"""``napari-nic encoders``: list, show, import and train encoders."""
+"""``napari-nic encoders``: list, show, import, train, evaluate and benchmark encoders."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_nic.cli import arguments
 from napari_nic.cli.console import Console
+from napari_nic.cli.encoders_benchmark import add_benchmark, mmac
 from napari_nic.cli.encoders_evaluate import add_evaluate
 from napari_nic.cli.encoders_import import add_import
 from napari_nic.cli.encoders_train import add_train
@@ -14,6 +15,7 @@ from napari_nic.errors import NicError, UnknownNameError
 
 if TYPE_CHECKING:
     from napari_nic.encoders import EncoderSpec
+    from napari_nic.encoders.speeds import Speed
 
 
 def add_parser(commands: arguments.Subparsers) -> None:
@@ -25,6 +27,7 @@ def add_parser(commands: arguments.Subparsers) -> None:
     add_import(actions)
     add_train(actions)
     add_evaluate(actions)
+    add_benchmark(actions)
 
 
 def _add_list(actions: arguments.Subparsers) -> None:
@@ -39,19 +42,34 @@ def _add_show(actions: arguments.Subparsers) -> None:
 
 
 def run_list(args: argparse.Namespace, console: Console) -> int:
-    """Print one line per encoder."""
+    """Print one line per encoder, with what a patch costs it and how fast it was when it was measured."""
     from napari_nic.encoders import list_encoders
+    from napari_nic.encoders.speeds import known_cost, remembered_speed
 
     damaged: list[NicError] = []
     specs = list_encoders(damaged=damaged.append)
     for error in damaged:
         console.error(error)
+    figures = [(spec, known_cost(spec), remembered_speed(spec)) for spec in specs]
     if args.json:
-        console.json([spec.to_dict() for spec in specs])
+        console.json(
+            [
+                spec.to_dict() | {"multiply_adds": cost, "speed": speed and speed.to_dict()}
+                for spec, cost, speed in figures
+            ]
+        )
         return 1 if damaged else 0
-    rows = [(s.name, s.code_size, s.patch_size, f"{s.mpp:g}", s.licence, s.summary) for s in specs]
-    console.table(("name", "C", "patch px", "um/px", "licence", "what it is"), rows)
+    rows = [
+        (s.name, s.code_size, s.patch_size, f"{s.mpp:g}", mmac(cost), _measured(speed), s.licence, s.summary)
+        for s, cost, speed in figures
+    ]
+    console.table(("name", "C", "patch px", "um/px", "MMAC", "patches/s", "licence", "what it is"), rows)
     return 1 if damaged else 0
+
+
+def _measured(speed: Speed | None) -> str:
+    """Return the last figure of encoders benchmark on this machine as a table has it."""
+    return "-" if speed is None else f"{speed.median:,.0f}"
 
 
 def run_show(args: argparse.Namespace, console: Console) -> int:

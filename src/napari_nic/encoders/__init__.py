@@ -1,7 +1,7 @@
 """Patch encoders: what they are (specs), where they live, and how they are loaded.
 
-Public modules beside this list: ``external``, ``mean_rgb``, ``nets``, ``networks``,
-``prepared``, ``store``.
+Public modules beside this list: ``cost``, ``external``, ``mean_rgb``, ``nets``, ``networks``,
+``prepared``, ``speeds``, ``store``, ``torch_encoder``.
 """
 
 from napari_nic.encoders.keras_import import import_keras

@@ -5,8 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from napari_nic.encoders.nets import EncoderNet, Nic128EncoderNet, NicEncoderNet, PooledEncoderNet
-from napari_nic.encoders.prepared import Folded128Net, FoldedNet, FoldedPooledNet, PreparedNet
+from napari_nic.encoders.nets import (
+    EncoderNet,
+    Nic128EncoderNet,
+    NicEncoderNet,
+    PooledEncoderNet,
+    SlimEncoderNet,
+    TinyEncoderNet,
+)
+from napari_nic.encoders.prepared import (
+    Folded128Net,
+    FoldedNet,
+    FoldedPooledNet,
+    FoldedSlimNet,
+    PreparedNet,
+)
 from napari_nic.encoders.spec import EncoderSpec
 from napari_nic.errors import WeightsError
 
@@ -40,6 +53,8 @@ class Architecture:
 NETWORKS: dict[str, Architecture] = {
     "nic-64": Architecture(64, 1.0, 128, 0.5, NicEncoderNet, FoldedNet),
     "nic-64-pooled": Architecture(64, 1.0, 128, 0.5, PooledEncoderNet, FoldedPooledNet),
+    "nic-64-slim": Architecture(64, 1.0, 128, 0.5, SlimEncoderNet, FoldedSlimNet),
+    "nic-64-tiny": Architecture(64, 1.0, 128, 0.5, TinyEncoderNet, FoldedSlimNet),
     "nic-128": Architecture(128, 0.5, 128, 0.5, Nic128EncoderNet, Folded128Net),
 }
 """Architectures by the name that a spec gives."""

@@ -126,3 +126,28 @@ def load_trained_network(spec: EncoderSpec, weights: Path) -> EncoderNet:
         )
     net.load_state_dict(state, strict=False)
     return net.eval()
+
+
+def untrained_encoder(
+    architecture: str, code_size: int, *, device: str, precision: str, seed: int = 0
+) -> TorchEncoder:
+    """Return an encoder of one of our architectures with random weights: as fast as a trained one.
+
+    Raises
+    ------
+    WeightsError
+        If the architecture is unknown.
+    """
+    chosen = get_architecture(architecture)
+    spec = EncoderSpec(
+        name=f"untrained {architecture}",
+        code_size=code_size,
+        patch_size=chosen.patch_size,
+        mpp=chosen.mpp,
+        input_size=chosen.input_size,
+        architecture=architecture,
+    )
+    with torch.random.fork_rng([]):
+        torch.manual_seed(seed)
+        net = chosen.build(code_size)
+    return TorchEncoder(spec, net, device=device, precision=precision)

@@ -206,10 +206,9 @@ class OwnCode(nn.Module):
 class PlacesHead(nn.Module):
     """The game is played with a code that is read off all places of the last convolution."""
 
-    def __init__(self, code_size: int) -> None:
+    def __init__(self, encoder: PooledEncoderNet) -> None:
         super().__init__()
-        width = PooledEncoderNet.WIDTH
-        places = PooledEncoderNet.LAST_SIDE**2
+        width, places, code_size = encoder.WIDTHS[-1], encoder.LAST_SIDE**2, encoder.code.out_features
         self.read = nn.Sequential(nn.BatchNorm2d(width), nn.Flatten(), nn.Linear(width * places, code_size))
 
     def forward(self, encoder: PooledEncoderNet, x: torch.Tensor) -> torch.Tensor:
@@ -221,7 +220,7 @@ class PlacesHead(nn.Module):
 def make_latent(encoder: EncoderNet) -> nn.Module:
     """Return what the game's codes are read with."""
     if isinstance(encoder, PooledEncoderNet):
-        return PlacesHead(encoder.code.out_features)
+        return PlacesHead(encoder)
     return OwnCode()
 
 
