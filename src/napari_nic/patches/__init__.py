@@ -4,7 +4,7 @@ Public modules beside this list: ``tiles``, ``tileset``.
 """
 
 from napari_nic.patches.extract import ExtractProgress, ExtractRecipe, extract_patches
-from napari_nic.patches.model import ADJACENT_SHARE, PairBatch, PatchBatch, PatchSource
+from napari_nic.patches.model import ADJACENT_SHARE, FixedPatches, PairBatch, PatchBatch, PatchSource
 from napari_nic.patches.records import PatchOrigin, StoreRecord
 from napari_nic.patches.slide_patches import SlideOptions
 from napari_nic.patches.splits import split_by_group
@@ -17,6 +17,7 @@ __all__ = [
     "ADJACENT_SHARE",
     "ExtractProgress",
     "ExtractRecipe",
+    "FixedPatches",
     "LoadedTiles",
     "PairBatch",
     "PatchBatch",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -21,10 +21,13 @@ class PatchBatch:
     images : ndarray of uint8, (n, s, s, 3), RGB
     labels : ndarray of int64, (n,), or None
         Index into the set's class names.
+    numbers : ndarray of int64, (n,), or None
+        Of a :class:`FixedPatches`, which of its patches they are; None where patches are cut anywhere.
     """
 
     images: np.ndarray
     labels: np.ndarray | None = None
+    numbers: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,4 +74,17 @@ class PatchSource(Protocol):
 
     def draw_pairs(self, count: int, rng: np.random.Generator) -> PairBatch:
         """Draw pairs, half of them of the same place, in random order."""
+        ...
+
+
+@runtime_checkable
+class FixedPatches(Protocol):
+    """A source of patches that are the same ones whenever they are drawn, so that they can be numbered."""
+
+    def __len__(self) -> int:
+        """Count them."""
+        ...
+
+    def read(self, numbers: np.ndarray) -> np.ndarray:
+        """Return patches by number, (n, s, s, 3) uint8."""
         ...

@@ -69,12 +69,13 @@ class StoredPatches:
     def draw(self, count: int, rng: np.random.Generator) -> PatchBatch:
         """Draw patches with replacement; of a labelled set each class that is there at equal chance."""
         if not self.class_names:
-            return PatchBatch(self._read(rng.integers(len(self), size=count)))
+            drawn = rng.integers(len(self), size=count)
+            return PatchBatch(self.read(drawn), numbers=drawn)
         kinds = rng.integers(len(self._of_class), size=count)
         sizes = np.array([len(members) for members in self._of_class])
         ranks = rng.integers(sizes[kinds])
         chosen = np.array([self._of_class[k][r] for k, r in zip(kinds, ranks, strict=True)], np.int64)
-        return PatchBatch(self._read(chosen), self._labels[chosen])
+        return PatchBatch(self.read(chosen), self._labels[chosen], chosen)
 
     def draw_pairs(self, count: int, rng: np.random.Generator) -> PairBatch:
         """Draw pairs: half of the same patch; of the others 75 % side by side, 25 % of two groups.
@@ -98,7 +99,7 @@ class StoredPatches:
             use = adjacent & ~same
             first, away = np.where(use, starts, first), np.where(use, beside, away)
         second = np.where(same, first, away)
-        images = self._read(np.concatenate([first, second]))
+        images = self.read(np.concatenate([first, second]))
         return PairBatch(images[:count], images[count:], same)
 
     def _adjacent_share(self) -> float:
@@ -113,10 +114,11 @@ class StoredPatches:
             return 0.0
         return ADJACENT_SHARE if self._groups.count > 1 else 1.0
 
-    def _read(self, positions: np.ndarray) -> np.ndarray:
+    def read(self, numbers: np.ndarray) -> np.ndarray:
+        """Return patches by their number among those to draw from, (n, s, s, 3) uint8."""
         if self._images is not None:
-            return self._images[positions]
-        return self._store.read(self._indices[positions])
+            return self._images[numbers]
+        return self._store.read(self._indices[numbers])
 
 
 class _Groups:

@@ -3,7 +3,7 @@
 What is listed is imported when it is first asked for, so that ``napari-nic --help`` answers at once.
 
 Public modules beside this list: ``augmentation``, ``checkpoint``, ``log``, ``loop``, ``objectives``,
-``pictures``, ``publish``, ``sets``, ``tissue``.
+``pictures``, ``publish``, ``sets``, ``teachers``, ``tissue``.
 """
 
 from __future__ import annotations

@@ -20,6 +20,9 @@ from napari_nic.training.options import RESUMABLE, TrainOptions
 
 WEIGHTS_FILE, STATE_FILE, BEST_FILE = "checkpoint.safetensors", "checkpoint.json", "best.safetensors"
 
+_BESIDE = ("objective", "learned_from")
+"""What a record has beside the options that must be the same when a run goes on."""
+
 Optimisers = Sequence[torch.optim.Optimizer]
 
 
@@ -42,7 +45,12 @@ def save_checkpoint(
                 f"optimiser.{number}.{index}.{key}": torch.as_tensor(value).contiguous()
                 for key, value in state.items()
             }
-    record = {"objective": objective.name, "options": asdict(options), "counters": dict(counters)}
+    record = {
+        "objective": objective.name,
+        "options": asdict(options),
+        "learned_from": objective.learned_from(),
+        "counters": dict(counters),
+    }
     with replacing(folder / WEIGHTS_FILE) as temporary:
         save_file(tensors, temporary, metadata={"record": json.dumps(record)})
     with replacing(folder / STATE_FILE) as temporary:
@@ -139,9 +147,16 @@ def _with_prefix(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, 
     return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
 
 
+def _as_json(options: TrainOptions) -> dict[str, Any]:
+    described: dict[str, Any] = json.loads(json.dumps(asdict(options)))
+    return described
+
+
 def _check_same(record: Mapping[str, Any], objective: Objective, options: TrainOptions, folder: Path) -> None:
-    asked = json.loads(json.dumps(asdict(options))) | {"objective": objective.name}
-    stored = record["options"] | {"objective": record["objective"]}
+    asked = _as_json(options) | {"objective": objective.name, "learned_from": objective.learned_from()}
+    # What an earlier version did not write was as it is by default.
+    earlier = _as_json(TrainOptions()) | {"learned_from": []}
+    stored = earlier | record["options"] | {key: record[key] for key in _BESIDE if key in record}
     wrong = [name for name in asked if name not in RESUMABLE and asked[name] != stored.get(name)]
     if wrong:
         raise WeightsError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -43,6 +43,8 @@ class TrainOptions:
         Name of a preset of :mod:`napari_nic.training.augmentation`; empty is the objective's own.
     settings : mapping of str to float
         The objective's own settings that differ from its defaults.
+    teachers : sequence of str
+        Encoders that are learned from, where the objective learns from some: names, folders, or model files.
     """
 
     code_size: int = 128
@@ -59,6 +61,7 @@ class TrainOptions:
     seed: int = 0
     augmentation: str = ""
     settings: Mapping[str, float] = field(default_factory=dict)
+    teachers: Sequence[str] = ()
 
 
 RESUMABLE = frozenset({"steps", "checkpoint_every", "patience", "final_learning_rate"})

@@ -58,16 +58,11 @@ def publish(
     objective.eval()
     counters = read_record(recipe.checkpoint)["counters"]
     patches = draw_plain(
-        sources.held_out or sources.train,
-        EVALUATION_PATCHES,
-        objective.input_size,
-        seed=recipe.options.seed + 1,
+        objective, sources.held_out or sources.train, EVALUATION_PATCHES, seed=recipe.options.seed + 1
     )
     measured = reconstruction_quality(objective, patches, token=token)
     token.checkpoint()
-    objective.finish(
-        draw_plain(sources.train, EVALUATION_PATCHES, objective.input_size, recipe.options.seed + 2), token
-    )
+    objective.finish(draw_plain(objective, sources.train, EVALUATION_PATCHES, recipe.options.seed + 2), token)
     token.checkpoint()
     training = {
         "method": objective.title,

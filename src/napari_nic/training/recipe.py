@@ -16,6 +16,9 @@ from napari_nic.patches import PatchSource
 from napari_nic.training.options import TrainOptions
 from napari_nic.training.sets import TrainingSet
 
+if TYPE_CHECKING:
+    from napari_nic.training.objectives.base import Objective
+
 MARGIN = 1.25
 """Patches are drawn so much larger than the network's input: zoom and rotation then show real pixels."""
 
@@ -83,11 +86,10 @@ def _sets_text(count: int) -> str:
     return "one set of patches" if count == 1 else f"{count} sets of patches"
 
 
-def draw_plain(sources: Sequence[PatchSource], count: int, size: int, seed: int) -> np.ndarray:
-    """Draw patches evenly from all sources and cut their middle: (count, size, size, 3) uint8."""
-    from napari_nic.training.objectives.base import mixed_images
-
-    images = mixed_images(sources, count, np.random.default_rng(seed))
+def draw_plain(objective: Objective, sources: Sequence[PatchSource], count: int, seed: int) -> np.ndarray:
+    """Draw patches evenly from all sources and cut what the encoder sees: (count, s, s, 3) uint8."""
+    size = objective.input_size
+    images = objective.draw_near(sources, count, np.random.default_rng(seed))
     start = (images.shape[1] - size) // 2
     return np.ascontiguousarray(images[:, start : start + size, start : start + size])
 

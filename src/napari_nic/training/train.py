@@ -11,7 +11,7 @@ from napari_nic.jobs import CancellationToken, checked
 from napari_nic.patches import PatchSource
 from napari_nic.training.objectives import OBJECTIVES
 from napari_nic.training.options import TrainingProgress
-from napari_nic.training.recipe import MARGIN, TrainRecipe
+from napari_nic.training.recipe import TrainRecipe
 from napari_nic.training.sets import LoadedSet, Wanted
 
 
@@ -50,23 +50,22 @@ def train_encoder(
         "precision": precision,
         "sets": [dict(part.facts) for part in loaded],
     }
+    if objective.learned_from():
+        facts["teachers"] = objective.learned_from()
     publish(objective, recipe, sources, facts, token=token)
 
 
 def load_sets(recipe: TrainRecipe, *, token: CancellationToken | None = None) -> list[LoadedSet]:
-    """Read the recipe's sets at the resolution of its architecture.
+    """Read the recipe's sets at the resolution of its architecture, or the finer one of its teachers.
 
     Raises
     ------
     InvalidParameterError
     """
-    from napari_nic.encoders.networks import get_architecture
-
-    architecture = get_architecture(recipe.options.architecture)
     if not recipe.sets:
         raise InvalidParameterError("nothing to train on", expected="at least one set of patches")
-    size = round(MARGIN * architecture.input_size)
-    wanted = Wanted(size, architecture.input_mpp, seed=recipe.options.seed)
+    size, mpp = OBJECTIVES.get(recipe.method).wanted(recipe.options)
+    wanted = Wanted(size, mpp, seed=recipe.options.seed)
     return [one.load(wanted, token=token) for one in checked(recipe.sets, token)]
 
 

@@ -21,7 +21,7 @@ from napari_nic.plugin.settings import Settings
 from napari_nic.plugin.train_job import LABELLED, Begun, Stage, Trained, TrainForm, TrainRequest, train
 from napari_nic.plugin.worker import Callbacks, Job, Runner
 from napari_nic.slides import Slide
-from napari_nic.training.objectives import OBJECTIVES
+from napari_nic.training.objectives import OBJECTIVES, WITH_TEACHERS
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -144,7 +144,7 @@ class TrainController:
 
     def methods(self) -> dict[str, str]:
         """Ways of training and what people call them."""
-        return {name: METHODS.get(name, name) for name in OBJECTIVES}
+        return {name: METHODS.get(name, name) for name in OBJECTIVES if name not in WITH_TEACHERS}
 
     def fill_in(self, **changes: Any) -> None:
         """Change what is filled in, and remember it."""
@@ -336,6 +336,6 @@ def _read_form(remembered: Any) -> TrainForm:
     }
     if known.get("source") not in ("slides", "tiles"):
         known.pop("source", None)
-    if str(known.get("method")) not in OBJECTIVES:
+    if known.get("method") in WITH_TEACHERS or str(known.get("method")) not in OBJECTIVES:
         known.pop("method", None)
     return TrainForm(**known)

@@ -1,6 +1,7 @@
 """The ways of training an encoder, by name; each is imported when it is used.
 
-Public modules beside this list: ``base``, ``bigan``, ``contrastive``, ``supervised``, ``vae``.
+Public modules beside this list: ``base``, ``bigan``, ``contrastive``, ``distill``, ``supervised``,
+``vae``.
 """
 
 from __future__ import annotations
@@ -20,5 +21,9 @@ OBJECTIVES.register("bigan", f"{_HERE}.bigan:BiganObjective")
 OBJECTIVES.register("supervised", f"{_HERE}.supervised:SupervisedObjective")
 OBJECTIVES.register("multitask", f"{_HERE}.supervised:MultitaskObjective")
 OBJECTIVES.register("vicreg", f"{_HERE}.vicreg:VicregObjective")
+OBJECTIVES.register("distill", f"{_HERE}.distill:DistillObjective")
 
-__all__ = ["OBJECTIVES"]
+WITH_TEACHERS = frozenset({"distill"})
+"""Ways that learn from other encoders, which have to be named."""
+
+__all__ = ["OBJECTIVES", "WITH_TEACHERS"]

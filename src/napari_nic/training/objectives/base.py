@@ -17,6 +17,7 @@ from napari_nic.jobs import CancellationToken
 from napari_nic.patches import PatchSource
 from napari_nic.training.objectives.codes import standardise_codes
 from napari_nic.training.options import Schedule, TrainOptions
+from napari_nic.training.recipe import MARGIN
 
 Batch = Any
 """What an objective draws for one step: arrays of patches and labels."""
@@ -97,6 +98,20 @@ class Objective(nn.Module):
         self.input_size = get_architecture(options.architecture).input_size
         self.settings = read_settings(self.settings_type, options.settings)
         del sources  # subclasses with labels look at them
+
+    @classmethod
+    def wanted(cls, options: TrainOptions) -> tuple[int, float]:
+        """Return side, px, and resolution, um/px, of the patches that are drawn: the input and a margin."""
+        architecture = get_architecture(options.architecture)
+        return round(MARGIN * architecture.input_size), architecture.input_mpp
+
+    def learned_from(self) -> list[dict[str, Any]]:
+        """Return name, licence and checksum of each encoder that is learned from; none by default."""
+        return []
+
+    def draw_near(self, sources: Sequence[PatchSource], count: int, rng: np.random.Generator) -> np.ndarray:
+        """Draw patches as the encoder sees them, with their margin; (count, s, s, 3) uint8."""
+        return mixed_images(sources, count, rng)
 
     def optimisers(self, rate: float) -> list[torch.optim.Optimizer]:
         """Return the optimisers, all with one learning rate unless the objective needs more."""

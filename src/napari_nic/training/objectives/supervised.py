@@ -6,7 +6,7 @@ one encoder, any number of labelled sets, each with its own head, loss and weigh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -86,7 +86,7 @@ class MultitaskObjective(Objective):
         """Return the mean of the sets' cross-entropies, plus the weighted VICReg term where asked for."""
         images = np.concatenate([part.images for part in batch])
         codes = self.encoder(to_input(images)).float()
-        losses, right = self._classify(batch, codes)
+        losses, right = classify(batch, codes, self.heads, self.settings.label_smoothing)
         loss = torch.stack(losses).mean()
         terms = {"cross_entropy": float(loss.detach()), "accuracy": float(np.mean(right))}
         if self.projection is None:
@@ -96,20 +96,33 @@ class MultitaskObjective(Objective):
         extra, _ = vicreg_loss(first, second, VicregSettings())
         return loss + self._extra * extra, terms | {"vicreg": float(extra.detach())}
 
-    def _classify(
-        self, batch: list[PatchBatch], codes: torch.Tensor
-    ) -> tuple[list[torch.Tensor], list[float]]:
-        losses, right, start = [], [], 0
-        for part, head in zip(batch, self.heads, strict=True):
-            end = start + len(part.images)
-            if part.labels is not None:
-                labels = torch.from_numpy(part.labels).to(codes.device)
-                logits = head(codes[start:end])
-                smoothing = self.settings.label_smoothing
-                losses.append(nn.functional.cross_entropy(logits, labels, label_smoothing=smoothing))
-                right.append(float((logits.argmax(1) == labels).float().mean()))
-            start = end
-        return losses, right
+
+def classify(
+    batch: Sequence[PatchBatch], codes: torch.Tensor, heads: Iterable[nn.Module], smoothing: float
+) -> tuple[list[torch.Tensor], list[float]]:
+    """Return cross-entropy and share that is right of each set with labels.
+
+    Parameters
+    ----------
+    batch : sequence of PatchBatch
+        One of each set.
+    codes : Tensor, (n, C)
+        Of all their patches in order.
+    heads : iterable of Module
+        One for each set, from codes to classes.
+    smoothing : float
+        Share of the target that is spread over all classes.
+    """
+    losses, right, start = [], [], 0
+    for part, head in zip(batch, heads, strict=True):
+        end = start + len(part.images)
+        if part.labels is not None:
+            labels = torch.from_numpy(part.labels).to(codes.device)
+            logits = head(codes[start:end])
+            losses.append(nn.functional.cross_entropy(logits, labels, label_smoothing=smoothing))
+            right.append(float((logits.argmax(1) == labels).float().mean()))
+        start = end
+    return losses, right
 
 
 class SupervisedObjective(MultitaskObjective):
