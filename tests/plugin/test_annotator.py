@@ -128,6 +128,23 @@ def test_a_layer_is_active_while_a_tool_is(desk):
     assert layers.selection.active is slide
 
 
+def test_a_layer_that_is_taken_out_leads_to_nothing(desk):
+    """napari keeps some of them for good, with the controls that it made."""
+    desk.run("tool_brush")
+    layer = layer_of(desk)
+    assert layer.mouse_drag_callbacks
+    desk.run("cancel")
+    hooks = (
+        layer.mouse_drag_callbacks,
+        layer.mouse_move_callbacks,
+        layer.mouse_double_click_callbacks,
+        layer.mouse_wheel_callbacks,
+    )
+    assert [one for some in hooks for one in some] == []
+    assert layer.commands is None
+    assert layer.metadata == {}
+
+
 def test_choosing_another_layer_lays_the_tool_down(desk):
     viewer = desk.annotator.session.viewer
     slide = viewer.layers[0]

@@ -132,6 +132,7 @@ class ToolPointing:
                 if was_active and self._before in self._viewer.layers:
                     self._viewer.layers.selection.active = self._before
         self._before = None
+        _let_go(layer)
 
     def _on_active(self, event: Any) -> None:
         """Lay the tool down when another layer is chosen: keys are that layer's then."""
@@ -277,3 +278,18 @@ class ToolPointing:
             layer.cursor = "circle" if self.annotator.brush.shape == "disc" else "square"
         else:
             layer.cursor = tool.cursor
+
+
+def _let_go(layer: DrawingLayer) -> None:
+    """Let a layer that was taken out lead to nothing: napari may keep it, with the controls it made for it.
+
+    By its callbacks it would keep all that the window has: slides with their tiles, documents, codes.
+    """
+    for callbacks in (
+        layer.mouse_drag_callbacks,
+        layer.mouse_move_callbacks,
+        layer.mouse_double_click_callbacks,
+        layer.mouse_wheel_callbacks,
+    ):
+        callbacks.clear()
+    layer.metadata = {}
