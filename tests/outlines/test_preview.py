@@ -7,7 +7,8 @@ import pytest
 from shapely.geometry import box
 
 from napari_nic.annotations import PartRead
-from napari_nic.jobs import Outcome, Progress
+from napari_nic.errors import CancelledError
+from napari_nic.jobs import CancellationToken, Outcome, Progress
 from napari_nic.outlines.preview import FIRST_SECONDS, WORTH_SECONDS, Glimpse, OutlinePreview
 from napari_nic.outlines.values import NOTHING
 
@@ -61,6 +62,17 @@ def test_what_is_about_to_end_is_not_worth_one(preview, clock):
     clock.now += 2 * WORTH_SECONDS
     assert preview.take(part(80, 100)) is None
     assert preview.take(part(10, 100)) is not None
+
+
+def test_no_picture_is_made_once_the_user_cancelled(clock):
+    token = CancellationToken()
+    preview = OutlinePreview(SIZE, token, clock=clock)
+    clock.now += 1
+    assert preview.take(part(3)) is not None
+    token.cancel()
+    clock.now += 5
+    with pytest.raises(CancelledError):
+        preview.take(part(5))
 
 
 def test_a_picture_shows_the_places_and_colours_of_what_was_read(preview, clock):

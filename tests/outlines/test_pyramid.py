@@ -9,6 +9,8 @@ import pytest
 import shapely
 from shapely.geometry import box
 
+from napari_nic.errors import CancelledError
+from napari_nic.jobs import CancellationToken
 from napari_nic.outlines import OutlineIndex, OutlinePyramid, Tile, pyramid
 from napari_nic.outlines.values import FEW_CLASSES, NOTHING, Part, classes_of, value_of
 
@@ -52,6 +54,15 @@ def test_a_size_is_found_where_none_is_given():
     assert made.shapes[0][0] >= bottom
     assert made.shapes[0][1] >= right
     assert OutlinePyramid(OutlineIndex([], [])).shapes == ((2, 2), (1, 1))
+
+
+def test_cancelling_ends_the_drawing_of_the_last_level():
+    shapes, labels = nuclei()
+    index, token = OutlineIndex(shapes, labels), CancellationToken()
+    token.cancel()
+    for size in ((3000, 2500), (300_000, 250_000)):  # areas of some pixels, and a crowd
+        with pytest.raises(CancelledError):
+            OutlinePyramid(index, size, token)
 
 
 @pytest.mark.parametrize("level", [0, 1, 3])

@@ -11,6 +11,8 @@ from shapely.geometry import Point, box, mapping
 from tests.plugin.test_keeping import Window
 
 from napari_nic.annotations import PartRead, json_parsing
+from napari_nic.errors import CancelledError
+from napari_nic.jobs import CancellationToken
 from napari_nic.outlines import cache, preview, reading
 from napari_nic.outlines.preview import Glimpse
 from napari_nic.outlines.values import NOTHING
@@ -130,6 +132,39 @@ def test_nothing_is_left_of_what_is_not_read_to_its_end(window, runner, many_fil
     assert NAME not in names(window)
     assert window.annotating.layers() == []
     assert window.annotating.opening == ""
+
+
+def test_a_picture_that_comes_after_the_user_cancelled_is_not_shown(window, runner, many_file):
+    runner.hold = True
+    window.annotating.open(many_file)
+    _, reading, callbacks = runner.waiting[0]
+    glimpse = next(report for report in reading if isinstance(report, Glimpse))
+    window.annotating.cancel_opening()
+    callbacks.yielded(glimpse)
+    assert NAME not in names(window)
+
+
+class Unseen:
+    """A picture that nobody shows; the user cancels while it is waited for."""
+
+    def __init__(self, token: CancellationToken) -> None:
+        self._token, self.waited = token, 0
+
+    def wait(self, _seconds: float) -> bool:
+        self.waited += 1
+        self._token.cancel()
+        return False
+
+
+def test_a_picture_is_waited_for_until_the_user_cancels(many_file, window):
+    token = CancellationToken()
+    seen = Unseen(token)
+    reports = annotation_jobs.read_job(many_file, window.session.slide, token)
+    glimpse = next(report for report in reports if isinstance(report, Glimpse))
+    object.__setattr__(glimpse, "seen", seen)
+    with pytest.raises(CancelledError):
+        next(reports)
+    assert seen.waited == 1
 
 
 def test_it_goes_where_the_file_turns_out_to_be_something_else(window, runner, many_file, monkeypatch):

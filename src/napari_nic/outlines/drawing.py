@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import shapely
 
+from napari_nic.jobs import CancellationToken, checked
 from napari_nic.outlines.index import Found, OutlineIndex
 from napari_nic.outlines.values import NOTHING, PARTS, Part, crowd_parts, value_of
 
@@ -65,7 +66,9 @@ class Window:
         return left, top, right, bottom
 
 
-def draw(index: OutlineIndex, window: Window, dtype: np.dtype) -> np.ndarray:
+def draw(
+    index: OutlineIndex, window: Window, dtype: np.dtype, token: CancellationToken | None = None
+) -> np.ndarray:
     """Draw what lies in a window.
 
     Outlines of :data:`SMALLEST_PX` and more are lines, over the tint of their areas, small areas on large
@@ -78,6 +81,8 @@ def draw(index: OutlineIndex, window: Window, dtype: np.dtype) -> np.ndarray:
     window : Window
     dtype : numpy dtype
         Of the picture, see :func:`~napari_nic.outlines.values.dtype_for`.
+    token : CancellationToken, optional
+        Asked at each class of what is small, and at each area.
 
     Returns
     -------
@@ -88,11 +93,11 @@ def draw(index: OutlineIndex, window: Window, dtype: np.dtype) -> np.ndarray:
     sizes = np.max(found.boxes[:, 2:] - found.boxes[:, :2], axis=1, initial=0) / window.factor
     small = (sizes < SMALLEST_PX) if window.factor > 1 else np.zeros(len(found), bool)
     if small.any():
-        _draw_crowd(picture, found.where(small), window)
+        _draw_crowd(picture, found.where(small), window, token)
     large = found.where(~small)
     if len(large):
         pieces = _clipped(large, window)
-        _draw_areas(picture, pieces, sizes[~small], window)
+        _draw_areas(picture, pieces, sizes[~small], window, token)
         _draw_lines(picture, pieces, window)
     return picture
 
@@ -107,11 +112,13 @@ def _clipped(found: Found, window: Window) -> Found:
     return Found(geometries, found.classes, found.boxes)
 
 
-def _draw_areas(picture: np.ndarray, found: Found, sizes: np.ndarray, window: Window) -> None:
+def _draw_areas(
+    picture: np.ndarray, found: Found, sizes: np.ndarray, window: Window, token: CancellationToken | None
+) -> None:
     """Tint areas, the large ones first."""
     areas = shapely.area(found.geometries)
     chosen = np.flatnonzero((areas > 0) & (sizes >= SMALLEST_AREA_PX))
-    for row in chosen[np.argsort(-areas[chosen], kind="stable")]:
+    for row in checked(chosen[np.argsort(-areas[chosen], kind="stable")], token):
         value = value_of(int(found.classes[row]), Part.AREA)
         rings = _rings(found.geometries[row : row + 1])
         # Rings of one shape in one call: a hole in it is not filled.
@@ -146,7 +153,7 @@ def _placed(rings: np.ndarray, window: Window) -> list[np.ndarray]:
     return np.split(fixed, np.flatnonzero(np.diff(owners)) + 1)
 
 
-def _draw_crowd(picture: np.ndarray, found: Found, window: Window) -> None:
+def _draw_crowd(picture: np.ndarray, found: Found, window: Window, token: CancellationToken | None) -> None:
     """Shade pixels by the share that small outlines cover; each covers what lies around its middle."""
     height, width = picture.shape
     middles = (found.boxes[:, :2] + found.boxes[:, 2:]) / (2 * window.factor)
@@ -159,7 +166,7 @@ def _draw_crowd(picture: np.ndarray, found: Found, window: Window) -> None:
     classes = found.classes[within]
     total = np.zeros((high, wide), np.float32)
     most, winner = np.zeros_like(total), np.zeros(total.shape, np.int64)
-    for number in np.unique(classes):
+    for number in checked(np.unique(classes), token):
         mine = classes == number
         sums = np.bincount(places[mine], covered[mine], high * wide).reshape(high, wide).astype(np.float32)
         share = np.asarray(cv2.blur(sums, (3, 3), borderType=cv2.BORDER_CONSTANT))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from napari_nic.annotations import RGB, PartRead, label_colors
-from napari_nic.jobs import Outcome, Progress
+from napari_nic.jobs import CancellationToken, Outcome, Progress
 from napari_nic.outlines.index import OutlineIndex
 from napari_nic.outlines.pyramid import OutlinePyramid
 
@@ -54,12 +54,20 @@ class OutlinePreview:
     ----------
     size : (int, int)
         (height, width) of level 0.
+    token : CancellationToken, optional
+        Asked before and while a picture is made: each takes as long as half of what was read before it.
     clock : callable, optional
         Seconds.
     """
 
-    def __init__(self, size: tuple[int, int], *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._size, self._clock = size, clock
+    def __init__(
+        self,
+        size: tuple[int, int],
+        token: CancellationToken | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._size, self._token, self._clock = size, token, clock
         self._areas: list[shapely.Geometry] = []
         self._labels: list[str] = []
         self._start = clock()
@@ -95,7 +103,8 @@ class OutlinePreview:
         left = passed * (1 - part.fraction) / max(part.fraction, 1e-6)
         if not self._areas or passed < self._next or left < WORTH_SECONDS:
             return None
-        pyramid = OutlinePyramid(OutlineIndex(self._areas, self._labels), self._size)
+        index = OutlineIndex(self._areas, self._labels, token=self._token)
+        pyramid = OutlinePyramid(index, self._size, self._token)
         self._next = TIMES_LONGER * (self._clock() - self._start)
         self._is_shown = True
         colors = label_colors(pyramid.index.labels, part.colors)

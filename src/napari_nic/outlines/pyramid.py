@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
+from napari_nic.jobs import CancellationToken
 from napari_nic.outlines.drawing import Window, draw
 from napari_nic.outlines.index import OutlineIndex
 from napari_nic.outlines.values import dtype_for
@@ -49,6 +50,8 @@ class OutlinePyramid:
     index : OutlineIndex
     size : (int, int), optional
         (height, width) of level 0; by default what the outlines reach.
+    token : CancellationToken, optional
+        Asked while the last level is drawn, which is at once.
 
     Attributes
     ----------
@@ -62,7 +65,12 @@ class OutlinePyramid:
         The last level, always drawn; the same array is changed in place.
     """
 
-    def __init__(self, index: OutlineIndex, size: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self,
+        index: OutlineIndex,
+        size: tuple[int, int] | None = None,
+        token: CancellationToken | None = None,
+    ) -> None:
         self.index = index
         self.dtype = dtype_for(len(index.labels))
         right, bottom = index.extent()
@@ -78,7 +86,8 @@ class OutlinePyramid:
         self._tiles: OrderedDict[Tile, np.ndarray] = OrderedDict()
         self._stale: set[Tile] = set()
         self._changes = 0
-        self.coarsest = draw(index, self._window(n_levels - 1, self._all_of(n_levels - 1)), self.dtype)
+        last = n_levels - 1
+        self.coarsest = draw(index, self._window(last, self._all_of(last)), self.dtype, token)
 
     def __len__(self) -> int:
         return len(self.shapes)

@@ -42,6 +42,9 @@ MAKING = "Making objects"
 SEEN_SECONDS = 0.3
 """So long at most a picture is waited for: what else is to be done would take turns with its drawing."""
 
+LOOKS = 20
+"""So often in that time it is looked at whether the user cancelled."""
+
 MANY_SHAPES = 1_000
 """So many are read or written at once; more take noticeable time, in which a window must live."""
 
@@ -119,13 +122,21 @@ def read_job(
     """Do the same as a job, which tells how far it is as often as the screen can show it."""
     reading: Generator[Progress, None, ReadFile] = iter_read_file(path, slide, token)
     if slide is not None:
-        reading = OutlinePreview(slide.levels[0].shape).watch(reading)
+        reading = OutlinePreview(slide.levels[0].shape, token).watch(reading)
     outcome = Outcome(reading)
     for report in throttled(outcome, _joined):
         yield report
         if isinstance(report, Glimpse) and report.pyramid is not None:
-            report.seen.wait(SEEN_SECONDS)
+            _wait_until_seen(report, token)
     return outcome.value
+
+
+def _wait_until_seen(glimpse: Glimpse, token: CancellationToken) -> None:
+    """Wait for a picture to be shown, but not for longer than the user wants any."""
+    for _ in range(LOOKS):
+        token.checkpoint()
+        if glimpse.seen.wait(SEEN_SECONDS / LOOKS):
+            return
 
 
 def _joined(older: Progress, newer: Progress) -> Progress:

@@ -116,6 +116,8 @@ class AnnotationFiles(Annotated):
             self._opening_job.cancel()
 
     def _on_report(self, path: Path, slide: Slide | None, previewing: Previewing, report: Progress) -> None:
+        if self._opening_job is not None and self._opening_job.token.cancelled:
+            return  # it was on its way here when the user cancelled: to show it would hold up the end
         self.progressed.emit(report)
         if isinstance(report, Glimpse) and slide is not None and self._is_shown(slide):
             classes = {entry.name: entry.color for entry in self.documents.document_of(slide).classes}
