@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,14 +123,16 @@ class Teacher:
             self._encoder = _load_file(Path(name), "cpu", trust=trust)
         elif trust:
             trust_encoder(name)
-        self.spec = get_spec(name) if self._encoder is None else self._encoder.spec
+        if self._encoder is None:
+            self.spec = get_spec(name)
+        else:
+            self.spec = replace(self._encoder.spec, name=Path(name).name)
         self.view = View.of(self.spec)
 
     def described(self) -> dict[str, Any]:
         """Return which encoder it is, for checkpoints and model cards."""
         spec = self.spec
-        name = Path(self._name).name if spec.name == _FILE else spec.name
-        return {"name": name, "licence": spec.licence or "not stated", "weights": spec.weights_sha256}
+        return {"name": spec.name, "licence": spec.licence or "not stated", "weights": spec.weights_sha256}
 
     def encode(self, images: np.ndarray, device: str) -> np.ndarray:
         """Encode patches (n, size, size, 3) uint8 on a device; (n, C) float32."""
