@@ -382,3 +382,18 @@ def test_a_size_that_does_not_fit_the_tiles_is_damage(tmp_path, picture, make_di
     folder = make_dicom(tmp_path / "slide", picture, factors=(1,), header={side: 1})
     with pytest.raises(DamagedSlideError, match="does not say where its tiles lie"):
         open_slide(folder)
+
+
+@pytest.mark.parametrize("harm", [b"\0\0\0\7", b"\0AB\xff"])
+@pytest.mark.parametrize("reader", [None, "openslide"])
+def test_a_reduced_level_whose_kind_is_damaged_is_not_the_slide(tmp_path, picture, make_dicom, harm, reader):
+    """Libraries in C read VOLUME up to the zero, and no RESAMPLED behind it."""
+    folder = make_dicom(tmp_path / "slide", picture)
+    reduced = next(file for file in sorted(folder.iterdir()) if b"RESAMPLED" in file.read_bytes())
+    alone = tmp_path / "alone" / reduced.name
+    alone.parent.mkdir()
+    content = reduced.read_bytes()
+    at = content.index(b"\\RESAMPLED")
+    alone.write_bytes(content[:at] + harm + content[at + len(harm) :])
+    with pytest.raises(DamagedSlideError, match="does not say what picture this is"):
+        open_slide(alone, reader=reader)

@@ -13,6 +13,7 @@ from napari_nic.errors import (
 )
 from napari_nic.slides.readers.jpeg_markers import read_jpeg
 from napari_nic.slides.readers.openslide_guard import (
+    check_dicom_kind,
     check_dicom_tiling,
     check_mirax,
     check_neighbours,
@@ -96,6 +97,7 @@ def check_before(file: Path) -> None:
     if series_uid(file) is not None:
         check_neighbours(file.parent)
         for part in files_of(file):
+            check_dicom_kind(part)
             check_dicom_tiling(part)
 
 

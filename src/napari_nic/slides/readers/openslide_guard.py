@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import configparser
 import math
+import re
 from pathlib import Path
 
 import pydicom
@@ -29,6 +30,9 @@ _TILING_TAGS = (
     *("TotalPixelMatrixRows", "TotalPixelMatrixColumns"),
     *("NumberOfOpticalPaths", "TotalPixelMatrixFocalPlanes"),
 )
+
+_KIND = re.compile("[A-Za-z0-9 _.-]*")
+"""Of the standard's letters for words, and those that careless writers put there."""
 
 _MAX_MIRAX_IMAGES = 2**25
 _MAX_VMS_PARTS = 4096
@@ -89,6 +93,30 @@ def check_dicom_tiling(path: Path) -> None:
     is_level = "VOLUME" in [str(value) for value in header.get("ImageType") or ()]
     if kind == "TILED_FULL" and is_level and "ConcatenationUID" not in header and frames != wanted:
         _refuse_tiling(path, f"{wanted} tiles, for its size", str(frames))
+
+
+def check_dicom_kind(path: Path) -> None:
+    """Refuse a DICOM file whose header does not say what picture it is in letters that are meant for that.
+
+    OpenSlide reads up to the first zero: a reduced level whose kind is damaged would be the whole slide.
+
+    Raises
+    ------
+    DamagedSlideError
+    """
+    try:
+        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["ImageType"])
+        kind = [str(value) for value in header.get("ImageType") or ()]
+    except HEADER_ERRORS:
+        return  # what cannot be read is told by those who read it
+    if not all(_KIND.fullmatch(value) for value in kind):
+        raise DamagedSlideError(
+            "the DICOM header does not say what picture this is",
+            path=path,
+            expected="words such as VOLUME and RESAMPLED",
+            found=", ".join(map(repr, kind)),
+            hint="the file is damaged: copy it again from where it came",
+        )
 
 
 def _tiles_of(header: pydicom.Dataset) -> int:
