@@ -19,6 +19,9 @@ from napari_nic.errors import InvalidParameterError
 MPP_MIN, MPP_MAX = 0.05, 20.0
 """Micrometres per pixel outside this range are taken for a mistake in the file until a user confirms them."""
 
+USER, GIVEN = "user", "given"
+"""Sources of a size that a user states: of a slide, and of features whose slide is not at hand."""
+
 CONFIRMED = "the file, confirmed by the user"
 """Source of a size outside that range which a user stated to be what the file says."""
 
@@ -37,7 +40,7 @@ class PixelSize:
 
     y: float
     x: float
-    source: str = "user"
+    source: str = USER
 
     def __post_init__(self) -> None:
         if self.source == CONFIRMED:

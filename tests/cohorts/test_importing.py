@@ -58,13 +58,20 @@ def test_20x_and_40x_are_one_encoder(tmp_path, job):
 
 
 def test_pixel_size_of_the_table_the_option_or_nobody(tmp_path, job):
-    rows = table(tmp_path / "t.csv", ["a,x,0.5", "b,y,", "c,x,"])
+    rows = table(tmp_path / "t.csv", ["a,x,0.5", "b,y,", "c,x,0.5"])
     cohort = read_cohort(rows, "classification", stores=job)
     with pytest.raises(StoreError, match=r"(?s)b.h5.*--slides.*--mpp"):
         imported(cohort, tmp_path / "out")
     made = imported(cohort, tmp_path / "out", mpp=0.25)
     sizes = [CompressedSlide.open(slide.store).grid.pixel_size.mean for slide in made.slides]
-    assert sizes == [0.5, 0.25, 0.25]
+    assert sizes == [0.5, 0.25, 0.5]
+
+
+def test_one_pixel_size_for_slides_of_two_magnifications_is_refused(tmp_path, job):
+    rows = table(tmp_path / "t.csv", ["a,x,", "b,y,", "c,x,"])
+    cohort = read_cohort(rows, "classification", stores=job)
+    with pytest.raises(StoreMismatchError, match=r"(?s)b.h5.*about 0.25 um/px.*--slides"):
+        imported(cohort, tmp_path / "out", mpp=0.5)
 
 
 def test_slides_say_their_pixel_size_and_which_they_are(tmp_path, job, slide_path):

@@ -408,13 +408,15 @@ def test_a_shard_that_is_no_file_is_damage_and_never_zeros(full_store, kind):
 
 def test_what_a_killed_write_left_is_removed_by_the_next_run(store):
     left = store.path / "done" / "c" / "0" / f"0.{'0af1' * 8}.partial"
-    kept = store.path / "done" / "c" / "0" / "mine.partial"
-    for file in (left, kept):
+    description = store.path / f"zarr.{'0af1' * 8}.partial"
+    kept = store.path / "done" / "c" / "0" / "mine.partial", store.path / "mine.partial"
+    for file in (left, description, *kept):
         file.write_bytes(b"half")
     with store.writing():
         pass
     assert not left.exists()
-    assert kept.exists()
+    assert not description.exists()
+    assert all(file.exists() for file in kept)
 
 
 def test_all_that_a_store_may_hold_gives_way_and_nothing_else_does(full_store, toy, coverage):

@@ -20,6 +20,7 @@ from napari_nic.geometry import PixelSize
 from napari_nic.telling import telling
 
 HINTS = ImportHints(pixel_size=PixelSize(0.5, 0.5, "given"))
+AT_40X = ImportHints(pixel_size=PixelSize(0.25, 0.25, "given"))
 
 
 def write_h5(path: Path, xy: np.ndarray, features: np.ndarray | None = None, **attributes: Any) -> Path:
@@ -82,7 +83,7 @@ def test_a_slide_without_patches_is_an_empty_store(tmp_path):
     none = write_h5(tmp_path / "none.h5", np.zeros((0, 2), int), np.zeros((0, 8), np.float32), **trident())
     told: list[Any] = []
     with telling(told.append):
-        store = import_store(none, tmp_path / "a.nic.zarr", hints=HINTS)
+        store = import_store(none, tmp_path / "a.nic.zarr", hints=AT_40X)
     assert store.is_complete
     assert store.encoded().sum() == 0
     assert store.grid.shape == (15_000 // 512, 20_000 // 512)
@@ -136,14 +137,14 @@ def test_overlap_of_trident_is_placed_or_named(tmp_path):
     store = import_store(
         write_h5(tmp_path / "half.h5", half, **trident(512, overlap=256)),
         tmp_path / "half.nic.zarr",
-        hints=HINTS,
+        hints=AT_40X,
     )
     step = store.grid.stride_px
     codes = store.read()[..., 0]
     assert [codes[y // step, x // step] for x, y in half.tolist()] == list(range(35))
     quarter = overlapping(256, 64)
     file = write_h5(tmp_path / "quarter.h5", quarter, **trident(256, overlap=64))
-    store = import_store(file, tmp_path / "quarter.nic.zarr", hints=HINTS)
+    store = import_store(file, tmp_path / "quarter.nic.zarr", hints=AT_40X)
     assert store.grid.stride_px == 384
     assert store.grid.origin_px == (128, 128)  # behind the first patch, which is 512 px from the next
     table = CodeTable.of(store)
@@ -313,7 +314,7 @@ def test_an_import_that_fails_harms_no_older_store(full_store, tmp_path):
     file = tmp_path / "x.h5"
     _codes_not_finite(file)
     with pytest.raises(StoreError, match="float16"):
-        import_store(file, full_store.path, overwrite=True, hints=HINTS)
+        import_store(file, full_store.path, overwrite=True, hints=AT_40X)
     assert (CompressedSlide.open(full_store.path).read() == before).all()
 
 

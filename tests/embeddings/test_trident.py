@@ -6,9 +6,10 @@ import h5py
 import numpy as np
 import pytest
 
-from napari_nic.embeddings import import_store
+from napari_nic.embeddings import ImportHints, import_store
 from napari_nic.errors import StoreError, StoreMismatchError
 from napari_nic.geometry import PixelSize
+from napari_nic.telling import telling
 
 
 @pytest.mark.parametrize("version", [(0, 0, 1), (0, 1, 0), (0, 2, 2), (0, 2, 4), (0, 3, 1)])
@@ -157,3 +158,24 @@ def test_how_long_features_of_no_patch_would_be_is_told_by_those_beside_it(hdf5_
     beside = imported(empty)
     assert (beside.store.code_size, beside.store.encoded().sum()) == (8, 0)
     assert beside.told == ("it holds no patches: the slide counts as empty",)
+
+
+def test_a_given_pixel_size_that_the_file_contradicts_is_refused(hdf5_writers, imported, tmp_path):
+    """One --mpp for a cohort of 20x and 40x: half of it would be shown at twice its size."""
+    file = hdf5_writers.trident(tmp_path / "s.h5", hdf5_writers.grid(2, 2, 512))
+    with pytest.raises(StoreMismatchError, match="is not that of the file") as refused:
+        imported(file, 0.5)
+    assert "about 0.25 um/px" in str(refused.value)
+    assert imported(file, 0.16).store.grid.mpp == pytest.approx(0.32)
+
+
+def test_a_slide_that_the_file_contradicts_is_told(hdf5_writers, tmp_path):
+    file = hdf5_writers.trident(tmp_path / "s.h5", hdf5_writers.grid(2, 2, 512))
+    of_slide = ImportHints(pixel_size=PixelSize(0.5, 0.5, "aperio.MPP"))
+    told = []
+    with telling(told.append):
+        import_store(file, tmp_path / "s.nic.zarr", hints=of_slide).close()
+    (notices,) = told
+    assert any(
+        "its slide has 0.5 um/px, but the file says about 0.25 um/px" in text for text in notices.texts
+    )

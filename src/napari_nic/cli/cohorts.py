@@ -102,7 +102,10 @@ def _add_network_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_learning_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--folds", type=arguments.positive_int, metavar="N", help="parts of the cross-validation; default: 4"
+        "--folds",
+        type=arguments.positive_int,
+        metavar="N",
+        help="parts of the cross-validation, at least 3; default: 4",
     )
     parser.add_argument(
         "--seeds", type=arguments.positive_int, metavar="N", help="trainings a fold; default: 1"

@@ -270,11 +270,11 @@ def _slide_of(path: Path, slides: SlideFolder, *, several: bool) -> tuple[Path, 
 
 def _hints(features: str | None, args: argparse.Namespace, slide: Path | None) -> ImportHints:
     from napari_nic.embeddings import ImportHints
-    from napari_nic.geometry import PixelSize
+    from napari_nic.geometry import GIVEN, PixelSize
 
     given = args.mpp if slide is None else None
     return ImportHints(
-        pixel_size=None if given is None else PixelSize(given, given, "given"),
+        pixel_size=None if given is None else PixelSize(given, given, GIVEN),
         patch_size=args.patch_size,
         stride=args.stride,
         mpp=args.target_mpp,

@@ -23,7 +23,7 @@ from napari_nic.embeddings.interchange import (
     origin_of,
 )
 from napari_nic.errors import InvalidParameterError, NicError, StoreError, StoreMismatchError
-from napari_nic.geometry import PixelSize
+from napari_nic.geometry import GIVEN, PixelSize
 from napari_nic.identity import described, differing
 from napari_nic.jobs import CancellationToken, Progress
 from napari_nic.names import STORE_SUFFIX, check_apart, safe_name
@@ -126,7 +126,7 @@ def import_foreign(
 def _hints_of(slide: CohortSlide, mpp: float | None, features: str | None) -> ImportHints:
     """Say what is known of a slide: by the slide itself, where it is at hand and opens."""
     stated = slide.mpp or mpp
-    pixel = None if stated is None else PixelSize(stated, stated, "given")
+    pixel = None if stated is None else PixelSize(stated, stated, GIVEN)
     hints = ImportHints(
         slide_name=slide.name, pixel_size=pixel, features=left_to_choose(slide.store, features)
     )

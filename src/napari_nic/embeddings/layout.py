@@ -18,6 +18,7 @@ that a block is the unit of work, of reading and of resuming, while the number o
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
@@ -251,12 +252,11 @@ def replace_header(root: Path, header: StoreHeader) -> None:
 
 def remove_half_files(path: Path) -> None:
     """Remove what zarr had not renamed yet when a run was killed; for the one run that writes the store."""
-    for folder in (
-        path / name for name in ("embeddings", "coverage", "done", "failed", "offsets", "preview")
-    ):
-        for file in folder.rglob("*.partial"):
-            if _HALF_FILE.search(file.name):
-                file.unlink(missing_ok=True)
+    arrays = ("embeddings", "coverage", "done", "failed", "offsets", "preview")
+    found = [path.glob("*.partial"), *((path / name).rglob("*.partial") for name in arrays)]
+    for file in itertools.chain.from_iterable(found):
+        if _HALF_FILE.search(file.name):
+            file.unlink(missing_ok=True)
 
 
 _HALF_FILE = re.compile(r"\.[0-9a-f]{32}\.partial$")

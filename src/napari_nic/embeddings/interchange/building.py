@@ -15,7 +15,8 @@ import napari_nic
 from napari_nic.disk import replacing_folder
 from napari_nic.embeddings import layout, plain_shards
 from napari_nic.embeddings.creating import check_replaceable
-from napari_nic.embeddings.header import MOST_CELLS, UNKNOWN_SLIDE, StoreHeader
+from napari_nic.embeddings.header import MOST_CELLS, StoreHeader
+from napari_nic.embeddings.interchange.agreement import check_resolution, check_slide
 from napari_nic.embeddings.interchange.distinct import distinct_rows
 from napari_nic.embeddings.interchange.finding import tissue_outlines_beside
 from napari_nic.embeddings.interchange.naming import IMPORTED
@@ -30,7 +31,7 @@ from napari_nic.embeddings.interchange.planning import plan_grid
 from napari_nic.embeddings.interchange.table import ForeignCodes, ImportHints, needs_slide
 from napari_nic.embeddings.interchange.writing import write_shards
 from napari_nic.embeddings.store import CompressedSlide
-from napari_nic.errors import StoreError, StoreMismatchError
+from napari_nic.errors import StoreError
 from napari_nic.grid import PatchGrid
 from napari_nic.jobs import CancellationToken
 from napari_nic.names import FEATURE_SUFFIXES, without_suffix
@@ -41,9 +42,6 @@ if TYPE_CHECKING:
     from zarr.abc.codec import BytesBytesCodec
 
 _FARTHEST = 1e8
-
-_SAME_MPP = 0.02
-"""Two statements of one slide's um/px may differ by so much: writers round."""
 
 
 @dataclass(frozen=True)
@@ -117,18 +115,19 @@ class _Plan:
 
 def _plan(found: ForeignCodes, source: Path, hints: ImportHints, how: Building) -> _Plan:
     _check_table(found, source)
-    _check_slide(found, hints, source)
+    check_slide(found, hints, source)
     distinct = distinct_rows(found.features, found.corners, source, how.token)
     if distinct is not None:
         repeated = _repeated(len(found.corners) - len(distinct))
         found = replace(found, corners=found.corners[distinct], notes=(*found.notes, *repeated))
     placed = _place(found, source, hints, how.token)
+    doubt = check_resolution(found, hints, source)
     header = _header_of(found, placed, source, hints, how.origin)
     _check_size(header, found, source)
     side_px = header.grid.patch_px * max(header.grid.downsample)
     _check_on_slide(found, header.slide_shape, side_px, source)
     laid = placed.laid
-    notes = (*found.notes, *placed.notes)
+    notes = (*found.notes, *placed.notes, *doubt)
     rows = distinct
     if laid.lost:
         rows = np.flatnonzero(laid.kept) if distinct is None else distinct[laid.kept]
@@ -239,45 +238,6 @@ def _check_table(found: ForeignCodes, source: Path) -> None:
     farthest = max(float(found.corners.max(initial=0)), -float(found.corners.min(initial=0)))
     if not farthest <= _FARTHEST:
         raise StoreError("coordinates that no slide has", path=source, found=f"{farthest:g} px")
-
-
-def _check_slide(found: ForeignCodes, hints: ImportHints, source: Path) -> None:
-    """Refuse codes of another slide than the one that they are to be laid over."""
-    stated = found.header.slide_shape if found.header else found.slide_shape
-    if None not in (stated, hints.slide_shape) and stated != hints.slide_shape:
-        raise StoreMismatchError(
-            "the features are of another slide",
-            path=source,
-            expected=_size(hints.slide_shape, f"the size of {hints.slide_name}"),
-            found=_size(stated, "as the file states"),
-        )
-    _check_fingerprint(found, hints, source)
-    pixel, ours = found.pixel_size, hints.pixel_size
-    if pixel and ours and abs(pixel.mean / ours.mean - 1) > _SAME_MPP:
-        raise StoreMismatchError(
-            "file and slide do not agree on the size of a pixel",
-            path=source,
-            expected=f"{ours.mean:g} um/px ({ours.source})",
-            found=f"{pixel.mean:g} um/px ({pixel.source})",
-            hint="import it with the slide that it was made from",
-        )
-
-
-def _check_fingerprint(found: ForeignCodes, hints: ImportHints, source: Path) -> None:
-    """Refuse a file of ours that says which bytes its slide had, with a slide of other bytes."""
-    made_of = found.header.slide_fingerprint if found.header else UNKNOWN_SLIDE
-    if UNKNOWN_SLIDE not in (made_of, hints.slide_fingerprint) and made_of != hints.slide_fingerprint:
-        raise StoreMismatchError(
-            "the codes were made of another slide, or of other channels or planes of it",
-            path=source,
-            expected=f"{hints.slide_name} ({hints.slide_fingerprint})",
-            found=made_of,
-            hint="import it with the slide that it was made from",
-        )
-
-
-def _size(shape: tuple[int, int] | None, what: str) -> str:
-    return f"{shape[1]:,} x {shape[0]:,} px, {what}" if shape else what
 
 
 def _check_size(header: StoreHeader, found: ForeignCodes, source: Path) -> None:

@@ -74,7 +74,7 @@ def read(path: Path, hints: ImportHints, token: CancellationToken) -> Iterator[F
 
 _OLD = (
     "versions of CLAM before 2021 wrote places in pixels of the patches' level: these are taken as level-0 "
-    "pixels; give the file of its patches (--coords) to be sure"
+    "pixels; give the file of its patches (import --coords) to be sure"
 )
 
 

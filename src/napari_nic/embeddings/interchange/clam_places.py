@@ -189,7 +189,7 @@ def check_same_places(corners: np.ndarray, patches: np.ndarray, path: Path, part
         path=path,
         expected=f"the {len(patches):,} places of {partner}",
         found=f"{len(corners):,} places, not all the same",
-        hint="name the file of patches that they were extracted at (--coords)",
+        hint="name the file of patches that they were extracted at (import --coords)",
     )
 
 

@@ -49,7 +49,7 @@ def read(path: Path, hints: ImportHints, token: CancellationToken) -> Iterator[F
             expected="../h5_files/{slide}.h5 or ../patches/{slide}.h5 (CLAM), {slide}.index.npz beside it "
             "(slideflow), or {slide}.meta.json (slide2vec)",
             found=f"{counted(features.shape[0], 'row')} of {features.shape[1]} numbers, and no such file",
-            hint="name the file of places, or its folder (--coords), or import an .h5 that has them",
+            hint="name the file of places, or its folder (import --coords), or import an .h5 that has them",
         )
     with _places(partner, hints, token) as places:
         yield replace(places, features=features)

@@ -60,7 +60,7 @@ def without_features(file: h5py.File, path: Path) -> StoreError:
             f"places{pictures} of {counted(len(coords), 'patch', 'patches')}, no features of them",
             file,
             path,
-            "import the file of features that were extracted at them; this one goes with it (--coords)",
+            "import the file of features extracted at them; this one goes with it (import --coords)",
         )
     return _named(
         "no features of patches under a name that is known",

@@ -113,7 +113,7 @@ def _stride(found: ForeignCodes, source: Path) -> tuple[int, tuple[str, ...]]:
                 path=source,
                 expected="a side of the patches, or patches side by side",
                 found=f"{len(found.corners)} patches",
-                hint="give the file of the places that the patches were cut at (--coords)",
+                hint="give the file of the places that the patches were cut at (import --coords)",
             )
         what = "distance" if found.stride else "side"
         return max(1, round(stated)), (

@@ -170,7 +170,7 @@ def _missing_places(parts: _Parts) -> Path:
         "features of slide2vec without the places of their tiles",
         path=parts.payload,
         expected=f"tiles/{stem}{_PLACES} beside the folder {parts.meta.parent.name}",
-        hint="name the file or its folder (--coords)",
+        hint="name the file or its folder (import --coords)",
     )
 
 

@@ -87,7 +87,7 @@ def _partners(path: Path, hints: ImportHints) -> tuple[Path, Path]:
             "a bag of slideflow without the places of its tiles",
             path=path,
             expected=f"{INDEX.format(stem=stem_of(path))} beside it",
-            hint="copy it there, or name it (--coords)",
+            hint="copy it there, or name it (import --coords)",
         )
     for folder in (path.parent, index.parent):
         if (folder / CONFIG).is_file():

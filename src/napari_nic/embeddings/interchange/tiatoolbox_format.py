@@ -62,7 +62,7 @@ def _position(path: Path, hints: ImportHints) -> Path:
             "features of TIAToolbox without their places",
             path=path,
             expected=f"{number}.position.npy beside it",
-            hint="copy it there, or name it (--coords)",
+            hint="copy it there, or name it (import --coords)",
         )
     return found
 
