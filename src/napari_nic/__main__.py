@@ -1,6 +1,6 @@
 """``python -m napari_nic`` does what ``napari-nic`` does."""
 
-from napari_nic.cli.__main__ import start
+import runpy
 
 if __name__ == "__main__":
-    start()
+    runpy.run_module("napari_nic.cli", run_name="__main__", alter_sys=True)

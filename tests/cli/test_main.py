@@ -95,10 +95,11 @@ def test_program_ends_with_the_exit_code(tmp_path: Path) -> None:
     assert "error: " in answer.stderr
 
 
-def test_closed_pipe_is_no_complaint() -> None:
+@pytest.mark.parametrize("module", ["napari_nic", "napari_nic.cli"])
+def test_closed_pipe_is_no_complaint(module: str) -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    command = [sys.executable, "-m", "napari_nic.cli", "encoders", "list", "--json"]
+    command = [sys.executable, "-m", module, "encoders", "list", "--json"]
     answer = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)  # noqa: S603
     os.close(writer)
     assert answer.returncode == EXIT_FAILED

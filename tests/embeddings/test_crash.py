@@ -419,6 +419,16 @@ def test_what_a_killed_write_left_is_removed_by_the_next_run(store):
     assert all(file.exists() for file in kept)
 
 
+def test_what_a_killed_picture_left_is_removed_by_the_next_one(full_store):
+    rgb = np.zeros((*full_store.grid.shape, 3), np.uint8)
+    full_store.write_preview(rgb)
+    left = [full_store.path / place / f"zarr.{'0af1' * 8}.partial" for place in ("", "preview", "preview/0")]
+    for file in left:
+        file.write_bytes(b"half")
+    full_store.write_preview(rgb)
+    assert not any(file.exists() for file in left)
+
+
 def test_all_that_a_store_may_hold_gives_way_and_nothing_else_does(full_store, toy, coverage):
     documented = re.findall(r"^ {6}(\w+(?:\.json)?)/?", layout.__doc__ or "", re.M)
     assert {"zarr.json", "embeddings", "coverage", "done", "failed", "preview"} <= set(documented)

@@ -251,7 +251,7 @@ def replace_header(root: Path, header: StoreHeader) -> None:
 
 
 def remove_half_files(path: Path) -> None:
-    """Remove what zarr had not renamed yet when a run was killed; for the one run that writes the store."""
+    """Remove what zarr had not renamed yet when a run was killed; for the one process that writes now."""
     arrays = ("embeddings", "coverage", "done", "failed", "offsets", "preview")
     found = [path.glob("*.partial"), *((path / name).rglob("*.partial") for name in arrays)]
     for file in itertools.chain.from_iterable(found):

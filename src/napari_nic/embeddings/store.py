@@ -235,7 +235,8 @@ class CompressedSlide:
         """
         self._require_writable()
         with self._lease.writing():
-            layout.remove_half_files(self.path)
+            with exclusive(self.path):  # another process may store a picture
+                layout.remove_half_files(self.path)
             self.reload()  # what the run before has stored since we opened
             yield
 
@@ -384,6 +385,7 @@ class CompressedSlide:
         """
         self._require_writable()
         with self._lock, writing_to(self.path), exclusive(self.path):
+            layout.remove_half_files(self.path)  # of a run that was killed while it stored a picture
             # Opened anew: another process may have changed the attributes since.
             group = layout.open_group(self.path, writable=True)
             write_preview(group, rgb, self.grid, self.slide_name)
