@@ -96,8 +96,7 @@ def compress(
         done = 0
         for report in _told(reports, source.name, progress):
             done = report.done
-        if done:
-            store_preview(store, token=cancel)
+        store_preview(store, always=done > 0, token=cancel)
     return CompressedSlide.open(store.path)
 
 

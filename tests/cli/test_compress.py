@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import tifffile
+import zarr
 
 from napari_nic import device
 from napari_nic.cli.console import Console
@@ -43,6 +44,22 @@ def test_second_run_has_nothing_to_do(cli, slide: Path) -> None:
     outcome = cli("compress", slide, "--encoder", "mean-rgb", "--json")
     assert outcome.json[0]["new_patches"] == 0
     assert "nothing to do" in cli("compress", slide, "--encoder", "mean-rgb").out
+
+
+def test_a_picture_that_a_killed_run_did_not_store_is_stored_by_the_next(cli, slide: Path) -> None:
+    cli("compress", slide, "--encoder", "mean-rgb")
+    path = slide.with_name("made.nic.zarr")
+    picture = zarr.open_array(path / "preview" / "0", mode="r")[:]
+    zarr.open_array(path / "preview" / "0", mode="r+")[:] = 0
+    description = json.loads((path / "zarr.json").read_text("utf-8"))
+    del description["attributes"]["ome"]
+    (path / "zarr.json").write_text(json.dumps(description), "utf-8")
+    (path / f"zarr.{'0af1' * 8}.partial").write_bytes(b"half")
+    assert not CompressedSlide.open(path).has_preview
+    assert cli("compress", slide, "--encoder", "mean-rgb").code == 0
+    assert CompressedSlide.open(path).has_preview
+    np.testing.assert_array_equal(zarr.open_array(path / "preview" / "0", mode="r")[:], picture)
+    assert not list(path.glob("*.partial"))
 
 
 def test_json_record(cli, slide: Path, tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ class Presses:
             signal.raise_signal(signal.SIGINT)
 
 sys.meta_path.insert(0, Presses())
-from napari_nic.cli.__main__ import start
+from napari_nic.cli.starting import start
 sys.argv = ["napari-nic", "encoders", "list"]
 start()
 """

@@ -3,5 +3,5 @@
 One module per command, each with ``add_parser`` and a ``run`` function. Nothing heavy is imported before a
 command runs, so that ``napari-nic --help`` answers at once.
 
-Public modules: ``arguments``, ``console``, ``encoder_use``, ``interrupt``, ``synthetic``.
+Public modules: ``arguments``, ``console``, ``encoder_use``, ``interrupt``, ``starting``, ``synthetic``.
 """

@@ -179,8 +179,7 @@ def _compress_one(path: Path, target: Path | None, task: _Task) -> dict[str, Any
         store = opened.enter_context(console.outcome(prepared, slide.name))
         reports = iter_compress(slide, encoder, store, token=task.token, workers=args.workers)
         patches = _last_done(console.follow(reports, slide.name))
-        if patches:
-            store_preview(store, token=task.token)
+        store_preview(store, always=patches > 0, token=task.token)
         if args.augment > 1:
             transformed = iter_compress_transformed(
                 slide, encoder, store, token=task.token, workers=args.workers

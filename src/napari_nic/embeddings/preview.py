@@ -12,7 +12,8 @@ from napari_nic.errors import InvalidParameterError
 from napari_nic.grid import PatchGrid
 from napari_nic.slides.shrink import halve
 
-OME_VERSION = "0.5"
+OME, OME_VERSION = "ome", "0.5"
+"""Attribute that describes the levels, and the version of the format."""
 
 SMALLEST = 64
 """Levels are halved until the longer side is at most this."""
@@ -48,7 +49,7 @@ def write_preview(root: zarr.Group, rgb: np.ndarray, grid: PatchGrid, name: str)
     for index, level in enumerate(levels):
         _write_level(root, f"preview/{index}", np.moveaxis(level, -1, 0))
     # The description comes last: it never names a level that is not there.
-    root.attrs["ome"] = ome_metadata(len(levels), grid, name)
+    root.attrs[OME] = ome_metadata(len(levels), grid, name)
 
 
 def read_preview(root: zarr.Group) -> np.ndarray | None:

@@ -27,7 +27,7 @@ from napari_nic.embeddings.creating import create_store
 from napari_nic.embeddings.header import StoreHeader
 from napari_nic.embeddings.lease import Lease, WriterInfo
 from napari_nic.embeddings.paths import current_name
-from napari_nic.embeddings.preview import read_preview, write_preview
+from napari_nic.embeddings.preview import OME, read_preview, write_preview
 from napari_nic.embeddings.state import StoreState
 from napari_nic.embeddings.stored import StoredCodes
 from napari_nic.errors import InvalidParameterError, StoreError
@@ -375,6 +375,11 @@ class CompressedSlide:
             self.reload()
             if self.is_complete and self._state.status != layout.COMPLETE:
                 self._state.write_status(layout.COMPLETE)
+
+    @property
+    def has_preview(self) -> bool:
+        """Whether a picture of the codes is stored; it may be older than they are."""
+        return OME in layout.open_group(self.path).attrs
 
     def write_preview(self, rgb: np.ndarray) -> None:
         """Store a picture of the codes, so that any OME-Zarr viewer shows something sensible.

@@ -194,15 +194,22 @@ def pca_overlay(
     )
 
 
-def store_preview(store: CompressedSlide, *, token: CancellationToken | None = None) -> None:
+def store_preview(
+    store: CompressedSlide, *, always: bool = True, token: CancellationToken | None = None
+) -> None:
     """Put the colours of all codes into a store, for other viewers; glass is white there.
 
     Parameters
     ----------
     store : CompressedSlide
         Opened for writing.
+    always : bool
+        False: only where there are codes and no picture, since the run before was killed in between, say; not
+        into a store that may not be written.
     token : CancellationToken, optional
     """
+    if not always and (not store.writable or store.has_preview or not store.encoded().any()):
+        return
     codes, mask = store.read(token=token), store.encoded()
     rgb = PcaModel.fit(codes, mask, token=token).to_rgb(codes, mask, token=token)[..., :3]
     rgb[~mask] = _GLASS
