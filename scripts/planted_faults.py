@@ -38,7 +38,7 @@ def jpeg(subsampling: str) -> Callable[[np.ndarray], np.ndarray]:
 def jpeg_xl(effort: int) -> Callable[[np.ndarray], np.ndarray]:
     """Return what JPEG XL of distance 1 makes of a tile."""
     return lambda tile: imagecodecs.jpegxl_decode(
-        imagecodecs.jpegxl_encode(tile, distance=1.0, effort=effort, lossless=False, numthreads=0)
+        imagecodecs.jpegxl_encode(tile, distance=1.0, effort=effort, lossless=False, numthreads=1)
     )
 
 

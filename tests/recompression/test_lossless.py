@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import openslide
 import pytest
@@ -47,6 +49,24 @@ def test_repacked_and_back(made: Path, tmp_path: Path, workers: int) -> None:
     assert found.can_restore
     assert result_of(restore(packed, back, workers=workers)).sha256 == sha256(made)
     assert back.read_bytes() == made.read_bytes()
+
+
+def test_no_tile_starts_threads_of_its_own(
+    aperio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked for 0 threads libjxl starts one for each core, at each call."""
+    asked: list[object] = []
+    for name in ("jpegxl_encode_jpeg", "jpegxl_decode_jpeg"):
+        call = getattr(imagecodecs, name)
+        watched = partial(
+            lambda call, data, **given: asked.append(given["numthreads"]) or call(data, **given), call
+        )
+        monkeypatch.setattr(imagecodecs, name, watched)
+    result_of(recompress(aperio, tmp_path / "packed.svs", "repack", workers=2))
+    result_of(restore(tmp_path / "packed.svs", tmp_path / "back.svs", workers=2))
+    pixels(tmp_path / "packed.svs")
+    assert len(asked) > 3
+    assert set(asked) == {1}
 
 
 @pytest.mark.parametrize("mode", ["optimize", "progressive"])

@@ -49,8 +49,8 @@ AS_JPEG_XL = 16
 SMALL_ALREADY = "small already"
 """Why a tile is copied."""
 
-NO_THREADS = 0
-"""For libjxl, which otherwise hands a tile to a thread of its own, and waits for it."""
+ONE_THREAD = 1
+"""For libjxl: the caller's. With 0 each call would start a thread for every core, and end them again."""
 
 _SHORT, _RGB = 3, 2
 _WHITE_IS_ZERO = 0
@@ -108,8 +108,8 @@ class Repack:
         except ValueError:
             return Coded(tile, copied="damaged JPEG")
         try:
-            packed = bytes(imagecodecs.jpegxl_encode_jpeg(stream, usecontainer=True, numthreads=NO_THREADS))
-            is_same = imagecodecs.jpegxl_decode_jpeg(packed, numthreads=NO_THREADS) == stream
+            packed = bytes(imagecodecs.jpegxl_encode_jpeg(stream, usecontainer=True, numthreads=ONE_THREAD))
+            is_same = imagecodecs.jpegxl_decode_jpeg(packed, numthreads=ONE_THREAD) == stream
         except _DECODE_ERRORS:
             return Coded(stream, bits, "refused by JPEG XL")
         return Coded(packed, bits | AS_JPEG_XL) if is_same else Coded(stream, bits, "not the same afterwards")
@@ -145,7 +145,7 @@ def unpacked(data: bytes, bits: int, tables: bytes) -> bytes:
     if not bits:
         return data
     try:
-        stream = imagecodecs.jpegxl_decode_jpeg(data, numthreads=NO_THREADS) if bits & AS_JPEG_XL else data
+        stream = imagecodecs.jpegxl_decode_jpeg(data, numthreads=ONE_THREAD) if bits & AS_JPEG_XL else data
     except _DECODE_ERRORS as error:
         raise ValueError(str(error) or type(error).__name__) from error
     return taken_apart(bytes(stream), bits & ~AS_JPEG_XL, tables)

@@ -21,8 +21,8 @@ FULL_CHROMA = "4:4:4"
 SUBSAMPLINGS: dict[str, tuple[int, int]] = {FULL_CHROMA: (1, 1), "4:2:2": (2, 1), "4:2:0": (2, 2)}
 """Name -> (columns, rows) of pixels that share one sample of chroma, as TIFF counts them."""
 
-NO_THREADS, ONE_THREAD = 0, 1
-"""Tiles are coded by threads of our own: for libjxl, and for the others."""
+ONE_THREAD = 1
+"""Tiles are coded by threads of our own. With 0 libjxl would start one for every core at each call."""
 
 RGB, YCBCR = 2, 6
 """Photometric interpretations of TIFF."""
@@ -177,12 +177,12 @@ class JpegXl(_Codec):
             else {"lossless": False, "distance": distance_of(settings.quality)}
         )
         return bytes(
-            imagecodecs.jpegxl_encode(pixels, effort=settings.effort, numthreads=NO_THREADS, **options)
+            imagecodecs.jpegxl_encode(pixels, effort=settings.effort, numthreads=ONE_THREAD, **options)
         )
 
     def decode(self, data: bytes) -> RgbArray:
         """Decode."""
-        pixels: RgbArray = imagecodecs.jpegxl_decode(data, numthreads=NO_THREADS)
+        pixels: RgbArray = imagecodecs.jpegxl_decode(data, numthreads=ONE_THREAD)
         return pixels
 
 

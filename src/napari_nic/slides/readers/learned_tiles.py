@@ -219,7 +219,7 @@ def decode_learned(data: bytes) -> RgbArray:
         If it is damaged, or the network that it needs is another one than the slide's.
     """
     if data.startswith(JPEG_XL_START):
-        pixels: RgbArray = imagecodecs.jpegxl_decode(data, numthreads=0)
+        pixels: RgbArray = imagecodecs.jpegxl_decode(data, numthreads=1)
         return pixels
     if learned_size(data) is None:
         raise ValueError("no tile of a learned codec")

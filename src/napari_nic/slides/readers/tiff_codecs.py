@@ -203,7 +203,7 @@ def _decode_picture(page: Any, data: bytes, shape: tuple[int, int]) -> Decoded:
     _check_size(size(data), shape)
     if page.compression in JPEG_XL_CODES and holds_jpeg(data):
         # The JPEG's own pixels: decoded straight from JPEG XL they are some grey levels off.
-        return _decode_jpeg(page, bytes(imagecodecs.jpegxl_decode_jpeg(data, numthreads=0)), shape)
+        return _decode_jpeg(page, bytes(imagecodecs.jpegxl_decode_jpeg(data, numthreads=1)), shape)
     return Decoded(_fit(decode(data), shape))
 
 
