@@ -4,12 +4,12 @@
     python scripts/write_campaign.py full-disk
     python scripts/write_campaign.py drawing --count 50
 
-Each job (recompress, by a learned codec too, compress, pca, saliency, export, import of features,
-annotations, patches, models train) is run undisturbed first. Then, `count` times in turn, it is run in a
-child that is killed (SIGKILL): at a seeded moment, or before a seeded one of the calls by which it opens for
-writing, renames or removes. What is then found under final names must be what was there before or what the
-undisturbed run made; a store or a training may be partial, where each block that counts as done, and each
-model, is the undisturbed one's. The same command again must end well with the same bits, and leave no
+Each job (recompress, without loss and by a learned codec too, compress, pca, saliency, export, import of
+features, annotations, patches, models train) is run undisturbed first. Then, `count` times in turn, it is
+run in a child that is killed (SIGKILL): at a seeded moment, or before a seeded one of the calls by which it
+opens for writing, renames or removes. What is then found under final names must be what was there before or
+what the undisturbed run made; a store or a training may be partial, where each block that counts as done, and
+each model, is the undisturbed one's. The same command again must end well with the same bits, and leave no
 temporary file.
 
 ``full-disk`` runs each job onto a file system without space: a small tmpfs where mounting is allowed, else
@@ -64,6 +64,7 @@ from napari_nic.errors import NicError
 from napari_nic.explain import grad_cam as _grad_cam  # noqa: F401
 from napari_nic.jobs import result_of
 from napari_nic.patches import PatchStore
+from napari_nic.recompression import validate
 from napari_nic.recompression.lossy import validate_lossy
 from napari_nic.slide_models import ModelBundle, ModelCard, SlideNetConfig, Standardiser
 from napari_nic.slide_models.network import SlideNet
@@ -112,6 +113,7 @@ def make_data(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, seed in (("a", 0), ("b", 1)):
         _slide(folder / f"{name}.tif", seed)
+    _slide(folder / "p.tif", 2, compression="jpeg")
     stores = [folder / f"{name}.nic.zarr" for name in ("s0", "s1", "s2", "s3", "s4", "s5")]
     for number, store in enumerate(stores):
         _slide(folder / "t.tif", 10 + number, side=768)
@@ -130,7 +132,7 @@ def make_slide(folder: Path) -> None:
     _slide(folder / "a.tif", 0)
 
 
-def _slide(path: Path, seed: int, side: int = 1536) -> None:
+def _slide(path: Path, seed: int, side: int = 1536, compression: str | None = None) -> None:
     rng = np.random.default_rng(seed)
     tissue = np.clip(rng.normal((185, 95, 160), 25, (side, side, 3)), 0, 255).astype(np.uint8)
     tissue[: side // 8] = tissue[:, : side // 8] = 245
@@ -139,6 +141,7 @@ def _slide(path: Path, seed: int, side: int = 1536) -> None:
         tissue,
         tile=(256, 256),
         photometric="rgb",
+        compression=compression,
         resolution=(20_000,) * 2,
         resolutionunit="CENTIMETER",
     )
@@ -246,8 +249,16 @@ def jobs(data: Path) -> list[Job]:
             for name in ("n.tif", "n.ome.zarr")
         )
 
+    def packed(out: Path) -> int:
+        return max(
+            _cli("recompress", data / "p.tif", "--mode", mode, *again, "--out", out / f"{mode}.tif")
+            for mode in ("repack", "optimize")
+        )
+
+    again = ("--overwrite", "--workers", 2, "-q")
     return [
         Job("recompress", reencoded, _reencoded),
+        Job("without loss", packed, _packed),
         Job("learned codec", by_network, _reencoded),
         Job("compress", compressed, _stores, goes_on=True),
         Job("pca", lambda out: _cli("pca", store, "--cell-px", 24, "--out", out / "p.png", "-q"), _files),
@@ -334,6 +345,15 @@ def _reencoded(out: Path) -> Digest:
         result_of(validate_lossy(path, workers=1))
         files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
         found[path.name] = _sha256(b"".join(file.read_bytes() for file in files))
+    return found
+
+
+def _packed(out: Path) -> Digest:
+    """Check results of the modes without loss as whole."""
+    found = {}
+    for path in sorted(path for path in out.iterdir() if not path.name.startswith(".")):
+        result_of(validate(path, workers=1))
+        found[path.name] = _sha256(path.read_bytes())
     return found
 
 
@@ -527,12 +547,12 @@ def _gone_on(job: Job, out: Path, wanted: Digest, work: Path) -> Iterator[str]:
         yield f"left behind: {', '.join(left[:3])}"
 
 
-def full_disk_campaign(work: Path) -> list[str]:
-    """Run each job onto a full disk; see the module's text."""
+def full_disk_campaign(work: Path, only: str = "") -> list[str]:
+    """Run each job onto a full disk, or one of them alone; see the module's text."""
     faults = []
     with _small_disk(work / "disk") as (disk, kind):
         print(f"full disk: {kind}")
-        for job in jobs(work / "data"):
+        for job in (job for job in jobs(work / "data") if only in ("", job.name)):
             for older in (False, True):
                 faults += [f"{job.name}: {fault}" for fault in _on_full_disk(job, disk, work, older, kind)]
             print(f"{job.name}: done")
@@ -603,7 +623,7 @@ def main() -> int:
     parser.add_argument("campaign", choices=("kills", "full-disk", "drawing"))
     parser.add_argument("--count", type=int, default=100, help="kills; default: %(default)s")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", default="", metavar="JOB", help="kills: of this job alone")
+    parser.add_argument("--only", default="", metavar="JOB", help="this job alone")
     parser.add_argument("--work", type=Path, help="folder for data and outputs; default: a temporary one")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -619,7 +639,7 @@ def main() -> int:
             most = max(drawn.lost, default=0.0)
             print(f"{drawn.kills} kills after {drawn.edits} edits; at most {most:.2f} s of drawing lost")
         elif args.campaign == "full-disk":
-            faults = full_disk_campaign(work)
+            faults = full_disk_campaign(work, args.only)
         else:
             report = kill_campaign(work, count=args.count, seed=args.seed, only=args.only)
             faults = report.faults

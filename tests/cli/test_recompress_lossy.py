@@ -85,7 +85,6 @@ def test_the_slide_is_replaced_when_asked(slide: Path, tmp_path: Path) -> None:
     ("given", "said"),
     [
         (("--codec", "jpeg"), "belongs to --mode lossy"),
-        (("--deidentify",), "belongs to --mode lossy"),
         (("--mode", "lossy", "--quality", "good"), "is no quality"),
         (("--mode", "lossy", "--quality", "ssim=2"), "no such ssim"),
         (("--mode", "lossy", "--codec", "webp", "--subsampling", "4:4:4"), "no such chroma subsampling"),

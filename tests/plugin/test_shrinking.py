@@ -8,13 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from napari_nic.errors import CancelledError
 from napari_nic.geometry import Placement
+from napari_nic.jobs import CancellationToken
 from napari_nic.plugin.controllers import shrinking as module
 from napari_nic.plugin.controllers.shrink_preview import LAYER, ShrinkPreview
 from napari_nic.plugin.controllers.shrinking import FORM_SETTING, ShrinkController
 from napari_nic.plugin.controllers.watching import SlideWatch
 from napari_nic.plugin.layers import tissue_layer
 from napari_nic.plugin.shrink_form import ShrinkForm, codec_choices, read_form
+from napari_nic.recompression import recompress
 from napari_nic.recompression.reporting import ReportOptions
 from napari_nic.slides import open_slide
 from napari_nic.tissue import TissueMask
@@ -187,6 +190,23 @@ def test_pause_and_cancel(shrinking, shown, runner, slide_file):
     assert shrinking.shrunk is None
     assert "as it was" in shrinking.outcome()
     assert [entry.name for entry in slide_file.parent.iterdir()] == [slide_file.name]
+
+
+def test_an_interrupted_run_is_gone_on_with(shrinking, shown, slide_file):
+    shrinking.fill_in(mode="repack", report=False)
+    assert not shrinking.goes_on()
+    token = CancellationToken()
+    with pytest.raises(CancelledError):  # noqa: PT012 - in the midst of it
+        for report in recompress(slide_file, shrinking.target(), "repack", workers=1, token=token):
+            if report.stage.startswith("packing"):
+                token.cancel()
+    assert shrinking.goes_on()
+    shrinking.fill_in(mode="lossy")
+    assert not shrinking.goes_on(), "another result"
+    shrinking.fill_in(mode="repack")
+    shrinking.start()
+    assert shrinking.shrunk is not None, shrinking.asking.errors
+    assert not shrinking.goes_on()
 
 
 def test_what_fails_is_told(shrinking, shown, answers, monkeypatch):

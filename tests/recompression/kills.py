@@ -88,7 +88,10 @@ def full_disk(slide: Path, folder: Path) -> None:
         code = ended(started(str(file), "--out", str(folder / "b.svs"), "--workers", "1", limit=limit))
         assert code == 1, code
         assert sha256(file) == original
-        assert [entry.name for entry in folder.iterdir()] == ["a.svs"]
+        # What was finished stays hidden, for the next run.
+        assert [entry.name for entry in folder.iterdir() if not entry.name.startswith(".")] == ["a.svs"]
+    assert ended(started(str(file), "--replace", "--workers", "1")) == 0
+    assert not (folder / ".a.svs.unfinished").exists()
     print("no fault")
 
 

@@ -27,7 +27,7 @@ from napari_nic.names import check_apart, exists, is_folder, known_suffix
 from napari_nic.wording import counted, saving
 
 if TYPE_CHECKING:
-    from napari_nic.recompression import CheckReport, GlassOptions, SlideReport
+    from napari_nic.recompression import CheckReport, Deidentification, GlassOptions, SlideReport
     from napari_nic.recompression.reporting import ReportOptions
 
 VALIDATE = "validate"
@@ -113,6 +113,13 @@ def add_parser(commands: arguments.Subparsers) -> None:
         metavar="UM",
         help="um per pixel of level 0, where the slide does not say: glass is found by sizes",
     )
+    parser.add_argument(
+        "--deidentify",
+        action="store_true",
+        help="leave out label, macro (which shows the label), names, dates and numbers; with --mode repack "
+        "'napari-nic restore' gives back the slide without them",
+    )
+    parser.add_argument("--label-text", metavar="TEXT", help="with --deidentify: what a new label says")
     recompress_lossy.add_options(parser)
     parser.add_argument(
         "--against", metavar="SLIDE", help="with validate: the slide that the file was made of"
@@ -152,6 +159,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if args.mode == LOSSY:
         return _run_lossy(paths, glass, report_of, args, console)
     recompress_lossy.refuse_options(args)
+    names = _deidentification(args)
     targets = targets_of(paths, args, needed=not args.dry_run)
 
     def work(path: Path) -> dict[str, Any]:
@@ -159,8 +167,14 @@ def run(args: argparse.Namespace, console: Console) -> int:
         out = targets[path]
         if not (args.dry_run or args.replace):
             check_free(out, overwrite=args.overwrite)
-        do = try_sample if args.dry_run else recompress
-        job = do(path, out, args.mode, glass=glass, workers=args.workers, token=token)
+        if args.dry_run and names is not None:
+            console.warning("note: the sample counts label and macro too, which are left out then")
+        if args.dry_run:
+            job = try_sample(path, out, args.mode, glass=glass, workers=args.workers, token=token)
+        else:
+            job = recompress(
+                path, out, args.mode, glass=glass, deidentify=names, workers=args.workers, token=token
+            )
         report = console.outcome(job, path.name)
         _print(report, console)
         if report_of is None:
@@ -257,6 +271,23 @@ def _glass(args: argparse.Namespace) -> GlassOptions | None:
     return GlassOptions(fill=args.glass, **options)
 
 
+def _deidentification(args: argparse.Namespace) -> Deidentification | None:
+    from napari_nic.recompression import Deidentification
+
+    if not args.deidentify:
+        if args.label_text:
+            raise arguments.UsageError(
+                "a text for a new label was given, and the old one is kept", hint="add --deidentify"
+            )
+        return None
+    if args.replace:
+        raise arguments.UsageError(
+            "a slide is not replaced by one without its names: its label would lie on the disk unseen",
+            hint="give --out; look at the result, then delete the slide as your place wants it done",
+        )
+    return Deidentification(args.label_text or "")
+
+
 def targets_of(paths: list[Path], args: argparse.Namespace, *, needed: bool = True) -> dict[Path, Path]:
     """Return what is written for each input, by ``--out`` and ``--replace``.
 
@@ -327,6 +358,8 @@ def _run_checks(args: argparse.Namespace, console: Console) -> int:
 def described(report: CheckReport) -> str:
     """Say in a sentence what was found of a file."""
     original = f"{report.name} ({report.size:,} bytes, SHA-256 {report.sha256})"
+    if report.is_deidentified:
+        original = f"the slide without its names {original}"
     tiles = counted(report.tiles, "tile")
     if report.can_restore:
         return f"{report.path}: whole; {tiles}; gives back {original}"
@@ -340,6 +373,7 @@ def facts_of(report: CheckReport) -> dict[str, Any]:
         "tiles": report.tiles,
         "original": {"name": report.name, "size": report.size, "sha256": report.sha256},
         "can_restore": report.can_restore,
+        "deidentified": report.is_deidentified,
     }
 
 
@@ -368,6 +402,8 @@ def _print(report: SlideReport, console: Console) -> None:
         f"{report.source}{place}: {report.before:,} bytes, then {about}{report.after:,} "
         f"({saving(1 - report.after / report.before if report.before else 0)})"
     )
+    if report.resumed:
+        console.result(f"{counted(report.resumed, 'tile')} of an earlier run were used again")
     if report.sampled:
         tiles = counted(report.tiles, "part")
         console.result(f"estimated from a sample of {report.sampled:,} of {tiles}; nothing was written")

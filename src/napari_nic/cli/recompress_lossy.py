@@ -26,7 +26,7 @@ NEURAL = "neural"
 _CODECS = ("jpeg", "jpegxl", "jpeg2000", "avif", "webp")
 _ONLY_LOSSY = (
     *("codec", "quality", "subsampling", "effort", "container", "tile", "opens_in", "bound_ssim"),
-    *("bound_psnr", "quality_encoder", "label_text"),
+    *("bound_psnr", "quality_encoder"),
 )
 
 
@@ -80,12 +80,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--quality-encoder", metavar="NAME", help="whose codes --quality cosine=C compares; default: bigan"
     )
-    group.add_argument(
-        "--deidentify",
-        action="store_true",
-        help="leave out label, macro (which shows the label), names, dates and numbers",
-    )
-    group.add_argument("--label-text", metavar="TEXT", help="with --deidentify: what a new label says")
 
 
 def codec_name(text: str) -> str:
@@ -105,7 +99,6 @@ def refuse_options(args: argparse.Namespace) -> None:
         If there are any.
     """
     given = [name for name in _ONLY_LOSSY if getattr(args, name) is not None]
-    given += ["deidentify"] if args.deidentify else []
     if given:
         raise arguments.UsageError(
             f"--{given[0].replace('_', '-')} belongs to --mode lossy",

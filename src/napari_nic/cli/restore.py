@@ -47,8 +47,12 @@ def run(args: argparse.Namespace, console: Console) -> int:
         if not args.replace:
             check_free(out, overwrite=args.overwrite)
         report = console.outcome(restore(path, out, workers=args.workers, token=token), path.name)
+        said = f"{out}: {report.size:,} bytes, SHA-256 {report.sha256}"
         console.result(
-            f"{out}: {report.size:,} bytes, SHA-256 {report.sha256}, as the original {report.name}"
+            f"{said}, as the slide was once its names were left out (--deidentify); the original, with label "
+            "and names, is not kept in the file"
+            if report.is_deidentified
+            else f"{said}, as the original {report.name}"
         )
         return {"out": str(out)} | facts_of(report)
 

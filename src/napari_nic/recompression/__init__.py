@@ -5,6 +5,7 @@ Public modules beside this list: ``codec_training``, ``glass``, ``learned``, ``l
 """
 
 from napari_nic.recompression.codecs import CODECS
+from napari_nic.recompression.deidentifying import Deidentification
 from napari_nic.recompression.glass import GlassOptions
 from napari_nic.recompression.report import PageReport, SlideReport
 from napari_nic.recompression.restoring import CheckReport, restore, validate
@@ -13,6 +14,7 @@ from napari_nic.recompression.rewriting import recompress, try_sample
 __all__ = [
     "CODECS",
     "CheckReport",
+    "Deidentification",
     "GlassOptions",
     "PageReport",
     "SlideReport",

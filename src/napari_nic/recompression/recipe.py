@@ -9,7 +9,8 @@ bytes         content
 4             length of the text that follows, big endian
 so many       JSON: ``version``, ``mode``, ``name``, ``size`` and ``sha256`` of the original, ``data`` (begin,
               end and SHA-256 of the tiles' bytes in this file), ``payload`` (size and SHA-256),
-              ``borrowed``
+              ``borrowed``; ``deidentified`` where the original was itself made of a slide, whose names it
+              lacks
 the rest      the payload, packed by zlib
 ============  ======================================================================================
 
@@ -85,6 +86,8 @@ class Recipe:
         What of the original lies in no tile.
     content : bytes
         The bytes of the gaps.
+    is_deidentified : bool
+        Whether what is called the original here is a slide without the names that it once had.
     """
 
     mode: str
@@ -96,6 +99,7 @@ class Recipe:
     bits: bytes = b""
     gaps: tuple[Segment, ...] = ()
     content: bytes = b""
+    is_deidentified: bool = False
     _starts: list[int] = field(init=False, repr=False, compare=False)
     _places: list[int] = field(init=False, repr=False, compare=False)
 
@@ -177,6 +181,7 @@ class Recipe:
             "payload": {"size": len(payload), "sha256": hashlib.sha256(payload).hexdigest()},
             "borrowed": [list(part) for part in borrowed],
         }
+        facts |= {"deidentified": True} if self.is_deidentified else {}
         text = json.dumps(facts).encode("ascii")
         data = _MAGIC + struct.pack(">I", len(text)) + text + zlib.compress(payload, 9)
         return Tag(TAG, _UNDEFINED, len(data), data)
@@ -258,6 +263,7 @@ def _recipe(facts: Mapping[str, Any], payload: bytes, layout: Layout) -> Recipe:
         bits=payload[begin : begin + tiles],
         gaps=gaps,
         content=content,
+        is_deidentified=facts.get("deidentified") is True,
     )
 
 

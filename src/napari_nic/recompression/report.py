@@ -68,6 +68,10 @@ class SlideReport:
         Why the original was not replaced, although that was asked for; empty otherwise.
     tissue : str
         How the tissue was found that was kept, where glass was removed; empty otherwise.
+    deidentified : bool
+        Whether names were left out; `sha256` is that of the slide without them then.
+    resumed : int
+        Tiles of an earlier run, which was interrupted, that were used again.
     """
 
     mode: str
@@ -80,6 +84,8 @@ class SlideReport:
     sha256: str = ""
     kept: str = ""
     tissue: str = ""
+    deidentified: bool = False
+    resumed: int = 0
 
     @property
     def saved(self) -> float:

@@ -41,6 +41,8 @@ class CheckReport:
         Of the original.
     can_restore : bool
         Whether the original was made again, and was the same.
+    is_deidentified : bool
+        Whether what is called the original here is a slide without the names that it once had.
     """
 
     path: Path
@@ -50,6 +52,7 @@ class CheckReport:
     size: int
     sha256: str
     can_restore: bool
+    is_deidentified: bool = False
 
 
 def restore(
@@ -299,7 +302,14 @@ def _read_parts(source: TiffSource, recipe: Recipe, parts: list[_Stored]) -> Ite
 def _report(source: TiffSource, recipe: Recipe) -> CheckReport:
     tiles = sum(1 for page in source.pages for segment in page.segments if segment.length)
     return CheckReport(
-        source.path, recipe.mode, tiles, recipe.name, recipe.size, recipe.sha256, recipe.can_restore
+        source.path,
+        recipe.mode,
+        tiles,
+        recipe.name,
+        recipe.size,
+        recipe.sha256,
+        recipe.can_restore,
+        recipe.is_deidentified,
     )
 
 

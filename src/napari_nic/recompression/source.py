@@ -37,6 +37,8 @@ _PLAIN_COLORS = frozenset({0, 1, _RGB})
 _OFFSETS_INSIDE = {34412: "a Zeiss LSM", 33628: "a MetaMorph stack", 65420: "a Hamamatsu NDPI"}
 """Private tags that say where other things lie in the file: it cannot be written anew."""
 
+_OTHERWISE = "choose --mode lossy, which takes any bright-field slide that napari-nic opens"
+
 
 @dataclass(frozen=True)
 class Page:
@@ -232,7 +234,7 @@ def _check_kind(path: Path) -> None:
         raise SlideNotFoundError("there is no such file", path=path, hint="check the path")
     if path.is_dir():
         raise UnreadableSlideError(
-            "a folder, not a TIFF file", path=path, expected="a slide in one TIFF file"
+            "a folder, not a TIFF file", path=path, expected="a slide in one TIFF file", hint=_OTHERWISE
         )
     with path.open("rb") as stream:
         magic = stream.read(4)
@@ -242,6 +244,7 @@ def _check_kind(path: Path) -> None:
             path=path,
             expected="a slide in one TIFF file, such as SVS, OME-TIFF or Philips TIFF",
             found=f"it starts with {magic!r}",
+            hint=_OTHERWISE,
         )
 
 
@@ -258,7 +261,7 @@ def _refusal(path: Path, kind: str) -> UnreadableSlideError:
     return UnreadableSlideError(
         f"{kind}, whose metadata say where other parts of the file lie: it cannot be written anew",
         path=path,
-        hint="leave it as it is",
+        hint=f"leave it as it is, or {_OTHERWISE}",
     )
 
 

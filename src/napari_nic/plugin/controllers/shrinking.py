@@ -14,6 +14,7 @@ from napari_nic.plugin.shrink_form import ShrinkForm, read_form
 from napari_nic.plugin.shrink_jobs import Asked, Shrunk, shrink_job
 from napari_nic.plugin.worker import Callbacks, Job
 from napari_nic.recompression.lossy import QualityScale, scale_of
+from napari_nic.recompression.unfinished import unfinished_folder
 from napari_nic.wording import counted, saving
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from napari_nic.tissue import TissueMask
 
 FORM_SETTING = "shrinking"
+
+STOPPED = "stopped: the slide is as it was, and the same again goes on"
 
 Phase = Literal["idle", "running", "pausing", "paused", "stopping"]
 PAUSES = ("pausing", "paused")
@@ -124,6 +127,11 @@ class ShrinkController:
         """Return the file that would be written; None without a slide."""
         return None if self.watch.slide is None else self.form.target(self.watch.slide.path)
 
+    def goes_on(self) -> bool:
+        """Whether an earlier run of the result was interrupted, with whose tiles the next goes on."""
+        out = self.target()
+        return self._job is None and out is not None and unfinished_folder(out).is_dir()
+
     def choose_folder(self) -> None:
         """Ask where the result goes."""
         folder = self.asking.folder("Folder for smaller slides")
@@ -217,7 +225,7 @@ class ShrinkController:
     def _on_finished(self) -> None:
         stopped = self.state.phase == "stopping"
         self._job = None
-        self.state = ShrinkState(stage="stopped: the slide is as it was" if stopped else "")
+        self.state = ShrinkState(stage=STOPPED if stopped else "")
         self.changed.emit()
 
     def _set(self, **changes: Any) -> None:

@@ -15,7 +15,8 @@ from napari_nic.plugin.widgets.keyboard import keeping_focus
 from napari_nic.plugin.widgets.rows import ProgressBar, Section, quiet_label, row, set_enabled
 
 SHRINK = "Write the slide anew in the background; the slide itself stays as it is"
-CANCEL = "Cancel; the slide stays as it is, and no half file is left (Esc)"
+GO_ON = f"{SHRINK}. An earlier run was interrupted: with the same settings its finished tiles are used again"
+CANCEL = "Cancel; the slide stays as it is, no half file is left, and the next run goes on (Esc)"
 NOTHING = "Nothing is running"
 OPEN = "Open the report in the browser"
 
@@ -53,7 +54,9 @@ class ShrinkRunSection(Section):
         shrinking, state = self._shrinking, self._shrinking.state
         running = state.phase in ("running", *PAUSES)
         with keeping_focus(self.pause if running else self.button, self.button, self.pause, self.stop):
-            set_enabled(self.button, shrinking.why_not(), SHRINK)
+            goes_on = shrinking.goes_on()
+            self.button.setText("Go on shrin&king" if goes_on else "Shrin&k slide")
+            set_enabled(self.button, shrinking.why_not(), GO_ON if goes_on else SHRINK)
             set_enabled(self.pause, "" if running else NOTHING, "Go on" if state.phase in PAUSES else "Pause")
             self.pause.set_glyph("play" if state.phase in PAUSES else "pause")
             set_enabled(self.stop, "" if running else NOTHING, CANCEL)

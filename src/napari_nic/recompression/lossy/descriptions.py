@@ -17,9 +17,14 @@ _APERIO_CODECS["neural"] = "NEURAL"
 _OME = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
 
 
+_OF_PAGES = ("DPUfsImport", "<scn", "leica-microsystems.com/scn", "<PerkinElmer-QPI-ImageDescription")
+"""Begin texts that say what the pages of a maker's file are, which the pages of ours are not."""
+
+
 def plain_description(facts: SlideFacts) -> str:
     """Return the slide's own text below a line of ours, so that no reader takes the file for another's."""
-    return "\n".join(filter(None, [SOFTWARE, facts.description]))
+    is_of_pages = any(mark in facts.description for mark in _OF_PAGES)
+    return "\n".join(filter(None, [SOFTWARE, "" if is_of_pages else facts.description]))
 
 
 def aperio_description(

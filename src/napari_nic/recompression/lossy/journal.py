@@ -14,16 +14,13 @@ anew.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from napari_nic.disk import exclusive
-from napari_nic.errors import StoreError
-from napari_nic.names import shortened
+from napari_nic.recompression.unfinished import kept_folder
 
 _EVERY = 32
 """Tiles after which lines are written; so many are made anew at most."""
@@ -141,17 +138,9 @@ def _placed(lines: Sequence[str]) -> Iterator[Placed]:
         yield placed
 
 
-def unfinished_folder(out: Path) -> Path:
-    """Return the hidden folder that an interrupted run leaves beside its result."""
-    return out.with_name(f".{shortened(out.name, 200)}.unfinished")
-
-
 @contextmanager
 def unfinished(out: Path, facts: Mapping[str, Any]) -> Iterator[Journal]:
-    """Open the hidden folder beside a result; no two programs have it at once.
-
-    It stays when the block is left by an error, so that the same run may go on. Otherwise it is removed, and
-    after a :class:`StoreError`, which says that what is in it cannot become a result.
+    """Open the hidden folder beside a result; see :func:`~napari_nic.recompression.unfinished.kept_folder`.
 
     Parameters
     ----------
@@ -165,16 +154,9 @@ def unfinished(out: Path, facts: Mapping[str, Any]) -> Iterator[Journal]:
     StoreBusyError
         If another process writes the same result.
     """
-    folder = unfinished_folder(out)
-    folder.mkdir(parents=True, exist_ok=True)
-    with exclusive(folder):
+    with kept_folder(out) as folder:
         journal = Journal(folder, facts)
         try:
             yield journal
-        except StoreError:
-            journal.close()
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
         finally:
             journal.close()
-        shutil.rmtree(folder, ignore_errors=True)
