@@ -2,6 +2,7 @@
 
     python scripts/check_opens.py make FOLDER              # with napari-nic: a slide, and it in every form
     python scripts/check_opens.py make FOLDER --learned CODEC   # as a learned codec writes it
+    python scripts/check_opens.py make FOLDER --packed     # as the modes without loss write it
     python scripts/check_opens.py read FOLDER              # with any Python: each reader that it has
     python scripts/check_opens.py read FOLDER --jar bioformats_package.jar
     python scripts/check_opens.py table FOLDER             # with napari-nic: beside what it says itself
@@ -66,7 +67,29 @@ def make(folder: Path, learned: str | None) -> None:
                         np.save(folder / f"{out.name}.{name}.npy", pixels)
 
 
-def _slide(path: Path) -> Path:
+def make_packed(folder: Path) -> None:
+    """Write a slide of JPEG tiles in every mode without loss."""
+    from napari_nic.geometry import RegionPx
+    from napari_nic.jobs import result_of
+    from napari_nic.recompression import CODECS, Deidentification, GlassOptions, recompress
+    from napari_nic.slides import open_slide
+
+    folder.mkdir(parents=True, exist_ok=True)
+    slide = _slide(folder / "slide.tif", compression="jpeg")
+    for mode in CODECS:
+        kinds: dict[str, dict[str, Any]] = {"": {}, "_no-names": {"deidentify": Deidentification()}}
+        if mode != "repack":
+            kinds |= {f"_{fill}": {"glass": GlassOptions(20, fill=fill)} for fill in ("white", "empty")}
+        for kind, options in kinds.items():
+            out = folder / f"{mode}{kind}.tif"
+            result_of(recompress(slide, out, mode, workers=1, **options))
+            with open_slide(out, color="raw") as opened:
+                for name, (x, y, width, height) in REGIONS.items():
+                    pixels = opened.read_region(0, RegionPx(y, x, height, width))
+                    np.save(folder / f"{out.name}.{name}.npy", pixels)
+
+
+def _slide(path: Path, compression: str | None = None) -> Path:
     """Tissue in the middle, glass around it."""
     import tifffile
 
@@ -82,6 +105,7 @@ def _slide(path: Path) -> Path:
         np.clip(pixels, 0, 255).astype(np.uint8),
         tile=(256, 256),
         photometric="rgb",
+        compression=compression,
         resolution=(20_000, 20_000),
         resolutionunit="CENTIMETER",
     )
@@ -257,9 +281,12 @@ if __name__ == "__main__":
     parser.add_argument("folder", type=Path)
     parser.add_argument("--jar")
     parser.add_argument("--learned", metavar="CODEC", help="name or folder of a learned codec: it alone")
+    parser.add_argument("--packed", action="store_true", help="in the modes without loss")
     parser.add_argument("--reader", action="append", default=[])
     given = parser.parse_args()
-    if given.what == "make":
+    if given.what == "make" and given.packed:
+        make_packed(given.folder)
+    elif given.what == "make":
         make(given.folder, given.learned)
     elif given.what == "one":
         print(one(given.reader[0], given.folder, given.jar))

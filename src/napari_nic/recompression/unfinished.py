@@ -34,13 +34,29 @@ from napari_nic.recompression.layout import Segment
 _EVERY = 32
 """Tiles after which lines are written; so many are made anew at most."""
 
-_DIGEST = 16
+_DIGEST, _LONGEST = 16, 2**20
 _JOURNAL, _BEFORE, _BEFORE_JOURNAL = "journal", "before", "before.journal"
 
 
 def unfinished_folder(out: Path) -> Path:
     """Return the hidden folder that an interrupted run leaves beside its result."""
     return out.with_name(f".{shortened(out.name, 200)}.unfinished")
+
+
+def read_unfinished(out: Path) -> dict[str, Any]:
+    """Return what an interrupted run of a result was making of what; empty if there was none.
+
+    Its ``mode``, or its ``options`` where that was a lossy one.
+    """
+    for name in (_JOURNAL, _BEFORE_JOURNAL):
+        try:
+            with (unfinished_folder(out) / name).open(encoding="utf-8", errors="replace") as stream:
+                facts = json.loads(stream.readline(_LONGEST))
+        except (OSError, ValueError, RecursionError):
+            continue
+        if isinstance(facts, dict):
+            return facts
+    return {}
 
 
 @contextmanager

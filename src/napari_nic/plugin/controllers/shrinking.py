@@ -14,7 +14,7 @@ from napari_nic.plugin.shrink_form import ShrinkForm, read_form
 from napari_nic.plugin.shrink_jobs import Asked, Shrunk, shrink_job
 from napari_nic.plugin.worker import Callbacks, Job
 from napari_nic.recompression.lossy import QualityScale, scale_of
-from napari_nic.recompression.unfinished import unfinished_folder
+from napari_nic.recompression.unfinished import read_unfinished
 from napari_nic.wording import counted, saving
 
 if TYPE_CHECKING:
@@ -128,9 +128,15 @@ class ShrinkController:
         return None if self.watch.slide is None else self.form.target(self.watch.slide.path)
 
     def goes_on(self) -> bool:
-        """Whether an earlier run of the result was interrupted, with whose tiles the next goes on."""
-        out = self.target()
-        return self._job is None and out is not None and unfinished_folder(out).is_dir()
+        """Whether an earlier run was interrupted that made the same in the same way: the next goes on."""
+        out, form = self.target(), self.form
+        if self._job is not None or out is None:
+            return False
+        facts = read_unfinished(out)
+        options = facts.get("options") or {}
+        if form.is_lossy:
+            return (options.get("codec"), options.get("quality")) == (form.codec, form.quality)
+        return facts.get("mode") == form.mode
 
     def choose_folder(self) -> None:
         """Ask where the result goes."""
