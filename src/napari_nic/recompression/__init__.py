@@ -10,6 +10,7 @@ from napari_nic.recompression.glass import GlassOptions
 from napari_nic.recompression.report import PageReport, SlideReport
 from napari_nic.recompression.restoring import CheckReport, restore, validate
 from napari_nic.recompression.rewriting import recompress, try_sample
+from napari_nic.recompression.unfinished import read_unfinished
 
 __all__ = [
     "CODECS",
@@ -18,6 +19,7 @@ __all__ = [
     "GlassOptions",
     "PageReport",
     "SlideReport",
+    "read_unfinished",
     "recompress",
     "restore",
     "try_sample",

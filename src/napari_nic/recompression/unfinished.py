@@ -44,9 +44,17 @@ def unfinished_folder(out: Path) -> Path:
 
 
 def read_unfinished(out: Path) -> dict[str, Any]:
-    """Return what an interrupted run of a result was making of what; empty if there was none.
+    """Return what an interrupted run was making of what.
 
-    Its ``mode``, or its ``options`` where that was a lossy one.
+    Parameters
+    ----------
+    out : Path
+        The result that was not finished.
+
+    Returns
+    -------
+    dict
+        With its ``mode``, or with its ``options`` where that was a lossy one; empty if there was none.
     """
     for name in (_JOURNAL, _BEFORE_JOURNAL):
         try:

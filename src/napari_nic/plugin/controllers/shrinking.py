@@ -13,8 +13,8 @@ from napari_nic.plugin.layers import tag_of, tissue_of
 from napari_nic.plugin.shrink_form import ShrinkForm, read_form
 from napari_nic.plugin.shrink_jobs import Asked, Shrunk, shrink_job
 from napari_nic.plugin.worker import Callbacks, Job
+from napari_nic.recompression import read_unfinished
 from napari_nic.recompression.lossy import QualityScale, scale_of
-from napari_nic.recompression.unfinished import read_unfinished
 from napari_nic.wording import counted, saving
 
 if TYPE_CHECKING:
