@@ -71,6 +71,22 @@ def test_bfloat16_trains_too(source, quick, tmp_path):
     assert np.isfinite(reports[-1].loss)
 
 
+def test_a_run_goes_on_in_the_precision_that_it_began_in(source, quick, tmp_path, same_weights):
+    """A processor is tried anew in each process: on a busy one the other precision may be the quicker."""
+    whole, _ = run("vae", source, quick(), tmp_path / "whole", precision="bfloat16")
+    plain, _ = run("vae", source, quick(), tmp_path / "plain")
+    objective, options = make("vae", source, quick())
+    sources, folder = Sources([source], [source]), tmp_path / "parts"
+    stopped = run_training(objective, sources, folder, options, precision="bfloat16")
+    for _ in range(5):
+        next(stopped)
+    stopped.close()
+    resumed, _ = run("vae", source, quick(), folder, precision="float32")
+    assert same_weights(whole, resumed)
+    assert not same_weights(whole, plain)
+    assert read_record(folder)["counters"]["precision"] == "bfloat16"
+
+
 def test_another_seed_is_another_run(source, quick, tmp_path, same_weights):
     one, _ = run("vae", source, quick(steps=2), tmp_path / "one")
     other, _ = run("vae", source, quick(steps=2, seed=1), tmp_path / "other")

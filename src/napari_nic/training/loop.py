@@ -70,7 +70,7 @@ def run_training(
         Made when missing.
     options : TrainOptions
     device, precision : str
-        As resolved by :mod:`napari_nic.device`.
+        As resolved by :mod:`napari_nic.device`; the precision of a checkpoint, where there is one, stays.
     token : CancellationToken, optional
 
     Yields
@@ -136,7 +136,10 @@ class _Drawer:
 class _Trainer:
     """Network, optimisers and counters of a run."""
 
-    COUNTERS = ("step", "smoothed", "best", "bad_validations", "plateau_rate", "seconds", "validation")
+    COUNTERS = (
+        *("step", "smoothed", "best", "bad_validations", "plateau_rate", "seconds", "validation"),
+        "precision",  # what was quicker when the run began; going on in another would be another run
+    )
 
     def __init__(
         self,

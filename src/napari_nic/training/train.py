@@ -33,6 +33,7 @@ def train_encoder(
     CancelledError
         The checkpoint is kept; run again to go on.
     """
+    from napari_nic.training.checkpoint import read_record
     from napari_nic.training.loop import Sources, run_training
     from napari_nic.training.publish import publish
 
@@ -47,7 +48,7 @@ def train_encoder(
     )
     facts: dict[str, Any] = {
         "device": device,
-        "precision": precision,
+        "precision": read_record(recipe.checkpoint)["counters"]["precision"],
         "sets": [dict(part.facts) for part in loaded],
     }
     if objective.learned_from():

@@ -61,7 +61,7 @@ def train_unet(
     )
     facts = {
         "device": device,
-        "precision": precision,
+        "precision": read_record(recipe.checkpoint)["counters"]["precision"],
         "pictures": len(kept),
         "pictures_held_out": len(away),
         "um_per_px": list(tiles.magnifications),
