@@ -49,7 +49,14 @@ from napari_nic.encoders import load_encoder
 from napari_nic.errors import CancelledError
 from napari_nic.evaluation.run import EvaluationPlan, evaluate_encoders
 from napari_nic.evaluation.sets import LabelledSet
-from napari_nic.explain import grad_cam, integrated_gradients, pca, pca_overlay
+from napari_nic.explain import (
+    check_saliency,
+    grad_cam,
+    integrated_gradients,
+    pca,
+    pca_overlay,
+    randomise_layers,
+)
 from napari_nic.geometry import LevelGeometry, PixelSize, RegionPx
 from napari_nic.grid import PatchGrid
 from napari_nic.jobs import CancellationToken, result_of
@@ -252,6 +259,19 @@ def _explaining(how: Callable[..., Any]) -> Callable[[Inputs, Path, Cancellation
         how(inputs.wide_model, codes, store.encoded(), target=0, device="cpu", token=token)
 
     return run
+
+
+def _checking(inputs: Inputs, _: Path, token: CancellationToken) -> None:
+    store, model = CompressedSlide.open(inputs.wide), inputs.wide_model
+    codes, mask = store.read(token=token), store.encoded()
+    saliency = grad_cam(model, codes, mask, device="cpu", token=token)
+    result_of(check_saliency(model, codes, saliency, device="cpu", token=token))
+
+
+def _randomising(inputs: Inputs, _: Path, token: CancellationToken) -> None:
+    store = CompressedSlide.open(inputs.wide)
+    what: dict[str, Any] = {"seeds": [0, 1], "device": "cpu", "token": token}
+    result_of(randomise_layers(inputs.wide_model, store.read(token=token), store.encoded(), **what))
 
 
 def _resident(inputs: Inputs, _: Path, token: CancellationToken) -> None:
@@ -591,6 +611,8 @@ OPERATIONS: dict[str, Operation] = {
     "predict": Operation(_predict, units=6 + 10 * 8 + 1),
     "mean of the codes": Operation(_mean, units=6 + 2),
     "saliency": Operation(_explaining(grad_cam), units=6 + 2),
+    "reliability of saliency": Operation(_checking, units=6 + 2 + 8 * 2 + 74),
+    "random weights": Operation(_randomising, units=6 + 2 * 3),
     "integrated gradients": Operation(_explaining(integrated_gradients), units=6 + 8),
     **{f"export {name}": Operation(_exporting(name), units=6) for name in EXPORTERS},
     **{f"import {name}": Operation(_importing(name), units=3 + 9) for name in BOTH_WAYS},

@@ -15,6 +15,7 @@ from napari_nic.slide_models.config import SlideNetConfig
 from napari_nic.slide_models.heads import Head, Outcome
 from napari_nic.slide_models.inputs import Standardiser
 from napari_nic.slide_models.predict import Prediction, predict, predict_codes, predict_vector
+from napari_nic.slide_models.scoring import SlideScorer
 from napari_nic.slide_models.settings import EpochDone, TrainingSettings
 from napari_nic.slide_models.sources import LabelledSlide, StoredSlide, TrainingSlide
 from napari_nic.slide_models.train import train, train_together
@@ -30,6 +31,7 @@ __all__ = [
     "Outcome",
     "Prediction",
     "SlideNetConfig",
+    "SlideScorer",
     "Standardiser",
     "StoredSlide",
     "Task",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -223,6 +223,26 @@ class ModelBundle:
             net = build_network(self.card.network)
         net.load_state_dict({name: torch.from_numpy(np.array(a)) for name, a in self.weights.items()})
         return net.eval()
+
+    def randomised(self, names: Collection[str], seed: int) -> ModelBundle:
+        """Return the model with some of its weights as they are before training.
+
+        Parameters
+        ----------
+        names : collection of str
+            Of :attr:`weights`.
+        seed : int
+            The same one draws the same weights, whatever the names.
+        """
+        import torch
+
+        from napari_nic.slide_models.architectures import build_network
+
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            drawn = build_network(self.card.network).state_dict()
+        fresh = {name: drawn[name].numpy() for name in names}
+        return replace(self, weights={**self.weights, **fresh}, folder=None)
 
     def _check_sizes(self) -> None:
         shape = (self.card.network.code_size,)

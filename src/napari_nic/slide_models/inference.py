@@ -73,6 +73,26 @@ class Predictor:
                 outputs.append(self.net(self.tensor(batch[: len(transformed)])).cpu().numpy())
         return np.concatenate(outputs)
 
+    def whole_outputs(self, canvas: Canvas, token: CancellationToken | None = None) -> np.ndarray:
+        """Predict a slide of any size at once: from the mean of its last feature map.
+
+        Parameters
+        ----------
+        canvas : Canvas
+            A slide with a frame; it is computed in strips.
+        token : CancellationToken, optional
+            Asked at each strip.
+
+        Returns
+        -------
+        ndarray of float32, (outputs,)
+            Before sigmoid or softmax.
+        """
+        with torch.inference_mode():
+            outputs = self.net.pooled(features_in_strips(self.net, canvas, token=token))
+        result: np.ndarray = outputs[0].cpu().numpy()
+        return result
+
     def location_outputs(self, canvas: Canvas, token: CancellationToken | None = None) -> np.ndarray:
         """Apply the head at every location of the last feature map.
 
