@@ -80,3 +80,17 @@ def test_train_demo_hands_its_options_on_and_shows_the_card(
     assert len(asked) == 1
     assert cli(*again, "--overwrite").json["name"] == "tiny"
     assert asked[1] == demo.DemoTraining()
+
+
+def test_maps_are_compared_with_those_of_random_weights(cli, store: Path, tiny_model: Path) -> None:
+    command = ("models", "check-saliency", store, "--model", "tiny", "--draws", "2")
+    outcome = cli(*command)
+    assert outcome.code == 0
+    for text in ("output", "dense layer", "layer 1", "what the model learned"):
+        assert text in outcome.out
+    found = cli(*command, "--json").json[0]
+    assert [len(row) for row in found["signed"]] == [2] * len(found["stages"])
+    assert cli(*command, "--seed", "7", "--json").json[0]["signed"] != found["signed"]
+    assert cli(*command, "--json").json[0] == found
+    unknown = cli(*command, "--target", "tumour")
+    assert (unknown.code, "0 (healthy), 1 (lesion)" in unknown.err) == (2, True)

@@ -39,9 +39,30 @@ def test_array_is_signed_and_empty_on_glass(cli, store: Path, tiny_model: Path, 
     out = tmp_path / "x.npy"
     outcome = cli("saliency", store, "--model", "tiny", "--out", out)
     assert outcome.code == 0
-    assert outcome.out == f"{out}\n"
+    assert outcome.out.startswith(f"{out}\n")
     encoded = CompressedSlide.open(store).encoded()
     np.testing.assert_array_equal(np.isnan(np.load(out)), ~encoded)
+
+
+def test_each_map_has_its_verdict(cli, store: Path, tiny_model: Path, tmp_path: Path) -> None:
+    command = ("saliency", store, "--model", "tiny", "--out", tmp_path / "x.npy", "--fold", "tiny")
+    outcome = cli(*command)
+    found = cli(*command, "--overwrite", "--json").json[0]["reliability"]
+    assert found["verdict"] in ("reliable", "uncertain", "not reliable")
+    assert f"Saliency of 'lesion' is {found['verdict']}: {found['reason']}" in outcome.out
+    assert found["folds"] == pytest.approx(1), "the other fold is the model itself"
+    assert found["deletion"]["scores"][0] == pytest.approx(found["score"])
+    assert len(found["deletion"]["random"]) > 1
+
+
+def test_maps_are_not_checked_where_that_is_not_asked_for(
+    cli, store: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "x.npy"
+    for option in ("--no-check", "--method=integrated-gradients"):
+        outcome = cli("saliency", store, "--model", "tiny", "--out", out, option)
+        assert (outcome.code, outcome.out) == (0, f"{out}\n")
+        out.unlink()
 
 
 def test_two_classes_are_opposite(cli, store: Path, tiny_model: Path, tmp_path: Path) -> None:

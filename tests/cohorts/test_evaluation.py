@@ -49,7 +49,14 @@ def test_the_page_needs_no_other_file(evaluated: Path) -> None:
     assert "<script" not in page
     assert page.count("data:image/png;base64,") >= 16
     assert "toy &lt;one&gt;" in page
-    for words in ("balanced accuracy", "By size of the lesion", "Most wrong", "Most right", "Calibration"):
+    for words in (
+        "saliency is",
+        "balanced accuracy",
+        "By size of the lesion",
+        "Most wrong",
+        "Most right",
+        "Calibration",
+    ):
         assert words in page
 
 

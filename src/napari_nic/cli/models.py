@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_nic.cli import arguments, cohorts, models_compare
+from napari_nic.cli import arguments, cohorts, models_check, models_compare
 from napari_nic.cli.console import Console
 from napari_nic.cli.encoder_use import give_trust
 from napari_nic.cli.files import check_all_free
@@ -27,6 +27,7 @@ def add_parser(commands: arguments.Subparsers) -> None:
     cohorts.add_train(actions)
     cohorts.add_evaluate(actions)
     models_compare.add_compare(actions)
+    models_check.add_check(actions)
     _add_train_demo(actions)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,8 +34,9 @@ INSIDE = 0.5
 
 DESCRIPTION = """\
 Write signed Grad-CAM maps: what speaks for (+, red) and against (-, blue) a class, as a picture (.png) or as
-raw values (.npy, not-a-number where nothing is encoded). With --annotation, print how well map and annotation
-agree."""
+raw values (.npy, not-a-number where nothing is encoded). Of each map is said whether it should be believed:
+does the score fall when the marked cells are masked, and is the map the same when the slide is turned, cut
+and seen by models of other folds? With --annotation, print how well map and annotation agree."""
 
 
 def add_parser(commands: arguments.Subparsers) -> None:
@@ -68,8 +69,23 @@ def add_parser(commands: arguments.Subparsers) -> None:
     add_frame(parser)
     parser.add_argument("--label", action="append", help="only annotations of this label; may be repeated")
     _add_area(parser)
+    add_fold(parser)
+    parser.add_argument(
+        "--no-check", action="store_true", help="do not say whether the map should be believed; quicker"
+    )
     parser.add_argument("--device", type=arguments.device, default="auto", help=arguments.DEVICE_HELP)
     arguments.add_json(parser)
+
+
+def add_fold(parser: argparse.ArgumentParser) -> None:
+    """Add the models that learned the same from other slides."""
+    parser.add_argument(
+        "--fold",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="model of another fold, whose map should be alike; may be repeated",
+    )
 
 
 def _add_area(parser: argparse.ArgumentParser) -> None:
@@ -92,6 +108,7 @@ class _Task:
     bundle: ModelBundle
     target: int
     token: CancellationToken
+    folds: list[ModelBundle] = field(default_factory=list)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
@@ -104,7 +121,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     targets = outputs_for(paths, args.out, suffix=suffix, label="saliency")
     with stoppable(console, ending="stopped") as token:
         bundle = ModelBundle.load(args.model)
-        task = _Task(args, console, bundle, target_number(bundle.card, args.target), token)
+        target = target_number(bundle.card, args.target)
+        task = _Task(args, console, bundle, target, token, [ModelBundle.load(name) for name in args.fold])
         return run_each(paths, lambda path: _explain_one(path, targets[path], task), console)
 
 
@@ -131,13 +149,15 @@ def _explain_one(path: Path, target: Path, task: _Task) -> dict[str, Any]:
     saliency = _saliency(store, task)
     _save(saliency, store, target, args.cell_px)
     task.console.result(str(target))
-    record = {
+    record: dict[str, Any] = {
         "model": saliency.model,
         "target": saliency.target,
         "method": saliency.method,
         "layer": saliency.layer,
         "files": [str(target)],
     }
+    if not args.no_check and args.method != INTEGRATED:
+        record["reliability"] = _check(saliency, store, task)
     if args.annotation:
         found, area, labels = _compare(saliency, store, task)
         task.console.result(_agreement_line(saliency, found, area, labels))
@@ -155,6 +175,20 @@ def _saliency(store: CompressedSlide, task: _Task) -> SaliencyMap:
     if args.method == INTEGRATED:
         return integrated_gradients(task.bundle, codes, mask, **common)
     return grad_cam(task.bundle, codes, mask, layer=args.layer, method=args.method, **common)
+
+
+def _check(saliency: SaliencyMap, store: CompressedSlide, task: _Task) -> dict[str, Any]:
+    """Say whether the map should be believed; return the numbers."""
+    from napari_nic.explain import check_saliency
+
+    for fold in task.folds:
+        fold.check_store(store)
+    codes = store.read(token=task.token)
+    what: dict[str, Any] = {"folds": task.folds, "device": task.args.device, "token": task.token}
+    job = check_saliency(task.bundle, codes, saliency, **what)
+    found = task.console.outcome(job, store.header.slide_name)
+    task.console.result(f"  {found.line}")
+    return found.to_dict()
 
 
 def _save(saliency: SaliencyMap, store: CompressedSlide, target: Path, cell_px: int) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 from napari_nic.cohorts.predictions import ScoredSlide
 from napari_nic.cohorts.thumbnails import Thumbnail
+from napari_nic.colors import to_hex
+from napari_nic.explain import MARKS, VERDICT_COLORS, Reliability
 from napari_nic.metrics import METRIC_NAMES
 from napari_nic.pages import page, table
 from napari_nic.wording import counted
@@ -165,4 +167,14 @@ def _slide(shown: Shown) -> str:
         f'<img src="{thumbnail.saliency}" alt="saliency of {name}">'
     )
     note = f"<br>{html.escape(thumbnail.note)}" if thumbnail.note else ""
-    return f"<figure>{pictures}<figcaption>{name}: {about}{note}</figcaption></figure>"
+    found = thumbnail.reliability
+    believed = "" if found is None else _believed(found)
+    return f"<figure>{pictures}<figcaption>{name}: {about}{note}{believed}</figcaption></figure>"
+
+
+def _believed(found: Reliability) -> str:
+    """Say whether a map should be believed; a click opens the numbers."""
+    color = to_hex(VERDICT_COLORS[found.verdict])
+    mark = f'<b style="color: {color}">{MARKS[found.verdict]}</b>'
+    line = f"{mark} saliency is {found.verdict}: {html.escape(found.reason)}"
+    return f"<details><summary>{line}</summary>{table(('', ''), found.rows())}</details>"

@@ -11,8 +11,16 @@ import numpy as np
 
 from napari_nic.embeddings import CompressedSlide
 from napari_nic.errors import CancelledError, NicError
-from napari_nic.explain import PcaModel, SaliencyMap, grad_cam, saliency_overlay, symmetric_limits
-from napari_nic.jobs import CancellationToken, checked
+from napari_nic.explain import (
+    PcaModel,
+    Reliability,
+    SaliencyMap,
+    check_saliency,
+    grad_cam,
+    saliency_overlay,
+    symmetric_limits,
+)
+from napari_nic.jobs import CancellationToken, checked, result_of
 from napari_nic.notebook import png_address
 from napari_nic.slide_models import ModelBundle
 from napari_nic.slides import choice_options, open_slide, read_overview
@@ -58,12 +66,15 @@ class Thumbnail:
         Why there are none.
     note : str
         What is to be known of the picture: parts that cannot be read, and are hatched.
+    reliability : Reliability or None
+        Whether the saliency should be believed.
     """
 
     picture: str = ""
     saliency: str = ""
     problem: str = ""
     note: str = ""
+    reliability: Reliability | None = None
 
 
 def make_thumbnails(
@@ -83,7 +94,7 @@ def make_thumbnails(
         token.checkpoint()
         maps[entry.name] = _explain(entry, device, token)
     limits = _limits(seen, maps)
-    return [_thumbnail(entry, maps[entry.name], limits, token) for entry in checked(seen, token)]
+    return [_thumbnail(entry, maps[entry.name], limits, device, token) for entry in checked(seen, token)]
 
 
 def _explain(entry: Seen, device: str, token: CancellationToken) -> SaliencyMap | str:
@@ -112,6 +123,7 @@ def _thumbnail(
     entry: Seen,
     found: SaliencyMap | str,
     limits: Mapping[Path, tuple[float, float]],
+    device: str,
     token: CancellationToken,
 ) -> Thumbnail:
     if isinstance(found, str):
@@ -124,7 +136,11 @@ def _thumbnail(
     photograph = _photograph(entry.picture, store, token)
     picture = _fitted(photograph.image, smooth=photograph.smooth)
     heat_picture = _fitted(flat.astype(np.uint8), smooth=False)
-    return Thumbnail(png_address(picture), png_address(heat_picture), note=photograph.note)
+    bundle, codes = ModelBundle.load(entry.bundle), store.read(token=token)
+    reliability = result_of(check_saliency(bundle, codes, found, device=device, token=token))
+    return Thumbnail(
+        png_address(picture), png_address(heat_picture), note=photograph.note, reliability=reliability
+    )
 
 
 @dataclass(frozen=True, eq=False)
