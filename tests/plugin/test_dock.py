@@ -15,6 +15,7 @@ from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QApplication, QCheckBox, QMessageBox, QWidget
 
 from napari_nic.embeddings import CompressedSlide
+from napari_nic.explain import MARKS
 from napari_nic.plugin.compress_options import CompressOptions
 from napari_nic.plugin.controllers.session import ENCODER_SETTING
 from napari_nic.plugin.legend import format_value
@@ -272,6 +273,11 @@ def test_prediction_and_saliency_by_click(with_slide, qtbot, bundle_folder):
     assert section.caution.text() == "Not for: anything"
     assert not section.caution.isHidden()
     assert section.legend.title.text() == "Saliency: lesion"
+    found, line = dock.reliability.found, section.reliability
+    assert line.isVisibleTo(section)
+    assert f"{MARKS[found.verdict]}</span> <b>Saliency is {found.verdict}</b>" in line.label.text()
+    assert "agreement of views" in line.label.toolTip()
+    assert not line.button.isVisibleTo(line), "nothing is left to be stopped"
     section.targets.setCurrentIndex(0)
     finish(dock, qtbot)
     assert section.legend.title.text() == "Saliency: normal"

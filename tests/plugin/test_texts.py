@@ -128,6 +128,7 @@ def test_main_dock_is_read_in_full(
         dock.overlays.show(kind, on=True)
         qtbot.waitUntil(lambda: not dock.runner.jobs, timeout=TIMEOUT_MS)
         assert all_clipped(dock) == [], kind
+    assert "Saliency is" in plain(dock.overlay_section.reliability.label.text())
     assert "answer to any question about a patient" in dock.overlay_section.caution.text()
     dock.compressing.region = "visible"
     for label in (

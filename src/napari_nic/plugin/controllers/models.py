@@ -12,7 +12,7 @@ from psygnal import Signal
 from napari_nic.embeddings import CompressedSlide
 from napari_nic.encoders import EncoderSpec
 from napari_nic.errors import BundleError, NicError
-from napari_nic.explain import NO_PLACES, Overlay
+from napari_nic.explain import NO_PLACES, Overlay, SaliencyMap
 from napari_nic.jobs import CancellationToken
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.news import MODEL_NEWS
@@ -29,6 +29,9 @@ SCORE_MEANS = {
 }
 """What a slide's score does not say, by the model's task."""
 
+MOST_FOLDS = 4
+"""Models of other folds that a map is compared with."""
+
 MODEL_SETTING = "model"
 ADDED_SETTING = "added_models"
 
@@ -42,10 +45,13 @@ class ModelResult:
     overlay : Overlay
     prediction : Prediction or None
         Of the whole slide, where one was made.
+    saliency : SaliencyMap or None
+        The map that the overlay shows, if it is one.
     """
 
     overlay: Overlay
     prediction: Prediction | None = None
+    saliency: SaliencyMap | None = None
 
 
 class ModelController:
@@ -62,6 +68,8 @@ class ModelController:
         Class or value that saliency explains.
     prediction : Prediction or None
         Of the session's store as it was when last predicted.
+    saliency : SaliencyMap or None
+        That was computed last.
     """
 
     changed = Signal()
@@ -74,6 +82,7 @@ class ModelController:
         self.shown_class: int | None = None
         self.target = 0
         self.prediction: Prediction | None = None
+        self.saliency: SaliencyMap | None = None
         session.store_changed.connect(self._on_store)
         MODEL_NEWS.model_opened.connect(self.add)
         self._choose(self._fitting())
@@ -133,6 +142,22 @@ class ModelController:
         """Put models at the end of the list; what was loaded from the same folders gives way."""
         keys = {_key(bundle) for bundle in bundles}
         self.bundles = [known for known in self.bundles if _key(known) not in keys] + list(bundles)
+
+    def folds(self) -> tuple[ModelBundle, ...]:
+        """Return the models that lie beside the chosen one and learned the same: those of other folds."""
+        bundle = self.bundle
+        if bundle is None or bundle.folder is None or bundle.folder.parent == BUILT_IN:
+            return ()
+        card = bundle.card
+        beside = [other for other in self.bundles if other is not bundle and other.folder is not None]
+        return tuple(
+            other
+            for other in beside
+            if other.folder is not None
+            and other.folder.parent == bundle.folder.parent
+            and (other.card.class_names, other.card.encoder) == (card.class_names, card.encoder)
+            and other.card.network == card.network
+        )[:MOST_FOLDS]
 
     def set_class(self, index: int | None) -> None:
         """Show the scores of one class, or (None) the most likely class of each cell."""
@@ -248,6 +273,8 @@ class ModelController:
 
     def take(self, predicted: ModelResult) -> None:
         """Keep what a job found."""
+        if predicted.saliency is not None:
+            self.saliency = predicted.saliency
         if predicted.prediction is not None:
             self.prediction = predicted.prediction
             self.predicted.emit()
@@ -337,4 +364,4 @@ def _explain(
 
     prediction = known or predict(bundle, store, token=token)
     saliency = grad_cam(bundle, store.read(token=token), store.encoded(), target=target, token=token)
-    return ModelResult(saliency_overlay(saliency, store.grid.placement), prediction)
+    return ModelResult(saliency_overlay(saliency, store.grid.placement), prediction, saliency)

@@ -20,6 +20,7 @@ from napari_nic.plugin.controllers.importing import ImportController
 from napari_nic.plugin.controllers.models import ModelController
 from napari_nic.plugin.controllers.overlays import OverlayController
 from napari_nic.plugin.controllers.painted_classes import PaintedNames
+from napari_nic.plugin.controllers.reliability import ReliabilityController
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.controllers.tissue import TissueController
 from napari_nic.plugin.news import DESK_NEWS, MODEL_NEWS
@@ -80,6 +81,7 @@ class NicDock(WindowDock):
         self.overlays = OverlayController(
             self.session, self.compressing, self.models, self.runner, resting=partial(resting_window, self)
         )
+        self.reliability = ReliabilityController(self.session, self.overlays, self.models, self.runner)
         self.documents = DocumentController(self.session, self.runner)
         self.annotating = AnnotationController(
             self.session,
@@ -102,7 +104,7 @@ class NicDock(WindowDock):
     def _build(self) -> None:
         self.slide_section = SlideSection(self.session, self.compressing, self.tissue, self.encoders)
         self.compress_section = CompressSection(self.session, self.compressing)
-        self.overlay_section = OverlaySection(self.session, self.overlays, self.models)
+        self.overlay_section = OverlaySection(self.session, self.overlays, self.models, self.reliability)
         self.annotation_section = AnnotationSection(self.session, self.annotating)
         self.export_section = ExportSection(self.exporting)
         self.show_sections(self.sections)
@@ -194,6 +196,7 @@ class NicDock(WindowDock):
         self.compress_section.close_down()
         self.painted_names.close()
         self.annotating.close()
+        self.reliability.close()
         self.overlays.close()
         self.models.close()
         self.tissue.close()
@@ -201,7 +204,7 @@ class NicDock(WindowDock):
         self.viewer.events.theme.disconnect(self._on_theme)
         MODEL_NEWS.features_opened.disconnect(self._import_soon)
         silence(self.session, self.tissue, self.compressing, self.encoders, self.models)
-        silence(self.overlays, self.annotating, self.exporting, self.documents)
+        silence(self.overlays, self.annotating, self.exporting, self.documents, self.reliability)
         silence(self.documents.views, self.documents.keeping)
 
     def _ask_pixel_size_soon(self) -> None:

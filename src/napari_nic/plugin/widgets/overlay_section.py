@@ -9,10 +9,12 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QMessageBox, QSlider, QSpinBox,
 
 from napari_nic.plugin.controllers.models import ModelController
 from napari_nic.plugin.controllers.overlays import KINDS, TITLES, Kind, OverlayController
+from napari_nic.plugin.controllers.reliability import ReliabilityController
 from napari_nic.plugin.controllers.session import Session
 from napari_nic.plugin.legend import UM
 from napari_nic.plugin.widgets.colour_bar import LegendBox
 from napari_nic.plugin.widgets.glyphs import GlyphButton
+from napari_nic.plugin.widgets.reliability_line import ReliabilityLine
 from napari_nic.plugin.widgets.rows import Section, card_table, narrow_combo, quiet_label, row, set_enabled
 from napari_nic.slide_models import ModelCard
 
@@ -74,7 +76,13 @@ class OverlayRow(QWidget):
 class OverlaySection(Section):
     """What the codes and the model see."""
 
-    def __init__(self, session: Session, overlays: OverlayController, models: ModelController) -> None:
+    def __init__(
+        self,
+        session: Session,
+        overlays: OverlayController,
+        models: ModelController,
+        reliability: ReliabilityController,
+    ) -> None:
         super().__init__("Overlays")
         self._session, self._overlays, self._models = session, overlays, models
         self._build_choices()
@@ -83,6 +91,8 @@ class OverlaySection(Section):
         for kind in KINDS:
             self.body.addWidget(self.rows[kind])
         self._build_model()
+        self.reliability = ReliabilityLine(reliability)
+        self.body.addWidget(self.reliability)
         self.legend_boxes = tuple(LegendBox() for _ in KINDS)
         self.pointer = quiet_label(" ", wrap=False)
         self.pointer.setAccessibleName("Value under the pointer")
@@ -91,6 +101,7 @@ class OverlaySection(Section):
             self.body.addWidget(box)
         self.body.addWidget(self.pointer)
         overlays.pointed.connect(self._on_pointed)
+        reliability.changed.connect(self.reliability.refresh)
         signals = (overlays.changed, models.changed, models.predicted)
         for signal in (*signals, session.store_changed, session.slide_changed, session.encoder_changed):
             signal.connect(self.refresh_soon)
@@ -133,6 +144,7 @@ class OverlaySection(Section):
             overlay_row.refresh()
         self._refresh_channel()
         self._refresh_models()
+        self.reliability.refresh()
         legends = self._overlays.legends()
         for index, box in enumerate(self.legend_boxes):
             box.set_legend(legends[index] if index < len(legends) else None)
