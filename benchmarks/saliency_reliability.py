@@ -27,7 +27,7 @@ import numpy as np
 
 from napari_nic.encoders import DEFAULT_ENCODER, Encoder, load_encoder
 from napari_nic.evaluation.cutting import stained_share
-from napari_nic.explain import CHECKS, MARKS, check_saliency, grad_cam, judge
+from napari_nic.explain import CHECKS, MARKS, check_saliency, grad_cam, verdict_of
 from napari_nic.geometry import RegionPx
 from napari_nic.jobs import result_of
 from napari_nic.metrics import auc
@@ -328,7 +328,7 @@ def read_rows(out: Path, levels: Sequence[str]) -> list[dict[str, Any]]:
         if level not in levels:
             continue
         of = {"cohort": cohort, "level": level, "on": on}
-        rows += [{**row, **of, "says": judge(row)} for row in json.loads(file.read_text())]
+        rows += [{**row, **of, "says": verdict_of(row)} for row in json.loads(file.read_text())]
     return rows
 
 

@@ -10,7 +10,7 @@ from napari_nic.explain.overlay import Overlay, robust_limits, symmetric_limits
 from napari_nic.explain.pca import LivePca, PcaModel, pca_overlay, store_preview
 from napari_nic.explain.prediction import prediction_overlay
 from napari_nic.explain.randomisation import Randomised, randomise_layers
-from napari_nic.explain.reliability import CHECKS, MARKS, VERDICT_COLORS, Reliability, Verdict, judge
+from napari_nic.explain.reliability import CHECKS, MARKS, VERDICT_COLORS, Reliability, Verdict, verdict_of
 from napari_nic.explain.saliency import NO_PLACES, CamMethod, SaliencyMap, grad_cam, saliency_overlay
 
 __all__ = [
@@ -34,7 +34,6 @@ __all__ = [
     "compare_area",
     "grad_cam",
     "integrated_gradients",
-    "judge",
     "measure_curves",
     "pca_overlay",
     "prediction_overlay",
@@ -45,4 +44,5 @@ __all__ = [
     "smoothed",
     "store_preview",
     "symmetric_limits",
+    "verdict_of",
 ]

@@ -105,7 +105,7 @@ CHECKS = (
 """The thresholds of verdicts, here and nowhere else."""
 
 
-def judge(numbers: Mapping[str, float | None]) -> Verdict:
+def verdict_of(numbers: Mapping[str, float | None]) -> Verdict:
     """Return the worst state of all checks.
 
     Parameters
@@ -181,7 +181,7 @@ class Reliability:
     @property
     def verdict(self) -> Verdict:
         """The worst state of all checks; reliable only where that was calibrated."""
-        found = judge({check.name: value for check, value in self._checked()})
+        found = verdict_of({check.name: value for check, value in self._checked()})
         return "uncertain" if found == "reliable" and not self.calibrated else found
 
     @property
