@@ -186,7 +186,7 @@ class FoldedPooledNet(PreparedNet):
 class FoldedSlimNet(FoldedPooledNet):
     """The same for networks whose last convolution is a quarter of the arithmetic: it is narrowed too.
 
-    That is half the time of the whole network, and adds a thirtieth to the error of a code.
+    That adds a thirtieth to the error of a code (of random weights; rms).
     """
 
     EXACT = 0
