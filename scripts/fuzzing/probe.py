@@ -154,7 +154,8 @@ def open_features(path: Path) -> Facts:
     from napari_nic.embeddings import ImportHints, import_store
     from napari_nic.geometry import PixelSize
 
-    hints = ImportHints(pixel_size=PixelSize(0.5, 0.5, "given"))
+    # As a slide says it: one that the user gives is held against the magnification, which differs here.
+    hints = ImportHints(pixel_size=PixelSize(0.5, 0.5, "the slide"))
     with (
         tempfile.TemporaryDirectory() as folder,
         import_store(path, Path(folder) / "a.nic.zarr", hints=hints) as store,
