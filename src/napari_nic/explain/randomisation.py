@@ -19,7 +19,7 @@ N_SEEDS = 5
 
 MOST_LIKE = 0.5
 """Largest mean rank correlation that a map of random weights may have with the model's own: a bound of ours,
-Adebayo et al. verdict_of by eye. Chance gives maps of a few dozen cells 0.1 to 0.2."""
+Adebayo et al. judge by eye. Chance gives maps of a few dozen cells 0.1 to 0.2."""
 
 _HEAD = (("output", ("output.",)), ("dense layer", ("dense.", "norm.")))
 _ATTENTION = ("attention", ("content.", "gate.", "weight."))

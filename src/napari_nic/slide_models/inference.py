@@ -88,10 +88,7 @@ class Predictor:
         ndarray of float32, (outputs,)
             Before sigmoid or softmax.
         """
-        with torch.inference_mode():
-            outputs = self.net.pooled(features_in_strips(self.net, canvas, token=token))
-        result: np.ndarray = outputs[0].cpu().numpy()
-        return result
+        return self._in_strips(self.net.pooled, canvas, token)
 
     def location_outputs(self, canvas: Canvas, token: CancellationToken | None = None) -> np.ndarray:
         """Apply the head at every location of the last feature map.
@@ -107,8 +104,13 @@ class Predictor:
         -------
         ndarray of float32, (h, w, outputs)
         """
+        return self._in_strips(self.net.at_locations, canvas, token)
+
+    def _in_strips(
+        self, head: Callable[[torch.Tensor], torch.Tensor], canvas: Canvas, token: CancellationToken | None
+    ) -> np.ndarray:
         with torch.inference_mode():
-            outputs = self.net.at_locations(features_in_strips(self.net, canvas, token=token))
+            outputs = head(features_in_strips(self.net, canvas, token=token))
         result: np.ndarray = outputs[0].cpu().numpy()
         return result
 
